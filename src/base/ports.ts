@@ -1,0 +1,234 @@
+/**
+ * The six ports: the whole outside world of the appliance, and the observer that reports on it.
+ *
+ * `src/node` implements them on the operating system, `test/sim` from one seed. No other file may read a clock,
+ * draw a random number, touch a file or open a socket.
+ */
+import type { EventDefinition, EventFields } from './event-def.ts'
+import type { MetricDefinition, MetricLabels } from './metric-def.ts'
+
+export interface Ports {
+  readonly clock: Clock
+  readonly entropy: Entropy
+  readonly disk: Disk
+  readonly net: Net
+  readonly compute: Compute
+  readonly observer: Observer
+}
+
+// ---------------------------------------------------------------------------------------------------- Clock
+
+/** Opaque handle of a scheduled task. */
+export interface Timer {
+  readonly timer: unique symbol
+}
+
+export interface Clock {
+  /** Wall time, whole milliseconds since the Unix epoch. Never below the floor given to `raiseWallFloor`. */
+  wallMs(): number
+  /** Monotonic time in milliseconds with a fraction; its zero point is arbitrary. */
+  monotonicMs(): number
+  /** False while the host's clock is known to be wrong (before the build date, not yet synchronised). */
+  wallTrusted(): boolean
+  /** Tells the clock the newest durable stamp of our own: wall time never reads earlier than that again. */
+  raiseWallFloor(wallMs: number): void
+  /** Runs `task` once, `delayMs` from now (at least 1 ms). */
+  schedule(delayMs: number, task: () => void): Timer
+  cancel(timer: Timer): void
+  /** Runs `task` once, after the input and output callbacks of this turn of the loop: the place where a turn's work is gathered. */
+  defer(task: () => void): void
+}
+
+// -------------------------------------------------------------------------------------------------- Entropy
+
+export interface Entropy {
+  /** Uniform in [0, 2^32). */
+  uint32(): number
+  /** Uniform in [0, bound), bound in [1, 2^32]. */
+  below(bound: number): number
+  /** Fresh random bytes, fit for keys and ids. */
+  bytes(length: number): Uint8Array
+}
+
+// ----------------------------------------------------------------------------------------------------- Disk
+
+/**
+ * One operation of an ordered group. Paths are absolute; `write` creates a missing file (its directory entry is durable
+ * only after `syncDirectory`).
+ */
+export type DiskOperation =
+  /** Bytes go to `position`; `chunks` must stay unchanged until the group completes. */
+  | { readonly kind: 'write'; readonly path: string; readonly position: number; readonly chunks: readonly Uint8Array[] }
+  /** Replaces the content of a whole (small) file in place; not atomic: write a temporary name and rename. */
+  | { readonly kind: 'writeFile'; readonly path: string; readonly bytes: Uint8Array }
+  | { readonly kind: 'truncate'; readonly path: string; readonly size: number }
+  /** fdatasync. A file that does not exist is an error. */
+  | { readonly kind: 'sync'; readonly path: string }
+  | { readonly kind: 'rename'; readonly from: string; readonly to: string }
+  /** A missing file is not an error. */
+  | { readonly kind: 'unlink'; readonly path: string }
+  /** Creates missing parents too; an existing directory is not an error. */
+  | { readonly kind: 'makeDirectory'; readonly path: string }
+  /** The directory must be empty; a missing one is not an error. */
+  | { readonly kind: 'removeDirectory'; readonly path: string }
+  | { readonly kind: 'syncDirectory'; readonly path: string }
+
+export interface DirectoryEntry {
+  readonly name: string
+  readonly isDirectory: boolean
+}
+
+export type LockOutcome =
+  | { readonly held: true; release(): Promise<void> }
+  /** `holder` is the process id of the other owner where the system tells it. */
+  | { readonly held: false; readonly holder: number | null }
+
+/**
+ * The disk is one ordered queue of groups: groups start in the order they were submitted, the operations of one group run in
+ * order and stop at the first failure, and the group's promise rejects with a `DiskError` that names the operation. Two groups
+ * never overlap. Reads are not part of the queue: they see every write whose group has completed.
+ */
+export interface Disk {
+  submit(operations: readonly DiskOperation[]): Promise<void>
+  /** Reads up to `length` bytes at `position`; the result is shorter only at the end of the file. Rejects when the file is missing. */
+  read(path: string, position: number, length: number): Promise<Uint8Array>
+  /**
+   * Reads without waiting for the device, on the loop: the bytes when they are cached in memory, or null when they are not
+   * (then use `read`). May answer fewer bytes than asked for.
+   */
+  readHot(path: string, position: number, length: number): Uint8Array | null
+  /** Whole small file, or null when it does not exist. Rejects when it is larger than `bytesMax`. */
+  readFile(path: string, bytesMax: number): Promise<Uint8Array | null>
+  /** Entries in name order; an empty list for a missing directory. */
+  list(path: string): Promise<readonly DirectoryEntry[]>
+  /** Size in bytes, or null when there is no such file. */
+  size(path: string): Promise<number | null>
+  /** Bytes that an unprivileged writer may still use on the file system of `path`, and its size. */
+  space(path: string): Promise<{ readonly freeBytes: number; readonly totalBytes: number }>
+  /** Exclusive advisory lock on a file (created when missing), honoured by Apache Kafka on `.lock`. */
+  lock(path: string): Promise<LockOutcome>
+  /** Tells that the files' descriptors may go: called after a log was deleted or a segment sealed. */
+  forget(path: string): void
+}
+
+/** A failed disk operation: `code` is the system's (ENOSPC, EIO, EROFS ...). */
+export class DiskError extends Error {
+  readonly code: string
+  readonly operation: string
+  readonly path: string
+  constructor(code: string, operation: string, path: string) {
+    super(`${operation} ${path}: ${code}`)
+    this.name = 'DiskError'
+    this.code = code
+    this.operation = operation
+    this.path = path
+  }
+}
+
+// ------------------------------------------------------------------------------------------------------ Net
+
+export interface ListenAddress {
+  readonly host: string
+  /** 0 = any free port. */
+  readonly port: number
+}
+
+export interface PeerFacts {
+  readonly remoteHost: string
+  readonly remotePort: number
+  /** The address on our side that the connection came in on. */
+  readonly localHost: string
+  readonly localPort: number
+  /** Name of the listener (`kafka`, `mqtt`, `http`) or `outbound`. */
+  readonly listener: string
+}
+
+export interface ConnectionHandlers {
+  /** `bytes` is valid only during the call: the memory is used again for the next connection's read. */
+  onBytes(bytes: Uint8Array): void
+  /** After `send` answered false: the backlog has gone. */
+  onDrain?(): void
+  /** Called once, after which nothing else is called. `error` is null for an orderly end. */
+  onClose(error: Error | null): void
+  /**
+   * Asked after each `onBytes`: memory for the next bytes when a large frame has been started, so that they land in place.
+   * Bytes that come in it are handed to `onBytes` as a part of that memory (same ArrayBuffer). Null = the common scratch buffer.
+   */
+  window?(): Uint8Array | null
+}
+
+/** One byte stream with peer facts, whatever carries it. */
+export interface Connection {
+  readonly peer: PeerFacts
+  /** Called once, at once, by whoever takes the connection. Nothing is read before. */
+  start(handlers: ConnectionHandlers): void
+  /** Queues the chunks in order; they must stay unchanged until sent. Answers false when the backlog is above its mark: wait for `onDrain`. */
+  send(chunks: readonly Uint8Array[]): boolean
+  /** Bytes that were handed to `send` and are not yet with the kernel. */
+  readonly backlogBytes: number
+  pause(): void
+  resume(): void
+  /** Sends what is queued, then closes. */
+  end(): void
+  /** Closes at once. */
+  destroy(): void
+}
+
+export interface Listener {
+  readonly host: string
+  readonly port: number
+  /** Stops accepting; open connections stay. */
+  close(): Promise<void>
+}
+
+export interface Net {
+  /** Rejects with a `NetError` (EADDRINUSE, EACCES, EADDRNOTAVAIL ...). `name` becomes `peer.listener`. */
+  listen(name: string, address: ListenAddress, onConnection: (connection: Connection) => void): Promise<Listener>
+  /** Rejects with a `NetError` (ECONNREFUSED, ETIMEDOUT, ENOTFOUND ...). */
+  connect(address: ListenAddress, timeoutMs: number): Promise<Connection>
+}
+
+export class NetError extends Error {
+  readonly code: string
+  constructor(code: string, attempt: string) {
+    super(`${attempt}: ${code}`)
+    this.name = 'NetError'
+    this.code = code
+  }
+}
+
+// -------------------------------------------------------------------------------------------------- Compute
+
+export type CompressionCodec = 'none' | 'gzip' | 'snappy' | 'lz4' | 'zstd'
+
+/** Work that must not run on the loop. */
+export interface Compute {
+  /** Kafka's framings: snappy as xerial blocks (raw accepted), lz4 as frames. Level omitted = the codec's default. */
+  compress(codec: CompressionCodec, bytes: Uint8Array, level?: number): Promise<Uint8Array>
+  /** Rejects with code COMPRESSION_LIMIT when the output would exceed `bytesMax`, COMPRESSION_CORRUPT when it cannot be decoded. */
+  decompress(codec: CompressionCodec, bytes: Uint8Array, bytesMax: number): Promise<Uint8Array>
+}
+
+export class ComputeError extends Error {
+  readonly code: 'COMPRESSION_LIMIT' | 'COMPRESSION_CORRUPT'
+  constructor(code: 'COMPRESSION_LIMIT' | 'COMPRESSION_CORRUPT', message: string) {
+    super(message)
+    this.name = 'ComputeError'
+    this.code = code
+  }
+}
+
+// ------------------------------------------------------------------------------------------------- Observer
+
+/** Events and figures out, no answer: pino and prom-client live behind it. Call it per batch, never per record. */
+export interface Observer {
+  event<D extends EventDefinition>(definition: D, fields: EventFields<D>): void
+  /** Adds to a counter. */
+  add(metric: MetricDefinition, amount: number, labels?: MetricLabels): void
+  /** Sets a gauge. */
+  set(metric: MetricDefinition, value: number, labels?: MetricLabels): void
+  /** Adds one observation to a histogram. */
+  observe(metric: MetricDefinition, value: number, labels?: MetricLabels): void
+  /** Forgets the series with these labels (a deleted topic). */
+  remove(metric: MetricDefinition, labels: MetricLabels): void
+}
