@@ -1,0 +1,100 @@
+/**
+ * The configuration's keys as a flat list, read off the schema: what docs/configuration.md, `config print`, the HEADWATER_
+ * variables and the hints for misspelt keys are made of.
+ */
+import { z } from 'zod'
+import { configSchema } from './config.ts'
+
+export interface ConfigKey {
+  /** Dotted, `listeners.kafka[].listen` inside a list. */
+  readonly name: string
+  /** `[]` stands for an element of a list. */
+  readonly path: readonly string[]
+  readonly kind: 'text' | 'number' | 'boolean' | 'list' | 'map'
+  readonly description: string
+  /** As it would be written; undefined when the key is required. */
+  readonly defaultValue: unknown
+  /** The values a key with a closed set takes. */
+  readonly choices: readonly string[]
+}
+
+interface JsonSchema {
+  readonly type?: string
+  readonly description?: string
+  readonly default?: unknown
+  readonly enum?: readonly string[]
+  readonly properties?: Readonly<Record<string, JsonSchema>>
+  readonly items?: JsonSchema
+  readonly anyOf?: readonly JsonSchema[]
+}
+
+/** Every leaf of the schema. `insideLists` adds the keys of list elements (which have no variable of their own). */
+export function configKeys(options: { readonly insideLists?: boolean } = {}): ConfigKey[] {
+  const keys: ConfigKey[] = []
+  const schema = z.toJSONSchema(configSchema, { io: 'input', unrepresentable: 'any' }) as JsonSchema
+  collect(schema, [], options.insideLists ?? false, keys)
+  return keys
+}
+
+function collect(schema: JsonSchema, path: readonly string[], insideLists: boolean, keys: ConfigKey[]): void {
+  if (schema.properties !== undefined) {
+    for (const [name, inner] of Object.entries(schema.properties)) collect(inner, [...path, name], insideLists, keys)
+    return
+  }
+  const some = schema.anyOf?.find((choice) => choice.type !== 'null') ?? schema
+  keys.push({
+    name: path.join('.').replaceAll('.[]', '[]'),
+    path,
+    kind: kindOf(some),
+    description: schema.description ?? some.description ?? '',
+    defaultValue: schema.default,
+    choices: some.enum ?? [],
+  })
+  if (insideLists && schema.items !== undefined) collectElement(schema.items, [...path, '[]'], keys)
+}
+
+function collectElement(schema: JsonSchema, path: readonly string[], keys: ConfigKey[]): void {
+  if (schema.properties !== undefined) collect(schema, path, true, keys)
+}
+
+function kindOf(schema: JsonSchema): ConfigKey['kind'] {
+  if (schema.type === 'array') return 'list'
+  if (schema.type === 'object') return 'map'
+  if (schema.type === 'integer' || schema.type === 'number') return 'number'
+  if (schema.type === 'boolean') return 'boolean'
+  return 'text'
+}
+
+/** `HEADWATER_LISTENERS_HTTP_LISTEN` for `listeners.http.listen`. */
+export function environmentName(path: readonly string[]): string {
+  const words = path.map((part) => part.replace(/([a-z0-9])([A-Z])/g, '$1_$2').replace(/[^A-Za-z0-9]+/g, '_'))
+  return `HEADWATER_${words.join('_').toUpperCase()}`
+}
+
+/** The name that differs least from a misspelt one, null when none is close. */
+export function nearestName(misspelt: string, names: readonly string[]): string | null {
+  let nearest: string | null = null
+  let least = Math.max(2, Math.floor(misspelt.length / 2.5)) + 1
+  for (const name of names) {
+    const distance = editDistance(misspelt.toLowerCase(), name.toLowerCase())
+    if (distance < least) {
+      least = distance
+      nearest = name
+    }
+  }
+  return nearest
+}
+
+/** Levenshtein distance; names are short. */
+function editDistance(from: string, to: string): number {
+  let previous = Array.from({ length: to.length + 1 }, (_, index) => index)
+  for (let row = 1; row <= from.length; row++) {
+    const current = [row]
+    for (let column = 1; column <= to.length; column++) {
+      const substitution = (previous[column - 1] ?? 0) + (from[row - 1] === to[column - 1] ? 0 : 1)
+      current.push(Math.min(substitution, (previous[column] ?? 0) + 1, (current[column - 1] ?? 0) + 1))
+    }
+    previous = current
+  }
+  return previous[to.length] ?? 0
+}

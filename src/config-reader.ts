@@ -1,0 +1,235 @@
+/**
+ * Makes a configuration of its written forms. Precedence, lowest first: defaults, the YAML file, HEADWATER_ variables, flags.
+ * An unknown key or variable is refused with the nearest name that exists.
+ */
+import { z } from 'zod'
+import type {
+  ConfigurationEntry,
+  ConfigurationFlags,
+  ConfigurationReport,
+  ConfigurationSource,
+} from './admin/cli/configuration-source.ts'
+import { ApplianceError } from './base/errors.ts'
+import { type ApplianceConfig, configSchema } from './config.ts'
+import { configErrors } from './config-errors.ts'
+import { type ConfigKey, configKeys, environmentName, nearestName } from './config-keys.ts'
+
+/** The configuration that the sources add up to. Throws CONFIG_INVALID with every fault in its sentence. */
+export async function readConfiguration(source: ConfigurationSource): Promise<ApplianceConfig> {
+  const outcome = await resolveConfiguration(source)
+  if (outcome.kind === 'valid') return outcome.config
+  throw new ApplianceError(configErrors.configInvalid, { problems: outcome.problems.join('\n  ') })
+}
+
+/** What `headwater config print` and `config check` show. */
+export async function inspectConfiguration(source: ConfigurationSource): Promise<ConfigurationReport> {
+  const outcome = await resolveConfiguration(source)
+  if (outcome.kind === 'invalid') return outcome
+  const entries = configKeys().map((key): ConfigurationEntry => {
+    const written = valueAt(outcome.written, key.path)
+    return {
+      key: key.name,
+      value: written === undefined ? key.defaultValue : written,
+      origin: outcome.origins.get(key.name) ?? (written === undefined ? 'default' : 'file'),
+      description: key.description,
+    }
+  })
+  return { kind: 'valid', entries }
+}
+
+type Outcome =
+  | {
+      kind: 'valid'
+      config: ApplianceConfig
+      written: WrittenObject
+      origins: ReadonlyMap<string, 'environment' | 'flag'>
+    }
+  | { kind: 'invalid'; problems: readonly string[] }
+
+type WrittenObject = { [key: string]: unknown }
+
+async function resolveConfiguration(source: ConfigurationSource): Promise<Outcome> {
+  const file = await parseFile(source)
+  if (file.problems.length > 0) return { kind: 'invalid', problems: file.problems }
+  const problems: string[] = []
+  const origins = new Map<string, 'environment' | 'flag'>()
+  applyEnvironment(source.environment, file.written, origins, problems)
+  applyFlags(source.flags, file.written, origins)
+  const parsed = configSchema.safeParse(file.written)
+  if (parsed.success && problems.length === 0)
+    return { kind: 'valid', config: parsed.data, written: file.written, origins }
+  for (const issue of parsed.error?.issues ?? []) {
+    for (const problem of describeIssue(issue)) {
+      const where = originOf(issue.path, origins) ?? file.placeOf(problem.path)
+      problems.push(where === null ? problem.sentence : `${where}: ${problem.sentence}`)
+    }
+  }
+  return { kind: 'invalid', problems }
+}
+
+// ---------------------------------------------------------------------------------------------- the file
+
+interface ParsedFile {
+  readonly written: WrittenObject
+  readonly problems: readonly string[]
+  /** `file:line` of a key, null when it is not in the file. */
+  placeOf(path: readonly PropertyKey[]): string | null
+}
+
+async function parseFile(source: ConfigurationSource): Promise<ParsedFile> {
+  if (source.file === null) return { written: {}, problems: [], placeOf: () => null }
+  const { name, text } = source.file
+  const { isMap, isNode, isPair, isScalar, LineCounter, parseDocument } = await import('yaml')
+  const lines = new LineCounter()
+  const document = parseDocument(text, { lineCounter: lines, uniqueKeys: true, merge: false })
+  if (document.errors.length > 0) {
+    return { written: {}, problems: document.errors.map((error) => `${name}: ${error.message}`), placeOf: () => null }
+  }
+  const written: unknown = document.toJS({ maxAliasCount: 100 }) ?? {}
+  if (!isObject(written))
+    return { written: {}, problems: [`${name}: the file must hold a mapping of keys`], placeOf: () => null }
+  const placeOf = (path: readonly PropertyKey[]): string | null => {
+    let line = 0
+    let at: unknown = document.contents
+    for (const part of path) {
+      if (isMap(at)) {
+        const pair: unknown = at.items.find(
+          (item) => isPair(item) && isScalar(item.key) && String(item.key.value) === String(part),
+        )
+        if (!isPair(pair)) break
+        if (isNode(pair.key) && pair.key.range) line = lines.linePos(pair.key.range[0]).line
+        at = pair.value
+      } else {
+        at = isNode(at) && 'get' in at && typeof at.get === 'function' ? at.get(part, true) : undefined
+        if (isNode(at) && at.range) line = lines.linePos(at.range[0]).line
+      }
+      if (at === undefined) break
+    }
+    return line === 0 ? name : `${name}:${line}`
+  }
+  return { written, problems: [], placeOf }
+}
+
+function isObject(value: unknown): value is WrittenObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+// ------------------------------------------------------------------------------------- variables and flags
+
+const environmentPrefix = 'HEADWATER_'
+
+function applyEnvironment(
+  environment: ConfigurationSource['environment'],
+  written: WrittenObject,
+  origins: Map<string, 'environment' | 'flag'>,
+  problems: string[],
+): void {
+  const byName = new Map(configKeys().map((key) => [environmentName(key.path), key]))
+  for (const [name, text] of Object.entries(environment)) {
+    if (!name.startsWith(environmentPrefix) || text === undefined) continue
+    const key = byName.get(name)
+    if (key === undefined) {
+      const nearest = nearestName(name, [...byName.keys()])
+      problems.push(`${name}: there is no such variable${nearest === null ? '' : `; did you mean ${nearest}?`}`)
+      continue
+    }
+    const value = environmentValue(key, text)
+    if (value === undefined)
+      problems.push(`${name}: a list is written as JSON, for example '${JSON.stringify(key.defaultValue)}'`)
+    else setAt(written, key.path, value)
+    origins.set(key.name, 'environment')
+  }
+}
+
+/** The variable's text as the schema wants it, or undefined when a list is not JSON. */
+function environmentValue(key: ConfigKey, text: string): unknown {
+  if (key.kind === 'text') return text
+  try {
+    return JSON.parse(text)
+  } catch {
+    return key.kind === 'list' ? undefined : text
+  }
+}
+
+function applyFlags(
+  flags: ConfigurationFlags,
+  written: WrittenObject,
+  origins: Map<string, 'environment' | 'flag'>,
+): void {
+  const set = (name: string, path: readonly string[], value: unknown) => {
+    setAt(written, path, value)
+    origins.set(name, 'flag')
+  }
+  if (flags.dataDir !== undefined) set('dataDir', ['dataDir'], flags.dataDir)
+  if (flags.kafka !== undefined) set('listeners.kafka', ['listeners', 'kafka'], [{ listen: flags.kafka }])
+  if (flags.mqtt !== undefined) set('listeners.mqtt', ['listeners', 'mqtt'], [{ listen: flags.mqtt }])
+  if (flags.http !== undefined) set('listeners.http.listen', ['listeners', 'http', 'listen'], flags.http)
+  if (flags.logLevel !== undefined) set('log.level', ['log', 'level'], flags.logLevel)
+}
+
+function setAt(object: WrittenObject, path: readonly string[], value: unknown): void {
+  const [first, ...rest] = path
+  if (first === undefined) return
+  if (rest.length === 0) {
+    object[first] = value
+    return
+  }
+  const inner = object[first]
+  const next: WrittenObject = isObject(inner) ? inner : {}
+  object[first] = next
+  setAt(next, rest, value)
+}
+
+function valueAt(object: WrittenObject, path: readonly string[]): unknown {
+  let value: unknown = object
+  for (const part of path) value = isObject(value) ? value[part] : undefined
+  return value
+}
+
+// ------------------------------------------------------------------------------------------------- faults
+
+function originOf(path: readonly PropertyKey[], origins: ReadonlyMap<string, 'environment' | 'flag'>): string | null {
+  for (let length = path.length; length > 0; length--) {
+    const origin = origins.get(path.slice(0, length).join('.'))
+    if (origin === 'flag') return `flag for ${path.slice(0, length).join('.')}`
+    if (origin === 'environment') return environmentName(path.slice(0, length).map(String))
+  }
+  return null
+}
+
+function describeIssue(issue: z.core.$ZodIssue): { path: PropertyKey[]; sentence: string }[] {
+  const at = pathText(issue.path)
+  if (issue.code === 'unrecognized_keys') {
+    const siblings = siblingNames(issue.path)
+    return issue.keys.map((key) => {
+      const nearest = nearestName(key, siblings)
+      const hint = nearest === null ? '' : `; did you mean ${pathText([...issue.path, nearest])}?`
+      return { path: [...issue.path, key], sentence: `${pathText([...issue.path, key])}: there is no such key${hint}` }
+    })
+  }
+  const isMissing =
+    issue.code === 'invalid_type' && issue.input === undefined && /received undefined/.test(issue.message)
+  const message = isMissing ? 'this key is required' : issue.message
+  return [{ path: [...issue.path], sentence: at === '' ? message : `${at}: ${message}` }]
+}
+
+function pathText(path: readonly PropertyKey[]): string {
+  return path.reduce<string>(
+    (text, part) =>
+      typeof part === 'number' ? `${text}[${part}]` : text === '' ? String(part) : `${text}.${String(part)}`,
+    '',
+  )
+}
+
+/** Names that may stand at a path. */
+function siblingNames(path: readonly PropertyKey[]): string[] {
+  const names = path.map((part) => (typeof part === 'number' ? '[]' : String(part)))
+  const depth = names.length
+  const siblings = new Set<string>()
+  for (const key of configKeys({ insideLists: true })) {
+    if (names.every((name, index) => key.path[index] === name)) siblings.add(key.path[depth] ?? '')
+  }
+  siblings.delete('')
+  siblings.delete('[]')
+  return [...siblings]
+}

@@ -1,0 +1,109 @@
+/**
+ * The written forms of a configuration's values: sizes (`10MiB`), durations (`7d`), addresses (`HOST:PORT`). A number without a
+ * unit is refused, because nobody can tell what its author meant.
+ */
+import { z } from 'zod'
+import type { ListenAddress } from './base/ports.ts'
+
+const byteUnits: ReadonlyMap<string, number> = new Map([
+  ['B', 1],
+  ['kB', 1e3],
+  ['KB', 1e3],
+  ['MB', 1e6],
+  ['GB', 1e9],
+  ['TB', 1e12],
+  ['KiB', 2 ** 10],
+  ['MiB', 2 ** 20],
+  ['GiB', 2 ** 30],
+  ['TiB', 2 ** 40],
+])
+
+const durationUnits: ReadonlyMap<string, number> = new Map([
+  ['ms', 1],
+  ['s', 1_000],
+  ['m', 60_000],
+  ['min', 60_000],
+  ['h', 3_600_000],
+  ['d', 86_400_000],
+])
+
+/** Bytes of a written size, or a sentence that says what is wrong. */
+export function parseBytes(written: string | number): number | string {
+  return parseQuantity(written, byteUnits, 'a size such as 512KiB, 10MiB or 2GiB', Math.floor)
+}
+
+/** Whole milliseconds of a written duration, or a sentence that says what is wrong. */
+export function parseDurationMs(written: string | number): number | string {
+  return parseQuantity(written, durationUnits, 'a duration such as 500ms, 30s, 15m, 12h or 7d', Math.round)
+}
+
+function parseQuantity(
+  written: string | number,
+  units: ReadonlyMap<string, number>,
+  wanted: string,
+  round: (value: number) => number,
+): number | string {
+  if (written === 0 || written === '0') return 0
+  if (typeof written === 'number') return `${written} has no unit; write ${wanted}`
+  const match = /^\s*(\d+(?:\.\d+)?)\s*([A-Za-z]+)\s*$/.exec(written)
+  const unit = match === null ? undefined : units.get(match[2] ?? '')
+  if (match === null || unit === undefined) return `"${written}" is not ${wanted}`
+  const value = round(Number(match[1]) * unit)
+  return Number.isSafeInteger(value) ? value : `"${written}" is too large`
+}
+
+/** Host and port of `HOST:PORT` or `[IPv6]:PORT`, or a sentence that says what is wrong. */
+export function parseAddress(written: string): ListenAddress | string {
+  const match = /^(?:\[([0-9A-Fa-f:.%\w]+)\]|([^\s:[\]/]+)):(\d{1,5})$/.exec(written)
+  const port = Number(match?.[3])
+  if (match === null || port > 65_535) return `"${written}" is not an address such as 127.0.0.1:9092 or [::1]:9092`
+  return { host: match[1] ?? match[2] ?? '', port }
+}
+
+/** An address as it is written; IPv6 in brackets. */
+export function formatAddress(address: ListenAddress): string {
+  return `${address.host.includes(':') ? `[${address.host}]` : address.host}:${address.port}`
+}
+
+interface QuantityBounds {
+  readonly min?: number
+  readonly max?: number
+}
+
+/** A key that holds a size; its value is a number of bytes. */
+export function bytes(bounds: QuantityBounds = {}) {
+  return quantity(parseBytes, 'bytes', bounds)
+}
+
+/** A key that holds a duration; its value is a number of milliseconds. */
+export function durationMs(bounds: QuantityBounds = {}) {
+  return quantity(parseDurationMs, 'ms', bounds)
+}
+
+function quantity(parse: (written: string | number) => number | string, unit: string, bounds: QuantityBounds) {
+  return z.union([z.string(), z.number()]).transform((written, context) => {
+    const value = parse(written)
+    const problem = typeof value === 'string' ? value : outOfBounds(written, value, unit, bounds)
+    if (problem === null) return Number(value)
+    context.addIssue({ code: 'custom', message: problem })
+    return z.NEVER
+  })
+}
+
+function outOfBounds(written: string | number, value: number, unit: string, bounds: QuantityBounds): string | null {
+  if (bounds.min !== undefined && value < bounds.min)
+    return `"${written}" is below the least value, ${bounds.min} ${unit}`
+  if (bounds.max !== undefined && value > bounds.max)
+    return `"${written}" is above the greatest value, ${bounds.max} ${unit}`
+  return null
+}
+
+/** A key that holds `HOST:PORT`. */
+export function address() {
+  return z.string().transform((written, context): ListenAddress => {
+    const parsed = parseAddress(written)
+    if (typeof parsed !== 'string') return parsed
+    context.addIssue({ code: 'custom', message: parsed })
+    return z.NEVER
+  })
+}

@@ -1,0 +1,145 @@
+/**
+ * The configuration: one schema, from which validation, types, docs/configuration.md and `headwater config print` are derived.
+ * Its written form is one YAML file; config-reader.ts adds the flags and HEADWATER_ variables and turns the text into this type.
+ *
+ * Every object is strict. Every number has its unit in its name or in its written value. Under `kafka` stand Kafka's own broker
+ * settings under Kafka's own names, declared in cluster/metadata.
+ */
+import { z } from 'zod'
+import { address } from './config-values.ts'
+
+const listenerCountMax = 16
+const mirrorCountMax = 32
+const routeCountMax = 1_000
+const patternCountMax = 1_000
+
+const node = z.strictObject({
+  id: z
+    .number()
+    .int()
+    .min(0)
+    .max(2 ** 31 - 1)
+    .prefault(1)
+    .describe('Broker id, as Kafka clients see it. Fixed when the data directory is formatted.'),
+  site: z
+    .string()
+    .regex(/^[a-zA-Z0-9._-]{1,100}$/, 'a site name is made of letters, digits, dot, underscore and hyphen (1 to 100)')
+    .prefault('edge')
+    .describe('Name of the place. Mirrors put it in front of the topic names at the central cluster.'),
+})
+
+const kafkaListener = z.strictObject({
+  listen: address().describe('Address to listen on, HOST:PORT. Port 0 is any free port.'),
+  advertise: address()
+    .nullable()
+    .prefault(null)
+    .describe('Address told to clients. Without it a client is told the address its own connection came in on.'),
+})
+
+const mqttListener = z.strictObject({
+  listen: address().describe('Address to listen on, HOST:PORT. Port 0 is any free port.'),
+})
+
+const httpListener = z.strictObject({
+  listen: address()
+    .prefault('127.0.0.1:9640')
+    .describe('Address of health, metrics and status, HOST:PORT. Port 0 is any free port.'),
+})
+
+const listeners = z.strictObject({
+  kafka: z
+    .array(kafkaListener)
+    .min(1)
+    .max(listenerCountMax)
+    .prefault([{ listen: '127.0.0.1:9092' }])
+    .describe('Listeners for Kafka clients.'),
+  mqtt: z
+    .array(mqttListener)
+    .min(1)
+    .max(listenerCountMax)
+    .prefault([{ listen: '127.0.0.1:1883' }])
+    .describe('Listeners for MQTT clients.'),
+  http: httpListener.prefault({}).describe('The listener of the operator.'),
+})
+
+const mqttRoute = z.strictObject({
+  match: z.string().min(1).describe('MQTT topic filter. `{name}` captures one level, `{name...}` at the end the rest.'),
+  topic: z.string().min(1).describe('Kafka topic, with the captures as `{name}`.'),
+  key: z.string().min(1).prefault('{mqtt.topic}').describe('Record key, with the captures.'),
+  partitionBy: z
+    .string()
+    .min(1)
+    .nullable()
+    .prefault(null)
+    .describe('What chooses the partition (hashed, not stored), with the captures. Without it: the key.'),
+})
+
+const mqtt = z.strictObject({
+  routes: z
+    .array(mqttRoute)
+    .max(routeCountMax)
+    .prefault([])
+    .describe('Rules from MQTT topics to Kafka topics; the first that matches wins.'),
+})
+
+const mirror = z.strictObject({
+  name: z
+    .string()
+    .regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'a mirror name is made of small letters, digits and hyphens (1 to 63)')
+    .describe('Name of the mirror, in status, metrics and logs. Its positions are kept under this name.'),
+  bootstrapServers: z
+    .array(address())
+    .min(1)
+    .max(listenerCountMax)
+    .describe('Brokers of the central cluster to ask first, HOST:PORT.'),
+  topics: z
+    .array(z.string().min(1))
+    .min(1)
+    .max(patternCountMax)
+    .describe('Which topics: anchored regular expressions. Internal topics are never mirrored.'),
+  targetTopic: z
+    .string()
+    .min(1)
+    .prefault('{site}.{topic}')
+    .describe('Topic name at the central cluster, from `{site}` and `{topic}`.'),
+})
+
+const log = z.strictObject({
+  level: z
+    .enum(['debug', 'info', 'warn', 'error', 'fatal', 'silent'])
+    .prefault('info')
+    .describe('Least level of the events that are written to stderr.'),
+})
+
+/** The schema of the whole file. */
+export const configSchema = z.strictObject({
+  dataDir: z
+    .string()
+    .min(1)
+    .prefault('./data')
+    .describe('Directory of the log and of all state. Created when missing. One daemon at a time.'),
+  node: node.prefault({}),
+  listeners: listeners.prefault({}),
+  kafka: z
+    .record(z.string(), z.union([z.string(), z.number(), z.boolean()]).transform(String))
+    .transform((settings): ReadonlyMap<string, string> => new Map(Object.entries(settings)))
+    .prefault({})
+    .describe("Kafka's own broker settings under Kafka's own names."),
+  mqtt: mqtt.prefault({}),
+  mirrors: z.array(mirror).max(mirrorCountMax).prefault([]).describe('Copies of topics to a central Apache Kafka.'),
+  log: log.prefault({}),
+})
+
+type DeepReadonly<T> =
+  T extends ReadonlyMap<string, string>
+    ? T
+    : T extends (infer E)[]
+      ? readonly DeepReadonly<E>[]
+      : T extends object
+        ? { readonly [K in keyof T]: DeepReadonly<T[K]> }
+        : T
+
+/** A valid configuration with every default filled in: bytes and milliseconds as numbers, addresses as host and port. */
+export type ApplianceConfig = DeepReadonly<z.infer<typeof configSchema>>
+export type MqttConfig = ApplianceConfig['mqtt']
+export type MirrorConfig = ApplianceConfig['mirrors'][number]
