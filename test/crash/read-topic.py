@@ -1,0 +1,32 @@
+"""Prints every record of a topic as "partition offset value", read by librdkafka from the beginning to the end offsets.
+
+usage: read-topic.py BOOTSTRAP TOPIC
+"""
+import sys
+
+from confluent_kafka import Consumer, TopicPartition
+
+bootstrap, topic = sys.argv[1], sys.argv[2]
+consumer = Consumer({
+    "bootstrap.servers": bootstrap,
+    "group.id": "reader",
+    "enable.auto.commit": False,
+    "auto.offset.reset": "error",
+    "check.crcs": True,
+})
+metadata = consumer.list_topics(topic, timeout=20).topics[topic]
+ends = {}
+for partition in metadata.partitions:
+    low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=20)
+    if high > low:
+        ends[partition] = high
+consumer.assign([TopicPartition(topic, partition, 0) for partition in ends])
+remaining = dict(ends)
+while remaining:
+    for message in consumer.consume(5000, timeout=20) or sys.exit("no answer while %s is left" % remaining):
+        if message.error():
+            sys.exit(str(message.error()))
+        print(message.partition(), message.offset(), message.value().decode())
+        if message.offset() + 1 >= remaining.get(message.partition(), 1 << 62):
+            del remaining[message.partition()]
+consumer.close()

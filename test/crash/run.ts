@@ -1,0 +1,329 @@
+/**
+ * The crash suite: a mixed load of foreign clients (MQTT QoS 1 by the npm client, idempotent Kafka by librdkafka), a daemon that
+ * is killed again and again, and a checker that compares every acknowledgement with what a reader finds afterwards.
+ *
+ *   run.ts [--kills N] [--power] [--mutant no-dedup|no-sync|early-ack]
+ *
+ * Without `--power` the daemon gets SIGKILL: the page cache survives. With `--power` the data lies on an ext4 image that is shut
+ * down under it, which drops everything that was not synced (needs root, loop devices, xfs_io). A mutant is a copy of the source
+ * with one law broken; with `--mutant` the suite passes when the checker catches it.
+ */
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { connectAsync, type MqttClient } from 'mqtt'
+import { freePort, repositoryRoot, startHeadwater } from '../interop/headwater.ts'
+import { foreignPython } from '../interop/python.ts'
+import { type Acknowledged, type Found, judgeAtLeastOnce, judgeIdempotent } from './history.ts'
+import { type Mutant, mutants } from './mutants.ts'
+import { startRelay } from './relay.ts'
+
+const { values: flags } = parseArgs({
+  options: {
+    kills: { type: 'string', default: '20' },
+    power: { type: 'boolean', default: false },
+    mutant: { type: 'string' },
+  },
+})
+const kills = Number(flags.kills)
+const kafkaTopic = 'idempotent'
+const mqttTopic = 'readings'
+const producers = 5
+const sensors = 4
+
+process.exitCode = await main()
+
+async function main(): Promise<number> {
+  const python = foreignPython()
+  if (python.path === null) {
+    console.log(`crash: ${python.why}`)
+    return 0
+  }
+  const folder = mkdtempSync(join(tmpdir(), 'headwater-crash-'))
+  try {
+    const disk = flags.power ? PowerCutDisk.create(folder) : new PlainDisk(folder)
+    if (disk === null) {
+      console.log('crash: skipped: --power needs root, loop devices and xfs_io (Debian: apt-get install xfsprogs)')
+      return 0
+    }
+    const mutant = flags.mutant === undefined ? null : mutantNamed(flags.mutant)
+    const caught = await new CrashRun(folder, disk, python.path, mutant).run().finally(() => disk.close())
+    return caught === (mutant !== null) ? 0 : 1
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+function mutantNamed(name: string): Mutant {
+  const mutant = mutants.find((candidate) => candidate.name === name)
+  if (mutant === undefined)
+    throw new Error(`no mutant ${name}; there are ${mutants.map((each) => each.name).join(', ')}`)
+  return mutant
+}
+
+/** SIGKILL only: what the kernel has, it keeps. */
+class PlainDisk {
+  readonly dataDir: string
+  constructor(folder: string) {
+    this.dataDir = join(folder, 'data')
+  }
+  cut(): void {}
+  restore(): void {}
+  close(): void {}
+}
+
+/** An ext4 image whose shutdown drops what was not synced, journal included. */
+class PowerCutDisk {
+  readonly dataDir: string
+  readonly #image: string
+  readonly #mount: string
+  private constructor(image: string, mount: string) {
+    this.#image = image
+    this.#mount = mount
+    this.dataDir = join(mount, 'data')
+  }
+  static create(folder: string): PowerCutDisk | null {
+    const image = join(folder, 'disk.img')
+    const mount = join(folder, 'mount')
+    mkdirSync(mount)
+    const prepared = shell('truncate', '-s', '2G', image) && shell('mkfs.ext4', '-q', image)
+    if (!prepared || !shell('mount', '-o', 'loop', image, mount)) return null
+    if (!shell('xfs_io', '-V')) {
+      shell('umount', mount)
+      return null
+    }
+    return new PowerCutDisk(image, mount)
+  }
+  cut(): void {
+    if (!shell('xfs_io', '-x', '-c', 'shutdown', this.#mount)) throw new Error('the file system did not shut down')
+  }
+  restore(): void {
+    if (!shell('umount', this.#mount) || !shell('mount', '-o', 'loop', this.#image, this.#mount)) {
+      throw new Error('the file system did not come back')
+    }
+  }
+  close(): void {
+    shell('umount', this.#mount)
+  }
+}
+
+function shell(program: string, ...args: readonly string[]): boolean {
+  return spawnSync(program, args, { stdio: 'ignore' }).status === 0
+}
+
+class CrashRun {
+  readonly #folder: string
+  readonly #disk: PlainDisk | PowerCutDisk
+  readonly #python: string
+  readonly #mutant: Mutant | null
+  readonly #ackedFile: string
+  readonly #mqttAcknowledged: string[] = []
+  #recoveryMsMax = 0
+
+  constructor(folder: string, disk: PlainDisk | PowerCutDisk, python: string, mutant: Mutant | null) {
+    this.#folder = folder
+    this.#disk = disk
+    this.#python = python
+    this.#mutant = mutant
+    this.#ackedFile = join(folder, 'acked')
+    writeFileSync(this.#ackedFile, '')
+  }
+
+  /** True when the checker found a broken promise. */
+  async run(): Promise<boolean> {
+    const command = this.#mutant === null ? undefined : mutatedSource(this.#folder, this.#mutant)
+    const ports = { kafkaPort: await freePort(), mqttPort: await freePort() }
+    const relayPort = await freePort()
+    const configFile = join(this.#folder, 'headwater.yaml')
+    writeFileSync(configFile, configuration(ports.kafkaPort, relayPort))
+    const options = {
+      ...ports,
+      dataDir: this.#disk.dataDir,
+      configFile,
+      logFile: join(this.#folder, 'daemon.log'),
+      ...(command === undefined ? {} : { command }),
+    }
+    let daemon = await startHeadwater(options)
+    const relay = await startRelay(relayPort, ports.kafkaPort)
+    await createTopics(ports.kafkaPort)
+    const producer = this.#startProducers(relayPort)
+    const clients = await this.#startSensors(ports.mqttPort)
+    const startedAt = Date.now()
+    for (let kill = 0; kill < kills; kill++) {
+      const before = this.#acknowledgements()
+      await until(() => this.#acknowledgements() > before + 200, 30_000, 'the load to move on')
+      if (kill % 2 === 1) await relay.swallowThenCut(5 + (kill % 7))
+      this.#disk.cut()
+      await daemon.kill()
+      this.#disk.restore()
+      daemon = await startHeadwater(options)
+      this.#recoveryMsMax = Math.max(this.#recoveryMsMax, Number(/recovery=(\d+)ms/.exec(daemon.readyLine)?.[1] ?? 0))
+    }
+    const sent = await stopProducers(producer)
+    await Promise.all(clients.map((client) => client.stop()))
+    await daemon.kill()
+    daemon = await startHeadwater(options)
+    const broken = this.#judge(ports.kafkaPort, sent, (Date.now() - startedAt) / 1000)
+    await daemon.stop()
+    await relay.close()
+    return broken
+  }
+
+  #acknowledgements(): number {
+    return readFileSync(this.#ackedFile).byteLength / 14 + this.#mqttAcknowledged.length
+  }
+
+  #startProducers(port: number): ChildProcess {
+    const program = join(repositoryRoot, 'test/crash/idempotent-producer.py')
+    return spawn(this.#python, [program, `127.0.0.1:${port}`, kafkaTopic, String(producers), this.#ackedFile], {
+      stdio: ['pipe', 'pipe', 'ignore'],
+    })
+  }
+
+  #startSensors(port: number): Promise<Sensor[]> {
+    return Promise.all(
+      Array.from({ length: sensors }, async (_, index) => {
+        const sensor = new Sensor(index, this.#mqttAcknowledged)
+        await sensor.start(port)
+        return sensor
+      }),
+    )
+  }
+
+  #judge(port: number, sent: string, seconds: number): boolean {
+    const acknowledged = readFileSync(this.#ackedFile, 'utf8').trim().split('\n').map(parseAcknowledged)
+    const verdict = judgeIdempotent(acknowledged, this.#read(port, kafkaTopic))
+    const readings = this.#read(port, mqttTopic)
+    const lostReadings = judgeAtLeastOnce(this.#mqttAcknowledged, readings)
+    const lost = verdict.lost.length + lostReadings.length
+    const broken = lost + verdict.duplicates.length + verdict.disordered.length + verdict.gaps.length > 0
+    const name = this.#mutant === null ? 'crash' : `crash, mutant ${this.#mutant.name}`
+    console.log(
+      `${name}: ${kills} ${flags.power ? 'power cuts' : 'kills'} in ${seconds.toFixed(0)} s; ` +
+        `kafka sent/failed ${sent}, acknowledged ${verdict.acknowledged}, found ${verdict.found}; ` +
+        `mqtt acknowledged ${this.#mqttAcknowledged.length}, found ${readings.length}; lost ${lost}, ` +
+        `duplicates ${verdict.duplicates.length}, disordered ${verdict.disordered.length}, gaps ${verdict.gaps.length}; ` +
+        `longest recovery ${this.#recoveryMsMax} ms`,
+    )
+    const samples = [...verdict.lost, ...lostReadings, ...verdict.duplicates, ...verdict.disordered, ...verdict.gaps]
+    for (const sample of samples.slice(0, 5)) console.log(`  ${sample}`)
+    return broken
+  }
+
+  #read(port: number, topic: string): Found[] {
+    const program = join(repositoryRoot, 'test/crash/read-topic.py')
+    const read = spawnSync(this.#python, [program, `127.0.0.1:${port}`, topic], {
+      encoding: 'utf8',
+      maxBuffer: 1 << 30,
+    })
+    if (read.status !== 0) throw new Error(`reading ${topic} failed: ${read.stderr}`)
+    return read.stdout.trim().split('\n').filter(Boolean).map(parseFound)
+  }
+}
+
+/** One MQTT client of the npm package that publishes QoS 1 readings and notes each PUBACK. */
+class Sensor {
+  readonly #index: number
+  readonly #acknowledged: string[]
+  #client: MqttClient | null = null
+  #counter = 0
+  #inFlight = 0
+  #stopping = false
+
+  constructor(index: number, acknowledged: string[]) {
+    this.#index = index
+    this.#acknowledged = acknowledged
+  }
+
+  async start(port: number): Promise<void> {
+    this.#client = await connectAsync(`mqtt://127.0.0.1:${port}`, {
+      clientId: `sensor-${this.#index}`,
+      clean: false,
+      reconnectPeriod: 20,
+      keepalive: 10,
+      protocolVersion: this.#index % 2 === 0 ? 4 : 5,
+    })
+    this.#client.on('error', () => {})
+    for (let slot = 0; slot < 8; slot++) this.#publish()
+  }
+
+  #publish(): void {
+    if (this.#stopping || this.#client === null) return
+    const payload = `s${this.#index}-${this.#counter++}`
+    this.#inFlight++
+    this.#client.publish(`${mqttTopic}/plant/s${this.#index}`, payload, { qos: 1 }, (error) => {
+      this.#inFlight--
+      if (error === undefined || error === null) this.#acknowledged.push(payload)
+      setTimeout(() => this.#publish(), 2)
+    })
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping = true
+    await until(() => this.#inFlight === 0, 30_000, 'the last PUBACKs')
+    await this.#client?.endAsync()
+  }
+}
+
+/** A copy of the source with one law broken; answers the command that runs it. */
+function mutatedSource(folder: string, mutant: Mutant): readonly string[] {
+  const copy = join(folder, 'mutated')
+  mkdirSync(copy)
+  for (const part of ['src', 'tools', 'package.json'])
+    cpSync(join(repositoryRoot, part), join(copy, part), { recursive: true })
+  symlinkSync(join(repositoryRoot, 'node_modules'), join(copy, 'node_modules'))
+  for (const { file, from, to } of mutant.edits) {
+    const path = join(copy, file)
+    const text = existsSync(path) ? readFileSync(path, 'utf8') : ''
+    if (!text.includes(from)) throw new Error(`mutant ${mutant.name}: ${file} has no «${from}»`)
+    writeFileSync(path, text.replaceAll(from, to))
+  }
+  return ['sh', join(copy, 'tools/with-node'), 'node', join(copy, 'src/main.ts')]
+}
+
+function configuration(kafkaPort: number, relayPort: number): string {
+  return `listeners:\n  kafka: [ { listen: "127.0.0.1:${kafkaPort}", advertise: "127.0.0.1:${relayPort}" } ]\n`
+}
+
+async function createTopics(port: number): Promise<void> {
+  const args = ['--json', '--bootstrap-server', `127.0.0.1:${port}`, '--partitions', '4']
+  for (const topic of [kafkaTopic, mqttTopic]) {
+    const created = spawnSync(join(repositoryRoot, 'tools/headwater'), ['topics', 'create', topic, ...args], {
+      encoding: 'utf8',
+    })
+    if (created.status !== 0) throw new Error(`cannot create ${topic}: ${created.stdout}${created.stderr}`)
+  }
+}
+
+async function stopProducers(child: ChildProcess): Promise<string> {
+  let printed = ''
+  child.stdout?.on('data', (bytes) => {
+    printed += String(bytes)
+  })
+  child.stdin?.end('stop\n')
+  const deadline = setTimeout(() => child.kill('SIGKILL'), 60_000)
+  await once(child, 'exit')
+  clearTimeout(deadline)
+  return printed.trim()
+}
+
+function parseAcknowledged(line: string): Acknowledged {
+  const [value = '', partition, offset] = line.split(' ')
+  return { value, partition: Number(partition), offset: Number(offset) }
+}
+
+function parseFound(line: string): Found {
+  const [partition, offset, value = ''] = line.split(' ')
+  return { partition: Number(partition), offset: Number(offset), value }
+}
+
+async function until(condition: () => boolean, deadlineMs: number, what: string): Promise<void> {
+  const deadline = Date.now() + deadlineMs
+  while (!condition()) {
+    if (Date.now() > deadline) throw new Error(`waited ${deadlineMs} ms for ${what}`)
+    await new Promise((resolve) => setTimeout(resolve, 5))
+  }
+}

@@ -1,0 +1,59 @@
+/**
+ * The interop pass: foreign clients and real servers against the daemon, a case at a time.
+ *
+ *   run.ts [WORD ...]     only the cases whose name holds one of the words
+ *
+ * A case whose foreign program is missing is skipped with a line that says what to install. The last line is
+ * `N passed, N failed, N skipped`; the exit code is 1 when a case failed.
+ */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { InteropCase } from './case.ts'
+import { aiokafka, codecMatrix } from './cases/codecs.ts'
+import { dumpLogSegments, kafkaTools } from './cases/kafka-tools.ts'
+import { kafkaToMqtt, mqttBadInput, mqttToKafka } from './cases/mqtt-to-kafka.ts'
+
+const cases: readonly InteropCase[] = [
+  mqttToKafka,
+  kafkaToMqtt,
+  mqttBadInput,
+  codecMatrix,
+  aiokafka,
+  kafkaTools,
+  dumpLogSegments,
+]
+
+process.exitCode = await main(process.argv.slice(2))
+
+async function main(words: readonly string[]): Promise<number> {
+  const counts = { passed: 0, failed: 0, skipped: 0 }
+  const chosen = cases.filter((each) => words.length === 0 || words.some((word) => each.name.includes(word)))
+  for (const each of chosen) {
+    const outcome = await runCase(each)
+    counts[outcome]++
+  }
+  console.log(`${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`)
+  return counts.failed === 0 ? 0 : 1
+}
+
+async function runCase(each: InteropCase): Promise<'passed' | 'failed' | 'skipped'> {
+  const missing = each.missing()
+  if (missing !== null) {
+    console.log(`- ${each.name}\n  ${missing}`)
+    return 'skipped'
+  }
+  const folder = mkdtempSync(join(tmpdir(), 'headwater-interop-'))
+  const startedAt = performance.now()
+  const seconds = (): string => ((performance.now() - startedAt) / 1000).toFixed(1)
+  try {
+    await each.run(folder)
+    console.log(`ok ${each.name} (${seconds()} s)`)
+    return 'passed'
+  } catch (error) {
+    console.log(`FAILED ${each.name} (${seconds()} s)\n${error instanceof Error ? error.stack : String(error)}`)
+    return 'failed'
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
