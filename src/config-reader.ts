@@ -191,7 +191,7 @@ function valueAt(object: WrittenObject, path: readonly string[]): unknown {
 function originOf(path: readonly PropertyKey[], origins: ReadonlyMap<string, 'environment' | 'flag'>): string | null {
   for (let length = path.length; length > 0; length--) {
     const origin = origins.get(path.slice(0, length).join('.'))
-    if (origin === 'flag') return `flag for ${path.slice(0, length).join('.')}`
+    if (origin === 'flag') return 'command line'
     if (origin === 'environment') return environmentName(path.slice(0, length).map(String))
   }
   return null

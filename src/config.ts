@@ -109,6 +109,10 @@ const log = z.strictObject({
     .enum(['debug', 'info', 'warn', 'error', 'fatal', 'silent'])
     .prefault('info')
     .describe('Least level of the events that are written to stderr.'),
+  format: z
+    .enum(['auto', 'json', 'text'])
+    .prefault('auto')
+    .describe('`json`: one object a line. `text`: for eyes. `auto`: text on a terminal, else json.'),
 })
 
 /** The schema of the whole file. */

@@ -1,0 +1,29 @@
+/**
+ * The `headwater` command. `start` takes the short way, without the framework; every other command loads commander and the file
+ * that implements it.
+ */
+import type { CommandLineHost } from './host.ts'
+import { printFailure } from './output.ts'
+import { gatherConfiguration, parseStartFlags } from './start-command.ts'
+
+/** Exit statuses: 0 done, 1 failed, 2 misused. */
+export const exitStatus = { done: 0, failed: 1, misused: 2 } as const
+
+/**
+ * Runs one command line (without the interpreter and the script). Resolves with the exit status when it is done; failures are on
+ * stderr by then. The caller sets `process.exitCode` and lets the loop drain.
+ */
+export async function runCommandLine(args: readonly string[], host: CommandLineHost): Promise<number> {
+  try {
+    const startFlags = args[0] === 'start' ? parseStartFlags(args.slice(1)) : null
+    if (startFlags !== null) {
+      await host.startDaemon(await gatherConfiguration(startFlags))
+      return exitStatus.done
+    }
+    const { runCommands } = await import('./commands.ts')
+    return await runCommands(args, host)
+  } catch (thrown) {
+    printFailure(thrown)
+    return exitStatus.failed
+  }
+}
