@@ -2,12 +2,6 @@
 import { defineErrors } from '../../base/errors.ts'
 
 export const cliErrors = defineErrors({
-  usage: {
-    code: 'CLI_USAGE',
-    sentence: '{detail}',
-    remedy: 'See `headwater --help`, or `--help` behind the command.',
-    retriable: false,
-  },
   fileUnreadable: {
     code: 'CLI_FILE_UNREADABLE',
     sentence: 'cannot read {file}: {detail}',

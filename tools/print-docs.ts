@@ -1,0 +1,140 @@
+/**
+ * Prints the documents that the tables hold: `npm run docs` writes them, the tidy test compares them. Nobody edits them by hand.
+ */
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { type ConfigKey, configKeys, environmentName } from '../src/config-keys.ts'
+import { loadTables, repositoryRoot, type TableEntry, type Tables } from './tables.ts'
+
+const printed = 'Printed from the tables in `src/` by `npm run docs`; edit those.'
+
+/** Every printed document: path from the root of the repository, and text. */
+export async function printedDocuments(): Promise<ReadonlyMap<string, string>> {
+  const tables = await loadTables()
+  return new Map([
+    ['docs/configuration.md', configurationDocument()],
+    ['docs/metrics.md', metricsDocument(tables)],
+    ['docs/log-events.md', eventsDocument(tables)],
+    ['docs/errors.md', errorsDocument(tables)],
+    ['docs/internal-topics.md', internalTopicsDocument(tables)],
+  ])
+}
+
+function configurationDocument(): string {
+  const keys = configKeys({ insideLists: true })
+  const rows = keys.map((key) => [code(key.name), defaultText(key), sentence(key), variable(key)])
+  return document('Configuration', [
+    'One YAML file, named by `--config`, or `headwater.yaml` in the folder where the daemon starts. Without a file every key has its default.',
+    'Precedence, lowest first: defaults, the file, `HEADWATER_` variables, flags. Lists in variables are JSON. An unknown key or variable is',
+    'refused with the nearest name that exists; `headwater config check` tells what is wrong, `headwater config print` what is in force.',
+    '',
+    'Sizes are written `512KiB`, `10MiB`, `2GiB`; durations `500ms`, `30s`, `15m`, `12h`, `7d`. A number without a unit is refused.',
+    '',
+    '## Keys',
+    '',
+    table(['Key', 'Default', 'What it is', 'Variable'], rows),
+  ])
+}
+
+function defaultText(key: ConfigKey): string {
+  if (key.defaultValue === undefined) return 'required'
+  if (key.defaultValue === null) return 'none'
+  return code(typeof key.defaultValue === 'string' ? key.defaultValue : JSON.stringify(key.defaultValue))
+}
+
+function sentence(key: ConfigKey): string {
+  return key.choices.length === 0 ? key.description : `${key.description} One of ${key.choices.map(code).join(', ')}.`
+}
+
+function variable(key: ConfigKey): string {
+  return key.path.includes('[]') ? '' : code(environmentName(key.path))
+}
+
+function metricsDocument(tables: Tables): string {
+  const rows = sorted(tables.metrics, (metric) => metric.name).map(({ path, definition }) => [
+    code(definition.name),
+    definition.kind,
+    definition.labels.map(code).join(', '),
+    definition.help,
+    room(path),
+  ])
+  return document('Metrics', [
+    '`/metrics` of the HTTP listener, in Prometheus text form. Beside these it shows the process (`process_...`) and the runtime (`nodejs_...`).',
+    '',
+    table(['Metric', 'Kind', 'Labels', 'What it counts', 'From'], rows),
+  ])
+}
+
+function eventsDocument(tables: Tables): string {
+  const rows = sorted(tables.events, (event) => event.id).map(({ path, definition }) => [
+    code(definition.id),
+    definition.level,
+    definition.sentence,
+    Object.keys(definition.fields).map(code).join(', '),
+    room(path),
+  ])
+  return document('Log events', [
+    'The daemon writes events to stderr. As JSON each line has `time`, `level`, `event` (the id below), the fields, and the sentence as `message`.',
+    '',
+    table(['Event', 'Level', 'Sentence', 'Fields', 'From'], rows),
+  ])
+}
+
+function errorsDocument(tables: Tables): string {
+  const rows = sorted(tables.errors, (error) => error.code).map(({ path, definition }) => [
+    code(definition.code),
+    definition.sentence.replaceAll('\n', ' '),
+    definition.remedy,
+    definition.retriable ? 'yes' : 'no',
+    room(path),
+  ])
+  return document('Errors', [
+    'Failures of the world that the daemon and its commands name. Protocol answers to clients carry the error codes of Kafka and MQTT.',
+    '',
+    table(['Code', 'What happened', 'What to do', 'Try again', 'From'], rows),
+  ])
+}
+
+function internalTopicsDocument(tables: Tables): string {
+  const rows = sorted(tables.internalTopics, (topic) => topic.name).map(({ path, definition }) => [
+    code(definition.name),
+    definition.holds,
+    String(definition.partitions),
+    Object.entries(definition.configs)
+      .map(([key, value]) => code(`${key}=${value}`))
+      .join(', '),
+    definition.readable ? 'yes' : 'no',
+    room(path),
+  ])
+  return document('Internal topics', [
+    'State is kept as records of these topics and replayed at the start. Clients cannot write, create or delete them.',
+    '',
+    table(['Topic', 'Holds', 'Partitions', 'Configs', 'Clients may read', 'From'], rows),
+  ])
+}
+
+function sorted<T>(entries: readonly TableEntry<T>[], name: (definition: T) => string): TableEntry<T>[] {
+  return [...entries].sort((one, other) => (name(one.definition) < name(other.definition) ? -1 : 1))
+}
+
+function room(path: string): string {
+  return code(path.replace(/^src\//, '').replace(/\/[^/]*$/, ''))
+}
+
+function document(title: string, lines: readonly string[]): string {
+  return `# ${title}\n\n${printed}\n\n${lines.join('\n')}\n`
+}
+
+function code(text: string): string {
+  return `\`${text}\``
+}
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]) => `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`
+  return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n')
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
+  for (const [path, text] of await printedDocuments()) writeFileSync(join(repositoryRoot, path), text)
+}
