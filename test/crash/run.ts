@@ -140,7 +140,8 @@ class CrashRun {
     const configFile = join(this.#folder, 'headwater.yaml')
     writeFileSync(configFile, configuration(ports.kafkaPort, relayPort))
     const options = {
-      ...ports,
+      kafkaPort: null,
+      mqttPort: ports.mqttPort,
       dataDir: this.#disk.dataDir,
       configFile,
       logFile: join(this.#folder, 'daemon.log'),

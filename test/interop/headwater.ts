@@ -14,8 +14,8 @@ export const repositoryRoot = join(dirname(fileURLToPath(import.meta.url)), '..'
 
 export interface HeadwaterOptions {
   readonly dataDir: string
-  /** Ports: 0 or omitted = any free port. */
-  readonly kafkaPort?: number
+  /** Ports: 0 or omitted = any free port; null = as the configuration file says. */
+  readonly kafkaPort?: number | null
   readonly mqttPort?: number
   readonly httpPort?: number
   readonly configFile?: string
@@ -72,7 +72,7 @@ export async function startHeadwater(options: HeadwaterOptions): Promise<Running
     'start',
     ...(options.configFile === undefined ? [] : ['--config', options.configFile]),
     ...['--data-dir', options.dataDir],
-    ...['--kafka', `127.0.0.1:${options.kafkaPort ?? 0}`],
+    ...(options.kafkaPort === null ? [] : ['--kafka', `127.0.0.1:${options.kafkaPort ?? 0}`]),
     ...['--mqtt', `127.0.0.1:${options.mqttPort ?? 0}`],
     ...['--http', `127.0.0.1:${options.httpPort ?? 0}`],
   ]
@@ -81,7 +81,7 @@ export async function startHeadwater(options: HeadwaterOptions): Promise<Running
   if (program === undefined) throw new Error('no command')
   const child: ChildProcess = spawn(program, rest, {
     stdio: ['ignore', 'pipe', log],
-    env: { ...process.env, ...options.environment },
+    env: { ...daemonEnvironment(), ...options.environment },
   })
   const exited = new Promise<number | null>((resolve) => child.once('exit', (code) => resolve(code)))
   if (child.stdout === null || child.pid === undefined) throw new Error(`cannot start ${program}`)
@@ -121,4 +121,9 @@ export async function startHeadwater(options: HeadwaterOptions): Promise<Running
       await exited
     },
   }
+}
+
+/** The daemon refuses HEADWATER_ variables that it does not know, and ours point at foreign programs. */
+function daemonEnvironment(): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('HEADWATER_')))
 }

@@ -1,0 +1,107 @@
+/** Our daemon and the peers it is compared with, each started on loopback with a fresh folder and stopped by its process id. */
+import { spawn } from 'node:child_process'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { connect } from 'node:net'
+import { join } from 'node:path'
+import { startApacheKafka } from '../test/interop/apache-kafka.ts'
+import { freePort, startHeadwater } from '../test/interop/headwater.ts'
+
+export interface KafkaPeer {
+  readonly name: string
+  readonly bootstrap: string
+  readonly pid: number
+  stop(): Promise<void>
+}
+
+export interface MqttPeer {
+  readonly name: string
+  readonly host: string
+  readonly port: number
+  readonly pid: number
+  stop(): Promise<void>
+}
+
+/** Ours, with its default of fsync before each acknowledgement. */
+export async function headwaterPeer(
+  folder: string,
+  options: { readonly core?: number; readonly config?: string } = {},
+) {
+  mkdirSync(folder, { recursive: true })
+  const configFile = join(folder, 'headwater.yaml')
+  writeFileSync(configFile, options.config ?? 'node: { site: bench }\n')
+  const daemon = await startHeadwater({
+    dataDir: join(folder, 'data'),
+    configFile,
+    logFile: join(folder, 'daemon.log'),
+    ...(options.core === undefined ? {} : { prefix: ['taskset', '-c', String(options.core)] }),
+  })
+  const [host = '', port = ''] = daemon.mqtt.split(':')
+  return {
+    name: 'headwater',
+    bootstrap: daemon.kafka,
+    host,
+    port: Number(port),
+    http: daemon.http,
+    pid: daemon.pid,
+    readyAfterMs: daemon.readyAfterMs,
+    readyLine: daemon.readyLine,
+    async stop() {
+      await daemon.stop()
+    },
+  } satisfies KafkaPeer & MqttPeer & Record<string, unknown>
+}
+
+/** Apache Kafka as it comes; `flush` adds `log.flush.interval.messages=1`: an fsync before each acknowledgement. */
+export async function apacheKafkaPeer(folder: string, flush: boolean): Promise<KafkaPeer> {
+  const kafka = await startApacheKafka({
+    dir: folder,
+    properties: { 'num.partitions': 4, ...(flush ? { 'log.flush.interval.messages': 1 } : {}) },
+  })
+  return { name: flush ? 'kafka flush' : 'kafka', bootstrap: kafka.bootstrap, pid: kafka.pid, stop: () => kafka.stop() }
+}
+
+/** Mosquitto in memory, as fast as it goes. */
+export async function mosquittoPeer(folder: string, options: { readonly core?: number } = {}): Promise<MqttPeer> {
+  mkdirSync(folder, { recursive: true })
+  const port = await freePort()
+  const configFile = join(folder, 'mosquitto.conf')
+  const lines = [`listener ${port} 127.0.0.1`, 'allow_anonymous true', 'set_tcp_nodelay true', 'persistence false']
+  writeFileSync(
+    configFile,
+    [...lines, 'max_inflight_messages 0', 'max_queued_messages 0', 'log_type error', ''].join('\n'),
+  )
+  const words = [
+    ...(options.core === undefined ? [] : ['taskset', '-c', String(options.core)]),
+    'mosquitto',
+    '-c',
+    configFile,
+  ]
+  const child = spawn(words[0] ?? '', words.slice(1), { stdio: 'ignore' })
+  const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()))
+  await answers(port)
+  return {
+    name: 'mosquitto',
+    host: '127.0.0.1',
+    port,
+    pid: child.pid ?? -1,
+    async stop() {
+      child.kill('SIGTERM')
+      await ended
+    },
+  }
+}
+
+async function answers(port: number): Promise<void> {
+  for (const deadline = Date.now() + 10_000; ; ) {
+    const open = await new Promise<boolean>((resolve) => {
+      const socket = connect(port, '127.0.0.1', () => {
+        socket.destroy()
+        resolve(true)
+      })
+      socket.on('error', () => resolve(false))
+    })
+    if (open) return
+    if (Date.now() > deadline) throw new Error(`nothing listens on ${port}`)
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+}
