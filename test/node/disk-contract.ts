@@ -1,0 +1,227 @@
+/** What every Disk promises: one suite that the real disk and the simulated one both run. */
+import { expect, it } from 'vitest'
+import { type Disk, DiskError, type DiskOperation } from '../../src/base/ports.ts'
+
+/** A fresh disk with an empty directory; `settle` answers the promise, driving the world where that is needed. */
+export interface DiskBench {
+  readonly disk: Disk
+  readonly root: string
+  settle<T>(promise: Promise<T>): Promise<T>
+}
+
+export function disksKeepTheirPromises(withBench: (body: (bench: DiskBench) => Promise<void>) => Promise<void>): void {
+  const promise = (name: string, body: (bench: DiskBench) => Promise<void>): void => {
+    it(name, () => withBench(body))
+  }
+
+  promise('reads see what a completed group wrote, across its chunks', async ({ disk, root, settle }) => {
+    const path = `${root}/a.log`
+    await settle(disk.submit([write(path, 0, text('hello '), text('world')), { kind: 'sync', path }]))
+    expect(string(await settle(disk.read(path, 0, 100)))).toBe('hello world')
+    expect(string(await settle(disk.read(path, 6, 3)))).toBe('wor')
+    expect((await settle(disk.read(path, 11, 5))).length).toBe(0)
+    expect(await settle(disk.size(path))).toBe(11)
+  })
+
+  promise('a write beyond the end leaves zeros between', async ({ disk, root, settle }) => {
+    const path = `${root}/gap`
+    await settle(disk.submit([write(path, 3, text('x'))]))
+    expect(await settle(disk.read(path, 0, 10))).toEqual(bytes([0, 0, 0, 0x78]))
+  })
+
+  promise('groups run in the order of their submission', async ({ disk, root, settle }) => {
+    const path = `${root}/order`
+    const order: number[] = []
+    const groups = Array.from({ length: 50 }, (_, i) =>
+      disk.submit([write(path, i % 2, text(String(i % 10)))]).then(() => order.push(i)),
+    )
+    await settle(Promise.all(groups))
+    expect(order).toEqual(groups.map((_, i) => i))
+    expect(string(await settle(disk.read(path, 0, 9)))).toBe('89')
+  })
+
+  promise('an empty group completes after those before it', async ({ disk, root, settle }) => {
+    const path = `${root}/first`
+    let written = false
+    const first = disk.submit([write(path, 0, text('1'))]).then(() => {
+      written = true
+    })
+    await settle(disk.submit([]))
+    expect(written).toBe(true)
+    await settle(first)
+  })
+
+  promise('a group stops at its first failure and names it; the next group runs', async ({ disk, root, settle }) => {
+    const broken = disk.submit([
+      write(`${root}/before`, 0, text('b')),
+      write(`${root}/missing/file`, 0, text('x')),
+      write(`${root}/after`, 0, text('a')),
+    ])
+    const next = disk.submit([write(`${root}/next`, 0, text('n'))])
+    const error = await settle(failureOf(broken))
+    expect(error).toMatchObject({ code: 'ENOENT', operation: 'write', path: `${root}/missing/file` })
+    await settle(next)
+    expect(await settle(disk.size(`${root}/before`))).toBe(1)
+    expect(await settle(disk.size(`${root}/after`))).toBe(null)
+    expect(await settle(disk.size(`${root}/next`))).toBe(1)
+  })
+
+  promise('writeFile replaces the whole content', async ({ disk, root, settle }) => {
+    const path = `${root}/file`
+    await settle(disk.submit([{ kind: 'writeFile', path, bytes: text('a long content') }]))
+    await settle(disk.submit([{ kind: 'writeFile', path, bytes: text('short') }]))
+    expect(string((await settle(disk.readFile(path, 100))) as Uint8Array)).toBe('short')
+    await settle(disk.submit([{ kind: 'writeFile', path, bytes: text('') }]))
+    expect(await settle(disk.size(path))).toBe(0)
+  })
+
+  promise('readFile answers null for a missing file and refuses a large one', async ({ disk, root, settle }) => {
+    const path = `${root}/file`
+    expect(await settle(disk.readFile(path, 10))).toBe(null)
+    await settle(disk.submit([{ kind: 'writeFile', path, bytes: text('12345678901') }]))
+    expect(await settle(failureOf(disk.readFile(path, 10)))).toMatchObject({ code: 'EFBIG', path })
+    expect((await settle(disk.readFile(path, 11)))?.length).toBe(11)
+  })
+
+  promise('truncate cuts, and what is written later has no old bytes before it', async ({ disk, root, settle }) => {
+    const path = `${root}/cut`
+    await settle(disk.submit([write(path, 0, text('0123456789'))]))
+    await settle(disk.submit([{ kind: 'truncate', path, size: 4 }, write(path, 6, text('X'))]))
+    expect(await settle(disk.read(path, 0, 20))).toEqual(bytes([0x30, 0x31, 0x32, 0x33, 0, 0, 0x58]))
+  })
+
+  promise('a renamed file is read under its new name, also by whoever read it before', async (bench) => {
+    const { disk, root, settle } = bench
+    const [from, to] = [`${root}/from`, `${root}/to`]
+    await settle(disk.submit([write(from, 0, text('new')), write(to, 0, text('replaced'))]))
+    expect(string(await settle(disk.read(to, 0, 10)))).toBe('replaced')
+    expect(string(await settle(disk.read(from, 0, 10)))).toBe('new')
+    await settle(disk.submit([write(from, 3, text('er')), { kind: 'rename', from, to }, { kind: 'sync', path: to }]))
+    expect(string(await settle(disk.read(to, 0, 10)))).toBe('newer')
+    expect(await settle(failureOf(disk.read(from, 0, 1)))).toMatchObject({ code: 'ENOENT', operation: 'read' })
+    await settle(disk.submit([write(to, 0, text('N')), write(from, 0, text('second'))]))
+    expect(string(await settle(disk.read(to, 0, 10)))).toBe('Newer')
+    expect(string(await settle(disk.read(from, 0, 10)))).toBe('second')
+  })
+
+  promise('a renamed directory takes its files along', async ({ disk, root, settle }) => {
+    const [from, to] = [`${root}/t-0`, `${root}/t-0.gone-delete`]
+    await settle(disk.submit([{ kind: 'makeDirectory', path: from }, write(`${from}/x.log`, 0, text('one'))]))
+    expect(string(await settle(disk.read(`${from}/x.log`, 0, 10)))).toBe('one')
+    await settle(disk.submit([{ kind: 'rename', from, to }, write(`${to}/x.log`, 3, text(' two'))]))
+    expect(string(await settle(disk.read(`${to}/x.log`, 0, 10)))).toBe('one two')
+    expect(await settle(failureOf(disk.read(`${from}/x.log`, 0, 1)))).toMatchObject({ code: 'ENOENT' })
+  })
+
+  promise('an unlinked file is gone for readers, and a new one of its name is new', async ({ disk, root, settle }) => {
+    const path = `${root}/file`
+    await settle(disk.submit([write(path, 0, text('old content'))]))
+    expect(string(await settle(disk.read(path, 0, 3)))).toBe('old')
+    await settle(disk.submit([{ kind: 'unlink', path }]))
+    expect(await settle(failureOf(disk.read(path, 0, 3)))).toMatchObject({ code: 'ENOENT' })
+    expect(disk.readHot(path, 0, 3)).toBe(null)
+    await settle(disk.submit([write(path, 0, text('new'))]))
+    expect(string(await settle(disk.read(path, 0, 20)))).toBe('new')
+  })
+
+  promise('missing things may be removed, but not synced, truncated or renamed', async ({ disk, root, settle }) => {
+    const path = `${root}/missing`
+    await settle(disk.submit([{ kind: 'unlink', path }]))
+    await settle(disk.submit([{ kind: 'removeDirectory', path }]))
+    const refused: readonly DiskOperation[] = [
+      { kind: 'sync', path },
+      { kind: 'truncate', path, size: 0 },
+      { kind: 'rename', from: path, to: `${root}/other` },
+      { kind: 'syncDirectory', path },
+    ]
+    for (const operation of refused) {
+      expect(await settle(failureOf(disk.submit([operation])))).toMatchObject({
+        code: 'ENOENT',
+        operation: operation.kind,
+      })
+    }
+    expect(await settle(disk.list(root))).toEqual([])
+  })
+
+  promise('directories are made with their parents, listed in name order, removed when empty', async (bench) => {
+    const { disk, root, settle } = bench
+    expect(await settle(disk.list(`${root}/none`))).toEqual([])
+    await settle(
+      disk.submit([
+        { kind: 'makeDirectory', path: `${root}/x/y/z` },
+        { kind: 'makeDirectory', path: `${root}/x/y` },
+        write(`${root}/x/b`, 0, text('b')),
+        write(`${root}/x/B`, 0, text('B')),
+        { kind: 'syncDirectory', path: `${root}/x` },
+      ]),
+    )
+    expect(await settle(disk.list(`${root}/x`))).toEqual([
+      { name: 'B', isDirectory: false },
+      { name: 'b', isDirectory: false },
+      { name: 'y', isDirectory: true },
+    ])
+    expect(await settle(disk.size(`${root}/x`))).toBe(null)
+    const full = disk.submit([{ kind: 'removeDirectory', path: `${root}/x/y` }])
+    expect(await settle(failureOf(full))).toMatchObject({ code: 'ENOTEMPTY' })
+    await settle(disk.submit([{ kind: 'removeDirectory', path: `${root}/x/y/z` }]))
+    await settle(disk.submit([{ kind: 'removeDirectory', path: `${root}/x/y` }]))
+    expect((await settle(disk.list(`${root}/x`))).length).toBe(2)
+  })
+
+  promise('a hot read answers what is there, or null', async ({ disk, root, settle }) => {
+    const path = `${root}/hot`
+    await settle(disk.submit([write(path, 0, text('0123456789'))]))
+    await settle(disk.read(path, 0, 1))
+    for (let round = 0; round < 20; round++) {
+      const hot = disk.readHot(path, 2, 5)
+      if (hot) expect('23456'.startsWith(string(hot))).toBe(true)
+    }
+    expect(disk.readHot(`${root}/missing`, 0, 5)).toBe(null)
+  })
+
+  promise('space is told in bytes', async ({ disk, root, settle }) => {
+    const space = await settle(disk.space(root))
+    expect(space.freeBytes).toBeGreaterThan(0)
+    expect(space.totalBytes).toBeGreaterThanOrEqual(space.freeBytes)
+    expect(await settle(failureOf(disk.space(`${root}/none`)))).toMatchObject({ code: 'ENOENT' })
+  })
+
+  promise('a lock has one holder until it is released', async ({ disk, root, settle }) => {
+    const first = await settle(disk.lock(`${root}/.lock`))
+    if (!first.held) throw new Error('the first lock must be held')
+    expect(await settle(disk.lock(`${root}/.lock`))).toMatchObject({ held: false, holder: expect.any(Number) })
+    await settle(first.release())
+    const second = await settle(disk.lock(`${root}/.lock`))
+    if (!second.held) throw new Error('the lock was released')
+    await settle(second.release())
+    expect(await settle(disk.size(`${root}/.lock`))).toBe(0)
+  })
+}
+
+export function text(content: string): Uint8Array {
+  return new TextEncoder().encode(content)
+}
+
+export function write(path: string, position: number, ...chunks: Uint8Array[]): DiskOperation {
+  return { kind: 'write', path, position, chunks }
+}
+
+/** The DiskError that a promise rejects with. */
+export async function failureOf(promise: Promise<unknown>): Promise<DiskError> {
+  try {
+    await promise
+  } catch (error) {
+    if (error instanceof DiskError) return error
+    throw error
+  }
+  throw new Error('it should have failed')
+}
+
+function string(content: Uint8Array): string {
+  return new TextDecoder().decode(content)
+}
+
+/** A Buffer, so that deep equality compares like with like. */
+function bytes(values: readonly number[]): Uint8Array {
+  return expect.objectContaining(Object.fromEntries(values.map((value, at) => [at, value]))) as Uint8Array
+}

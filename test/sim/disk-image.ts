@@ -1,0 +1,243 @@
+/**
+ * The file system of one simulated host, as it survives restarts: a tree in the page cache and a tree on the device.
+ *
+ * The model is as strict as POSIX allows and stricter than ext4 is: a new, renamed or removed name is on the device only after
+ * `syncDirectory` of its directory. A power cut keeps, for every set of names tied together by renames, a seeded number of
+ * the first changes. A rename is one change, also between directories.
+ */
+import type { Prng } from './prng.ts'
+import { SimFile } from './sim-file.ts'
+
+/** Above this many unsynced names the file system commits the older half on its own, as a journalling one does in time. */
+const namesPendingMax = 1024
+
+export class SimDirectory {
+  readonly id: number
+  entries = new Map<string, SimNode>()
+  durableEntries = new Map<string, SimNode>()
+  constructor(id: number) {
+    this.id = id
+  }
+}
+
+export type SimNode = SimFile | SimDirectory
+
+interface NameChange {
+  readonly order: number
+  readonly directory: SimDirectory
+  readonly name: string
+  /** Null: the name is removed. */
+  readonly node: SimNode | null
+  /** A rename removes this name too. */
+  readonly from: { readonly directory: SimDirectory; readonly name: string } | null
+}
+
+/** The system's error of a failed operation. */
+export class ImageError extends Error {
+  readonly code: string
+  constructor(code: string) {
+    super(code)
+    this.code = code
+  }
+}
+
+export class DiskImage {
+  #directoryId = 0
+  #changes = 0
+  readonly #root = this.#newDirectory()
+  #pending: NameChange[] = []
+  /** What an unprivileged writer may use; writes beyond it fail with ENOSPC. */
+  capacityBytes = Number.POSITIVE_INFINITY
+  /** Bytes of all files by their size. */
+  usedBytes = 0
+
+  /** The node at an absolute path, or null. */
+  find(path: string): SimNode | null {
+    let node: SimNode = this.#root
+    for (const name of partsOf(path)) {
+      if (!(node instanceof SimDirectory)) return null
+      const next = node.entries.get(name)
+      if (!next) return null
+      node = next
+    }
+    return node
+  }
+
+  /** The file at a path; ENOENT or EISDIR. */
+  file(path: string): SimFile {
+    const node = this.find(path)
+    if (!node) throw new ImageError('ENOENT')
+    if (node instanceof SimDirectory) throw new ImageError('EISDIR')
+    return node
+  }
+
+  openOrCreate(path: string): SimFile {
+    const { directory, name } = this.#parentOf(path)
+    const present = directory.entries.get(name)
+    if (present instanceof SimDirectory) throw new ImageError('EISDIR')
+    if (present) return present
+    const file = new SimFile()
+    this.#change({ directory, name, node: file, from: null })
+    return file
+  }
+
+  /** Writes as much as fits; ENOSPC when that was not all. */
+  write(path: string, position: number, chunks: readonly Uint8Array[]): void {
+    const file = this.openOrCreate(path)
+    let at = position
+    for (const chunk of chunks) {
+      const room = Math.max(0, this.capacityBytes - this.usedBytes + file.size - at)
+      const part = chunk.length <= room ? chunk : chunk.subarray(0, room)
+      this.#resized(file, () => file.write(at, part))
+      at += part.length
+      if (part.length < chunk.length) throw new ImageError('ENOSPC')
+    }
+  }
+
+  truncate(path: string, size: number): void {
+    const file = this.file(path)
+    this.#resized(file, () => file.truncate(size))
+  }
+
+  rename(from: string, to: string): void {
+    const source = this.#parentOf(from)
+    const target = this.#parentOf(to)
+    const node = source.directory.entries.get(source.name)
+    if (!node) throw new ImageError('ENOENT')
+    const replaced = target.directory.entries.get(target.name)
+    if (replaced === node) return
+    if (replaced instanceof SimDirectory) {
+      if (!(node instanceof SimDirectory)) throw new ImageError('EISDIR')
+      if (replaced.entries.size > 0) throw new ImageError('ENOTEMPTY')
+    } else if (replaced && node instanceof SimDirectory) throw new ImageError('ENOTDIR')
+    if (replaced instanceof SimFile) this.usedBytes -= replaced.size
+    this.#change({ ...target, node, from: source })
+  }
+
+  unlink(path: string): void {
+    const node = this.find(path)
+    if (!node) return
+    if (node instanceof SimDirectory) throw new ImageError('EISDIR')
+    this.usedBytes -= node.size
+    this.#change({ ...this.#parentOf(path), node: null, from: null })
+  }
+
+  makeDirectory(path: string): void {
+    let directory = this.#root
+    for (const name of partsOf(path)) {
+      let next = directory.entries.get(name)
+      if (next instanceof SimFile) throw new ImageError('ENOTDIR')
+      if (!next) {
+        next = this.#newDirectory()
+        this.#change({ directory, name, node: next, from: null })
+      }
+      directory = next
+    }
+  }
+
+  removeDirectory(path: string): void {
+    const node = this.find(path)
+    if (!node) return
+    if (!(node instanceof SimDirectory)) throw new ImageError('ENOTDIR')
+    if (node.entries.size > 0) throw new ImageError('ENOTEMPTY')
+    this.#change({ ...this.#parentOf(path), node: null, from: null })
+  }
+
+  syncDirectory(path: string): void {
+    const node = this.find(path)
+    if (!node) throw new ImageError('ENOENT')
+    if (!(node instanceof SimDirectory)) throw new ImageError('ENOTDIR')
+    const rest: NameChange[] = []
+    for (const group of tiedChanges(this.#pending)) {
+      const count = 1 + group.findLastIndex((change) => change.directory === node || change.from?.directory === node)
+      for (const change of group.slice(0, count)) applyToDevice(change)
+      rest.push(...group.slice(count))
+    }
+    this.#pending = rest
+  }
+
+  /** A power cut: what is not on the device is gone, but for the seeded part that happened to make it. */
+  crash(prng: Prng): void {
+    for (const group of tiedChanges(this.#pending)) {
+      const kept = prng.pick([0, group.length, prng.between(0, group.length)])
+      for (const change of group.slice(0, kept)) applyToDevice(change)
+    }
+    this.#pending = []
+    this.usedBytes = 0
+    this.#revive(this.#root, prng)
+  }
+
+  #revive(directory: SimDirectory, prng: Prng): void {
+    directory.entries = new Map(directory.durableEntries)
+    for (const node of directory.entries.values()) {
+      if (node instanceof SimDirectory) this.#revive(node, prng)
+      else {
+        node.crash(prng)
+        this.usedBytes += node.size
+      }
+    }
+  }
+
+  #newDirectory(): SimDirectory {
+    return new SimDirectory(this.#directoryId++)
+  }
+
+  #parentOf(path: string): { directory: SimDirectory; name: string } {
+    const parts = partsOf(path)
+    const name = parts.pop()
+    if (name === undefined) throw new ImageError('EINVAL')
+    const directory = this.find(`/${parts.join('/')}`)
+    if (!directory) throw new ImageError('ENOENT')
+    if (!(directory instanceof SimDirectory)) throw new ImageError('ENOTDIR')
+    return { directory, name }
+  }
+
+  #change(unordered: Omit<NameChange, 'order'>): void {
+    const change = { ...unordered, order: this.#changes++ }
+    change.from?.directory.entries.delete(change.from.name)
+    if (change.node) change.directory.entries.set(change.name, change.node)
+    else change.directory.entries.delete(change.name)
+    this.#pending.push(change)
+    if (this.#pending.length > namesPendingMax) {
+      for (const old of this.#pending.splice(0, namesPendingMax / 2)) applyToDevice(old)
+    }
+  }
+
+  #resized(file: SimFile, change: () => void): void {
+    const before = file.size
+    change()
+    this.usedBytes += file.size - before
+  }
+}
+
+function partsOf(path: string): string[] {
+  if (!path.startsWith('/')) throw new ImageError('EINVAL')
+  return path.split('/').filter((part) => part !== '')
+}
+
+function applyToDevice(change: NameChange): void {
+  change.from?.directory.durableEntries.delete(change.from.name)
+  if (change.node) change.directory.durableEntries.set(change.name, change.node)
+  else change.directory.durableEntries.delete(change.name)
+}
+
+/** The changes grouped by names that renames tie together; each group in its order. */
+function tiedChanges(changes: readonly NameChange[]): NameChange[][] {
+  const groups = new Map<string, NameChange[]>()
+  for (const change of changes) {
+    const key = `${change.directory.id}/${change.name}`
+    const group = groups.get(key) ?? []
+    group.push(change)
+    groups.set(key, group)
+    if (!change.from) continue
+    const fromKey = `${change.from.directory.id}/${change.from.name}`
+    const other = groups.get(fromKey)
+    if (other !== undefined && other !== group) {
+      group.push(...other)
+      group.sort((left, right) => left.order - right.order)
+      for (const [name, present] of groups) if (present === other) groups.set(name, group)
+    }
+    groups.set(fromKey, group)
+  }
+  return [...new Set(groups.values())]
+}

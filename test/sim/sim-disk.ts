@@ -1,0 +1,277 @@
+/**
+ * The disk port of one simulated process, over the host's image.
+ *
+ * A group takes a seeded time for each of its operations; its effects become visible when it ends, or, when the process is
+ * killed half way, as far as it had come, down to a part of a write.
+ */
+import type { DirectoryEntry, Disk, DiskOperation, LockOutcome } from '../../src/base/ports.ts'
+import { DiskError } from '../../src/base/ports.ts'
+import type { DiskFaults } from './disk-faults.ts'
+import { type DiskImage, ImageError, SimDirectory } from './disk-image.ts'
+import type { Prng } from './prng.ts'
+
+export interface DiskTimes {
+  /** Range of a sync of a file or directory, in milliseconds. */
+  readonly syncMs: readonly [number, number]
+  /** Range of any other operation, in milliseconds. */
+  readonly operationMs: readonly [number, number]
+  /** Added for each 1,024 bytes written. */
+  readonly kibibyteMs: number
+  /** Probability that a hot read finds the bytes in memory. */
+  readonly hotChance: number
+}
+
+export const defaultDiskTimes: DiskTimes = {
+  syncMs: [0.2, 4],
+  operationMs: [0.005, 0.05],
+  kibibyteMs: 0.003,
+  hotChance: 0.9,
+}
+
+/** What the disk needs of its world. */
+export interface DiskHost {
+  readonly image: DiskImage
+  readonly faults: DiskFaults
+  readonly times: DiskTimes
+  readonly prng: Prng
+  readonly locks: Map<string, number>
+  readonly processId: number
+  nowMs(): number
+  /** Runs the task at that time unless the process has ended by then. */
+  at(atMs: number, label: string, task: () => void): void
+  /** Groups do not start before this time. */
+  stalledUntilMs(): number
+}
+
+interface Group {
+  readonly operations: readonly DiskOperation[]
+  readonly resolve: () => void
+  readonly reject: (error: Error) => void
+}
+
+interface RunningGroup extends Group {
+  /** End of each operation that is run. */
+  readonly endsMs: readonly number[]
+  readonly failure: DiskError | null
+}
+
+export class SimDisk implements Disk {
+  readonly #host: DiskHost
+  readonly #waiting: Group[] = []
+  #running: RunningGroup | null = null
+
+  constructor(host: DiskHost) {
+    this.#host = host
+  }
+
+  submit(operations: readonly DiskOperation[]): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ operations, resolve, reject })
+      this.#startNext()
+    })
+  }
+
+  read(path: string, position: number, length: number): Promise<Uint8Array> {
+    return this.#later('read', path, () => this.#host.image.file(path).read(position, length))
+  }
+
+  readHot(path: string, position: number, length: number): Uint8Array | null {
+    const { prng, image, times } = this.#host
+    if (!prng.chance(times.hotChance)) return null
+    const node = image.find(path)
+    if (!node || node instanceof SimDirectory) return null
+    return node.read(position, prng.chance(0.1) ? prng.below(length + 1) : length)
+  }
+
+  readFile(path: string, bytesMax: number): Promise<Uint8Array | null> {
+    return this.#later('readFile', path, () => {
+      if (this.#host.image.find(path) === null) return null
+      const file = this.#host.image.file(path)
+      if (file.size > bytesMax) throw new ImageError('EFBIG')
+      return file.read(0, file.size)
+    })
+  }
+
+  list(path: string): Promise<readonly DirectoryEntry[]> {
+    return this.#later('list', path, () => {
+      const node = this.#host.image.find(path)
+      if (node === null) return []
+      if (!(node instanceof SimDirectory)) throw new ImageError('ENOTDIR')
+      return [...node.entries]
+        .map(([name, entry]) => ({ name, isDirectory: entry instanceof SimDirectory }))
+        .sort((left, right) => (left.name < right.name ? -1 : 1))
+    })
+  }
+
+  size(path: string): Promise<number | null> {
+    return this.#later('size', path, () => {
+      const node = this.#host.image.find(path)
+      return node === null || node instanceof SimDirectory ? null : node.size
+    })
+  }
+
+  space(path: string): Promise<{ readonly freeBytes: number; readonly totalBytes: number }> {
+    return this.#later('space', path, () => {
+      const { image } = this.#host
+      if (image.find(path) === null) throw new ImageError('ENOENT')
+      const totalBytes = Math.min(image.capacityBytes, 2 ** 50)
+      return { freeBytes: Math.max(0, totalBytes - image.usedBytes), totalBytes }
+    })
+  }
+
+  lock(path: string): Promise<LockOutcome> {
+    return this.#later('lock', path, () => {
+      const { locks, processId, image } = this.#host
+      image.openOrCreate(path)
+      const holder = locks.get(path)
+      if (holder !== undefined) return { held: false, holder }
+      locks.set(path, processId)
+      return { held: true, release: () => this.#later('unlock', path, () => void locks.delete(path)) }
+    })
+  }
+
+  forget(): void {}
+
+  /** The process has ended: the running group stops where it is. Promises of a dead process never settle. */
+  stop(): void {
+    const { image, prng } = this.#host
+    const running = this.#running
+    this.#waiting.length = 0
+    this.#running = null
+    if (!running) return
+    const now = this.#host.nowMs()
+    const whole = running.endsMs.filter((endMs) => endMs <= now).length
+    for (const operation of running.operations.slice(0, whole)) tryApply(image, operation)
+    const broken = running.operations[whole]
+    if (broken && whole < running.endsMs.length) applyPart(image, broken, prng)
+  }
+
+  #startNext(): void {
+    const group = this.#running ? undefined : this.#waiting.shift()
+    if (!group) return
+    const { times, prng } = this.#host
+    let atMs = Math.max(this.#host.nowMs(), this.#host.stalledUntilMs())
+    const endsMs: number[] = []
+    let failure: DiskError | null = null
+    for (const operation of group.operations) {
+      const isSync = operation.kind === 'sync' || operation.kind === 'syncDirectory'
+      const [low, high] = isSync ? times.syncMs : times.operationMs
+      atMs += prng.real(low, high) + (bytesOf(operation) / 1024) * times.kibibyteMs
+      endsMs.push(atMs)
+      const code = this.#host.faults.codeFor(operation.kind, pathOf(operation))
+      if (code === null) continue
+      failure = new DiskError(code, operation.kind, pathOf(operation))
+      break
+    }
+    this.#running = { ...group, endsMs, failure }
+    this.#host.at(atMs, `disk ${group.operations.length} operations`, () => this.#finish())
+  }
+
+  #finish(): void {
+    const running = this.#running as RunningGroup
+    const { image, prng } = this.#host
+    this.#running = null
+    const end = running.endsMs.length - (running.failure ? 1 : 0)
+    let failure: DiskError | null = null
+    for (const operation of running.operations.slice(0, end)) {
+      failure = tryApply(image, operation)
+      if (failure) break
+      if (operation.kind === 'write' && prng.chance(0.05)) image.file(operation.path).writeBack(prng)
+    }
+    if (!failure && running.failure) {
+      failure = running.failure
+      failOperation(image, running.operations[end] as DiskOperation, prng)
+    }
+    if (failure) running.reject(failure)
+    else running.resolve()
+    this.#startNext()
+  }
+
+  #later<T>(operation: string, path: string, answer: () => T): Promise<T> {
+    const { prng, times, faults } = this.#host
+    return new Promise((resolve, reject) => {
+      const delayMs = prng.real(times.operationMs[0], times.operationMs[1])
+      this.#host.at(this.#host.nowMs() + delayMs, `disk ${operation}`, () => {
+        try {
+          const fault = operation === 'read' || operation === 'readFile' ? faults.codeFor(operation, path) : null
+          if (fault) throw new ImageError(fault)
+          resolve(answer())
+        } catch (error) {
+          reject(asDiskError(error, operation, path))
+        }
+      })
+    })
+  }
+}
+
+function pathOf(operation: DiskOperation): string {
+  return operation.kind === 'rename' ? operation.from : operation.path
+}
+
+function bytesOf(operation: DiskOperation): number {
+  if (operation.kind === 'writeFile') return operation.bytes.length
+  if (operation.kind !== 'write') return 0
+  return operation.chunks.reduce((sum, chunk) => sum + chunk.length, 0)
+}
+
+function apply(image: DiskImage, operation: DiskOperation): void {
+  switch (operation.kind) {
+    case 'write':
+      return image.write(operation.path, operation.position, operation.chunks)
+    case 'writeFile':
+      image.openOrCreate(operation.path)
+      image.truncate(operation.path, 0)
+      return image.write(operation.path, 0, [operation.bytes])
+    case 'truncate':
+      return image.truncate(operation.path, operation.size)
+    case 'sync':
+      return image.file(operation.path).sync()
+    case 'rename':
+      return image.rename(operation.from, operation.to)
+    case 'unlink':
+      return image.unlink(operation.path)
+    case 'makeDirectory':
+      return image.makeDirectory(operation.path)
+    case 'removeDirectory':
+      return image.removeDirectory(operation.path)
+    case 'syncDirectory':
+      return image.syncDirectory(operation.path)
+  }
+}
+
+function tryApply(image: DiskImage, operation: DiskOperation): DiskError | null {
+  try {
+    apply(image, operation)
+    return null
+  } catch (error) {
+    return asDiskError(error, operation.kind, pathOf(operation))
+  }
+}
+
+/** An operation that the process did not live to see the end of. */
+function applyPart(image: DiskImage, operation: DiskOperation, prng: Prng): void {
+  if (operation.kind !== 'write' && operation.kind !== 'writeFile') {
+    if (prng.chance(0.5)) tryApply(image, operation)
+    return
+  }
+  if (prng.chance(0.25)) return
+  const chunks = operation.kind === 'write' ? operation.chunks : [operation.bytes]
+  if (operation.kind === 'writeFile') tryApply(image, { ...operation, bytes: new Uint8Array(0) })
+  const part = prng.below(bytesOf(operation) + 1)
+  const position = operation.kind === 'write' ? operation.position : 0
+  tryApply(image, { kind: 'write', path: operation.path, position, chunks: [Buffer.concat(chunks).subarray(0, part)] })
+}
+
+/** What an operation that is made to fail leaves behind. */
+function failOperation(image: DiskImage, operation: DiskOperation, prng: Prng): void {
+  if (operation.kind === 'write' || operation.kind === 'writeFile') applyPart(image, operation, prng)
+  if (operation.kind !== 'sync') return
+  const node = image.find(operation.path)
+  if (node && !(node instanceof SimDirectory)) node.failSync(prng)
+}
+
+/** The system's error as the port tells it; anything else is a mistake of the simulator and goes on up. */
+function asDiskError(error: unknown, operation: string, path: string): DiskError {
+  if (error instanceof ImageError) return new DiskError(error.code, operation, path)
+  throw error
+}
