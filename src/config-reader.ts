@@ -9,7 +9,7 @@ import type {
   ConfigurationReport,
   ConfigurationSource,
 } from './admin/cli/configuration-source.ts'
-import { ApplianceError } from './base/errors.ts'
+import { ApplianceError, asError } from './base/errors.ts'
 import { type ApplianceConfig, configSchema } from './config.ts'
 import { configErrors } from './config-errors.ts'
 import { type ConfigKey, configKeys, environmentName, nearestName } from './config-keys.ts'
@@ -69,6 +69,9 @@ async function resolveConfiguration(source: ConfigurationSource): Promise<Outcom
 
 // ---------------------------------------------------------------------------------------------- the file
 
+/** Aliases unfold to copies; more than this is a bomb, not a configuration. */
+const aliasCountMax = 100
+
 interface ParsedFile {
   readonly written: WrittenObject
   readonly problems: readonly string[]
@@ -85,7 +88,12 @@ async function parseFile(source: ConfigurationSource): Promise<ParsedFile> {
   if (document.errors.length > 0) {
     return { written: {}, problems: document.errors.map((error) => `${name}: ${error.message}`), placeOf: () => null }
   }
-  const written: unknown = document.toJS({ maxAliasCount: 100 }) ?? {}
+  let written: unknown
+  try {
+    written = document.toJS({ maxAliasCount: aliasCountMax }) ?? {}
+  } catch (thrown) {
+    return { written: {}, problems: [`${name}: ${asError(thrown).message}`], placeOf: () => null }
+  }
   if (!isObject(written))
     return { written: {}, problems: [`${name}: the file must hold a mapping of keys`], placeOf: () => null }
   const placeOf = (path: readonly PropertyKey[]): string | null => {
@@ -203,7 +211,10 @@ function describeIssue(issue: z.core.$ZodIssue): { path: PropertyKey[]; sentence
     const siblings = siblingNames(issue.path)
     return issue.keys.map((key) => {
       const nearest = nearestName(key, siblings)
-      const hint = nearest === null ? '' : `; did you mean ${pathText([...issue.path, nearest])}?`
+      const hint =
+        nearest === null
+          ? `; there are ${siblings.join(', ')}`
+          : `; did you mean ${pathText([...issue.path, nearest])}?`
       return { path: [...issue.path, key], sentence: `${pathText([...issue.path, key])}: there is no such key${hint}` }
     })
   }

@@ -1,0 +1,212 @@
+/** Written configurations in, judged configurations or sentences out. */
+import { describe, expect, it } from 'vitest'
+import type { ConfigurationFlags, ConfigurationSource } from '../src/admin/cli/configuration-source.ts'
+import { ApplianceError } from '../src/base/errors.ts'
+import { inspectConfiguration, readConfiguration } from '../src/config-reader.ts'
+import { formatAddress, parseAddress, parseBytes, parseDurationMs } from '../src/config-values.ts'
+
+function source(
+  text: string | null,
+  flags: ConfigurationFlags = {},
+  environment: Readonly<Record<string, string>> = {},
+): ConfigurationSource {
+  return { file: text === null ? null : { name: 'headwater.yaml', text }, flags, environment }
+}
+
+async function problemsOf(given: ConfigurationSource): Promise<readonly string[]> {
+  const report = await inspectConfiguration(given)
+  return report.kind === 'invalid' ? report.problems : []
+}
+
+const example = String.raw`
+dataDir: ./data
+node: { id: 1, site: plant-7 }
+listeners:
+  kafka: [ { listen: "127.0.0.1:9092", advertise: "edge7.local:9092" } ]   # advertise is optional
+  mqtt:  [ { listen: "127.0.0.1:1883" } ]
+  http:  { listen: "127.0.0.1:9640" }
+kafka: { num.partitions: 4, auto.create.topics.enable: true, group.initial.rebalance.delay.ms: 3000 }
+mirrors:
+  - name: central
+    bootstrapServers: [ "10.0.0.5:9092" ]
+    topics: [ "sensors", "plc\\..*" ]        # anchored regular expressions
+    targetTopic: "{site}.{topic}"
+`
+
+describe('a configuration', () => {
+  it('is read in the shape that is promised', async () => {
+    const config = await readConfiguration(source(example))
+    expect(config).toMatchObject({
+      dataDir: './data',
+      node: { id: 1, site: 'plant-7' },
+      listeners: {
+        kafka: [{ listen: { host: '127.0.0.1', port: 9092 }, advertise: { host: 'edge7.local', port: 9092 } }],
+        mqtt: [{ listen: { host: '127.0.0.1', port: 1883 } }],
+        http: { listen: { host: '127.0.0.1', port: 9640 } },
+      },
+      mirrors: [
+        {
+          name: 'central',
+          bootstrapServers: [{ host: '10.0.0.5', port: 9092 }],
+          topics: ['sensors', String.raw`plc\..*`],
+        },
+      ],
+    })
+    expect([...config.kafka]).toEqual([
+      ['num.partitions', '4'],
+      ['auto.create.topics.enable', 'true'],
+      ['group.initial.rebalance.delay.ms', '3000'],
+    ])
+  })
+
+  it('may be empty, or absent: every key has a default, and nothing listens beyond the loopback', async () => {
+    for (const text of [null, '', '# nothing\n', '{}']) {
+      const config = await readConfiguration(source(text))
+      const hosts = [...config.listeners.kafka, ...config.listeners.mqtt, config.listeners.http].map(
+        ({ listen }) => listen.host,
+      )
+      expect(hosts).toEqual(['127.0.0.1', '127.0.0.1', '127.0.0.1'])
+      expect(config.listeners.kafka[0]?.advertise).toBeNull()
+    }
+  })
+
+  it('yields to variables, and these to flags', async () => {
+    const environment = {
+      HEADWATER_NODE_SITE: 'plant-8',
+      HEADWATER_NODE_ID: '7',
+      HEADWATER_LISTENERS_KAFKA: '[{"listen":"0.0.0.0:9093"},{"listen":"[::1]:9094"}]',
+      HEADWATER_DATA_DIR: 'from-variable',
+      PATH: '/bin',
+    }
+    const config = await readConfiguration(source(example, { dataDir: 'from-flag', http: '127.0.0.1:0' }, environment))
+    expect(config.node).toEqual({ id: 7, site: 'plant-8' })
+    expect(config.listeners.kafka.map(({ listen }) => formatAddress(listen))).toEqual(['0.0.0.0:9093', '[::1]:9094'])
+    expect(config.dataDir).toBe('from-flag')
+    expect(config.listeners.http.listen.port).toBe(0)
+    expect(config.listeners.mqtt[0]?.listen.port).toBe(1883)
+  })
+
+  it('tells where each value comes from', async () => {
+    const report = await inspectConfiguration(
+      source('node: { site: a }', { logLevel: 'debug' }, { HEADWATER_NODE_ID: '7' }),
+    )
+    const origins =
+      report.kind === 'valid' ? new Map(report.entries.map(({ key, origin }) => [key, origin])) : new Map()
+    expect(['node.site', 'node.id', 'log.level', 'dataDir'].map((key) => origins.get(key))).toEqual([
+      'file',
+      'environment',
+      'flag',
+      'default',
+    ])
+  })
+
+  it('is refused as a declared error with every fault in it', async () => {
+    const refused = readConfiguration(source('nodes: {}\ndataDir: 5'))
+    await expect(refused).rejects.toThrow(ApplianceError)
+    await expect(refused).rejects.toThrow(/dataDir.*\n.*nodes/s)
+  })
+})
+
+describe('a wrong configuration', () => {
+  it.each([
+    ['dataDirr: x', 'headwater.yaml:1: dataDirr: there is no such key; did you mean dataDir?'],
+    ['node:\n  id: 1\n  sites: x', 'headwater.yaml:3: node.sites: there is no such key; did you mean node.site?'],
+    [
+      'listeners:\n  kafka:\n    - listen: "a:1"\n      advertize: "b:2"',
+      'headwater.yaml:4: listeners.kafka[0].advertize: there is no such key; did you mean listeners.kafka[0].advertise?',
+    ],
+    [
+      'listeners: { mqtt: [ { listen: nowhere } ] }',
+      'headwater.yaml:1: listeners.mqtt[0].listen: "nowhere" is not an address such as 127.0.0.1:9092 or [::1]:9092',
+    ],
+    ['listeners: { kafka: [] }', 'headwater.yaml:1: listeners.kafka: Too small: expected array to have >=1 items'],
+    ['mirrors:\n  - name: a\n    topics: [x]', 'headwater.yaml:2: mirrors[0].bootstrapServers: this key is required'],
+    ['node: { id: -1 }', 'headwater.yaml:1: node.id: Too small: expected number to be >=0'],
+    [
+      'node: { site: "a b" }',
+      'headwater.yaml:1: node.site: a site name is made of letters, digits, dot, underscore and hyphen (1 to 100)',
+    ],
+    ['log: { level: loud }', 'headwater.yaml:1: log.level: Invalid option'],
+    ['- a\n- b', 'headwater.yaml: the file must hold a mapping of keys'],
+    ['just words', 'headwater.yaml: the file must hold a mapping of keys'],
+    ['a: [', 'headwater.yaml: Flow sequence in block collection'],
+    ['dataDir: a\ndataDir: b', 'headwater.yaml: Map keys must be unique at line 2'],
+  ])('%j is refused with place and hint', async (text, problem) => {
+    expect(await problemsOf(source(text))).toEqual([expect.stringContaining(problem)])
+  })
+
+  it('names the variable or the command line where the fault is there', async () => {
+    expect(await problemsOf(source('', { kafka: 'x' }))).toEqual([
+      expect.stringMatching(/^command line: listeners\.kafka\[0\]\.listen/),
+    ])
+    expect(await problemsOf(source('', {}, { HEADWATER_NODE_IDD: '1' }))).toEqual([
+      'HEADWATER_NODE_IDD: there is no such variable; did you mean HEADWATER_NODE_ID?',
+    ])
+    expect(await problemsOf(source('', {}, { HEADWATER_MIRRORS: '[{' }))).toEqual([
+      expect.stringContaining('a list is written as JSON'),
+    ])
+    expect(await problemsOf(source('', {}, { HEADWATER_LOG_LEVEL: 'loud' }))).toEqual([
+      expect.stringMatching(/^HEADWATER_LOG_LEVEL: log\.level/),
+    ])
+  })
+
+  it('cannot reach into the prototype of anything', async () => {
+    expect(await problemsOf(source('__proto__: { dataDir: x }'))).toHaveLength(1)
+    const config = await readConfiguration(source('{}'))
+    expect(config.dataDir).toBe('./data')
+  })
+
+  it('does not unfold a bomb of aliases', async () => {
+    const levels = Array.from(
+      { length: 12 },
+      (_, level) =>
+        `a${level}: &a${level} [${
+          level === 0
+            ? 'x'
+            : Array(12)
+                .fill(`*a${level - 1}`)
+                .join(', ')
+        }]`,
+    )
+    await expect(inspectConfiguration(source(levels.join('\n')))).resolves.toMatchObject({ kind: 'invalid' })
+  })
+})
+
+describe('written values', () => {
+  it.each([
+    ['10MiB', 10_485_760],
+    ['1.5 KiB', 1536],
+    ['2GB', 2e9],
+    ['0', 0],
+    [0, 0],
+    [5, '5 has no unit; write a size such as 512KiB, 10MiB or 2GiB'],
+    ['10', '"10" is not a size such as 512KiB, 10MiB or 2GiB'],
+    ['10mib', '"10mib" is not a size such as 512KiB, 10MiB or 2GiB'],
+    ['-1MiB', '"-1MiB" is not a size such as 512KiB, 10MiB or 2GiB'],
+    ['9999999TiB', '"9999999TiB" is too large'],
+  ])('size %j', (written, value) => expect(parseBytes(written)).toBe(value))
+
+  it.each([
+    ['500ms', 500],
+    ['7d', 604_800_000],
+    ['1.5h', 5_400_000],
+    ['2min', 120_000],
+    [30, '30 has no unit; write a duration such as 500ms, 30s, 15m, 12h or 7d'],
+    ['1w', '"1w" is not a duration such as 500ms, 30s, 15m, 12h or 7d'],
+  ])('duration %j', (written, value) => expect(parseDurationMs(written)).toBe(value))
+
+  it.each(['127.0.0.1:9092', '[::1]:1883', 'edge7.local:0', '[fe80::1%eth0]:1'])(
+    'address %s goes in and out',
+    (written) => {
+      const address = parseAddress(written)
+      expect(typeof address === 'string' ? address : formatAddress(address)).toBe(written)
+    },
+  )
+
+  it.each(['', 'host', 'host:', ':1', '::1:5', 'h:65536', 'h:-1', 'h:1:2', '[h]:', 'a b:1'])(
+    'address %j is refused',
+    (written) => {
+      expect(parseAddress(written)).toContain('is not an address')
+    },
+  )
+})
