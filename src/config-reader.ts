@@ -126,6 +126,9 @@ function isObject(value: unknown): value is WrittenObject {
 
 const environmentPrefix = 'HEADWATER_'
 
+/** Variables of the programs under test/ and bench/, which start daemons with the environment they have. */
+const variablesOfTests = new Set(['HEADWATER_KAFKA_LIBS', 'HEADWATER_PYTHON'])
+
 function applyEnvironment(
   environment: ConfigurationSource['environment'],
   written: WrittenObject,
@@ -134,7 +137,7 @@ function applyEnvironment(
 ): void {
   const byName = new Map(configKeys().map((key) => [environmentName(key.path), key]))
   for (const [name, text] of Object.entries(environment)) {
-    if (!name.startsWith(environmentPrefix) || text === undefined) continue
+    if (!name.startsWith(environmentPrefix) || variablesOfTests.has(name) || text === undefined) continue
     const key = byName.get(name)
     if (key === undefined) {
       const nearest = nearestName(name, [...byName.keys()])

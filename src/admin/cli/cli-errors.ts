@@ -8,4 +8,16 @@ export const cliErrors = defineErrors({
     remedy: 'Name a file that exists and may be read.',
     retriable: false,
   },
+  daemonUnreachable: {
+    code: 'CLI_DAEMON_UNREACHABLE',
+    sentence: '{address} gives no answer: {detail}',
+    remedy: 'Start the daemon, or name its HTTP listener with --http HOST:PORT.',
+    retriable: true,
+  },
+  fileUnknown: {
+    code: 'CLI_FILE_UNKNOWN',
+    sentence: '{file} is none of the files that can be shown',
+    remedy: 'Name .log, .index or .timeindex files, or the folder of a partition.',
+    retriable: false,
+  },
 })

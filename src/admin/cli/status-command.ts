@@ -1,0 +1,94 @@
+/** `headwater status` and `headwater mirror status`: asked over HTTP of a running daemon. */
+import { ApplianceError, asError } from '../../base/errors.ts'
+import type { ApplianceStatus, MirrorStatus } from '../operations.ts'
+import { cliErrors } from './cli-errors.ts'
+import { formatBytes, formatDuration, formatFacts, formatTable, printResult } from './output.ts'
+
+const answerMs = 10_000
+
+/** Asks one path of the daemon's HTTP listener. Throws CLI_DAEMON_UNREACHABLE. */
+export async function askDaemon<T>(address: string, path: string): Promise<T> {
+  const attempt = `http://${address}${path}`
+  try {
+    const response = await fetch(attempt, { signal: AbortSignal.timeout(answerMs) })
+    const body = (await response.json()) as T & { readonly message?: string }
+    if (response.ok) return body
+    throw new Error(body.message ?? `HTTP ${response.status}`)
+  } catch (thrown) {
+    const error = asError(thrown)
+    const cause = error.cause === undefined ? error : asError(error.cause)
+    throw new ApplianceError(cliErrors.daemonUnreachable, { address: attempt, detail: cause.message || error.message })
+  }
+}
+
+/** Prints the appliance. */
+export async function printStatus(address: string, asJson: boolean): Promise<void> {
+  const status = await askDaemon<ApplianceStatus>(address, '/api/status')
+  printResult(status, asJson, () => describeStatus(status))
+}
+
+/** Prints the mirrors with the lag of each partition. */
+export async function printMirrors(address: string, asJson: boolean): Promise<void> {
+  const mirrors = await askDaemon<MirrorStatus[]>(address, '/api/mirrors')
+  printResult(mirrors, asJson, () =>
+    mirrors.length === 0 ? 'no mirrors are configured' : mirrors.map(describeMirror).join('\n\n'),
+  )
+}
+
+function describeStatus(status: ApplianceStatus): string {
+  const { disk, commit, recovery } = status
+  const perCommit = commit.commits === 0 ? '' : `, ${formatBytes(commit.committedBytes / commit.commits)} each`
+  const free =
+    disk.freeBytes === null || disk.totalBytes === null
+      ? ''
+      : `, ${formatBytes(disk.freeBytes)} of ${formatBytes(disk.totalBytes)} free`
+  const facts: [string, string | number][] = [
+    [
+      'node',
+      `${status.nodeId} at ${status.site}, Headwater ${status.version}, ${status.phase} for ${formatDuration(status.uptimeMs)}`,
+    ],
+    ['cluster id', status.clusterId],
+    ['data', `${status.dataDir}, ${formatBytes(disk.logBytes)} of logs${free}`],
+    [
+      'last start',
+      `${recovery.isNew ? 'new directory' : recovery.wasClean ? 'clean' : 'unclean'}, recovered in ${formatDuration(recovery.recoveryMs)}`,
+    ],
+    ['topics', `${status.topics} with ${status.partitions} partitions`],
+    ['groups', status.groups],
+    ['MQTT sessions', status.mqttSessions],
+    [
+      'commits',
+      `${commit.commits} (${commit.journalCommits} by journal)${perCommit}, ${formatBytes(commit.pendingBytes)} pending`,
+    ],
+  ]
+  const listeners = status.listeners.map((listener): [string, string] => [
+    listener.protocol,
+    `${listener.host}:${listener.port}${listener.advertised === null ? '' : ` as ${listener.advertised}`}, ${listener.connections} connections`,
+  ])
+  const mirrors = status.mirrors.map((mirror): [string, string] => [`mirror ${mirror.name}`, mirrorSentence(mirror)])
+  return formatFacts([...facts, ...listeners, ...mirrors])
+}
+
+function mirrorSentence(mirror: MirrorStatus): string {
+  const failure = mirror.lastError === null ? '' : `; last failure: ${mirror.lastError}`
+  return `${mirror.state}, ${mirror.lagRecords} records behind${failure}`
+}
+
+function describeMirror(mirror: MirrorStatus): string {
+  const facts = formatFacts([
+    ['mirror', mirror.name],
+    ['target', mirror.bootstrapServers.join(', ')],
+    ['state', mirrorSentence(mirror)],
+    ['sent', `${mirror.mirroredRecords} records, ${formatBytes(mirror.mirroredBytes)} since the start`],
+  ])
+  const rows = mirror.partitions.map((partition) => [
+    `${partition.topic}-${partition.partition}`,
+    partition.targetTopic,
+    partition.mirroredEndOffset,
+    partition.durableEndOffset,
+    partition.lagRecords,
+  ])
+  return rows.length === 0
+    ? facts
+    : `${facts}\n\n${formatTable(['PARTITION', 'TARGET TOPIC', 'MIRRORED', 'END', 'LAG'], rows)}`
+}
