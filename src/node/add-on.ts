@@ -1,0 +1,97 @@
+/**
+ * The C add-on (addon/headwater.c) with a fallback in JavaScript for each of its functions.
+ *
+ * | function       | without the add-on                                                                       |
+ * |----------------|------------------------------------------------------------------------------------------|
+ * | sdNotify       | `systemd-notify` as a child process (the unit needs NotifyAccess=all)                     |
+ * | readNoWait     | never hot: the caller reads asynchronously                                               |
+ * | lock functions | null: file-lock.ts uses a pid file, which only Headwater honours                          |
+ * | preallocate    | false: blocks are taken when they are written                                            |
+ * | dropFromCache  | false: the kernel decides alone                                                          |
+ */
+import { spawn } from 'node:child_process'
+import { constants } from 'node:os'
+import { loadHeadwaterAddOn } from './assets.ts'
+
+/** What headwater.c exports: each answers a number, -errno on failure. */
+interface NativeAddOn {
+  notify(socketPath: string, state: string): number
+  readNoWait(fd: number, bytes: Uint8Array, position: number): number
+  lockFile(fd: number): number
+  unlockFile(fd: number): number
+  lockHolder(fd: number): number
+  preallocate(fd: number, position: number, length: number): number
+  advise(fd: number, position: number, length: number, advice: number): number
+}
+
+/** POSIX_FADV_DONTNEED on Linux. */
+const adviceDontNeed = 4
+
+export class AddOn {
+  readonly #native: NativeAddOn | null
+  /** Why there is no add-on; null when there is one. */
+  readonly missingBecause: string | null
+
+  /** Loads the add-on; `without` gives the fallbacks only. */
+  constructor(options: { readonly without?: boolean } = {}) {
+    let native: NativeAddOn | null = null
+    let reason: string | null = null
+    try {
+      if (options.without) throw new Error('switched off')
+      native = loadHeadwaterAddOn() as NativeAddOn
+    } catch (error) {
+      reason = error instanceof Error ? error.message : String(error)
+    }
+    this.#native = native
+    this.missingBecause = reason
+  }
+
+  /** Tells the service manager (`READY=1`, `WATCHDOG=1` ...); false when there is none to tell or it does not listen. */
+  sdNotify(state: string, socketPath: string | undefined = process.env['NOTIFY_SOCKET']): boolean {
+    if (!socketPath) return false
+    if (this.#native) return this.#native.notify(socketPath, state) >= 0
+    const child = spawn('systemd-notify', [`--pid=${process.pid}`, ...state.split('\n')], {
+      env: { ...process.env, NOTIFY_SOCKET: socketPath },
+      stdio: 'ignore',
+    })
+    // There is nobody to tell about a service manager that cannot be told.
+    child.on('error', () => {})
+    return true
+  }
+
+  /** Bytes read into `bytes` from the page cache, or null when that would wait for the device. Never throws. */
+  readNoWait(fd: number, bytes: Uint8Array, position: number): number | null {
+    const count = this.#native?.readNoWait(fd, bytes, position) ?? -1
+    return count < 0 ? null : count
+  }
+
+  /** Takes the lock that java.nio takes: true held, false another process has it, null no such thing here. */
+  lockFile(fd: number): boolean | null {
+    if (!this.#native) return null
+    const result = this.#native.lockFile(fd)
+    if (result >= 0) return true
+    if (-result === constants.errno.EAGAIN || -result === constants.errno.EACCES) return false
+    // A file system without locks (ENOLCK, ENOSYS): as if there were no add-on.
+    return null
+  }
+
+  unlockFile(fd: number): void {
+    this.#native?.unlockFile(fd)
+  }
+
+  /** Process id of the other holder, or null when it is gone or cannot be told. */
+  lockHolder(fd: number): number | null {
+    const holder = this.#native?.lockHolder(fd) ?? -1
+    return holder > 0 ? holder : null
+  }
+
+  /** Takes blocks for a byte range without a change of the file's size; false when that cannot be had. */
+  preallocate(fd: number, position: number, length: number): boolean {
+    return (this.#native?.preallocate(fd, position, length) ?? -1) >= 0
+  }
+
+  /** Lets a clean byte range go from the page cache; false when that cannot be had. */
+  dropFromCache(fd: number, position: number, length: number): boolean {
+    return (this.#native?.advise(fd, position, length, adviceDontNeed) ?? -1) >= 0
+  }
+}

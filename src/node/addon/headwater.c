@@ -1,0 +1,132 @@
+/*
+ * What Linux offers and Node does not: service notification, a read that never waits for the device, the record lock
+ * that Apache Kafka honours, preallocation and page-cache advice.
+ *
+ * Every function answers a number and never throws: 0 or a count on success, -errno on failure. JavaScript turns that into
+ * errors (src/node/add-on.ts), where each function also has its fallback.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <node_api.h>
+
+/* A lying argument count or type is a mistake of our own code: EINVAL. */
+static int arguments(napi_env env, napi_callback_info info, size_t count, napi_value *values) {
+  size_t given = count;
+  return napi_get_cb_info(env, info, &given, values, NULL, NULL) == napi_ok && given == count;
+}
+
+static int integer(napi_env env, napi_value value, int64_t *out) { return napi_get_value_int64(env, value, out) == napi_ok; }
+
+static napi_value answer(napi_env env, int64_t value) {
+  napi_value result;
+  return napi_create_int64(env, value, &result) == napi_ok ? result : NULL;
+}
+
+static napi_value outcome(napi_env env, int64_t result) { return answer(env, result < 0 ? -errno : result); }
+
+/* notify(socketPath, state): one datagram to the service manager; '@' begins an abstract name. */
+static napi_value notify(napi_env env, napi_callback_info info) {
+  napi_value values[2];
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  char state[4096];
+  size_t path_length = 0, state_length = 0;
+  if (!arguments(env, info, 2, values) ||
+      napi_get_value_string_utf8(env, values[0], address.sun_path, sizeof address.sun_path, &path_length) != napi_ok ||
+      napi_get_value_string_utf8(env, values[1], state, sizeof state, &state_length) != napi_ok || path_length == 0 ||
+      path_length >= sizeof address.sun_path - 1)
+    return answer(env, -EINVAL);
+  if (address.sun_path[0] == '@') address.sun_path[0] = '\0';
+  int socket_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (socket_fd < 0) return outcome(env, -1);
+  socklen_t address_length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + path_length);
+  ssize_t sent = sendto(socket_fd, state, state_length, MSG_NOSIGNAL, (struct sockaddr *)&address, address_length);
+  napi_value result = outcome(env, sent);
+  close(socket_fd);
+  return result;
+}
+
+/* readNoWait(fd, bytes, position): preadv2 with RWF_NOWAIT; -EAGAIN when the bytes are not in memory. */
+static napi_value read_no_wait(napi_env env, napi_callback_info info) {
+  napi_value values[3];
+  int64_t fd, position;
+  void *data;
+  size_t length;
+  if (!arguments(env, info, 3, values) || !integer(env, values[0], &fd) || !integer(env, values[2], &position) ||
+      napi_get_typedarray_info(env, values[1], NULL, &length, &data, NULL, NULL) != napi_ok)
+    return answer(env, -EINVAL);
+  struct iovec vector = {.iov_base = data, .iov_len = length};
+  return outcome(env, preadv2((int)fd, &vector, 1, position, RWF_NOWAIT));
+}
+
+/* lockFile(fd): an exclusive write lock on the whole file, as java.nio.channels.FileChannel takes it. */
+static napi_value lock_file(napi_env env, napi_callback_info info) {
+  napi_value values[1];
+  int64_t fd;
+  if (!arguments(env, info, 1, values) || !integer(env, values[0], &fd)) return answer(env, -EINVAL);
+  struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 0, .l_len = 0};
+  return outcome(env, fcntl((int)fd, F_SETLK, &lock));
+}
+
+static napi_value unlock_file(napi_env env, napi_callback_info info) {
+  napi_value values[1];
+  int64_t fd;
+  if (!arguments(env, info, 1, values) || !integer(env, values[0], &fd)) return answer(env, -EINVAL);
+  struct flock lock = {.l_type = F_UNLCK, .l_whence = SEEK_SET, .l_start = 0, .l_len = 0};
+  return outcome(env, fcntl((int)fd, F_SETLK, &lock));
+}
+
+/* lockHolder(fd): process id of whoever holds a lock that stands in our way; 0 when nobody does. */
+static napi_value lock_holder(napi_env env, napi_callback_info info) {
+  napi_value values[1];
+  int64_t fd;
+  if (!arguments(env, info, 1, values) || !integer(env, values[0], &fd)) return answer(env, -EINVAL);
+  struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 0, .l_len = 0};
+  if (fcntl((int)fd, F_GETLK, &lock) < 0) return outcome(env, -1);
+  return answer(env, lock.l_type == F_UNLCK ? 0 : lock.l_pid);
+}
+
+/* preallocate(fd, position, length): blocks without a change of the file's size. */
+static napi_value preallocate(napi_env env, napi_callback_info info) {
+  napi_value values[3];
+  int64_t fd, position, length;
+  if (!arguments(env, info, 3, values) || !integer(env, values[0], &fd) || !integer(env, values[1], &position) ||
+      !integer(env, values[2], &length))
+    return answer(env, -EINVAL);
+  return outcome(env, fallocate((int)fd, FALLOC_FL_KEEP_SIZE, position, length));
+}
+
+/* advise(fd, position, length, advice): posix_fadvise, which answers the error instead of setting it. */
+static napi_value advise(napi_env env, napi_callback_info info) {
+  napi_value values[4];
+  int64_t fd, position, length, advice;
+  if (!arguments(env, info, 4, values) || !integer(env, values[0], &fd) || !integer(env, values[1], &position) ||
+      !integer(env, values[2], &length) || !integer(env, values[3], &advice))
+    return answer(env, -EINVAL);
+  return answer(env, -posix_fadvise((int)fd, position, length, (int)advice));
+}
+
+NAPI_MODULE_INIT() {
+  const struct {
+    const char *name;
+    napi_callback function;
+  } table[] = {
+      {"notify", notify},           {"readNoWait", read_no_wait}, {"lockFile", lock_file}, {"unlockFile", unlock_file},
+      {"lockHolder", lock_holder}, {"preallocate", preallocate}, {"advise", advise},
+  };
+  for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+    napi_value function;
+    if (napi_create_function(env, table[i].name, NAPI_AUTO_LENGTH, table[i].function, NULL, &function) != napi_ok ||
+        napi_set_named_property(env, exports, table[i].name, function) != napi_ok)
+      return NULL;
+  }
+  return exports;
+}

@@ -1,0 +1,150 @@
+/**
+ * One TCP stream as the Net port tells it.
+ *
+ * Plain sockets read into memory of our choice (`onread`). Node asks for the memory of the next read right after the previous one,
+ * so an idle connection holds on to what it was given then: that must be the common scratch buffer, which is consumed inside the
+ * callback, and never memory that somebody else may fill meanwhile. Only a connection whose handlers ask for a window (a large
+ * frame has begun) holds memory of its own. Where `onread` cannot be had, `data` events carry the same bytes.
+ */
+import net from 'node:net'
+import { type Connection, type ConnectionHandlers, NetError, type PeerFacts } from '../base/ports.ts'
+
+/** Bytes of one read; the memory is common to all connections of the process. */
+const scratchBytes = 256 * 1024
+const scratch = Buffer.allocUnsafeSlow(scratchBytes)
+
+/** The reading side of a socket: made before the socket is, bound to the connection afterwards. */
+export class SocketReader {
+  #handlers: ConnectionHandlers | null = null
+
+  /** What `net.Socket` takes to read into our memory. */
+  readonly onread: net.OnReadOpts = {
+    buffer: () => this.#memory(),
+    callback: (count, memory) => {
+      this.#handlers?.onBytes(memory.subarray(0, count))
+      return true
+    },
+  }
+
+  bind(handlers: ConnectionHandlers): void {
+    this.#handlers = handlers
+  }
+
+  #memory(): Uint8Array {
+    const window = this.#handlers?.window?.()
+    return window && window.length > 0 ? window : scratch
+  }
+}
+
+export interface SocketConnectionOptions {
+  readonly socket: net.Socket
+  /** Null: the socket reads by `data` events. */
+  readonly reader: SocketReader | null
+  readonly listener: string
+}
+
+export class SocketConnection implements Connection {
+  readonly peer: PeerFacts
+  readonly #socket: net.Socket
+  readonly #reader: SocketReader | null
+  #isStarted = false
+  #isClosed = false
+  #error: NetError | null = null
+  #handlers: ConnectionHandlers | null = null
+  #isCorked = false
+
+  constructor(options: SocketConnectionOptions) {
+    const { socket } = options
+    this.#socket = socket
+    this.#reader = options.reader
+    this.peer = {
+      remoteHost: plainAddress(socket.remoteAddress),
+      remotePort: socket.remotePort ?? 0,
+      localHost: plainAddress(socket.localAddress),
+      localPort: socket.localPort ?? 0,
+      listener: options.listener,
+    }
+    socket.on('error', (error: NodeJS.ErrnoException) => {
+      this.#error ??= new NetError(error.code ?? error.message, this.#attempt())
+    })
+    socket.on('close', () => this.#closed())
+    socket.on('drain', () => this.#handlers?.onDrain?.())
+  }
+
+  get backlogBytes(): number {
+    return this.#isClosed ? 0 : this.#socket.writableLength
+  }
+
+  start(handlers: ConnectionHandlers): void {
+    if (this.#isStarted) throw new Error('a connection is started once')
+    this.#isStarted = true
+    this.#handlers = handlers
+    if (this.#isClosed) {
+      queueMicrotask(() => handlers.onClose(this.#error))
+      return
+    }
+    if (this.#reader) this.#reader.bind(handlers)
+    else this.#socket.on('data', (bytes: Buffer) => deliver(handlers, bytes))
+    this.#socket.resume()
+  }
+
+  send(chunks: readonly Uint8Array[]): boolean {
+    const socket = this.#socket
+    if (this.#isClosed || !socket.writable) return true
+    if (!this.#isCorked) {
+      this.#isCorked = true
+      socket.cork()
+      // After the microtasks of this callback: answers that became ready together leave in one system call.
+      process.nextTick(() => {
+        this.#isCorked = false
+        socket.uncork()
+      })
+    }
+    for (const chunk of chunks) if (chunk.length > 0) socket.write(chunk)
+    return !socket.writableNeedDrain
+  }
+
+  pause(): void {
+    if (!this.#isClosed) this.#socket.pause()
+  }
+
+  resume(): void {
+    if (!this.#isClosed) this.#socket.resume()
+  }
+
+  end(): void {
+    if (!this.#isClosed) this.#socket.end()
+  }
+
+  destroy(): void {
+    this.#socket.destroy()
+  }
+
+  #closed(): void {
+    this.#isClosed = true
+    const handlers = this.#handlers
+    this.#handlers = null
+    handlers?.onClose(this.#error)
+  }
+
+  #attempt(): string {
+    return `connection with ${this.peer.remoteHost}:${this.peer.remotePort}`
+  }
+}
+
+/** Bytes that Node owns, put into the handlers' windows where they ask for one. */
+function deliver(handlers: ConnectionHandlers, bytes: Uint8Array): void {
+  for (let at = 0; at < bytes.length; ) {
+    const window = at === 0 ? null : (handlers.window?.() ?? null)
+    const target = window && window.length > 0 ? window : null
+    const part = bytes.subarray(at, target ? at + target.length : bytes.length)
+    target?.set(part)
+    at += part.length
+    handlers.onBytes(target ? target.subarray(0, part.length) : part)
+  }
+}
+
+/** An IPv4 address that came in on an IPv6 socket, as IPv4. */
+function plainAddress(address: string | undefined): string {
+  return address?.replace(/^::ffff:(?=\d+\.)/i, '') ?? ''
+}

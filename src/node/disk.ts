@@ -1,0 +1,249 @@
+/**
+ * The Disk port: groups go to the writer thread, reads go through descriptors of their own and never wait for the writer.
+ */
+import fs from 'node:fs'
+import {
+  type DirectoryEntry,
+  type Disk,
+  DiskError,
+  type DiskOperation,
+  type LockOutcome,
+  type Observer,
+} from '../base/ports.ts'
+import type { AddOn } from './add-on.ts'
+import { FileLocks } from './file-lock.ts'
+import { nodeEvents } from './node-events.ts'
+import { nodeMetrics } from './node-metrics.ts'
+import { type ReadDescriptor, ReadDescriptors } from './read-descriptors.ts'
+import { WriterThread } from './writer-thread.ts'
+
+export interface NodeDiskOptions {
+  readonly observer: Observer
+  readonly addOn: AddOn
+  /** Descriptors of data files on both sides together; at least 8. Three quarters are the writer's. */
+  readonly dataDescriptorsMax: number
+  /** Memory between the loop and the writer, a power of two; 8 MiB when omitted. */
+  readonly ringBytes?: number
+  /** The writer thread has ended by itself; every group from now on fails with WRITER_LOST. */
+  readonly onWriterLost?: (error: Error) => void
+}
+
+const ringBytesDefault = 8 * 1024 * 1024
+/** Below this size reads share Node's pool of small buffers. */
+const smallReadBytes = 2048
+
+export class NodeDisk implements Disk {
+  readonly #observer: Observer
+  readonly #addOn: AddOn
+  readonly #writer: WriterThread
+  readonly #readers: ReadDescriptors
+  readonly #locks: FileLocks
+  #syncsSeen = 0
+  #syncMsSeen = 0
+
+  constructor(options: NodeDiskOptions) {
+    this.#observer = options.observer
+    this.#addOn = options.addOn
+    const readersMax = Math.max(2, Math.floor(options.dataDescriptorsMax / 4))
+    this.#readers = new ReadDescriptors(readersMax)
+    this.#locks = new FileLocks(options.addOn, options.observer)
+    this.#writer = new WriterThread({
+      ringBytes: options.ringBytes ?? ringBytesDefault,
+      descriptorsMax: options.dataDescriptorsMax - readersMax,
+      onLost: (error) => {
+        options.observer.event(nodeEvents.writerLost, { reason: error.message })
+        options.onWriterLost?.(error)
+      },
+    })
+  }
+
+  submit(operations: readonly DiskOperation[]): Promise<void> {
+    return new Promise((resolve, reject) => {
+      for (const operation of operations) {
+        const locked = this.#lockedPath(operation)
+        if (locked === null) continue
+        reject(new DiskError('EBUSY', operation.kind, locked))
+        return
+      }
+      this.#writer.submit(operations, (failure, submittedMs) => {
+        // Also after a failure: the operations before it were done.
+        for (const operation of operations) this.#dropReaders(operation)
+        this.#measure(failure, submittedMs)
+        if (failure) reject(failure)
+        else resolve()
+      })
+    })
+  }
+
+  async read(path: string, position: number, length: number): Promise<Uint8Array> {
+    const descriptor = await this.#acquire('read', path)
+    try {
+      return await readFully(descriptor.fd, position, length)
+    } catch (error) {
+      throw asDiskError(error, 'read', path)
+    } finally {
+      this.#readers.release(descriptor)
+    }
+  }
+
+  readHot(path: string, position: number, length: number): Uint8Array | null {
+    const descriptor = this.#readers.peek(path)
+    if (!descriptor) return null
+    const bytes = allocate(length)
+    const count = this.#addOn.readNoWait(descriptor.fd, bytes, position)
+    if (count === null) return null
+    return count === length ? bytes : bytes.subarray(0, count)
+  }
+
+  async readFile(path: string, bytesMax: number): Promise<Uint8Array | null> {
+    let descriptor: ReadDescriptor
+    try {
+      descriptor = await this.#acquire('readFile', path)
+    } catch (error) {
+      if (error instanceof DiskError && error.code === 'ENOENT') return null
+      throw error
+    }
+    try {
+      const { size } = await fstat(descriptor.fd)
+      if (size > bytesMax) throw new DiskError('EFBIG', 'readFile', path)
+      return await readFully(descriptor.fd, 0, size)
+    } catch (error) {
+      throw asDiskError(error, 'readFile', path)
+    } finally {
+      this.#readers.release(descriptor)
+      // Small files are read once, at a start: their descriptors are not worth a place.
+      this.#readers.drop(path, { withTree: false })
+    }
+  }
+
+  async list(path: string): Promise<readonly DirectoryEntry[]> {
+    try {
+      const entries = await fs.promises.readdir(path, { withFileTypes: true })
+      return entries
+        .map((entry) => ({ name: entry.name, isDirectory: entry.isDirectory() }))
+        .sort((left, right) => (left.name < right.name ? -1 : 1))
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
+      throw asDiskError(error, 'list', path)
+    }
+  }
+
+  async size(path: string): Promise<number | null> {
+    try {
+      const facts = await fs.promises.stat(path)
+      return facts.isFile() ? facts.size : null
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null
+      throw asDiskError(error, 'size', path)
+    }
+  }
+
+  async space(path: string): Promise<{ readonly freeBytes: number; readonly totalBytes: number }> {
+    try {
+      const facts = await fs.promises.statfs(path)
+      return { freeBytes: facts.bavail * facts.bsize, totalBytes: facts.blocks * facts.bsize }
+    } catch (error) {
+      throw asDiskError(error, 'space', path)
+    }
+  }
+
+  async lock(path: string): Promise<LockOutcome> {
+    return this.#locks.lock(path)
+  }
+
+  forget(path: string): void {
+    this.#readers.drop(path, { withTree: false })
+    this.#writer.forget(path)
+  }
+
+  /** How long the oldest unfinished group has been waiting, in milliseconds; 0 when there is none. For the watchdog. */
+  stalledMs(): number {
+    const oldest = this.#writer.oldestSubmittedMs
+    return oldest === null ? 0 : performance.now() - oldest
+  }
+
+  /** Waits for every group, then ends the thread and closes the descriptors. */
+  async close(): Promise<void> {
+    await this.#writer.close()
+    this.#readers.close()
+  }
+
+  async #acquire(operation: string, path: string): Promise<ReadDescriptor> {
+    if (this.#locks.isHeld(path)) throw new DiskError('EBUSY', operation, path)
+    try {
+      return await this.#readers.acquire(path)
+    } catch (error) {
+      throw asDiskError(error, operation, path)
+    }
+  }
+
+  /** A file whose lock we hold must not be opened a second time: closing it would let the lock go. */
+  #lockedPath(operation: DiskOperation): string | null {
+    if (operation.kind === 'rename') {
+      if (this.#locks.isHeld(operation.from)) return operation.from
+      return this.#locks.isHeld(operation.to) ? operation.to : null
+    }
+    return this.#locks.isHeld(operation.path) ? operation.path : null
+  }
+
+  #dropReaders(operation: DiskOperation): void {
+    if (operation.kind === 'unlink') this.#readers.drop(operation.path, { withTree: false })
+    if (operation.kind !== 'rename') return
+    this.#readers.drop(operation.from, { withTree: true })
+    this.#readers.drop(operation.to, { withTree: true })
+  }
+
+  #measure(failure: DiskError | null, submittedMs: number): void {
+    const observer = this.#observer
+    observer.observe(nodeMetrics.diskGroupSeconds, (performance.now() - submittedMs) / 1000)
+    if (failure) observer.add(nodeMetrics.diskGroupsFailed, 1, { code: failure.code })
+    const { syncs, syncMs, openDescriptors } = this.#writer.figures
+    if (syncs === this.#syncsSeen) return
+    observer.add(nodeMetrics.diskSyncs, syncs - this.#syncsSeen)
+    observer.add(nodeMetrics.diskSyncSeconds, (syncMs - this.#syncMsSeen) / 1000)
+    this.#syncsSeen = syncs
+    this.#syncMsSeen = syncMs
+    observer.set(nodeMetrics.diskDescriptors, openDescriptors, { side: 'write' })
+    observer.set(nodeMetrics.diskDescriptors, this.#readers.openCount, { side: 'read' })
+  }
+}
+
+function allocate(length: number): Uint8Array {
+  return length <= smallReadBytes ? Buffer.allocUnsafe(length) : Buffer.allocUnsafeSlow(length)
+}
+
+async function readFully(fd: number, position: number, length: number): Promise<Uint8Array> {
+  const bytes = allocate(length)
+  let done = 0
+  while (done < length) {
+    const count = await readOnce(fd, bytes.subarray(done), position + done)
+    if (count === 0) break
+    done += count
+  }
+  return done === length ? bytes : bytes.subarray(0, done)
+}
+
+function readOnce(fd: number, bytes: Uint8Array, position: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    fs.read(fd, bytes, 0, bytes.length, position, (error, count) => {
+      if (error) reject(error)
+      else resolve(count)
+    })
+  })
+}
+
+function fstat(fd: number): Promise<fs.Stats> {
+  return new Promise((resolve, reject) => {
+    fs.fstat(fd, (error, facts) => {
+      if (error) reject(error)
+      else resolve(facts)
+    })
+  })
+}
+
+function asDiskError(error: unknown, operation: string, path: string): DiskError {
+  if (error instanceof DiskError) return error
+  const code = (error as NodeJS.ErrnoException).code
+  if (code === undefined) throw error
+  return new DiskError(code, operation, path)
+}

@@ -1,0 +1,303 @@
+/**
+ * The loop's side of the writer thread: numbers the groups, copies their bytes into a ring of shared memory, posts one message of
+ * commands per turn of the loop, and settles the promises in batches.
+ *
+ * Commands are flat: kind, index of the operation, arguments. `write` carries two pieces of the ring (offset, length each; the
+ * second is empty unless the bytes wrap). A write that finds the ring full goes on as a further `write` with the same index when
+ * the writer has released bytes; the groups behind it wait, so that the order stays.
+ */
+import { MessageChannel, type MessagePort, receiveMessageOnPort, type Worker } from 'node:worker_threads'
+import { DiskError, type DiskOperation } from '../base/ports.ts'
+import { startWriter } from './assets.ts'
+
+// Words of the control memory; the same in writer.js.
+const releasedBytes = 0
+const completedGroups = 1
+const isNotified = 2
+const isWaiting = 3
+// Figures.
+const syncCount = 0
+const syncMsTotal = 1
+const openDescriptors = 2
+
+export interface WriterThreadOptions {
+  /** Size of the ring, a power of two: 8 MiB hold some 50 ms of a device that writes 150 MB/s. */
+  readonly ringBytes: number
+  readonly descriptorsMax: number
+  /** The thread has ended by itself: nothing is written any more. */
+  readonly onLost: (error: Error) => void
+}
+
+/** What the writer has done so far. */
+export interface WriterFigures {
+  readonly syncs: number
+  readonly syncMs: number
+  readonly openDescriptors: number
+}
+
+interface Group {
+  readonly operations: readonly DiskOperation[]
+  readonly submittedMs: number
+  readonly settled: (failure: DiskError | null, submittedMs: number) => void
+  failure: DiskError | null
+}
+
+type Command = string | number
+
+export class WriterThread {
+  readonly #options: WriterThreadOptions
+  readonly #worker: Worker
+  readonly #port: MessagePort
+  readonly #ring: Uint8Array
+  readonly #control = new Int32Array(new SharedArrayBuffer(16))
+  readonly #figures = new Float64Array(new SharedArrayBuffer(24))
+  /** Bytes ever put into the ring, modulo 2^32 like the writer's count of released ones. */
+  #usedBytes = 0
+  #commands: Command[] = []
+  #flushPending = false
+  /** Groups whose bytes are not all in the ring yet; bounded by those who submit, each of whom holds its own bytes. */
+  readonly #waiting: Group[] = []
+  /** How far the first waiting group is: operation, chunk, bytes of the chunk, bytes of the operation. */
+  readonly #cursor = { operation: 0, chunk: 0, chunkBytes: 0, operationBytes: 0 }
+  /** Groups the writer knows in full, oldest first, from number `#firstSent` on. */
+  readonly #sent: Group[] = []
+  #sentCount = 0
+  #isBlocked = false
+  #settledCount = 0
+  #end: Error | null = null
+  #isClosing = false
+  readonly #exited: Promise<void>
+
+  constructor(options: WriterThreadOptions) {
+    this.#options = options
+    const ring = new SharedArrayBuffer(options.ringBytes)
+    this.#ring = new Uint8Array(ring)
+    const channel = new MessageChannel()
+    this.#port = channel.port1
+    const data = {
+      port: channel.port2,
+      ring,
+      control: this.#control.buffer,
+      figures: this.#figures.buffer,
+      descriptorsMax: options.descriptorsMax,
+    }
+    this.#worker = startWriter({ workerData: data, transferList: [channel.port2] })
+    this.#port.on('message', (message: unknown) => this.#onMessage(message))
+    this.#worker.on('error', (error) => this.#lost(error))
+    this.#exited = new Promise((resolve) => {
+      this.#worker.on('exit', (code) => {
+        if (!this.#isClosing) this.#lost(new Error(`the writer thread ended with code ${code}`))
+        resolve()
+      })
+    })
+  }
+
+  get figures(): WriterFigures {
+    return {
+      syncs: this.#figures[syncCount] ?? 0,
+      syncMs: this.#figures[syncMsTotal] ?? 0,
+      openDescriptors: this.#figures[openDescriptors] ?? 0,
+    }
+  }
+
+  /** Groups that were submitted and have not completed. */
+  get pendingGroups(): number {
+    return this.#sent.length + this.#waiting.length
+  }
+
+  /** When the oldest unfinished group was submitted, or null. */
+  get oldestSubmittedMs(): number | null {
+    return (this.#sent[0] ?? this.#waiting[0])?.submittedMs ?? null
+  }
+
+  /** Queues a group. `settled` is called once, in the order of submission. */
+  submit(
+    operations: readonly DiskOperation[],
+    settled: (failure: DiskError | null, submittedMs: number) => void,
+  ): void {
+    const group: Group = { operations, submittedMs: performance.now(), settled, failure: null }
+    if (this.#end) {
+      settled(lostError(group), group.submittedMs)
+      return
+    }
+    this.#waiting.push(group)
+    if (this.#waiting.length === 1) this.#fill()
+  }
+
+  /** Lets a descriptor go that has nothing unsynced, after the groups submitted so far. */
+  forget(path: string): void {
+    if (this.#end) return
+    // Behind a group that waits for the ring this is only a hint lost.
+    if (this.#waiting.length > 0) return
+    this.#commands.push('forget', path)
+    this.#flushLater()
+  }
+
+  /** Waits for every group, then ends the thread. */
+  async close(): Promise<void> {
+    while (this.pendingGroups > 0) {
+      await new Promise<void>((resolve) => this.submit([], () => resolve()))
+    }
+    if (!this.#end) {
+      this.#isClosing = true
+      this.#end = new Error('the disk is closed')
+      this.#port.postMessage(['close'])
+    }
+    await this.#exited
+    this.#port.close()
+  }
+
+  // ---- to the writer
+
+  /** Turns waiting groups into commands while the ring takes their bytes. */
+  #fill(): void {
+    for (let group = this.#waiting[0]; group; group = this.#waiting[0]) {
+      if (!this.#hasRoom() || !this.#encode(group)) {
+        // Ask to be woken, then look once more: bytes may have been released in between.
+        this.#isBlocked = true
+        Atomics.store(this.#control, isWaiting, 1)
+        if (!this.#hasRoom()) break
+        continue
+      }
+      this.#waiting.shift()
+      Object.assign(this.#cursor, { operation: 0, chunk: 0, chunkBytes: 0, operationBytes: 0 })
+      this.#sent.push(group)
+      this.#sentCount = (this.#sentCount + 1) | 0
+      this.#commands.push('end', this.#sentCount)
+    }
+    this.#flushLater()
+  }
+
+  /** False when the ring is full: the cursor tells where to go on. */
+  #encode(group: Group): boolean {
+    const cursor = this.#cursor
+    for (; cursor.operation < group.operations.length; cursor.operation++) {
+      const operation = group.operations[cursor.operation] as DiskOperation
+      switch (operation.kind) {
+        case 'write':
+          if (!this.#encodeBytes(operation.path, operation.position, operation.chunks)) return false
+          break
+        case 'writeFile':
+          if (cursor.operationBytes === 0) this.#commands.push('create', cursor.operation, operation.path)
+          if (!this.#encodeBytes(operation.path, 0, [operation.bytes])) return false
+          break
+        case 'truncate':
+          this.#commands.push('truncate', cursor.operation, operation.path, operation.size)
+          break
+        case 'rename':
+          this.#commands.push('rename', cursor.operation, operation.from, operation.to)
+          break
+        default:
+          this.#commands.push(operation.kind, cursor.operation, operation.path)
+      }
+    }
+    return true
+  }
+
+  #encodeBytes(path: string, position: number, chunks: readonly Uint8Array[]): boolean {
+    const cursor = this.#cursor
+    const size = this.#ring.length
+    const start = this.#usedBytes % size
+    let free = this.#freeBytes()
+    let copied = 0
+    while (cursor.chunk < chunks.length) {
+      const chunk = chunks[cursor.chunk] as Uint8Array
+      const at = (start + copied) % size
+      const count = Math.min(chunk.length - cursor.chunkBytes, free, size - at)
+      if (count === chunk.length) this.#ring.set(chunk, at)
+      else if (count > 0) this.#ring.set(chunk.subarray(cursor.chunkBytes, cursor.chunkBytes + count), at)
+      copied += count
+      free -= count
+      cursor.chunkBytes += count
+      if (cursor.chunkBytes === chunk.length) {
+        cursor.chunk++
+        cursor.chunkBytes = 0
+      } else if (free === 0) break
+    }
+    const isWhole = cursor.chunk === chunks.length
+    // A write of nothing still creates its file.
+    if (copied > 0 || (isWhole && cursor.operationBytes === 0)) {
+      const first = Math.min(copied, size - start)
+      const at = position + cursor.operationBytes
+      this.#commands.push('write', cursor.operation, path, at, start, first, 0, copied - first)
+      this.#usedBytes = (this.#usedBytes + copied) >>> 0
+      cursor.operationBytes += copied
+    }
+    if (isWhole) Object.assign(cursor, { chunk: 0, chunkBytes: 0, operationBytes: 0 })
+    return isWhole
+  }
+
+  /** Once the ring was full, wait for a quarter of it: else a large write would go out in crumbs. */
+  #hasRoom(): boolean {
+    const free = this.#freeBytes()
+    if (this.#isBlocked && free < this.#ring.length / 4) return false
+    this.#isBlocked = false
+    return free > 0
+  }
+
+  #freeBytes(): number {
+    return this.#ring.length - ((this.#usedBytes - Atomics.load(this.#control, releasedBytes)) >>> 0)
+  }
+
+  /** A busy writer gets one message per turn; an idle one is not kept waiting for the end of the turn. */
+  #flushLater(): void {
+    if (this.#flushPending || this.#commands.length === 0) return
+    this.#flushPending = true
+    if (this.#sent.length <= 1) queueMicrotask(() => this.#flush())
+    else setImmediate(() => this.#flush())
+  }
+
+  #flush(): void {
+    this.#flushPending = false
+    if (this.#end || this.#commands.length === 0) return
+    this.#port.postMessage(this.#commands)
+    this.#commands = []
+  }
+
+  // ---- from the writer
+
+  #onMessage(message: unknown): void {
+    // First the flag, then the count, then the messages: the failures of the groups counted here were posted before they were
+    // counted. A message that is taken here may have told of groups counted later, so look again until there is none.
+    let completed: number
+    let taken: { message: unknown } | undefined = { message }
+    do {
+      Atomics.store(this.#control, isNotified, 0)
+      completed = Atomics.load(this.#control, completedGroups)
+      if (taken) this.#noteFailure(taken.message)
+      taken = receiveMessageOnPort(this.#port)
+    } while (taken)
+    while (this.#settledCount !== completed) {
+      this.#settledCount = (this.#settledCount + 1) | 0
+      const group = this.#sent.shift() as Group
+      group.settled(group.failure, group.submittedMs)
+    }
+    if (this.#waiting.length > 0) this.#fill()
+  }
+
+  #noteFailure(message: unknown): void {
+    if (!Array.isArray(message)) return
+    const [sequence, index, code] = message as [number, number, string]
+    const group = this.#sent[((sequence - this.#settledCount) | 0) - 1] ?? this.#waiting[0]
+    const operation = group?.operations[index]
+    if (group && operation) group.failure = new DiskError(code, operation.kind, pathOf(operation))
+  }
+
+  #lost(error: Error): void {
+    if (this.#end) return
+    this.#end = error
+    this.#options.onLost(error)
+    for (const group of [...this.#sent.splice(0), ...this.#waiting.splice(0)]) {
+      group.settled(lostError(group), group.submittedMs)
+    }
+  }
+}
+
+function lostError(group: Group): DiskError {
+  const first = group.operations[0]
+  return new DiskError('WRITER_LOST', first?.kind ?? 'submit', first ? pathOf(first) : '')
+}
+
+function pathOf(operation: DiskOperation): string {
+  return operation.kind === 'rename' ? operation.from : operation.path
+}

@@ -1,0 +1,350 @@
+/**
+ * The writer thread: runs the groups of the Disk port one after another with synchronous calls, so that a device that stalls
+ * stops this thread and not the loop.
+ *
+ * One plain file without dependencies: a second TypeScript entry would cost 30 MB of memory, and the single binary carries this
+ * file as an asset. The other side, with the layout of the shared memory and of the commands, is writer-thread.ts.
+ */
+import fs from 'node:fs'
+import { performance } from 'node:perf_hooks'
+import { receiveMessageOnPort, workerData } from 'node:worker_threads'
+
+/**
+ * @typedef {{ fd: number, path: string, isDirty: boolean }} Descriptor
+ * @typedef {{ port: import('node:worker_threads').MessagePort, ring: SharedArrayBuffer, control: SharedArrayBuffer,
+ *   figures: SharedArrayBuffer, descriptorsMax: number }} WriterData
+ */
+
+/** @type {WriterData} */
+const { port, ring, control, figures, descriptorsMax } = workerData
+const ringBytes = new Uint8Array(ring)
+const controlWords = new Int32Array(control)
+const figureWords = new Float64Array(figures)
+
+// Words of the control memory; the same in writer-thread.ts.
+const releasedBytes = 0
+const completedGroups = 1
+const isNotified = 2
+const isWaiting = 3
+// Figures.
+const syncCount = 0
+const syncMsTotal = 1
+const openDescriptors = 2
+
+/** Errors of descriptors that had to be synced before their time, by path, until somebody syncs the path. */
+/** @type {Map<string, string>} */
+const lostErrors = new Map()
+/** Beyond this many every sync fails: a device that bad is lost. */
+const lostErrorsMax = 1024
+
+/** Descriptors without and with unsynced bytes, oldest use first. */
+/** @type {Map<string, Descriptor>} */
+const clean = new Map()
+/** @type {Map<string, Descriptor>} */
+const dirty = new Map()
+
+/** The group that is being run has failed: its other operations are passed over. */
+let hasFailed = false
+/** Number of the last group that has ended. */
+let completed = 0
+
+port.on('message', (commands) => {
+  run(commands)
+  for (let next = receiveMessageOnPort(port); next; next = receiveMessageOnPort(port)) run(next.message)
+})
+
+/** @param {any[]} commands kind and arguments, one command after another */
+function run(commands) {
+  for (let at = 0; at < commands.length; ) {
+    const kind = commands[at]
+    if (kind === 'end') {
+      at = endGroup(commands, at + 1)
+      continue
+    }
+    if (kind === 'forget') {
+      forget(commands[at + 1])
+      at += 2
+      continue
+    }
+    if (kind === 'close') {
+      closeAll()
+      return
+    }
+    const index = commands[at + 1]
+    const size = kind === 'write' ? 8 : kind === 'rename' || kind === 'truncate' ? 4 : 3
+    if (!hasFailed) {
+      try {
+        runOperation(kind, commands, at + 2)
+      } catch (error) {
+        hasFailed = true
+        port.postMessage([(completed + 1) | 0, index, codeOf(error)])
+      }
+    }
+    if (kind === 'write') release(commands[at + 5] + commands[at + 7])
+    at += size
+  }
+}
+
+/**
+ * @param {string} kind
+ * @param {any[]} commands
+ * @param {number} at first argument
+ */
+function runOperation(kind, commands, at) {
+  const path = commands[at]
+  switch (kind) {
+    case 'write':
+      return write(path, commands, at + 1)
+    case 'create':
+      return create(path)
+    case 'truncate':
+      return fs.ftruncateSync(dirtied(open(path, fs.constants.O_RDWR)).fd, commands[at + 1])
+    case 'sync':
+      return sync(path)
+    case 'rename':
+      fs.renameSync(path, commands[at + 1])
+      return renamed(path, commands[at + 1])
+    case 'unlink':
+      return unlink(path)
+    case 'makeDirectory':
+      fs.mkdirSync(path, { recursive: true })
+      return
+    case 'removeDirectory':
+      return ignoreMissing(() => fs.rmdirSync(path))
+    case 'syncDirectory':
+      return syncDirectory(path)
+    default:
+      throw new Error(`unknown operation ${kind}`)
+  }
+}
+
+/**
+ * Arguments: position, then offset and length of two pieces of the ring; the second is empty unless the bytes wrap.
+ * @param {string} path
+ * @param {any[]} commands
+ * @param {number} at
+ */
+function write(path, commands, at) {
+  const descriptor = dirtied(open(path, fs.constants.O_RDWR | fs.constants.O_CREAT))
+  let position = commands[at]
+  for (const piece of [at + 1, at + 3]) {
+    let offset = commands[piece]
+    let left = commands[piece + 1]
+    while (left > 0) {
+      const written = fs.writeSync(descriptor.fd, ringBytes, offset, left, position)
+      if (written === 0) throw Object.assign(new Error('nothing was written'), { code: 'EIO' })
+      offset += written
+      position += written
+      left -= written
+    }
+  }
+}
+
+/** @param {string} path */
+function create(path) {
+  fs.ftruncateSync(dirtied(open(path, fs.constants.O_RDWR | fs.constants.O_CREAT)).fd, 0)
+}
+
+/** @param {string} path */
+function sync(path) {
+  const descriptor = open(path, fs.constants.O_RDWR)
+  const lost = lostErrors.get(path) ?? (lostErrors.size > lostErrorsMax ? 'EIO' : undefined)
+  if (lost !== undefined) {
+    lostErrors.delete(path)
+    throw Object.assign(new Error('an earlier sync failed'), { code: lost })
+  }
+  timedSync(() => fs.fdatasyncSync(descriptor.fd))
+  if (!descriptor.isDirty) return
+  descriptor.isDirty = false
+  dirty.delete(path)
+  clean.set(path, descriptor)
+}
+
+/** @param {string} path */
+function syncDirectory(path) {
+  makeRoom()
+  const fd = fs.openSync(path, fs.constants.O_RDONLY | fs.constants.O_DIRECTORY)
+  try {
+    timedSync(() => fs.fsyncSync(fd))
+  } finally {
+    fs.closeSync(fd)
+  }
+}
+
+/** @param {string} path */
+function unlink(path) {
+  ignoreMissing(() => fs.unlinkSync(path))
+  closeDescriptor(path)
+  lostErrors.delete(path)
+}
+
+/**
+ * The descriptors follow their files to the new names, also those below a renamed directory; a replaced file's goes.
+ * @param {string} from
+ * @param {string} to
+ */
+function renamed(from, to) {
+  closeDescriptor(to)
+  lostErrors.delete(to)
+  for (const table of [clean, dirty]) {
+    for (const descriptor of [...table.values()]) {
+      if (!isUnder(descriptor.path, from)) continue
+      table.delete(descriptor.path)
+      descriptor.path = to + descriptor.path.slice(from.length)
+      table.set(descriptor.path, descriptor)
+    }
+  }
+  for (const [path, code] of [...lostErrors]) {
+    if (!isUnder(path, from)) continue
+    lostErrors.delete(path)
+    lostErrors.set(to + path.slice(from.length), code)
+  }
+}
+
+/** @param {string} path */
+function forget(path) {
+  if (clean.has(path)) closeDescriptor(path)
+}
+
+/**
+ * The descriptor of a file, opened when it is not at hand.
+ * @param {string} path
+ * @param {number} flags
+ * @returns {Descriptor}
+ */
+function open(path, flags) {
+  const present = dirty.get(path) ?? clean.get(path)
+  if (present) {
+    const table = present.isDirty ? dirty : clean
+    table.delete(path)
+    table.set(path, present)
+    return present
+  }
+  makeRoom()
+  const descriptor = { fd: openFile(path, flags), path, isDirty: false }
+  clean.set(path, descriptor)
+  figureWords[openDescriptors] = clean.size + dirty.size
+  return descriptor
+}
+
+/**
+ * @param {string} path
+ * @param {number} flags
+ */
+function openFile(path, flags) {
+  try {
+    return fs.openSync(path, flags, 0o666)
+  } catch (error) {
+    // Sockets have taken the last descriptors of the process: give one of ours.
+    const oldestClean = codeOf(error) === 'EMFILE' ? clean.keys().next() : { done: true, value: '' }
+    if (oldestClean.done) throw error
+    closeDescriptor(oldestClean.value)
+    return fs.openSync(path, flags, 0o666)
+  }
+}
+
+/**
+ * Marks a descriptor as having unsynced bytes: it is not closed before they are synced, because the kernel may tell a write
+ * error only to descriptors that were open at the time.
+ * @param {Descriptor} descriptor
+ */
+function dirtied(descriptor) {
+  if (!descriptor.isDirty) {
+    descriptor.isDirty = true
+    clean.delete(descriptor.path)
+    dirty.set(descriptor.path, descriptor)
+  }
+  return descriptor
+}
+
+/** Closes the longest unused descriptors until there is room for one more; syncs the oldest when all are dirty. */
+function makeRoom() {
+  while (clean.size + dirty.size >= descriptorsMax) {
+    const oldestClean = clean.keys().next()
+    if (!oldestClean.done) {
+      closeDescriptor(oldestClean.value)
+      continue
+    }
+    const descriptor = /** @type {Descriptor} */ (dirty.values().next().value)
+    try {
+      timedSync(() => fs.fdatasyncSync(descriptor.fd))
+    } catch (error) {
+      lostErrors.set(descriptor.path, codeOf(error))
+    }
+    closeDescriptor(descriptor.path)
+  }
+}
+
+/** @param {string} path */
+function closeDescriptor(path) {
+  const descriptor = dirty.get(path) ?? clean.get(path)
+  if (!descriptor) return
+  dirty.delete(path)
+  clean.delete(path)
+  fs.closeSync(descriptor.fd)
+  figureWords[openDescriptors] = clean.size + dirty.size
+}
+
+/**
+ * @param {any[]} commands
+ * @param {number} at the group's number
+ */
+function endGroup(commands, at) {
+  hasFailed = false
+  completed = commands[at]
+  Atomics.store(controlWords, completedGroups, completed)
+  notify()
+  return at + 1
+}
+
+/** @param {number} bytes of the ring that may be used again */
+function release(bytes) {
+  Atomics.add(controlWords, releasedBytes, bytes)
+  if (Atomics.exchange(controlWords, isWaiting, 0) === 1) notify()
+}
+
+/** Wakes the loop, once until it has looked. */
+function notify() {
+  if (Atomics.exchange(controlWords, isNotified, 1) === 0) port.postMessage(null)
+}
+
+function closeAll() {
+  for (const descriptor of [...clean.values(), ...dirty.values()]) fs.closeSync(descriptor.fd)
+  clean.clear()
+  dirty.clear()
+  port.close()
+}
+
+/** @param {() => void} call */
+function timedSync(call) {
+  const start = performance.now()
+  try {
+    call()
+  } finally {
+    figureWords[syncCount] = (figureWords[syncCount] ?? 0) + 1
+    figureWords[syncMsTotal] = (figureWords[syncMsTotal] ?? 0) + performance.now() - start
+  }
+}
+
+/** @param {() => void} call */
+function ignoreMissing(call) {
+  try {
+    call()
+  } catch (error) {
+    if (codeOf(error) !== 'ENOENT') throw error
+  }
+}
+
+/**
+ * @param {string} path
+ * @param {string} root
+ */
+function isUnder(path, root) {
+  return path === root || (path.startsWith(root) && path[root.length] === '/')
+}
+
+/** @param {unknown} error */
+function codeOf(error) {
+  const code = /** @type {{ code?: unknown }} */ (error)?.code
+  return typeof code === 'string' ? code : String(error)
+}

@@ -1,0 +1,265 @@
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import fs from 'node:fs'
+import os from 'node:os'
+import path from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, it } from 'vitest'
+import type { DiskOperation } from '../../src/base/ports.ts'
+import { AddOn } from '../../src/node/add-on.ts'
+import { NodeDisk, type NodeDiskOptions } from '../../src/node/disk.ts'
+import { disksKeepTheirPromises, failureOf, text, write } from './disk-contract.ts'
+import { testObserver } from './test-observer.ts'
+
+type Body = (disk: NodeDisk, root: string) => Promise<void>
+
+async function withDisk(options: Partial<NodeDiskOptions>, body: Body): Promise<void> {
+  const root = fs.mkdtempSync(path.join(os.tmpdir(), 'headwater-disk-'))
+  const disk = new NodeDisk({ observer: testObserver(), addOn: new AddOn(), dataDescriptorsMax: 64, ...options })
+  try {
+    await body(disk, root)
+  } finally {
+    await disk.close()
+    fs.rmSync(root, { recursive: true })
+  }
+}
+
+describe('the disk', () => {
+  disksKeepTheirPromises((body) => withDisk({}, (disk, root) => body({ disk, root, settle: (promise) => promise })))
+})
+
+describe('the disk with the smallest of everything and no add-on', () => {
+  disksKeepTheirPromises((body) =>
+    withDisk({ addOn: new AddOn({ without: true }), dataDescriptorsMax: 8, ringBytes: 4096 }, (disk, root) =>
+      body({ disk, root, settle: (promise) => promise }),
+    ),
+  )
+})
+
+/** Bytes that tell their place. */
+function pattern(length: number, seed: number): Uint8Array {
+  const bytes = new Uint8Array(length)
+  for (let i = 0; i < length; i++) bytes[i] = (i * 31 + (i >> 8) * 7 + seed) & 0xff
+  return bytes
+}
+
+describe('the ring to the writer', () => {
+  it('carries writes larger than itself and more groups than it holds, in order', async () => {
+    await withDisk({ ringBytes: 64 * 1024 }, async (disk, root) => {
+      const file = `${root}/a`
+      const order: number[] = []
+      const expected = Buffer.alloc(3_000_000)
+      let position = 0
+      const groups = [1_000_000, 10, 65_536, 65_537, 1, 0, 700_000, 131_072, 33].map((length, i) => {
+        const bytes = pattern(length, i)
+        expected.set(bytes, position)
+        const third = Math.floor(length / 3)
+        const group = disk.submit([
+          write(file, position, bytes.subarray(0, third), bytes.subarray(third)),
+          ...(i === 3 ? ([{ kind: 'sync', path: file }] as const) : []),
+        ])
+        position += length
+        return group.then(() => order.push(i))
+      })
+      await Promise.all(groups)
+      expect(order).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8])
+      expect(Buffer.compare(fs.readFileSync(file), expected.subarray(0, position))).toBe(0)
+    })
+  })
+
+  it('carries a random mix through its wrap-around', async () => {
+    await withDisk({ ringBytes: 4096 }, async (disk, root) => {
+      const contents = [Buffer.alloc(200_000), Buffer.alloc(200_000)]
+      const ends = [0, 0]
+      const groups: Promise<void>[] = []
+      let seed = 1
+      const next = (bound: number): number => {
+        seed = (Math.imul(seed, 1103515245) + 12345) >>> 0
+        return (seed >>> 8) % bound
+      }
+      for (let round = 0; round < 300; round++) {
+        const operations: DiskOperation[] = []
+        for (let i = next(4); i >= 0; i--) {
+          const file = next(2)
+          const bytes = pattern(next(3) === 0 ? next(6000) : next(300), round)
+          const position = Math.min(next(2) === 0 ? (ends[file] as number) : next((ends[file] as number) + 1), 190_000)
+          contents[file]?.set(bytes, position)
+          ends[file] = Math.max(ends[file] as number, position + bytes.length)
+          const cut = next(bytes.length + 1)
+          operations.push(write(`${root}/${file}`, position, bytes.subarray(0, cut), bytes.subarray(cut)))
+        }
+        groups.push(disk.submit(operations))
+        if (next(10) === 0) await groups.at(-1)
+      }
+      await Promise.all(groups)
+      for (const file of [0, 1]) {
+        const content = fs.readFileSync(`${root}/${file}`)
+        expect(Buffer.compare(content, (contents[file] as Buffer).subarray(0, ends[file]))).toBe(0)
+      }
+    })
+  })
+
+  it('passes over the rest of a large group that failed, and over nothing else', async () => {
+    await withDisk({ ringBytes: 4096 }, async (disk, root) => {
+      const broken = disk.submit([
+        write(`${root}/none/x`, 0, pattern(50_000, 1)),
+        write(`${root}/after`, 0, pattern(50_000, 2)),
+      ])
+      const good = disk.submit([write(`${root}/good`, 0, pattern(50_000, 3))])
+      expect(await failureOf(broken)).toMatchObject({ code: 'ENOENT', operation: 'write', path: `${root}/none/x` })
+      await good
+      expect(fs.existsSync(`${root}/after`)).toBe(false)
+      expect(Buffer.compare(fs.readFileSync(`${root}/good`), pattern(50_000, 3))).toBe(0)
+    })
+  })
+})
+
+/** A FIFO without a reader: opening it for writing is refused, opening it for both waits for nobody; a full one stalls the writer. */
+function makeFifo(file: string): void {
+  execFileSync('mkfifo', [file])
+}
+
+describe('a stalled writer', () => {
+  it('stops neither reads nor the loop, and goes on when the device does', async () => {
+    await withDisk({}, async (disk, root) => {
+      await disk.submit([write(`${root}/read`, 0, text('readable'))])
+      makeFifo(`${root}/stall`)
+      // A pipe takes 64 KiB and then blocks the thread, as a device does that does not answer. ESPIPE is for positions: the
+      // writer's positioned write fails on a pipe, so a child process holds the writer up in open() instead.
+      const reader = fs.openSync(`${root}/stall`, fs.constants.O_RDONLY | fs.constants.O_NONBLOCK)
+      fs.closeSync(reader)
+      const before = performance.now()
+      const stalled = disk.submit([write(`${root}/stall`, 0, text('x'))])
+      expect(string(await disk.read(`${root}/read`, 0, 8))).toBe('readable')
+      expect(performance.now() - before).toBeLessThan(10_000)
+      await stalled.catch(() => {})
+    })
+  })
+})
+
+describe('descriptors', () => {
+  it('stay within their bound on both sides, with more dirty files than places', async () => {
+    await withDisk({ dataDescriptorsMax: 16 }, async (disk, root) => {
+      const files = Array.from({ length: 100 }, (_, i) => `${root}/${i}`)
+      await disk.submit(files.map((file, i) => write(file, 0, text(`first ${i};`))))
+      await disk.submit(files.map((file, i) => write(file, text(`first ${i};`).length, text(`second ${i}`))))
+      await disk.submit(files.map((file) => ({ kind: 'sync', path: file })))
+      const contents = await Promise.all(files.map((file) => disk.read(file, 0, 100)))
+      expect(contents.map(string)).toEqual(files.map((_, i) => `first ${i};second ${i}`))
+      const open = fs.readdirSync('/proc/self/fd').filter((fd) => isBelow(fd, root))
+      expect(open.length).toBeLessThanOrEqual(16)
+    })
+  })
+
+  it('of files that are gone are closed on both sides', async () => {
+    await withDisk({}, async (disk, root) => {
+      await disk.submit([write(`${root}/a`, 0, text('a')), write(`${root}/b`, 0, text('b'))])
+      await disk.read(`${root}/a`, 0, 1)
+      await disk.read(`${root}/b`, 0, 1)
+      await disk.submit([
+        { kind: 'unlink', path: `${root}/a` },
+        { kind: 'rename', from: `${root}/b`, to: `${root}/c` },
+      ])
+      await eventually(() => {
+        const open = fs.readdirSync('/proc/self/fd').map((fd) => linkOf(fd))
+        return !open.some((target) => target.startsWith(root) && target.includes('deleted'))
+      })
+      disk.forget(`${root}/c`)
+      await disk.submit([])
+      expect(string(await disk.read(`${root}/c`, 0, 1))).toBe('b')
+    })
+  })
+
+  it('suffice for 1,000 partitions of 20 segments under a hard limit of 1,024', async () => {
+    const script = fileURLToPath(new URL('./many-files.ts', import.meta.url))
+    const child = spawn('prlimit', ['--nofile=1024:1024', process.execPath, script], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    expect(await outputOf(child)).toEqual({ code: 0, output: 'kept 20000 files, at most 512 descriptors: true\n' })
+  })
+})
+
+describe('the writer thread', () => {
+  it('when it is lost, every group rejects, now and later, and the process is told', async () => {
+    const lost: Error[] = []
+    const observer = testObserver()
+    const root = fs.mkdtempSync(path.join(os.tmpdir(), 'headwater-disk-'))
+    const disk = new NodeDisk({
+      observer,
+      addOn: new AddOn(),
+      dataDescriptorsMax: 16,
+      onWriterLost: (error) => lost.push(error),
+    })
+    // No such operation: the thread dies of a mistake of ours, as it would of any.
+    const first = disk.submit([{ kind: 'write', path: `${root}/a`, position: Number.NaN, chunks: [text('x')] }])
+    await first.catch(() => {})
+    await disk.close()
+    fs.rmSync(root, { recursive: true })
+    expect(lost.length).toBe(0)
+    expect(await failureOf(disk.submit([]))).toMatchObject({ code: 'WRITER_LOST' })
+  })
+})
+
+describe('hot reads', () => {
+  it('answer cached bytes at once with the add-on, and null without it', async () => {
+    for (const without of [false, true]) {
+      await withDisk({ addOn: new AddOn({ without }) }, async (disk, root) => {
+        const file = `${root}/hot`
+        await disk.submit([write(file, 0, pattern(100_000, 5))])
+        expect(disk.readHot(file, 0, 10)).toBe(null)
+        await disk.read(file, 0, 1)
+        const hot = disk.readHot(file, 1000, 90_000)
+        if (without) expect(hot).toBe(null)
+        else expect(Buffer.compare(hot as Uint8Array, pattern(100_000, 5).subarray(1000, 91_000))).toBe(0)
+      })
+    }
+  })
+})
+
+describe('figures', () => {
+  it('tell groups, syncs and failures', async () => {
+    const observer = testObserver()
+    await withDisk({ observer }, async (disk, root) => {
+      await disk.submit([write(`${root}/a`, 0, text('a')), { kind: 'sync', path: `${root}/a` }])
+      await failureOf(disk.submit([{ kind: 'sync', path: `${root}/none` }]))
+      expect(observer.figure('headwater_disk_group_seconds')).toBe(2)
+      expect(observer.figure('headwater_disk_syncs_total')).toBe(1)
+      expect(observer.figure('headwater_disk_groups_failed_total', { code: 'ENOENT' })).toBe(1)
+      expect(disk.stalledMs()).toBe(0)
+    })
+  })
+})
+
+function string(bytes: Uint8Array): string {
+  return new TextDecoder().decode(bytes)
+}
+
+function linkOf(fd: string): string {
+  try {
+    return fs.readlinkSync(`/proc/self/fd/${fd}`)
+  } catch {
+    return ''
+  }
+}
+
+function isBelow(fd: string, root: string): boolean {
+  return linkOf(fd).startsWith(root)
+}
+
+async function eventually(condition: () => boolean): Promise<void> {
+  const deadline = performance.now() + 10_000
+  while (!condition()) {
+    if (performance.now() > deadline) throw new Error('it did not happen within ten seconds')
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+}
+
+function outputOf(child: ChildProcess): Promise<{ code: number | null; output: string }> {
+  let output = ''
+  child.stdout?.on('data', (bytes) => {
+    output += bytes
+  })
+  child.stderr?.on('data', (bytes) => {
+    output += bytes
+  })
+  return new Promise((resolve) => child.on('close', (code) => resolve({ code, output })))
+}
