@@ -1,0 +1,151 @@
+/**
+ * The acknowledgements that one connection owes its client, in arrival order [MQTT-4.6.0-2], as columns in a ring: packet id, type, reason. Slots
+ * belong to groups; a group is what settles together (the messages of one loop turn). Only the settled front leaves, in one buffer. Pure.
+ */
+import { acknowledgementBytesMax, writeAcknowledgement } from '../../protocol/mqtt/encode.ts'
+import { packetTypes } from '../../protocol/mqtt/packet-types.ts'
+import { reasonCodes } from '../../protocol/mqtt/reason-codes.ts'
+
+/** Slots that settle together. Created by `AckQueue`. */
+export class AckGroup {
+  /** Sequence number after the group's last slot. */
+  end: number
+  /** Bytes of messages that wait for the commit. */
+  bytes = 0
+  isSettled = false
+  /** What slots without an answer of their own say once the group is settled. */
+  reason: number = reasonCodes.success
+
+  constructor(end: number) {
+    this.end = end
+  }
+}
+
+/** The slot's answer is that of its group. */
+const asTheGroup = 0xff
+const initialCapacity = 16
+/** A client has at most 65,535 packet ids, and each can be acknowledged by PUBACK or PUBREC and PUBCOMP. */
+const capacityMax = 262_144
+
+export class AckQueue {
+  private ids = new Uint16Array(initialCapacity)
+  private types = new Uint8Array(initialCapacity)
+  private reasons = new Uint8Array(initialCapacity)
+  private head = 0
+  private tail = 0
+  private groups: AckGroup[] = []
+  private pubacks = 0
+
+  /** Acknowledgements owed. */
+  get length(): number {
+    return this.tail - this.head
+  }
+
+  /** QoS 1 messages that are not acknowledged yet. */
+  get pubackCount(): number {
+    return this.pubacks
+  }
+
+  /** True when no more may be owed: the client sent more than its packet ids allow. */
+  get isFull(): boolean {
+    return this.length >= capacityMax
+  }
+
+  /** A group at the end of the queue; later slots belong to it until the next one is opened. */
+  openGroup(): AckGroup {
+    const group = new AckGroup(this.tail)
+    this.groups.push(group)
+    return group
+  }
+
+  /** Owes an acknowledgement that the group's settlement decides. The group must be the last one opened. */
+  pushWaiting(group: AckGroup, type: number, packetId: number): void {
+    this.push(type, packetId, asTheGroup)
+    group.end = this.tail
+  }
+
+  /** Owes an acknowledgement whose answer is known; it only waits for its turn. */
+  pushDecided(type: number, packetId: number, reason: number): void {
+    this.push(type, packetId, reason)
+    let last = this.groups[this.groups.length - 1]
+    if (last === undefined) {
+      last = this.openGroup()
+      last.isSettled = true
+    }
+    last.end = this.tail
+  }
+
+  private push(type: number, packetId: number, reason: number): void {
+    if (this.length === this.ids.length) this.grow()
+    const slot = this.tail & (this.ids.length - 1)
+    this.ids[slot] = packetId
+    this.types[slot] = type
+    this.reasons[slot] = reason
+    this.tail += 1
+    if (type === packetTypes.puback) this.pubacks += 1
+  }
+
+  private grow(): void {
+    const size = this.ids.length
+    const grown = { ids: new Uint16Array(size * 2), types: new Uint8Array(size * 2), reasons: new Uint8Array(size * 2) }
+    for (let sequence = this.head; sequence < this.tail; sequence += 1) {
+      const from = sequence & (size - 1)
+      const to = sequence & (size * 2 - 1)
+      grown.ids[to] = this.ids[from] as number
+      grown.types[to] = this.types[from] as number
+      grown.reasons[to] = this.reasons[from] as number
+    }
+    this.ids = grown.ids
+    this.types = grown.types
+    this.reasons = grown.reasons
+  }
+
+  /**
+   * The bytes of the settled front, or null when nothing may leave. A failure that the version cannot say is `withheld`: `release` stops in
+   * front of it for good.
+   */
+  release(level: number): { readonly bytes: Uint8Array | null; readonly withheld: number } {
+    const end = this.settledEnd()
+    if (end === this.head) return nothingReleased
+    const bytes = Buffer.allocUnsafe((end - this.head) * acknowledgementBytesMax)
+    const mask = this.ids.length - 1
+    let at = 0
+    let withheld = 0
+    while (this.groups.length > 0 && (this.groups[0] as AckGroup).isSettled && withheld === 0) {
+      const group = this.groups[0] as AckGroup
+      while (this.head < group.end && withheld === 0) {
+        const slot = this.head & mask
+        const own = this.reasons[slot] as number
+        const reason = own === asTheGroup ? group.reason : own
+        // PUBCOMP has no code for a failed commit, and before 5.0 nothing has.
+        const isPubcomp = this.types[slot] === packetTypes.pubcomp
+        if (reason >= 0x80 && (isPubcomp ? own === asTheGroup : level !== 5)) {
+          withheld = reason
+          break
+        }
+        at = writeAcknowledgement(
+          bytes,
+          at,
+          this.types[slot] as number,
+          this.ids[slot] as number,
+          level === 5 ? reason : 0,
+        )
+        if (this.types[slot] === packetTypes.puback) this.pubacks -= 1
+        this.head += 1
+      }
+      if (withheld === 0) this.groups.shift()
+    }
+    return { bytes: at === 0 ? null : bytes.subarray(0, at), withheld }
+  }
+
+  private settledEnd(): number {
+    let end = this.head
+    for (const group of this.groups) {
+      if (!group.isSettled) break
+      end = group.end
+    }
+    return end
+  }
+}
+
+const nothingReleased = { bytes: null, withheld: 0 } as const

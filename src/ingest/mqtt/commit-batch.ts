@@ -1,0 +1,123 @@
+import type { DoorBroker, DoorPartition, DoorTurn } from './door-broker.ts'
+import { reasonCodes } from '../../protocol/mqtt/reason-codes.ts'
+import type { AckGroup } from './ack-queue.ts'
+import type { MqttSession, ReceivedPublish } from './session.ts'
+
+/** A connection whose messages are in a batch. */
+export interface Committer {
+  /** A group of its acknowledgements has settled. */
+  onCommitSettled(group: AckGroup): void
+}
+
+/** A step of the QoS 2 protocol that takes effect when it is durable. */
+interface PacketIdStep {
+  readonly session: MqttSession
+  readonly packetId: number
+  readonly entry: ReceivedPublish
+  readonly kind: 'received' | 'released'
+}
+
+/** Everything the door appended in one turn of the loop: it settles as a whole. */
+export class CommitBatch {
+  readonly turn: DoorTurn<DoorPartition>
+  messages = 0
+  bytes = 0
+  private readonly committers: Committer[] = []
+  private readonly groups: AckGroup[] = []
+  private readonly steps: PacketIdStep[] = []
+
+  constructor(turn: DoorTurn<DoorPartition>) {
+    this.turn = turn
+  }
+
+  /** The group settles with this batch. */
+  join(committer: Committer, group: AckGroup): void {
+    this.committers.push(committer)
+    this.groups.push(group)
+  }
+
+  /** The QoS 2 step takes effect with this batch. */
+  addStep(step: PacketIdStep): void {
+    this.steps.push(step)
+  }
+
+  settle(reason: number): void {
+    for (const step of this.steps) settleStep(step, reason === reasonCodes.success)
+    for (const [index, group] of this.groups.entries()) {
+      group.isSettled = true
+      group.reason = reason
+      ;(this.committers[index] as Committer).onCommitSettled(group)
+    }
+  }
+}
+
+/** [MQTT-4.3.3-9]: after a refused PUBREC the id is free; a release that failed is repeated by the client. */
+function settleStep(step: PacketIdStep, isDurable: boolean): void {
+  const { session, packetId, entry } = step
+  // The id may have been used again meanwhile.
+  if (session.received.get(packetId) !== entry) return
+  entry.joinCommit = null
+  if (step.kind === 'received') {
+    if (isDurable) {
+      if (entry.phase === 'appending') entry.phase = 'received'
+    } else session.received.delete(packetId)
+  } else if (isDurable) session.received.delete(packetId)
+  else entry.phase = 'received'
+}
+
+export interface CommitBatchesOptions {
+  readonly broker: DoorBroker
+  /** After a batch settled: its figures, and the name of the error when it failed. */
+  readonly onSettled: (batch: CommitBatch, error: string | null) => void
+}
+
+/** The batch of the current turn: one callback a turn, however many clients publish. */
+export class CommitBatches {
+  private readonly options: CommitBatchesOptions
+  private batch: CommitBatch | null = null
+  private unsettled = 0
+
+  constructor(options: CommitBatchesOptions) {
+    this.options = options
+  }
+
+  /** Batches whose commit is not decided yet. */
+  get unsettledCount(): number {
+    return this.unsettled
+  }
+
+  /** The batch that takes what is appended now. */
+  current(): CommitBatch {
+    const turn = this.options.broker.turn()
+    if (this.batch !== null && this.batch.turn === turn) return this.batch
+    const batch = new CommitBatch(turn)
+    this.batch = batch
+    this.unsettled += 1
+    turn.onSettled((error) => {
+      if (this.batch === batch) this.batch = null
+      this.unsettled -= 1
+      batch.settle(reasonOf(error))
+      this.options.onSettled(batch, error)
+    })
+    return batch
+  }
+}
+
+/** The 5.0 reason code of PUBACK and PUBREC that says what Kafka's error name says. */
+export function reasonOf(error: string | null): number {
+  if (error === null) return reasonCodes.success
+  return reasonsByError.get(error) ?? reasonCodes.implementationSpecificError
+}
+
+const reasonsByError: ReadonlyMap<string, number> = new Map([
+  ['KAFKA_STORAGE_ERROR', reasonCodes.quotaExceeded],
+  ['THROTTLING_QUOTA_EXCEEDED', reasonCodes.quotaExceeded],
+  ['POLICY_VIOLATION', reasonCodes.quotaExceeded],
+  ['MESSAGE_TOO_LARGE', reasonCodes.quotaExceeded],
+  ['RECORD_LIST_TOO_LARGE', reasonCodes.quotaExceeded],
+  ['TOPIC_AUTHORIZATION_FAILED', reasonCodes.notAuthorized],
+  ['CLUSTER_AUTHORIZATION_FAILED', reasonCodes.notAuthorized],
+  ['UNKNOWN_TOPIC_OR_PARTITION', reasonCodes.topicNameInvalid],
+  ['UNKNOWN_TOPIC_ID', reasonCodes.topicNameInvalid],
+  ['INVALID_TOPIC_EXCEPTION', reasonCodes.topicNameInvalid],
+])

@@ -1,0 +1,454 @@
+/**
+ * One MQTT connection: reads, decodes, hands packets to their handlers, sends what they owe, and ends. Versions 3.1, 3.1.1 and 5.0 of the server's
+ * side. Not implemented: AUTH (refused).
+ */
+import type { Connection, Timer } from '../../base/ports.ts'
+import {
+  encodeConnack,
+  encodeDisconnect,
+  encodeSuback,
+  encodeUnsuback,
+  pingResponse,
+  writeAcknowledgement,
+} from '../../protocol/mqtt/encode.ts'
+import { MqttProtocolError } from '../../protocol/mqtt/mqtt-protocol-error.ts'
+import type { PacketColumns } from '../../protocol/mqtt/packet-columns.ts'
+import { packetTypes } from '../../protocol/mqtt/packet-types.ts'
+import {
+  checkPingRequest,
+  type ConnectPacket,
+  decodeConnect,
+  decodeDisconnect,
+  decodeSubscribe,
+  decodeUnsubscribe,
+  type PacketBody,
+} from '../../protocol/mqtt/packets.ts'
+import { reasonCodes, reasonName } from '../../protocol/mqtt/reason-codes.ts'
+import { MqttStreamDecoder } from '../../protocol/mqtt/stream-decoder.ts'
+import type { AckGroup } from './ack-queue.ts'
+import type { Committer } from './commit-batch.ts'
+import { type ConnectGrant, judgeConnect } from './connect-handler.ts'
+import { ConnectionOutput } from './connection-output.ts'
+import type { DoorServices, PendingBytesWaiter } from './door-services.ts'
+import { mqttEvents } from './mqtt-events.ts'
+import { mqttMetrics } from './mqtt-metrics.ts'
+import { PauseSwitch, pauseReasons } from './pause-switch.ts'
+import { PublishHandler } from './publish-handler.ts'
+import type { Route } from './route-table.ts'
+import type { MqttSession, SessionLink } from './session.ts'
+import { subscribe, unsubscribe } from './subscribe-handler.ts'
+import type { Will } from './will-keeper.ts'
+
+/** A closing socket may take this long to send its last packet. */
+const lingerMs = 5000
+
+export class MqttConnection implements SessionLink, Committer, PendingBytesWaiter {
+  level: 3 | 4 | 5 = 4
+  sendWindow = 0
+  packetBytesMax = Number.POSITIVE_INFINITY
+  private readonly socket: Connection
+  private readonly services: DoorServices
+  private readonly onEnded: (connection: MqttConnection) => void
+  private readonly decoder: MqttStreamDecoder
+  private readonly output: ConnectionOutput
+  private readonly pauses: PauseSwitch
+  private state: 'waiting' | 'open' | 'closed' = 'waiting'
+  private session: MqttSession | null = null
+  private publisher: PublishHandler | null = null
+  private will: Will | null = null
+  private expiryMs = 0
+  private keepAliveMs = 0
+  private lastReceivedMs: number
+  private deadline: Timer | null
+  private drainDeadline: Timer | null = null
+  private linger: Timer | null = null
+  private waitingFor: Route | null = null
+  private hasConnect = false
+
+  /** `onEnded` is called once, when nothing of the connection is left. */
+  constructor(socket: Connection, services: DoorServices, onEnded: (connection: MqttConnection) => void) {
+    this.socket = socket
+    this.services = services
+    this.onEnded = onEnded
+    this.output = new ConnectionOutput(socket)
+    this.pauses = new PauseSwitch(socket)
+    const { columns, options } = services
+    this.decoder = new MqttStreamDecoder({
+      columns,
+      connectBytesMax: options.connectBytesMax,
+      packetBytesMax: options.packetBytesMax,
+      onRows: (source, rows) => this.onRows(source, rows),
+    })
+    this.lastReceivedMs = services.clock.monotonicMs()
+    this.deadline = services.clock.schedule(options.connectDeadlineMs, () => this.onConnectDeadline())
+    socket.start({
+      onBytes: (bytes) => this.onBytes(bytes),
+      onDrain: () => this.onDrain(),
+      onClose: (error) => this.onClose(error),
+      window: () => this.decoder.window(),
+    })
+  }
+
+  // ------------------------------------------------------------------------------------------------- in
+
+  private onBytes(bytes: Uint8Array): void {
+    if (this.state === 'closed') return
+    this.lastReceivedMs = this.services.clock.monotonicMs()
+    try {
+      this.decoder.push(bytes)
+    } catch (error) {
+      this.fail(error)
+    }
+    this.afterRows()
+  }
+
+  /** The Kafka topic that a message waited for is decided. */
+  private onTopicDecided(): void {
+    if (this.state === 'closed') return
+    try {
+      this.decoder.resume()
+    } catch (error) {
+      this.fail(error)
+    }
+    if (!this.decoder.isStalled) this.unpause(pauseReasons.topic)
+    this.afterRows()
+  }
+
+  private onRows(source: Uint8Array, columns: PacketColumns): number {
+    const wallMs = this.services.clock.wallMs()
+    for (let row = 0; row < columns.count; row += 1) {
+      if (this.state === 'closed') return row
+      const type = (columns.firstByte[row] as number) >>> 4
+      if (type === packetTypes.publish && this.publisher !== null) {
+        const route = this.publisher.publish(source, columns, row, wallMs)
+        if (route === null) continue
+        this.waitingFor = route
+        return row
+      }
+      this.onPacket(type, source, columns, row, wallMs)
+    }
+    return columns.count
+  }
+
+  private onPacket(type: number, source: Uint8Array, columns: PacketColumns, row: number, wallMs: number): void {
+    const firstByte = columns.firstByte[row] as number
+    const body = { source, start: columns.bodyStart[row] as number, end: columns.bodyEnd[row] as number }
+    const { session, publisher } = this
+    if (session === null || publisher === null) {
+      // [MQTT-3.1.0-1]
+      if (type !== packetTypes.connect)
+        throw new MqttProtocolError(reasonCodes.protocolError, 'the first packet is not CONNECT')
+      return this.onConnect(firstByte, body, wallMs)
+    }
+    const packetId = columns.packetId[row] as number
+    switch (type) {
+      case packetTypes.puback:
+        session.acknowledge(packetId, wallMs)
+        return
+      case packetTypes.pubrel:
+        return publisher.release(packetId, wallMs)
+      case packetTypes.pubrec:
+        return this.answerUnknownPubrec(packetId, columns.reasonCode[row] as number)
+      case packetTypes.pubcomp:
+        return
+      case packetTypes.subscribe: {
+        const packet = decodeSubscribe(firstByte, body, this.level)
+        return this.sendControl(encodeSuback(this.level, packet.packetId, subscribe(this.services, session, packet)))
+      }
+      case packetTypes.unsubscribe: {
+        const packet = decodeUnsubscribe(firstByte, body, this.level)
+        return this.sendControl(
+          encodeUnsuback(this.level, packet.packetId, unsubscribe(this.services, session, packet)),
+        )
+      }
+      case packetTypes.pingreq:
+        checkPingRequest(firstByte, body)
+        return this.sendControl(pingResponse)
+      case packetTypes.disconnect:
+        return this.onDisconnect(firstByte, body)
+      default:
+        // A second CONNECT [MQTT-3.1.0-2], AUTH without a method, and what only servers send.
+        throw new MqttProtocolError(reasonCodes.protocolError, `packet type ${type} is out of place`)
+    }
+  }
+
+  /** We send nothing at QoS 2, so the id is unknown: the client is told so and can let go of it. */
+  private answerUnknownPubrec(packetId: number, reason: number): void {
+    if (reason >= 0x80) return
+    const packet = new Uint8Array(5)
+    const unknown = this.level === 5 ? reasonCodes.packetIdentifierNotFound : reasonCodes.success
+    this.sendControl(packet.subarray(0, writeAcknowledgement(packet, 0, packetTypes.pubrel, packetId, unknown)))
+  }
+
+  /** After everything that came at once was taken: what is owed leaves, and the bounds are looked at. */
+  private afterRows(): void {
+    if (this.state === 'closed') return
+    if (this.waitingFor !== null) {
+      const route = this.waitingFor
+      this.waitingFor = null
+      this.pauses.add(pauseReasons.topic)
+      this.services.routes.whenDecided(route, () => this.onTopicDecided())
+    }
+    this.sendOwed()
+    const { options, broker } = this.services
+    const uncommitted = this.publisher?.uncommittedBytes ?? 0
+    if (uncommitted > options.uncommittedBytesMax) this.pauses.add(pauseReasons.uncommitted)
+    if (uncommitted > 0 && broker.pendingBytes > options.pendingBytesMax && !this.pauses.has(pauseReasons.pending)) {
+      this.pauses.add(pauseReasons.pending)
+      this.services.waitForPendingBytes(this)
+    }
+  }
+
+  onPendingBytesDown(): void {
+    if (this.state !== 'closed') this.unpause(pauseReasons.pending)
+  }
+
+  private unpause(reason: number): void {
+    const wasOurs = this.pauses.isOurs
+    this.pauses.remove(reason)
+    // What the client sent while we did not read counts as sent now.
+    if (wasOurs && !this.pauses.isOurs) this.lastReceivedMs = this.services.clock.monotonicMs()
+  }
+
+  // --------------------------------------------------------------------------------------------- CONNECT
+
+  private onConnect(firstByte: number, body: PacketBody, wallMs: number): void {
+    this.level = peekLevel(body)
+    this.hasConnect = true
+    const packet = decodeConnect(firstByte, body)
+    this.level = packet.level
+    const verdict = judgeConnect(packet, this.services)
+    if (verdict.kind === 'refused') return this.refuse(verdict.reason, verdict.because)
+    const { sessions, packetIds, wills } = this.services
+    sessions.get(verdict.clientId)?.link?.takeOver(packet.cleanStart) // [MQTT-3.1.4-3]
+    const opened = sessions.open(verdict.clientId, packet.cleanStart)
+    if (opened === null) return this.refuse(reasonCodes.quotaExceeded, 'as many sessions as are allowed are connected')
+    const { session, isPresent } = opened
+    const carried = packetIds.takeCarried(verdict.clientId)
+    if (!packet.cleanStart) for (const packetId of carried) session.carriedIds.add(packetId)
+    wills.cancel(verdict.clientId)
+    this.accept(packet, verdict, session)
+    const properties = verdict.isAssignedClientId
+      ? { ...verdict.properties, assignedClientIdentifier: verdict.clientId }
+      : verdict.properties
+    const connack = encodeConnack(this.level, isPresent, reasonCodes.success, properties)
+    if (connack !== null) this.sendControl(connack)
+    this.services.onAttached(session)
+    session.attach(this, wallMs)
+  }
+
+  private accept(packet: ConnectPacket, grant: ConnectGrant, session: MqttSession): void {
+    const { services } = this
+    const { clock, options } = services
+    this.state = 'open'
+    this.session = session
+    this.decoder.level = packet.level
+    this.expiryMs = grant.sessionExpiryMs
+    session.expiryMs = grant.sessionExpiryMs
+    this.sendWindow = Math.min(packet.properties.receiveMaximum ?? 65_535, options.sendWindowMax)
+    this.packetBytesMax = packet.properties.maximumPacketSize ?? Number.POSITIVE_INFINITY
+    const { level, userName } = packet
+    this.publisher = new PublishHandler({ services, session, level, userName, committer: this })
+    if (packet.will !== null) {
+      this.will = { message: packet.will, publisher: { clientId: session.clientId, userName, level } }
+    }
+    if (this.deadline !== null) clock.cancel(this.deadline)
+    this.deadline = null
+    this.keepAliveMs = grant.keepAliveMs * 1.5
+    if (this.keepAliveMs > 0) this.deadline = clock.schedule(this.keepAliveMs, () => this.onKeepAlive())
+  }
+
+  private onConnectDeadline(): void {
+    this.deadline = null
+    this.refuseSilently('no CONNECT in time')
+  }
+
+  /** Closes once the client was silent for one and a half keep-alives [MQTT-3.1.2-24], not counting time in which we did not read. */
+  private onKeepAlive(): void {
+    const { clock } = this.services
+    this.deadline = null
+    const silentMs = this.pauses.isOurs ? 0 : clock.monotonicMs() - this.lastReceivedMs
+    if (silentMs >= this.keepAliveMs) return this.close(reasonCodes.keepAliveTimeout, 'keep-alive timeout')
+    this.deadline = clock.schedule(Math.max(1, this.keepAliveMs - silentMs), () => this.onKeepAlive())
+  }
+
+  // ------------------------------------------------------------------------------------------------- out
+
+  get isWritable(): boolean {
+    return this.state === 'open' && !this.output.isBlocked
+  }
+
+  sendPublish(packet: Uint8Array): void {
+    if (this.state !== 'open') return
+    this.services.counters.delivered += 1
+    this.output.push(packet)
+  }
+
+  flush(): void {
+    if (this.state === 'closed') return
+    this.output.flush()
+    if (!this.output.isBlocked || this.pauses.has(pauseReasons.backlog)) return
+    this.pauses.add(pauseReasons.backlog)
+    const { clock, options } = this.services
+    this.drainDeadline = clock.schedule(options.drainDeadlineMs, () => {
+      this.drainDeadline = null
+      this.close(null, 'the client does not read')
+    })
+  }
+
+  private onDrain(): void {
+    if (this.state === 'closed') return
+    this.output.unblock()
+    if (this.drainDeadline !== null) this.services.clock.cancel(this.drainDeadline)
+    this.drainDeadline = null
+    this.pauses.remove(pauseReasons.backlog)
+    this.session?.pump(this.services.clock.wallMs())
+    this.flush()
+  }
+
+  /** Packets that are neither messages nor their acknowledgements. */
+  private sendControl(packet: Uint8Array): void {
+    if (packet.length > this.packetBytesMax) {
+      // [MQTT-3.1.2-27]; the client cannot be answered.
+      return this.close(reasonCodes.packetTooLarge, `an answer of ${packet.length} bytes is more than the client takes`)
+    }
+    this.output.push(packet)
+  }
+
+  onCommitSettled(group: AckGroup): void {
+    if (this.publisher === null) return
+    this.publisher.uncommittedBytes -= group.bytes
+    if (this.state === 'closed') return
+    if (this.publisher.uncommittedBytes <= this.services.options.uncommittedBytesMax / 2) {
+      this.unpause(pauseReasons.uncommitted)
+    }
+    this.sendOwed()
+  }
+
+  /** Acknowledgements whose turn has come, then everything else that is queued: one write. */
+  private sendOwed(): void {
+    if (this.publisher !== null && !this.pauses.has(pauseReasons.failure)) {
+      const { bytes, withheld } = this.publisher.acks.release(this.level)
+      if (bytes !== null) this.output.push(bytes)
+      if (withheld !== 0) this.waitAndClose(withheld)
+    }
+    this.flush()
+  }
+
+  /** The failure cannot be said: the client gets no acknowledgement, has to wait, and will send again on its next connection. */
+  private waitAndClose(reason: number): void {
+    const { clock, options } = this.services
+    this.pauses.add(pauseReasons.failure)
+    if (this.deadline !== null) clock.cancel(this.deadline)
+    this.deadline = clock.schedule(options.failurePauseMs, () => {
+      this.deadline = null
+      this.close(reason, 'a message could not be stored')
+    })
+  }
+
+  // ------------------------------------------------------------------------------------------------- end
+
+  private onDisconnect(firstByte: number, body: PacketBody): void {
+    const { reasonCode, properties } = decodeDisconnect(firstByte, body, this.level)
+    const expirySeconds = properties.sessionExpiryInterval
+    if (expirySeconds !== undefined) {
+      if (this.expiryMs === 0 && expirySeconds > 0) {
+        throw new MqttProtocolError(reasonCodes.protocolError, 'a session expiry where there was none') // 3.14.2.2.2
+      }
+      const secondsMax = this.services.options.sessionExpirySecondsMax
+      if (this.session !== null) this.session.expiryMs = Math.min(expirySeconds, secondsMax) * 1000
+    }
+    if (reasonCode === reasonCodes.success) this.will = null // [MQTT-3.14.4-3]
+    this.end()
+  }
+
+  /** The client broke the rules, or (before CONNECT) was not understood. Anything else thrown is our own fault. */
+  private fail(error: unknown): void {
+    if (!(error instanceof MqttProtocolError)) throw error
+    if (this.state === 'waiting') {
+      return this.hasConnect ? this.refuse(error.reasonCode, error.message) : this.refuseSilently(error.message)
+    }
+    if (this.state === 'open' && this.services.eventBudget.take()) {
+      this.services.observer.event(mqttEvents.clientFaulted, {
+        clientId: this.session?.clientId ?? '',
+        remoteHost: this.socket.peer.remoteHost,
+        reason: error.message,
+      })
+    }
+    this.close(error.reasonCode, error.message)
+  }
+
+  private refuse(reason: number, because: string): void {
+    const connack = encodeConnack(this.level, false, reason)
+    if (connack !== null) this.output.push(connack)
+    this.refuseSilently(because)
+  }
+
+  private refuseSilently(because: string): void {
+    if (this.services.eventBudget.take()) {
+      const { remoteHost } = this.socket.peer
+      this.services.observer.event(mqttEvents.clientRefused, { remoteHost, reason: because })
+    }
+    this.services.observer.add(mqttMetrics.disconnects, 1, { reason: 'refused' })
+    this.end()
+  }
+
+  takeOver(cleanStart: boolean): void {
+    const willDelay = this.will?.message.properties.willDelayInterval ?? 0
+    // The session goes on in time for a delayed will [MQTT-3.1.2-26], unless it ends with this connection.
+    if (!cleanStart && willDelay > 0 && this.session !== null && this.session.expiryMs > 0) this.will = null
+    this.close(reasonCodes.sessionTakenOver, 'another connection brings the same client id')
+  }
+
+  /** Closes from our side: 5.0 is told why (`reason` null = nothing can be said). */
+  close(reason: number | null, because: string): void {
+    if (this.state === 'closed') return
+    this.services.observer.add(mqttMetrics.disconnects, 1, { reason: reason === null ? 'slow' : reasonName(reason) })
+    if (this.state === 'open' && this.level === 5 && reason !== null) {
+      // [MQTT-3.14.2-3]: the text only where the client takes it.
+      const withText = encodeDisconnect(reason, { reasonString: because })
+      const packet = withText.length <= this.packetBytesMax ? withText : encodeDisconnect(reason)
+      if (packet.length <= this.packetBytesMax) this.output.push(packet)
+    }
+    this.end()
+  }
+
+  /** Sends what is queued, then closes. */
+  private end(): void {
+    if (this.state === 'closed') return
+    this.output.flush()
+    this.letGo()
+    this.socket.end()
+    this.linger = this.services.clock.schedule(lingerMs, () => this.socket.destroy())
+  }
+
+  private onClose(_error: Error | null): void {
+    if (this.linger !== null) this.services.clock.cancel(this.linger)
+    this.linger = null
+    this.letGo()
+    this.onEnded(this)
+  }
+
+  /** The session goes on without us, or ends; the will is due unless it was taken back. */
+  private letGo(): void {
+    if (this.state === 'closed') return
+    this.state = 'closed'
+    const { clock, wills } = this.services
+    for (const timer of [this.deadline, this.drainDeadline]) if (timer !== null) clock.cancel(timer)
+    this.deadline = null
+    this.drainDeadline = null
+    const { session, will } = this
+    if (session === null) return
+    this.will = null
+    session.detach()
+    if (will !== null) wills.fire(will, session.expiryMs)
+    this.services.onDetached(session)
+  }
+}
+
+/** The level that a CONNECT claims, as far as an answer to it depends on it: what is above 5 is answered in the way of 5.0. */
+function peekLevel(body: PacketBody): 4 | 5 {
+  const at = body.start
+  const isMqtt = body.end - at > 6 && body.source[at + 1] === 4 && body.source[at + 2] === 0x4d
+  return isMqtt && (body.source[at + 6] as number) >= 5 ? 5 : 4
+}

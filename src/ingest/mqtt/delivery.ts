@@ -1,0 +1,69 @@
+import type { DoorPartition } from './door-broker.ts'
+import { topicPartitionKey } from '../../base/ids.ts'
+import { TailReader, type TailReaderOptions } from './tail-reader.ts'
+
+export interface DeliveryOptions extends TailReaderOptions {
+  /** True while any subscription could match a stored message. */
+  readonly hasSubscriptions: () => boolean
+}
+
+/**
+ * Keeps one tail reader on every partition from which messages can reach subscribers: those of every topic that is not internal, because the default rule
+ * routes to each. Without a subscription nothing is read.
+ */
+export class Delivery {
+  private readonly options: DeliveryOptions
+  private readonly readers = new Map<string, { readonly partition: DoorPartition; readonly reader: TailReader }>()
+  private isRunning = false
+
+  constructor(options: DeliveryOptions) {
+    this.options = options
+  }
+
+  /** The first subscription starts the readers at the high watermark, the last one stops them. */
+  onSubscriptionsChanged(): void {
+    this.options.fanOut.onSubscriptionsChanged()
+    const isWanted = this.options.hasSubscriptions()
+    if (isWanted === this.isRunning) return
+    this.isRunning = isWanted
+    if (!isWanted) return this.stopAll()
+    for (const partition of this.options.broker.partitions.values())
+      this.startReader(partition, partition.highWatermark)
+  }
+
+  /** Partitions came or went. What is new while somebody subscribes is read from its start: nothing of it was missed before. */
+  onPartitionsChanged(): void {
+    if (!this.isRunning) return
+    const seen = new Set<string>()
+    for (const partition of this.options.broker.partitions.values()) {
+      const key = topicPartitionKey(partition.topic, partition.index)
+      seen.add(key)
+      const known = this.readers.get(key)
+      if (known?.partition === partition) continue
+      known?.reader.stop()
+      this.startReader(partition, partition.log.logStartOffset)
+    }
+    for (const [key, { reader }] of this.readers) {
+      if (seen.has(key)) continue
+      reader.stop()
+      this.readers.delete(key)
+    }
+  }
+
+  private startReader(partition: DoorPartition, fromOffset: number): void {
+    if (isInternal(partition.topic)) return
+    const reader = new TailReader(partition, fromOffset, this.options)
+    this.readers.set(topicPartitionKey(partition.topic, partition.index), { partition, reader })
+  }
+
+  /** Stops reading for good. */
+  stopAll(): void {
+    for (const { reader } of this.readers.values()) reader.stop()
+    this.readers.clear()
+  }
+}
+
+/** Kafka's internal topics and our own begin so; no rule routes to such a name. */
+function isInternal(topic: string): boolean {
+  return topic.startsWith('__')
+}

@@ -1,0 +1,14 @@
+/** Counted in plain numbers, handed to the observer once in a while: per batch, not per message. */
+export class DoorCounters {
+  delivered = 0
+  readonly dropped = new Map<string, number>()
+  readonly refused = new Map<string, number>()
+
+  drop(reason: string): void {
+    this.dropped.set(reason, (this.dropped.get(reason) ?? 0) + 1)
+  }
+
+  refuse(reason: string): void {
+    this.refused.set(reason, (this.refused.get(reason) ?? 0) + 1)
+  }
+}

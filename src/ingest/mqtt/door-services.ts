@@ -1,0 +1,46 @@
+import type { Clock, Entropy, Observer } from '../../base/ports.ts'
+import type { PacketColumns } from '../../protocol/mqtt/packet-columns.ts'
+import type { TopicFilterTrie } from '../../protocol/mqtt/topic-filter.ts'
+import type { CommitBatches } from './commit-batch.ts'
+import type { DoorBroker } from './door-broker.ts'
+import type { DoorCounters } from './door-counters.ts'
+import type { EventBudget } from './event-budget.ts'
+import type { MqttDoorOptions } from './mqtt-options.ts'
+import type { PacketIdLog } from './packet-id-log.ts'
+import type { RouteTable } from './route-table.ts'
+import type { MqttSession, Subscription } from './session.ts'
+import type { SessionTable } from './session-table.ts'
+import type { TopicMapping } from './topic-mapping.ts'
+import type { WillKeeper } from './will-keeper.ts'
+
+/** What the connections of one door share. */
+export interface DoorServices {
+  readonly clock: Clock
+  readonly entropy: Entropy
+  readonly observer: Observer
+  readonly broker: DoorBroker
+  readonly options: MqttDoorOptions
+  readonly mapping: TopicMapping
+  readonly routes: RouteTable
+  readonly commits: CommitBatches
+  readonly packetIds: PacketIdLog
+  readonly sessions: SessionTable
+  readonly subscriptions: TopicFilterTrie<Subscription>
+  readonly wills: WillKeeper
+  readonly eventBudget: EventBudget
+  readonly counters: DoorCounters
+  /** One set of columns for all connections: decoding is synchronous. */
+  readonly columns: PacketColumns
+  /** Subscriptions were added or removed. */
+  onSubscriptionsChanged(): void
+  /** A session lost its connection: it is kept for a while, or ended. */
+  onDetached(session: MqttSession): void
+  /** A session has a connection again. */
+  onAttached(session: MqttSession): void
+  /** A connection waits until the broker's pending bytes have gone down; it is resumed by `onPendingBytesDown`. */
+  waitForPendingBytes(waiter: PendingBytesWaiter): void
+}
+
+export interface PendingBytesWaiter {
+  onPendingBytesDown(): void
+}

@@ -1,0 +1,11 @@
+import { defineErrors } from '../../base/errors.ts'
+
+/** Failures of the MQTT door that an operator sees. */
+export const mqttErrors = defineErrors({
+  invalidRoute: {
+    code: 'MQTT_ROUTE_INVALID',
+    sentence: 'MQTT route {position} ("{match}") is not usable: {reason}',
+    remedy: 'Correct the route in `mqtt.routes`.',
+    retriable: false,
+  },
+})

@@ -1,0 +1,66 @@
+import { defineEvents } from '../../base/event-def.ts'
+
+/** What the MQTT door reports. */
+export const mqttEvents = defineEvents({
+  clientRefused: {
+    id: 'mqtt-client-refused',
+    level: 'info',
+    sentence: 'MQTT client at {remoteHost} was refused: {reason}',
+    fields: { remoteHost: 'string', reason: 'string' },
+  },
+  clientFaulted: {
+    id: 'mqtt-client-faulted',
+    level: 'warn',
+    sentence: 'MQTT client "{clientId}" at {remoteHost} was disconnected: {reason}',
+    fields: { clientId: 'string', remoteHost: 'string', reason: 'string' },
+  },
+  retainNotServed: {
+    id: 'mqtt-retain-not-served',
+    level: 'warn',
+    sentence:
+      'MQTT client "{clientId}" publishes with the retain flag to "{topic}": it is kept as a record header, but no retained message is served yet',
+    fields: { clientId: 'string', topic: 'string' },
+  },
+  topicRefused: {
+    id: 'mqtt-topic-refused',
+    level: 'warn',
+    sentence: 'MQTT topic "{topic}" cannot be stored: {reason}',
+    fields: { topic: 'string', reason: 'string' },
+  },
+  topicUnrouted: {
+    id: 'mqtt-topic-unrouted',
+    level: 'warn',
+    sentence: 'MQTT topic "{topic}" goes to the last-resort topic {kafkaTopic}: {reason}',
+    fields: { topic: 'string', kafkaTopic: 'string', reason: 'string' },
+  },
+  appendFailed: {
+    id: 'mqtt-append-failed',
+    level: 'error',
+    sentence: 'messages of MQTT clients could not be committed: {reason}',
+    fields: { reason: 'string' },
+  },
+  subscriberDropping: {
+    id: 'mqtt-subscriber-dropping',
+    level: 'warn',
+    sentence: 'messages for MQTT client "{clientId}" are dropped ({reason}); the log still has them',
+    fields: { clientId: 'string', reason: 'string' },
+  },
+  sessionEvicted: {
+    id: 'mqtt-session-evicted',
+    level: 'warn',
+    sentence: 'the kept session of MQTT client "{clientId}" was ended to make room: {sessionsMax} are kept at most',
+    fields: { clientId: 'string', sessionsMax: 'number' },
+  },
+  deliveryGap: {
+    id: 'mqtt-delivery-gap',
+    level: 'warn',
+    sentence: 'delivery from {topic}-{partition} skipped from offset {fromOffset} to {toOffset}: {reason}',
+    fields: { topic: 'string', partition: 'number', fromOffset: 'number', toOffset: 'number', reason: 'string' },
+  },
+  packetIdsReplayed: {
+    id: 'mqtt-packet-ids-replayed',
+    level: 'info',
+    sentence: '{packetIds} packet ids of unfinished QoS 2 messages were read back',
+    fields: { packetIds: 'number' },
+  },
+})

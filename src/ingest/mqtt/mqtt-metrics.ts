@@ -1,0 +1,65 @@
+import { defineMetrics } from '../../base/metric-def.ts'
+
+/** Figures of the MQTT door. */
+export const mqttMetrics = defineMetrics({
+  connections: {
+    name: 'headwater_mqtt_connections',
+    kind: 'gauge',
+    help: 'Open MQTT connections.',
+    labels: [],
+  },
+  sessions: {
+    name: 'headwater_mqtt_sessions',
+    kind: 'gauge',
+    help: 'MQTT sessions kept, connected or not.',
+    labels: [],
+  },
+  subscriptions: {
+    name: 'headwater_mqtt_subscriptions',
+    kind: 'gauge',
+    help: 'Subscriptions of MQTT clients.',
+    labels: [],
+  },
+  queuedBytes: {
+    name: 'headwater_mqtt_queued_bytes',
+    kind: 'gauge',
+    help: 'Bytes of QoS 1 messages that wait for MQTT subscribers.',
+    labels: [],
+  },
+  published: {
+    name: 'headwater_mqtt_published_messages_total',
+    kind: 'counter',
+    help: 'Messages received from MQTT clients and committed.',
+    labels: [],
+  },
+  publishedBytes: {
+    name: 'headwater_mqtt_published_bytes_total',
+    kind: 'counter',
+    help: 'Bytes (topic and payload) of messages received from MQTT clients and committed.',
+    labels: [],
+  },
+  refused: {
+    name: 'headwater_mqtt_refused_messages_total',
+    kind: 'counter',
+    help: 'Messages from MQTT clients that were not stored, by reason.',
+    labels: ['reason'],
+  },
+  delivered: {
+    name: 'headwater_mqtt_delivered_messages_total',
+    kind: 'counter',
+    help: 'Messages sent to MQTT subscribers.',
+    labels: [],
+  },
+  dropped: {
+    name: 'headwater_mqtt_dropped_deliveries_total',
+    kind: 'counter',
+    help: 'Messages that were not delivered to an MQTT subscriber, by reason.',
+    labels: ['reason'],
+  },
+  disconnects: {
+    name: 'headwater_mqtt_disconnects_total',
+    kind: 'counter',
+    help: 'MQTT connections that the server closed, by reason.',
+    labels: ['reason'],
+  },
+})

@@ -1,0 +1,85 @@
+import type { TopicRoute } from './topic-mapping.ts'
+
+/** Settings of the MQTT door; every bound says why it is there. */
+export interface MqttDoorOptions {
+  /** Rules from MQTT topics to Kafka topics, the first match wins; after them comes the default rule. */
+  readonly routes: readonly TopicRoute[]
+  /** Kafka topic of messages that no rule takes anywhere. */
+  readonly lastResortTopic: string
+  /** Kafka topics that publishes may create in one run where the name depends on the MQTT topic: a stray client must not fill the broker with topics. */
+  readonly autoTopicsMax: number
+
+  /** Open connections; each costs memory before anything is known of its client. */
+  readonly connectionsMax: number
+  /** A connection that has not sent CONNECT by then is closed. */
+  readonly connectDeadlineMs: number
+  /** Largest CONNECT: bytes held for a client that is not known yet. */
+  readonly connectBytesMax: number
+  /** Largest packet afterwards; announced as Maximum Packet Size. */
+  readonly packetBytesMax: number
+  /** Client ids stand in every record's headers. */
+  readonly clientIdBytesMax: number
+  /** QoS 1 and 2 messages that a client may have unacknowledged; announced as Receive Maximum, enforced for 5.0. */
+  readonly receiveMaximum: number
+  /** Topic aliases a client may set up; each holds a topic name. */
+  readonly topicAliasMaximum: number
+  /** Longest keep-alive: a 5.0 client that asks for more, or for none, is told this one. */
+  readonly keepAliveSecondsMax: number
+
+  /** Kept sessions, connected ones included; the one without a connection for longest makes room. */
+  readonly sessionsMax: number
+  /** Longest time a session is kept without a connection; 3.1.1 clients cannot say and get this. */
+  readonly sessionExpirySecondsMax: number
+  readonly subscriptionsPerSessionMax: number
+  readonly subscriptionsMax: number
+  /** Unacknowledged QoS 1 messages on their way to one subscriber, however many it would take. */
+  readonly sendWindowMax: number
+  /** QoS 1 messages waiting for one subscriber; further ones are dropped and counted. */
+  readonly queuedMessagesMax: number
+  readonly queuedBytesMax: number
+  /** The same over all sessions. */
+  readonly queuedBytesTotalMax: number
+
+  /** Messages of one connection that are not committed yet, in bytes: above it the socket is paused. */
+  readonly uncommittedBytesMax: number
+  /** Bytes that wait for a commit in the whole broker: above it every publishing socket is paused. */
+  readonly pendingBytesMax: number
+  /** A client that takes nothing of what is sent to it (the socket's backlog is full) is closed after this. */
+  readonly drainDeadlineMs: number
+  /** After a failed append a client that cannot be told the reason is kept waiting this long before its connection is closed. */
+  readonly failurePauseMs: number
+
+  /** Bytes of one read of a partition's tail, and of one turn's work on it. */
+  readonly tailReadBytes: number
+  /** A compressed batch is decompressed up to this size for delivery. */
+  readonly decompressedBytesMax: number
+}
+
+/** Defaults: a box with 512 MB serving up to 10,000 clients. */
+export const mqttDoorDefaults: MqttDoorOptions = {
+  routes: [],
+  lastResortTopic: 'mqtt.unrouted',
+  autoTopicsMax: 64,
+  connectionsMax: 10_000,
+  connectDeadlineMs: 10_000,
+  connectBytesMax: 65_536,
+  packetBytesMax: 262_144,
+  clientIdBytesMax: 256,
+  receiveMaximum: 1024,
+  topicAliasMaximum: 32,
+  keepAliveSecondsMax: 1200,
+  sessionsMax: 10_000,
+  sessionExpirySecondsMax: 7 * 86_400,
+  subscriptionsPerSessionMax: 1000,
+  subscriptionsMax: 100_000,
+  sendWindowMax: 256,
+  queuedMessagesMax: 1000,
+  queuedBytesMax: 1_048_576,
+  queuedBytesTotalMax: 67_108_864,
+  uncommittedBytesMax: 262_144,
+  pendingBytesMax: 33_554_432,
+  drainDeadlineMs: 60_000,
+  failurePauseMs: 2000,
+  tailReadBytes: 262_144,
+  decompressedBytesMax: 16_777_216,
+}

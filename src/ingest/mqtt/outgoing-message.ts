@@ -1,0 +1,89 @@
+import { type EncodedPublish, encodePublish } from '../../protocol/mqtt/encode.ts'
+import { encodeProperties } from '../../protocol/mqtt/properties.ts'
+import type { RecordHeader } from '../../protocol/records/record.ts'
+import { type DecodedHeaders, decodeRecordHeaders } from './record-headers.ts'
+
+/** How one subscriber gets a message. */
+export interface PublishForm {
+  readonly level: 3 | 4 | 5
+  readonly qos: 0 | 1
+  readonly retain: boolean
+  /** 5.0: identifiers of every matching subscription that has one [MQTT-3.3.4-4]. */
+  readonly subscriptionIds: readonly number[]
+}
+
+/**
+ * One record on its way to subscribers: shared by all of them, and encoded once for each form that they have in common. Holds copies, so that a
+ * waiting message does not hold the read buffer.
+ */
+export class OutgoingMessage {
+  readonly topic: Uint8Array
+  readonly payload: Uint8Array
+  readonly headers: DecodedHeaders
+  private readonly encoded = new Map<number, EncodedPublish>()
+
+  constructor(topic: Uint8Array, payload: Uint8Array, headers: readonly RecordHeader[]) {
+    this.topic = topic
+    this.payload = payload
+    this.headers = decodeRecordHeaders(headers)
+  }
+
+  /** What it is counted as while it waits. */
+  get sizeInBytes(): number {
+    return this.topic.length + this.payload.length + 64
+  }
+
+  /** The publisher's expiry interval has passed [MQTT-3.3.2-5]. */
+  isExpired(wallMs: number): boolean {
+    return this.headers.expiresMs !== null && this.headers.expiresMs <= wallMs
+  }
+
+  /** The packet for a QoS 0 subscriber; the bytes are shared and must not be changed. */
+  packetQos0(form: PublishForm, wallMs: number): Uint8Array {
+    return this.encode(form, wallMs).bytes
+  }
+
+  /** The packet for a QoS 1 subscriber, of its own. */
+  packetQos1(form: PublishForm, packetId: number, duplicate: boolean, wallMs: number): Uint8Array {
+    const { bytes, packetIdAt } = this.encode(form, wallMs)
+    const own = Buffer.allocUnsafe(bytes.length)
+    own.set(bytes)
+    own[packetIdAt] = packetId >>> 8
+    own[packetIdAt + 1] = packetId
+    if (duplicate) own[0] = (own[0] as number) | 8
+    return own
+  }
+
+  private encode(form: PublishForm, wallMs: number): EncodedPublish {
+    // The rest of the expiry interval changes with time, the identifiers with the subscriber.
+    const isShared = form.subscriptionIds.length === 0 && (form.level !== 5 || this.headers.expiresMs === null)
+    const slot = (form.level === 5 ? 4 : 0) | (form.retain ? 2 : 0) | form.qos
+    const known = isShared ? this.encoded.get(slot) : undefined
+    if (known !== undefined) return known
+    const publish = encodePublish({
+      level: form.level,
+      qos: form.qos,
+      retain: form.retain,
+      duplicate: false,
+      topic: this.topic,
+      packetId: 0,
+      properties: form.level === 5 ? this.propertyList(form.subscriptionIds, wallMs) : noBytes,
+      payload: this.payload,
+    })
+    if (isShared) this.encoded.set(slot, publish)
+    return publish
+  }
+
+  private propertyList(subscriptionIds: readonly number[], wallMs: number): Uint8Array {
+    const expires = this.headers.expiresMs
+    const properties = {
+      ...this.headers.properties,
+      // [MQTT-3.3.2-6]: the received value minus the time spent here.
+      messageExpiryInterval:
+        expires === null ? undefined : Math.min(0xffff_ffff, Math.max(1, Math.ceil((expires - wallMs) / 1000))),
+    }
+    return encodeProperties(properties, subscriptionIds)
+  }
+}
+
+const noBytes = new Uint8Array(0)

@@ -1,0 +1,147 @@
+/**
+ * The internal topic that remembers QoS 2 packet ids: one record when a message is taken (in the same set as the message), an empty one when the
+ * client released it. Key: version 1, kind 1, packet id (two bytes), client id (UTF-8). Value: version 1, wall ms (eight bytes).
+ */
+import type { InternalTopicDefinition } from '../../base/internal-topic-def.ts'
+import { partitionForKey } from '../../base/murmur2.ts'
+import { forEachBatch } from '../../protocol/records/record-batch.ts'
+import { forEachRecord } from '../../protocol/records/record.ts'
+import { inspectUtf8, utf8Bytes, utf8Malformed, utf8Text } from '../../protocol/mqtt/utf8.ts'
+import type { DoorBroker, DoorPartition, DoorTurn } from './door-broker.ts'
+
+/** Sessions of MQTT clients; for now their QoS 2 packet ids. */
+export const mqttSessionsTopic: InternalTopicDefinition = {
+  name: '__headwater_mqtt_sessions',
+  partitions: 4,
+  // Ids matter only between a crash and the client's return; until compaction is there, time bounds the topic.
+  configs: { 'cleanup.policy': 'delete', 'retention.ms': '86400000', 'segment.bytes': '16777216' },
+  readable: false,
+  holds: 'Packet ids of QoS 2 messages that MQTT clients have not released yet, by client id.',
+}
+
+const recordVersion = 1
+const packetIdKind = 1
+const keyHeaderBytes = 4
+/** Clients whose ids are kept from before a restart: as many as sessions. */
+const carriedClientsMax = 10_000
+
+/** The key of one (client, packet id). */
+export function packetIdKey(clientId: string, packetId: number): Uint8Array {
+  const client = utf8Bytes(clientId)
+  const key = new Uint8Array(keyHeaderBytes + client.length)
+  key[0] = recordVersion
+  key[1] = packetIdKind
+  key[2] = packetId >>> 8
+  key[3] = packetId
+  key.set(client, keyHeaderBytes)
+  return key
+}
+
+/** Client and packet id of a key, or null when a newer version or another kind of record wrote it. */
+export function readPacketIdKey(key: Uint8Array): { readonly clientId: string; readonly packetId: number } | null {
+  if (key.length <= keyHeaderBytes || key[0] !== recordVersion || key[1] !== packetIdKind) return null
+  if ((inspectUtf8(key, keyHeaderBytes, key.length) & utf8Malformed) !== 0) return null
+  return {
+    clientId: utf8Text(key, keyHeaderBytes, key.length),
+    packetId: ((key[2] as number) << 8) | (key[3] as number),
+  }
+}
+
+function packetIdValue(wallMs: number): Uint8Array {
+  const value = new Uint8Array(9)
+  value[0] = recordVersion
+  new DataView(value.buffer).setBigInt64(1, BigInt(Math.floor(wallMs)))
+  return value
+}
+
+/** Appends to and reads back the topic. */
+export class PacketIdLog {
+  private readonly broker: DoorBroker
+  /** Ids that were not released before this run of the daemon, by client. */
+  private readonly carried = new Map<string, Set<number>>()
+
+  constructor(broker: DoorBroker) {
+    this.broker = broker
+  }
+
+  /** Makes sure of the topic and reads it back. Answers how many ids are open. */
+  async open(readBytes: number): Promise<number> {
+    await this.broker.ensureInternalTopic(mqttSessionsTopic)
+    for (let index = 0; index < mqttSessionsTopic.partitions; index += 1) {
+      const partition = this.broker.partitions.get(mqttSessionsTopic.name, index)
+      if (partition !== undefined) await this.replay(partition, readBytes)
+    }
+    let count = 0
+    for (const ids of this.carried.values()) count += ids.size
+    return count
+  }
+
+  private async replay(partition: DoorPartition, readBytes: number): Promise<void> {
+    let offset = partition.log.logStartOffset
+    while (offset < partition.highWatermark) {
+      const read = await this.broker.readTailCold(partition, offset, readBytes)
+      if (read.kind === 'outOfRange' || read.bytes.length === 0) return
+      const next = this.replayBatches(read.bytes, offset)
+      if (next <= offset) return
+      offset = next
+    }
+  }
+
+  private replayBatches(bytes: Uint8Array, fromOffset: number): number {
+    let next = fromOffset
+    forEachBatch(bytes, (batches, at) => {
+      forEachRecord(batches, at, (record) => {
+        next = Math.max(next, record.offset + 1)
+        const id = record.key === null ? null : readPacketIdKey(record.key)
+        if (id !== null) this.apply(id.clientId, id.packetId, record.value !== null)
+      })
+    })
+    return next
+  }
+
+  private apply(clientId: string, packetId: number, isOpen: boolean): void {
+    let ids = this.carried.get(clientId)
+    if (!isOpen) {
+      ids?.delete(packetId)
+      if (ids?.size === 0) this.carried.delete(clientId)
+      return
+    }
+    if (ids === undefined) {
+      if (this.carried.size >= carriedClientsMax) return
+      ids = new Set()
+      this.carried.set(clientId, ids)
+    }
+    ids.add(packetId)
+  }
+
+  /** The ids a client left open before this run; they are handed out once. */
+  takeCarried(clientId: string): ReadonlySet<number> {
+    const ids = this.carried.get(clientId) ?? noIds
+    this.carried.delete(clientId)
+    return ids
+  }
+
+  /** Appends "taken" to the turn's set. Answers the error's name, or null. */
+  appendReceived(turn: DoorTurn<DoorPartition>, clientId: string, packetId: number, wallMs: number): string | null {
+    return this.append(turn, packetIdKey(clientId, packetId), packetIdValue(wallMs), wallMs)
+  }
+
+  /** Appends "released" to the turn's set. */
+  appendReleased(turn: DoorTurn<DoorPartition>, clientId: string, packetId: number, wallMs: number): string | null {
+    return this.append(turn, packetIdKey(clientId, packetId), null, wallMs)
+  }
+
+  private append(
+    turn: DoorTurn<DoorPartition>,
+    key: Uint8Array,
+    value: Uint8Array | null,
+    wallMs: number,
+  ): string | null {
+    // One client's ids stay in one partition, whatever their number: the hash leaves out the id.
+    const index = partitionForKey(key.subarray(keyHeaderBytes), mqttSessionsTopic.partitions)
+    const partition = this.broker.partitions.get(mqttSessionsTopic.name, index)
+    return partition === undefined ? 'UNKNOWN_TOPIC_OR_PARTITION' : turn.append(partition, wallMs, key, value, null)
+  }
+}
+
+const noIds: ReadonlySet<number> = new Set()

@@ -1,0 +1,257 @@
+/**
+ * PUBLISH and PUBREL of one client, 3.1 to 5.0: packet id and alias rules, routing, the append, and the acknowledgement that is owed. Not implemented:
+ * retained messages (5.0 is refused with 0x9A; the 3.1.1 flag is kept as a header).
+ */
+import { MqttProtocolError } from '../../protocol/mqtt/mqtt-protocol-error.ts'
+import type { PacketColumns } from '../../protocol/mqtt/packet-columns.ts'
+import { packetTypes } from '../../protocol/mqtt/packet-types.ts'
+import { reasonCodes, reasonName } from '../../protocol/mqtt/reason-codes.ts'
+import { inspectUtf8, utf8Malformed, utf8Text } from '../../protocol/mqtt/utf8.ts'
+import { type AckGroup, AckQueue } from './ack-queue.ts'
+import { type CommitBatch, type Committer, reasonOf } from './commit-batch.ts'
+import type { DoorServices } from './door-services.ts'
+import { mqttEvents } from './mqtt-events.ts'
+import { RecordHeaderEncoder } from './record-headers.ts'
+import type { Route } from './route-table.ts'
+import type { MqttSession, ReceivedPublish } from './session.ts'
+
+/** Bytes that a record takes beside its topic, payload and headers. */
+const recordOverheadBytes = 40
+
+export interface PublishHandlerOptions {
+  readonly services: DoorServices
+  readonly session: MqttSession
+  readonly level: 3 | 4 | 5
+  readonly userName: string | null
+  readonly committer: Committer
+}
+
+export class PublishHandler {
+  readonly acks = new AckQueue()
+  /** Bytes of messages that are appended and not committed. */
+  uncommittedBytes = 0
+  private readonly services: DoorServices
+  private readonly session: MqttSession
+  private readonly level: 3 | 4 | 5
+  private readonly committer: Committer
+  private readonly headers: RecordHeaderEncoder
+  private readonly aliases: (Uint8Array | undefined)[] = []
+  private batch: CommitBatch | null = null
+  private group: AckGroup | null = null
+  private hasWarnedOfRetain = false
+  // Where the topic of the current PUBLISH stands: in its packet, or in the alias.
+  private topicSource: Uint8Array = noBytes
+  private topicStart = 0
+  private topicEnd = 0
+
+  constructor(options: PublishHandlerOptions) {
+    this.services = options.services
+    this.session = options.session
+    this.level = options.level
+    this.committer = options.committer
+    const { userName, level } = options
+    this.headers = new RecordHeaderEncoder({ clientId: options.session.clientId, userName, level })
+  }
+
+  /**
+   * Takes the PUBLISH of a row. Answers null when it was taken, or the route that must be decided first: then nothing has happened and the row comes
+   * again. Throws MqttProtocolError.
+   */
+  publish(source: Uint8Array, columns: PacketColumns, row: number, wallMs: number): Route | null {
+    const flags = columns.firstByte[row] as number
+    const qos = (flags >>> 1) & 3
+    this.findTopic(source, columns, row)
+    const retain = (flags & 1) !== 0
+    if (retain && this.level === 5) {
+      throw new MqttProtocolError(reasonCodes.retainNotSupported, 'a retained message') // [MQTT-3.2.2-14]
+    }
+    const packetId = columns.packetId[row] as number
+    if (qos === 2 && this.repeatsReceived(packetId, (flags & 8) !== 0)) return null
+    if (qos > 0) this.checkReceiveMaximum()
+    const route = this.services.routes.find(this.topicSource, this.topicStart, this.topicEnd, wallMs)
+    if (route === null) this.refuseTopic()
+    if (route.state === 'waiting') return route
+    if (retain && !this.hasWarnedOfRetain) this.warnOfRetain()
+    if (route.state === 'ready') this.append(route, source, columns, row, wallMs)
+    else this.refuse(qos, packetId, route.reason)
+    return null
+  }
+
+  /** Topic or alias (3.3.2.3.4). */
+  private findTopic(source: Uint8Array, columns: PacketColumns, row: number): void {
+    this.topicSource = source
+    this.topicStart = columns.topicStart[row] as number
+    this.topicEnd = columns.topicEnd[row] as number
+    const alias = columns.topicAlias[row] as number
+    if (alias === 0) return
+    if (alias > this.services.options.topicAliasMaximum) {
+      throw new MqttProtocolError(reasonCodes.topicAliasInvalid, `topic alias ${alias}`) // [MQTT-3.3.2-9]
+    }
+    if (this.topicEnd > this.topicStart) {
+      this.aliases[alias] = source.slice(this.topicStart, this.topicEnd)
+      return
+    }
+    const topic = this.aliases[alias]
+    if (topic === undefined) throw new MqttProtocolError(reasonCodes.protocolError, `topic alias ${alias} is not set`)
+    this.topicSource = topic
+    this.topicStart = 0
+    this.topicEnd = topic.length
+  }
+
+  private refuseTopic(): never {
+    if (this.topicEnd === this.topicStart) throw new MqttProtocolError(reasonCodes.protocolError, 'an empty topic')
+    const isMalformed = (inspectUtf8(this.topicSource, this.topicStart, this.topicEnd) & utf8Malformed) !== 0
+    throw isMalformed
+      ? new MqttProtocolError(reasonCodes.malformedPacket, 'a topic is not well-formed UTF-8')
+      : new MqttProtocolError(reasonCodes.topicNameInvalid, 'a topic holds a wildcard') // [MQTT-3.3.2-2]
+  }
+
+  /** [MQTT-3.3.4-7]; earlier versions know no such bound, their packet ids are one. */
+  private checkReceiveMaximum(): void {
+    if (this.level === 5) {
+      if (this.acks.pubackCount + this.session.received.size < this.services.options.receiveMaximum) return
+    } else if (!this.acks.isFull) return
+    throw new MqttProtocolError(reasonCodes.receiveMaximumExceeded, 'too many messages without an acknowledgement')
+  }
+
+  /** A QoS 2 PUBLISH whose id is held already: only acknowledged [MQTT-4.3.3-10]. Answers false for a new message. */
+  private repeatsReceived(packetId: number, isDuplicate: boolean): boolean {
+    const { received, carriedIds } = this.session
+    // After a restart the client was told that the session is gone: without DUP this is a new message under an old id.
+    if (carriedIds.delete(packetId) && isDuplicate) received.set(packetId, { phase: 'received', joinCommit: null })
+    const entry = received.get(packetId)
+    if (entry === undefined || entry.phase === 'releasing') return false
+    if (entry.phase === 'appending' && entry.joinCommit !== null) {
+      const group = this.acks.openGroup()
+      this.acks.pushWaiting(group, packetTypes.pubrec, packetId)
+      this.group = null
+      entry.joinCommit(group)
+    } else {
+      this.acks.pushDecided(packetTypes.pubrec, packetId, reasonCodes.success)
+    }
+    return true
+  }
+
+  private append(route: Route, source: Uint8Array, columns: PacketColumns, row: number, wallMs: number): void {
+    const flags = columns.firstByte[row] as number
+    const qos = (flags >>> 1) & 3
+    const packetId = columns.packetId[row] as number
+    const payloadStart = columns.payloadStart[row] as number
+    const payloadLength = (columns.bodyEnd[row] as number) - payloadStart
+    const topicLength = this.topicEnd - this.topicStart
+    const headers = this.headersFor(route, source, columns, row, wallMs)
+    const batch = this.services.commits.current()
+    const hasOwnKey = route.key !== null
+    const error = batch.turn.appendSlices(
+      route.partition as NonNullable<Route['partition']>,
+      wallMs,
+      hasOwnKey ? (route.key as Uint8Array) : this.topicSource,
+      hasOwnKey ? 0 : this.topicStart,
+      hasOwnKey ? (route.key as Uint8Array).length : topicLength,
+      source,
+      payloadStart,
+      payloadLength,
+      headers,
+    )
+    if (error !== null) {
+      // The partition may be gone or may have moved: the next message looks again.
+      route.state = 'stale'
+      this.refuse(qos, packetId, reasonOf(error))
+      return
+    }
+    const group = this.groupOf(batch)
+    const size = topicLength + payloadLength + headers.length + recordOverheadBytes
+    group.bytes += size
+    this.uncommittedBytes += size
+    batch.messages += 1
+    batch.bytes += topicLength + payloadLength
+    if (qos === 1) this.acks.pushWaiting(group, packetTypes.puback, packetId)
+    else if (qos === 2) this.receive(batch, group, packetId, wallMs)
+  }
+
+  private headersFor(
+    route: Route,
+    source: Uint8Array,
+    columns: PacketColumns,
+    row: number,
+    wallMs: number,
+  ): Uint8Array {
+    const flags = columns.firstByte[row] as number
+    const start = columns.propertiesStart[row] as number
+    const end = columns.propertiesEnd[row] as number
+    const qos = (flags >>> 1) & 3
+    const retain = (flags & 1) !== 0
+    if (start === end && route.key === null) return this.headers.plain(route.headers, qos, retain)
+    const facts = {
+      headers: route.headers,
+      qos,
+      retain,
+      isWill: false,
+      topic: route.key === null ? null : route.topic,
+      wallMs,
+    }
+    return this.headers.withProperties(facts, source, start, end)
+  }
+
+  /** The id joins the message's set: both are durable, or neither. */
+  private receive(batch: CommitBatch, group: AckGroup, packetId: number, wallMs: number): void {
+    const { packetIds } = this.services
+    const error = packetIds.appendReceived(batch.turn, this.session.clientId, packetId, wallMs)
+    if (error !== null) {
+      // The message is in the set already; the client repeats it, which QoS 2 forbids us to promise away: it is told that we failed.
+      this.acks.pushDecided(packetTypes.pubrec, packetId, reasonOf(error))
+      return
+    }
+    const entry: ReceivedPublish = {
+      phase: 'appending',
+      joinCommit: (repeated) => batch.join(this.committer, repeated),
+    }
+    this.session.received.set(packetId, entry)
+    batch.addStep({ session: this.session, packetId, entry, kind: 'received' })
+    this.acks.pushWaiting(group, packetTypes.pubrec, packetId)
+  }
+
+  /** This connection's group in the batch of the turn. */
+  private groupOf(batch: CommitBatch): AckGroup {
+    if (this.batch === batch && this.group !== null) return this.group
+    const group = this.acks.openGroup()
+    this.batch = batch
+    this.group = group
+    batch.join(this.committer, group)
+    return group
+  }
+
+  /** Not stored. QoS 0 has nobody to tell. */
+  private refuse(qos: number, packetId: number, reason: number): void {
+    this.services.counters.refuse(reasonName(reason))
+    if (qos === 1) this.acks.pushDecided(packetTypes.puback, packetId, reason)
+    else if (qos === 2) this.acks.pushDecided(packetTypes.pubrec, packetId, reason)
+  }
+
+  /** PUBREL: the id is given up, durably, before PUBCOMP says so. */
+  release(packetId: number, wallMs: number): void {
+    const isCarried = this.session.carriedIds.delete(packetId)
+    const entry = this.session.received.get(packetId)
+    if (!isCarried && (entry === undefined || entry.phase === 'releasing')) {
+      this.acks.pushDecided(packetTypes.pubcomp, packetId, reasonCodes.packetIdentifierNotFound)
+      return
+    }
+    const batch = this.services.commits.current()
+    const error = this.services.packetIds.appendReleased(batch.turn, this.session.clientId, packetId, wallMs)
+    if (error !== null)
+      throw new MqttProtocolError(reasonCodes.implementationSpecificError, `a release failed: ${error}`)
+    const released: ReceivedPublish = { phase: 'releasing', joinCommit: null }
+    this.session.received.set(packetId, released)
+    batch.addStep({ session: this.session, packetId, entry: released, kind: 'released' })
+    this.acks.pushWaiting(this.groupOf(batch), packetTypes.pubcomp, packetId)
+  }
+
+  private warnOfRetain(): void {
+    this.hasWarnedOfRetain = true
+    if (!this.services.eventBudget.take()) return
+    const topic = utf8Text(this.topicSource, this.topicStart, this.topicEnd)
+    this.services.observer.event(mqttEvents.retainNotServed, { clientId: this.session.clientId, topic })
+  }
+}
+
+const noBytes = new Uint8Array(0)

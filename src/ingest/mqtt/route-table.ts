@@ -1,0 +1,202 @@
+import { partitionForKey } from '../../base/murmur2.ts'
+import type { Clock, Observer } from '../../base/ports.ts'
+import { reasonCodes } from '../../protocol/mqtt/reason-codes.ts'
+import { isValidTopicName, utf8Bytes, utf8Text } from '../../protocol/mqtt/utf8.ts'
+import type { DoorBroker, DoorPartition } from './door-broker.ts'
+import { EventBudget } from './event-budget.ts'
+import { mqttEvents } from './mqtt-events.ts'
+import { type CachedByTopic, hashTopic, TopicCache } from './route-cache.ts'
+import type { HeaderLevel, RoutePlan, TopicMapping } from './topic-mapping.ts'
+
+/** Where the messages of one MQTT topic go. */
+export interface Route extends CachedByTopic {
+  /** `stale` routes are resolved again when they are next used. */
+  state: 'ready' | 'waiting' | 'refused' | 'stale'
+  partition: DoorPartition | null
+  /** Null = the MQTT topic is the key. */
+  key: Uint8Array | null
+  headers: HeaderLevel
+  /** `refused`: what MQTT 5.0 is told. */
+  reason: number
+  /** Wall ms at which a route that had to make do is tried again; Infinity when it is as it should be. */
+  retryAtMs: number
+  creation: TopicCreation | null
+}
+
+interface TopicCreation {
+  readonly kafkaTopic: string
+  readonly waiters: (() => void)[]
+  readonly routes: Route[]
+}
+
+export interface RouteTableOptions {
+  readonly broker: DoorBroker
+  readonly mapping: TopicMapping
+  readonly clock: Clock
+  readonly observer: Observer
+  readonly lastResortTopic: string
+  readonly autoTopicsMax: number
+}
+
+/** Topics remembered: about 250 bytes each. */
+const cacheCapacity = 16_384
+/** A topic that could not be created is not asked for again before this. */
+const retryAfterMs = 10_000
+
+/** Resolves MQTT topics to partitions, creating Kafka topics on the way; remembers what it found by the topic's bytes. */
+export class RouteTable {
+  private readonly options: RouteTableOptions
+  private readonly cache = new TopicCache<Route>(cacheCapacity)
+  private readonly creations = new Map<string, TopicCreation>()
+  /** Kafka topic -> wall ms until which its creation is not tried again. */
+  private readonly failures = new Map<string, number>()
+  private readonly eventBudget: EventBudget
+  private autoTopics = 0
+
+  constructor(options: RouteTableOptions) {
+    this.options = options
+    this.eventBudget = new EventBudget(options.clock)
+  }
+
+  /** The route of the topic name [start, end), or null when that is not a topic name. */
+  find(bytes: Uint8Array, start: number, end: number, wallMs: number): Route | null {
+    const hash = hashTopic(bytes, start, end)
+    let route = this.cache.find(hash, bytes, start, end)
+    if (route === undefined) {
+      if (!isValidTopicName(bytes, start, end)) return null
+      route = newRoute(bytes.slice(start, end), hash)
+      this.cache.add(route)
+    } else if (route.retryAtMs <= wallMs) {
+      route.state = 'stale'
+    }
+    if (route.state === 'stale') this.resolve(route, wallMs)
+    return route
+  }
+
+  /** Topics were created, deleted or grown: nothing known is certain any more. */
+  invalidate(): void {
+    this.cache.clear()
+    this.failures.clear()
+  }
+
+  /** Calls back once, when a `waiting` route has been decided. */
+  whenDecided(route: Route, callback: () => void): void {
+    const creation = route.creation
+    if (creation === null) callback()
+    else creation.waiters.push(callback)
+  }
+
+  private resolve(route: Route, wallMs: number): void {
+    route.retryAtMs = Number.POSITIVE_INFINITY
+    const plan = this.options.mapping.plan(utf8Text(route.topic, 0, route.topic.length))
+    if (plan.kind === 'refused') return this.refuse(route, plan.reason)
+    if (plan.kind === 'unrouted') return this.useLastResort(route, wallMs, 'no rule gives a legal Kafka topic')
+    route.key = plan.key === null ? null : utf8Bytes(plan.key)
+    route.headers = plan.headers
+    this.use(route, plan, wallMs)
+  }
+
+  private use(route: Route, plan: RoutePlan & { readonly kind: 'routed' }, wallMs: number): void {
+    const { broker, autoTopicsMax } = this.options
+    const count = broker.topicPartitions(plan.kafkaTopic)
+    if (count !== undefined) {
+      const hashed = plan.partitionBy === null ? route.topic : utf8Bytes(plan.partitionBy)
+      return this.setPartition(route, plan.kafkaTopic, partitionForKey(hashed, count), wallMs)
+    }
+    if ((this.failures.get(plan.kafkaTopic) ?? 0) > wallMs) {
+      return this.useLastResort(route, wallMs, `the topic ${plan.kafkaTopic} could not be created`)
+    }
+    if (plan.isOpenEnded && !this.creations.has(plan.kafkaTopic) && this.autoTopics >= autoTopicsMax) {
+      return this.useLastResort(route, wallMs, `publishes have created ${autoTopicsMax} topics already`)
+    }
+    this.create(route, plan.kafkaTopic, plan.isOpenEnded)
+  }
+
+  private setPartition(route: Route, kafkaTopic: string, index: number, wallMs: number): void {
+    const partition = this.options.broker.partitions.get(kafkaTopic, index)
+    if (partition === undefined) return this.refuse(route, `partition ${kafkaTopic}-${index} is not here`, wallMs)
+    route.partition = partition
+    route.state = 'ready'
+  }
+
+  private useLastResort(route: Route, wallMs: number, reason: string): void {
+    const { broker, observer, lastResortTopic } = this.options
+    route.key = null
+    route.headers = 'minimal'
+    route.retryAtMs = wallMs + retryAfterMs
+    const count = broker.topicPartitions(lastResortTopic)
+    if (count !== undefined) {
+      const topic = utf8Text(route.topic, 0, route.topic.length)
+      if (this.eventBudget.take())
+        observer.event(mqttEvents.topicUnrouted, { topic, kafkaTopic: lastResortTopic, reason })
+      return this.setPartition(route, lastResortTopic, partitionForKey(route.topic, count), wallMs)
+    }
+    if ((this.failures.get(lastResortTopic) ?? 0) > wallMs) {
+      return this.refuse(route, `${reason}, and the topic ${lastResortTopic} could not be created`, wallMs)
+    }
+    this.create(route, lastResortTopic, false)
+  }
+
+  private refuse(route: Route, reason: string, retryFromMs = Number.POSITIVE_INFINITY): void {
+    route.state = 'refused'
+    route.reason = reasonCodes.topicNameInvalid
+    route.retryAtMs = retryFromMs + retryAfterMs
+    const topic = utf8Text(route.topic, 0, route.topic.length)
+    if (this.eventBudget.take()) this.options.observer.event(mqttEvents.topicRefused, { topic, reason })
+  }
+
+  private create(route: Route, kafkaTopic: string, isOpenEnded: boolean): void {
+    let creation = this.creations.get(kafkaTopic)
+    if (creation === undefined) {
+      creation = { kafkaTopic, waiters: [], routes: [] }
+      this.creations.set(kafkaTopic, creation)
+      if (isOpenEnded) this.autoTopics += 1
+      const running = creation
+      this.options.broker.ensureTopic(kafkaTopic).then(
+        (error) => this.created(running, error !== null, isOpenEnded),
+        () => this.created(running, true, isOpenEnded),
+      )
+    }
+    route.state = 'waiting'
+    route.creation = creation
+    creation.routes.push(route)
+  }
+
+  private created(creation: TopicCreation, hasFailed: boolean, isOpenEnded: boolean): void {
+    this.creations.delete(creation.kafkaTopic)
+    if (hasFailed) {
+      if (isOpenEnded) this.autoTopics -= 1
+      this.failures.set(creation.kafkaTopic, this.options.clock.wallMs() + retryAfterMs)
+      if (this.failures.size > failuresMax) this.forgetOldestFailure()
+    }
+    for (const route of creation.routes) {
+      route.state = 'stale'
+      route.creation = null
+    }
+    for (const waiter of creation.waiters) waiter()
+  }
+
+  private forgetOldestFailure(): void {
+    for (const kafkaTopic of this.failures.keys()) {
+      this.failures.delete(kafkaTopic)
+      return
+    }
+  }
+}
+
+/** Failed creations remembered: names come from clients. */
+const failuresMax = 1024
+
+function newRoute(topic: Uint8Array, topicHash: number): Route {
+  return {
+    topic,
+    topicHash,
+    state: 'stale',
+    partition: null,
+    key: null,
+    headers: 'minimal',
+    reason: reasonCodes.success,
+    retryAtMs: Number.POSITIVE_INFINITY,
+    creation: null,
+  }
+}

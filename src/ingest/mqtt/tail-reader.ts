@@ -1,0 +1,174 @@
+import type { Clock, Compute, Observer } from '../../base/ports.ts'
+import {
+  batchBaseOffset,
+  batchCodec,
+  batchHeaderBytes,
+  batchIsControl,
+  batchLastOffset,
+  batchRecordCount,
+  batchSizeInBytes,
+  forEachBatch,
+} from '../../protocol/records/record-batch.ts'
+import type { DoorBroker, DoorPartition, TailReadResult } from './door-broker.ts'
+import type { FanOut } from './fan-out.ts'
+import { mqttEvents } from './mqtt-events.ts'
+import { scanRecords } from './record-scan.ts'
+
+export interface TailReaderOptions {
+  readonly broker: DoorBroker
+  readonly clock: Clock
+  readonly compute: Compute
+  readonly observer: Observer
+  readonly fanOut: FanOut
+  /** Bytes of one read, and about what one turn of the loop spends on a partition. */
+  readonly readBytes: number
+  readonly decompressedBytesMax: number
+}
+
+/** Why a reader passed over records. */
+type GapReason = 'retention was faster' | 'a batch could not be read' | 'the log could not be read'
+
+/** A failed read of the log is tried again after this. */
+const retryMs = 1000
+
+/**
+ * Reads one partition from a position to its high watermark, driven by the watermark, and hands every record to the fan-out. The one way by which messages
+ * reach subscribers.
+ */
+export class TailReader {
+  private readonly partition: DoorPartition
+  private readonly options: TailReaderOptions
+  private readonly unsubscribe: () => void
+  private position: number
+  private isBusy = false
+  private isScheduled = false
+  private isStopped = false
+
+  constructor(partition: DoorPartition, fromOffset: number, options: TailReaderOptions) {
+    this.partition = partition
+    this.options = options
+    this.position = fromOffset
+    this.unsubscribe = partition.onAdvance(() => this.schedule())
+    this.schedule()
+  }
+
+  stop(): void {
+    this.isStopped = true
+    this.unsubscribe()
+  }
+
+  /** One pass a turn, however often the watermark moved. */
+  private schedule(): void {
+    if (this.isScheduled || this.isBusy || this.isStopped || this.position >= this.partition.highWatermark) return
+    this.isScheduled = true
+    this.options.clock.defer(() => {
+      this.isScheduled = false
+      if (!this.isStopped && !this.isBusy) this.pass()
+    })
+  }
+
+  private pass(): void {
+    const { broker, readBytes } = this.options
+    if (this.position >= this.partition.highWatermark) return
+    const hot = broker.readTail(this.partition, this.position, readBytes)
+    if (hot !== null) {
+      if (!this.take(hot)) this.schedule()
+      return
+    }
+    this.wait(
+      broker.readTailCold(this.partition, this.position, readBytes).then((read) => {
+        if (!this.isStopped) this.take(read)
+      }),
+    )
+  }
+
+  /** Holds further passes back until `work` is done. */
+  private wait(work: Promise<void>): void {
+    this.isBusy = true
+    work.then(
+      () => {
+        this.isBusy = false
+        this.schedule()
+      },
+      () => {
+        if (this.isStopped) return
+        this.options.clock.schedule(retryMs, () => {
+          this.isBusy = false
+          this.schedule()
+        })
+      },
+    )
+  }
+
+  /** Hands over what was read. Answers true when a compressed batch holds the rest up. */
+  private take(read: TailReadResult): boolean {
+    if (read.kind === 'outOfRange') {
+      this.skipTo(Math.max(this.partition.log.logStartOffset, this.position + 1), 'retention was faster')
+      return false
+    }
+    let compressedAt = -1
+    forEachBatch(read.bytes, (bytes, at) => {
+      if (batchCodec(bytes, at) !== 'none' && !batchIsControl(bytes, at)) {
+        compressedAt = at
+        return false
+      }
+      this.takeBatch(bytes, at, { bytes, start: at + batchHeaderBytes, end: at + batchSizeInBytes(bytes, at) })
+      return true
+    })
+    this.options.fanOut.flush()
+    if (compressedAt < 0) {
+      if (read.bytes.length === 0) this.skipTo(this.partition.highWatermark, 'the log could not be read')
+      return false
+    }
+    this.wait(
+      this.takeCompressed(read.bytes.slice(compressedAt, compressedAt + batchSizeInBytes(read.bytes, compressedAt))),
+    )
+    return true
+  }
+
+  private async takeCompressed(batch: Uint8Array): Promise<void> {
+    const { compute, fanOut, decompressedBytesMax } = this.options
+    const codec = batchCodec(batch)
+    const body = batch.subarray(batchHeaderBytes)
+    const bytes = codec === null ? null : await compute.decompress(codec, body, decompressedBytesMax).catch(() => null)
+    if (this.isStopped) return
+    if (bytes === null) return this.skipTo(batchLastOffset(batch) + 1, 'a batch could not be read')
+    this.takeBatch(batch, 0, { bytes, start: 0, end: bytes.length })
+    fanOut.flush()
+  }
+
+  /** Offers the records from the position on; `records` is where they stand, uncompressed. */
+  private takeBatch(
+    header: Uint8Array,
+    at: number,
+    records: { readonly bytes: Uint8Array; readonly start: number; readonly end: number },
+  ): void {
+    const baseOffset = batchBaseOffset(header, at)
+    const endOffset = batchLastOffset(header, at) + 1
+    if (!batchIsControl(header, at) && endOffset > this.position) {
+      const wallMs = this.options.clock.wallMs()
+      const span = { start: records.start, end: records.end, count: batchRecordCount(header, at) }
+      try {
+        scanRecords(records.bytes, span, (record) => {
+          if (baseOffset + record.offsetDelta < this.position) return
+          this.options.fanOut.offer(records.bytes, record, wallMs)
+        })
+      } catch {
+        return this.skipTo(endOffset, 'a batch could not be read')
+      }
+    }
+    this.position = Math.max(this.position, endOffset)
+  }
+
+  private skipTo(offset: number, reason: GapReason): void {
+    const { topic, index } = this.partition
+    this.options.observer.event(mqttEvents.deliveryGap, {
+      topic,
+      partition: index,
+      fromOffset: this.position,
+      toOffset: offset,
+      reason,
+    })
+    this.position = offset
+  }
+}

@@ -1,0 +1,139 @@
+/** The packets a server sends, as bytes. Values come from our own code: what cannot be encoded is a programmer error. */
+import {
+  packetTypes,
+  type ProtocolLevel,
+  type QualityOfService,
+  variableByteIntegerMax,
+  variableByteIntegerSize,
+  writeVariableByteInteger,
+} from './packet-types.ts'
+import { encodeProperties, type MqttProperties } from './properties.ts'
+import { connectReturnCode } from './reason-codes.ts'
+
+/** PINGRESP: always these two bytes. */
+export const pingResponse: Uint8Array = Uint8Array.of(packetTypes.pingresp << 4, 0)
+
+/**
+ * CONNACK (3.2). `reasonCode` is always 5.0's; for 3.1 and 3.1.1 it becomes the return code that says the same, or null when there is none:
+ * then the connection is closed without a word.
+ */
+export function encodeConnack(
+  level: ProtocolLevel,
+  sessionPresent: boolean,
+  reasonCode: number,
+  properties: MqttProperties = {},
+): Uint8Array | null {
+  const flags = sessionPresent ? 1 : 0
+  if (level === 5)
+    return packet(packetTypes.connack << 4, [Uint8Array.of(flags, reasonCode), encodeProperties(properties)])
+  const returnCode = connectReturnCode(reasonCode)
+  return returnCode === null ? null : Uint8Array.of(packetTypes.connack << 4, 2, flags, returnCode)
+}
+
+/** SUBACK (3.9). `reasons` are 5.0's; before 5.0 every failure is 0x80. */
+export function encodeSuback(level: ProtocolLevel, packetId: number, reasons: readonly number[]): Uint8Array {
+  const codes = Uint8Array.from(level === 5 ? reasons : reasons.map((reason) => (reason >= 0x80 ? 0x80 : reason)))
+  return packet(packetTypes.suback << 4, [uint16(packetId), ...(level === 5 ? [Uint8Array.of(0)] : []), codes])
+}
+
+/** UNSUBACK (3.11). Before 5.0 it carries no reasons. */
+export function encodeUnsuback(level: ProtocolLevel, packetId: number, reasons: readonly number[]): Uint8Array {
+  return level === 5
+    ? packet(packetTypes.unsuback << 4, [uint16(packetId), Uint8Array.of(0), Uint8Array.from(reasons)])
+    : packet(packetTypes.unsuback << 4, [uint16(packetId)])
+}
+
+/** DISCONNECT of a server: 5.0 only. */
+export function encodeDisconnect(reasonCode: number, properties: MqttProperties = {}): Uint8Array {
+  return packet(packetTypes.disconnect << 4, [Uint8Array.of(reasonCode), encodeProperties(properties)])
+}
+
+/** Bytes that `writeAcknowledgement` needs at most. */
+export const acknowledgementBytesMax = 5
+
+/**
+ * Writes PUBACK, PUBREC, PUBREL or PUBCOMP at `at` and returns the position after it. A reason code other than success may be written for 5.0
+ * only: earlier versions cannot say it.
+ */
+export function writeAcknowledgement(
+  target: Uint8Array,
+  at: number,
+  type: number,
+  packetId: number,
+  reasonCode = 0,
+): number {
+  target[at] = (type << 4) | (type === packetTypes.pubrel ? 2 : 0)
+  target[at + 2] = packetId >>> 8
+  target[at + 3] = packetId
+  if (reasonCode === 0) {
+    target[at + 1] = 2
+    return at + 4
+  }
+  target[at + 1] = 3
+  target[at + 4] = reasonCode
+  return at + 5
+}
+
+export interface PublishToEncode {
+  readonly level: ProtocolLevel
+  readonly qos: QualityOfService
+  readonly retain: boolean
+  readonly duplicate: boolean
+  readonly topic: Uint8Array
+  /** Ignored at QoS 0. */
+  readonly packetId: number
+  /** Property list with its length in front, as `encodeProperties` makes it; ignored before 5.0. */
+  readonly properties: Uint8Array
+  readonly payload: Uint8Array
+}
+
+/** An encoded PUBLISH and where its packet id stands, so that a copy can be given another one. */
+export interface EncodedPublish {
+  readonly bytes: Uint8Array
+  /** Position of the packet id; 0 at QoS 0. */
+  readonly packetIdAt: number
+}
+
+/** PUBLISH (3.3). Throws RangeError when the packet would exceed what MQTT can frame. */
+export function encodePublish(publish: PublishToEncode): EncodedPublish {
+  const idSize = publish.qos === 0 ? 0 : 2
+  const properties = publish.level === 5 ? publish.properties : emptyBytes
+  const remaining = 2 + publish.topic.length + idSize + properties.length + publish.payload.length
+  if (remaining > variableByteIntegerMax || publish.topic.length > 65_535) {
+    throw new RangeError(`a PUBLISH of ${remaining} bytes cannot be framed`)
+  }
+  const bytes = new Uint8Array(1 + variableByteIntegerSize(remaining) + remaining)
+  bytes[0] = (packetTypes.publish << 4) | (publish.duplicate ? 8 : 0) | (publish.qos << 1) | (publish.retain ? 1 : 0)
+  let at = writeVariableByteInteger(bytes, 1, remaining)
+  bytes[at] = publish.topic.length >>> 8
+  bytes[at + 1] = publish.topic.length
+  bytes.set(publish.topic, at + 2)
+  at += 2 + publish.topic.length
+  const packetIdAt = publish.qos === 0 ? 0 : at
+  if (publish.qos > 0) {
+    bytes[at] = publish.packetId >>> 8
+    bytes[at + 1] = publish.packetId
+    at += 2
+  }
+  bytes.set(properties, at)
+  bytes.set(publish.payload, at + properties.length)
+  return { bytes, packetIdAt }
+}
+
+const emptyBytes = new Uint8Array(0)
+
+function uint16(value: number): Uint8Array {
+  return Uint8Array.of(value >>> 8, value)
+}
+
+function packet(firstByte: number, parts: readonly Uint8Array[]): Uint8Array {
+  const remaining = parts.reduce((sum, part) => sum + part.length, 0)
+  const bytes = new Uint8Array(1 + variableByteIntegerSize(remaining) + remaining)
+  bytes[0] = firstByte
+  let at = writeVariableByteInteger(bytes, 1, remaining)
+  for (const part of parts) {
+    bytes.set(part, at)
+    at += part.length
+  }
+  return bytes
+}
