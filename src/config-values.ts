@@ -98,6 +98,11 @@ function outOfBounds(written: string | number, value: number, unit: string, boun
   return null
 }
 
+/** A key that holds a number of things. */
+export function count(min: number, max: number) {
+  return z.number().int().min(min).max(max)
+}
+
 /** A key that holds `HOST:PORT`. */
 export function address() {
   return z.string().transform((written, context): ListenAddress => {

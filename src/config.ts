@@ -6,7 +6,7 @@
  * settings under Kafka's own names, declared in cluster/metadata.
  */
 import { z } from 'zod'
-import { address } from './config-values.ts'
+import { address, bytes, count, durationMs } from './config-values.ts'
 
 const listenerCountMax = 16
 const mirrorCountMax = 32
@@ -72,6 +72,12 @@ const mqttRoute = z.strictObject({
     .nullable()
     .prefault(null)
     .describe('What chooses the partition (hashed, not stored), with the captures. Without it: the key.'),
+  headers: z
+    .enum(['none', 'minimal', 'full'])
+    .prefault('minimal')
+    .describe(
+      'How much of the publish becomes record headers. `none` keeps nothing that subscribers of 5.0 could be told.',
+    ),
 })
 
 const mqtt = z.strictObject({
@@ -79,7 +85,46 @@ const mqtt = z.strictObject({
     .array(mqttRoute)
     .max(routeCountMax)
     .prefault([])
-    .describe('Rules from MQTT topics to Kafka topics; the first that matches wins.'),
+    .describe(
+      'Rules from MQTT topics to Kafka topics; the first that matches wins. Without a match the first level is the Kafka topic.',
+    ),
+  lastResortTopic: z
+    .string()
+    .min(1)
+    .prefault('mqtt.unrouted')
+    .describe('Kafka topic of messages that no rule can take anywhere.'),
+  autoTopicsMax: count(0, 10_000)
+    .prefault(64)
+    .describe('Kafka topics that publishes may create in one run where the name depends on the MQTT topic.'),
+  connectionsMax: count(1, 100_000).prefault(10_000).describe('Open connections.'),
+  connectDeadline: durationMs({ min: 100 })
+    .prefault('10s')
+    .describe('A connection that has not sent CONNECT by then is closed.'),
+  packetMax: bytes({ min: 1024, max: 268_435_455 })
+    .prefault('256KiB')
+    .describe('Largest packet; announced to 5.0 clients.'),
+  receiveMaximum: count(1, 65_535)
+    .prefault(1024)
+    .describe('QoS 1 and 2 messages that a client may have unacknowledged.'),
+  keepAliveMax: durationMs({ min: 1000, max: 65_535_000 })
+    .prefault('20min')
+    .describe('Longest keep-alive; a 5.0 client that asks for more is told this one.'),
+  sessionsMax: count(1, 1_000_000).prefault(10_000).describe('Kept sessions, connected ones included.'),
+  sessionExpiryMax: durationMs({ max: 4_294_967_294_000 })
+    .prefault('7d')
+    .describe('Longest time a session is kept without a connection.'),
+  subscriptionsPerSessionMax: count(1, 100_000).prefault(1000).describe('Subscriptions of one session.'),
+  queuedMessagesMax: count(1, 1_000_000)
+    .prefault(1000)
+    .describe('QoS 1 messages waiting for one subscriber; further ones are dropped and counted.'),
+  queuedMax: bytes({ min: 1024 }).prefault('1MiB').describe('The same as a size.'),
+  queuedTotalMax: bytes({ min: 1024 }).prefault('64MiB').describe('The same size over all sessions.'),
+  uncommittedMax: bytes({ min: 1024 })
+    .prefault('256KiB')
+    .describe('Messages of one connection that are not committed yet; above it the socket is paused.'),
+  pendingMax: bytes({ min: 1024 })
+    .prefault('32MiB')
+    .describe('What waits for a commit in the whole broker; above it every publishing socket is paused.'),
 })
 
 const mirror = z.strictObject({
@@ -101,7 +146,25 @@ const mirror = z.strictObject({
     .string()
     .min(1)
     .prefault('{site}.{topic}')
-    .describe('Topic name at the central cluster, from `{site}` and `{topic}`.'),
+    .describe('Topic name at the central cluster, from `{topic}`, `{site}` and `{node}`.'),
+  startFrom: z
+    .enum(['earliest', 'latest'])
+    .prefault('earliest')
+    .describe(
+      'Where a partition begins that has never been mirrored, or whose target topic was deleted and created anew.',
+    ),
+  window: bytes({ min: 65_536 })
+    .prefault('12MiB')
+    .describe('Sent and not yet answered on one connection: link speed times round trip, and some.'),
+  connectTimeout: durationMs({ min: 100 })
+    .prefault('10s')
+    .describe('A connection that is not made by then has failed.'),
+  requestTimeout: durationMs({ min: 1000 })
+    .prefault('60s')
+    .describe('A connection with a request unanswered for this long counts as dead.'),
+  backOffMax: durationMs({ min: 1000 })
+    .prefault('60s')
+    .describe('Longest pause between two tries of a failing link; it doubles from a quarter of a second.'),
 })
 
 const log = z.strictObject({

@@ -1,0 +1,43 @@
+/** From the configuration to the options of the rooms. Where the file is silent about a bound, the room's own default stands. */
+import type { MirrorConfig, MqttConfig } from './config.ts'
+import { type MqttDoorOptions, mqttDoorDefaults } from './ingest/mqtt/mqtt-options.ts'
+import { defaultMirrorLimits, type MirrorOptions } from './mirror/mirror-options.ts'
+
+export function mqttDoorOptions(mqtt: MqttConfig): MqttDoorOptions {
+  return {
+    ...mqttDoorDefaults,
+    routes: mqtt.routes,
+    lastResortTopic: mqtt.lastResortTopic,
+    autoTopicsMax: mqtt.autoTopicsMax,
+    connectionsMax: mqtt.connectionsMax,
+    connectDeadlineMs: mqtt.connectDeadline,
+    packetBytesMax: mqtt.packetMax,
+    receiveMaximum: mqtt.receiveMaximum,
+    keepAliveSecondsMax: Math.floor(mqtt.keepAliveMax / 1000),
+    sessionsMax: mqtt.sessionsMax,
+    sessionExpirySecondsMax: Math.floor(mqtt.sessionExpiryMax / 1000),
+    subscriptionsPerSessionMax: mqtt.subscriptionsPerSessionMax,
+    queuedMessagesMax: mqtt.queuedMessagesMax,
+    queuedBytesMax: mqtt.queuedMax,
+    queuedBytesTotalMax: mqtt.queuedTotalMax,
+    uncommittedBytesMax: mqtt.uncommittedMax,
+    pendingBytesMax: mqtt.pendingMax,
+  }
+}
+
+export function mirrorOptions(mirror: MirrorConfig): MirrorOptions {
+  return {
+    name: mirror.name,
+    bootstrapServers: mirror.bootstrapServers,
+    topics: mirror.topics,
+    targetTopic: mirror.targetTopic,
+    startFrom: mirror.startFrom,
+    limits: {
+      ...defaultMirrorLimits,
+      windowBytesMax: mirror.window,
+      connectTimeoutMs: mirror.connectTimeout,
+      requestTimeoutMs: mirror.requestTimeout,
+      backOffMsMax: mirror.backOffMax,
+    },
+  }
+}
