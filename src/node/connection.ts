@@ -135,7 +135,7 @@ export class SocketConnection implements Connection {
 /** Bytes that Node owns, put into the handlers' windows where they ask for one. */
 function deliver(handlers: ConnectionHandlers, bytes: Uint8Array): void {
   for (let at = 0; at < bytes.length; ) {
-    const window = at === 0 ? null : (handlers.window?.() ?? null)
+    const window = handlers.window?.()
     const target = window && window.length > 0 ? window : null
     const part = bytes.subarray(at, target ? at + target.length : bytes.length)
     target?.set(part)
