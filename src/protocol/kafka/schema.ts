@@ -176,7 +176,7 @@ export function struct<const F extends Fields, const O extends NullableOptions<n
   return { ...field<OrNull<O, OutOf<F>>, OrNull<O, InOf<F>>>('struct', versions, undefined, options), fields }
 }
 
-const emptyArray: readonly never[] = []
+const emptyArray: readonly never[] = Object.freeze([])
 
 /** A list of nested sets of fields. */
 export function array<const F extends Fields, const O extends NullableOptions<never> = Record<never, never>>(
