@@ -1,0 +1,299 @@
+/**
+ * Moves the recovery points on, so that an unclean start never has more than 256 MiB to scan in the node: every 64 MiB of
+ * appended bytes the dirty files are synced, a few at a time between the commits, and what recovery wants (index entries,
+ * producer snapshots, epochs) goes to its files. Also finishes off sealed segments. Does nothing where nothing was appended.
+ */
+import { asError } from '../base/errors.ts'
+import type { Disk, DiskOperation, Observer } from '../base/ports.ts'
+import { formatEpochs } from './checkpoint-file.ts'
+import type { CommitDriver } from './commit-driver.ts'
+import type { DirtyFiles } from './dirty-files.ts'
+import type { IndexCache } from './index-cache.ts'
+import { snapshotPath } from './log-loader.ts'
+import { logMetrics } from './log-metrics.ts'
+import { encodeSnapshot } from './producer-snapshot.ts'
+import type { Segment } from './segment.ts'
+import { offsetEntryBytes, timeEntryBytes } from './segment-index.ts'
+import { formatKnownLogs, logFileNames, offsetsOf, replaceFile, stateFileNames } from './side-files.ts'
+import type { UnifiedLog } from './unified-log.ts'
+
+/** Appended bytes from one checkpoint to the next. */
+const checkpointEveryBytes = 64 * 1_048_576
+/** Above it commits wait for the checkpoint: the rest of the 256 MiB is what one commit and its gathering may add. */
+const holdAboveBytes = 192 * 1_048_576
+/** A checkpoint of many logs goes in at most this many groups, each between two commits. */
+const groupsMax = 32
+const logsPerGroupMin = 4
+
+export interface CheckpointParts {
+  readonly disk: Disk
+  readonly observer: Observer
+  readonly driver: CommitDriver
+  readonly dirty: DirtyFiles
+  readonly indexes: IndexCache
+  readonly logDirectory: string
+  readonly stateDirectory: string
+  logs(): Iterable<UnifiedLog>
+  onFailure(error: Error): void
+}
+
+export class Checkpointer {
+  readonly #parts: CheckpointParts
+  /** Appended since the running checkpoint began (or the last one did). */
+  #appendedBytes = 0
+  /** What the running checkpoint is to cover. */
+  #coveringBytes = 0
+  #isRunning = false
+  /** The checkpoint goes on when the queue of appends is empty. */
+  #isWaiting = false
+  #isStopped = false
+  readonly #background = new Set<Promise<void>>()
+
+  constructor(parts: CheckpointParts) {
+    this.#parts = parts
+  }
+
+  /** May another commit start, or is there too much to scan already? */
+  get mayCommit(): boolean {
+    return this.#isWaiting || this.#appendedBytes + this.#coveringBytes <= holdAboveBytes
+  }
+
+  /** Bytes above the recovery points. */
+  get unscannedBytes(): number {
+    return this.#appendedBytes + this.#coveringBytes
+  }
+
+  /** This many bytes have been committed. */
+  onCommitted(bytes: number): void {
+    this.#appendedBytes += bytes
+    if (this.#appendedBytes < checkpointEveryBytes || this.#isRunning || this.#isStopped) return
+    this.#inBackground(this.#run())
+  }
+
+  /** The segment takes no more batches: its files are completed and synced behind the appends made so far. */
+  onSealed(log: UnifiedLog, segment: Segment): void {
+    const offset = log.logEndOffset
+    const snapshot = encodeSnapshot(log.producers)
+    this.#parts.driver.whenSubmitted(() => {
+      if (log.isDeleted || !log.segments.includes(segment)) return
+      this.#inBackground(this.#finishSegment(log, segment, { offset, bytes: snapshot }))
+    })
+  }
+
+  /** The index was rebuilt in memory: writes its files. */
+  onIndexRebuilt(log: UnifiedLog, segment: Segment): void {
+    this.#parts.driver.whenSubmitted(() => {
+      if (!log.isDeleted && log.segments.includes(segment))
+        this.#inBackground(this.#write(indexWrites(segment, this.#parts.indexes)))
+    })
+  }
+
+  /** Runs a task in the background of the directory: its failure is the directory's, a clean stop waits for it. */
+  #inBackground(task: Promise<void>): void {
+    const watched = task
+      .catch((error: unknown) => {
+        if (!this.#isStopped) this.#parts.onFailure(asError(error))
+      })
+      .then(() => {
+        this.#background.delete(watched)
+      })
+    this.#background.add(watched)
+  }
+
+  /** No more checkpoints; resolves when what is under way has ended. */
+  async stop(): Promise<void> {
+    while (this.#background.size > 0) await Promise.all(this.#background)
+    this.#isStopped = true
+  }
+
+  /** Brings every file of every log to where a clean start wants it, and writes the node-wide files. Nothing else runs meanwhile. */
+  async finishAll(): Promise<void> {
+    const logs = [...this.#parts.logs()].filter((log) => {
+      const { index } = log.activeSegment
+      return log.logEndOffset > log.recoveryPoint || index.hasUnfiled || log.epochs.isDirty || lacksSnapshot(log)
+    })
+    for (let at = 0; at < logs.length; at += 16) {
+      const group = logs.slice(at, at + 16)
+      for (const log of group) log.activeSegment.sealTimeIndex()
+      await this.#checkpointLogs(group, true)
+    }
+    await this.writeNodeFiles()
+  }
+
+  /** The recovery points (twice) and the high watermarks. */
+  async writeNodeFiles(): Promise<void> {
+    const { logDirectory, stateDirectory } = this.#parts
+    const logs = [...this.#parts.logs()]
+    await this.#parts.disk.submit([
+      ...replaceFile(`${stateDirectory}/${stateFileNames.recoveryPoints}`, formatKnownLogs(logs)),
+      { kind: 'syncDirectory', path: stateDirectory },
+      ...replaceFile(
+        `${logDirectory}/${logFileNames.recoveryPoints}`,
+        offsetsOf(logs, (log) => log.recoveryPoint),
+      ),
+      ...replaceFile(
+        `${logDirectory}/${logFileNames.highWatermarks}`,
+        offsetsOf(logs, (log) => log.highWatermark),
+      ),
+      { kind: 'syncDirectory', path: logDirectory },
+    ])
+  }
+
+  async #run(): Promise<void> {
+    this.#isRunning = true
+    this.#coveringBytes = this.#appendedBytes
+    this.#appendedBytes = 0
+    const behind = [...this.#parts.logs()].filter((log) => log.logEndOffset > log.recoveryPoint)
+    const perGroup = Math.max(logsPerGroupMin, Math.ceil(behind.length / groupsMax))
+    for (let at = 0; at < behind.length; at += perGroup) await this.#checkpointBehind(behind.slice(at, at + perGroup))
+    await this.writeNodeFiles()
+    await this.#write({ operations: this.#staleSnapshots(behind), done() {} })
+    this.#coveringBytes = 0
+    this.#isRunning = false
+    this.#parts.observer.set(logMetrics.unscannedBytes, this.unscannedBytes)
+    this.#parts.driver.poke()
+  }
+
+  /** A checkpoint of these logs at the moment when everything in their books has been submitted. */
+  #checkpointBehind(logs: readonly UnifiedLog[]): Promise<void> {
+    const { driver } = this.#parts
+    return new Promise((resolve, reject) => {
+      this.#isWaiting = true
+      driver.whenSubmitted(() => {
+        this.#isWaiting = false
+        const present = logs.filter((log) => !log.isDeleted)
+        this.#checkpointLogs(present, false).then(resolve, reject)
+      })
+      // Commits may have been held back; this checkpoint waits for them now.
+      driver.poke()
+    })
+  }
+
+  /** Everything in the books of these logs has been submitted: what is submitted now covers it. */
+  async #checkpointLogs(logs: readonly UnifiedLog[], isFinal: boolean): Promise<void> {
+    const { dirty, indexes, disk } = this.#parts
+    const paths: string[] = []
+    const writes: Writes[] = []
+    const operations: DiskOperation[] = []
+    const ends = logs.map((log) => ({ log, endOffset: log.logEndOffset }))
+    for (const log of logs) {
+      for (const segment of log.segments) if (dirty.has(segment.logPath)) paths.push(segment.logPath)
+      writes.push(indexWrites(log.activeSegment, indexes), epochWrites(log))
+      if (lacksSnapshot(log)) writes.push(snapshotWrites(log, log.logEndOffset, encodeSnapshot(log.producers)))
+    }
+    for (const path of paths) operations.push({ kind: 'sync', path })
+    for (const write of writes) operations.push(...write.operations)
+    if (isFinal) {
+      for (const log of logs) operations.push(...finalSyncs(log))
+    }
+    const complete = dirty.beginSync(paths)
+    await disk.submit(operations)
+    complete()
+    for (const write of writes) write.done()
+    for (const { log, endOffset } of ends) log.recoveryPoint = Math.max(log.recoveryPoint, endOffset)
+  }
+
+  async #finishSegment(
+    log: UnifiedLog,
+    segment: Segment,
+    snapshot: { readonly offset: number; readonly bytes: Uint8Array },
+  ): Promise<void> {
+    const { dirty, disk, indexes } = this.#parts
+    const writes = [indexWrites(segment, indexes), snapshotWrites(log, snapshot.offset, snapshot.bytes)]
+    const complete = dirty.beginSync([segment.logPath])
+    await disk.submit([
+      ...writes.flatMap((write) => write.operations),
+      ...[segment.logPath, segment.indexPath, segment.timeIndexPath].map(
+        (path): DiskOperation => ({ kind: 'sync', path }),
+      ),
+      { kind: 'syncDirectory', path: log.directory },
+    ])
+    complete()
+    for (const write of writes) write.done()
+    for (const path of [segment.logPath, segment.indexPath, segment.timeIndexPath]) disk.forget(path)
+  }
+
+  async #write(writes: Writes): Promise<void> {
+    if (writes.operations.length === 0) return
+    await this.#parts.disk.submit(writes.operations)
+    writes.done()
+  }
+
+  /** Snapshots that neither stand at a segment's start nor are the newest. */
+  #staleSnapshots(logs: readonly UnifiedLog[]): readonly DiskOperation[] {
+    const operations: DiskOperation[] = []
+    for (const log of logs) {
+      if (log.isDeleted) continue
+      const bases = new Set(log.segments.map((segment) => segment.baseOffset))
+      const newest = log.snapshotOffsets.at(-1)
+      const stale = log.snapshotOffsets.filter((offset) => offset !== newest && !bases.has(offset))
+      for (const offset of stale) operations.push({ kind: 'unlink', path: snapshotPath(log, offset) })
+      log.snapshotOffsets = log.snapshotOffsets.filter((offset) => !stale.includes(offset))
+    }
+    return operations
+  }
+}
+
+interface Writes {
+  readonly operations: readonly DiskOperation[]
+  /** To be called when the operations have completed. */
+  done(): void
+}
+
+function lacksSnapshot(log: UnifiedLog): boolean {
+  return log.logEndOffset > 0 && log.snapshotOffsets.at(-1) !== log.logEndOffset
+}
+
+/** Moves the index entries in memory to the files. Submit at once: the entries count as filed from now on for further calls. */
+function indexWrites(segment: Segment, indexes: IndexCache): Writes {
+  const { index, indexPath, timeIndexPath } = segment
+  if (!index.hasUnfiled) return { operations: [], done() {} }
+  const { offsets, times } = index.encodeUnfiled()
+  const operations = [
+    ...fileEntries(indexPath, index.filedOffsets * offsetEntryBytes, offsets, index.filesDiffer),
+    ...fileEntries(timeIndexPath, index.filedTimes * timeEntryBytes, times, index.filesDiffer),
+  ]
+  const { generation, offsetEntries, timeEntries } = index
+  return {
+    operations,
+    done() {
+      index.markFiled(generation, offsetEntries, timeEntries)
+      indexes.forget(indexPath)
+    },
+  }
+}
+
+function fileEntries(path: string, position: number, bytes: Uint8Array, cut: boolean): readonly DiskOperation[] {
+  if (position === 0 && cut) return [{ kind: 'writeFile', path, bytes }]
+  const write: DiskOperation = { kind: 'write', path, position, chunks: [bytes] }
+  const truncate: DiskOperation = { kind: 'truncate', path, size: position }
+  return [...(cut ? [truncate] : []), ...(bytes.length > 0 ? [write] : [])]
+}
+
+function snapshotWrites(log: UnifiedLog, offset: number, bytes: Uint8Array): Writes {
+  const path = snapshotPath(log, offset)
+  return {
+    operations: [{ kind: 'writeFile', path, bytes }],
+    done() {
+      if (log.snapshotOffsets.includes(offset)) return
+      log.snapshotOffsets = [...log.snapshotOffsets, offset].sort((a, b) => a - b)
+    },
+  }
+}
+
+function epochWrites(log: UnifiedLog): Writes {
+  if (!log.epochs.isDirty) return { operations: [], done() {} }
+  log.epochs.isDirty = false
+  const path = `${log.directory}/leader-epoch-checkpoint`
+  return { operations: replaceFile(path, formatEpochs(log.epochs.entries)), done() {} }
+}
+
+function finalSyncs(log: UnifiedLog): readonly DiskOperation[] {
+  const segment = log.activeSegment
+  const paths = [segment.indexPath, segment.timeIndexPath]
+  if (log.logEndOffset > 0) paths.push(snapshotPath(log, log.logEndOffset))
+  return [
+    ...paths.map((path): DiskOperation => ({ kind: 'sync', path })),
+    { kind: 'syncDirectory', path: log.directory },
+  ]
+}

@@ -1,0 +1,249 @@
+/**
+ * Group commit (architecture laws 2 and 3): runs one commit at a time and gathers the next meanwhile. No timer: the first append
+ * after a pause starts a commit at the end of its loop turn, so that all appends of the turn join; the end of one commit starts the next.
+ *
+ * `whenSubmitted` is how everything else that must stand behind the appends in the disk's queue (checkpoints, sealed segments,
+ * deletions) finds its place: its task runs when no batch is in the books without being submitted.
+ */
+import { asError } from '../base/errors.ts'
+import type { Clock, Disk, DiskOperation, Observer } from '../base/ports.ts'
+import type { CommitJournal } from './commit-journal.ts'
+import { type CommitPlan, planCommit, type QueuedBatch } from './commit-plan.ts'
+import type { DirtyFiles } from './dirty-files.ts'
+import { logMetrics } from './log-metrics.ts'
+import type { UnifiedLog } from './unified-log.ts'
+
+/** A relaxed log is synced this long after the first byte that is not. */
+const relaxedSyncMs = 1000
+/** Files synced in one group of a background sync, so that commits come between. */
+const filesPerSyncGroup = 8
+
+export interface CommitDriverHooks {
+  /** The disk refused an operation: final for the directory. */
+  onFailure(error: Error): void
+  /** Asked before a commit starts; false holds it until `poke`. */
+  mayCommit(): boolean
+  /** A commit of this many bytes has completed. */
+  onCommitted(bytes: number): void
+  logs(): readonly UnifiedLog[]
+}
+
+export class CommitDriver {
+  readonly #disk: Disk
+  readonly #clock: Clock
+  readonly #observer: Observer
+  readonly #journal: CommitJournal
+  readonly #dirty: DirtyFiles
+  readonly #hooks: CommitDriverHooks
+  #queue: QueuedBatch[] = []
+  #queuedBytes = 0
+  #setNumber = 0
+  #isRunning = false
+  #isDeferred = false
+  #isDraining = false
+  #hasFailed = false
+  #relaxedTimer = false
+  #afterSubmit: (() => void)[] = []
+  #idleWaiters: (() => void)[] = []
+  #commitWaiters: (() => void)[] = []
+
+  constructor(
+    ports: { readonly disk: Disk; readonly clock: Clock; readonly observer: Observer },
+    journal: CommitJournal,
+    dirty: DirtyFiles,
+    hooks: CommitDriverHooks,
+  ) {
+    this.#disk = ports.disk
+    this.#clock = ports.clock
+    this.#observer = ports.observer
+    this.#journal = journal
+    this.#dirty = dirty
+    this.#hooks = hooks
+  }
+
+  /** A number for the batches of one set. */
+  nextSet(): number {
+    return ++this.#setNumber
+  }
+
+  /** Puts a batch behind the others; `kick` once after the last of a turn's set. */
+  enqueue(batch: QueuedBatch): void {
+    this.#queue.push(batch)
+    this.#queuedBytes += batch.bytes.length
+  }
+
+  /** Makes sure that what is queued gets committed. */
+  kick(): void {
+    if (this.#isRunning || this.#isDeferred || this.#hasFailed || this.#queue.length === 0) return
+    this.#isDeferred = true
+    this.#clock.defer(() => {
+      this.#isDeferred = false
+      this.#start()
+    })
+  }
+
+  /** The answer of `mayCommit` may have changed. */
+  poke(): void {
+    this.#start()
+  }
+
+  /** Runs `task` when every batch in the books has been submitted to the disk: at once, or right behind the submission. */
+  whenSubmitted(task: () => void): void {
+    if (this.#queue.length === 0) task()
+    else this.#afterSubmit.push(task)
+  }
+
+  /** Resolves when nothing is queued or under way (at once after a failure). */
+  async idle(): Promise<void> {
+    while (!this.#hasFailed && (this.#isRunning || this.#queue.length > 0 || this.#isDraining)) {
+      await new Promise<void>((resolve) => {
+        this.#idleWaiters.push(resolve)
+      })
+    }
+  }
+
+  /** Resolves when a commit has ended; at once when none is under way or queued. */
+  nextCommit(): Promise<void> {
+    if (this.#hasFailed || (!this.#isRunning && this.#queue.length === 0)) return Promise.resolve()
+    return new Promise((resolve) => {
+      this.#commitWaiters.push(resolve)
+    })
+  }
+
+  /** Nothing is committed any more. */
+  stop(): void {
+    this.#hasFailed = true
+    this.#queue = []
+    this.#afterSubmit = []
+    this.#wakeWaiters()
+  }
+
+  #start(): void {
+    if (this.#isRunning || this.#hasFailed || this.#queue.length === 0 || !this.#hooks.mayCommit()) return
+    this.#isRunning = true
+    const startMs = this.#clock.monotonicMs()
+    const plan = planCommit(this.#queue, this.#journal, this.#dirty)
+    this.#queue = plan.taken === this.#queue.length ? [] : this.#queue.slice(plan.taken)
+    this.#queuedBytes -= plan.bytes
+    const submitted = this.#disk.submit(plan.operations)
+    if (this.#queue.length === 0) this.#runAfterSubmit()
+    submitted.then(
+      () => this.#complete(plan, startMs),
+      (error: unknown) => this.#fail(error),
+    )
+  }
+
+  #runAfterSubmit(): void {
+    const tasks = this.#afterSubmit
+    this.#afterSubmit = []
+    for (const task of tasks) task()
+  }
+
+  #complete(plan: CommitPlan, startMs: number): void {
+    if (this.#hasFailed) return
+    this.#isRunning = false
+    for (const complete of plan.completeSyncs) complete()
+    let relaxed = false
+    for (const { log, endOffset, way } of plan.commits) {
+      log.writtenEndOffset = endOffset
+      if (way === 'relaxed') relaxed = true
+      else log.durableEndOffset = endOffset
+    }
+    this.#hooks.onCommitted(plan.bytes)
+    // The disk goes on before anyone is told, so that acknowledging costs it nothing.
+    this.#start()
+    for (const { log } of plan.commits) log.onDurable?.()
+    this.#record(plan, startMs)
+    if (relaxed) this.#syncRelaxedSoon()
+    if (plan.usesJournal) this.#tendJournal()
+    this.#wakeWaiters()
+  }
+
+  #record(plan: CommitPlan, startMs: number): void {
+    const seconds = (this.#clock.monotonicMs() - startMs) / 1000
+    this.#observer.observe(logMetrics.commitSeconds, seconds)
+    this.#observer.observe(logMetrics.commitBytes, plan.bytes)
+    this.#observer.add(logMetrics.commits, 1, plan.usesJournal ? viaJournal : viaFiles)
+  }
+
+  #wakeWaiters(): void {
+    const waiters = [...this.#idleWaiters, ...this.#commitWaiters]
+    this.#idleWaiters = []
+    this.#commitWaiters = []
+    for (const wake of waiters) wake()
+  }
+
+  #fail(error: unknown): void {
+    if (this.#hasFailed) return
+    this.stop()
+    this.#hooks.onFailure(asError(error))
+  }
+
+  /** Keeps the ring from filling: grows it while it may, then syncs the files that hold the oldest frames. */
+  #tendJournal(): void {
+    this.#journal.growIfWanted().catch((error: unknown) => this.#fail(error))
+    if (this.#isDraining || !this.#journal.wantsDrain) return
+    this.#isDraining = true
+    this.#drain().then(
+      () => {
+        this.#isDraining = false
+        this.#wakeWaiters()
+      },
+      (error: unknown) => this.#fail(error),
+    )
+  }
+
+  async #drain(): Promise<void> {
+    // Half of the dirty files at most: the oldest first, whatever gets dirty meanwhile has its turn in the next drain.
+    let left = Math.ceil(this.#dirty.size / 2)
+    while (left > 0 && this.#dirty.size > 0 && !this.#hasFailed) {
+      const paths = [...this.#dirty.paths()].slice(0, Math.min(left, filesPerSyncGroup))
+      left -= paths.length
+      await this.syncFiles(paths)
+    }
+  }
+
+  /** Syncs files in one group behind everything submitted so far. */
+  async syncFiles(paths: readonly string[], more: readonly DiskOperation[] = []): Promise<void> {
+    const complete = this.#dirty.beginSync(paths)
+    await this.#disk.submit([...paths.map((path): DiskOperation => ({ kind: 'sync', path })), ...more])
+    complete()
+  }
+
+  #syncRelaxedSoon(): void {
+    if (this.#relaxedTimer) return
+    this.#relaxedTimer = true
+    this.#clock.schedule(relaxedSyncMs, () => {
+      this.#relaxedTimer = false
+      if (!this.#hasFailed) this.whenSubmitted(() => this.#syncRelaxed())
+    })
+  }
+
+  #syncRelaxed(): void {
+    const ends: { readonly log: UnifiedLog; readonly endOffset: number }[] = []
+    const paths: string[] = []
+    for (const log of this.#relaxedLogs()) {
+      ends.push({ log, endOffset: log.logEndOffset })
+      for (const segment of log.segments) if (this.#dirty.has(segment.logPath)) paths.push(segment.logPath)
+    }
+    this.syncFiles(paths).then(
+      () => {
+        for (const { log, endOffset } of ends) log.durableEndOffset = Math.max(log.durableEndOffset, endOffset)
+        for (const { log } of ends) log.onDurable?.()
+      },
+      (error: unknown) => this.#fail(error),
+    )
+  }
+
+  #relaxedLogs(): readonly UnifiedLog[] {
+    return this.#hooks.logs().filter((log) => log.config.flush === 'relaxed' && log.durableEndOffset < log.logEndOffset)
+  }
+
+  /** Bytes in the books that are not yet submitted. */
+  get queuedBytes(): number {
+    return this.#queuedBytes
+  }
+}
+
+const viaJournal = { way: 'journal' }
+const viaFiles = { way: 'files' }

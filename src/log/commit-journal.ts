@@ -1,0 +1,170 @@
+/**
+ * The commit journal (architecture law 2): a ring of frames in one pre-written file, so that a commit over many partitions
+ * takes one sync. A frame's room is used again when every file it speaks of has been synced since.
+ */
+import { assert } from '../base/assert.ts'
+import type { Disk, DiskOperation } from '../base/ports.ts'
+import type { DirtyFiles } from './dirty-files.ts'
+import {
+  encodeFrame,
+  encodeJournalHead,
+  frameFootprint,
+  type JournalRange,
+  journalBlockBytes,
+} from './journal-frame.ts'
+
+export interface JournalOptions {
+  readonly path: string
+  /** Most bytes of the ring. */
+  readonly bytesMax: number
+  /** The file is pre-written in steps of this many bytes, so that a first start is quick and a quiet node keeps it small. */
+  readonly stepBytes: number
+  readonly directoryId: Uint8Array
+}
+
+interface LiveFrame {
+  readonly sequence: number
+  readonly position: number
+  readonly bytes: number
+}
+
+const zeroChunkBytes = 262_144
+
+export class CommitJournal {
+  readonly #disk: Disk
+  readonly #options: JournalOptions
+  readonly #dirty: DirtyFiles
+  readonly #live: LiveFrame[] = []
+  #incarnation: Uint8Array = new Uint8Array(16)
+  #capacity = 0
+  #head = journalBlockBytes
+  #liveBytes = 0
+  #isGrowing = false
+  #nextSequence = 1
+
+  constructor(disk: Disk, options: JournalOptions, dirty: DirtyFiles) {
+    this.#disk = disk
+    this.#options = options
+    this.#dirty = dirty
+  }
+
+  get path(): string {
+    return this.#options.path
+  }
+
+  get nextSequence(): number {
+    return this.#nextSequence
+  }
+
+  /** Bytes that a replay would still need. */
+  get liveBytes(): number {
+    this.#release()
+    return this.#liveBytes
+  }
+
+  /** Half of what the ring may hold is live: sync files, oldest first. */
+  get wantsDrain(): boolean {
+    return this.liveBytes * 2 > this.#options.bytesMax
+  }
+
+  /** Empties the journal under a new incarnation; creates and pre-writes the file when it is too small. Durable when it resolves. */
+  async reset(incarnation: Uint8Array): Promise<void> {
+    const { path, stepBytes, directoryId } = this.#options
+    const size = (await this.#disk.size(path)) ?? 0
+    const wanted = Math.max(size - (size % journalBlockBytes), stepBytes)
+    this.#incarnation = incarnation
+    const head: DiskOperation = {
+      kind: 'write',
+      path,
+      position: 0,
+      chunks: [encodeJournalHead(incarnation, directoryId)],
+    }
+    const grow = size < wanted ? [zeros(path, Math.max(size, journalBlockBytes), wanted)] : []
+    await this.#disk.submit([...grow, head, { kind: 'sync', path }])
+    this.#capacity = wanted
+    this.#live.length = 0
+    this.#liveBytes = 0
+    this.#head = journalBlockBytes
+  }
+
+  /** Is there room for a frame of this size now? Else `beginAnew`. */
+  hasRoom(ranges: number, bytes: number): boolean {
+    return this.#place(frameFootprint(ranges, bytes)) !== null
+  }
+
+  /**
+   * The write of one frame that holds these ranges; there must be room. The caller submits it at once, with a sync of `path`,
+   * and has marked the files that it writes as dirty since this frame.
+   */
+  append(ranges: readonly JournalRange[], bytes: number): DiskOperation {
+    const footprint = frameFootprint(ranges.length, bytes)
+    const position = this.#place(footprint)
+    assert(position !== null, 'a journal frame without room')
+    const sequence = this.#nextSequence
+    const oldestNeeded = this.#dirty.oldestNeeded(sequence)
+    const chunks = encodeFrame({ incarnation: this.#incarnation, sequence, oldestNeeded }, ranges)
+    this.#nextSequence = sequence + 1
+    this.#live.push({ sequence, position, bytes: footprint })
+    this.#liveBytes += footprint
+    this.#head = position + footprint
+    return { kind: 'write', path: this.#options.path, position, chunks }
+  }
+
+  /**
+   * Everything written so far is in synced files by the time that the next frame is written, because its group syncs them first:
+   * the ring begins anew. Answers the operations that make it large enough for a frame of that size; they belong into the group.
+   */
+  beginAnew(ranges: number, bytes: number): readonly DiskOperation[] {
+    const { path, bytesMax, stepBytes } = this.#options
+    this.#live.length = 0
+    this.#liveBytes = 0
+    this.#head = journalBlockBytes
+    const needed = journalBlockBytes + frameFootprint(ranges, bytes)
+    if (needed <= this.#capacity) return []
+    const wanted = Math.max(needed, Math.min(bytesMax, Math.ceil(needed / stepBytes) * stepBytes))
+    const grow = zeros(path, this.#capacity, wanted)
+    this.#capacity = wanted
+    return [grow]
+  }
+
+  /** Pre-writes another step in the background when the ring is half full and may still grow. Rejects when the disk fails. */
+  async growIfWanted(): Promise<void> {
+    const { path, bytesMax, stepBytes } = this.#options
+    if (this.#isGrowing || this.#capacity >= bytesMax || this.liveBytes * 2 < this.#capacity) return
+    this.#isGrowing = true
+    const wanted = Math.min(bytesMax, this.#capacity + stepBytes)
+    await this.#disk.submit([zeros(path, this.#capacity, wanted), { kind: 'sync', path }])
+    this.#capacity = Math.max(this.#capacity, wanted)
+    this.#isGrowing = false
+  }
+
+  /** Where a frame of this many bytes may go: behind the newest, or at the start of the ring, never over a live one. */
+  #place(footprint: number): number | null {
+    this.#release()
+    const oldest = this.#live[0]
+    if (oldest === undefined) this.#head = journalBlockBytes
+    if (oldest === undefined || this.#head > oldest.position) {
+      if (this.#head + footprint <= this.#capacity) return this.#head
+      const end = oldest === undefined ? this.#capacity : oldest.position
+      return journalBlockBytes + footprint <= end ? journalBlockBytes : null
+    }
+    return this.#head + footprint <= oldest.position ? this.#head : null
+  }
+
+  #release(): void {
+    const needed = this.#dirty.oldestNeeded(this.#nextSequence)
+    let count = 0
+    for (; count < this.#live.length && (this.#live[count] as LiveFrame).sequence < needed; count++) {
+      this.#liveBytes -= (this.#live[count] as LiveFrame).bytes
+    }
+    if (count > 0) this.#live.splice(0, count)
+  }
+}
+
+function zeros(path: string, from: number, to: number): DiskOperation {
+  const chunk = new Uint8Array(zeroChunkBytes)
+  const chunks: Uint8Array[] = []
+  for (let at = from; at < to; at += zeroChunkBytes)
+    chunks.push(at + zeroChunkBytes <= to ? chunk : chunk.subarray(0, to - at))
+  return { kind: 'write', path, position: from, chunks }
+}

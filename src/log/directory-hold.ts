@@ -1,0 +1,73 @@
+/** Takes hold of a data directory: its folders, the lock, the identity, and whether the last stop was clean. */
+import { ApplianceError, asError } from '../base/errors.ts'
+import type { Ports } from '../base/ports.ts'
+import { parseCleanShutdown } from './checkpoint-file.ts'
+import { type Identity, openIdentity } from './identity.ts'
+import { logErrors } from './log-errors.ts'
+import { parseLogName } from './log-files.ts'
+import { readSmall } from './log-loader.ts'
+import { logFileNames } from './side-files.ts'
+
+export interface HeldDirectory {
+  readonly logDirectory: string
+  readonly stateDirectory: string
+  readonly identity: Identity
+  readonly isNew: boolean
+  /** Broker epoch of the marker of a clean stop; null = there is none. */
+  readonly brokerEpoch: number | null
+  release(): Promise<void>
+}
+
+/** Throws an ApplianceError when the directory cannot be made, is locked, or belongs to others. */
+export async function holdDirectory(
+  options: { readonly dataDir: string; readonly nodeId: number; readonly clusterId?: string },
+  ports: Ports,
+): Promise<HeldDirectory> {
+  const { disk } = ports
+  const { dataDir } = options
+  const logDirectory = `${dataDir}/log`
+  const stateDirectory = `${dataDir}/state`
+  const lock = await attempt(dataDir, async () => {
+    await disk.submit([
+      { kind: 'makeDirectory', path: logDirectory },
+      { kind: 'makeDirectory', path: stateDirectory },
+      { kind: 'syncDirectory', path: dataDir },
+      { kind: 'syncDirectory', path: parentOf(dataDir) },
+    ])
+    return disk.lock(`${logDirectory}/${logFileNames.lock}`)
+  })
+  if (!lock.held) {
+    throw new ApplianceError(logErrors.directoryLocked, { path: dataDir, holder: lock.holder ?? 'unknown' })
+  }
+  try {
+    const entries = await disk.list(logDirectory)
+    const hasLogs = entries.some((entry) => entry.isDirectory && parseLogName(entry.name) !== null)
+    const place = {
+      logDirectory,
+      stateDirectory,
+      hasLogs,
+      nodeId: options.nodeId,
+      clusterId: options.clusterId ?? null,
+    }
+    const { identity, isNew } = await openIdentity(place, ports)
+    const brokerEpoch = parseCleanShutdown(await readSmall(disk, `${logDirectory}/${logFileNames.cleanShutdown}`, 4096))
+    return { logDirectory, stateDirectory, identity, isNew, brokerEpoch, release: () => lock.release() }
+  } catch (thrown) {
+    await lock.release()
+    throw thrown
+  }
+}
+
+async function attempt<T>(path: string, task: () => Promise<T>): Promise<T> {
+  try {
+    return await task()
+  } catch (thrown) {
+    const error = asError(thrown)
+    throw new ApplianceError(logErrors.directoryUnusable, { path, reason: error.message }, { cause: error })
+  }
+}
+
+function parentOf(path: string): string {
+  const at = path.lastIndexOf('/')
+  return at <= 0 ? '/' : path.slice(0, at)
+}

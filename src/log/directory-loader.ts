@@ -1,0 +1,170 @@
+/** Opens everything under dataDir/log: replays the journal after an unclean stop, then loads every log. */
+import { zeroUuid } from '../base/ids.ts'
+import type { Clock, Disk, DiskOperation, Observer } from '../base/ports.ts'
+import { uuidToString } from '../base/ids.ts'
+import { checkpointBytesMax, formatPartitionMetadata, parseOffsets } from './checkpoint-file.ts'
+import type { LogConfig } from './log-config.ts'
+import { logEvents } from './log-events.ts'
+import { isDeletedLogName, parseLogName } from './log-files.ts'
+import { type LoadHints, loadLog, readSmall, readTopicId } from './log-loader.ts'
+import { replayJournal } from './journal-replay.ts'
+import { segmentName } from './segment.ts'
+import { type KnownLog, logFileNames, parseKnownLogs, stateFileNames } from './side-files.ts'
+import { type LogHome, UnifiedLog } from './unified-log.ts'
+
+/** Logs opened at a time: enough to keep the disk busy, few enough to bound the memory of their scans. */
+const logsAtATime = 16
+/** Files synced in one group after a replay. */
+const filesPerSyncGroup = 32
+
+export interface DirectoryPlace {
+  readonly logDirectory: string
+  readonly stateDirectory: string
+  readonly directoryId: Uint8Array
+  readonly isClean: boolean
+  readonly config: LogConfig
+}
+
+export interface DirectoryParts {
+  readonly disk: Disk
+  readonly clock: Clock
+  readonly observer: Observer
+  readonly home: LogHome
+}
+
+export interface LoadedDirectory {
+  readonly logs: readonly UnifiedLog[]
+  readonly replayedFrames: number
+  /** Names of folders whose deletion was under way. */
+  readonly deletedNames: readonly string[]
+  /** log-start-offset-checkpoint speaks of logs that are gone: write it again before a log of that name is created. */
+  readonly hasStaleLogStarts: boolean
+  /** Our copy of the recovery points was there. */
+  readonly hasKnownLogs: boolean
+}
+
+interface Folder {
+  readonly name: string
+  readonly topic: string
+  readonly partition: number
+  readonly topicId: string
+}
+
+export async function loadDirectory(place: DirectoryPlace, parts: DirectoryParts): Promise<LoadedDirectory> {
+  const { disk, observer } = parts
+  const { logDirectory, stateDirectory } = place
+  const entries = await disk.list(logDirectory)
+  const deletedNames = entries
+    .filter((entry) => entry.isDirectory && isDeletedLogName(entry.name))
+    .map((entry) => entry.name)
+  const known = parseKnownLogs(
+    await readSmall(disk, `${stateDirectory}/${stateFileNames.recoveryPoints}`, checkpointBytesMax),
+  )
+  const offsets = async (name: string): Promise<ReadonlyMap<string, number> | null> =>
+    parseOffsets(await readSmall(disk, `${logDirectory}/${name}`, checkpointBytesMax))
+  const recoveryPoints = await offsets(logFileNames.recoveryPoints)
+  const logStarts = await offsets(logFileNames.logStarts)
+  const highWatermarks = await offsets(logFileNames.highWatermarks)
+
+  const names = entries.filter((entry) => entry.isDirectory && !isDeletedLogName(entry.name)).map((entry) => entry.name)
+  const folders = (await mapInTurns(names, (name) => openFolder(name, place, known, parts))).filter(
+    (folder) => folder !== null,
+  )
+  const replayedFrames = place.isClean ? 0 : await replay(folders, place, parts)
+  const logs = await mapInTurns(folders, async (folder) => {
+    const log = new UnifiedLog({ ...folder, directory: `${logDirectory}/${folder.name}` }, place.config, parts.home)
+    const hints: LoadHints = {
+      isClean: place.isClean,
+      recoveryPoint: recoveryPointOf(folder, known, recoveryPoints),
+      logStartOffset: logStarts?.get(folder.name) ?? null,
+      highWatermark: highWatermarks?.get(folder.name) ?? null,
+    }
+    await loadLog(log, hints, { disk, clock: parts.clock, observer })
+    return log
+  })
+  const present = new Set(folders.map((folder) => folder.name))
+  const hasStaleLogStarts = [...(logStarts?.keys() ?? [])].some((key) => !present.has(key))
+  return { logs, replayedFrames, deletedNames, hasStaleLogStarts, hasKnownLogs: known !== null }
+}
+
+/** Topic and id of a log's folder; the id comes from our copy when `partition.metadata` is lost, and is written back. */
+async function openFolder(
+  name: string,
+  place: DirectoryPlace,
+  known: ReadonlyMap<string, KnownLog> | null,
+  parts: DirectoryParts,
+): Promise<Folder | null> {
+  const parsed = parseLogName(name)
+  if (parsed === null) {
+    parts.observer.event(logEvents.unknownEntry, { name })
+    return null
+  }
+  const directory = `${place.logDirectory}/${name}`
+  const found = await readTopicId(parts.disk, directory)
+  if (found !== null) return { name, ...parsed, topicId: found }
+  const topicId = known?.get(name)?.topicId ?? zeroUuid
+  parts.observer.event(logEvents.hintIgnored, { file: `${directory}/partition.metadata` })
+  if (topicId !== zeroUuid) await parts.disk.submit(topicIdWrites(directory, topicId))
+  return { name, ...parsed, topicId }
+}
+
+/** Writes `partition.metadata`; the folder is synced with it. */
+export function topicIdWrites(directory: string, topicId: string): readonly DiskOperation[] {
+  const path = `${directory}/partition.metadata`
+  return [
+    { kind: 'writeFile', path, bytes: formatPartitionMetadata(topicId) },
+    { kind: 'sync', path },
+    { kind: 'syncDirectory', path: directory },
+  ]
+}
+
+/**
+ * Our copy is believed for the log that it names; a log that it does not know was created since. Without it Kafka's file is
+ * taken, and without that nothing is known.
+ */
+function recoveryPointOf(
+  folder: Folder,
+  known: ReadonlyMap<string, KnownLog> | null,
+  kafkas: ReadonlyMap<string, number> | null,
+): number | null {
+  if (known === null) return kafkas?.get(folder.name) ?? null
+  const entry = known.get(folder.name)
+  return entry !== undefined && entry.topicId === folder.topicId ? entry.recoveryPoint : 0
+}
+
+async function replay(folders: readonly Folder[], place: DirectoryPlace, parts: DirectoryParts): Promise<number> {
+  const { disk, observer } = parts
+  const byId = new Map(folders.map((folder) => [`${folder.topicId} ${folder.partition}`, folder]))
+  const path = `${place.stateDirectory}/${stateFileNames.journal}`
+  const result = await replayJournal(disk, path, place.directoryId, {
+    async pathOf(range) {
+      const folder = byId.get(`${uuidToString(range.topicId)} ${range.partition}`)
+      if (folder === undefined) return null
+      const file = `${place.logDirectory}/${folder.name}/${segmentName(range.segmentBaseOffset)}.log`
+      // A frame is written after its segment's file is there for good: a missing one has been deleted.
+      return (await disk.size(file)) === null ? null : file
+    },
+  })
+  if (result.reason !== null) observer.event(logEvents.journalIgnored, { reason: result.reason })
+  const paths = [...result.paths]
+  for (let at = 0; at < paths.length; at += filesPerSyncGroup) {
+    await disk.submit(
+      paths.slice(at, at + filesPerSyncGroup).map((file): DiskOperation => ({ kind: 'sync', path: file })),
+    )
+  }
+  return result.frames
+}
+
+/** Like Promise.all over map, a bounded number at a time; the answers stand in order. */
+async function mapInTurns<T, R>(items: readonly T[], task: (item: T) => Promise<R>): Promise<R[]> {
+  const results = new Array<R>(items.length)
+  let next = 0
+  const worker = async (): Promise<void> => {
+    while (next < items.length) {
+      const index = next++
+      results[index] = await task(items[index] as T)
+    }
+  }
+  await Promise.all(Array.from({ length: Math.min(logsAtATime, items.length) }, worker))
+  return results
+}

@@ -1,0 +1,44 @@
+/** Derives the leader epochs of a log from its batches when `leader-epoch-checkpoint` cannot be believed. */
+import type { Disk } from '../base/ports.ts'
+import { batchBaseOffset, batchHeaderBytes, batchPartitionLeaderEpoch } from '../protocol/records/record-batch.ts'
+import type { EpochEntry } from './leader-epoch-cache.ts'
+import type { Segment } from './segment.ts'
+import { scanSegment } from './segment-scan.ts'
+import type { UnifiedLog } from './unified-log.ts'
+
+/**
+ * Epochs never fall along a log, so a segment that begins with the same epoch as the next one has no other: only the segments
+ * in which the epoch changes, and the last one, are walked.
+ */
+export async function rebuildEpochs(log: UnifiedLog, disk: Disk): Promise<void> {
+  const segments = log.segments.filter((segment) => segment.sizeInBytes > 0)
+  const firsts: number[] = []
+  for (const segment of segments) {
+    const header = await disk.read(segment.logPath, 0, batchHeaderBytes)
+    firsts.push(header.length < batchHeaderBytes ? -1 : batchPartitionLeaderEpoch(header))
+  }
+  const found: EpochEntry[] = []
+  const note = (epoch: number, startOffset: number): void => {
+    if (epoch > (found.at(-1)?.epoch ?? -1)) found.push({ epoch, startOffset })
+  }
+  for (let index = 0; index < segments.length; index++) {
+    const segment = segments[index] as Segment
+    const first = firsts[index] as number
+    note(first, segment.baseOffset)
+    if (firsts[index + 1] === first) continue
+    await scanSegment({
+      disk,
+      path: segment.logPath,
+      from: 0,
+      to: segment.sizeInBytes,
+      segmentBaseOffset: segment.baseOffset,
+      expectedOffset: segment.baseOffset,
+      checkCrc: false,
+      visit(bytes, at) {
+        note(batchPartitionLeaderEpoch(bytes, at), batchBaseOffset(bytes, at))
+      },
+    })
+  }
+  log.epochs.load(found)
+  log.epochs.isDirty = true
+}

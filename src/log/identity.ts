@@ -1,0 +1,122 @@
+/**
+ * Who a data directory belongs to: Kafka's `meta.properties` (version 1) with the cluster, the node and the directory id, kept
+ * twice, so that the loss of one stops nothing.
+ */
+import { ApplianceError } from '../base/errors.ts'
+import { uuidToString } from '../base/ids.ts'
+import type { Disk, Entropy, Observer } from '../base/ports.ts'
+import { parseProperties } from './checkpoint-file.ts'
+import { logErrors } from './log-errors.ts'
+import { logEvents } from './log-events.ts'
+import { readSmall } from './log-loader.ts'
+import { replaceFile } from './side-files.ts'
+
+export interface Identity {
+  readonly clusterId: string
+  readonly nodeId: number
+  /** Base64url, as PartitionRecords name it. */
+  readonly directoryId: string
+}
+
+export interface IdentityPlace {
+  readonly logDirectory: string
+  readonly stateDirectory: string
+  /** Folders with logs exist. */
+  readonly hasLogs: boolean
+  readonly nodeId: number
+  /** Asked for; null = whatever the directory says, or a new one. */
+  readonly clusterId: string | null
+}
+
+export interface IdentityPorts {
+  readonly disk: Disk
+  readonly entropy: Entropy
+  readonly observer: Observer
+}
+
+const bytesMax = 65_536
+const fileName = 'meta.properties'
+
+/** Reads the identity, restores a lost copy, or gives a new directory one. Throws an ApplianceError for a directory of others. */
+export async function openIdentity(
+  place: IdentityPlace,
+  ports: IdentityPorts,
+): Promise<{ readonly identity: Identity; readonly isNew: boolean }> {
+  const { disk, observer } = ports
+  const path = `${place.logDirectory}/${fileName}`
+  const copyPath = `${place.stateDirectory}/${fileName}`
+  const main = await readSmall(disk, path, bytesMax)
+  const copy = await readSmall(disk, copyPath, bytesMax)
+  const found = parseIdentity(main, place)
+  const spare = found === null ? parseIdentity(copy, place) : null
+  if (spare !== null) observer.event(logEvents.identityRestored, {})
+  else if (found === null && place.hasLogs) observer.event(logEvents.identityLost, {})
+  const identity = found ?? spare ?? newIdentity(place, ports.entropy)
+  checkOwner(identity, place)
+  const bytes = formatIdentity(identity)
+  if (found === null) {
+    await disk.submit([...replaceFile(path, bytes), { kind: 'syncDirectory', path: place.logDirectory }])
+  }
+  if (copy === null || !sameIdentity(parseIdentity(copy, place), identity)) {
+    await disk.submit([...replaceFile(copyPath, bytes), { kind: 'syncDirectory', path: place.stateDirectory }])
+  }
+  return { identity, isNew: found === null && spare === null && !place.hasLogs }
+}
+
+/** The text of `meta.properties`, version 1. */
+export function formatIdentity(identity: Identity): Uint8Array {
+  const lines = [
+    '#',
+    `cluster.id=${identity.clusterId}`,
+    `directory.id=${identity.directoryId}`,
+    `node.id=${identity.nodeId}`,
+    'version=1',
+    '',
+  ]
+  return Buffer.from(lines.join('\n'))
+}
+
+/** Null for a missing or torn file; throws for a newer format. */
+function parseIdentity(bytes: Uint8Array | null, place: IdentityPlace): Identity | null {
+  if (bytes === null) return null
+  const properties = parseProperties(bytes)
+  const version = Number(properties.get('version') ?? Number.NaN)
+  if (Number.isInteger(version) && version > 1) {
+    throw new ApplianceError(logErrors.newerFormat, { path: place.logDirectory, found: version })
+  }
+  const clusterId = properties.get('cluster.id')
+  const nodeId = Number(properties.get('node.id') ?? Number.NaN)
+  const directoryId = properties.get('directory.id')
+  if (version !== 1 || clusterId === undefined || !Number.isInteger(nodeId)) return null
+  if (directoryId === undefined || !/^[A-Za-z0-9_-]{22}$/.test(directoryId)) return null
+  return { clusterId, nodeId, directoryId }
+}
+
+function newIdentity(place: IdentityPlace, entropy: Entropy): Identity {
+  return { clusterId: place.clusterId ?? newUuid(entropy), nodeId: place.nodeId, directoryId: newUuid(entropy) }
+}
+
+/** A random UUID in Kafka's form; like Kafka's own, none that begins with a dash (it would look like an option). */
+export function newUuid(entropy: Entropy): string {
+  for (;;) {
+    const bytes = entropy.bytes(16).slice()
+    bytes[6] = ((bytes[6] as number) & 0x0f) | 0x40
+    bytes[8] = ((bytes[8] as number) & 0x3f) | 0x80
+    const text = uuidToString(bytes)
+    if (!text.startsWith('-')) return text
+  }
+}
+
+function checkOwner(identity: Identity, place: IdentityPlace): void {
+  const path = place.logDirectory
+  if (place.clusterId !== null && identity.clusterId !== place.clusterId) {
+    throw new ApplianceError(logErrors.otherCluster, { path, found: identity.clusterId, expected: place.clusterId })
+  }
+  if (identity.nodeId !== place.nodeId) {
+    throw new ApplianceError(logErrors.otherNode, { path, found: identity.nodeId, expected: place.nodeId })
+  }
+}
+
+function sameIdentity(a: Identity | null, b: Identity): boolean {
+  return a !== null && a.clusterId === b.clusterId && a.nodeId === b.nodeId && a.directoryId === b.directoryId
+}

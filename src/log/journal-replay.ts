@@ -1,0 +1,89 @@
+/**
+ * Reads the frames that an unclean stop left in the commit journal, and puts their bytes where they belong.
+ *
+ * Every block is looked at, because frames begin at any block and old ones lie between. Only frames of the header's incarnation
+ * count; the newest whole one says from which sequence on they are needed. Bounded memory: one frame at a time.
+ */
+import type { Disk } from '../base/ports.ts'
+import {
+  decodeFrameBody,
+  decodeFrameHeader,
+  decodeJournalHead,
+  type FrameHeader,
+  frameBytesMax,
+  frameHeaderBytes,
+  journalBlockBytes,
+  type ReplayRange,
+} from './journal-frame.ts'
+
+const scanBytes = 4 * 1_048_576
+
+export interface ReplayTarget {
+  /** Path of the segment file that a range belongs to; null when the log or segment is gone. */
+  pathOf(range: ReplayRange): Promise<string | null>
+}
+
+export interface ReplayResult {
+  readonly frames: number
+  /** Files written to (not synced yet). */
+  readonly paths: ReadonlySet<string>
+  /** Why there was nothing to replay although a journal exists; null = it was read. */
+  readonly reason: string | null
+}
+
+interface FoundFrame extends FrameHeader {
+  readonly position: number
+}
+
+/** Replays the journal at `path`. Repeating it changes nothing. */
+export async function replayJournal(
+  disk: Disk,
+  path: string,
+  directoryId: Uint8Array,
+  target: ReplayTarget,
+): Promise<ReplayResult> {
+  const size = await disk.size(path)
+  if (size === null) return { frames: 0, paths: new Set(), reason: null }
+  const head = decodeJournalHead(await disk.read(path, 0, Math.min(size, journalBlockBytes)), directoryId)
+  if ('reason' in head) return { frames: 0, paths: new Set(), reason: head.reason }
+  const found = await findFrames(disk, path, size, head.incarnation)
+  const paths = new Set<string>()
+  const frames = await neededFrames(disk, path, found)
+  for (const frame of frames) {
+    const body = await disk.read(path, frame.position + frameHeaderBytes, frame.bodyBytes)
+    const ranges = decodeFrameBody(frame, body)
+    if (ranges === null) continue
+    for (const range of ranges) {
+      const file = await target.pathOf(range)
+      if (file === null) continue
+      await disk.submit([{ kind: 'write', path: file, position: range.position, chunks: [range.bytes] }])
+      paths.add(file)
+    }
+  }
+  return { frames: frames.length, paths, reason: null }
+}
+
+/** Headers of all frames of the incarnation, in sequence order. */
+async function findFrames(disk: Disk, path: string, size: number, incarnation: Uint8Array): Promise<FoundFrame[]> {
+  const found: FoundFrame[] = []
+  for (let at = journalBlockBytes; at < size; at += scanBytes) {
+    const chunk = await disk.read(path, at, Math.min(scanBytes, size - at))
+    for (let block = 0; block < chunk.length; block += journalBlockBytes) {
+      const header = decodeFrameHeader(chunk, block, incarnation)
+      if (header === null || header.bodyBytes > frameBytesMax * 2) continue
+      if (at + block + frameHeaderBytes + header.bodyBytes <= size) found.push({ ...header, position: at + block })
+    }
+  }
+  return found.sort((a, b) => a.sequence - b.sequence)
+}
+
+/** The frames from the oldest that the newest whole frame needs. Torn newest frames were never acknowledged. */
+async function neededFrames(disk: Disk, path: string, found: readonly FoundFrame[]): Promise<readonly FoundFrame[]> {
+  for (let newest = found.length - 1; newest >= 0; newest--) {
+    const frame = found[newest] as FoundFrame
+    const body = await disk.read(path, frame.position + frameHeaderBytes, frame.bodyBytes)
+    if (decodeFrameBody(frame, body) === null) continue
+    return found.slice(0, newest + 1).filter((candidate) => candidate.sequence >= frame.oldestNeeded)
+  }
+  return []
+}

@@ -1,0 +1,75 @@
+/**
+ * Which leader epoch began at which offset (KIP-101, KIP-279). Derived from the batches; the `leader-epoch-checkpoint` file is a
+ * hint, except for an epoch that has begun and written nothing yet.
+ */
+export interface EpochEntry {
+  readonly epoch: number
+  readonly startOffset: number
+}
+
+export class LeaderEpochCache {
+  #entries: EpochEntry[] = []
+  /** Does the file lack something that the cache knows? */
+  isDirty = false
+
+  get entries(): readonly EpochEntry[] {
+    return this.#entries
+  }
+
+  /** -1 when there is none. */
+  get latestEpoch(): number {
+    return this.#entries.at(-1)?.epoch ?? -1
+  }
+
+  /** Takes over the entries of a file. */
+  load(entries: readonly EpochEntry[]): void {
+    this.#entries = [...entries]
+    this.isDirty = false
+  }
+
+  /** `epoch` begins at `startOffset`. An older epoch, or the latest one, changes nothing; entries at or beyond the offset give way. */
+  assign(epoch: number, startOffset: number): void {
+    if (epoch <= this.latestEpoch || epoch < 0) return
+    while (this.#entries.length > 0 && (this.#entries.at(-1) as EpochEntry).startOffset >= startOffset)
+      this.#entries.pop()
+    this.#entries.push({ epoch, startOffset })
+    this.isDirty = true
+  }
+
+  /** Forgets what begins at or beyond `endOffset`. */
+  truncateEnd(endOffset: number): void {
+    const kept = this.#entries.filter((entry) => entry.startOffset < endOffset)
+    if (kept.length !== this.#entries.length) this.isDirty = true
+    this.#entries = kept
+  }
+
+  /** The log begins at `startOffset` now: the epoch that holds it begins there. */
+  truncateStart(startOffset: number): void {
+    const first = this.#entries.findLastIndex((entry) => entry.startOffset <= startOffset)
+    if (first < 0) return
+    const head = this.#entries[first] as EpochEntry
+    if (first === 0 && head.startOffset === startOffset) return
+    this.#entries = [{ epoch: head.epoch, startOffset }, ...this.#entries.slice(first + 1)]
+    this.isDirty = true
+  }
+
+  /** The epoch that the record at `offset` was written in; -1 when unknown. */
+  epochAt(offset: number): number {
+    return this.#entries.findLast((entry) => entry.startOffset <= offset)?.epoch ?? -1
+  }
+
+  /**
+   * The largest epoch not above the asked one, and where it ended (OffsetForLeaderEpoch). The latest epoch ends at
+   * `logEndOffset`; an unknown one answers epoch -1 and offset -1.
+   */
+  endOffsetForEpoch(epoch: number, logEndOffset: number): { readonly epoch: number; readonly endOffset: number } {
+    if (epoch < 0 || this.#entries.length === 0) return { epoch: -1, endOffset: -1 }
+    if (epoch === this.latestEpoch) return { epoch, endOffset: logEndOffset }
+    const next = this.#entries.findIndex((entry) => entry.epoch > epoch)
+    if (next < 0) return { epoch: -1, endOffset: -1 }
+    const following = this.#entries[next] as EpochEntry
+    // Kafka answers the asked epoch itself when it is older than everything known.
+    if (next === 0) return { epoch, endOffset: following.startOffset }
+    return { epoch: (this.#entries[next - 1] as EpochEntry).epoch, endOffset: following.startOffset }
+  }
+}

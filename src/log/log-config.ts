@@ -1,0 +1,50 @@
+/** The settings of one log: Kafka's topic configs that the log engine acts on, parsed. */
+
+/** `commit`: acknowledged after the flush. `relaxed`: acknowledged from the page cache, flushed about once a second. */
+export type FlushClass = 'commit' | 'relaxed'
+export type CleanupPolicy = 'delete' | 'compact'
+
+export interface LogConfig {
+  /** segment.bytes */
+  readonly segmentBytes: number
+  /** segment.ms, against the timestamp of the segment's first batch. */
+  readonly segmentMs: number
+  /** segment.index.bytes: most bytes of an offset index; a full index rolls the segment. */
+  readonly segmentIndexBytes: number
+  /** index.interval.bytes */
+  readonly indexIntervalBytes: number
+  /** retention.ms; -1 = for ever. */
+  readonly retentionMs: number
+  /** retention.bytes; -1 = unlimited. */
+  readonly retentionBytes: number
+  /** max.message.bytes: most bytes of one batch. */
+  readonly maxMessageBytes: number
+  /** message.timestamp.type */
+  readonly timestampType: 'CreateTime' | 'LogAppendTime'
+  /** message.timestamp.before.max.ms */
+  readonly timestampBeforeMaxMs: number
+  /** message.timestamp.after.max.ms */
+  readonly timestampAfterMaxMs: number
+  /** file.delete.delay.ms */
+  readonly fileDeleteDelayMs: number
+  /** cleanup.policy; compaction itself is not done by this engine yet. */
+  readonly cleanupPolicy: ReadonlySet<CleanupPolicy>
+  readonly flush: FlushClass
+}
+
+/** Apache Kafka's defaults (4.1). */
+export const defaultLogConfig: LogConfig = {
+  segmentBytes: 1_073_741_824,
+  segmentMs: 604_800_000,
+  segmentIndexBytes: 10_485_760,
+  indexIntervalBytes: 4096,
+  retentionMs: 604_800_000,
+  retentionBytes: -1,
+  maxMessageBytes: 1_048_588,
+  timestampType: 'CreateTime',
+  timestampBeforeMaxMs: Number.POSITIVE_INFINITY,
+  timestampAfterMaxMs: 3_600_000,
+  fileDeleteDelayMs: 60_000,
+  cleanupPolicy: new Set<CleanupPolicy>(['delete']),
+  flush: 'commit',
+}

@@ -1,0 +1,484 @@
+/**
+ * The log engine of one data directory: opens it, owns its logs, appends to them, keeps them within their retention, and leaves
+ * them so that the next start (ours or Apache Kafka's) finds them whole.
+ */
+import { assert } from '../base/assert.ts'
+import { ApplianceError, asError } from '../base/errors.ts'
+import { uuidFromString, zeroUuid, topicPartitionKey } from '../base/ids.ts'
+import type { DiskOperation, Ports, Timer } from '../base/ports.ts'
+import type { AppendEntry, AppendOutcome } from './append.ts'
+import { formatCleanShutdown } from './checkpoint-file.ts'
+import { Checkpointer } from './checkpointer.ts'
+import { CommitDriver } from './commit-driver.ts'
+import { CommitJournal } from './commit-journal.ts'
+import { loadDirectory, topicIdWrites } from './directory-loader.ts'
+import { DirtyFiles } from './dirty-files.ts'
+import type { Identity } from './identity.ts'
+import { IndexCache } from './index-cache.ts'
+import { appendSet, roll } from './log-append.ts'
+import type { LogConfig } from './log-config.ts'
+import { defaultLogConfig } from './log-config.ts'
+import { logErrors } from './log-errors.ts'
+import { logEvents } from './log-events.ts'
+import { deletedLogName } from './log-files.ts'
+import { LogStartFile } from './log-start-file.ts'
+import { logMetrics } from './log-metrics.ts'
+import { type HeldDirectory, holdDirectory } from './directory-hold.ts'
+import { deleteBelowStart, retainLog, type RetentionParts } from './retention.ts'
+import { Segment } from './segment.ts'
+import { logFileNames, stateFileNames } from './side-files.ts'
+import { TailCache } from './tail-cache.ts'
+import { type LogHome, UnifiedLog } from './unified-log.ts'
+
+export interface LogDirectoryOptions {
+  /** Absolute. `log/` and `state/` are made below it. */
+  readonly dataDir: string
+  readonly nodeId: number
+  /** When given, a directory of another cluster is refused. */
+  readonly clusterId?: string
+  /** What a log goes by from its opening until `updateConfig`. Default: Kafka's defaults. */
+  readonly config?: LogConfig
+  /** Most bytes of the commit journal; default 64 MiB. */
+  readonly journalBytesMax?: number
+  /** Step in which the journal grows; default 4 MiB. */
+  readonly journalStepBytes?: number
+  /** Newest batches kept in memory for readers; default 16 MiB. */
+  readonly tailCacheBytes?: number
+  /** Index files kept in memory for readers of old data; default 8 MiB. */
+  readonly indexCacheBytes?: number
+  /** log.retention.check.interval.ms; default 5 minutes. */
+  readonly retentionCheckIntervalMs?: number
+  /** producer.id.expiration.ms; default one day. */
+  readonly producerExpirationMs?: number
+}
+
+export interface LogCreation {
+  readonly topic: string
+  readonly partition: number
+  readonly topicId: string
+  readonly config: LogConfig
+}
+
+/** Checked less often than Kafka's 10 minutes would be of no use, more often neither. */
+const producerCheckMs = 600_000
+const storageError = 'KAFKA_STORAGE_ERROR'
+
+export class LogDirectory {
+  readonly logDirectory: string
+  readonly stateDirectory: string
+  readonly clusterId: string
+  readonly directoryId: string
+  readonly nodeId: number
+  /** The last stop was clean. */
+  readonly wasClean: boolean
+  /** This start has formatted the directory. */
+  readonly isNew: boolean
+  /** Broker epoch in the marker of the last clean stop (KIP-966); -1 = none. */
+  readonly previousBrokerEpoch: number
+  readonly #ports: Ports
+  readonly #options: LogDirectoryOptions
+  readonly #held: HeldDirectory
+  readonly #logs = new Map<string, UnifiedLog>()
+  readonly #creating = new Map<string, Promise<UnifiedLog>>()
+  readonly #dirty = new DirtyFiles()
+  readonly #journal: CommitJournal
+  readonly #driver: CommitDriver
+  readonly #checkpointer: Checkpointer
+  readonly #indexes: IndexCache
+  readonly #tails: TailCache
+  readonly #logStarts: LogStartFile
+  readonly #timers = new Set<Timer>()
+  readonly #listeners: ((error: Error) => void)[] = []
+  #failure: Error | null = null
+  #isClosed = false
+  #recoveryMs = 0
+  #retention: Promise<void> = Promise.resolve()
+
+  /**
+   * Takes the lock, checks the identity, replays the journal, loads and recovers all logs. Throws an ApplianceError when the
+   * directory is in use, cannot be used, or is of another cluster, node or format.
+   */
+  static async open(options: LogDirectoryOptions, ports: Ports): Promise<LogDirectory> {
+    const startMs = ports.clock.monotonicMs()
+    const held = await holdDirectory(options, ports)
+    try {
+      const directory = new LogDirectory(options, ports, held)
+      await directory.#load(startMs)
+      return directory
+    } catch (thrown) {
+      await held.release()
+      throw thrown
+    }
+  }
+
+  private constructor(options: LogDirectoryOptions, ports: Ports, held: HeldDirectory) {
+    const identity: Identity = held.identity
+    this.#ports = ports
+    this.#options = options
+    this.#held = held
+    this.logDirectory = held.logDirectory
+    this.stateDirectory = held.stateDirectory
+    this.clusterId = identity.clusterId
+    this.directoryId = identity.directoryId
+    this.nodeId = identity.nodeId
+    this.wasClean = held.brokerEpoch !== null || held.isNew
+    this.isNew = held.isNew
+    this.previousBrokerEpoch = held.brokerEpoch ?? -1
+    this.#indexes = new IndexCache(options.indexCacheBytes ?? 8 * 1_048_576)
+    this.#tails = new TailCache(options.tailCacheBytes ?? 16 * 1_048_576)
+    this.#journal = new CommitJournal(
+      ports.disk,
+      {
+        path: `${held.stateDirectory}/${stateFileNames.journal}`,
+        bytesMax: options.journalBytesMax ?? 64 * 1_048_576,
+        stepBytes: options.journalStepBytes ?? 4 * 1_048_576,
+        directoryId: uuidFromString(identity.directoryId),
+      },
+      this.#dirty,
+    )
+    const onFailure = (error: Error): void => this.#fail(error)
+    const logs = (): Iterable<UnifiedLog> => this.#logs.values()
+    this.#driver = new CommitDriver(ports, this.#journal, this.#dirty, {
+      onFailure,
+      mayCommit: () => this.#checkpointer.mayCommit,
+      onCommitted: (bytes) => this.#onCommitted(bytes),
+      logs: () => [...this.#logs.values()],
+    })
+    this.#checkpointer = new Checkpointer({
+      disk: ports.disk,
+      observer: ports.observer,
+      driver: this.#driver,
+      dirty: this.#dirty,
+      indexes: this.#indexes,
+      logDirectory: held.logDirectory,
+      stateDirectory: held.stateDirectory,
+      logs,
+      onFailure,
+    })
+    this.#logStarts = new LogStartFile(ports.disk, held.logDirectory, logs)
+  }
+
+  /** By `topic-partition`. */
+  get logs(): ReadonlyMap<string, UnifiedLog> {
+    return this.#logs
+  }
+
+  /** Time that opening took. */
+  get recoveryMs(): number {
+    return this.#recoveryMs
+  }
+
+  /** Why nothing can be written any more; null = all is well. */
+  get failure(): Error | null {
+    return this.#failure
+  }
+
+  /** Called once when the directory fails. */
+  onFailure(listener: (error: Error) => void): void {
+    this.#listeners.push(listener)
+  }
+
+  /**
+   * Appends a set: validates all of it, gives offsets, and queues the commit; all or nothing, also after a crash. The answers are
+   * final but not durable: wait for the log's `durableEndOffset`. Sets of one batch are independent of each other.
+   */
+  appendSet(entries: readonly AppendEntry[]): readonly AppendOutcome[] {
+    if (this.#failure !== null || this.#isClosed) {
+      const message = this.#failure === null ? 'the data directory is being closed' : this.#failure.message
+      return entries.map(() => ({ kind: 'refused', error: storageError, message }))
+    }
+    return appendSet(entries, {
+      clock: this.#ports.clock,
+      observer: this.#ports.observer,
+      driver: this.#driver,
+      tails: this.#tails,
+      onRoll: (log, sealed) => this.#onRoll(log, sealed),
+    })
+  }
+
+  /** Bytes appended and not yet handed to the disk. */
+  get queuedBytes(): number {
+    return this.#driver.queuedBytes
+  }
+
+  /** Bytes that an unclean start would scan. */
+  get unscannedBytes(): number {
+    return this.#checkpointer.unscannedBytes
+  }
+
+  /** Creates an empty log, durable when it resolves; an existing one of the same topic id is answered as it is. */
+  createLog(creation: LogCreation): Promise<UnifiedLog> {
+    const key = topicPartitionKey(creation.topic, creation.partition)
+    const existing = this.#logs.get(key)
+    if (existing !== undefined) return this.#adopt(existing, creation)
+    const underWay = this.#creating.get(key)
+    if (underWay !== undefined) return underWay
+    const created = this.#create(key, creation).finally(() => this.#creating.delete(key))
+    this.#creating.set(key, created)
+    return created
+  }
+
+  /** Takes the log out of service at once; its files go after file.delete.delay.ms. Resolves when it will not come back. */
+  async deleteLog(log: UnifiedLog): Promise<void> {
+    if (log.isDeleted || this.#logs.get(log.key) !== log) return
+    this.#assertWritable()
+    log.isDeleted = true
+    this.#logs.delete(log.key)
+    this.#ports.observer.set(logMetrics.logs, this.#logs.size)
+    for (const segment of log.segments) {
+      this.#dirty.forget(segment.logPath)
+      this.#indexes.forget(segment.indexPath)
+    }
+    const name = deletedLogName(log.key, this.#ports.entropy.bytes(16))
+    const folder = `${this.logDirectory}/${name}`
+    const rename: DiskOperation = { kind: 'rename', from: log.directory, to: folder }
+    await this.#write([rename, { kind: 'syncDirectory', path: this.logDirectory }])
+    for (const segment of log.segments) {
+      for (const path of [segment.logPath, segment.indexPath, segment.timeIndexPath]) this.#ports.disk.forget(path)
+    }
+    if (log.logStartOffset > 0) await this.#logStarts.write().catch((error: unknown) => this.#failAndThrow(error))
+    this.#ports.observer.event(logEvents.logDeleted, { log: log.key })
+    this.#later(log.config.fileDeleteDelayMs, () => this.#purge([name]))
+  }
+
+  /** One retention pass over all logs. */
+  retain(nowMs: number = this.#ports.clock.wallMs()): Promise<void> {
+    const pass = this.#retention.then(async () => {
+      for (const log of [...this.#logs.values()]) {
+        if (this.#failure !== null || this.#isClosed) return
+        await retainLog(log, nowMs, this.#retentionParts())
+      }
+    })
+    this.#retention = pass.catch((error: unknown) => this.#fail(asError(error)))
+    return pass
+  }
+
+  /**
+   * A clean stop: commits what is queued, completes and syncs every file, empties the journal, and leaves the marker last. After
+   * a failure it only lets go of the lock.
+   */
+  async close(brokerEpoch = -1): Promise<void> {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    for (const timer of this.#timers) this.#ports.clock.cancel(timer)
+    this.#timers.clear()
+    try {
+      if (this.#failure === null) await this.#leaveClean(brokerEpoch)
+    } catch (thrown) {
+      this.#fail(asError(thrown))
+    }
+    this.#driver.stop()
+    await this.#held.release()
+  }
+
+  async #leaveClean(brokerEpoch: number): Promise<void> {
+    await Promise.allSettled([...this.#creating.values()])
+    await this.#retention
+    await this.#driver.idle()
+    await this.#checkpointer.stop()
+    await this.#logStarts.idle()
+    await this.#checkpointer.finishAll()
+    if (this.#failure !== null) return
+    await this.#journal.reset(this.#ports.entropy.bytes(16))
+    const path = `${this.logDirectory}/${logFileNames.cleanShutdown}`
+    await this.#ports.disk.submit([
+      { kind: 'writeFile', path, bytes: formatCleanShutdown(brokerEpoch) },
+      { kind: 'sync', path },
+      { kind: 'syncDirectory', path: this.logDirectory },
+    ])
+  }
+
+  async #load(startMs: number): Promise<void> {
+    const { disk, clock, observer, compute } = this.#ports
+    const loaded = await loadDirectory(
+      {
+        logDirectory: this.logDirectory,
+        stateDirectory: this.stateDirectory,
+        directoryId: uuidFromString(this.directoryId),
+        isClean: this.wasClean,
+        config: this.#options.config ?? defaultLogConfig,
+      },
+      { disk, clock, observer, home: this.#home(compute) },
+    )
+    for (const log of loaded.logs) this.#logs.set(log.key, log)
+    for (const log of loaded.logs) {
+      // Topics of Kafka's own and of ours are stamped by this node.
+      if (log.topic.startsWith('__') && log.maxTimestampMs > 0) clock.raiseWallFloor(log.maxTimestampMs)
+    }
+    await this.#journal.reset(this.#ports.entropy.bytes(16))
+    await disk.submit([{ kind: 'syncDirectory', path: this.stateDirectory }])
+    if (!this.wasClean || !loaded.hasKnownLogs) await this.#checkpointer.writeNodeFiles()
+    if (loaded.hasStaleLogStarts) await this.#logStarts.write()
+    await disk.submit([
+      { kind: 'unlink', path: `${this.logDirectory}/${logFileNames.cleanShutdown}` },
+      { kind: 'syncDirectory', path: this.logDirectory },
+    ])
+    if (loaded.deletedNames.length > 0) this.#purge(loaded.deletedNames)
+    this.#startTimers()
+    this.#recoveryMs = clock.monotonicMs() - startMs
+    observer.set(logMetrics.logs, this.#logs.size)
+    observer.set(logMetrics.directoryOffline, 0)
+    observer.set(logMetrics.recoverySeconds, this.#recoveryMs / 1000)
+    observer.event(logEvents.opened, {
+      logs: this.#logs.size,
+      durationMs: Math.round(this.#recoveryMs),
+      clean: this.wasClean,
+      frames: loaded.replayedFrames,
+    })
+  }
+
+  #home(compute: Ports['compute']): LogHome {
+    return {
+      disk: this.#ports.disk,
+      clock: this.#ports.clock,
+      observer: this.#ports.observer,
+      compute,
+      indexes: this.#indexes,
+      nextCommit: () => this.#driver.nextCommit(),
+      indexRebuilt: (log, segment) => {
+        if (this.#failure === null && !this.#isClosed) this.#checkpointer.onIndexRebuilt(log, segment)
+      },
+      deleteRecordsBefore: (log, offset) => this.#deleteRecordsBefore(log, offset),
+    }
+  }
+
+  async #adopt(log: UnifiedLog, creation: LogCreation): Promise<UnifiedLog> {
+    if (log.topicId === zeroUuid && creation.topicId !== zeroUuid) {
+      log.adoptTopicId(creation.topicId)
+      await this.#write(topicIdWrites(log.directory, creation.topicId))
+    } else if (log.topicId !== creation.topicId) {
+      throw new ApplianceError(logErrors.topicIdDiffers, {
+        log: log.key,
+        found: log.topicId,
+        expected: creation.topicId,
+      })
+    }
+    log.updateConfig(creation.config)
+    return log
+  }
+
+  async #create(key: string, creation: LogCreation): Promise<UnifiedLog> {
+    this.#assertWritable()
+    const directory = `${this.logDirectory}/${key}`
+    const log = new UnifiedLog({ ...creation, directory }, creation.config, this.#home(this.#ports.compute))
+    const segment = new Segment(directory, 0, this.#ports.clock.wallMs())
+    log.segments = [segment]
+    await this.#write([
+      { kind: 'makeDirectory', path: directory },
+      { kind: 'writeFile', path: segment.logPath, bytes: new Uint8Array(0) },
+      ...topicIdWrites(directory, creation.topicId),
+      { kind: 'syncDirectory', path: this.logDirectory },
+    ])
+    this.#logs.set(key, log)
+    this.#ports.observer.set(logMetrics.logs, this.#logs.size)
+    this.#ports.observer.event(logEvents.logCreated, { log: key })
+    return log
+  }
+
+  async #deleteRecordsBefore(log: UnifiedLog, offset: number): Promise<number> {
+    assert(offset <= log.logEndOffset, 'records beyond the end cannot be deleted')
+    if (offset <= log.logStartOffset || log.isDeleted) return log.logStartOffset
+    this.#assertWritable()
+    log.logStartOffset = offset
+    log.epochs.truncateStart(offset)
+    try {
+      await this.#logStarts.write()
+      await deleteBelowStart(log, this.#retentionParts())
+    } catch (thrown) {
+      this.#failAndThrow(thrown)
+    }
+    return log.logStartOffset
+  }
+
+  #retentionParts(): RetentionParts {
+    const { disk, clock, observer, compute } = this.#ports
+    return {
+      disk,
+      clock,
+      observer,
+      dirty: this.#dirty,
+      reader: this.#home(compute),
+      whenSubmitted: (task) => this.#driver.whenSubmitted(task),
+      later: (delayMs, task) => this.#later(delayMs, task),
+      roll: (log) => roll(log, clock.wallMs(), { onRoll: (rolled, sealed) => this.#onRoll(rolled, sealed) }),
+    }
+  }
+
+  #onRoll(log: UnifiedLog, sealed: Segment): void {
+    this.#ports.observer.event(logEvents.segmentRolled, { log: log.key, baseOffset: log.activeSegment.baseOffset })
+    this.#checkpointer.onSealed(log, sealed)
+  }
+
+  #onCommitted(bytes: number): void {
+    this.#checkpointer.onCommitted(bytes)
+    this.#ports.observer.set(logMetrics.journalLiveBytes, this.#journal.liveBytes)
+    this.#ports.observer.set(logMetrics.unscannedBytes, this.#checkpointer.unscannedBytes)
+  }
+
+  #startTimers(): void {
+    const everyMs = this.#options.retentionCheckIntervalMs ?? 300_000
+    const retain = (): void => {
+      this.retain().catch((error: unknown) => this.#fail(asError(error)))
+      this.#later(everyMs, retain)
+    }
+    this.#later(everyMs, retain)
+    const expire = (): void => {
+      const expirationMs = this.#options.producerExpirationMs ?? 86_400_000
+      const nowMs = this.#ports.clock.wallMs()
+      if (this.#ports.clock.wallTrusted())
+        for (const log of this.#logs.values()) log.producers.expire(nowMs, expirationMs)
+      this.#later(producerCheckMs, expire)
+    }
+    this.#later(producerCheckMs, expire)
+  }
+
+  #later(delayMs: number, task: () => void): void {
+    if (this.#isClosed || this.#failure !== null) return
+    const timer = this.#ports.clock.schedule(delayMs, () => {
+      this.#timers.delete(timer)
+      task()
+    })
+    this.#timers.add(timer)
+  }
+
+  /** Removes the folders of deleted logs. What cannot be removed now is removed at the next start. */
+  #purge(names: readonly string[]): void {
+    const { disk } = this.#ports
+    const purge = async (name: string): Promise<void> => {
+      const folder = `${this.logDirectory}/${name}`
+      const entries = await disk.list(folder)
+      const unlinks = entries.map((entry): DiskOperation => ({ kind: 'unlink', path: `${folder}/${entry.name}` }))
+      await disk.submit([...unlinks, { kind: 'removeDirectory', path: folder }])
+    }
+    for (const name of names) purge(name).catch(() => {})
+  }
+
+  async #write(operations: readonly DiskOperation[]): Promise<void> {
+    try {
+      await this.#ports.disk.submit(operations)
+    } catch (thrown) {
+      this.#failAndThrow(thrown)
+    }
+  }
+
+  #assertWritable(): void {
+    if (this.#failure !== null) throw new ApplianceError(logErrors.directoryFailed, { reason: this.#failure.message })
+    if (this.#isClosed) throw new ApplianceError(logErrors.directoryClosed)
+  }
+
+  #failAndThrow(thrown: unknown): never {
+    const error = asError(thrown)
+    this.#fail(error)
+    throw new ApplianceError(logErrors.directoryFailed, { reason: error.message }, { cause: error })
+  }
+
+  /** A failed write or sync is final (safety.md R6): nothing is acknowledged any more, reads go on. */
+  #fail(error: Error): void {
+    if (this.#failure !== null) return
+    this.#failure = error
+    this.#driver.stop()
+    this.#ports.observer.event(logEvents.directoryFailed, { error: error.message })
+    this.#ports.observer.set(logMetrics.directoryOffline, 1)
+    for (const listener of this.#listeners) listener(error)
+  }
+}

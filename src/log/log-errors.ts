@@ -1,0 +1,53 @@
+import { defineErrors } from '../base/errors.ts'
+
+/** Why a data directory cannot be opened or used. */
+export const logErrors = defineErrors({
+  directoryLocked: {
+    code: 'DATA_DIRECTORY_LOCKED',
+    sentence: 'The data directory {path} is in use by process {holder}.',
+    remedy: 'Stop the other Headwater or Apache Kafka, or give this one a directory of its own.',
+    retriable: false,
+  },
+  directoryUnusable: {
+    code: 'DATA_DIRECTORY_UNUSABLE',
+    sentence: 'The data directory {path} cannot be used: {reason}.',
+    remedy: 'Create the directory on a writable file system and give it to the user that Headwater runs as.',
+    retriable: false,
+  },
+  otherCluster: {
+    code: 'DATA_DIRECTORY_OF_OTHER_CLUSTER',
+    sentence: 'The data directory {path} belongs to cluster {found}, not to {expected}.',
+    remedy: 'Point dataDir at the directory of this cluster, or remove the cluster id from the configuration.',
+    retriable: false,
+  },
+  otherNode: {
+    code: 'DATA_DIRECTORY_OF_OTHER_NODE',
+    sentence: 'The data directory {path} belongs to node {found}, not to node {expected}.',
+    remedy: 'Set node.id to {found}, or point dataDir at the directory of this node.',
+    retriable: false,
+  },
+  newerFormat: {
+    code: 'DATA_DIRECTORY_OF_NEWER_FORMAT',
+    sentence: 'The data directory {path} has format version {found}; this Headwater reads version 1.',
+    remedy: 'Start the newer release that wrote it.',
+    retriable: false,
+  },
+  topicIdDiffers: {
+    code: 'LOG_OF_OTHER_TOPIC',
+    sentence: 'The log {log} on disk belongs to topic id {found}, not to {expected}.',
+    remedy: 'Delete the log that was left by the earlier topic of this name.',
+    retriable: false,
+  },
+  directoryFailed: {
+    code: 'KAFKA_STORAGE_ERROR',
+    sentence: 'The data directory does not take writes any more: {reason}.',
+    remedy: 'Check the disk and restart: what was not acknowledged may be gone.',
+    retriable: true,
+  },
+  directoryClosed: {
+    code: 'DATA_DIRECTORY_CLOSED',
+    sentence: 'The data directory has been closed.',
+    remedy: 'Start the daemon again.',
+    retriable: true,
+  },
+})

@@ -1,0 +1,91 @@
+import { defineEvents } from '../base/event-def.ts'
+
+/** What the log engine reports. */
+export const logEvents = defineEvents({
+  opened: {
+    id: 'log-directory-opened',
+    level: 'info',
+    sentence: 'opened {logs} logs in {durationMs} ms (clean: {clean}, journal frames replayed: {frames})',
+    fields: { logs: 'number', durationMs: 'number', clean: 'boolean', frames: 'number' },
+  },
+  truncated: {
+    id: 'log-tail-truncated',
+    level: 'warn',
+    sentence: 'cut {bytes} unacknowledged bytes from {log} at offset {offset}: {reason}',
+    fields: { log: 'string', offset: 'number', bytes: 'number', reason: 'string' },
+  },
+  damaged: {
+    id: 'log-damaged',
+    level: 'error',
+    sentence:
+      '{log} is damaged from offset {offset} on (position {position} of {file}): {reason}; what lies there is not served',
+    fields: { log: 'string', offset: 'number', position: 'number', file: 'string', reason: 'string' },
+  },
+  shorterThanRecoveryPoint: {
+    id: 'log-shorter-than-recovery-point',
+    level: 'error',
+    sentence:
+      '{log} ends at offset {endOffset}, but was durable up to {recoveryPoint}: its files were changed from outside',
+    fields: { log: 'string', endOffset: 'number', recoveryPoint: 'number' },
+  },
+  hintIgnored: {
+    id: 'log-hint-ignored',
+    level: 'warn',
+    sentence: '{file} is missing, torn or stale and is rebuilt from the log',
+    fields: { file: 'string' },
+  },
+  identityRestored: {
+    id: 'log-identity-restored',
+    level: 'warn',
+    sentence: 'meta.properties was missing or torn and has been written again from its copy',
+    fields: {},
+  },
+  identityLost: {
+    id: 'log-identity-lost',
+    level: 'error',
+    sentence: 'meta.properties and its copy are both gone although there are logs: the directory has a new identity',
+    fields: {},
+  },
+  journalIgnored: {
+    id: 'log-journal-ignored',
+    level: 'error',
+    sentence: 'the commit journal was not replayed: {reason}',
+    fields: { reason: 'string' },
+  },
+  unknownEntry: {
+    id: 'log-unknown-entry',
+    level: 'warn',
+    sentence: '{name} in the log directory is not ours and is left alone',
+    fields: { name: 'string' },
+  },
+  segmentRolled: {
+    id: 'log-segment-rolled',
+    level: 'debug',
+    sentence: '{log} began segment {baseOffset}',
+    fields: { log: 'string', baseOffset: 'number' },
+  },
+  segmentsDeleted: {
+    id: 'log-segments-deleted',
+    level: 'info',
+    sentence: '{log} gave up {segments} segments below offset {logStartOffset}: {reason}',
+    fields: { log: 'string', segments: 'number', logStartOffset: 'number', reason: 'string' },
+  },
+  logCreated: {
+    id: 'log-created',
+    level: 'debug',
+    sentence: 'created the log {log}',
+    fields: { log: 'string' },
+  },
+  logDeleted: {
+    id: 'log-deleted',
+    level: 'info',
+    sentence: 'deleted the log {log}',
+    fields: { log: 'string' },
+  },
+  directoryFailed: {
+    id: 'log-directory-failed',
+    level: 'fatal',
+    sentence: 'the data directory takes no more writes ({error}); reads go on, nothing is acknowledged any more',
+    fields: { error: 'string' },
+  },
+})

@@ -1,0 +1,44 @@
+/** What the folder of a log holds, by file name. */
+import type { DirectoryEntry } from '../base/ports.ts'
+
+export interface LogFiles {
+  /** Base offsets of the `.log` files, rising. */
+  readonly segments: readonly number[]
+  /** Offsets of the `.snapshot` files, rising. */
+  readonly snapshots: readonly number[]
+  /** Names of what an earlier life was about to remove. */
+  readonly leftovers: readonly string[]
+}
+
+/** Sorts the entries of a log's folder; what is not known is left alone. */
+export function sortLogFiles(entries: readonly DirectoryEntry[]): LogFiles {
+  const segments: number[] = []
+  const snapshots: number[] = []
+  const leftovers: string[] = []
+  for (const { name, isDirectory } of entries) {
+    if (isDirectory) continue
+    const match = /^(\d{20})\.(log|snapshot)$/.exec(name)
+    const offset = Number(match?.[1])
+    if (match !== null && Number.isSafeInteger(offset)) (match[2] === 'log' ? segments : snapshots).push(offset)
+    else if (/\.(deleted|tmp)$/.test(name)) leftovers.push(name)
+  }
+  const rising = (a: number, b: number): number => a - b
+  return { segments: segments.sort(rising), snapshots: snapshots.sort(rising), leftovers }
+}
+
+/** Topic and partition of a log's folder name, or null. */
+export function parseLogName(name: string): { readonly topic: string; readonly partition: number } | null {
+  const match = /^([a-zA-Z0-9._-]{1,249})-(\d{1,9})$/.exec(name)
+  if (match === null) return null
+  return { topic: match[1] as string, partition: Number(match[2]) }
+}
+
+/** The folder of a log that is being deleted: Kafka's `<name>.<32 hex>-delete`, cut to the 255 bytes that a name may have. */
+export function deletedLogName(name: string, random: Uint8Array): string {
+  const suffix = `.${Buffer.from(random).toString('hex').slice(0, 32)}-delete`
+  return `${name.slice(0, 255 - suffix.length)}${suffix}`
+}
+
+export function isDeletedLogName(name: string): boolean {
+  return /\.[0-9a-f]{32}-delete$/.test(name)
+}

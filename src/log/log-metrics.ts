@@ -1,0 +1,67 @@
+import { defineMetrics } from '../base/metric-def.ts'
+
+/** Figures of the log engine. */
+export const logMetrics = defineMetrics({
+  appendedBytes: {
+    name: 'headwater_log_appended_bytes_total',
+    kind: 'counter',
+    help: 'Bytes of record batches appended to logs.',
+    labels: [],
+  },
+  appendedBatches: {
+    name: 'headwater_log_appended_batches_total',
+    kind: 'counter',
+    help: 'Record batches appended to logs.',
+    labels: [],
+  },
+  commits: {
+    name: 'headwater_log_commits_total',
+    kind: 'counter',
+    help: 'Group commits, by how they were made durable.',
+    labels: ['way'],
+  },
+  commitSeconds: {
+    name: 'headwater_log_commit_seconds',
+    kind: 'histogram',
+    help: 'Time of a group commit from its start until it was durable.',
+    labels: [],
+    buckets: [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5],
+  },
+  commitBytes: {
+    name: 'headwater_log_commit_bytes',
+    kind: 'histogram',
+    help: 'Bytes of a group commit.',
+    labels: [],
+    buckets: [256, 1024, 4096, 16_384, 65_536, 262_144, 1_048_576, 4_194_304, 16_777_216],
+  },
+  journalLiveBytes: {
+    name: 'headwater_log_journal_live_bytes',
+    kind: 'gauge',
+    help: 'Bytes of the commit journal that are still needed for a replay.',
+    labels: [],
+  },
+  unscannedBytes: {
+    name: 'headwater_log_unscanned_bytes',
+    kind: 'gauge',
+    help: 'Bytes above the recovery points: what an unclean start would scan.',
+    labels: [],
+  },
+  recoverySeconds: {
+    name: 'headwater_log_recovery_seconds',
+    kind: 'gauge',
+    help: 'Time that opening the data directory took at the last start.',
+    labels: [],
+  },
+  logs: {
+    name: 'headwater_log_logs',
+    kind: 'gauge',
+    help: 'Logs (partition replicas) in the data directory.',
+    labels: [],
+  },
+  directoryOffline: {
+    name: 'headwater_log_directory_offline',
+    kind: 'gauge',
+    help: '1 when the data directory has failed and takes no more writes.',
+    labels: [],
+  },
+})

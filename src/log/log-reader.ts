@@ -1,0 +1,212 @@
+/**
+ * Reads whole batches: from the tail cache, else from the segment file where the index points.
+ *
+ * Only what is written may be read from a file; who may see how much of that is the caller's bound. A reader that goes on where
+ * it stopped finds its position in the segment's hints and needs no index.
+ */
+import type { Clock, Compute, Disk, Observer } from '../base/ports.ts'
+import {
+  batchHeaderBytes,
+  batchBaseOffset,
+  batchLastOffset,
+  batchMagic,
+  batchSizeInBytes,
+} from '../protocol/records/record-batch.ts'
+import type { LogReadRequest, LogReadResult } from './append.ts'
+import type { IndexCache } from './index-cache.ts'
+import { checkIndex } from './index-check.ts'
+import type { Segment } from './segment.ts'
+import { lookupOffsetFile } from './segment-index.ts'
+import type { UnifiedLog } from './unified-log.ts'
+
+export interface ReaderParts {
+  readonly disk: Disk
+  readonly clock: Clock
+  readonly observer: Observer
+  readonly compute: Compute
+  readonly indexes: IndexCache
+  /** Resolves when the commit under way has ended. */
+  nextCommit(): Promise<void>
+  /** The index of this segment was rebuilt in memory: its files are to be written again. */
+  indexRebuilt(log: UnifiedLog, segment: Segment): void
+}
+
+const nothing: LogReadResult = { kind: 'batches', bytes: new Uint8Array(0) }
+const outOfRange: LogReadResult = { kind: 'outOfRange' }
+const damaged: LogReadResult = { kind: 'damaged' }
+
+/** From memory; null when the disk has to be asked. */
+export function readHot(log: UnifiedLog, request: LogReadRequest, parts: ReaderParts): LogReadResult | null {
+  const early = answerEarly(log, request)
+  if (early !== null) return early
+  if (request.fromOffset >= log.writtenEndOffset) return null
+  const endOffset = Math.min(request.endOffset, log.writtenEndOffset)
+  let index = log.segmentIndexOf(request.fromOffset)
+  for (; index < log.segments.length; index++) {
+    const segment = log.segments[index] as Segment
+    const position = knownPosition(segment, request.fromOffset, parts.indexes)
+    if (position === null) return null
+    if (position.at >= segment.sizeInBytes) continue
+    return readHotAt(segment, position, { ...request, endOffset }, parts.disk)
+  }
+  return nothing
+}
+
+function readHotAt(segment: Segment, position: Position, request: LogReadRequest, disk: Disk): LogReadResult | null {
+  let length = readLength(segment, position, request)
+  for (let attempt = 0; attempt < 2; attempt++) {
+    const bytes = disk.readHot(segment.logPath, position.at, length)
+    if (bytes === null || bytes.length < batchHeaderBytes) return null
+    if (!looksRight(bytes, segment)) return null
+    const cut = cutBatches(bytes, request)
+    if (cut.kind === 'batches') {
+      if (cut.end > cut.start) segment.rememberRead(cut.nextOffset, position.at + cut.end)
+      return { kind: 'batches', bytes: bytes.subarray(cut.start, cut.end) }
+    }
+    if (cut.kind !== 'short' || position.at + cut.bytes > segment.sizeInBytes) return null
+    length = cut.bytes
+  }
+  return null
+}
+
+/** From the disk, the index rebuilt when it is wrong. */
+export async function readCold(log: UnifiedLog, request: LogReadRequest, parts: ReaderParts): Promise<LogReadResult> {
+  for (;;) {
+    const early = answerEarly(log, request)
+    if (early !== null) return early
+    if (request.fromOffset < log.writtenEndOffset) break
+    const before = log.writtenEndOffset
+    await parts.nextCommit()
+    // Nothing is committed any more: what is in the books only will never be readable.
+    if (log.writtenEndOffset === before && log.isDeleted) return outOfRange
+    if (log.writtenEndOffset === before) return nothing
+  }
+  const bounded = { ...request, endOffset: Math.min(request.endOffset, log.writtenEndOffset) }
+  let index = log.segmentIndexOf(request.fromOffset)
+  while (index < log.segments.length) {
+    const segment = log.segments[index] as Segment
+    const result = await readColdIn(log, segment, bounded, parts)
+    if (result !== null) return result
+    // Segments may have been deleted meanwhile.
+    index = log.segments.indexOf(segment) + 1
+    if (index === 0) return request.fromOffset < log.logStartOffset ? outOfRange : nothing
+  }
+  return nothing
+}
+
+/** Null when the segment holds nothing at or beyond the offset. */
+async function readColdIn(
+  log: UnifiedLog,
+  segment: Segment,
+  request: LogReadRequest,
+  parts: ReaderParts,
+): Promise<LogReadResult | null> {
+  let position = await findPosition(log, segment, request.fromOffset, parts)
+  let length = readLength(segment, position, request)
+  while (position.at < segment.sizeInBytes) {
+    const bytes = await parts.disk.read(segment.logPath, position.at, length)
+    if (bytes.length < batchHeaderBytes || !looksRight(bytes, segment)) return damaged
+    const cut = cutBatches(bytes, request)
+    if (cut.kind === 'batches') {
+      if (cut.end > cut.start) segment.rememberRead(cut.nextOffset, position.at + cut.end)
+      return { kind: 'batches', bytes: bytes.subarray(cut.start, cut.end) }
+    }
+    if (cut.kind === 'broken') return damaged
+    if (cut.kind === 'skipped') position = { at: position.at + cut.bytes, isExact: false }
+    length = cut.kind === 'short' ? cut.bytes : readLength(segment, position, request)
+    if (position.at + length > segment.sizeInBytes && cut.kind === 'short') return damaged
+  }
+  return null
+}
+
+/** What needs no file: a bound, the cache. */
+function answerEarly(log: UnifiedLog, request: LogReadRequest): LogReadResult | null {
+  const { fromOffset } = request
+  if (fromOffset < log.logStartOffset || fromOffset > log.logEndOffset) {
+    return log.damage !== null && fromOffset >= log.damage.offset ? damaged : outOfRange
+  }
+  if (log.damage !== null && fromOffset >= log.damage.offset) return damaged
+  const endOffset = Math.min(request.endOffset, log.logEndOffset)
+  if (fromOffset >= endOffset) return nothing
+  const bytes = log.tail.read(request)
+  return bytes === null ? null : { kind: 'batches', bytes }
+}
+
+interface Position {
+  readonly at: number
+  /** Does the batch that is looked for begin there? Else a little behind. */
+  readonly isExact: boolean
+}
+
+/** Where to start reading, from memory alone; null when the index file has to be read. */
+function knownPosition(segment: Segment, offset: number, indexes: IndexCache): Position | null {
+  const hint = segment.readHint(offset)
+  if (hint !== null) return { at: hint, isExact: true }
+  const relative = offset - segment.baseOffset
+  const unfiled = segment.index.lookupUnfiled(relative)
+  if (unfiled !== null) return { at: unfiled, isExact: false }
+  if (!segment.indexIsChecked) return null
+  if (segment.index.filedOffsets === 0) return { at: 0, isExact: false }
+  const file = indexes.get(segment.indexPath)
+  return file === null ? null : { at: lookupOffsetFile(file, relative), isExact: false }
+}
+
+/** Where to start reading for an offset of this segment. */
+export async function findPosition(
+  log: UnifiedLog,
+  segment: Segment,
+  offset: number,
+  parts: ReaderParts,
+): Promise<Position> {
+  const known = knownPosition(segment, offset, parts.indexes)
+  if (known !== null) return known
+  await checkIndex(log, segment, parts)
+  return knownPosition(segment, offset, parts.indexes) ?? { at: 0, isExact: false }
+}
+
+/** Bytes to ask for: enough for the answer, and for the batches that lie before it when the position is not exact. */
+function readLength(segment: Segment, position: Position, request: LogReadRequest): number {
+  const before = position.isExact ? 0 : 16_384
+  const wanted = Math.max(request.bytesMax, 4096) + before
+  return Math.max(Math.min(wanted, segment.sizeInBytes - position.at), batchHeaderBytes)
+}
+
+function looksRight(bytes: Uint8Array, segment: Segment): boolean {
+  if (batchMagic(bytes) !== 2 || batchSizeInBytes(bytes) < batchHeaderBytes) return false
+  return batchBaseOffset(bytes) >= segment.baseOffset
+}
+
+type Cut =
+  | { readonly kind: 'batches'; readonly start: number; readonly end: number; readonly nextOffset: number }
+  /** The first batch of the answer begins in the bytes and has this many, counted from the start of the bytes. */
+  | { readonly kind: 'short'; readonly bytes: number }
+  /** Everything here lies before the answer, which begins this many bytes behind the start. */
+  | { readonly kind: 'skipped'; readonly bytes: number }
+  | { readonly kind: 'broken' }
+
+/** Which whole batches of `bytes` answer the request. */
+function cutBatches(bytes: Uint8Array, request: LogReadRequest): Cut {
+  let at = 0
+  while (at + batchHeaderBytes <= bytes.length && batchLastOffset(bytes, at) < request.fromOffset) {
+    const size = batchSizeInBytes(bytes, at)
+    if (size < batchHeaderBytes) return { kind: 'broken' }
+    at += size
+  }
+  if (at + batchHeaderBytes > bytes.length) return { kind: 'skipped', bytes: at }
+  const start = at
+  let nextOffset = request.fromOffset
+  while (at + batchHeaderBytes <= bytes.length) {
+    const size = batchSizeInBytes(bytes, at)
+    if (size < batchHeaderBytes || batchMagic(bytes, at) !== 2) return { kind: 'broken' }
+    const lastOffset = batchLastOffset(bytes, at)
+    if (lastOffset >= request.endOffset) break
+    if (at + size - start > request.bytesMax && !(at === start && request.minOneBatch)) break
+    if (at + size > bytes.length) {
+      if (at === start) return { kind: 'short', bytes: at + size }
+      break
+    }
+    at += size
+    nextOffset = lastOffset + 1
+  }
+  return { kind: 'batches', start, end: at, nextOffset }
+}

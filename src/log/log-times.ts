@@ -1,0 +1,118 @@
+/** Offsets by timestamp (ListOffsets): through the time index to a batch, then to the record in it. */
+import { ComputeError } from '../base/ports.ts'
+import { RecordFormatError, recordsOf, type RecordView } from '../protocol/records/record.ts'
+import {
+  batchBaseOffset,
+  batchLastOffset,
+  batchMaxTimestamp,
+  batchPartitionLeaderEpoch,
+} from '../protocol/records/record-batch.ts'
+import type { TimestampOffset } from './append.ts'
+import { ensureMaxTimestamp, indexBytesMax } from './index-check.ts'
+import { findPosition, type ReaderParts, readCold } from './log-reader.ts'
+import type { Segment } from './segment.ts'
+import { lookupTimeFile, timeEntryBytes, validTimeEntries } from './segment-index.ts'
+import { scanSegment } from './segment-scan.ts'
+import type { UnifiedLog } from './unified-log.ts'
+
+/** Most bytes that one batch may have when it is decompressed to find a record by its time. */
+const decompressedBytesMax = 64 * 1_048_576
+
+/** The first record at or above the timestamp, or null. */
+export async function findTimestamp(
+  log: UnifiedLog,
+  timestampMs: number,
+  parts: ReaderParts,
+): Promise<TimestampOffset | null> {
+  for (const segment of [...log.segments]) {
+    if (segment.sizeInBytes === 0) continue
+    await ensureMaxTimestamp(log, segment, parts)
+    if (segment.maxTimestampMs < timestampMs) continue
+    const batch = await firstBatchSince(log, segment, timestampMs, parts)
+    if (batch === null) continue
+    const found = await recordIn(log, batch, parts, (record) => record.timestampMs >= timestampMs)
+    if (found !== null) return found
+  }
+  return null
+}
+
+/** The record with the greatest timestamp, or null. */
+export async function findMaxTimestamp(log: UnifiedLog, parts: ReaderParts): Promise<TimestampOffset | null> {
+  let best: Segment | null = null
+  for (const segment of [...log.segments]) {
+    if (segment.sizeInBytes === 0) continue
+    await ensureMaxTimestamp(log, segment, parts)
+    if (segment.maxTimestampMs > (best?.maxTimestampMs ?? -1)) best = segment
+  }
+  if (best === null) return null
+  const offset = best.maxTimestampOffset
+  const timestampMs = best.maxTimestampMs
+  const request = {
+    fromOffset: Math.max(offset, log.logStartOffset),
+    endOffset: offset + 1,
+    bytesMax: 1,
+    minOneBatch: true,
+  }
+  const read = await readCold(log, request, parts)
+  if (read.kind !== 'batches' || read.bytes.length === 0) return null
+  return recordIn(log, read.bytes, parts, (record) => record.timestampMs === timestampMs)
+}
+
+/** The first batch of the segment, at or beyond the log's start, whose max timestamp reaches the asked one. */
+async function firstBatchSince(
+  log: UnifiedLog,
+  segment: Segment,
+  timestampMs: number,
+  parts: ReaderParts,
+): Promise<Uint8Array | null> {
+  const relative = await timeLookup(log, segment, timestampMs, parts)
+  const from = await findPosition(log, segment, segment.baseOffset + relative, parts)
+  let offset = -1
+  await scanSegment({
+    disk: parts.disk,
+    path: segment.logPath,
+    from: from.at,
+    to: segment.sizeInBytes,
+    segmentBaseOffset: segment.baseOffset,
+    expectedOffset: segment.baseOffset,
+    checkCrc: false,
+    visit(bytes, at) {
+      if (batchLastOffset(bytes, at) >= log.writtenEndOffset) return false
+      if (batchMaxTimestamp(bytes, at) < timestampMs || batchLastOffset(bytes, at) < log.logStartOffset) return true
+      offset = Math.max(batchBaseOffset(bytes, at), log.logStartOffset)
+      return false
+    },
+  })
+  if (offset < 0) return null
+  const request = { fromOffset: offset, endOffset: log.writtenEndOffset, bytesMax: 1, minOneBatch: true }
+  const read = await readCold(log, request, parts)
+  return read.kind === 'batches' && read.bytes.length > 0 ? read.bytes : null
+}
+
+async function timeLookup(log: UnifiedLog, segment: Segment, timestampMs: number, parts: ReaderParts): Promise<number> {
+  const unfiled = segment.index.lookupUnfiledTime(timestampMs)
+  if (unfiled !== null) return unfiled
+  const file = await parts.disk.readFile(segment.timeIndexPath, indexBytesMax).catch(() => null)
+  if (file === null) return 0
+  const held = file.subarray(0, segment.index.filedTimes * timeEntryBytes)
+  const valid = validTimeEntries(held, log.logEndOffset - segment.baseOffset)
+  return lookupTimeFile(held.subarray(0, valid * timeEntryBytes), timestampMs)
+}
+
+/** The first record of the batch that fits, not below the log's start; where the records cannot be read, the batch's own figures. */
+async function recordIn(
+  log: UnifiedLog,
+  batch: Uint8Array,
+  parts: ReaderParts,
+  fits: (record: RecordView) => boolean,
+): Promise<TimestampOffset | null> {
+  const leaderEpoch = batchPartitionLeaderEpoch(batch)
+  try {
+    const records = await recordsOf(batch, parts.compute, decompressedBytesMax)
+    const record = records.find((candidate) => candidate.offset >= log.logStartOffset && fits(candidate))
+    return record === undefined ? null : { offset: record.offset, timestampMs: record.timestampMs, leaderEpoch }
+  } catch (thrown) {
+    if (!(thrown instanceof ComputeError) && !(thrown instanceof RecordFormatError)) throw thrown
+    return { offset: batchBaseOffset(batch), timestampMs: batchMaxTimestamp(batch), leaderEpoch }
+  }
+}

@@ -1,0 +1,142 @@
+/**
+ * Walks the batches of a segment file in bounded memory: headers only, or everything with its CRC.
+ *
+ * What the CRC does not cover (base offset, length, magic) is checked by the chain: a batch begins where the one before ended,
+ * its base offset is not below the next one due, it ends inside the file (safety.md R8, R9: zeros and torn sectors fail one of these).
+ */
+import { crc32c } from '../base/crc32c.ts'
+import type { Disk } from '../base/ports.ts'
+import {
+  attributesAt,
+  batchBaseOffset,
+  batchCrc,
+  batchCrcIsValid,
+  batchHeaderBytes,
+  batchIsControl,
+  batchLastOffsetDelta,
+  batchMagic,
+  batchSizeInBytes,
+} from '../protocol/records/record-batch.ts'
+import { relativeOffsetMax } from './segment.ts'
+
+/** Bytes read at once. */
+const chunkBytes = 1_048_576
+/** Read at once while batches are so large that most of a chunk would be skipped. */
+const sparseChunkBytes = 4096
+/** Larger batches are summed in pieces, and only their header is shown. */
+const wholeBatchBytesMax = 4 * 1_048_576
+
+export interface SegmentScan {
+  readonly disk: Disk
+  readonly path: string
+  /** Where a batch begins. */
+  readonly from: number
+  /** End of the bytes to look at, normally the file's size. */
+  readonly to: number
+  readonly segmentBaseOffset: number
+  /** No batch may begin below it. */
+  readonly expectedOffset: number
+  /** Read everything and check the CRCs; else only headers are looked at. */
+  readonly checkCrc: boolean
+  /**
+   * Called for each good batch with its header (and all of it when it is a control batch). Answer false to stop before this batch.
+   */
+  visit(bytes: Uint8Array, at: number, position: number): boolean | undefined | void
+}
+
+export interface ScanEnd {
+  /** Where the scan stopped: behind the last good batch. */
+  readonly position: number
+  /** Offset due next there. */
+  readonly nextOffset: number
+  /** Why the bytes at `position` are no batch; null when the scan reached `to` or was stopped by `visit`. */
+  readonly reason: string | null
+}
+
+/** Scans from one position to another. */
+export async function scanSegment(scan: SegmentScan): Promise<ScanEnd> {
+  const window = new Window(scan)
+  let position = scan.from
+  let nextOffset = scan.expectedOffset
+  while (position < scan.to) {
+    const stop = (reason: string | null): ScanEnd => ({ position, nextOffset, reason })
+    const at = await window.hold(position, batchHeaderBytes)
+    if (at < 0) return stop('a part of a batch header')
+    const fault = headerFault(window.bytes, at, scan, { position, nextOffset })
+    if (fault !== null) return stop(fault)
+    const size = batchSizeInBytes(window.bytes, at)
+    const shown = await checkBody(scan, window, position, size)
+    if (typeof shown === 'string') return stop(shown)
+    if (scan.visit(window.bytes, shown, position) === false) return stop(null)
+    nextOffset = batchBaseOffset(window.bytes, shown) + batchLastOffsetDelta(window.bytes, shown) + 1
+    position += size
+    window.batchBytes = size
+  }
+  return { position, nextOffset, reason: null }
+}
+
+/** Index in the window where the batch is shown, or the fault. */
+async function checkBody(scan: SegmentScan, window: Window, position: number, size: number): Promise<number | string> {
+  let at = await window.hold(position, batchHeaderBytes)
+  const isControl = batchIsControl(window.bytes, at)
+  if (size <= wholeBatchBytesMax && (scan.checkCrc || isControl)) {
+    at = await window.hold(position, size)
+    if (at < 0) return 'the file ends inside a batch'
+    return !scan.checkCrc || batchCrcIsValid(window.bytes, at) ? at : 'the CRC does not match'
+  }
+  if (!scan.checkCrc) return at
+  const expected = batchCrc(window.bytes, at)
+  const sum = await sumRange(scan, position + attributesAt, position + size)
+  if (sum !== expected) return 'the CRC does not match'
+  return window.hold(position, batchHeaderBytes)
+}
+
+async function sumRange(scan: SegmentScan, from: number, to: number): Promise<number> {
+  let sum = 0
+  for (let at = from; at < to; at += chunkBytes) {
+    sum = crc32c(await scan.disk.read(scan.path, at, Math.min(chunkBytes, to - at)), sum)
+  }
+  return sum
+}
+
+function headerFault(
+  bytes: Uint8Array,
+  at: number,
+  scan: SegmentScan,
+  due: { readonly position: number; readonly nextOffset: number },
+): string | null {
+  const size = batchSizeInBytes(bytes, at)
+  if (size < batchHeaderBytes) return 'no batch length'
+  if (due.position + size > scan.to) return 'the file ends inside a batch'
+  if (batchMagic(bytes, at) !== 2) return 'another message format'
+  const baseOffset = batchBaseOffset(bytes, at)
+  const delta = batchLastOffsetDelta(bytes, at)
+  if (baseOffset < due.nextOffset) return `base offset ${baseOffset} where ${due.nextOffset} is due`
+  if (delta < 0 || baseOffset + delta - scan.segmentBaseOffset > relativeOffsetMax) return 'offsets beyond the segment'
+  return null
+}
+
+/** A piece of the file. */
+class Window {
+  readonly #scan: SegmentScan
+  bytes: Uint8Array = new Uint8Array(0)
+  #start = 0
+  /** Size of the last batch: tells whether reading ahead pays. */
+  batchBytes = 0
+
+  constructor(scan: SegmentScan) {
+    this.#scan = scan
+  }
+
+  /** Makes sure that `length` bytes from `position` are in memory; answers their index, -1 when the file is shorter. */
+  async hold(position: number, length: number): Promise<number> {
+    const at = position - this.#start
+    if (at >= 0 && at + length <= this.bytes.length) return at
+    const { disk, path, to, checkCrc } = this.#scan
+    if (position + length > to) return -1
+    const ahead = !checkCrc && this.batchBytes > chunkBytes / 16 ? sparseChunkBytes : chunkBytes
+    this.bytes = await disk.read(path, position, Math.max(length, Math.min(ahead, to - position)))
+    this.#start = position
+    return this.bytes.length >= length ? 0 : -1
+  }
+}

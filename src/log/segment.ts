@@ -1,0 +1,126 @@
+/** One segment of a log: a `.log` file with its indexes, named by the first offset that it may hold. */
+import { batchLastOffset, batchMaxTimestamp, batchSizeInBytes, none } from '../protocol/records/record-batch.ts'
+import { offsetEntryBytes, SegmentIndex, timeEntryBytes } from './segment-index.ts'
+
+/** Positions remembered for readers that go on where they stopped; the oldest goes first. */
+const readHintsMax = 16
+
+/** Greatest distance of an offset from its segment's base offset. */
+export const relativeOffsetMax = 0x7fff_ffff
+
+/** `00000000000000000042`, as Kafka names a segment's files. */
+export function segmentName(baseOffset: number): string {
+  return String(baseOffset).padStart(20, '0')
+}
+
+export class Segment {
+  readonly directory: string
+  readonly baseOffset: number
+  readonly index = new SegmentIndex()
+  /** Bytes appended, whether written yet or not. */
+  sizeInBytes = 0
+  readonly createdMs: number
+  /** Max timestamp of the first batch, against which segment.ms counts; -1 = unknown or empty. */
+  firstTimestampMs: number = none
+  /** Greatest timestamp and the last offset of the batch that has it; -1 = none. */
+  maxTimestampMs: number = none
+  maxTimestampOffset: number = none
+  /** False for a sealed segment whose time index has not been looked at since the start. */
+  maxTimestampIsKnown = true
+  /** False until the index files have been held against the log. */
+  indexIsChecked = true
+  /** Does the file exist, durably? Else the next commit creates it. */
+  isOnDisk = true
+  #bytesSinceIndexEntry = 0
+  readonly #readHints = new Map<number, number>()
+
+  constructor(directory: string, baseOffset: number, createdMs: number) {
+    this.directory = directory
+    this.baseOffset = baseOffset
+    this.createdMs = createdMs
+  }
+
+  get name(): string {
+    return segmentName(this.baseOffset)
+  }
+
+  get logPath(): string {
+    return `${this.directory}/${this.name}.log`
+  }
+
+  get indexPath(): string {
+    return `${this.directory}/${this.name}.index`
+  }
+
+  get timeIndexPath(): string {
+    return `${this.directory}/${this.name}.timeindex`
+  }
+
+  /** Takes in a batch at the end of the segment; adds index entries when the interval has passed. Answers its position. */
+  addBatch(bytes: Uint8Array, at: number, indexIntervalBytes: number): number {
+    const position = this.sizeInBytes
+    const size = batchSizeInBytes(bytes, at)
+    this.noteBatch(bytes, at, position, indexIntervalBytes)
+    this.sizeInBytes = position + size
+    return position
+  }
+
+  /** The index and timestamp side of `addBatch`, for a batch that a recovery meets at `position`. */
+  noteBatch(bytes: Uint8Array, at: number, position: number, indexIntervalBytes: number): void {
+    const maxTimestamp = batchMaxTimestamp(bytes, at)
+    const lastOffset = batchLastOffset(bytes, at)
+    if (position === 0) this.firstTimestampMs = maxTimestamp
+    if (maxTimestamp > this.maxTimestampMs) {
+      this.maxTimestampMs = maxTimestamp
+      this.maxTimestampOffset = lastOffset
+    }
+    if (this.#bytesSinceIndexEntry > indexIntervalBytes) {
+      this.index.addOffset(lastOffset - this.baseOffset, position)
+      if (this.maxTimestampMs > none) {
+        this.index.addTime(this.maxTimestampMs, this.maxTimestampOffset - this.baseOffset)
+      }
+      this.#bytesSinceIndexEntry = 0
+    }
+    this.#bytesSinceIndexEntry += batchSizeInBytes(bytes, at)
+  }
+
+  /** The first batch of a segment whose headers are not walked from the start. */
+  noteFirst(header: Uint8Array): void {
+    this.firstTimestampMs = batchMaxTimestamp(header)
+  }
+
+  /** The last entry of the time index is the segment's greatest timestamp: called when it is sealed and at a clean stop. */
+  sealTimeIndex(): void {
+    if (this.maxTimestampIsKnown && this.maxTimestampMs > none) {
+      this.index.addTime(this.maxTimestampMs, this.maxTimestampOffset - this.baseOffset)
+    }
+  }
+
+  /** No room for another index entry? */
+  isIndexFull(segmentIndexBytes: number): boolean {
+    return (
+      this.index.offsetEntries >= Math.floor(segmentIndexBytes / offsetEntryBytes) ||
+      this.index.timeEntries >= Math.floor(segmentIndexBytes / timeEntryBytes) - 1
+    )
+  }
+
+  /** Where a reader that wants `offset` stopped before, or null. */
+  readHint(offset: number): number | null {
+    if (offset === this.baseOffset) return 0
+    return this.#readHints.get(offset) ?? null
+  }
+
+  /** `offset` is the first one at or behind `position`, where a batch begins. */
+  rememberRead(offset: number, position: number): void {
+    if (this.#readHints.size >= readHintsMax && !this.#readHints.has(offset)) {
+      const oldest = this.#readHints.keys().next().value
+      if (oldest !== undefined) this.#readHints.delete(oldest)
+    }
+    this.#readHints.set(offset, position)
+  }
+
+  /** Bytes from `sizeInBytes` on are gone. */
+  forgetReads(): void {
+    this.#readHints.clear()
+  }
+}

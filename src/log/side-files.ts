@@ -1,0 +1,64 @@
+/** The node-wide small files: where they are, how they are replaced, what they say. */
+import type { DiskOperation } from '../base/ports.ts'
+import { formatOffsets, type OffsetEntry, sealText, unsealText } from './checkpoint-file.ts'
+import type { UnifiedLog } from './unified-log.ts'
+
+/** Names in dataDir/log, Kafka's own. */
+export const logFileNames = {
+  recoveryPoints: 'recovery-point-offset-checkpoint',
+  highWatermarks: 'replication-offset-checkpoint',
+  logStarts: 'log-start-offset-checkpoint',
+  cleanShutdown: '.kafka_cleanshutdown',
+  identity: 'meta.properties',
+  lock: '.lock',
+} as const
+
+/** Names in dataDir/state, ours. */
+export const stateFileNames = {
+  journal: 'journal',
+  identity: 'meta.properties',
+  recoveryPoints: 'recovery-points',
+} as const
+
+/** Replaces a file so that a crash leaves the old or the new content (safety.md R3); a `syncDirectory` has to follow. */
+export function replaceFile(path: string, bytes: Uint8Array): readonly DiskOperation[] {
+  const temporary = `${path}.tmp`
+  return [
+    { kind: 'writeFile', path: temporary, bytes },
+    { kind: 'sync', path: temporary },
+    { kind: 'rename', from: temporary, to: path },
+  ]
+}
+
+/** An offset checkpoint over the logs. */
+export function offsetsOf(logs: Iterable<UnifiedLog>, offset: (log: UnifiedLog) => number): Uint8Array {
+  const entries: OffsetEntry[] = []
+  for (const log of logs) entries.push({ topic: log.topic, partition: log.partition, offset: offset(log) })
+  return formatOffsets(entries)
+}
+
+/** What our own copy of the recovery points says of one log. */
+export interface KnownLog {
+  readonly topicId: string
+  readonly recoveryPoint: number
+}
+
+/** Our copy: `topic-partition topicId recoveryPoint` a line, sealed with a CRC. The topic id tells a log from an earlier one of its name. */
+export function formatKnownLogs(logs: Iterable<UnifiedLog>): Uint8Array {
+  const lines: string[] = []
+  for (const log of logs) lines.push(`${log.key} ${log.topicId} ${log.recoveryPoint}\n`)
+  return sealText(Buffer.from(lines.join('')))
+}
+
+/** By `topic-partition`; null when the file is missing or torn. */
+export function parseKnownLogs(bytes: Uint8Array | null): ReadonlyMap<string, KnownLog> | null {
+  const body = unsealText(bytes)
+  if (body === null) return null
+  const known = new Map<string, KnownLog>()
+  for (const line of Buffer.from(body).toString('utf8').split('\n')) {
+    const [key, topicId, offset] = line.split(' ')
+    if (key === undefined || topicId === undefined || offset === undefined) continue
+    known.set(key, { topicId, recoveryPoint: Number(offset) })
+  }
+  return known
+}
