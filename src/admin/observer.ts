@@ -3,23 +3,26 @@ import type { EventDefinition, EventFields } from '../base/event-def.ts'
 import type { MetricDefinition, MetricLabels } from '../base/metric-def.ts'
 import type { Observer } from '../base/ports.ts'
 import { EventLog, type EventLogOptions } from './event-log.ts'
+import { Exposition } from './exposition.ts'
 import { MetricStore } from './metric-store.ts'
 import { observerMetrics } from './observer-metrics.ts'
 
 export interface ProcessObserverOptions {
   readonly log: EventLogOptions
   readonly version: string
-  /** Metrics to show before their first use: the tables of metric-tables.ts. */
+  /** Metrics to show before their first use: the tables of src/metric-tables.ts. */
   readonly declared?: readonly MetricDefinition[]
 }
 
 export class ProcessObserver implements Observer {
-  readonly metrics = new MetricStore()
+  readonly store = new MetricStore()
+  /** The text of `/metrics`. */
+  readonly metrics = new Exposition(this.store)
   readonly #log: EventLog
 
   constructor(options: ProcessObserverOptions) {
     this.#log = new EventLog(options.log)
-    for (const metric of [...Object.values(observerMetrics), ...(options.declared ?? [])]) this.metrics.declare(metric)
+    for (const metric of [...Object.values(observerMetrics), ...(options.declared ?? [])]) this.store.declare(metric)
     this.set(observerMetrics.buildInfo, 1, { version: options.version })
   }
 
@@ -29,19 +32,19 @@ export class ProcessObserver implements Observer {
   }
 
   add(metric: MetricDefinition, amount: number, labels?: MetricLabels): void {
-    this.metrics.add(metric, amount, labels)
+    this.store.add(metric, amount, labels)
   }
 
   set(metric: MetricDefinition, value: number, labels?: MetricLabels): void {
-    this.metrics.set(metric, value, labels)
+    this.store.set(metric, value, labels)
   }
 
   observe(metric: MetricDefinition, value: number, labels?: MetricLabels): void {
-    this.metrics.observe(metric, value, labels)
+    this.store.observe(metric, value, labels)
   }
 
   remove(metric: MetricDefinition, labels: MetricLabels): void {
-    this.metrics.remove(metric, labels)
+    this.store.remove(metric, labels)
   }
 
   /** The last act of the process: what was logged is with the kernel when this returns. */

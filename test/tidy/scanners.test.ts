@@ -87,7 +87,7 @@ describe('layers', () => {
   it('finds a cycle of three files, once', () => {
     const files = [
       sourceFile('src/log/a.ts', "import { b } from './b.ts'"),
-      sourceFile('src/log/b.ts', "import type { C } from './c.ts'"),
+      sourceFile('src/log/b.ts', "import { type C } from './c.ts'\nimport type { A } from './a.ts'"),
       sourceFile('src/log/c.ts', "import { a } from './a.ts'"),
       sourceFile('src/log/d.ts', "import { a } from './a.ts'"),
     ]

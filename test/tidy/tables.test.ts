@@ -2,7 +2,9 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { observerMetrics } from '../../src/admin/observer-metrics.ts'
 import { configKeys, environmentName } from '../../src/config-keys.ts'
+import { metricTables } from '../../src/metric-tables.ts'
 import { printedDocuments } from '../../tools/print-docs.ts'
 import { loadTables, type TableEntry } from '../../tools/tables.ts'
 import { repositoryRoot, type SourceFile, sourceFile, sourceFiles } from './source-text.ts'
@@ -46,6 +48,11 @@ describe('tables', () => {
   it('hold no event that nobody reports', () => expect(unusedEntries(tables.events, source)).toEqual([]))
   it('hold no metric that nobody counts', () => expect(unusedEntries(tables.metrics, source)).toEqual([]))
   it('hold no error that nobody throws', () => expect(unusedEntries(tables.errors, source)).toEqual([]))
+
+  it('hold no metric that /metrics would not show before its first use', () => {
+    const shown = new Set([...metricTables, ...Object.values(observerMetrics)])
+    expect(tables.metrics.filter(({ definition }) => !shown.has(definition)).map(({ use }) => use)).toEqual([])
+  })
 
   it('name each thing once', () => {
     expect(duplicates(tables.events.map(({ definition }) => definition.id))).toEqual([])

@@ -20,4 +20,22 @@ export const cliErrors = defineErrors({
     remedy: 'Name .log, .index or .timeindex files, or the folder of a partition.',
     retriable: false,
   },
+  kafkaUnreachable: {
+    code: 'CLI_KAFKA_UNREACHABLE',
+    sentence: 'no broker answers at {addresses}: {detail}',
+    remedy: 'Start the daemon, or name a Kafka listener with --bootstrap HOST:PORT.',
+    retriable: true,
+  },
+  kafkaRefused: {
+    code: 'CLI_KAFKA_REFUSED',
+    sentence: '{request} was answered with {error}: {sentence}',
+    remedy: 'See what the error says.',
+    retriable: false,
+  },
+  valueInvalid: {
+    code: 'CLI_VALUE_INVALID',
+    sentence: '{name}: {detail}',
+    remedy: 'See `--help` behind the command.',
+    retriable: false,
+  },
 })

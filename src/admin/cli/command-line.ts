@@ -2,12 +2,10 @@
  * The `headwater` command. `start` takes the short way, without the framework; every other command loads commander and the file
  * that implements it.
  */
+import { exitStatus } from './exit-status.ts'
 import type { CommandLineHost } from './host.ts'
 import { printFailure } from './output.ts'
 import { gatherConfiguration, parseStartFlags } from './start-command.ts'
-
-/** Exit statuses: 0 done, 1 failed, 2 misused. */
-export const exitStatus = { done: 0, failed: 1, misused: 2 } as const
 
 /**
  * Runs one command line (without the interpreter and the script). Resolves with the exit status when it is done; failures are on

@@ -1,8 +1,11 @@
 /** Every command of the command line, on commander; the files that do the work are imported when their command runs. */
-import { Command, CommanderError, Option } from 'commander'
-import { exitStatus } from './command-line.ts'
+import { Command, CommanderError } from 'commander'
+import { type CommandContext, jsonOption, wholeNumber } from './command-flags.ts'
+import { exitStatus } from './exit-status.ts'
 import type { CommandLineHost } from './host.ts'
+import { addRecordCommands } from './record-commands.ts'
 import { configurationFlags, gatherConfiguration, type StartFlags } from './start-command.ts'
+import { addGroupCommands, addTopicCommands } from './topic-group-commands.ts'
 
 /** Parses and runs; resolves with the exit status. Rejects when the command itself fails. */
 export async function runCommands(args: readonly string[], host: CommandLineHost): Promise<number> {
@@ -14,10 +17,18 @@ export async function runCommands(args: readonly string[], host: CommandLineHost
     .version(host.version)
     .exitOverride()
     .showHelpAfterError('(see --help)')
-  addStart(program, host)
-  addConfig(program, host, (result) => {
+  const finish = (result: number) => {
     status = result
-  })
+  }
+  const context: CommandContext = { program, host, finish }
+  addStart(context)
+  addTopicCommands(context)
+  addRecordCommands(context)
+  addGroupCommands(context)
+  addStatus(context)
+  addConfig(context)
+  addDumpLog(context)
+  addDemo(context)
   try {
     await program.parseAsync([...args], { from: 'user' })
     return status
@@ -27,25 +38,76 @@ export async function runCommands(args: readonly string[], host: CommandLineHost
   }
 }
 
-function addStart(program: Command, host: CommandLineHost): void {
+function addStart({ program, host }: CommandContext): void {
   const start = program.command('start').description('run the daemon in the foreground')
   withConfigurationFlags(start).action(async (flags: StartFlags) => host.startDaemon(await gatherConfiguration(flags)))
 }
 
-function addConfig(program: Command, host: CommandLineHost, finish: (status: number) => void): void {
+function addStatus({ program }: CommandContext): void {
+  const status = program.command('status').description('the running appliance')
+  withHttpFlags(status).action(async (flags: HttpFlags) => {
+    const { printStatus } = await import('./status-command.ts')
+    await printStatus(flags.http, flags.json ?? false)
+  })
+  const mirror = program.command('mirror').description('mirrors to central clusters')
+  withHttpFlags(mirror.command('status').description('each mirror and the lag of each partition')).action(
+    async (flags: HttpFlags) => {
+      const { printMirrors } = await import('./status-command.ts')
+      await printMirrors(flags.http, flags.json ?? false)
+    },
+  )
+}
+
+function addConfig({ program, host, finish }: CommandContext): void {
   const config = program.command('config').description('the configuration in force')
-  const run = (kind: 'print' | 'check') => async (flags: StartFlags & { json?: boolean }) => {
+  const run = (kind: 'print' | 'check') => async (flags: StartFlags & { json?: true }) => {
     const { json = false, ...rest } = flags
     const { printConfiguration, checkConfiguration } = await import('./config-command.ts')
     const report = await host.inspectConfiguration(await gatherConfiguration(rest))
-    finish(
-      (kind === 'print' ? printConfiguration : checkConfiguration)(report, json) ? exitStatus.done : exitStatus.failed,
-    )
+    const isValid = (kind === 'print' ? printConfiguration : checkConfiguration)(report, json)
+    finish(isValid ? exitStatus.done : exitStatus.failed)
   }
-  const print = config.command('print').description('every key, its value and where it comes from')
-  withConfigurationFlags(print).addOption(jsonOption()).action(run('print'))
-  const check = config.command('check').description('say what is wrong; exit status 1 when something is')
-  withConfigurationFlags(check).addOption(jsonOption()).action(run('check'))
+  withConfigurationFlags(config.command('print').description('every key, its value and where it comes from'))
+    .option(...jsonOption)
+    .action(run('print'))
+  withConfigurationFlags(config.command('check').description('say what is wrong; exit status 1 when something is'))
+    .option(...jsonOption)
+    .action(run('check'))
+}
+
+function addDumpLog({ program, host, finish }: CommandContext): void {
+  program
+    .command('dump-log')
+    .description('show the files of a partition, without a daemon; exit status 1 when one is damaged')
+    .argument('<path...>', '.log, .index or .timeindex files, or the folder of a partition')
+    .option('--records', 'the records inside the batches too')
+    .option(...jsonOption)
+    .action(async (paths: string[], flags: { records?: true; json?: true }) => {
+      const { dumpLog } = await import('./dump-log-command.ts')
+      const compute = async () => (await host.clientPorts()).compute
+      const isSound = await dumpLog(paths, { json: flags.json ?? false, records: flags.records ?? false }, compute)
+      finish(isSound ? exitStatus.done : exitStatus.failed)
+    })
+}
+
+function addDemo({ program, host, finish }: CommandContext): void {
+  program
+    .command('demo')
+    .description('an edge, a central, sensors and a consumer on this machine, with a link that is cut now and then')
+    .option('--seconds <n>', 'end after this long (default: until Ctrl-C)', wholeNumber)
+    .option('--sensors <n>', 'number of simulated sensors', wholeNumber, 8)
+    .option('--rate <n>', 'readings a second, all sensors together', wholeNumber, 400)
+    .option(...jsonOption)
+    .action(async (flags: { seconds?: number; sensors: number; rate: number; json?: true }) => {
+      const { runDemo } = await import('../demo/demo.ts')
+      const { seconds = null, sensors, rate, json = false } = flags
+      finish((await runDemo(host, { seconds, sensors, rate, json })) ? exitStatus.done : exitStatus.failed)
+    })
+}
+
+interface HttpFlags {
+  readonly http: string
+  readonly json?: true
 }
 
 function withConfigurationFlags(command: Command): Command {
@@ -53,6 +115,6 @@ function withConfigurationFlags(command: Command): Command {
   return command
 }
 
-function jsonOption(): Option {
-  return new Option('--json', 'machine-readable output')
+function withHttpFlags(command: Command): Command {
+  return command.option('--http <HOST:PORT>', "the daemon's HTTP listener", '127.0.0.1:9640').option(...jsonOption)
 }

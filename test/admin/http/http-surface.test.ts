@@ -5,7 +5,6 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { HttpSurface } from '../../../src/admin/http/http-surface.ts'
 import type { ApplianceStatus, HealthReport, Operations } from '../../../src/admin/operations.ts'
 import { ProcessObserver } from '../../../src/admin/observer.ts'
-import { Exposition } from '../../../src/admin/exposition.ts'
 
 const status: ApplianceStatus = {
   phase: 'serving',
@@ -50,10 +49,9 @@ async function start(
     version: '0.1.0',
     log: { level: 'silent', format: 'json', descriptor: 2, isTerminal: false },
   })
-  const exposition = new Exposition(observer.metrics)
   surface = new HttpSurface({
     operations: () => (health === null ? null : operations),
-    metricsText: () => exposition.text(),
+    metricsText: () => observer.metrics.text(),
     observer,
   })
   const { port } = await surface.listen({ host: '127.0.0.1', port: 0 })

@@ -1,0 +1,88 @@
+/** Flags that several commands share, and what their values may be. */
+import { type Command, InvalidArgumentError } from 'commander'
+import { ApplianceError } from '../../base/errors.ts'
+import type { ListenAddress } from '../../base/ports.ts'
+import { cliErrors } from './cli-errors.ts'
+import type { CommandLineHost } from './host.ts'
+import type { KafkaClient } from './kafka-client.ts'
+
+/** Flags of commands that speak Kafka. */
+export interface KafkaFlags {
+  readonly bootstrap: readonly ListenAddress[]
+  readonly json?: true
+}
+
+/** What adding a command needs. */
+export interface CommandContext {
+  readonly program: Command
+  readonly host: CommandLineHost
+  /** The exit status, where it is not 0. */
+  finish(status: number): void
+}
+
+export const jsonOption = ['--json', 'machine-readable output'] as const
+
+/** Adds the flags of a command that speaks Kafka. */
+export function withKafkaFlags(command: Command): Command {
+  return command
+    .option('-b, --bootstrap <HOST:PORT,...>', 'Kafka listeners to ask first', addresses, addresses('127.0.0.1:9092'))
+    .option(...jsonOption)
+}
+
+/** Runs `work` with a client and closes it. */
+export async function withClient(
+  host: CommandLineHost,
+  flags: KafkaFlags,
+  work: (client: KafkaClient) => Promise<void>,
+): Promise<void> {
+  const { KafkaClient } = await import('./kafka-client.ts')
+  const client = new KafkaClient(await host.clientPorts(), flags.bootstrap)
+  try {
+    await work(client)
+  } finally {
+    await client.close()
+  }
+}
+
+/** Parser of a whole number >= 0. */
+export function wholeNumber(text: string): number {
+  const value = Number(text)
+  if (text === '' || !Number.isSafeInteger(value) || value < 0)
+    throw new InvalidArgumentError('A whole number is wanted.')
+  return value
+}
+
+/** Collects `name=value` flags that may be given many times. */
+export function collectPair(
+  text: string,
+  previous: readonly (readonly [string, string])[] = [],
+): readonly (readonly [string, string])[] {
+  const at = text.indexOf('=')
+  if (at < 1) throw new InvalidArgumentError('NAME=VALUE is wanted.')
+  return [...previous, [text.slice(0, at), text.slice(at + 1)]]
+}
+
+/** Collects a flag that may be given many times. */
+export function collect(text: string, previous: readonly string[] = []): readonly string[] {
+  return [...previous, text]
+}
+
+/** Milliseconds of a point in time as people write it. Throws CLI_VALUE_INVALID. */
+export function pointInTime(name: string, text: string): number {
+  const value = /^\d+$/.test(text) ? Number(text) : Date.parse(text)
+  if (Number.isNaN(value))
+    throw new ApplianceError(cliErrors.valueInvalid, {
+      name,
+      detail: `"${text}" is no point in time; write 2026-01-31T06:00:00Z or milliseconds since 1970`,
+    })
+  return value
+}
+
+function addresses(text: string): ListenAddress[] {
+  return text.split(',').map((part) => {
+    const match = /^(?:\[([^\]]+)\]|([^:[\]\s]+)):(\d{1,5})$/.exec(part.trim())
+    if (match === null || Number(match[3]) > 65_535)
+      throw new InvalidArgumentError('HOST:PORT[,HOST:PORT...] is wanted.')
+    return { host: match[1] ?? match[2] ?? '', port: Number(match[3]) }
+  })
+}

@@ -1,0 +1,159 @@
+/**
+ * The command line as a Kafka client: bootstrap, metadata, and one connection to each broker that it needs. It speaks to Headwater
+ * and to Apache Kafka alike. No retries beyond a stale leader: a command tells the user what happened.
+ */
+import { ApplianceError, asError } from '../../base/errors.ts'
+import type { ListenAddress, Ports } from '../../base/ports.ts'
+import { apiByKey } from '../../protocol/kafka/apis.ts'
+import { KafkaClientConnection } from '../../protocol/kafka/client-connection.ts'
+import { errorName, kafkaErrors } from '../../protocol/kafka/error-codes.ts'
+import { FindCoordinatorRequest, FindCoordinatorResponse } from '../../protocol/kafka/messages/find-coordinator.ts'
+import { MetadataRequest, MetadataResponse } from '../../protocol/kafka/messages/metadata.ts'
+import type { InferInput, InferMessage, MessageSchema } from '../../protocol/kafka/schema.ts'
+import { cliErrors } from './cli-errors.ts'
+
+export type ClientPorts = Pick<Ports, 'net' | 'clock' | 'compute' | 'entropy'>
+
+/** A request's and a response's schema. */
+export type Exchange<Q extends MessageSchema, R extends MessageSchema> = readonly [request: Q, response: R]
+
+const connectMs = 10_000
+const requestMs = 40_000
+/** Answers of a fetch are bounded by what we ask for; metadata of thousands of topics fits too. */
+const frameBytesMax = 128 * 1024 * 1024
+
+export class KafkaClient {
+  readonly ports: ClientPorts
+  readonly #bootstrap: readonly ListenAddress[]
+  readonly #connections = new Map<string, Promise<KafkaClientConnection>>()
+  #brokers = new Map<number, ListenAddress>()
+
+  constructor(ports: ClientPorts, bootstrap: readonly ListenAddress[]) {
+    this.ports = ports
+    this.#bootstrap = bootstrap
+  }
+
+  /** Metadata of these topics, or of all. Remembers the brokers. Topics carry their own errors. */
+  async metadata(topics: readonly string[] | null): Promise<InferMessage<typeof MetadataResponse>> {
+    const response = await this.ask([MetadataRequest, MetadataResponse], {
+      topics: topics === null ? null : topics.map((name) => ({ name })),
+      allowAutoTopicCreation: false,
+    })
+    this.#brokers = new Map(response.brokers.map(({ nodeId, host, port }) => [nodeId, { host, port }]))
+    return response
+  }
+
+  /** Asks any broker; that is enough for a cluster that forwards to its controller, as KRaft does. */
+  async ask<Q extends MessageSchema, R extends MessageSchema>(
+    exchange: Exchange<Q, R>,
+    value: InferInput<Q>,
+  ): Promise<InferMessage<R>> {
+    return send(await this.#any(), exchange, value)
+  }
+
+  /** Asks one broker by its id; asks for metadata first when it is not known. */
+  async askNode<Q extends MessageSchema, R extends MessageSchema>(
+    nodeId: number,
+    exchange: Exchange<Q, R>,
+    value: InferInput<Q>,
+  ): Promise<InferMessage<R>> {
+    if (!this.#brokers.has(nodeId)) await this.metadata([])
+    const address = this.#brokers.get(nodeId)
+    if (address === undefined)
+      throw new ApplianceError(cliErrors.kafkaRefused, {
+        request: exchange[0].name,
+        error: 'BROKER_NOT_AVAILABLE',
+        sentence: `broker ${nodeId} is not in the cluster`,
+      })
+    return send(await this.#connect(address), exchange, value)
+  }
+
+  /** Broker id of a group's coordinator. */
+  async coordinatorOf(group: string): Promise<number> {
+    const response = await this.ask([FindCoordinatorRequest, FindCoordinatorResponse], {
+      key: group,
+      keyType: 0,
+      coordinatorKeys: [group],
+    })
+    const found = response.coordinators[0]
+    const { errorCode, nodeId } = found ?? response
+    refuseError('FindCoordinator', errorCode)
+    const { host, port } = found ?? response
+    this.#brokers.set(nodeId, { host, port })
+    return nodeId
+  }
+
+  /** Brokers of the newest metadata. */
+  get brokers(): ReadonlyMap<number, ListenAddress> {
+    return this.#brokers
+  }
+
+  /** Closes every connection. */
+  async close(): Promise<void> {
+    for (const opening of this.#connections.values()) {
+      await opening.then(
+        (connection) => connection.close(),
+        () => undefined,
+      )
+    }
+    this.#connections.clear()
+  }
+
+  async #any(): Promise<KafkaClientConnection> {
+    let failure: unknown
+    for (const address of this.#bootstrap) {
+      try {
+        return await this.#connect(address)
+      } catch (thrown) {
+        failure = thrown
+      }
+    }
+    const addresses = this.#bootstrap.map(({ host, port }) => `${host}:${port}`).join(', ')
+    throw new ApplianceError(
+      cliErrors.kafkaUnreachable,
+      { addresses, detail: asError(failure).message },
+      { cause: failure },
+    )
+  }
+
+  #connect(address: ListenAddress): Promise<KafkaClientConnection> {
+    const key = `${address.host}:${address.port}`
+    const known = this.#connections.get(key)
+    if (known !== undefined) return known
+    const { net, clock } = this.ports
+    const opening = KafkaClientConnection.open({
+      net,
+      clock,
+      address,
+      clientId: 'headwater-cli',
+      connectTimeoutMs: connectMs,
+      requestTimeoutMs: requestMs,
+      frameBytesMax,
+    })
+    this.#connections.set(key, opening)
+    const forget = () => this.#connections.delete(key)
+    opening.then((connection) => connection.onClose(forget), forget)
+    return opening
+  }
+}
+
+async function send<Q extends MessageSchema, R extends MessageSchema>(
+  connection: KafkaClientConnection,
+  [request]: Exchange<Q, R>,
+  value: InferInput<Q>,
+): Promise<InferMessage<R>> {
+  const api = apiByKey.get(request.apiKey)
+  if (api === undefined) throw new Error(`${request.name} is not in the table of APIs`)
+  return (await connection.send(api, value)) as InferMessage<R>
+}
+
+/** Throws CLI_KAFKA_REFUSED when the code is not 0. */
+export function refuseError(request: string, code: number, message: string | null = null): void {
+  if (code === 0) return
+  const name = errorName(code)
+  throw new ApplianceError(cliErrors.kafkaRefused, {
+    request,
+    error: name,
+    sentence: message ?? kafkaErrors[name].sentence,
+  })
+}

@@ -1,0 +1,53 @@
+/** Offsets of partitions, asked of their leaders. */
+import { ListOffsetsRequest, ListOffsetsResponse } from '../../protocol/kafka/messages/list-offsets.ts'
+import { type KafkaClient, refuseError } from './kafka-client.ts'
+
+/** Special timestamps of ListOffsets. */
+export const latestTimestamp = -1
+export const earliestTimestamp = -2
+
+export interface PartitionPlace {
+  readonly topic: string
+  readonly partition: number
+  readonly leaderId: number
+}
+
+/** Where the partitions of these topics are led. Throws when a topic cannot be described. */
+export async function placesOf(client: KafkaClient, topics: readonly string[]): Promise<PartitionPlace[]> {
+  const metadata = await client.metadata(topics)
+  return metadata.topics.flatMap((topic) => {
+    refuseError(`Metadata of ${topic.name ?? ''}`, topic.errorCode)
+    return topic.partitions.map(({ partitionIndex, leaderId }) => ({
+      topic: topic.name ?? '',
+      partition: partitionIndex,
+      leaderId,
+    }))
+  })
+}
+
+/** Offset of a timestamp (or special timestamp) in each partition, by `topic-partition`; -1 where no record is that new. */
+export async function listOffsets(
+  client: KafkaClient,
+  places: readonly PartitionPlace[],
+  timestamp: number,
+): Promise<Map<string, number>> {
+  const offsets = new Map<string, number>()
+  for (const [leaderId, led] of Map.groupBy(places, (place) => place.leaderId)) {
+    const topics = [...Map.groupBy(led, (place) => place.topic)].map(([name, partitions]) => ({
+      name,
+      partitions: partitions.map(({ partition }) => ({ partitionIndex: partition, timestamp, currentLeaderEpoch: -1 })),
+    }))
+    const response = await client.askNode(leaderId, [ListOffsetsRequest, ListOffsetsResponse], {
+      replicaId: -1,
+      isolationLevel: 0,
+      topics,
+    })
+    for (const topic of response.topics) {
+      for (const partition of topic.partitions) {
+        refuseError(`ListOffsets of ${topic.name}-${partition.partitionIndex}`, partition.errorCode)
+        offsets.set(`${topic.name}-${partition.partitionIndex}`, partition.offset)
+      }
+    }
+  }
+  return offsets
+}

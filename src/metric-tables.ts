@@ -1,0 +1,17 @@
+/** Every metric of the appliance, so that `/metrics` shows a counter before it first counts. */
+import type { MetricDefinition } from './base/metric-def.ts'
+import { groupMetrics } from './coordinator/group/group-metrics.ts'
+import { kafkaDoorMetrics } from './ingest/kafka/door-metrics.ts'
+import { mqttMetrics } from './ingest/mqtt/mqtt-metrics.ts'
+import { logMetrics } from './log/log-metrics.ts'
+import { mirrorMetrics } from './mirror/mirror-metrics.ts'
+import { nodeMetrics } from './node/node-metrics.ts'
+
+export const metricTables: readonly MetricDefinition[] = [
+  nodeMetrics,
+  logMetrics,
+  groupMetrics,
+  kafkaDoorMetrics,
+  mqttMetrics,
+  mirrorMetrics,
+].flatMap((table): MetricDefinition[] => Object.values(table))
