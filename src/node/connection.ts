@@ -6,7 +6,7 @@
  * callback, and never memory that somebody else may fill meanwhile. Only a connection whose handlers ask for a window (a large
  * frame has begun) holds memory of its own. Where `onread` cannot be had, `data` events carry the same bytes.
  */
-import net from 'node:net'
+import type net from 'node:net'
 import { type Connection, type ConnectionHandlers, NetError, type PeerFacts } from '../base/ports.ts'
 
 /** Bytes of one read; the memory is common to all connections of the process. */

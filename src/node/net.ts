@@ -18,8 +18,9 @@ const keepAliveMs = 60_000
 const acceptQueueMax = 1024
 
 /** What Node keeps of a socket: the one place where we look behind its interface. */
+const handleProperty = '_handle'
 interface SocketInside {
-  _handle: unknown
+  [handleProperty]: unknown
 }
 
 export class NodeNet implements Net {
@@ -103,9 +104,9 @@ export class NodeNet implements Net {
   #accepted(name: string, accepted: net.Socket): SocketConnection {
     if (this.#readByEvents) return this.#connection(accepted, null, name)
     const inside = accepted as unknown as SocketInside
-    const handle = inside._handle
+    const handle = inside[handleProperty]
     if (!handle) return this.#connection(accepted, null, name)
-    inside._handle = null
+    inside[handleProperty] = null
     const reader = new SocketReader()
     const options = { handle, onread: reader.onread, manualStart: true, highWaterMark: backlogBytesMark }
     const socket = new net.Socket(options as unknown as net.SocketConstructorOpts)

@@ -7,6 +7,7 @@
  * the writer has released bytes; the groups behind it wait, so that the order stays.
  */
 import { MessageChannel, type MessagePort, receiveMessageOnPort, type Worker } from 'node:worker_threads'
+import { asError } from '../base/errors.ts'
 import { DiskError, type DiskOperation } from '../base/ports.ts'
 import { startWriter } from './assets.ts'
 
@@ -83,7 +84,7 @@ export class WriterThread {
     }
     this.#worker = startWriter({ workerData: data, transferList: [channel.port2] })
     this.#port.on('message', (message: unknown) => this.#onMessage(message))
-    this.#worker.on('error', (error) => this.#lost(error))
+    this.#worker.on('error', (error: unknown) => this.#lost(asError(error)))
     this.#exited = new Promise((resolve) => {
       this.#worker.on('exit', (code) => {
         if (!this.#isClosing) this.#lost(new Error(`the writer thread ended with code ${code}`))
@@ -141,7 +142,7 @@ export class WriterThread {
     if (!this.#end) {
       this.#isClosing = true
       this.#end = new Error('the disk is closed')
-      this.#port.postMessage(['close'])
+      this.#port.postMessage(['close'], [])
     }
     await this.#exited
     this.#port.close()
@@ -250,7 +251,7 @@ export class WriterThread {
   #flush(): void {
     this.#flushPending = false
     if (this.#end || this.#commands.length === 0) return
-    this.#port.postMessage(this.#commands)
+    this.#port.postMessage(this.#commands, [])
     this.#commands = []
   }
 

@@ -5,6 +5,8 @@
  * One plain file without dependencies: a second TypeScript entry would cost 30 MB of memory, and the single binary carries this
  * file as an asset. The other side, with the layout of the shared memory and of the commands, is writer-thread.ts.
  */
+/* The rules below need types that a file without a compiler does not give; `tsc --checkJs` is content with it. */
+/* oxlint-disable typescript/no-unsafe-assignment, typescript/no-unsafe-call, typescript/no-unsafe-member-access, typescript/no-unsafe-argument, typescript/no-unsafe-return, unicorn/require-post-message-target-origin */
 import fs from 'node:fs'
 import { performance } from 'node:perf_hooks'
 import { receiveMessageOnPort, workerData } from 'node:worker_threads'

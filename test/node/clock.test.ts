@@ -75,7 +75,7 @@ describe('the clock', () => {
         resolve()
       })
     })
-    Promise.resolve().then(() => order.push('promise'))
+    void Promise.resolve().then(() => order.push('promise'))
     await done
     expect(order).toEqual(['promise', 'deferred'])
   })

@@ -6,7 +6,7 @@ import { type Disk, DiskError, type DiskOperation } from '../../src/base/ports.t
 export interface DiskBench {
   readonly disk: Disk
   readonly root: string
-  settle<T>(promise: Promise<T>): Promise<T>
+  readonly settle: <T>(promise: Promise<T>) => Promise<T>
 }
 
 export function disksKeepTheirPromises(withBench: (body: (bench: DiskBench) => Promise<void>) => Promise<void>): void {
@@ -90,6 +90,11 @@ export function disksKeepTheirPromises(withBench: (body: (bench: DiskBench) => P
     expect(await settle(disk.read(path, 0, 20))).toEqual(bytes([0x30, 0x31, 0x32, 0x33, 0, 0, 0x58]))
   })
 
+  namesKeepTheirPromises(promise)
+}
+
+/** What is promised of renamed, removed and listed names, of space and of locks. */
+function namesKeepTheirPromises(promise: (name: string, body: (bench: DiskBench) => Promise<void>) => void): void {
   promise('a renamed file is read under its new name, also by whoever read it before', async (bench) => {
     const { disk, root, settle } = bench
     const [from, to] = [`${root}/from`, `${root}/to`]
@@ -189,7 +194,10 @@ export function disksKeepTheirPromises(withBench: (body: (bench: DiskBench) => P
   promise('a lock has one holder until it is released', async ({ disk, root, settle }) => {
     const first = await settle(disk.lock(`${root}/.lock`))
     if (!first.held) throw new Error('the first lock must be held')
-    expect(await settle(disk.lock(`${root}/.lock`))).toMatchObject({ held: false, holder: expect.any(Number) })
+    expect(await settle(disk.lock(`${root}/.lock`))).toMatchObject({
+      held: false,
+      holder: expect.any(Number) as number,
+    })
     await settle(first.release())
     const second = await settle(disk.lock(`${root}/.lock`))
     if (!second.held) throw new Error('the lock was released')

@@ -2,7 +2,7 @@ import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import net from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
-import type { Connection, ConnectionHandlers, Listener } from '../../src/base/ports.ts'
+import type { Connection, ConnectionHandlers, Listener, NetError } from '../../src/base/ports.ts'
 import { NodeNet } from '../../src/node/net.ts'
 import { testObserver } from './test-observer.ts'
 
@@ -20,7 +20,7 @@ if (!hasPython) console.log('skipped: no python3 for a listener that accepts not
 const closers: (() => Promise<void> | void)[] = []
 
 afterEach(async () => {
-  for (const close of closers.splice(0).reverse()) await close()
+  for (const close of closers.splice(0).toReversed()) await close()
 })
 
 function newNet(readByEvents = false): NodeNet {
@@ -180,7 +180,9 @@ for (const readByEvents of [false, true]) {
       expect(Buffer.compare(frame, content)).toBe(0)
       expect(probe.pieces.at(-1)?.toString()).toBe('after')
     })
+  })
 
+  describe(readByEvents ? 'a stream read by events' : 'a stream read into the common scratch memory', () => {
     it('a paused connection reads nothing more, and the rest after resume', async () => {
       const { listener, next } = await listening(newNet(readByEvents))
       const socket = client(listener)
@@ -295,7 +297,7 @@ describe('listeners', () => {
     })
     await expect(port.connect({ host: 'no.such.host.invalid', port: 1 }, 5000)).rejects.toMatchObject({
       name: 'NetError',
-      code: expect.stringMatching(/^(ENOTFOUND|EAI_AGAIN)$/),
+      code: expect.stringMatching(/^(ENOTFOUND|EAI_AGAIN)$/) as string,
     })
   })
 
@@ -339,8 +341,8 @@ describe('listeners', () => {
     const [port] = (await once(deaf.stdout, 'data')).map(Number)
     const attempts = Array.from({ length: 4 }, () => newNet().connect({ host: '127.0.0.1', port: port as number }, 300))
     const outcomes = await Promise.allSettled(attempts)
-    expect(outcomes.map((outcome) => (outcome.status === 'rejected' ? outcome.reason.code : 'connected'))).toContain(
-      'ETIMEDOUT',
-    )
+    expect(
+      outcomes.map((outcome) => (outcome.status === 'rejected' ? (outcome.reason as NetError).code : 'connected')),
+    ).toContain('ETIMEDOUT')
   })
 })

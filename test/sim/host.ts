@@ -159,17 +159,13 @@ export class SimHost {
 
   /** An event of the process that `isAlive` speaks of: it does not happen when that has ended. */
   #at(isAlive: () => boolean, atMs: number, label: string, task: () => void): SimEvent {
-    let event: SimEvent
     const run = (): void => {
-      if (!isAlive()) return
+      if (!isAlive() || event.cancelled) return
       // A paused process gets its events when it goes on; `event` stays the handle that cancels.
-      if (this.#world.nowMs < this.#pausedUntilMs) {
-        this.#world.at(this.#pausedUntilMs, `${this.name} ${label}`, () => {
-          if (!event.cancelled) run()
-        })
-      } else task()
+      if (this.#world.nowMs < this.#pausedUntilMs) this.#world.at(this.#pausedUntilMs, label, run)
+      else task()
     }
-    event = this.#world.at(atMs, `${this.name} ${label}`, run)
+    const event = this.#world.at(atMs, `${this.name} ${label}`, run)
     return event
   }
 }

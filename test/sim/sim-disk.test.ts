@@ -191,7 +191,7 @@ describe('faults', () => {
         await world.settle(
           group.then(
             () => null,
-            (error) => error.code,
+            (error: { code: string }) => error.code,
           ),
         ),
       )
