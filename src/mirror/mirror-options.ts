@@ -37,8 +37,8 @@ export interface MirrorLimits {
   readonly parkedRetryMs: number
   /** Metadata of the target is asked again at least this often while the link is up. */
   readonly metadataMaxAgeMs: number
-  /** After this long without an answer the next batch of a partition travels alone (README, "The first batch travels alone"). */
-  readonly idleAloneMs: number
+  /** After this long without an answer the target is asked for the place of a partition before more is sent to it. */
+  readonly idleMs: number
 }
 
 export const defaultMirrorLimits: MirrorLimits = {
@@ -53,5 +53,5 @@ export const defaultMirrorLimits: MirrorLimits = {
   backOffMsMax: 60_000,
   parkedRetryMs: 300_000,
   metadataMaxAgeMs: 300_000,
-  idleAloneMs: 30_000,
+  idleMs: 300_000,
 }

@@ -1,0 +1,593 @@
+/**
+ * The mirror of one partition: a pure core. `step(event)` answers effects; the driver (`mirror-link.ts`) runs them in order and
+ * feeds what came of them back. It holds a handful of numbers, however long the link is down.
+ *
+ * ```text
+ * waiting --target ready--> preparing -> anchoring -> streaming      (no anchor, or a new one is due)
+ *                       \-> resolving --------------> streaming      (an anchor: the target says how far it got)
+ * streaming --refused--> draining (all answers in) -> resolving | backingOff | parked | preparing
+ * ```
+ *
+ * Why a batch cannot be lost or doubled: under one anchor the sequence numbers are contiguous, so the target itself refuses what is
+ * not the next. A new anchor begins only at an offset below which everything is confirmed and above which nothing was ever sent
+ * under the old one; whatever of the old one is still on its way is then behind the target's sequence.
+ */
+import { assert } from '../base/assert.ts'
+import { zeroUuid } from '../base/ids.ts'
+import { anchorSpanMax, type MirrorAnchor } from './anchor.ts'
+import type { RefusalAction } from './produce-errors.ts'
+import type { ResumePoint } from './resume.ts'
+
+export type TaskState =
+  | 'waiting'
+  | 'preparing'
+  | 'anchoring'
+  | 'resolving'
+  | 'streaming'
+  | 'draining'
+  | 'backingOff'
+  | 'parked'
+
+/** One batch, ready but for the producer fields and the CRC, that goes into one request. */
+export interface SendUnit {
+  readonly batch: Uint8Array
+  readonly baseOffset: number
+  /** Exclusive. */
+  readonly endOffset: number
+}
+
+/** What was cut from one read of the source, in order. */
+export type ChunkItem =
+  | { readonly kind: 'unit'; readonly unit: SendUnit }
+  | { readonly kind: 'skip'; readonly endOffset: number }
+  /** A single record that the target does not take. */
+  | { readonly kind: 'tooLarge'; readonly offset: number; readonly recordBytes: number }
+
+export type TaskEvent =
+  | { readonly kind: 'targetReady'; readonly topicId: string; readonly batchBytesMax: number | null }
+  /** There is no way to the target topic, and the target says why. */
+  | { readonly kind: 'targetRefused'; readonly reason: string }
+  /** The connection or the route is gone; whatever was under way has no answer. */
+  | { readonly kind: 'targetGone' }
+  | { readonly kind: 'prepared'; readonly producerId: number | null; readonly targetEndOffset: number }
+  | { readonly kind: 'anchorDurable'; readonly nowMs: number }
+  | { readonly kind: 'anchorFailed'; readonly reason: string }
+  | { readonly kind: 'resolved'; readonly resume: ResumePoint; readonly nowMs: number }
+  /** Preparing or resolving did not work. */
+  | { readonly kind: 'failed'; readonly action: RefusalAction; readonly reason: string }
+  | { readonly kind: 'sourceAdvanced'; readonly startOffset: number; readonly endOffset: number }
+  | { readonly kind: 'chunk'; readonly ticket: number; readonly items: readonly ChunkItem[]; readonly nowMs: number }
+  | { readonly kind: 'outOfRange'; readonly ticket: number; readonly startOffset: number }
+  /** The source could not be read or decoded. */
+  | { readonly kind: 'unreadable'; readonly ticket: number; readonly reason: string }
+  | {
+      readonly kind: 'acknowledged'
+      readonly unit: SendUnit
+      readonly targetBaseOffset: number
+      readonly nowMs: number
+    }
+  | { readonly kind: 'refused'; readonly unit: SendUnit; readonly action: RefusalAction; readonly reason: string }
+  | { readonly kind: 'timer' }
+
+/** What happened that an operator should hear of. */
+export type TaskReport =
+  | { readonly kind: 'anchored'; readonly anchor: MirrorAnchor; readonly why: AnchorReason }
+  | { readonly kind: 'resumed'; readonly resume: ResumePoint; readonly confirmedEnd: number }
+  | { readonly kind: 'targetRecreated'; readonly oldTopicId: string; readonly newTopicId: string }
+  | { readonly kind: 'recordsLost'; readonly fromOffset: number; readonly endOffset: number }
+  | { readonly kind: 'sourceBehind'; readonly sourceEndOffset: number; readonly targetOffset: number }
+  | { readonly kind: 'targetTruncated'; readonly expectedOffset: number; readonly targetOffset: number }
+
+export type AnchorReason = 'first' | 'gap' | 'span' | 'recreated' | 'newProducer' | 'sourceBehind'
+
+export type TaskEffect =
+  /** Get the end of the target partition and, when asked, a producer id; answer `prepared` or `failed`. */
+  | { readonly kind: 'prepare'; readonly needsProducerId: boolean }
+  /** Make it durable; answer `anchorDurable` or `failed`. */
+  | { readonly kind: 'writeAnchor'; readonly anchor: MirrorAnchor }
+  /** Answer `resolved` or `failed`. */
+  | { readonly kind: 'resolve'; readonly anchor: MirrorAnchor; readonly sourceEndOffset: number }
+  /** There is something to read and send: ask `readRequest` when there is room. */
+  | { readonly kind: 'ready' }
+  | { readonly kind: 'send'; readonly unit: SendUnit; readonly anchor: MirrorAnchor }
+  /** The unit is not sent (it will be read again). */
+  | { readonly kind: 'discard'; readonly unit: SendUnit }
+  /** Call with `timer` later: the back-off grows with `attempt` (1 ...). */
+  | { readonly kind: 'wait'; readonly why: 'backOff' | 'parked'; readonly attempt: number }
+  | { readonly kind: 'refreshMetadata' }
+  | { readonly kind: 'report'; readonly report: TaskReport }
+
+export interface MirrorTaskOptions {
+  readonly targetTopic: string
+  readonly startFrom: 'earliest' | 'latest'
+  /** The anchor that was found at the start; null = never mirrored. */
+  readonly anchor: MirrorAnchor | null
+  readonly batchBytesMax: number
+  /** After a silence of this long the target is asked for our place before anything is sent. */
+  readonly idleMs: number
+  /** Offsets that one anchor is used for; default `anchorSpanMax`. */
+  readonly anchorSpan?: number
+}
+
+export interface ReadRequest {
+  /** Hand it back with the chunk: a chunk of an older turn is discarded. */
+  readonly ticket: number
+  readonly fromOffset: number
+  /** Exclusive. */
+  readonly endOffset: number
+}
+
+/** Answers without progress before a producer that the target will not follow is given up. */
+const attemptsBeforeNewProducer = 5
+const producerEpochMax = 0x7fff
+/** No batch limit below this: a target that refuses it refuses everything. */
+const batchBytesMin = 1024
+
+interface PendingAnchor {
+  readonly why: AnchorReason
+  /** Source offset of sequence 0; null = where the policy says. */
+  readonly startAt: number | null
+}
+
+export class MirrorTask {
+  readonly #options: MirrorTaskOptions
+  #state: TaskState = 'waiting'
+  #reason: string | null = null
+  #anchor: MirrorAnchor | null
+  #pendingAnchor: PendingAnchor | null = null
+  /** Being made durable; whatever happens meanwhile, nothing begins before its outcome is known. */
+  #writing: MirrorAnchor | null = null
+  /** An anchor that may have become durable although its write failed: it is written again, never stepped back from. */
+  #mustAnchor: PendingAnchor | null = null
+  #targetTopicId: string | null = null
+  #batchBytesMax: number
+  #sourceStart = 0
+  #sourceEnd = 0
+  /** End of what was sent under the anchor: the next sequence number is its distance. */
+  #contiguousEnd: number
+  /** Next offset to read: beyond `contiguousEnd` where something was skipped. */
+  #readOffset: number
+  #confirmedEnd: number
+  /** Sent and not answered, oldest first; bounded by the driver's window. */
+  #inFlight: SendUnit[] = []
+  #refusal: { readonly action: RefusalAction; readonly reason: string; readonly unit: SendUnit } | null = null
+  #ticket = 0
+  #isReading = false
+  /** The next batch travels alone: the target may not know our producer, and would then take any sequence number for the first. */
+  #isAlone = true
+  #mustResolve: boolean
+  #mustLeaveProducer = false
+  #lastResume: ResumePoint | null = null
+  #attempt = 0
+  #lastAnswerMs = 0
+  #targetEndSeen = -1
+
+  constructor(options: MirrorTaskOptions) {
+    this.#options = options
+    this.#anchor = options.anchor
+    this.#batchBytesMax = options.batchBytesMax
+    this.#contiguousEnd = this.#readOffset = this.#confirmedEnd = options.anchor?.confirmedEnd ?? 0
+    this.#mustResolve = options.anchor !== null
+  }
+
+  get state(): TaskState {
+    return this.#state
+  }
+
+  /** Why it does not stream, in words; null when it does. */
+  get reason(): string | null {
+    return this.#state === 'streaming' ? null : this.#reason
+  }
+
+  get anchor(): MirrorAnchor | null {
+    return this.#anchor
+  }
+
+  /** First source offset that the target has not confirmed. */
+  get confirmedEnd(): number {
+    if (this.#anchor !== null) return this.#confirmedEnd
+    return this.#options.startFrom === 'earliest' ? this.#sourceStart : this.#sourceEnd
+  }
+
+  get batchBytesMax(): number {
+    return this.#batchBytesMax
+  }
+
+  step(event: TaskEvent): readonly TaskEffect[] {
+    const effects: TaskEffect[] = []
+    switch (event.kind) {
+      case 'targetReady':
+        this.#onTargetReady(event.topicId, event.batchBytesMax, effects)
+        break
+      case 'targetRefused':
+        if (this.#state === 'waiting' && this.#writing === null) this.#act('park', event.reason, effects)
+        break
+      case 'targetGone':
+        this.#onTargetGone()
+        break
+      case 'prepared':
+        this.#onPrepared(event.producerId, event.targetEndOffset, effects)
+        break
+      case 'anchorDurable':
+        this.#onAnchorDurable(event.nowMs, effects)
+        break
+      case 'resolved':
+        this.#onResolved(event.resume, event.nowMs, effects)
+        break
+      case 'failed':
+        if (this.#state === 'preparing' || this.#state === 'resolving') this.#act(event.action, event.reason, effects)
+        break
+      case 'anchorFailed':
+        this.#onAnchorFailed(event.reason, effects)
+        break
+      case 'sourceAdvanced':
+        this.#sourceStart = event.startOffset
+        this.#sourceEnd = event.endOffset
+        this.#wantMore(effects)
+        break
+      case 'chunk':
+        this.#onChunk(event, effects)
+        break
+      case 'outOfRange':
+        if (this.#isCurrentRead(event.ticket)) this.#onOutOfRange(event.startOffset, effects)
+        break
+      case 'unreadable':
+        if (this.#isCurrentRead(event.ticket)) this.#drain('park', event.reason, effects)
+        break
+      case 'acknowledged':
+        this.#onAcknowledged(event.unit, event.targetBaseOffset, event.nowMs, effects)
+        break
+      case 'refused':
+        this.#onRefused(event, effects)
+        break
+      case 'timer':
+        if (this.#state === 'backingOff' || this.#state === 'parked') this.#begin(effects)
+        break
+    }
+    return effects
+  }
+
+  /** What to read next, or null when nothing may be read now. Exactly one read is under way at a time. */
+  readRequest(): ReadRequest | null {
+    if (!this.#mayRead()) return null
+    this.#isReading = true
+    return { ticket: this.#ticket, fromOffset: this.#readOffset, endOffset: this.#sourceEnd }
+  }
+
+  // ------------------------------------------------------------------------------------------ to the stream
+
+  #onTargetReady(topicId: string, batchBytesMax: number | null, effects: TaskEffect[]): void {
+    const before = this.#targetTopicId
+    this.#targetTopicId = topicId
+    if (batchBytesMax !== null) this.#batchBytesMax = Math.min(this.#options.batchBytesMax, batchBytesMax)
+    if (this.#state === 'waiting') this.#begin(effects)
+    else if (before !== null && before !== topicId && (this.#state === 'streaming' || this.#state === 'draining')) {
+      this.#drain('resolve', 'the target topic was created anew', effects)
+    }
+  }
+
+  #onTargetGone(): void {
+    this.#targetTopicId = null
+    this.#turn()
+    // Even with nothing under way: what an earlier connection had sent can arrive after we last asked, and the target can forget
+    // the producer, and with it the order it would refuse us by, before we are back.
+    this.#mustResolve = this.#anchor !== null
+    this.#inFlight = []
+    this.#refusal = null
+    this.#state = 'waiting'
+  }
+
+  /** The link and the topic are there: which of the three ways leads to the stream? */
+  #begin(effects: TaskEffect[]): void {
+    assert(this.#inFlight.length === 0, 'a task begins with nothing under way')
+    const topicId = this.#targetTopicId
+    if (topicId === null || this.#writing !== null) {
+      this.#state = 'waiting'
+      if (topicId === null) effects.push({ kind: 'refreshMetadata' })
+      return
+    }
+    const anchor = this.#anchor
+    if (anchor === null) {
+      this.#prepareAnchor(this.#mustAnchor ?? { why: 'first', startAt: null }, effects)
+    } else if (anchor.targetTopic !== this.#options.targetTopic || !isSameTopic(anchor.targetTopicId, topicId)) {
+      const report: TaskReport = { kind: 'targetRecreated', oldTopicId: anchor.targetTopicId, newTopicId: topicId }
+      effects.push({ kind: 'report', report })
+      this.#prepareAnchor({ why: 'recreated', startAt: null }, effects)
+    } else if (this.#mustAnchor !== null) {
+      this.#prepareAnchor(this.#mustAnchor, effects)
+    } else if (this.#mustResolve) {
+      this.#state = 'resolving'
+      effects.push({ kind: 'resolve', anchor, sourceEndOffset: this.#sourceEnd })
+    } else {
+      this.#stream(effects)
+    }
+  }
+
+  #prepareAnchor(pending: PendingAnchor, effects: TaskEffect[]): void {
+    this.#turn()
+    this.#pendingAnchor = pending
+    this.#state = 'preparing'
+    const anchor = this.#anchor
+    // An epoch more is enough for a gap. A producer that someone else has taken, or that the target will not follow, is left.
+    const keepsProducer = anchor !== null && pending.why !== 'newProducer' && anchor.producerEpoch < producerEpochMax
+    effects.push({ kind: 'prepare', needsProducerId: !keepsProducer })
+  }
+
+  #onPrepared(producerId: number | null, targetEndOffset: number, effects: TaskEffect[]): void {
+    const pending = this.#pendingAnchor
+    const topicId = this.#targetTopicId
+    if (this.#state !== 'preparing' || pending === null || topicId === null) return
+    const policyStart = this.#options.startFrom === 'earliest' ? this.#sourceStart : this.#sourceEnd
+    const sourceOffset = pending.startAt ?? policyStart
+    const previous = this.#anchor
+    const anchor: MirrorAnchor = {
+      producerId: producerId ?? previous?.producerId ?? -1,
+      producerEpoch: producerId === null && previous !== null ? previous.producerEpoch + 1 : 0,
+      sourceOffset,
+      targetTopic: this.#options.targetTopic,
+      targetTopicId: topicId,
+      targetEndOffset,
+      confirmedEnd: sourceOffset,
+    }
+    assert(anchor.producerId >= 0, 'an anchor has a producer id')
+    this.#writing = anchor
+    this.#mustAnchor = { why: pending.why, startAt: sourceOffset }
+    this.#state = 'anchoring'
+    effects.push({ kind: 'writeAnchor', anchor })
+  }
+
+  #onAnchorDurable(nowMs: number, effects: TaskEffect[]): void {
+    const anchor = this.#writing
+    assert(anchor !== null, 'an anchor was being written')
+    effects.push({ kind: 'report', report: { kind: 'anchored', anchor, why: this.#mustAnchor?.why ?? 'first' } })
+    this.#anchor = anchor
+    this.#writing = this.#pendingAnchor = this.#mustAnchor = null
+    this.#mustResolve = this.#mustLeaveProducer = false
+    this.#lastAnswerMs = nowMs
+    this.#targetEndSeen = anchor.targetEndOffset
+    this.#goOnFrom(anchor.sourceOffset)
+    this.#begin(effects)
+  }
+
+  #onAnchorFailed(reason: string, effects: TaskEffect[]): void {
+    this.#writing = null
+    if (this.#state === 'anchoring') this.#act('retry', reason, effects)
+    else if (this.#state === 'waiting') this.#begin(effects)
+  }
+
+  #onResolved(resume: ResumePoint, nowMs: number, effects: TaskEffect[]): void {
+    if (this.#state !== 'resolving') return
+    effects.push({ kind: 'report', report: { kind: 'resumed', resume, confirmedEnd: this.#confirmedEnd } })
+    this.#lastResume = resume
+    this.#targetEndSeen = -1
+    if (resume.offset > this.#sourceEnd) {
+      const report: TaskReport = { kind: 'sourceBehind', sourceEndOffset: this.#sourceEnd, targetOffset: resume.offset }
+      effects.push({ kind: 'report', report })
+      this.#confirmedEnd = this.#sourceEnd
+      this.#prepareAnchor({ why: 'sourceBehind', startAt: this.#sourceEnd }, effects)
+      return
+    }
+    if (resume.needsNewProducer || this.#mustLeaveProducer) {
+      this.#confirmedEnd = resume.offset
+      this.#prepareAnchor({ why: 'newProducer', startAt: resume.offset }, effects)
+      return
+    }
+    this.#mustResolve = false
+    this.#lastAnswerMs = nowMs
+    this.#goOnFrom(resume.offset)
+    this.#stream(effects)
+  }
+
+  #goOnFrom(offset: number): void {
+    this.#contiguousEnd = this.#readOffset = this.#confirmedEnd = offset
+    this.#isAlone = true
+  }
+
+  #stream(effects: TaskEffect[]): void {
+    this.#turn()
+    this.#state = 'streaming'
+    this.#wantMore(effects)
+  }
+
+  // --------------------------------------------------------------------------------------------- the stream
+
+  #mayRead(): boolean {
+    if (this.#state !== 'streaming' || this.#isReading || this.#readOffset >= this.#sourceEnd) return false
+    return !this.#isAlone || this.#inFlight.length === 0
+  }
+
+  #wantMore(effects: TaskEffect[]): void {
+    if (this.#mayRead()) effects.push({ kind: 'ready' })
+  }
+
+  /** A new turn: reads that are under way will come too late. */
+  #turn(): void {
+    this.#ticket++
+    this.#isReading = false
+  }
+
+  #isCurrentRead(ticket: number): boolean {
+    if (ticket !== this.#ticket) return false
+    this.#isReading = false
+    return this.#state === 'streaming'
+  }
+
+  #onChunk(event: Extract<TaskEvent, { kind: 'chunk' }>, effects: TaskEffect[]): void {
+    let isTaking = this.#isCurrentRead(event.ticket)
+    const isSilent = this.#inFlight.length === 0 && event.nowMs - this.#lastAnswerMs > this.#options.idleMs
+    if (isTaking && isSilent) {
+      isTaking = false
+      this.#mustResolve = true
+      this.#begin(effects)
+    }
+    for (const item of event.items) {
+      if (isTaking) isTaking = this.#take(item, effects)
+      else if (item.kind === 'unit') effects.push({ kind: 'discard', unit: item.unit })
+    }
+    // Nothing to read although the end is further on: the next advance of the source brings it up again.
+    if (event.items.length > 0) this.#wantMore(effects)
+  }
+
+  /** False: the rest of the chunk is not taken. */
+  #take(item: ChunkItem, effects: TaskEffect[]): boolean {
+    if (item.kind === 'skip') {
+      this.#readOffset = Math.max(this.#readOffset, item.endOffset)
+      if (this.#inFlight.length === 0) this.#confirmedEnd = this.#readOffset
+      return true
+    }
+    if (item.kind === 'tooLarge') {
+      const reason = `the record at offset ${item.offset} (${item.recordBytes} bytes) is larger than the target takes (max.message.bytes)`
+      this.#drain('park', reason, effects)
+      return false
+    }
+    const { unit } = item
+    const anchor = this.#anchor
+    assert(anchor !== null, 'a streaming task has an anchor')
+    const isGap = unit.baseOffset !== this.#contiguousEnd
+    // By where it begins: a batch that an earlier run cut longer then began below, and is behind the target's sequence now.
+    if (isGap || unit.baseOffset - anchor.sourceOffset >= (this.#options.anchorSpan ?? anchorSpanMax)) {
+      effects.push({ kind: 'discard', unit })
+      this.#readOffset = unit.baseOffset
+      this.#reAnchorAt({ why: isGap ? 'gap' : 'span', startAt: unit.baseOffset }, effects)
+      return false
+    }
+    if (this.#isAlone && this.#inFlight.length > 0) {
+      effects.push({ kind: 'discard', unit })
+      return false
+    }
+    this.#inFlight.push(unit)
+    this.#contiguousEnd = this.#readOffset = unit.endOffset
+    effects.push({ kind: 'send', unit, anchor })
+    return true
+  }
+
+  /** Below `startAt` everything that is to be sent was sent: when it is confirmed a new anchor begins there. */
+  #reAnchorAt(pending: PendingAnchor, effects: TaskEffect[]): void {
+    this.#turn()
+    this.#pendingAnchor = pending
+    this.#state = 'draining'
+    this.#afterDrain(effects)
+  }
+
+  #onOutOfRange(startOffset: number, effects: TaskEffect[]): void {
+    const fromOffset = this.#readOffset
+    effects.push({ kind: 'report', report: { kind: 'recordsLost', fromOffset, endOffset: startOffset } })
+    this.#readOffset = startOffset
+    this.#reAnchorAt({ why: 'gap', startAt: startOffset }, effects)
+  }
+
+  #onAcknowledged(unit: SendUnit, targetBaseOffset: number, nowMs: number, effects: TaskEffect[]): void {
+    if (this.#inFlight[0] !== unit) return
+    this.#inFlight.shift()
+    this.#lastAnswerMs = nowMs
+    if (this.#refusal === null) {
+      this.#attempt = 0
+      this.#isAlone = false
+      this.#confirmedEnd = this.#inFlight.length === 0 ? this.#readOffset : unit.endOffset
+      this.#watchTargetEnd(unit, targetBaseOffset, effects)
+    }
+    if (this.#state === 'draining') this.#afterDrain(effects)
+    else this.#wantMore(effects)
+  }
+
+  /** A target whose end goes back has lost records that it had confirmed (an unclean election, a restored disk). */
+  #watchTargetEnd(unit: SendUnit, targetBaseOffset: number, effects: TaskEffect[]): void {
+    if (targetBaseOffset < 0) return
+    const expectedOffset = this.#targetEndSeen
+    if (targetBaseOffset < expectedOffset) {
+      effects.push({
+        kind: 'report',
+        report: { kind: 'targetTruncated', expectedOffset, targetOffset: targetBaseOffset },
+      })
+    }
+    this.#targetEndSeen = targetBaseOffset + (unit.endOffset - unit.baseOffset)
+  }
+
+  // --------------------------------------------------------------------------------------------- out of it
+
+  #onRefused(event: Extract<TaskEvent, { kind: 'refused' }>, effects: TaskEffect[]): void {
+    if (this.#inFlight[0] !== event.unit) return
+    this.#inFlight.shift()
+    // The first refusal tells what is wrong; those behind it are out of order because of it.
+    this.#refusal ??= { action: event.action, reason: event.reason, unit: event.unit }
+    this.#mustResolve = true
+    this.#pendingAnchor = null
+    this.#turn()
+    this.#state = 'draining'
+    this.#afterDrain(effects)
+  }
+
+  /** Stops reading; when the batches under way are answered, does `action`. */
+  #drain(action: RefusalAction, reason: string, effects: TaskEffect[]): void {
+    this.#turn()
+    if (this.#inFlight.length === 0) {
+      this.#act(action, reason, effects)
+      return
+    }
+    const unit = this.#inFlight[0] as SendUnit
+    this.#refusal ??= { action, reason, unit }
+    this.#mustResolve = true
+    this.#pendingAnchor = null
+    this.#state = 'draining'
+  }
+
+  #afterDrain(effects: TaskEffect[]): void {
+    if (this.#inFlight.length > 0) return
+    const refusal = this.#refusal
+    this.#refusal = null
+    if (refusal !== null) {
+      if (refusal.action === 'smaller') this.#makeSmaller(refusal.unit, refusal.reason, effects)
+      else this.#act(refusal.action, refusal.reason, effects)
+      return
+    }
+    const pending = this.#pendingAnchor
+    assert(pending !== null, 'a task drains for a refusal or for a new anchor')
+    this.#confirmedEnd = pending.startAt ?? this.#confirmedEnd
+    this.#prepareAnchor(pending, effects)
+  }
+
+  #makeSmaller(unit: SendUnit, reason: string, effects: TaskEffect[]): void {
+    const halved = Math.floor(Math.min(this.#batchBytesMax, unit.batch.length) / 2)
+    if (unit.endOffset - unit.baseOffset <= 1 || halved < batchBytesMin) {
+      this.#act('park', `the record at offset ${unit.baseOffset}: ${reason}`, effects)
+      return
+    }
+    this.#batchBytesMax = halved
+    this.#begin(effects)
+  }
+
+  #act(action: RefusalAction, reason: string, effects: TaskEffect[]): void {
+    this.#turn()
+    this.#reason = reason
+    this.#pendingAnchor = null
+    this.#attempt++
+    const asks = action === 'resolve' || action === 'newProducer'
+    if (action === 'park' || (asks && this.#isStuckUnproven())) {
+      this.#state = 'parked'
+      // The limit is learned anew: the operator may have raised it.
+      this.#batchBytesMax = this.#options.batchBytesMax
+      effects.push({ kind: 'wait', why: 'parked', attempt: this.#attempt })
+      return
+    }
+    if (action === 'newProducer' || (asks && this.#attempt > attemptsBeforeNewProducer)) {
+      this.#mustLeaveProducer = this.#mustResolve = true
+    }
+    if (asks && this.#attempt === 1) {
+      this.#begin(effects)
+      return
+    }
+    if (action === 'moved') effects.push({ kind: 'refreshMetadata' })
+    this.#state = 'backingOff'
+    effects.push({ kind: 'wait', why: 'backOff', attempt: this.#attempt })
+  }
+
+  /** The target does not follow, and our place was only counted: going on would guess. */
+  #isStuckUnproven(): boolean {
+    const proof = this.#lastResume?.proof
+    return this.#attempt > attemptsBeforeNewProducer && (proof === 'count' || proof === 'none')
+  }
+}
+
+function isSameTopic(a: string, b: string): boolean {
+  return a === b || a === zeroUuid || b === zeroUuid
+}
