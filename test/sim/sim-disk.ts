@@ -66,6 +66,13 @@ export class SimDisk implements Disk {
 
   submit(operations: readonly DiskOperation[]): Promise<void> {
     return new Promise((resolve, reject) => {
+      for (const operation of operations) {
+        const paths = operation.kind === 'rename' ? [operation.from, operation.to] : [operation.path]
+        const locked = paths.find((path) => this.#isHeldHere(path))
+        if (locked === undefined) continue
+        reject(new DiskError('EBUSY', operation.kind, locked))
+        return
+      }
       this.#waiting.push({ operations, resolve, reject })
       this.#startNext()
     })
@@ -146,6 +153,11 @@ export class SimDisk implements Disk {
     if (broken && whole < running.endsMs.length) applyPart(image, broken, prng)
   }
 
+  /** As on the real disk: a second descriptor of a held lock file would give the lock up. */
+  #isHeldHere(path: string): boolean {
+    return this.#host.locks.get(path) === this.#host.processId
+  }
+
   #startNext(): void {
     const group = this.#running ? undefined : this.#waiting.shift()
     if (!group) return
@@ -195,6 +207,8 @@ export class SimDisk implements Disk {
         try {
           const fault = operation === 'read' || operation === 'readFile' ? faults.codeFor(operation, path) : null
           if (fault) throw new ImageError(fault)
+          if ((operation === 'read' || operation === 'readFile') && this.#isHeldHere(path))
+            throw new ImageError('EBUSY')
           resolve(answer())
         } catch (error) {
           reject(asDiskError(error, operation, path))
