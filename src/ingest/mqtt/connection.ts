@@ -2,7 +2,7 @@
  * One MQTT connection: reads, decodes, hands packets to their handlers, sends what they owe, and ends. Versions 3.1, 3.1.1 and 5.0 of the server's
  * side. Not implemented: AUTH (refused).
  */
-import type { Connection, Timer } from '../../base/ports.ts'
+import type { Connection } from '../../base/ports.ts'
 import {
   encodeConnack,
   encodeDisconnect,
@@ -29,6 +29,7 @@ import type { AckGroup } from './ack-queue.ts'
 import type { Committer } from './commit-batch.ts'
 import { type ConnectGrant, judgeConnect } from './connect-handler.ts'
 import { ConnectionOutput } from './connection-output.ts'
+import { Deadline } from './deadline.ts'
 import type { DoorServices, PendingBytesWaiter } from './door-services.ts'
 import { mqttEvents } from './mqtt-events.ts'
 import { mqttMetrics } from './mqtt-metrics.ts'
@@ -59,9 +60,10 @@ export class MqttConnection implements SessionLink, Committer, PendingBytesWaite
   private expiryMs = 0
   private keepAliveMs = 0
   private lastReceivedMs: number
-  private deadline: Timer | null
-  private drainDeadline: Timer | null = null
-  private linger: Timer | null = null
+  /** CONNECT must have come; later: something must have come; after a failure: the end. */
+  private readonly deadline: Deadline
+  private readonly drainDeadline: Deadline
+  private readonly linger: Deadline
   private waitingFor: Route | null = null
   private hasConnect = false
 
@@ -79,8 +81,12 @@ export class MqttConnection implements SessionLink, Committer, PendingBytesWaite
       packetBytesMax: options.packetBytesMax,
       onRows: (source, rows) => this.onRows(source, rows),
     })
-    this.lastReceivedMs = services.clock.monotonicMs()
-    this.deadline = services.clock.schedule(options.connectDeadlineMs, () => this.onConnectDeadline())
+    const { clock } = services
+    this.lastReceivedMs = clock.monotonicMs()
+    this.drainDeadline = new Deadline(clock)
+    this.linger = new Deadline(clock)
+    this.deadline = new Deadline(clock)
+    this.deadline.arm(options.connectDeadlineMs, () => this.refuseSilently('no CONNECT in time'))
     socket.start({
       onBytes: (bytes) => this.onBytes(bytes),
       onDrain: () => this.onDrain(),
@@ -239,7 +245,7 @@ export class MqttConnection implements SessionLink, Committer, PendingBytesWaite
 
   private accept(packet: ConnectPacket, grant: ConnectGrant, session: MqttSession): void {
     const { services } = this
-    const { clock, options } = services
+    const { options } = services
     this.state = 'open'
     this.session = session
     this.decoder.level = packet.level
@@ -252,24 +258,16 @@ export class MqttConnection implements SessionLink, Committer, PendingBytesWaite
     if (packet.will !== null) {
       this.will = { message: packet.will, publisher: { clientId: session.clientId, userName, level } }
     }
-    if (this.deadline !== null) clock.cancel(this.deadline)
-    this.deadline = null
     this.keepAliveMs = grant.keepAliveMs * 1.5
-    if (this.keepAliveMs > 0) this.deadline = clock.schedule(this.keepAliveMs, () => this.onKeepAlive())
-  }
-
-  private onConnectDeadline(): void {
-    this.deadline = null
-    this.refuseSilently('no CONNECT in time')
+    this.deadline.disarm()
+    if (this.keepAliveMs > 0) this.deadline.arm(this.keepAliveMs, () => this.onKeepAlive())
   }
 
   /** Closes once the client was silent for one and a half keep-alives [MQTT-3.1.2-24], not counting time in which we did not read. */
   private onKeepAlive(): void {
-    const { clock } = this.services
-    this.deadline = null
-    const silentMs = this.pauses.isOurs ? 0 : clock.monotonicMs() - this.lastReceivedMs
+    const silentMs = this.pauses.isOurs ? 0 : this.services.clock.monotonicMs() - this.lastReceivedMs
     if (silentMs >= this.keepAliveMs) return this.close(reasonCodes.keepAliveTimeout, 'keep-alive timeout')
-    this.deadline = clock.schedule(Math.max(1, this.keepAliveMs - silentMs), () => this.onKeepAlive())
+    this.deadline.arm(this.keepAliveMs - silentMs, () => this.onKeepAlive())
   }
 
   // ------------------------------------------------------------------------------------------------- out
@@ -289,18 +287,13 @@ export class MqttConnection implements SessionLink, Committer, PendingBytesWaite
     this.output.flush()
     if (!this.output.isBlocked || this.pauses.has(pauseReasons.backlog)) return
     this.pauses.add(pauseReasons.backlog)
-    const { clock, options } = this.services
-    this.drainDeadline = clock.schedule(options.drainDeadlineMs, () => {
-      this.drainDeadline = null
-      this.close(null, 'the client does not read')
-    })
+    this.drainDeadline.arm(this.services.options.drainDeadlineMs, () => this.close(null, 'the client does not read'))
   }
 
   private onDrain(): void {
     if (this.state === 'closed') return
     this.output.unblock()
-    if (this.drainDeadline !== null) this.services.clock.cancel(this.drainDeadline)
-    this.drainDeadline = null
+    this.drainDeadline.disarm()
     this.pauses.remove(pauseReasons.backlog)
     this.session?.pump(this.services.clock.wallMs())
     this.flush()
@@ -337,13 +330,8 @@ export class MqttConnection implements SessionLink, Committer, PendingBytesWaite
 
   /** The failure cannot be said: the client gets no acknowledgement, has to wait, and will send again on its next connection. */
   private waitAndClose(reason: number): void {
-    const { clock, options } = this.services
     this.pauses.add(pauseReasons.failure)
-    if (this.deadline !== null) clock.cancel(this.deadline)
-    this.deadline = clock.schedule(options.failurePauseMs, () => {
-      this.deadline = null
-      this.close(reason, 'a message could not be stored')
-    })
+    this.deadline.arm(this.services.options.failurePauseMs, () => this.close(reason, 'a message could not be stored'))
   }
 
   // ------------------------------------------------------------------------------------------------- end
@@ -419,12 +407,11 @@ export class MqttConnection implements SessionLink, Committer, PendingBytesWaite
     this.output.flush()
     this.letGo()
     this.socket.end()
-    this.linger = this.services.clock.schedule(lingerMs, () => this.socket.destroy())
+    this.linger.arm(lingerMs, () => this.socket.destroy())
   }
 
   private onClose(_error: Error | null): void {
-    if (this.linger !== null) this.services.clock.cancel(this.linger)
-    this.linger = null
+    this.linger.disarm()
     this.letGo()
     this.onEnded(this)
   }
@@ -433,15 +420,13 @@ export class MqttConnection implements SessionLink, Committer, PendingBytesWaite
   private letGo(): void {
     if (this.state === 'closed') return
     this.state = 'closed'
-    const { clock, wills } = this.services
-    for (const timer of [this.deadline, this.drainDeadline]) if (timer !== null) clock.cancel(timer)
-    this.deadline = null
-    this.drainDeadline = null
+    this.deadline.disarm()
+    this.drainDeadline.disarm()
     const { session, will } = this
     if (session === null) return
     this.will = null
     session.detach()
-    if (will !== null) wills.fire(will, session.expiryMs)
+    if (will !== null) this.services.wills.fire(will, session.expiryMs)
     this.services.onDetached(session)
   }
 }

@@ -158,8 +158,6 @@ function compileRoute(route: TopicRoute, position: number): CompiledRoute {
   const filter = compileFilter(route.match, refuse)
   const names = new Set(filter.flatMap((part) => (part.kind !== 'literal' && part.name !== null ? [part.name] : [])))
   const topic = compileTemplate(route.topic, names, refuse)
-  if (topic.some((part) => part.kind === 'capture' && part.text === wholeTopic))
-    refuse('the Kafka topic cannot hold {mqtt.topic}')
   const sample = expand(topic, new Map([...names].map((name) => [name, 'x'])))
   if (!isLegalTopicName(sample)) refuse(`"${route.topic}" gives no legal Kafka topic name`)
   if (sample.startsWith('__')) refuse('names that begin with __ belong to internal topics')

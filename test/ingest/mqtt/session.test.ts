@@ -1,0 +1,207 @@
+import { describe, expect, it } from 'vitest'
+import { OutgoingMessage } from '../../../src/ingest/mqtt/outgoing-message.ts'
+import { headerNames } from '../../../src/ingest/mqtt/record-headers.ts'
+import { type DropReason, MqttSession, type SessionBounds, type SessionLink } from '../../../src/ingest/mqtt/session.ts'
+import { SessionTable } from '../../../src/ingest/mqtt/session-table.ts'
+
+/** A connection that writes down what the session sends: `payload#id` and `!` for DUP. */
+class RecordingLink implements SessionLink {
+  readonly level = 4
+  packetBytesMax = Number.POSITIVE_INFINITY
+  isWritable = true
+  sendWindow: number
+  sent: string[] = []
+
+  constructor(sendWindow: number) {
+    this.sendWindow = sendWindow
+  }
+
+  sendPublish(packet: Uint8Array): void {
+    const qos = ((packet[0] as number) >>> 1) & 3
+    const bodyAt = 4 + (packet[3] as number)
+    const id = qos === 0 ? '' : `#${(packet[bodyAt] as number) * 256 + (packet[bodyAt + 1] as number)}`
+    const payload = Buffer.from(packet.subarray(bodyAt + (qos === 0 ? 0 : 2))).toString()
+    this.sent.push(`${payload}${id}${((packet[0] as number) & 8) === 0 ? '' : '!'}`)
+  }
+
+  flush(): void {}
+  takeOver(): void {}
+
+  /** What was sent since the last look. */
+  look(): string {
+    const seen = this.sent.join(' ')
+    this.sent = []
+    return seen
+  }
+}
+
+function message(payload: string, expiresMs?: number): OutgoingMessage {
+  const headers = expiresMs === undefined ? [] : [{ key: headerNames.expires, value: Buffer.from(String(expiresMs)) }]
+  return new OutgoingMessage(Buffer.from('t'), Buffer.from(payload), headers)
+}
+
+interface Bench {
+  readonly session: MqttSession
+  readonly drops: DropReason[]
+  readonly bounds: SessionBounds
+  offer(payload: string, expiresMs?: number): void
+}
+
+function bench(options: Partial<SessionBounds> = {}): Bench {
+  const drops: DropReason[] = []
+  const bounds: SessionBounds = {
+    queuedMessagesMax: 3,
+    queuedBytesMax: 10_000,
+    queuedBytesTotalMax: 10_000,
+    queuedBytesTotal: 0,
+    onDrop: (_session, reason) => drops.push(reason),
+    ...options,
+  }
+  const session = new MqttSession('c', bounds)
+  const offer = (payload: string, expiresMs?: number): void =>
+    session.offerQos1({ message: message(payload, expiresMs), retain: false, subscriptionIds: [] }, 0)
+  return { session, drops, bounds, offer }
+}
+
+describe('a session', () => {
+  it('sends no more than the window, and the rest as acknowledgements come', () => {
+    const { session, offer } = bench()
+    const link = new RecordingLink(2)
+    session.attach(link, 0)
+    for (const payload of ['a', 'b', 'c', 'd']) offer(payload)
+    expect(link.look()).toBe('a#1 b#2')
+    expect(session.acknowledge(2, 0)).toBe(true)
+    expect(link.look()).toBe('c#3')
+    expect(session.acknowledge(2, 0)).toBe(false)
+    session.acknowledge(1, 0)
+    expect(link.look()).toBe('d#4')
+    session.acknowledge(3, 0)
+    session.acknowledge(4, 0)
+    expect(session.pendingCount).toBe(0)
+  })
+
+  it('sends again what was not acknowledged, with DUP, the same id, in order and before anything new', () => {
+    const { session, offer } = bench()
+    const first = new RecordingLink(3)
+    session.attach(first, 0)
+    for (const payload of ['a', 'b', 'c', 'd']) offer(payload)
+    session.acknowledge(2, 0)
+    expect(first.look()).toBe('a#1 b#2 c#3 d#4')
+    session.detach()
+    offer('e')
+    const second = new RecordingLink(2)
+    session.attach(second, 0)
+    expect(second.look()).toBe('a#1! c#3!')
+    // An id that was not sent on this connection yet cannot be acknowledged on it.
+    expect(session.acknowledge(4, 0)).toBe(false)
+    session.acknowledge(1, 0)
+    expect(second.look()).toBe('d#4!')
+    session.acknowledge(3, 0)
+    session.acknowledge(4, 0)
+    expect(second.look()).toBe('e#5')
+    expect(first.look()).toBe('')
+  })
+
+  it('holds a slow subscriber to its bound, by messages and by bytes, and counts what it drops', () => {
+    const { session, drops, bounds, offer } = bench()
+    session.attach(new RecordingLink(1), 0)
+    for (const payload of ['a', 'b', 'c', 'd', 'e', 'f']) offer(payload)
+    expect(drops).toEqual(['queue_full', 'queue_full'])
+    expect(bounds.queuedBytesTotal).toBe(3 * 66)
+    session.discard()
+    expect(bounds.queuedBytesTotal).toBe(0)
+    const tight = bench({ queuedBytesTotalMax: 100 })
+    tight.offer('a')
+    tight.offer('b')
+    expect(tight.drops).toEqual(['queue_full'])
+  })
+
+  it('waits while the socket is full and goes on when it has drained', () => {
+    const { session, drops, offer } = bench()
+    const link = new RecordingLink(10)
+    session.attach(link, 0)
+    link.isWritable = false
+    offer('a')
+    session.offerQos0({ message: message('q'), retain: false, subscriptionIds: [] }, 0)
+    expect([link.look(), drops.join()]).toEqual(['', 'slow'])
+    link.isWritable = true
+    session.pump(0)
+    expect(link.look()).toBe('a#1')
+  })
+
+  it('drops what has expired, but not what was sent before', () => {
+    const { session, drops, offer } = bench()
+    const link = new RecordingLink(1)
+    session.attach(link, 0)
+    offer('a', 100)
+    offer('b', 100)
+    offer('c', 900)
+    expect(link.look()).toBe('a#1')
+    session.detach()
+    const next = new RecordingLink(1)
+    session.attach(next, 200)
+    expect(next.look()).toBe('a#1!')
+    session.acknowledge(1, 200)
+    expect(next.look()).toBe('c#2')
+    expect(drops).toEqual(['expired'])
+  })
+
+  it('never sends what is larger than the client takes', () => {
+    const { session, drops, offer } = bench()
+    const link = new RecordingLink(1)
+    link.packetBytesMax = 20
+    session.attach(link, 0)
+    offer('x'.repeat(40))
+    offer('y')
+    expect(link.look()).toBe('y#2')
+    expect(drops).toEqual(['too_large'])
+  })
+
+  it('uses no packet id twice at a time', () => {
+    const { session, offer } = bench({ queuedMessagesMax: 100_000, queuedBytesMax: 1e9, queuedBytesTotalMax: 1e9 })
+    const link = new RecordingLink(2)
+    session.attach(link, 0)
+    offer('first')
+    for (let count = 0; count < 65_534; count += 1) {
+      offer('x')
+      session.acknowledge(count + 2, 0)
+    }
+    link.look()
+    offer('y')
+    expect(link.look()).toBe('y#2')
+  })
+})
+
+describe('the session table', () => {
+  function table(sessionsMax: number): { table: SessionTable; ended: string[]; bounds: SessionBounds } {
+    const ended: string[] = []
+    const { bounds } = bench()
+    const onEnd = (session: MqttSession, cause: string): void => void ended.push(`${session.clientId} ${cause}`)
+    return { table: new SessionTable({ sessionsMax, bounds, onEnd }), ended, bounds }
+  }
+
+  it('keeps a session for its client, and starts a new one on request', () => {
+    const { table: sessions, ended } = table(10)
+    const first = sessions.open('a', false)
+    expect(first?.isPresent).toBe(false)
+    expect(sessions.open('a', false)).toEqual({ session: first?.session, isPresent: true })
+    const clean = sessions.open('a', true)
+    expect(clean?.isPresent).toBe(false)
+    expect(clean?.session).not.toBe(first?.session)
+    expect(ended).toEqual(['a clean-start'])
+  })
+
+  it('makes room by ending the session that has been alone for longest, never a connected one', () => {
+    const { table: sessions, ended } = table(2)
+    const a = sessions.open('a', false)?.session as MqttSession
+    a.attach(new RecordingLink(1), 0)
+    sessions.open('b', false)
+    sessions.open('c', false)?.session.attach(new RecordingLink(1), 0)
+    expect(ended).toEqual(['b evicted'])
+    expect(sessions.open('d', false)).toBeNull()
+    a.detach()
+    sessions.touch(a)
+    expect(sessions.open('d', false)).not.toBeNull()
+    expect(ended).toEqual(['b evicted', 'a evicted'])
+  })
+})
