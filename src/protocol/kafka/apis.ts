@@ -1,0 +1,157 @@
+/**
+ * The APIs we speak, at the versions of Apache Kafka 4.1. What a broker really answers is this table less the APIs it has no handler for.
+ *
+ * Produce is here from version 0 on, as Apache Kafka announces it (old librdkafka reads its abilities from versions 0 to 2, KAFKA-18659);
+ * no batch of those versions is accepted.
+ */
+import { AlterConfigsRequest, AlterConfigsResponse } from './messages/alter-configs.ts'
+import { ApiVersionsRequest, ApiVersionsResponse } from './messages/api-versions.ts'
+import { CreatePartitionsRequest, CreatePartitionsResponse } from './messages/create-partitions.ts'
+import { CreateTopicsRequest, CreateTopicsResponse } from './messages/create-topics.ts'
+import { DeleteGroupsRequest, DeleteGroupsResponse } from './messages/delete-groups.ts'
+import { DeleteRecordsRequest, DeleteRecordsResponse } from './messages/delete-records.ts'
+import { DeleteTopicsRequest, DeleteTopicsResponse } from './messages/delete-topics.ts'
+import { DescribeClusterRequest, DescribeClusterResponse } from './messages/describe-cluster.ts'
+import { DescribeConfigsRequest, DescribeConfigsResponse } from './messages/describe-configs.ts'
+import { DescribeGroupsRequest, DescribeGroupsResponse } from './messages/describe-groups.ts'
+import { DescribeLogDirsRequest, DescribeLogDirsResponse } from './messages/describe-log-dirs.ts'
+import { DescribeProducersRequest, DescribeProducersResponse } from './messages/describe-producers.ts'
+import {
+  DescribeTopicPartitionsRequest,
+  DescribeTopicPartitionsResponse,
+} from './messages/describe-topic-partitions.ts'
+import { FetchRequest, FetchResponse } from './messages/fetch.ts'
+import { FindCoordinatorRequest, FindCoordinatorResponse } from './messages/find-coordinator.ts'
+import { HeartbeatRequest, HeartbeatResponse } from './messages/heartbeat.ts'
+import {
+  IncrementalAlterConfigsRequest,
+  IncrementalAlterConfigsResponse,
+} from './messages/incremental-alter-configs.ts'
+import { InitProducerIdRequest, InitProducerIdResponse } from './messages/init-producer-id.ts'
+import { JoinGroupRequest, JoinGroupResponse } from './messages/join-group.ts'
+import { LeaveGroupRequest, LeaveGroupResponse } from './messages/leave-group.ts'
+import { ListGroupsRequest, ListGroupsResponse } from './messages/list-groups.ts'
+import { ListOffsetsRequest, ListOffsetsResponse } from './messages/list-offsets.ts'
+import {
+  ListPartitionReassignmentsRequest,
+  ListPartitionReassignmentsResponse,
+} from './messages/list-partition-reassignments.ts'
+import { MetadataRequest, MetadataResponse } from './messages/metadata.ts'
+import { OffsetCommitRequest, OffsetCommitResponse } from './messages/offset-commit.ts'
+import { OffsetDeleteRequest, OffsetDeleteResponse } from './messages/offset-delete.ts'
+import { OffsetFetchRequest, OffsetFetchResponse } from './messages/offset-fetch.ts'
+import { OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse } from './messages/offset-for-leader-epoch.ts'
+import { ProduceRequest, ProduceResponse } from './messages/produce.ts'
+import { SyncGroupRequest, SyncGroupResponse } from './messages/sync-group.ts'
+import type { MessageSchema } from './schema.ts'
+
+export interface KafkaApi<Q extends MessageSchema = MessageSchema, R extends MessageSchema = MessageSchema> {
+  readonly key: number
+  readonly name: string
+  readonly request: Q
+  readonly response: R
+  readonly minVersion: number
+  readonly maxVersion: number
+  /** First version with compact lengths and tagged fields, whose header has tagged fields too; Infinity = none. */
+  readonly flexibleFrom: number
+}
+
+export const produceApi = api('Produce', ProduceRequest, ProduceResponse)
+export const fetchApi = api('Fetch', FetchRequest, FetchResponse)
+export const listOffsetsApi = api('ListOffsets', ListOffsetsRequest, ListOffsetsResponse)
+export const metadataApi = api('Metadata', MetadataRequest, MetadataResponse)
+export const offsetCommitApi = api('OffsetCommit', OffsetCommitRequest, OffsetCommitResponse)
+export const offsetFetchApi = api('OffsetFetch', OffsetFetchRequest, OffsetFetchResponse)
+export const findCoordinatorApi = api('FindCoordinator', FindCoordinatorRequest, FindCoordinatorResponse)
+export const joinGroupApi = api('JoinGroup', JoinGroupRequest, JoinGroupResponse)
+export const heartbeatApi = api('Heartbeat', HeartbeatRequest, HeartbeatResponse)
+export const leaveGroupApi = api('LeaveGroup', LeaveGroupRequest, LeaveGroupResponse)
+export const syncGroupApi = api('SyncGroup', SyncGroupRequest, SyncGroupResponse)
+export const describeGroupsApi = api('DescribeGroups', DescribeGroupsRequest, DescribeGroupsResponse)
+export const listGroupsApi = api('ListGroups', ListGroupsRequest, ListGroupsResponse)
+export const apiVersionsApi = api('ApiVersions', ApiVersionsRequest, ApiVersionsResponse)
+export const createTopicsApi = api('CreateTopics', CreateTopicsRequest, CreateTopicsResponse)
+export const deleteTopicsApi = api('DeleteTopics', DeleteTopicsRequest, DeleteTopicsResponse)
+export const deleteRecordsApi = api('DeleteRecords', DeleteRecordsRequest, DeleteRecordsResponse)
+export const initProducerIdApi = api('InitProducerId', InitProducerIdRequest, InitProducerIdResponse)
+export const offsetForLeaderEpochApi = api(
+  'OffsetForLeaderEpoch',
+  OffsetForLeaderEpochRequest,
+  OffsetForLeaderEpochResponse,
+)
+export const describeConfigsApi = api('DescribeConfigs', DescribeConfigsRequest, DescribeConfigsResponse)
+export const alterConfigsApi = api('AlterConfigs', AlterConfigsRequest, AlterConfigsResponse)
+export const describeLogDirsApi = api('DescribeLogDirs', DescribeLogDirsRequest, DescribeLogDirsResponse)
+export const createPartitionsApi = api('CreatePartitions', CreatePartitionsRequest, CreatePartitionsResponse)
+export const deleteGroupsApi = api('DeleteGroups', DeleteGroupsRequest, DeleteGroupsResponse)
+export const incrementalAlterConfigsApi = api(
+  'IncrementalAlterConfigs',
+  IncrementalAlterConfigsRequest,
+  IncrementalAlterConfigsResponse,
+)
+export const listPartitionReassignmentsApi = api(
+  'ListPartitionReassignments',
+  ListPartitionReassignmentsRequest,
+  ListPartitionReassignmentsResponse,
+)
+export const offsetDeleteApi = api('OffsetDelete', OffsetDeleteRequest, OffsetDeleteResponse)
+export const describeClusterApi = api('DescribeCluster', DescribeClusterRequest, DescribeClusterResponse)
+export const describeTopicPartitionsApi = api(
+  'DescribeTopicPartitions',
+  DescribeTopicPartitionsRequest,
+  DescribeTopicPartitionsResponse,
+)
+/** Asked by the mirror, not answered. */
+export const describeProducersApi = api('DescribeProducers', DescribeProducersRequest, DescribeProducersResponse)
+
+/** What a broker of ours can answer. */
+export const kafkaApis: readonly KafkaApi[] = [
+  produceApi,
+  fetchApi,
+  listOffsetsApi,
+  metadataApi,
+  offsetCommitApi,
+  offsetFetchApi,
+  findCoordinatorApi,
+  joinGroupApi,
+  heartbeatApi,
+  leaveGroupApi,
+  syncGroupApi,
+  describeGroupsApi,
+  listGroupsApi,
+  apiVersionsApi,
+  createTopicsApi,
+  deleteTopicsApi,
+  deleteRecordsApi,
+  initProducerIdApi,
+  offsetForLeaderEpochApi,
+  describeConfigsApi,
+  alterConfigsApi,
+  describeLogDirsApi,
+  createPartitionsApi,
+  deleteGroupsApi,
+  incrementalAlterConfigsApi,
+  listPartitionReassignmentsApi,
+  offsetDeleteApi,
+  describeClusterApi,
+  describeTopicPartitionsApi,
+]
+
+/** What a client of ours can ask: the same, and a little more. */
+export const kafkaClientApis: readonly KafkaApi[] = [...kafkaApis, describeProducersApi]
+
+export const apiByKey: ReadonlyMap<number, KafkaApi> = new Map(kafkaApis.map((each) => [each.key, each]))
+
+export const clientApiByKey: ReadonlyMap<number, KafkaApi> = new Map(kafkaClientApis.map((each) => [each.key, each]))
+
+function api<Q extends MessageSchema, R extends MessageSchema>(name: string, request: Q, response: R): KafkaApi<Q, R> {
+  return {
+    key: request.apiKey,
+    name,
+    request,
+    response,
+    minVersion: request.versions.first,
+    maxVersion: request.versions.last,
+    flexibleFrom: request.flexible?.first ?? Number.POSITIVE_INFINITY,
+  }
+}

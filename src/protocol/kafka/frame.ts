@@ -1,0 +1,124 @@
+/**
+ * Cuts a stream of bytes into frames: four bytes of length, then as many bytes.
+ *
+ * What arrives lies in memory that is used again, so frames are copied: all the whole frames of one chunk at once, into one piece of
+ * memory. A frame that is only begun gets memory of its own at its full size; from 64 KiB on the rest of it is read straight into it.
+ */
+
+/** A begun frame of this size or more asks for its bytes in place. */
+const windowBytesMin = 64 * 1024
+
+export interface FrameAssemblerOptions {
+  /** Largest frame that is accepted, without its length. */
+  readonly frameBytesMax: number
+  /** A frame without its length. The memory is the receiver's, to keep and to change. */
+  readonly onFrame: (frame: Uint8Array) => void
+  /** A length that is negative or too large: nothing of the stream can be read any more. Called once. */
+  readonly onOversize: (length: number) => void
+}
+
+export class FrameAssembler {
+  readonly #options: FrameAssemblerOptions
+  /** The first bytes of a length that came in pieces. */
+  readonly #lengthBytes = new Uint8Array(4)
+  #lengthFilled = 0
+  /** The frame that is begun. */
+  #frame: Uint8Array | null = null
+  #frameFilled = 0
+  #isBroken = false
+
+  constructor(options: FrameAssemblerOptions) {
+    this.#options = options
+  }
+
+  /** Takes the next bytes of the stream; hands out every frame that is complete with them. Bytes that came in `window()` are not copied. */
+  push(bytes: Uint8Array): void {
+    let at = 0
+    while (at < bytes.length && !this.#isBroken) {
+      if (this.#frame !== null) at = this.#fillFrame(this.#frame, bytes, at)
+      else if (this.#lengthFilled > 0 || bytes.length - at < 4) at = this.#fillLength(bytes, at)
+      else at = this.#takeWhole(bytes, at)
+    }
+  }
+
+  /** Memory for the next bytes when a large frame has begun, else null. */
+  window(): Uint8Array | null {
+    const frame = this.#frame
+    if (frame === null || frame.length < windowBytesMin) return null
+    return frame.subarray(this.#frameFilled)
+  }
+
+  /** Hands out the whole frames that lie at `at`, copied at once, and begins the one that is not whole. */
+  #takeWhole(bytes: Uint8Array, start: number): number {
+    let at = start
+    let length = -1
+    while (bytes.length - at >= 4) {
+      length = lengthAt(bytes, at)
+      if (length < 0 || length > this.#options.frameBytesMax || bytes.length - at - 4 < length) break
+      at += 4 + length
+    }
+    if (at > start) {
+      this.#handOut(bytes, start, at)
+      return at
+    }
+    return this.#begin(length) ? at + 4 : bytes.length
+  }
+
+  #handOut(bytes: Uint8Array, start: number, end: number): void {
+    const memory = Buffer.allocUnsafe(end - start)
+    memory.set(bytes.subarray(start, end))
+    for (let at = 0; at < memory.length; ) {
+      const length = lengthAt(memory, at)
+      this.#options.onFrame(new Uint8Array(memory.buffer, memory.byteOffset + at + 4, length))
+      at += 4 + length
+    }
+  }
+
+  #fillLength(bytes: Uint8Array, start: number): number {
+    let at = start
+    while (at < bytes.length && this.#lengthFilled < 4) {
+      this.#lengthBytes[this.#lengthFilled++] = bytes[at++] as number
+    }
+    if (this.#lengthFilled < 4) return at
+    this.#lengthFilled = 0
+    return this.#begin(lengthAt(this.#lengthBytes, 0)) ? at : bytes.length
+  }
+
+  /** False when there can be no such frame. */
+  #begin(length: number): boolean {
+    if (length < 0 || length > this.#options.frameBytesMax) {
+      this.#isBroken = true
+      this.#options.onOversize(length)
+      return false
+    }
+    if (length === 0) {
+      this.#options.onFrame(new Uint8Array(0))
+      return true
+    }
+    const memory = Buffer.allocUnsafe(length)
+    this.#frame = new Uint8Array(memory.buffer, memory.byteOffset, length)
+    this.#frameFilled = 0
+    return true
+  }
+
+  #fillFrame(frame: Uint8Array, bytes: Uint8Array, start: number): number {
+    const take = Math.min(frame.length - this.#frameFilled, bytes.length - start)
+    const isInPlace = bytes.buffer === frame.buffer && bytes.byteOffset + start === frame.byteOffset + this.#frameFilled
+    if (!isInPlace) frame.set(bytes.subarray(start, start + take), this.#frameFilled)
+    this.#frameFilled += take
+    if (this.#frameFilled === frame.length) {
+      this.#frame = null
+      this.#options.onFrame(frame)
+    }
+    return start + take
+  }
+}
+
+function lengthAt(bytes: Uint8Array, at: number): number {
+  return (
+    ((bytes[at] as number) << 24) |
+    ((bytes[at + 1] as number) << 16) |
+    ((bytes[at + 2] as number) << 8) |
+    (bytes[at + 3] as number)
+  )
+}
