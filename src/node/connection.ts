@@ -26,7 +26,8 @@ export class SocketReader {
     },
   }
 
-  bind(handlers: ConnectionHandlers): void {
+  /** Null: nothing is told any more. */
+  bind(handlers: ConnectionHandlers | null): void {
     this.#handlers = handlers
   }
 
@@ -124,6 +125,7 @@ export class SocketConnection implements Connection {
     this.#isClosed = true
     const handlers = this.#handlers
     this.#handlers = null
+    this.#reader?.bind(null)
     handlers?.onClose(this.#error)
   }
 

@@ -7,6 +7,7 @@
  * the writer has released bytes; the groups behind it wait, so that the order stays.
  */
 import { MessageChannel, type MessagePort, receiveMessageOnPort, type Worker } from 'node:worker_threads'
+import { assert } from '../base/assert.ts'
 import { asError } from '../base/errors.ts'
 import { DiskError, type DiskOperation } from '../base/ports.ts'
 import { startWriter } from './assets.ts'
@@ -70,6 +71,7 @@ export class WriterThread {
   readonly #exited: Promise<void>
 
   constructor(options: WriterThreadOptions) {
+    assert(Number.isInteger(Math.log2(options.ringBytes)), 'the ring of the writer is a power of two')
     this.#options = options
     const ring = new SharedArrayBuffer(options.ringBytes)
     this.#ring = new Uint8Array(ring)

@@ -198,6 +198,14 @@ function namesKeepTheirPromises(promise: (name: string, body: (bench: DiskBench)
       held: false,
       holder: expect.any(Number) as number,
     })
+    // A second descriptor of the file would give the lock up.
+    const path = `${root}/.lock`
+    expect(await settle(failureOf(disk.readFile(path, 10)))).toMatchObject({ code: 'EBUSY', operation: 'readFile' })
+    expect(await settle(failureOf(disk.submit([write(path, 0, text('x'))])))).toMatchObject({ code: 'EBUSY' })
+    expect(await settle(failureOf(disk.submit([{ kind: 'rename', from: path, to: `${root}/x` }])))).toMatchObject({
+      code: 'EBUSY',
+      operation: 'rename',
+    })
     await settle(first.release())
     const second = await settle(disk.lock(`${root}/.lock`))
     if (!second.held) throw new Error('the lock was released')

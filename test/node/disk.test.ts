@@ -196,6 +196,17 @@ describe('descriptors', () => {
   })
 })
 
+describe('a device that is full', () => {
+  it.skipIf(!fs.existsSync('/dev/full'))('is told as ENOSPC, and the next group is tried', async () => {
+    await withDisk({}, async (disk, root) => {
+      const full = disk.submit([write('/dev/full', 0, text('x')), write(`${root}/after`, 0, text('x'))])
+      expect(await failureOf(full)).toMatchObject({ code: 'ENOSPC', operation: 'write', path: '/dev/full' })
+      await disk.submit([write(`${root}/next`, 0, text('x'))])
+      expect(fs.readdirSync(root)).toEqual(['next'])
+    })
+  })
+})
+
 describe('the writer thread', () => {
   it('when it is lost, every group rejects, now and later, and the process is told', async () => {
     const lost: Error[] = []
