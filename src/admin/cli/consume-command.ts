@@ -1,6 +1,7 @@
 /** `headwater consume`: records of a topic to stdout, as a Kafka client without a group. */
 import { once } from 'node:events'
-import { latestTimestamp, listOffsets, placesOf } from './offsets.ts'
+import { latestTimestamp } from './offset-timestamps.ts'
+import { listOffsets, placesOf } from './offsets.ts'
 import type { KafkaClient } from './kafka-client.ts'
 import { recordForJson, valueForJson } from './record-output.ts'
 import { RecordStream, type RecordStreamOptions, type StreamedRecord } from './record-stream.ts'

@@ -7,7 +7,8 @@ import { OffsetCommitRequest, OffsetCommitResponse } from '../../protocol/kafka/
 import { OffsetFetchRequest, OffsetFetchResponse } from '../../protocol/kafka/messages/offset-fetch.ts'
 import { cliErrors } from './cli-errors.ts'
 import { type KafkaClient, refuseError } from './kafka-client.ts'
-import { earliestTimestamp, latestTimestamp, listOffsets, type PartitionPlace, placesOf } from './offsets.ts'
+import { earliestTimestamp, latestTimestamp } from './offset-timestamps.ts'
+import { listOffsets, type PartitionPlace, placesOf } from './offsets.ts'
 import { formatFacts, formatTable, printResult } from './output.ts'
 
 export async function listGroups(client: KafkaClient, json: boolean): Promise<void> {

@@ -2,10 +2,6 @@
 import { ListOffsetsRequest, ListOffsetsResponse } from '../../protocol/kafka/messages/list-offsets.ts'
 import { type KafkaClient, refuseError } from './kafka-client.ts'
 
-/** Special timestamps of ListOffsets. */
-export const latestTimestamp = -1
-export const earliestTimestamp = -2
-
 export interface PartitionPlace {
   readonly topic: string
   readonly partition: number

@@ -10,7 +10,7 @@ import {
   withClient,
   withKafkaFlags,
 } from './command-flags.ts'
-import { earliestTimestamp, latestTimestamp } from './offsets.ts'
+import { earliestTimestamp, latestTimestamp } from './offset-timestamps.ts'
 import type { RecordStreamOptions } from './record-stream.ts'
 
 interface ProduceFlags extends KafkaFlags {

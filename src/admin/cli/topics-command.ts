@@ -10,7 +10,8 @@ import {
 } from '../../protocol/kafka/messages/incremental-alter-configs.ts'
 import { cliErrors } from './cli-errors.ts'
 import { type KafkaClient, refuseError } from './kafka-client.ts'
-import { earliestTimestamp, latestTimestamp, listOffsets } from './offsets.ts'
+import { earliestTimestamp, latestTimestamp } from './offset-timestamps.ts'
+import { listOffsets } from './offsets.ts'
 import { formatFacts, formatTable, print, printResult } from './output.ts'
 
 const requestMs = 30_000

@@ -3,7 +3,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { connectAsync, type MqttClient } from 'mqtt'
 import type { KafkaClient } from '../cli/kafka-client.ts'
 import { RecordStream } from '../cli/record-stream.ts'
-import { earliestTimestamp } from '../cli/offsets.ts'
+import { earliestTimestamp } from '../cli/offset-timestamps.ts'
 
 /** Simulated sensors: each publishes its reading at QoS 1 and counts what was acknowledged. */
 export class Sensors {

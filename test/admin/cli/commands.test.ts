@@ -1,0 +1,132 @@
+/** The command line where no daemon runs: misuse, configuration, and what is said when nobody answers. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, describe, expect, it } from 'vitest'
+import { headwater } from './headwater-command.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'headwater-cli-'))
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+describe('headwater', () => {
+  it.each([
+    [['--bogus'], "unknown option '--bogus'"],
+    [['topics', 'fly'], "unknown command 'fly'"],
+    [['start', '--kafka'], 'argument missing'],
+    [['start', 'here'], 'too many arguments'],
+    [['topics', 'create'], "missing required argument 'topic'"],
+    [['topics', 'create', 'a', '--partitions', 'many'], 'A whole number is wanted'],
+    [['topics', 'create', 'a', '--config', 'x'], 'NAME=VALUE is wanted'],
+    [['topics', 'list', '-b', 'nowhere'], 'HOST:PORT'],
+  ])('answers misuse with status 2 and the reason: %j', (args, reason) => {
+    const outcome = headwater(args)
+    expect(outcome.stderr).toContain(reason)
+    expect(outcome.status).toBe(2)
+    expect(outcome.stdout).toBe('')
+  })
+
+  it('answers --version and --help with status 0', () => {
+    expect(headwater(['--version'])).toMatchObject({ status: 0, stdout: expect.stringMatching(/^\d+\.\d+\.\d+\n$/) })
+    const help = headwater(['--help'])
+    expect(help.status).toBe(0)
+    for (const command of [
+      'start',
+      'topics',
+      'produce',
+      'consume',
+      'groups',
+      'mirror',
+      'status',
+      'config',
+      'dump-log',
+      'demo',
+    ]) {
+      expect(help.stdout).toMatch(new RegExp(`^ {2}${command}`, 'm'))
+    }
+  })
+
+  it('has --json on every command that prints', () => {
+    const commands = [
+      'topics list',
+      'topics create',
+      'topics describe',
+      'topics delete',
+      'topics alter',
+      'produce',
+      'consume',
+      'groups list',
+    ]
+    const more = [
+      'groups describe',
+      'groups reset-offsets',
+      'groups delete',
+      'mirror status',
+      'status',
+      'config print',
+      'config check',
+      'dump-log',
+      'demo',
+    ]
+    for (const command of [...commands, ...more])
+      expect(headwater([...command.split(' '), '--help']).stdout).toContain('--json')
+  }, 60_000)
+
+  it('says who gives no answer, and what to do', async () => {
+    const server = createServer()
+    const port = await new Promise<number>((resolve) => {
+      server.listen(0, '127.0.0.1', () => {
+        const address = server.address()
+        resolve(typeof address === 'object' && address !== null ? address.port : 0)
+      })
+    })
+    await new Promise((resolve) => server.close(resolve))
+    const status = headwater(['status', '--http', `127.0.0.1:${port}`])
+    expect(status).toMatchObject({ status: 1, stdout: '' })
+    expect(status.stderr).toContain('ECONNREFUSED')
+    expect(status.stderr).toContain('Start the daemon')
+    const topics = headwater(['topics', 'list', '-b', `127.0.0.1:${port}`])
+    expect(topics).toMatchObject({ status: 1, stdout: '' })
+    expect(topics.stderr).toContain(`no broker answers at 127.0.0.1:${port}`)
+  })
+})
+
+describe('headwater config', () => {
+  it('prints what is in force and where it comes from', () => {
+    const file = join(folder, 'good.yaml')
+    writeFileSync(file, 'node: { site: plant-7 }\n')
+    const outcome = headwater(['config', 'print', '--config', file, '--http', '127.0.0.1:0', '--json'])
+    expect(outcome.status).toBe(0)
+    const entries = JSON.parse(outcome.stdout) as { key: string; value: unknown; origin: string }[]
+    expect(entries).toContainEqual(expect.objectContaining({ key: 'node.site', value: 'plant-7', origin: 'file' }))
+    expect(entries).toContainEqual(
+      expect.objectContaining({ key: 'listeners.http.listen', value: '127.0.0.1:0', origin: 'flag' }),
+    )
+    expect(headwater(['config', 'print', '--config', file]).stdout).toMatch(/^node\.site +plant-7 +file$/m)
+  })
+
+  it('checks with status 1 and every fault, and start refuses the same file in the same words', () => {
+    const file = join(folder, 'bad.yaml')
+    writeFileSync(file, 'dataDirr: x\nnode:\n  id: one\n')
+    const check = headwater(['config', 'check', '--config', file])
+    expect(check.status).toBe(1)
+    expect(check.stdout).toContain(`${file}:1: dataDirr: there is no such key; did you mean dataDir?`)
+    expect(check.stdout).toContain(`${file}:3: node.id:`)
+    const start = headwater(['start', '--config', file])
+    expect(start).toMatchObject({ status: 1, stdout: '' })
+    expect(start.stderr).toContain('did you mean dataDir?')
+  })
+
+  it('refuses a file that is not there, and does without the usual one', () => {
+    expect(headwater(['config', 'check', '--config', join(folder, 'absent.yaml')])).toMatchObject({
+      status: 1,
+      stdout: '',
+    })
+    expect(headwater(['config', 'check'], { cwd: folder })).toMatchObject({
+      status: 0,
+      stdout: 'the configuration is valid\n',
+    })
+    writeFileSync(join(folder, 'headwater.yaml'), 'nod: {}\n')
+    expect(headwater(['config', 'check'], { cwd: folder })).toMatchObject({ status: 1 })
+  })
+})

@@ -1,0 +1,27 @@
+/** Runs the `headwater` command of this checkout as a user does. */
+import { spawnSync } from 'node:child_process'
+import { join } from 'node:path'
+
+const program = join(import.meta.dirname, '../../../tools/headwater')
+
+export interface CommandOutcome {
+  readonly status: number | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+/** Without the HEADWATER_ variables of whoever runs the test. */
+export function headwater(
+  args: readonly string[],
+  options: { readonly cwd?: string; readonly input?: string } = {},
+): CommandOutcome {
+  const environment = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('HEADWATER_')))
+  const { status, stdout, stderr } = spawnSync('sh', [program, ...args], {
+    encoding: 'utf8',
+    env: environment,
+    timeout: 30_000,
+    input: '',
+    ...options,
+  })
+  return { status, stdout, stderr }
+}
