@@ -1,0 +1,402 @@
+/**
+ * One connection of a Kafka client: frames in, answers out, in order (law 10).
+ *
+ * Requests begin in the order in which they came, each as soon as the bounds allow; their answers wait for one another in the
+ * response queue and leave together, once a turn of the loop. Where a bound is reached the socket is paused, and frames that came
+ * with the same read wait here (no more than one read holds).
+ */
+import type { Clock, Connection, Observer } from '../../base/ports.ts'
+import { FrameAssembler } from '../../protocol/kafka/frame.ts'
+import { apiKeyOf, type Dispatched, type Dispatcher } from './dispatch.ts'
+import { kafkaDoorEvents } from './door-events.ts'
+import { kafkaDoorMetrics } from './door-metrics.ts'
+import type { KafkaDoorOptions } from './door-options.ts'
+import type { MemoryBudget } from './memory-budget.ts'
+import { type ConnectionFacts, PendingRequest } from './request-context.ts'
+import { ResponseQueue, type ResponseSlot } from './response-queue.ts'
+
+/** What the door is to its connections. */
+export interface ConnectionHost {
+  readonly clock: Clock
+  readonly observer: Observer
+  readonly dispatcher: Dispatcher
+  readonly options: KafkaDoorOptions
+  readonly requestMemory: MemoryBudget
+  readonly responseMemory: MemoryBudget
+  /** Have `flush` called at the end of this turn. */
+  flushLater(connection: KafkaConnection): void
+  /** The connection was closed for what its client sent. */
+  refused(facts: ConnectionFacts, reason: string): void
+  closed(connection: KafkaConnection, reason: CloseReason): void
+}
+
+export type CloseReason = 'client' | 'refused' | 'failed' | 'idle' | 'stalled' | 'limit' | 'stop'
+
+/** The answer to a Fetch is as large as its client asks: of these only so many run at a time on one connection. */
+const largeAnswerApi = 1
+const largeAnswersMax = 2
+/** How long a connection that we have ended may take to go before it is cut. */
+const lingerMs = 5_000
+
+export class KafkaConnection {
+  readonly facts: ConnectionFacts
+  readonly #host: ConnectionHost
+  readonly #connection: Connection
+  readonly #assembler: FrameAssembler
+  readonly #queue = new ResponseQueue()
+  readonly #running = new Set<PendingRequest>()
+  readonly #waitingFrames: Uint8Array[] = []
+  readonly #proceed = (): void => this.#pump()
+  /** Bytes of requests that have begun and are not answered. */
+  #runningBytes = 0
+  /** Bytes reserved for a large frame that is being received. */
+  #assemblingBytes = 0
+  /** A large frame waits for memory. */
+  #awaitsMemory = false
+  #runningLarge = 0
+  /** Why nothing more of the stream can be read. */
+  #broken: string | null = null
+  /** Unsent bytes as the door's budget knows them. */
+  #countedUnsent = 0
+  #isFlushScheduled = false
+  #isPaused = false
+  #isStopping = false
+  #closeReason: CloseReason | null = null
+  #isClosed = false
+  #activeAtMs: number
+  #progressBacklog = 0
+
+  constructor(connection: Connection, facts: Omit<ConnectionFacts, 'isClosed'>, host: ConnectionHost) {
+    this.#host = host
+    this.#connection = connection
+    this.facts = { ...facts, isClosed: () => this.#isClosed }
+    this.#activeAtMs = host.clock.monotonicMs()
+    this.#assembler = new FrameAssembler({
+      frameBytesMax: host.options.requestBytesMax,
+      onFrame: (frame) => this.#framed(frame),
+      onOversize: (length) => {
+        this.#broken = `a frame of ${length} bytes, the limit is ${host.options.requestBytesMax}`
+      },
+    })
+    connection.start({
+      onBytes: (bytes) => this.#received(bytes),
+      onDrain: () => this.#drained(),
+      onClose: () => this.#closed(),
+      window: () => this.#window(),
+    })
+  }
+
+  /** Requests that have begun and are not answered. */
+  get runningCount(): number {
+    return this.#running.size
+  }
+
+  /** Hands every answer whose turn has come to the network, in one send. */
+  flush(): void {
+    this.#isFlushScheduled = false
+    if (this.#isClosed) return
+    const chunks: Uint8Array[] = []
+    const bytes = this.#queue.takeReady(chunks)
+    if (bytes > 0) {
+      this.#activeAtMs = this.#host.clock.monotonicMs()
+      this.#host.observer.add(kafkaDoorMetrics.sentBytes, bytes)
+      this.#connection.send(chunks)
+    }
+    this.#countUnsent()
+    this.#pump()
+    this.#endIfDone()
+  }
+
+  /** No further request begins; the connection ends when the running ones are answered. */
+  stop(): void {
+    this.#isStopping = true
+    this.#waitingFrames.length = 0
+    this.#setPaused(true)
+    this.#endIfDone()
+  }
+
+  /** Closes at once. */
+  destroy(reason: CloseReason): void {
+    this.#closeReason ??= reason
+    this.#connection.destroy()
+  }
+
+  /**
+   * Looked at now and then: closes a connection that nobody uses, one that does not go after its end, and, while others wait for
+   * the memory that it holds, one that does not move.
+   */
+  inspect(nowMs: number, limits: { readonly idleMs: number; readonly stallMs: number }): void {
+    const backlog = this.#connection.backlogBytes
+    if (backlog < this.#progressBacklog) this.#activeAtMs = nowMs
+    this.#progressBacklog = backlog
+    this.#countUnsent()
+    const quietMs = nowMs - this.#activeAtMs
+    if (this.#closeReason !== null) {
+      if (quietMs >= lingerMs) this.#connection.destroy()
+      return
+    }
+    if (quietMs >= limits.idleMs && (this.#running.size === 0 || backlog > 0)) return this.destroy('idle')
+    if (quietMs >= limits.stallMs && this.#blocksOthers()) {
+      const { connectionId, clientHost } = this.facts
+      const bytes = this.#countedUnsent + this.#assemblingBytes
+      this.#host.observer.event(kafkaDoorEvents.connectionStalled, {
+        connection: connectionId,
+        client: clientHost,
+        bytes,
+      })
+      this.destroy('stalled')
+    }
+  }
+
+  #blocksOthers(): boolean {
+    const { requestMemory, responseMemory } = this.#host
+    return (
+      (responseMemory.hasWaiting && this.#connection.backlogBytes > 0) ||
+      (requestMemory.hasWaiting && this.#assemblingBytes > 0)
+    )
+  }
+
+  // ---------------------------------------------------------------------------------------------- receiving
+
+  #received(bytes: Uint8Array): void {
+    if (this.#closeReason !== null || this.#isStopping) return
+    this.#activeAtMs = this.#host.clock.monotonicMs()
+    this.#host.observer.add(kafkaDoorMetrics.receivedBytes, bytes.length)
+    this.#assembler.push(bytes)
+    this.#pump()
+    if (this.#broken !== null) this.#refuse(this.#broken)
+  }
+
+  /** Memory for a large frame that has begun. It is reserved from the common budget, or the socket waits for some. */
+  #window(): Uint8Array | null {
+    const window = this.#closeReason === null ? this.#assembler.window() : null
+    if (window !== null && this.#assemblingBytes === 0) this.#reserve(window.buffer.byteLength)
+    return window
+  }
+
+  #reserve(bytes: number): void {
+    const { requestMemory } = this.#host
+    if (!requestMemory.fits(bytes) && requestMemory.usedBytes > 0) {
+      this.#awaitsMemory = true
+      requestMemory.wait(this.#proceed)
+      return this.#setPaused(true)
+    }
+    this.#assemblingBytes = bytes
+    requestMemory.add(bytes)
+  }
+
+  #framed(frame: Uint8Array): void {
+    this.#releaseAssembling()
+    if (this.#closeReason === null && !this.#isStopping) this.#waitingFrames.push(frame)
+  }
+
+  #releaseAssembling(): void {
+    const bytes = this.#assemblingBytes
+    this.#assemblingBytes = 0
+    if (bytes > 0) this.#host.requestMemory.add(-bytes)
+  }
+
+  /** Begins what may begin; pauses the socket when something may not. */
+  #pump(): void {
+    if (this.#isClosed) return
+    if (this.#awaitsMemory) {
+      this.#awaitsMemory = false
+      this.#window()
+    }
+    let begun = 0
+    for (let frame = this.#waitingFrames[0]; frame !== undefined; frame = this.#waitingFrames[begun]) {
+      if (this.#closeReason !== null || !this.#mayBegin(frame)) break
+      begun++
+      this.#begin(frame)
+    }
+    if (begun > 0) this.#waitingFrames.splice(0, begun)
+    if (this.#closeReason === null && !this.#isStopping)
+      this.#setPaused(this.#waitingFrames.length > 0 || this.#awaitsMemory)
+  }
+
+  #mayBegin(frame: Uint8Array): boolean {
+    const { options, requestMemory, responseMemory } = this.#host
+    if (this.#queue.pendingCount >= options.pendingRequestsMax) return false
+    if (this.#queue.heldBytes + this.#connection.backlogBytes >= options.unsentBytesMax) return false
+    // Whoever runs nothing may always begin, so that everybody gets on.
+    if (this.#running.size > 0 && !requestMemory.fits(frame.length)) {
+      requestMemory.wait(this.#proceed)
+      return false
+    }
+    if (apiKeyOf(frame) !== largeAnswerApi) return true
+    if (this.#runningLarge >= largeAnswersMax) return false
+    if (!responseMemory.isExhausted) return true
+    responseMemory.wait(this.#proceed)
+    return false
+  }
+
+  #setPaused(isPaused: boolean): void {
+    if (this.#isPaused === isPaused) return
+    this.#isPaused = isPaused
+    if (isPaused) this.#connection.pause()
+    else this.#connection.resume()
+  }
+
+  // ----------------------------------------------------------------------------------------------- answering
+
+  #begin(frame: Uint8Array): void {
+    const { clock, dispatcher, observer } = this.#host
+    const dispatched = dispatcher.read(frame)
+    if (dispatched.kind === 'refused') return this.#refuse(dispatched.reason)
+    const slot = this.#queue.open()
+    if (dispatched.kind === 'answered') return this.#settle(slot, dispatched.chunks)
+    const request = new PendingRequest(this.facts, dispatched.apiVersion, dispatched.clientId)
+    const run: Run = { dispatched, request, slot, bytes: frame.length, beganMs: clock.monotonicMs() }
+    this.#running.add(request)
+    this.#runningBytes += frame.length
+    this.#host.requestMemory.add(frame.length)
+    if (dispatched.api.key === largeAnswerApi) this.#runningLarge++
+    observer.add(kafkaDoorMetrics.requests, 1, labelsOf(dispatched.api.name))
+    try {
+      const response = dispatched.handler(dispatched.request, request)
+      if (!isPromise(response)) return this.#answer(run, response)
+      response.then(
+        (answer) => this.#answer(run, answer),
+        (thrown: unknown) => this.#failed(run, thrown),
+      )
+    } catch (thrown) {
+      this.#failed(run, thrown)
+    }
+  }
+
+  #answer(run: Run, response: unknown): void {
+    if (!this.#finish(run)) return
+    const { clock, dispatcher, observer } = this.#host
+    observer.observe(
+      kafkaDoorMetrics.requestSeconds,
+      (clock.monotonicMs() - run.beganMs) / 1_000,
+      labelsOf(run.dispatched.api.name),
+    )
+    let chunks: readonly Uint8Array[] | null
+    try {
+      chunks = response === null ? null : dispatcher.encode(run.dispatched, response)
+    } catch (thrown) {
+      return this.#reportFailure(run, thrown)
+    }
+    this.#settle(run.slot, chunks)
+  }
+
+  #settle(slot: ResponseSlot, chunks: readonly Uint8Array[] | null): void {
+    this.#queue.settle(slot, chunks)
+    this.#countUnsent()
+    this.#flushLater()
+  }
+
+  #failed(run: Run, thrown: unknown): void {
+    if (this.#finish(run)) this.#reportFailure(run, thrown)
+  }
+
+  /** The request no longer runs. False when its connection is gone. */
+  #finish(run: Run): boolean {
+    if (!this.#running.delete(run.request)) return false
+    run.request.answered()
+    if (run.dispatched.api.key === largeAnswerApi) this.#runningLarge--
+    this.#runningBytes -= run.bytes
+    this.#host.requestMemory.add(-run.bytes)
+    return !this.#isClosed
+  }
+
+  /** To throw is a bug of a handler; what its client would make of an invented answer is unknown, so the connection goes. */
+  #reportFailure(run: Run, thrown: unknown): void {
+    const { connectionId, clientHost } = this.facts
+    this.#host.observer.event(kafkaDoorEvents.requestFailed, {
+      connection: connectionId,
+      client: clientHost,
+      api: run.dispatched.api.name,
+      version: run.dispatched.apiVersion,
+      error: thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown),
+    })
+    this.#end('failed')
+  }
+
+  #flushLater(): void {
+    if (this.#isFlushScheduled) return
+    this.#isFlushScheduled = true
+    this.#host.flushLater(this)
+  }
+
+  #drained(): void {
+    this.#activeAtMs = this.#host.clock.monotonicMs()
+    this.#countUnsent()
+    this.#pump()
+    this.#endIfDone()
+  }
+
+  /** Tells the common budget what this connection holds now. */
+  #countUnsent(): void {
+    const unsent = this.#isClosed ? 0 : this.#queue.heldBytes + this.#connection.backlogBytes
+    const change = unsent - this.#countedUnsent
+    this.#countedUnsent = unsent
+    if (change !== 0) this.#host.responseMemory.add(change)
+  }
+
+  // ------------------------------------------------------------------------------------------------- ending
+
+  #refuse(reason: string): void {
+    if (this.#closeReason !== null) return
+    this.#host.refused(this.facts, reason)
+    this.#end('refused')
+  }
+
+  /** Sends what is ready and closes. What still comes is read, so that the end of the other side is seen, and thrown away. */
+  #end(reason: CloseReason): void {
+    if (this.#closeReason !== null) return
+    this.#closeReason = reason
+    this.#waitingFrames.length = 0
+    this.#releaseAssembling()
+    this.flush()
+    this.#connection.end()
+    this.#setPaused(false)
+  }
+
+  #endIfDone(): void {
+    if (this.#isStopping && this.#queue.pendingCount === 0) this.#end('stop')
+  }
+
+  #closed(): void {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    const { requestMemory, responseMemory } = this.#host
+    requestMemory.forget(this.#proceed)
+    responseMemory.forget(this.#proceed)
+    this.#waitingFrames.length = 0
+    this.#releaseAssembling()
+    this.#countUnsent()
+    const abandoned = [...this.#running]
+    this.#running.clear()
+    requestMemory.add(-this.#runningBytes)
+    this.#runningBytes = 0
+    for (const request of abandoned) request.abandoned()
+    this.#host.closed(this, this.#closeReason ?? 'client')
+  }
+}
+
+/** A request with a handler at work. */
+interface Run {
+  readonly dispatched: Dispatched & { readonly kind: 'request' }
+  readonly request: PendingRequest
+  readonly slot: ResponseSlot
+  readonly bytes: number
+  readonly beganMs: number
+}
+
+const labels = new Map<string, { readonly api: string }>()
+
+/** One object a name: metrics are told of every request. The names are those of our own table. */
+function labelsOf(api: string): { readonly api: string } {
+  let known = labels.get(api)
+  if (known === undefined) {
+    known = { api }
+    labels.set(api, known)
+  }
+  return known
+}
+
+function isPromise(value: unknown): value is Promise<unknown> {
+  return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function'
+}

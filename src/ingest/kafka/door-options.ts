@@ -1,0 +1,47 @@
+/** Settings and bounds of the Kafka door; `config.ts` and the broker configs fill them. */
+
+/** A feature of the cluster, as ApiVersions tells it (KIP-584). A feature that is not served is not in the lists. */
+export interface ClusterFeatures {
+  /** Grows with every change; -1 when unknown. */
+  readonly epoch: number
+  readonly supported: readonly { readonly name: string; readonly minVersion: number; readonly maxVersion: number }[]
+  readonly finalized: readonly { readonly name: string; readonly level: number }[]
+}
+
+export interface KafkaDoorOptions {
+  /** socket.request.max.bytes: a longer frame is refused at its length. */
+  readonly requestBytesMax: number
+  /** max.connections, of all listeners. */
+  readonly connectionsMax: number
+  /** connections.max.idle.ms: a connection without traffic and without a running request is closed. */
+  readonly idleMs: number
+  /** Requests of one connection that have begun and are not answered; beyond it the socket is paused. */
+  readonly pendingRequestsMax: number
+  /** Bytes of answers that one connection may hold back before it begins no further request. */
+  readonly unsentBytesMax: number
+  /** Bytes of all requests that are being received (large frames) or handled, of all connections. */
+  readonly requestMemoryBytesMax: number
+  /** Bytes of all answers that wait for their turn or for a slow reader; beyond it no further Fetch begins. */
+  readonly responseMemoryBytesMax: number
+  /** How long a stop waits for running requests. */
+  readonly stopTimeoutMs: number
+  /** Asked with each ApiVersions. */
+  readonly features: () => ClusterFeatures
+}
+
+const mib = 1_048_576
+
+/**
+ * Where these differ from Kafka's: its 100 MiB frames are a way to fill a small host, so a frame may be a largest message
+ * (max.message.bytes, 1 MiB) and 8 MiB more; its connections and answers have no bound at all.
+ */
+export const kafkaDoorDefaults: Omit<KafkaDoorOptions, 'features'> = {
+  requestBytesMax: 9 * mib,
+  connectionsMax: 1_000,
+  idleMs: 600_000,
+  pendingRequestsMax: 256,
+  unsentBytesMax: mib,
+  requestMemoryBytesMax: 64 * mib,
+  responseMemoryBytesMax: 128 * mib,
+  stopTimeoutMs: 10_000,
+}

@@ -1,0 +1,229 @@
+/** The Kafka door: any number of listeners, their connections, and what these share. */
+import type { Clock, Connection, ListenAddress, Listener, Net, Observer, Timer } from '../../base/ports.ts'
+import { type CloseReason, type ConnectionHost, KafkaConnection } from './connection.ts'
+import { Dispatcher } from './dispatch.ts'
+import { kafkaDoorEvents } from './door-events.ts'
+import { kafkaDoorMetrics } from './door-metrics.ts'
+import type { KafkaDoorOptions } from './door-options.ts'
+import type { AdvertisedAddress, HandlerTable } from './handler.ts'
+import { apiVersionsHandler, apiVersionsKey } from './handlers/api-versions.ts'
+import { MemoryBudget } from './memory-budget.ts'
+import type { ConnectionFacts } from './request-context.ts'
+
+export interface KafkaDoorParts {
+  readonly net: Net
+  readonly clock: Clock
+  readonly observer: Observer
+  /** The door adds ApiVersions itself. */
+  readonly handlers: HandlerTable
+  readonly options: KafkaDoorOptions
+}
+
+/** How often connections are looked at: rarely, or often while some wait for memory that others hold. */
+const inspectMs = 30_000
+const inspectUnderPressureMs = 1_000
+/** How long a connection may stand still while others wait for its memory. */
+const stallMs = 10_000
+/** Refusals that are logged in `refusalWindowMs`; the rest are counted. */
+const refusalsLoggedMax = 20
+const refusalWindowMs = 10_000
+
+export class KafkaDoor {
+  readonly #net: Net
+  readonly #clock: Clock
+  readonly #observer: Observer
+  readonly #options: KafkaDoorOptions
+  readonly #host: ConnectionHost
+  readonly #listeners: Listener[] = []
+  readonly #connections = new Set<KafkaConnection>()
+  readonly #connectionCounts = new Map<string, number>()
+  readonly #toFlush: KafkaConnection[] = []
+  #nextConnectionId = 1
+  #isFlushDeferred = false
+  #inspectTimer: Timer | null = null
+  #isInspectSoon = false
+  #refusals = 0
+  #refusalWindowEndMs = 0
+  #isStopping = false
+  #whenEmpty: (() => void) | null = null
+
+  constructor(parts: KafkaDoorParts) {
+    const { clock, observer, options } = parts
+    this.#net = parts.net
+    this.#clock = clock
+    this.#observer = observer
+    this.#options = options
+    const handlers = new Map(parts.handlers)
+    handlers.set(
+      apiVersionsKey,
+      apiVersionsHandler({
+        served: (apiKey) => apiKey === apiVersionsKey || handlers.has(apiKey),
+        features: options.features,
+      }),
+    )
+    const inspectSoon = (): void => this.#inspectLater(true)
+    this.#host = {
+      clock,
+      observer,
+      options,
+      dispatcher: new Dispatcher(handlers),
+      // One frame of the largest size must always fit.
+      requestMemory: new MemoryBudget(Math.max(options.requestMemoryBytesMax, options.requestBytesMax), inspectSoon),
+      responseMemory: new MemoryBudget(options.responseMemoryBytesMax, inspectSoon),
+      flushLater: (connection) => this.#flushLater(connection),
+      refused: (facts, reason) => this.#refused(facts, reason),
+      closed: (connection, reason) => this.#closed(connection, reason),
+    }
+  }
+
+  /** Open connections of all listeners. */
+  get connectionCount(): number {
+    return this.#connections.size
+  }
+
+  /** Open connections that came in on a listener's name. */
+  connectionsOf(listenerName: string): number {
+    return this.#connectionCounts.get(listenerName) ?? 0
+  }
+
+  /**
+   * Listens on an address. `advertise` is what clients are told; without it each is told the address its own connection came in
+   * on. `name` is the listener's label in figures. Rejects with a NetError.
+   */
+  async listen(address: ListenAddress, advertise: AdvertisedAddress | null = null, name = 'kafka'): Promise<Listener> {
+    const listener = await this.#net.listen(name, address, (connection) => this.#accept(connection, advertise))
+    this.#listeners.push(listener)
+    return listener
+  }
+
+  /** Stops listening, lets running requests end for `stopTimeoutMs`, then closes what is left. Safe to call twice. */
+  async stop(): Promise<void> {
+    this.#isStopping = true
+    await Promise.all(this.#listeners.splice(0).map((listener) => listener.close()))
+    if (this.#connections.size === 0) return this.#stopInspecting()
+    const empty = new Promise<void>((resolve) => {
+      this.#whenEmpty = resolve
+    })
+    const timer = this.#clock.schedule(this.#options.stopTimeoutMs, () => this.#cutRemaining())
+    for (const connection of [...this.#connections]) connection.stop()
+    await empty
+    this.#clock.cancel(timer)
+    this.#stopInspecting()
+  }
+
+  /** Sets the gauges; called before a scrape. */
+  refreshGauges(): void {
+    for (const [listener, count] of this.#connectionCounts)
+      this.#observer.set(kafkaDoorMetrics.connections, count, { listener })
+    this.#observer.set(kafkaDoorMetrics.requestMemoryBytes, this.#host.requestMemory.usedBytes)
+    this.#observer.set(kafkaDoorMetrics.responseMemoryBytes, this.#host.responseMemory.usedBytes)
+  }
+
+  #accept(connection: Connection, advertise: AdvertisedAddress | null): void {
+    const { peer } = connection
+    if (this.#isStopping || this.#connections.size >= this.#options.connectionsMax) {
+      if (!this.#isStopping && this.#mayLogRefusal())
+        this.#observer.event(kafkaDoorEvents.connectionsExhausted, {
+          client: peer.remoteHost,
+          limit: this.#options.connectionsMax,
+        })
+      this.#observer.add(kafkaDoorMetrics.connectionsClosed, 1, { reason: 'limit' satisfies CloseReason })
+      return connection.destroy()
+    }
+    const facts = {
+      connectionId: this.#nextConnectionId++,
+      principal: 'User:ANONYMOUS',
+      clientHost: peer.remoteHost,
+      localHost: peer.localHost,
+      localPort: peer.localPort,
+      advertised: advertise ?? { host: peer.localHost, port: peer.localPort },
+      listener: peer.listener,
+    }
+    this.#observer.add(kafkaDoorMetrics.connectionsAccepted, 1)
+    this.#countConnection(peer.listener, 1)
+    this.#connections.add(new KafkaConnection(connection, facts, this.#host))
+    this.#inspectLater(false)
+  }
+
+  #countConnection(listener: string, change: 1 | -1): void {
+    this.#connectionCounts.set(listener, this.connectionsOf(listener) + change)
+  }
+
+  #closed(connection: KafkaConnection, reason: CloseReason): void {
+    if (!this.#connections.delete(connection)) return
+    this.#countConnection(connection.facts.listener, -1)
+    this.#observer.add(kafkaDoorMetrics.connectionsClosed, 1, { reason })
+    if (this.#connections.size > 0) return
+    this.#stopInspecting()
+    this.#whenEmpty?.()
+  }
+
+  /** Answers that become ready in one turn of the loop leave in one send a connection. */
+  #flushLater(connection: KafkaConnection): void {
+    this.#toFlush.push(connection)
+    if (this.#isFlushDeferred) return
+    this.#isFlushDeferred = true
+    this.#clock.defer(() => {
+      this.#isFlushDeferred = false
+      for (const ready of this.#toFlush.splice(0)) ready.flush()
+    })
+  }
+
+  // -------------------------------------------------------------------------------------------- inspection
+
+  #inspectLater(isSoon: boolean): void {
+    if (this.#inspectTimer !== null) {
+      if (!isSoon || this.#isInspectSoon) return
+      this.#clock.cancel(this.#inspectTimer)
+    }
+    this.#isInspectSoon = isSoon
+    const delayMs = isSoon ? inspectUnderPressureMs : Math.min(inspectMs, Math.max(this.#options.idleMs / 2, 1))
+    this.#inspectTimer = this.#clock.schedule(delayMs, () => {
+      this.#inspectTimer = null
+      this.#inspect()
+    })
+  }
+
+  #inspect(): void {
+    const { requestMemory, responseMemory } = this.#host
+    const nowMs = this.#clock.monotonicMs()
+    for (const connection of [...this.#connections])
+      connection.inspect(nowMs, { idleMs: this.#options.idleMs, stallMs })
+    this.#logSuppressed(nowMs)
+    if (this.#connections.size > 0) this.#inspectLater(requestMemory.hasWaiting || responseMemory.hasWaiting)
+  }
+
+  #stopInspecting(): void {
+    if (this.#inspectTimer !== null) this.#clock.cancel(this.#inspectTimer)
+    this.#inspectTimer = null
+  }
+
+  #cutRemaining(): void {
+    if (this.#connections.size === 0) return
+    this.#observer.event(kafkaDoorEvents.stopTimedOut, { connections: this.#connections.size })
+    for (const connection of [...this.#connections]) connection.destroy('stop')
+  }
+
+  // ----------------------------------------------------------------------------------------------- refusals
+
+  #refused(facts: ConnectionFacts, reason: string): void {
+    if (!this.#mayLogRefusal()) return
+    const { connectionId, clientHost } = facts
+    this.#observer.event(kafkaDoorEvents.requestRefused, { connection: connectionId, client: clientHost, reason })
+  }
+
+  /** A client that is refused again and again must not fill the log. */
+  #mayLogRefusal(): boolean {
+    const nowMs = this.#clock.monotonicMs()
+    this.#logSuppressed(nowMs)
+    if (nowMs >= this.#refusalWindowEndMs) this.#refusalWindowEndMs = nowMs + refusalWindowMs
+    return ++this.#refusals <= refusalsLoggedMax
+  }
+
+  #logSuppressed(nowMs: number): void {
+    if (nowMs < this.#refusalWindowEndMs) return
+    const count = this.#refusals - refusalsLoggedMax
+    this.#refusals = 0
+    if (count > 0) this.#observer.event(kafkaDoorEvents.refusalsNotLogged, { count })
+  }
+}

@@ -1,0 +1,73 @@
+/** The facts of one request, over those of its connection. */
+import type { AdvertisedAddress, RequestContext } from './handler.ts'
+
+/** What all requests of a connection have in common. */
+export interface ConnectionFacts {
+  readonly connectionId: number
+  readonly principal: string
+  readonly clientHost: string
+  readonly localHost: string
+  readonly localPort: number
+  readonly advertised: AdvertisedAddress
+  /** Name of the listener. */
+  readonly listener: string
+  isClosed(): boolean
+}
+
+export class PendingRequest implements RequestContext {
+  readonly apiVersion: number
+  readonly clientId: string | null
+  readonly #facts: ConnectionFacts
+  #closeCallbacks: (() => void)[] | null = null
+
+  constructor(facts: ConnectionFacts, apiVersion: number, clientId: string | null) {
+    this.#facts = facts
+    this.apiVersion = apiVersion
+    this.clientId = clientId
+  }
+
+  get principal(): string {
+    return this.#facts.principal
+  }
+
+  get clientHost(): string {
+    return this.#facts.clientHost
+  }
+
+  get localHost(): string {
+    return this.#facts.localHost
+  }
+
+  get localPort(): number {
+    return this.#facts.localPort
+  }
+
+  get advertised(): AdvertisedAddress {
+    return this.#facts.advertised
+  }
+
+  get connectionId(): number {
+    return this.#facts.connectionId
+  }
+
+  isClosed(): boolean {
+    return this.#facts.isClosed()
+  }
+
+  onClose(callback: () => void): void {
+    this.#closeCallbacks ??= []
+    this.#closeCallbacks.push(callback)
+  }
+
+  /** The request has its answer: nobody is called any more. */
+  answered(): void {
+    this.#closeCallbacks = null
+  }
+
+  /** The connection went before the answer came. */
+  abandoned(): void {
+    const callbacks = this.#closeCallbacks
+    this.#closeCallbacks = null
+    if (callbacks !== null) for (const callback of callbacks) callback()
+  }
+}
