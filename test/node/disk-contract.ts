@@ -1,6 +1,7 @@
 /** What every Disk promises: one suite that the real disk and the simulated one both run. */
 import { expect, it } from 'vitest'
 import { type Disk, DiskError, type DiskOperation } from '../../src/base/ports.ts'
+import { Prng } from '../sim/prng.ts'
 
 /** A fresh disk with an empty directory; `settle` answers the promise, driving the world where that is needed. */
 export interface DiskBench {
@@ -184,6 +185,30 @@ function namesKeepTheirPromises(promise: (name: string, body: (bench: DiskBench)
     expect(disk.readHot(`${root}/missing`, 0, 5)).toBe(null)
   })
 
+  promise('random groups leave what a model says, while readers come and go', async (bench) => {
+    const { disk, root, settle } = bench
+    const model = new Map<string, Buffer>()
+    const prng = new Prng(20, 'groups')
+    const anyFile = (): string => `${root}/${prng.below(20)}`
+    for (let round = 0; round < 120; round++) {
+      const groups: Promise<unknown>[] = []
+      for (let i = prng.below(5); i >= 0; i--) {
+        const operations = Array.from({ length: prng.below(6) }, () => randomOperation(model, prng, anyFile))
+        groups.push(disk.submit(operations.filter((operation) => operation !== null)))
+        if (prng.chance(0.5)) groups.push(disk.read(anyFile(), 0, 100).catch(() => null))
+      }
+      await settle(Promise.all(groups))
+      const file = anyFile()
+      const expected = model.get(file) ?? null
+      const hot = disk.readHot(file, 0, 100_000)
+      if (hot) expect(Buffer.compare(hot, (expected as Buffer).subarray(0, hot.length))).toBe(0)
+      const found = await settle(disk.readFile(file, 1_000_000))
+      expect(found === null).toBe(expected === null)
+      if (found && expected) expect(Buffer.compare(found, expected)).toBe(0)
+      if (expected) await settle(disk.read(file, 0, 1))
+    }
+  })
+
   promise('space is told in bytes', async ({ disk, root, settle }) => {
     const space = await settle(disk.space(root))
     expect(space.freeBytes).toBeGreaterThan(0)
@@ -212,6 +237,40 @@ function namesKeepTheirPromises(promise: (name: string, body: (bench: DiskBench)
     await settle(second.release())
     expect(await settle(disk.size(`${root}/.lock`))).toBe(0)
   })
+}
+
+/** One operation that must succeed, already done to the model; null when there is nothing to do it to. */
+function randomOperation(model: Map<string, Buffer>, prng: Prng, anyFile: () => string): DiskOperation | null {
+  const path = anyFile()
+  const present = model.get(path)
+  const kind = prng.below(10)
+  if (kind < 6) {
+    const bytes = Buffer.alloc(1 + prng.below(prng.chance(0.1) ? 20_000 : 2000), prng.below(256))
+    const position = prng.below((present?.length ?? 0) + 1)
+    const content = Buffer.alloc(Math.max(present?.length ?? 0, position + bytes.length))
+    present?.copy(content)
+    bytes.copy(content, position)
+    model.set(path, content)
+    const cut = prng.below(bytes.length)
+    return write(path, position, bytes.subarray(0, cut), bytes.subarray(cut))
+  }
+  if (kind === 6) {
+    model.delete(path)
+    return { kind: 'unlink', path }
+  }
+  if (!present) return null
+  const to = anyFile()
+  if (kind === 7 && to !== path) {
+    model.set(to, present)
+    model.delete(path)
+    return { kind: 'rename', from: path, to }
+  }
+  if (kind === 8) {
+    const size = prng.below(present.length + 1)
+    model.set(path, present.subarray(0, size))
+    return { kind: 'truncate', path, size }
+  }
+  return { kind: 'sync', path }
 }
 
 export function text(content: string): Uint8Array {
