@@ -29,7 +29,7 @@ export const cliErrors = defineErrors({
   kafkaRefused: {
     code: 'CLI_KAFKA_REFUSED',
     sentence: '{request} was answered with {error}: {sentence}',
-    remedy: 'See what the error says.',
+    remedy: "The error's name is Kafka's own; its documentation says more.",
     retriable: false,
   },
   valueInvalid: {

@@ -1,10 +1,12 @@
 /** `headwater groups`: list, describe, reset-offsets, delete, as a Kafka client. */
 import { ApplianceError } from '../../base/errors.ts'
-import { DeleteGroupsRequest, DeleteGroupsResponse } from '../../protocol/kafka/messages/delete-groups.ts'
-import { DescribeGroupsRequest, DescribeGroupsResponse } from '../../protocol/kafka/messages/describe-groups.ts'
-import { ListGroupsRequest, ListGroupsResponse } from '../../protocol/kafka/messages/list-groups.ts'
-import { OffsetCommitRequest, OffsetCommitResponse } from '../../protocol/kafka/messages/offset-commit.ts'
-import { OffsetFetchRequest, OffsetFetchResponse } from '../../protocol/kafka/messages/offset-fetch.ts'
+import {
+  deleteGroupsApi,
+  describeGroupsApi,
+  listGroupsApi,
+  offsetCommitApi,
+  offsetFetchApi,
+} from '../../protocol/kafka/apis.ts'
 import { cliErrors } from './cli-errors.ts'
 import { type KafkaClient, refuseError } from './kafka-client.ts'
 import { earliestTimestamp, latestTimestamp } from './offset-timestamps.ts'
@@ -15,7 +17,7 @@ export async function listGroups(client: KafkaClient, json: boolean): Promise<vo
   await client.metadata([])
   const groups: { group: string; state: string; protocol: string }[] = []
   for (const nodeId of client.brokers.keys()) {
-    const response = await client.askNode(nodeId, [ListGroupsRequest, ListGroupsResponse], {})
+    const response = await client.askNode(nodeId, listGroupsApi, {})
     refuseError('ListGroups', response.errorCode)
     for (const { groupId, groupState, protocolType } of response.groups)
       groups.push({ group: groupId, state: groupState, protocol: protocolType })
@@ -40,15 +42,13 @@ interface GroupOffset {
 /** Committed offsets of a group. */
 async function committedOffsets(client: KafkaClient, group: string): Promise<GroupOffset[]> {
   const coordinator = await client.coordinatorOf(group)
-  const response = await client.askNode(coordinator, [OffsetFetchRequest, OffsetFetchResponse], {
-    groupId: group,
-    topics: null,
+  const response = await client.askNode(coordinator, offsetFetchApi, {
     groups: [{ groupId: group, topics: null, memberId: null, memberEpoch: -1 }],
     requireStable: false,
   })
-  const found = response.groups[0] ?? response
-  refuseError('OffsetFetch', found.errorCode)
-  return found.topics.flatMap((topic) =>
+  const found = response.groups[0]
+  refuseError('OffsetFetch', found?.errorCode ?? 0)
+  return (found?.topics ?? []).flatMap((topic) =>
     topic.partitions.map((partition) => ({
       topic: topic.name,
       partition: partition.partitionIndex,
@@ -59,7 +59,7 @@ async function committedOffsets(client: KafkaClient, group: string): Promise<Gro
 
 export async function describeGroup(client: KafkaClient, group: string, json: boolean): Promise<void> {
   const coordinator = await client.coordinatorOf(group)
-  const response = await client.askNode(coordinator, [DescribeGroupsRequest, DescribeGroupsResponse], {
+  const response = await client.askNode(coordinator, describeGroupsApi, {
     groups: [group],
   })
   const found = response.groups[0]
@@ -178,7 +178,7 @@ async function commitOffsets(client: KafkaClient, group: string, offsets: readon
       committedMetadata: '',
     })),
   }))
-  const response = await client.askNode(coordinator, [OffsetCommitRequest, OffsetCommitResponse], {
+  const response = await client.askNode(coordinator, offsetCommitApi, {
     groupId: group,
     generationIdOrMemberEpoch: -1,
     memberId: '',
@@ -194,7 +194,7 @@ async function commitOffsets(client: KafkaClient, group: string, offsets: readon
 export async function deleteGroups(client: KafkaClient, groups: readonly string[], json: boolean): Promise<void> {
   for (const group of groups) {
     const coordinator = await client.coordinatorOf(group)
-    const response = await client.askNode(coordinator, [DeleteGroupsRequest, DeleteGroupsResponse], {
+    const response = await client.askNode(coordinator, deleteGroupsApi, {
       groupsNames: [group],
     })
     refuseError(`DeleteGroups of ${group}`, response.results[0]?.errorCode ?? 0)

@@ -3,19 +3,21 @@
  * and to Apache Kafka alike. No retries beyond a stale leader: a command tells the user what happened.
  */
 import { ApplianceError, asError } from '../../base/errors.ts'
+import {
+  findCoordinatorApi,
+  type KafkaApi,
+  metadataApi,
+  offsetCommitApi,
+  offsetFetchApi,
+} from '../../protocol/kafka/apis.ts'
 import type { ListenAddress, Ports } from '../../base/ports.ts'
-import { apiByKey } from '../../protocol/kafka/apis.ts'
 import { KafkaClientConnection } from '../../protocol/kafka/client-connection.ts'
 import { errorName, kafkaErrors } from '../../protocol/kafka/error-codes.ts'
-import { FindCoordinatorRequest, FindCoordinatorResponse } from '../../protocol/kafka/messages/find-coordinator.ts'
-import { MetadataRequest, MetadataResponse } from '../../protocol/kafka/messages/metadata.ts'
+import type { MetadataResponse } from '../../protocol/kafka/messages/metadata.ts'
 import type { InferInput, InferMessage, MessageSchema } from '../../protocol/kafka/schema.ts'
 import { cliErrors } from './cli-errors.ts'
 
 export type ClientPorts = Pick<Ports, 'net' | 'clock' | 'compute' | 'entropy'>
-
-/** A request's and a response's schema. */
-export type Exchange<Q extends MessageSchema, R extends MessageSchema> = readonly [request: Q, response: R]
 
 const connectMs = 10_000
 const requestMs = 40_000
@@ -34,8 +36,8 @@ export class KafkaClient {
   }
 
   /** Metadata of these topics, or of all. Remembers the brokers. Topics carry their own errors. */
-  async metadata(topics: readonly string[] | null): Promise<InferMessage<typeof MetadataResponse>> {
-    const response = await this.ask([MetadataRequest, MetadataResponse], {
+  async metadata(topics: readonly string[] | null): Promise<MetadataResponse> {
+    const response = await this.ask(metadataApi, {
       topics: topics === null ? null : topics.map((name) => ({ name })),
       allowAutoTopicCreation: false,
     })
@@ -45,40 +47,39 @@ export class KafkaClient {
 
   /** Asks any broker; that is enough for a cluster that forwards to its controller, as KRaft does. */
   async ask<Q extends MessageSchema, R extends MessageSchema>(
-    exchange: Exchange<Q, R>,
+    api: KafkaApi<Q, R>,
     value: InferInput<Q>,
   ): Promise<InferMessage<R>> {
-    return send(await this.#any(), exchange, value)
+    return send(await this.#any(), api, value)
   }
 
   /** Asks one broker by its id; asks for metadata first when it is not known. */
   async askNode<Q extends MessageSchema, R extends MessageSchema>(
     nodeId: number,
-    exchange: Exchange<Q, R>,
+    api: KafkaApi<Q, R>,
     value: InferInput<Q>,
   ): Promise<InferMessage<R>> {
     if (!this.#brokers.has(nodeId)) await this.metadata([])
     const address = this.#brokers.get(nodeId)
     if (address === undefined)
       throw new ApplianceError(cliErrors.kafkaRefused, {
-        request: exchange[0].name,
+        request: api.name,
         error: 'BROKER_NOT_AVAILABLE',
         sentence: `broker ${nodeId} is not in the cluster`,
       })
-    return send(await this.#connect(address), exchange, value)
+    return send(await this.#connect(address), api, value)
   }
 
   /** Broker id of a group's coordinator. */
   async coordinatorOf(group: string): Promise<number> {
-    const response = await this.ask([FindCoordinatorRequest, FindCoordinatorResponse], {
-      key: group,
+    const response = await this.ask(findCoordinatorApi, {
       keyType: 0,
       coordinatorKeys: [group],
     })
     const found = response.coordinators[0]
-    const { errorCode, nodeId } = found ?? response
-    refuseError('FindCoordinator', errorCode)
-    const { host, port } = found ?? response
+    if (found === undefined) throw new Error('FindCoordinator was answered without a coordinator')
+    const { errorCode, errorMessage, nodeId, host, port } = found
+    refuseError('FindCoordinator', errorCode, errorMessage)
     this.#brokers.set(nodeId, { host, port })
     return nodeId
   }
@@ -137,14 +138,19 @@ export class KafkaClient {
   }
 }
 
-async function send<Q extends MessageSchema, R extends MessageSchema>(
+/** Groups name topics by id from version 10 on; names are what people type. */
+const versionsMax: ReadonlyMap<KafkaApi, number> = new Map<KafkaApi, number>([
+  [offsetCommitApi, 9],
+  [offsetFetchApi, 9],
+])
+
+function send<Q extends MessageSchema, R extends MessageSchema>(
   connection: KafkaClientConnection,
-  [request]: Exchange<Q, R>,
+  api: KafkaApi<Q, R>,
   value: InferInput<Q>,
 ): Promise<InferMessage<R>> {
-  const api = apiByKey.get(request.apiKey)
-  if (api === undefined) throw new Error(`${request.name} is not in the table of APIs`)
-  return (await connection.send(api, value)) as InferMessage<R>
+  const version = Math.min(connection.versionOf(api), versionsMax.get(api) ?? Number.POSITIVE_INFINITY)
+  return connection.send(api, value, { version })
 }
 
 /** Throws CLI_KAFKA_REFUSED when the code is not 0. */

@@ -1,5 +1,5 @@
 /** Offsets of partitions, asked of their leaders. */
-import { ListOffsetsRequest, ListOffsetsResponse } from '../../protocol/kafka/messages/list-offsets.ts'
+import { listOffsetsApi } from '../../protocol/kafka/apis.ts'
 import { type KafkaClient, refuseError } from './kafka-client.ts'
 
 export interface PartitionPlace {
@@ -33,7 +33,7 @@ export async function listOffsets(
       name,
       partitions: partitions.map(({ partition }) => ({ partitionIndex: partition, timestamp, currentLeaderEpoch: -1 })),
     }))
-    const response = await client.askNode(leaderId, [ListOffsetsRequest, ListOffsetsResponse], {
+    const response = await client.askNode(leaderId, listOffsetsApi, {
       replicaId: -1,
       isolationLevel: 0,
       topics,

@@ -1,8 +1,7 @@
 /** `headwater produce`: lines of stdin (or one value) as records, acknowledged by all replicas before the command says so. */
+import { metadataApi, produceApi } from '../../protocol/kafka/apis.ts'
 import { setTimeout as wait } from 'node:timers/promises'
 import { murmur2 } from '../../base/murmur2.ts'
-import { MetadataRequest, MetadataResponse } from '../../protocol/kafka/messages/metadata.ts'
-import { ProduceRequest, ProduceResponse } from '../../protocol/kafka/messages/produce.ts'
 import { errorCode } from '../../protocol/kafka/error-codes.ts'
 import { encodeHeaders } from '../../protocol/records/record.ts'
 import { RecordBatchBuilder } from '../../protocol/records/record-batch-builder.ts'
@@ -61,7 +60,7 @@ export async function produce(client: KafkaClient, topic: string, options: Produ
 async function leadersOf(client: KafkaClient, topic: string): Promise<PartitionPlace[]> {
   const unready = new Set([errorCode('UNKNOWN_TOPIC_OR_PARTITION'), errorCode('LEADER_NOT_AVAILABLE')])
   for (let attempt = 1; ; attempt++) {
-    const response = await client.ask([MetadataRequest, MetadataResponse], {
+    const response = await client.ask(metadataApi, {
       topics: [{ name: topic }],
       allowAutoTopicCreation: attempt === 1,
     })
@@ -104,7 +103,7 @@ async function sendBatches(
 
 async function sendBatch(client: KafkaClient, { place, topicId }: BatchTarget, records: Uint8Array): Promise<void> {
   const { topic, partition, leaderId } = place
-  const response = await client.askNode(leaderId, [ProduceRequest, ProduceResponse], {
+  const response = await client.askNode(leaderId, produceApi, {
     transactionalId: null,
     acks: -1,
     timeoutMs: requestMs,

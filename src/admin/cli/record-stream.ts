@@ -1,6 +1,6 @@
 /** Reads partitions by Fetch, without a group: the reading side of `consume` and of the demo. */
+import { fetchApi } from '../../protocol/kafka/apis.ts'
 import { errorName } from '../../protocol/kafka/error-codes.ts'
-import { FetchRequest, FetchResponse } from '../../protocol/kafka/messages/fetch.ts'
 import { batchIsControl, batchLastOffset, batchSizeInBytes, forEachBatch } from '../../protocol/records/record-batch.ts'
 import { type RecordView, recordsOf } from '../../protocol/records/record.ts'
 import { type KafkaClient, refuseError } from './kafka-client.ts'
@@ -82,7 +82,7 @@ export class RecordStream {
         logStartOffset: -1,
         partitionMaxBytes: partitionFetchBytes,
       }))
-      const response = await this.#client.askNode(leaderId, [FetchRequest, FetchResponse], {
+      const response = await this.#client.askNode(leaderId, fetchApi, {
         replicaId: -1,
         maxWaitMs: fetchWaitMs,
         minBytes: 1,

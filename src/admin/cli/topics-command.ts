@@ -1,13 +1,12 @@
 /** `headwater topics`: list, create, describe, delete, alter, as a Kafka client. */
 import { ApplianceError } from '../../base/errors.ts'
-import { CreatePartitionsRequest, CreatePartitionsResponse } from '../../protocol/kafka/messages/create-partitions.ts'
-import { CreateTopicsRequest, CreateTopicsResponse } from '../../protocol/kafka/messages/create-topics.ts'
-import { DeleteTopicsRequest, DeleteTopicsResponse } from '../../protocol/kafka/messages/delete-topics.ts'
-import { DescribeConfigsRequest, DescribeConfigsResponse } from '../../protocol/kafka/messages/describe-configs.ts'
 import {
-  IncrementalAlterConfigsRequest,
-  IncrementalAlterConfigsResponse,
-} from '../../protocol/kafka/messages/incremental-alter-configs.ts'
+  createPartitionsApi,
+  createTopicsApi,
+  deleteTopicsApi,
+  describeConfigsApi,
+  incrementalAlterConfigsApi,
+} from '../../protocol/kafka/apis.ts'
 import { cliErrors } from './cli-errors.ts'
 import { type KafkaClient, refuseError } from './kafka-client.ts'
 import { earliestTimestamp, latestTimestamp } from './offset-timestamps.ts'
@@ -56,7 +55,7 @@ export async function createTopic(
 ): Promise<void> {
   const configs = [...creation.configs].map(([key, value]) => ({ name: key, value }))
   const { partitions, replicationFactor } = creation
-  const response = await client.ask([CreateTopicsRequest, CreateTopicsResponse], {
+  const response = await client.ask(createTopicsApi, {
     topics: [{ name, numPartitions: partitions, replicationFactor, configs }],
     timeoutMs: requestMs,
   })
@@ -67,9 +66,8 @@ export async function createTopic(
 }
 
 export async function deleteTopics(client: KafkaClient, names: readonly string[], json: boolean): Promise<void> {
-  const response = await client.ask([DeleteTopicsRequest, DeleteTopicsResponse], {
+  const response = await client.ask(deleteTopicsApi, {
     topics: names.map((name) => ({ name })),
-    topicNames: names,
     timeoutMs: requestMs,
   })
   for (const outcome of response.responses)
@@ -128,7 +126,7 @@ export async function describeTopic(client: KafkaClient, name: string, json: boo
 
 /** The configs that were set on the topic itself. */
 async function ownConfigs(client: KafkaClient, name: string): Promise<Map<string, string>> {
-  const response = await client.ask([DescribeConfigsRequest, DescribeConfigsResponse], {
+  const response = await client.ask(describeConfigsApi, {
     resources: [{ resourceType: topicResource, resourceName: name, configurationKeys: null }],
   })
   const result = response.results[0]
@@ -159,7 +157,7 @@ export async function alterTopic(
   }
   if (set.size > 0 || remove.length > 0) await alterConfigs(client, name, set, remove)
   if (partitions !== null) {
-    const response = await client.ask([CreatePartitionsRequest, CreatePartitionsResponse], {
+    const response = await client.ask(createPartitionsApi, {
       topics: [{ name, count: partitions, assignments: null }],
       timeoutMs: requestMs,
       validateOnly: false,
@@ -180,7 +178,7 @@ async function alterConfigs(
     ...[...set].map(([key, value]) => ({ name: key, configOperation: setOperation, value })),
     ...remove.map((key) => ({ name: key, configOperation: deleteOperation, value: null })),
   ]
-  const response = await client.ask([IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse], {
+  const response = await client.ask(incrementalAlterConfigsApi, {
     resources: [{ resourceType: topicResource, resourceName: name, configs }],
     validateOnly: false,
   })
