@@ -2,7 +2,7 @@
  * Makes a configuration of its written forms. Precedence, lowest first: defaults, the YAML file, HEADWATER_ variables, flags.
  * An unknown key or variable is refused with the nearest name that exists.
  */
-import { z } from 'zod'
+import type { z } from 'zod'
 import type {
   ConfigurationEntry,
   ConfigurationFlags,

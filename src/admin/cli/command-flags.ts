@@ -17,7 +17,7 @@ export interface CommandContext {
   readonly program: Command
   readonly host: CommandLineHost
   /** The exit status, where it is not 0. */
-  finish(status: number): void
+  readonly finish: (status: number) => void
 }
 
 export const jsonOption = ['--json', 'machine-readable output'] as const
