@@ -1,0 +1,222 @@
+/**
+ * Kafka's broker settings that mean something on this node, under Kafka's names: the `kafka:` section of the configuration, and what
+ * DescribeConfigs tells of a broker. Settings named as a synonym in topic-config.ts are the defaults of topics.
+ */
+import { ApplianceError, defineErrors } from '../../base/errors.ts'
+import { type ConfigDefinition, type ConfigTable, faultOf } from './config-table.ts'
+import { topicConfigTable } from './topic-config.ts'
+
+export const brokerConfigErrors = defineErrors({
+  brokerSettingInvalid: {
+    code: 'BROKER_SETTING_INVALID',
+    sentence: 'kafka.{name}: {reason}',
+    remedy: 'Correct the setting in the kafka section; docs/configuration.md lists what is served.',
+    retriable: false,
+  },
+})
+
+/** Settings that give topics their defaults: same type, checks and meaning as the topic's. */
+function topicDefaults(): ConfigTable {
+  const table: Record<string, ConfigDefinition> = {}
+  for (const [name, definition] of Object.entries(topicConfigTable)) {
+    if (definition.synonym === undefined) continue
+    const { synonym, ...rest } = definition
+    table[synonym.name] = { ...rest, dynamic: true, doc: `Default of ${name}: ${definition.doc}` }
+  }
+  return table
+}
+
+export const brokerConfigTable: ConfigTable = {
+  ...topicDefaults(),
+  'auto.create.topics.enable': {
+    type: 'boolean',
+    default: 'true',
+    doc: 'Does a Metadata request, or an MQTT publish, for a topic that does not exist create it?',
+  },
+  'num.partitions': {
+    type: 'int',
+    default: '1',
+    least: 1,
+    most: 10_000,
+    doc: 'Partitions of a topic that is created without a number.',
+  },
+  'default.replication.factor': {
+    type: 'short',
+    default: '1',
+    least: 1,
+    most: 1,
+    doc: 'Replicas of a topic that is created without a number. There is one node.',
+  },
+  'delete.topic.enable': { type: 'boolean', default: 'true', doc: 'May clients delete topics?' },
+  'log.retention.check.interval.ms': {
+    type: 'long',
+    default: '300000',
+    least: 1,
+    doc: 'Time between two passes that look for segments to delete.',
+  },
+  'producer.id.expiration.ms': {
+    type: 'int',
+    default: '86400000',
+    least: 1,
+    doc: 'How long an idle producer is remembered.',
+  },
+  'fetch.max.bytes': {
+    type: 'int',
+    default: '57671680',
+    least: 1024,
+    doc: 'Most bytes that one Fetch answers, whatever it asks for.',
+  },
+  'max.incremental.fetch.session.cache.slots': {
+    type: 'int',
+    default: '1000',
+    least: 0,
+    doc: 'Incremental fetch sessions that are kept.',
+  },
+  'socket.request.max.bytes': {
+    type: 'int',
+    default: '9437184',
+    least: 16_384,
+    doc: 'Largest request. Kafka’s default of 100 MiB would fill a small host.',
+  },
+  'max.connections': { type: 'int', default: '1000', least: 1, doc: 'Open Kafka connections.' },
+  'connections.max.idle.ms': {
+    type: 'long',
+    default: '600000',
+    least: 1000,
+    doc: 'A connection without traffic is closed after this time.',
+  },
+  'group.initial.rebalance.delay.ms': {
+    type: 'int',
+    default: '3000',
+    least: 0,
+    doc: 'How long a new group waits for more members.',
+  },
+  'group.min.session.timeout.ms': {
+    type: 'int',
+    default: '6000',
+    least: 1,
+    doc: 'Shortest session timeout that a member may ask for.',
+  },
+  'group.max.session.timeout.ms': {
+    type: 'int',
+    default: '1800000',
+    least: 1,
+    doc: 'Longest session timeout that a member may ask for.',
+  },
+  'group.max.size': { type: 'int', default: '1000', least: 1, doc: 'Members of one group.' },
+  'offsets.topic.num.partitions': {
+    type: 'int',
+    default: '8',
+    least: 1,
+    most: 1000,
+    doc: 'Partitions of __consumer_offsets; fixed when it is created.',
+  },
+  'offsets.topic.segment.bytes': {
+    type: 'int',
+    default: '8388608',
+    least: 1_048_576,
+    doc: 'Segment size of __consumer_offsets.',
+  },
+  'offsets.retention.minutes': {
+    type: 'int',
+    default: '10080',
+    least: 1,
+    doc: 'How long the offsets of a group without members are kept.',
+  },
+  'offsets.retention.check.interval.ms': {
+    type: 'long',
+    default: '600000',
+    least: 1,
+    doc: 'Time between two looks for old offsets.',
+  },
+  'offset.metadata.max.bytes': {
+    type: 'int',
+    default: '4096',
+    least: 0,
+    doc: 'Longest text that may go with a committed offset.',
+  },
+}
+
+/** Other spellings of a setting, with what its number is multiplied by; the first that is set wins over the ones behind it. */
+const spellings: Readonly<Record<string, readonly (readonly [name: string, scale: number])[]>> = {
+  'log.retention.ms': [
+    ['log.retention.minutes', 60_000],
+    ['log.retention.hours', 3_600_000],
+  ],
+  'log.roll.ms': [['log.roll.hours', 3_600_000]],
+}
+
+/** The node's settings: what the configuration says over Kafka's defaults, and what has been changed since. */
+export class BrokerSettings {
+  readonly #static: ReadonlyMap<string, string>
+  #dynamic: (name: string) => string | undefined = () => undefined
+
+  /** Throws BROKER_SETTING_INVALID for an unknown name or a value that cannot be. */
+  constructor(written: ReadonlyMap<string, string>) {
+    const settings = new Map<string, string>()
+    for (const [name, value] of written) {
+      const definition = Object.hasOwn(brokerConfigTable, name) ? brokerConfigTable[name] : undefined
+      if (definition !== undefined) {
+        const fault = faultOf(name, definition, value)
+        if (fault !== null) throw new ApplianceError(brokerConfigErrors.brokerSettingInvalid, { name, reason: fault })
+        settings.set(name, value)
+      } else if (!addSpelling(settings, written, name, value)) {
+        throw new ApplianceError(brokerConfigErrors.brokerSettingInvalid, {
+          name,
+          reason: 'there is no such setting here',
+        })
+      }
+    }
+    this.#static = settings
+  }
+
+  /** Values that were set by AlterConfigs; they win over the file's. */
+  useDynamic(lookUp: (name: string) => string | undefined): void {
+    this.#dynamic = lookUp
+  }
+
+  text(name: string): string {
+    return this.#dynamic(name) ?? this.#static.get(name) ?? (brokerConfigTable[name]?.default as string)
+  }
+
+  number(name: string): number {
+    return Number(this.text(name))
+  }
+
+  flag(name: string): boolean {
+    return this.text(name).toLowerCase() === 'true'
+  }
+
+  /** As the configuration file says it; undefined = not said. */
+  staticValue(name: string): string | undefined {
+    return this.#static.get(name)
+  }
+
+  /** Default of a topic config on this node. */
+  topicDefault(name: string): string {
+    const definition = topicConfigTable[name]
+    return definition?.synonym === undefined ? (definition?.default ?? '') : this.text(definition.synonym.name)
+  }
+}
+
+function addSpelling(
+  settings: Map<string, string>,
+  written: ReadonlyMap<string, string>,
+  name: string,
+  value: string,
+): boolean {
+  for (const [canonical, others] of Object.entries(spellings)) {
+    const place = others.findIndex(([other]) => other === name)
+    if (place < 0) continue
+    const isOutranked = written.has(canonical) || others.slice(0, place).some(([other]) => written.has(other))
+    const scaled = Number(value) < 0 ? -1 : Number(value) * (others[place]?.[1] ?? 1)
+    if (!Number.isSafeInteger(scaled))
+      throw new ApplianceError(brokerConfigErrors.brokerSettingInvalid, {
+        name,
+        reason: `${value} is not a whole number`,
+      })
+    if (!isOutranked) settings.set(canonical, String(scaled))
+    return true
+  }
+  return false
+}

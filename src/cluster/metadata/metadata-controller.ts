@@ -1,0 +1,393 @@
+/**
+ * Decides changes of the cluster's metadata: a command becomes records, the records are appended, and only when they are durable are
+ * they replayed into the image. Commands run one after the other, so that each decides on what the one before has done.
+ */
+import { uuidToString, zeroUuid } from '../../base/ids.ts'
+import type { Entropy } from '../../base/ports.ts'
+import type { KafkaErrorName } from '../../protocol/kafka/error-codes.ts'
+import {
+  decodeMetadataRecord,
+  encodeMetadataRecord,
+  type MetadataRecordInput,
+} from '../../protocol/kafka/stored/metadata-record.ts'
+import { configResourceType, type MetadataImage, type TopicImage } from './metadata-image.ts'
+import type { MetadataLog } from './metadata-log.ts'
+import { collisionKey, topicNameFault } from './topic-names.ts'
+import { type ConfigOwner, topicConfigFault } from './topic-config.ts'
+
+/** metadata.version of Apache Kafka 4.1 (4.1-IV1). */
+export const metadataVersionLevel = 27
+const partitionRecordVersion = 2
+const registerBrokerRecordVersion = 3
+/** Producer ids handed out between two records. */
+const producerIdBlock = 1000
+/** Partitions of one topic, and of the node: each costs files, memory and start time. */
+const partitionsPerTopicMax = 10_000
+const partitionsMax = 20_000
+/** Records of one batch, below the largest batch that a log takes. */
+const recordsPerBatchMax = 4_000
+
+export interface Refusal {
+  readonly error: KafkaErrorName
+  readonly message: string
+}
+
+export interface TopicCreation {
+  readonly name: string
+  /** -1 = the node's default. */
+  readonly partitions: number
+  /** -1 = the node's default. */
+  readonly replicationFactor: number
+  readonly assignments: readonly { readonly partitionIndex: number; readonly brokerIds: readonly number[] }[]
+  readonly configs: ReadonlyMap<string, string | null>
+  readonly owner: ConfigOwner
+}
+
+export type TopicOutcome =
+  | { readonly kind: 'done'; readonly topic: TopicImage }
+  | ({ readonly kind: 'refused' } & Refusal)
+
+/** One setting to be set, or (null) to be taken back. */
+export interface ConfigChange {
+  readonly type: number
+  readonly name: string
+  readonly key: string
+  readonly value: string | null
+}
+
+export interface ControllerOptions {
+  readonly nodeId: number
+  readonly directoryId: string
+  readonly defaultPartitions: () => number
+  readonly isInternal: (topic: string) => boolean
+}
+
+export class MetadataController {
+  readonly image: MetadataImage
+  readonly #log: MetadataLog
+  readonly #entropy: Entropy
+  readonly #options: ControllerOptions
+  #tail: Promise<unknown> = Promise.resolve()
+
+  constructor(log: MetadataLog, image: MetadataImage, entropy: Entropy, options: ControllerOptions) {
+    this.#log = log
+    this.image = image
+    this.#entropy = entropy
+    this.#options = options
+  }
+
+  /** Registers this start of the broker; on a new log also the finalised features. */
+  async registerBroker(
+    endpoint: { readonly host: string; readonly port: number },
+    incarnationId: string,
+  ): Promise<void> {
+    await this.#inTurn(async () => {
+      const records: MetadataRecordInput[] = []
+      if (!this.image.features().has('metadata.version')) {
+        records.push({
+          type: 'FeatureLevelRecord',
+          version: 0,
+          value: { name: 'metadata.version', featureLevel: metadataVersionLevel },
+        })
+      }
+      records.push({
+        type: 'RegisterBrokerRecord',
+        version: registerBrokerRecordVersion,
+        value: {
+          brokerId: this.#options.nodeId,
+          incarnationId,
+          brokerEpoch: this.#log.partition.log.logEndOffset + records.length,
+          endPoints: [{ name: 'PLAINTEXT', host: endpoint.host, port: endpoint.port, securityProtocol: 0 }],
+          features: [
+            { name: 'metadata.version', minSupportedVersion: 7, maxSupportedVersion: metadataVersionLevel },
+            { name: 'kraft.version', minSupportedVersion: 0, maxSupportedVersion: 1 },
+          ],
+          fenced: false,
+          logDirs: [this.#options.directoryId],
+        },
+      })
+      await this.#commit(records)
+    })
+  }
+
+  /** Names this node as the leader of each partition again, which raises the leader epoch: after an unclean start. */
+  async raiseLeaderEpochs(): Promise<void> {
+    await this.#inTurn(async () => {
+      const records: MetadataRecordInput[] = []
+      for (const topic of this.image.topics()) {
+        for (const { partition } of topic.partitions) {
+          records.push({
+            type: 'PartitionChangeRecord',
+            version: 2,
+            value: { partitionId: partition, topicId: topic.topicId, leader: this.#options.nodeId },
+          })
+        }
+      }
+      for (let from = 0; from < records.length; from += recordsPerBatchMax)
+        await this.#commit(records.slice(from, from + recordsPerBatchMax))
+    })
+  }
+
+  /** Creates a topic, or (validateOnly) says whether it could be created. Durable in the metadata log when it resolves. */
+  createTopic(creation: TopicCreation, validateOnly = false): Promise<TopicOutcome> {
+    return this.#inTurn(async () => {
+      const refusal = this.#topicFault(creation)
+      if (refusal !== null) return { kind: 'refused', ...refusal }
+      const count = this.#partitionCountOf(creation)
+      const topic = this.#newTopic(creation.name, count)
+      if (!validateOnly) {
+        const records: MetadataRecordInput[] = [
+          { type: 'TopicRecord', version: 0, value: { name: topic.name, topicId: topic.topicId } },
+        ]
+        for (const [key, value] of creation.configs) {
+          if (value === null) continue
+          records.push({
+            type: 'ConfigRecord',
+            version: 0,
+            value: { resourceType: configResourceType.topic, resourceName: topic.name, name: key, value },
+          })
+        }
+        for (let index = 0; index < count; index++) records.push(this.#partitionRecord(topic.topicId, index))
+        await this.#commit(records)
+      }
+      return { kind: 'done', topic: this.image.topic(creation.name) ?? topic }
+    })
+  }
+
+  /** Grows a topic to `count` partitions. */
+  createPartitions(
+    name: string,
+    count: number,
+    assignments: readonly (readonly number[])[] | null,
+    validateOnly: boolean,
+  ): Promise<TopicOutcome> {
+    return this.#inTurn(async () => {
+      const topic = this.image.topic(name)
+      if (topic === undefined)
+        return refused('UNKNOWN_TOPIC_OR_PARTITION', 'This server does not host this topic-partition.')
+      const before = topic.partitions.length
+      if (count <= before) {
+        const why = count === before ? 'Topic already has' : 'which would not be an increase: the topic currently has'
+        return refused('INVALID_PARTITIONS', `${why} ${before} partition(s).`)
+      }
+      if (count > partitionsPerTopicMax || this.image.partitionCount + count - before > partitionsMax) {
+        return refused(
+          'POLICY_VIOLATION',
+          `a topic may have ${partitionsPerTopicMax} partitions, this node ${partitionsMax}`,
+        )
+      }
+      if (assignments !== null) {
+        if (assignments.length !== count - before) {
+          return refused(
+            'INVALID_REPLICA_ASSIGNMENT',
+            `Attempted to add ${count - before} additional partition(s), but ${assignments.length} assignment(s) were specified.`,
+          )
+        }
+        if (assignments.some((brokers) => !this.#isOwnReplica(brokers)))
+          return refused('INVALID_REPLICA_ASSIGNMENT', this.#assignmentText())
+      }
+      if (!validateOnly) {
+        const records: MetadataRecordInput[] = []
+        for (let index = before; index < count; index++) records.push(this.#partitionRecord(topic.topicId, index))
+        await this.#commit(records)
+      }
+      return { kind: 'done', topic: this.image.topic(name) ?? topic }
+    })
+  }
+
+  /** Removes a topic; its logs are the cluster's to delete. */
+  deleteTopic(topicId: string): Promise<TopicOutcome> {
+    return this.#inTurn(async () => {
+      const topic = this.image.topicById(topicId)
+      if (topic === undefined) return refused('UNKNOWN_TOPIC_ID', 'This server does not host this topic ID.')
+      await this.#commit([{ type: 'RemoveTopicRecord', version: 0, value: { topicId } }])
+      return { kind: 'done', topic }
+    })
+  }
+
+  /** Writes changes of configs, all or none; the caller has checked the values. */
+  alterConfigs(decide: (image: MetadataImage) => readonly ConfigChange[]): Promise<void> {
+    return this.#inTurn(async () => {
+      const changes = decide(this.image).filter(
+        ({ type, name, key, value }) => (this.image.configs(type, name).get(key) ?? null) !== value,
+      )
+      if (changes.length === 0) return
+      await this.#commit(
+        changes.map(({ type, name, key, value }) => ({
+          type: 'ConfigRecord',
+          version: 0,
+          value: { resourceType: type, resourceName: name, name: key, value },
+        })),
+      )
+    })
+  }
+
+  /** A block of producer ids that nobody has been given, durable before it is answered. */
+  allocateProducerIds(): Promise<{ readonly first: number; readonly count: number }> {
+    return this.#inTurn(async () => {
+      const first = this.image.nextProducerId
+      const brokerEpoch = this.image.broker(this.#options.nodeId)?.brokerEpoch ?? -1
+      await this.#commit([
+        {
+          type: 'ProducerIdsRecord',
+          version: 0,
+          value: { brokerId: this.#options.nodeId, brokerEpoch, nextProducerId: first + producerIdBlock },
+        },
+      ])
+      return { first, count: producerIdBlock }
+    })
+  }
+
+  /** Resolves when every command so far is done. */
+  async idle(): Promise<void> {
+    await this.#tail
+  }
+
+  #inTurn<T>(command: () => Promise<T>): Promise<T> {
+    const result = this.#tail.then(command)
+    this.#tail = result.catch(() => {})
+    return result
+  }
+
+  async #commit(records: readonly MetadataRecordInput[]): Promise<void> {
+    const first = await this.#log.append(records)
+    records.forEach((record, index) => {
+      // Through the codec, so that the image is what the next start will read.
+      this.image.replay(decodeMetadataRecord(encodeMetadataRecord(record)), first + index)
+    })
+  }
+
+  #topicFault(creation: TopicCreation): Refusal | null {
+    const { name, assignments } = creation
+    const fault = topicNameFault(name)
+    if (fault !== null) return { error: 'INVALID_TOPIC_EXCEPTION', message: `Topic name is invalid: ${fault}` }
+    if (creation.owner === 'client' && this.#options.isInternal(name)) {
+      return { error: 'INVALID_TOPIC_EXCEPTION', message: `${name} is an internal topic of this node` }
+    }
+    if (this.image.topic(name) !== undefined)
+      return { error: 'TOPIC_ALREADY_EXISTS', message: `Topic '${name}' already exists.` }
+    const twin = this.#collision(name)
+    if (twin !== null)
+      return { error: 'INVALID_TOPIC_EXCEPTION', message: `Topic '${name}' collides with existing topic: ${twin}` }
+    if (assignments.length > 0) {
+      if (creation.partitions !== -1 || creation.replicationFactor !== -1) {
+        return {
+          error: 'INVALID_REQUEST',
+          message:
+            'A manual partition assignment was specified, but numPartitions or replicationFactor was not set to -1.',
+        }
+      }
+      const indexes = assignments.map((each) => each.partitionIndex).toSorted((a, b) => a - b)
+      if (
+        indexes.some((index, place) => index !== place) ||
+        assignments.some((each) => !this.#isOwnReplica(each.brokerIds))
+      ) {
+        return { error: 'INVALID_REPLICA_ASSIGNMENT', message: this.#assignmentText() }
+      }
+    } else {
+      if (creation.replicationFactor === 0 || creation.replicationFactor < -1) {
+        return {
+          error: 'INVALID_REPLICATION_FACTOR',
+          message: 'Replication factor must be larger than 0, or -1 to use the default value.',
+        }
+      }
+      if (creation.replicationFactor > 1) {
+        return {
+          error: 'INVALID_REPLICATION_FACTOR',
+          message: `Unable to replicate the partition ${creation.replicationFactor} time(s): The target replication factor of ${creation.replicationFactor} cannot be reached because only 1 broker(s) are registered.`,
+        }
+      }
+      if (creation.partitions === 0 || creation.partitions < -1) {
+        return {
+          error: 'INVALID_PARTITIONS',
+          message: 'Number of partitions was set to an invalid non-positive value.',
+        }
+      }
+    }
+    const count = this.#partitionCountOf(creation)
+    if (count > partitionsPerTopicMax || this.image.partitionCount + count > partitionsMax) {
+      return {
+        error: 'POLICY_VIOLATION',
+        message: `a topic may have ${partitionsPerTopicMax} partitions, this node ${partitionsMax}`,
+      }
+    }
+    for (const [key, value] of creation.configs) {
+      if (value === null) continue
+      const wrong = topicConfigFault(key, value, creation.owner)
+      if (wrong !== null) return { error: 'INVALID_CONFIG', message: wrong }
+    }
+    return null
+  }
+
+  #partitionCountOf(creation: TopicCreation): number {
+    if (creation.assignments.length > 0) return creation.assignments.length
+    return creation.partitions === -1 ? this.#options.defaultPartitions() : creation.partitions
+  }
+
+  #collision(name: string): string | null {
+    const key = collisionKey(name)
+    for (const topic of this.image.topics()) if (collisionKey(topic.name) === key) return topic.name
+    return null
+  }
+
+  #isOwnReplica(brokers: readonly number[]): boolean {
+    return brokers.length === 1 && brokers[0] === this.#options.nodeId
+  }
+
+  #assignmentText(): string {
+    return `partitions must be numbered from 0 without holes, each assigned to broker ${this.#options.nodeId} alone`
+  }
+
+  #newTopic(name: string, count: number): TopicImage {
+    const topicId = this.#freshTopicId()
+    const replica = {
+      replicas: [this.#options.nodeId],
+      isr: [this.#options.nodeId],
+      leader: this.#options.nodeId,
+      leaderEpoch: 0,
+      partitionEpoch: 0,
+    }
+    return {
+      name,
+      topicId,
+      partitions: Array.from({ length: count }, (_, partition) => ({
+        partition,
+        ...replica,
+        directories: [this.#options.directoryId],
+      })),
+    }
+  }
+
+  /** Random, never Kafka's reserved ids, and (as Kafka does) not beginning with a hyphen, which command lines take for a flag. */
+  #freshTopicId(): string {
+    for (;;) {
+      const bytes = Uint8Array.from(this.#entropy.bytes(16))
+      bytes[6] = ((bytes[6] ?? 0) & 0x0f) | 0x40
+      bytes[8] = ((bytes[8] ?? 0) & 0x3f) | 0x80
+      const id = uuidToString(bytes)
+      if (!id.startsWith('-') && id !== zeroUuid && this.image.topicById(id) === undefined) return id
+    }
+  }
+
+  #partitionRecord(topicId: string, partitionId: number): MetadataRecordInput {
+    const node = this.#options.nodeId
+    return {
+      type: 'PartitionRecord',
+      version: partitionRecordVersion,
+      value: {
+        partitionId,
+        topicId,
+        replicas: [node],
+        isr: [node],
+        leader: node,
+        leaderEpoch: 0,
+        partitionEpoch: 0,
+        directories: [this.#options.directoryId],
+      },
+    }
+  }
+}
+
+function refused(error: KafkaErrorName, message: string): TopicOutcome {
+  return { kind: 'refused', error, message }
+}
