@@ -3,6 +3,9 @@ import type { Compute } from '../base/ports.ts'
 import {
   attributesAt,
   batchAttributes,
+  none,
+  setBatchBaseOffset,
+  setBatchPartitionLeaderEpoch,
   setBatchProducer,
   transactionalBit,
   updateBatchCrc,
@@ -48,11 +51,16 @@ export async function shapeChunk(bytes: Uint8Array, fromOffset: number, options:
   return items
 }
 
-/** Writes our producer, the sequence number and the CRC into the unit's batch, and takes it out of any transaction. */
+/**
+ * Writes our producer, the sequence number and the CRC into the unit's batch, takes it out of any transaction, and counts its offsets
+ * from 0, as Apache Kafka demands of a producer.
+ */
 export function stampUnit(unit: SendUnit, anchor: MirrorAnchor): void {
   const { batch } = unit
   const attributes = batchAttributes(batch)
   if ((attributes & transactionalBit) !== 0) writeInt16(batch, attributesAt, attributes & ~transactionalBit)
+  setBatchBaseOffset(batch, 0, 0)
+  setBatchPartitionLeaderEpoch(batch, 0, none)
   setBatchProducer(batch, 0, {
     id: anchor.producerId,
     epoch: anchor.producerEpoch,

@@ -1,0 +1,130 @@
+/**
+ * Asks the target where partitions are: drives `resume.ts` over a connection to their leader. Partitions that ask in one turn of the loop
+ * share one DescribeProducers.
+ */
+import { asError } from '../base/errors.ts'
+import type { Clock } from '../base/ports.ts'
+import type { KafkaErrorName } from '../protocol/kafka/error-codes.ts'
+import type { MirrorAnchor } from './anchor.ts'
+import { Gate } from './gate.ts'
+import { type RefusalAction, refusalAction } from './produce-errors.ts'
+import { isFenced, type ResumePoint, resumeByCounting, resumeFromProducers, TailSearch } from './resume.ts'
+import type { ProducersAnswer, TargetConnection, TopicPartitionName } from './target-connection.ts'
+
+export interface ResumeQuestion {
+  readonly name: TopicPartitionName
+  readonly anchor: MirrorAnchor
+  readonly sourceEndOffset: number
+}
+
+export type ResumeAnswer =
+  | { readonly kind: 'resolved'; readonly resume: ResumePoint }
+  | { readonly kind: 'failed'; readonly action: RefusalAction; readonly reason: string }
+
+/** Tails read back at once: each holds up to 2 MiB. */
+const tailsMax = 4
+/** Partitions in one DescribeProducers. */
+const partitionsPerRequest = 500
+
+/** Errors that mean "I will not tell", after which the tail is read instead. */
+const silences: ReadonlySet<KafkaErrorName> = new Set([
+  'TOPIC_AUTHORIZATION_FAILED',
+  'UNSUPPORTED_VERSION',
+  'INVALID_REQUEST',
+])
+
+interface Asked {
+  readonly question: ResumeQuestion
+  readonly answer: (answer: ResumeAnswer) => void
+}
+
+export class ResumeFinder {
+  readonly #connection: TargetConnection
+  readonly #clock: Clock
+  readonly #tails = new Gate(tailsMax)
+  #asked: Asked[] = []
+
+  constructor(connection: TargetConnection, clock: Clock) {
+    this.#connection = connection
+    this.#clock = clock
+  }
+
+  /** `answer` is called once, unless the connection ends before. */
+  ask(question: ResumeQuestion, answer: (answer: ResumeAnswer) => void): void {
+    this.#asked.push({ question, answer })
+    if (this.#asked.length === 1) this.#clock.defer(() => this.#send())
+  }
+
+  #send(): void {
+    const asked = this.#asked
+    this.#asked = []
+    for (let at = 0; at < asked.length; at += partitionsPerRequest) {
+      void this.#askProducers(asked.slice(at, at + partitionsPerRequest))
+    }
+  }
+
+  async #askProducers(asked: readonly Asked[]): Promise<void> {
+    let answers: readonly ProducersAnswer[] | null
+    try {
+      answers = await this.#connection.producers(asked.map((one) => one.question.name))
+    } catch (thrown) {
+      this.#fail(asked, thrown)
+      return
+    }
+    for (const [index, one] of asked.entries()) this.#conclude(one, answers?.[index] ?? null)
+  }
+
+  #conclude(one: Asked, told: ProducersAnswer | null): void {
+    const { anchor } = one.question
+    if (told !== null && told.error !== 'NONE' && !silences.has(told.error)) {
+      one.answer({ kind: 'failed', action: questionAction(told.error), reason: `DescribeProducers: ${told.error}` })
+      return
+    }
+    const producers = told?.producers ?? []
+    const resume = resumeFromProducers(anchor, producers)
+    if (resume !== null) {
+      one.answer({ kind: 'resolved', resume })
+      return
+    }
+    const needsNewProducer = isFenced(anchor, producers)
+    void this.#tails
+      .run(() => this.#searchTail(one.question))
+      .then((answer) => {
+        const found = answer.kind === 'resolved' && needsNewProducer
+        one.answer(found ? { kind: 'resolved', resume: { ...answer.resume, needsNewProducer } } : answer)
+      })
+      .catch((thrown: unknown) => this.#fail([one], thrown))
+  }
+
+  async #searchTail(question: ResumeQuestion): Promise<ResumeAnswer> {
+    const bounds = await this.#connection.bounds(question.name)
+    if (bounds.error !== 'NONE') {
+      return { kind: 'failed', action: questionAction(bounds.error), reason: `ListOffsets: ${bounds.error}` }
+    }
+    const search = new TailSearch(question.anchor, bounds)
+    const counted: ResumeAnswer = {
+      kind: 'resolved',
+      resume: resumeByCounting(question.anchor, bounds, question.sourceEndOffset),
+    }
+    for (let step = search.next(); ; step = search.next()) {
+      if (step.kind === 'done') return { kind: 'resolved', resume: step.resume }
+      if (step.kind === 'gone') return counted
+      const { error, bytes } = await this.#connection.fetchTail(question.name, step.fromOffset)
+      if (silences.has(error)) return counted
+      // The target deletes while we read: look again from new bounds.
+      if (error !== 'NONE') return { kind: 'failed', action: questionAction(error), reason: `Fetch: ${error}` }
+      search.feed(bytes)
+    }
+  }
+
+  #fail(asked: readonly Asked[], thrown: unknown): void {
+    const reason = asError(thrown).message
+    for (const one of asked) one.answer({ kind: 'failed', action: 'retry', reason })
+  }
+}
+
+/** A question that is refused for good is asked again after a pause all the same: only batches can be too large or out of order. */
+export function questionAction(error: KafkaErrorName): RefusalAction {
+  const action = refusalAction(error)
+  return action === 'moved' || action === 'park' ? action : 'retry'
+}
