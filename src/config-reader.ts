@@ -12,7 +12,8 @@ import type {
 import { ApplianceError, asError } from './base/errors.ts'
 import { type ApplianceConfig, configSchema } from './config.ts'
 import { configErrors } from './config-errors.ts'
-import { type ConfigKey, configKeys, environmentName, nearestName } from './config-keys.ts'
+import { type ConfigKey, configKeys, environmentName } from './config-keys.ts'
+import { nearestName } from './config-names.ts'
 
 /** The configuration that the sources add up to. Throws CONFIG_INVALID with every fault in its sentence. */
 export async function readConfiguration(source: ConfigurationSource): Promise<ApplianceConfig> {
@@ -125,6 +126,8 @@ function isObject(value: unknown): value is WrittenObject {
 // ------------------------------------------------------------------------------------- variables and flags
 
 const environmentPrefix = 'HEADWATER_'
+/** One of Kafka's settings: HEADWATER_KAFKA_NUM_PARTITIONS is num.partitions. */
+const kafkaPrefix = 'HEADWATER_KAFKA_'
 
 /** Variables of the programs under test/ and bench/, which start daemons with the environment they have. */
 const variablesOfTests = new Set(['HEADWATER_KAFKA_LIBS', 'HEADWATER_PYTHON'])
@@ -138,6 +141,13 @@ function applyEnvironment(
   const byName = new Map(configKeys().map((key) => [environmentName(key.path), key]))
   for (const [name, text] of Object.entries(environment)) {
     if (!name.startsWith(environmentPrefix) || variablesOfTests.has(name) || text === undefined) continue
+    if (name.startsWith(kafkaPrefix)) {
+      // No name of Kafka's has an underscore, so the way back is unambiguous.
+      const setting = name.slice(kafkaPrefix.length).toLowerCase().replaceAll('_', '.')
+      setAt(written, ['kafka', setting], text)
+      origins.set(`kafka.${setting}`, 'environment')
+      continue
+    }
     const key = byName.get(name)
     if (key === undefined) {
       const nearest = nearestName(name, [...byName.keys()])

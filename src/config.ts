@@ -6,6 +6,7 @@
  * settings under Kafka's own names, declared in cluster/metadata.
  */
 import { z } from 'zod'
+import { kafkaSettingFault } from './config-kafka.ts'
 import { address, bytes, count, durationMs } from './config-values.ts'
 
 const listenerCountMax = 16
@@ -178,6 +179,17 @@ const log = z.strictObject({
     .describe('`json`: one object a line. `text`: for eyes. `auto`: text on a terminal, else json.'),
 })
 
+/** Checked by Kafka's own table, name by name, so that every fault has its place. */
+const kafkaSettings = z
+  .record(z.string(), z.union([z.string(), z.number(), z.boolean()]).transform(String))
+  .superRefine((settings, context) => {
+    for (const [name, value] of Object.entries(settings)) {
+      const message = kafkaSettingFault(name, value)
+      if (message !== null) context.addIssue({ code: 'custom', path: [name], message })
+    }
+  })
+  .transform((settings): ReadonlyMap<string, string> => new Map(Object.entries(settings)))
+
 /** The schema of the whole file. */
 export const configSchema = z.strictObject({
   dataDir: z
@@ -187,11 +199,9 @@ export const configSchema = z.strictObject({
     .describe('Directory of the log and of all state. Created when missing. One daemon at a time.'),
   node: node.prefault({}),
   listeners: listeners.prefault({}),
-  kafka: z
-    .record(z.string(), z.union([z.string(), z.number(), z.boolean()]).transform(String))
-    .transform((settings): ReadonlyMap<string, string> => new Map(Object.entries(settings)))
+  kafka: kafkaSettings
     .prefault({})
-    .describe("Kafka's own broker settings under Kafka's own names."),
+    .describe("Kafka's own broker settings under Kafka's own names; they are listed below."),
   mqtt: mqtt.prefault({}),
   mirrors: z.array(mirror).max(mirrorCountMax).prefault([]).describe('Copies of topics to a central Apache Kafka.'),
   log: log.prefault({}),

@@ -8,10 +8,10 @@ import { mirrorMetrics } from './mirror/mirror-metrics.ts'
 import { nodeMetrics } from './node/node-metrics.ts'
 
 export const metricTables: readonly MetricDefinition[] = [
-  nodeMetrics,
-  logMetrics,
-  groupMetrics,
-  kafkaDoorMetrics,
-  mqttMetrics,
-  mirrorMetrics,
-].flatMap((table): MetricDefinition[] => Object.values(table))
+  ...Object.values(nodeMetrics),
+  ...Object.values(logMetrics),
+  ...Object.values(groupMetrics),
+  ...Object.values(kafkaDoorMetrics),
+  ...Object.values(mqttMetrics),
+  ...Object.values(mirrorMetrics),
+]

@@ -76,12 +76,14 @@ describe('a configuration', () => {
       HEADWATER_NODE_ID: '7',
       HEADWATER_LISTENERS_KAFKA: '[{"listen":"0.0.0.0:9093"},{"listen":"[::1]:9094"}]',
       HEADWATER_DATA_DIR: 'from-variable',
+      HEADWATER_KAFKA_NUM_PARTITIONS: '9',
       PATH: '/bin',
     }
     const config = await readConfiguration(source(example, { dataDir: 'from-flag', http: '127.0.0.1:0' }, environment))
     expect(config.node).toEqual({ id: 7, site: 'plant-8' })
     expect(config.listeners.kafka.map(({ listen }) => formatAddress(listen))).toEqual(['0.0.0.0:9093', '[::1]:9094'])
     expect(config.dataDir).toBe('from-flag')
+    expect(config.kafka.get('num.partitions')).toBe('9')
     expect(config.listeners.http.listen.port).toBe(0)
     expect(config.listeners.mqtt[0]?.listen.port).toBe(1883)
   })
@@ -125,6 +127,14 @@ describe('a wrong configuration', () => {
     [
       'node: { site: "a b" }',
       'headwater.yaml:1: node.site: a site name is made of letters, digits, dot, underscore and hyphen (1 to 100)',
+    ],
+    [
+      'kafka:\n  num.partitions: 2\n  num.partition: 4',
+      'headwater.yaml:3: kafka.num.partition: there is no such setting here; did you mean num.partitions?',
+    ],
+    [
+      'kafka: { num.partitions: 0 }',
+      'headwater.yaml:1: kafka.num.partitions: Invalid value 0 for configuration num.partitions',
     ],
     ['log: { level: loud }', 'headwater.yaml:1: log.level: Invalid option'],
     ['- a\n- b', 'headwater.yaml: the file must hold a mapping of keys'],

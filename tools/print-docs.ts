@@ -4,6 +4,9 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import { brokerConfigTable } from '../src/cluster/metadata/broker-config.ts'
+import type { ConfigTable } from '../src/cluster/metadata/config-table.ts'
+import { topicConfigTable } from '../src/cluster/metadata/topic-config.ts'
 import { type ConfigKey, configKeys, environmentName } from '../src/config-keys.ts'
 import { loadTables, repositoryRoot, type TableEntry, type Tables } from './tables.ts'
 
@@ -34,7 +37,32 @@ function configurationDocument(): string {
     '## Keys',
     '',
     table(['Key', 'Default', 'What it is', 'Variable'], rows),
+    '',
+    "## Kafka's broker settings",
+    '',
+    'They stand under `kafka`. As variables they are `HEADWATER_KAFKA_` and the name in capitals with underscores: `HEADWATER_KAFKA_NUM_PARTITIONS`.',
+    'Where Kafka has several spellings of one setting (`log.retention.hours`, `log.roll.hours`) those are taken too.',
+    '',
+    kafkaTable(brokerConfigTable),
+    '',
+    "## Kafka's topic configs",
+    '',
+    'They are given when a topic is created, or later: `headwater topics alter TOPIC --config NAME=VALUE`.',
+    '',
+    kafkaTable(topicConfigTable),
   ])
+}
+
+function kafkaTable(settings: ConfigTable): string {
+  const rows = sortedNames(settings).map((name) => {
+    const definition = settings[name]
+    return definition === undefined ? [] : [code(name), code(definition.default), definition.type, definition.doc]
+  })
+  return table(['Setting', 'Default', 'Type', 'What it is'], rows)
+}
+
+function sortedNames(settings: ConfigTable): string[] {
+  return Object.keys(settings).sort()
 }
 
 function defaultText(key: ConfigKey): string {
