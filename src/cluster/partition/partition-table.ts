@@ -1,67 +1,68 @@
-/** The partitions of this node by topic, and the one way into their logs (architecture law 3). */
-import type { AppendEntry, AppendOrigin, AppendOutcome } from '../../log/append.ts'
-import type { KafkaErrorName } from '../../protocol/kafka/error-codes.ts'
+/** The partitions that this node leads, and the one way to append to several of them at once. */
+import { topicPartitionKey } from '../../base/ids.ts'
+import type { AppendOrigin, AppendOutcome } from '../../log/append.ts'
+import type { LogDirectory } from '../../log/log-directory.ts'
 import type { Partition } from './partition.ts'
 
 export interface PartitionAppend {
   readonly partition: Partition
-  /** Exactly one v2 batch; writable, and the log's own from now on. */
+  /** Exactly one v2 batch, the log's own from now on. */
   readonly batch: Uint8Array
   readonly origin: AppendOrigin
 }
 
-/** The part of the log directory that the table uses. */
-export interface AppendTarget {
-  appendSet(entries: readonly AppendEntry[]): readonly AppendOutcome[]
-  onFailure(listener: (error: Error) => void): void
-}
-
-interface TopicPartitions {
-  readonly topicId: string
-  readonly partitions: (Partition | undefined)[]
-}
-
 export class PartitionTable {
-  readonly #target: AppendTarget
-  readonly #byName = new Map<string, TopicPartitions>()
-  readonly #byId = new Map<string, TopicPartitions>()
-  #count = 0
-  #failure: KafkaErrorName | null = null
+  readonly #directory: LogDirectory
+  readonly #byKey = new Map<string, Partition>()
+  /** By topic, then by index: what the hot paths look up. */
+  readonly #byTopic = new Map<string, Partition[]>()
+  readonly #byTopicId = new Map<string, Partition[]>()
 
-  constructor(target: AppendTarget) {
-    this.#target = target
-    target.onFailure(() => {
-      this.#failure = 'KAFKA_STORAGE_ERROR'
-      for (const partition of this.values()) partition.fail(this.#failure)
-    })
-  }
-
-  get size(): number {
-    return this.#count
+  constructor(directory: LogDirectory) {
+    this.#directory = directory
   }
 
   get(topic: string, index: number): Partition | undefined {
-    return this.#byName.get(topic)?.partitions[index]
+    return this.#byTopic.get(topic)?.[index]
   }
 
   byTopicId(topicId: string, index: number): Partition | undefined {
-    return this.#byId.get(topicId)?.partitions[index]
+    return this.#byTopicId.get(topicId)?.[index]
   }
 
-  *values(): IterableIterator<Partition> {
-    for (const { partitions } of this.#byName.values()) {
-      for (const partition of partitions) if (partition !== undefined) yield partition
+  /** Partitions of a topic that are served; undefined for a topic that is not there. */
+  ofTopic(topic: string): readonly Partition[] | undefined {
+    return this.#byTopic.get(topic)
+  }
+
+  values(): IterableIterator<Partition> {
+    return this.#byKey.values()
+  }
+
+  get size(): number {
+    return this.#byKey.size
+  }
+
+  add(partition: Partition): void {
+    this.#byKey.set(topicPartitionKey(partition.topic, partition.index), partition)
+    place(this.#byTopic, partition.topic, partition)
+    place(this.#byTopicId, partition.topicId, partition)
+  }
+
+  /** Takes all partitions of a topic out; answers them. */
+  removeTopic(topic: string): readonly Partition[] {
+    const partitions = (this.#byTopic.get(topic) ?? []).filter((partition) => partition !== undefined)
+    this.#byTopic.delete(topic)
+    for (const partition of partitions) {
+      this.#byKey.delete(topicPartitionKey(topic, partition.index))
+      this.#byTopicId.delete(partition.topicId)
     }
+    return partitions
   }
 
-  /**
-   * Appends a set of batches: all of them or none, also after a crash. At once; the answers are final but not durable: wait for
-   * the partition's high watermark.
-   */
+  /** Appends a set, all or nothing: offsets are given in this turn, the commit follows (architecture law 3). */
   appendSet(entries: readonly PartitionAppend[]): readonly AppendOutcome[] {
-    const refused = entries.findIndex(({ partition }) => partition.error !== null)
-    if (refused >= 0) return refuse(entries, refused)
-    return this.#target.appendSet(
+    return this.#directory.appendSet(
       entries.map(({ partition, batch, origin }) => ({
         log: partition.log,
         batch,
@@ -70,40 +71,13 @@ export class PartitionTable {
       })),
     )
   }
-
-  /** Takes a partition into service. Used by the cluster only. */
-  add(partition: Partition): void {
-    let topic = this.#byId.get(partition.topicId)
-    if (topic === undefined) {
-      topic = { topicId: partition.topicId, partitions: [] }
-      this.#byId.set(partition.topicId, topic)
-      this.#byName.set(partition.topic, topic)
-    }
-    if (topic.partitions[partition.index] === undefined) this.#count++
-    topic.partitions[partition.index] = partition
-    if (this.#failure !== null) partition.fail(this.#failure)
-  }
-
-  /** Takes a deleted topic out of service and answers its partitions. Used by the cluster only. */
-  removeTopic(topicId: string): readonly Partition[] {
-    const topic = this.#byId.get(topicId)
-    if (topic === undefined) return []
-    const partitions = topic.partitions.filter((partition) => partition !== undefined)
-    this.#byId.delete(topicId)
-    const name = partitions[0]?.topic
-    if (name !== undefined && this.#byName.get(name) === topic) this.#byName.delete(name)
-    this.#count -= partitions.length
-    for (const partition of partitions) partition.fail('UNKNOWN_TOPIC_OR_PARTITION')
-    return partitions
-  }
 }
 
-function refuse(entries: readonly PartitionAppend[], culprit: number): readonly AppendOutcome[] {
-  return entries.map(({ partition }, index) => {
-    const error = index === culprit ? partition.error : null
-    if (error !== null) {
-      return { kind: 'refused', error, message: `${partition.log.key} cannot be written: ${error}` }
-    }
-    return { kind: 'refused', error: 'OPERATION_NOT_ATTEMPTED', message: 'another batch of the set was refused' }
-  })
+function place(map: Map<string, Partition[]>, key: string, partition: Partition): void {
+  const partitions = map.get(key)
+  if (partitions === undefined) {
+    const made: Partition[] = []
+    made[partition.index] = partition
+    map.set(key, made)
+  } else partitions[partition.index] = partition
 }

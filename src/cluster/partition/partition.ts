@@ -1,16 +1,17 @@
 /**
- * One partition as its leader sees it: the only place that moves a high watermark (architecture law 3).
+ * One partition that this node leads: the only place that moves a high watermark, and where everybody waits for it.
  *
- * This node is the only replica, so the in-sync set is itself: the high watermark follows the durable end of its log, or, where
- * the flush class is relaxed, the end of what the file holds.
+ * With one replica the in-sync set is this node itself, so the high watermark follows the durable end of the log (in the relaxed
+ * flush class: its log end). Waiters are told in offset order. Followers, and a minimum over their ends, come with replication.
  */
 import type { KafkaErrorName } from '../../protocol/kafka/error-codes.ts'
 import type { UnifiedLog } from '../../log/unified-log.ts'
-import { type OffsetWaiter, OffsetWaiters } from './offset-waiters.ts'
 
-export interface PartitionFacts {
-  readonly log: UnifiedLog
-  readonly leaderEpoch: number
+export type WaitCallback = (error: KafkaErrorName | null) => void
+
+interface Waiter {
+  readonly endOffset: number
+  readonly callback: WaitCallback
 }
 
 export class Partition {
@@ -18,111 +19,100 @@ export class Partition {
   readonly index: number
   readonly topicId: string
   readonly log: UnifiedLog
-  #leaderEpoch: number
-  #error: KafkaErrorName | null = null
-  readonly #highWatermarkWaiters = new OffsetWaiters()
-  readonly #durableWaiters = new OffsetWaiters()
+  leaderEpoch: number
+  readonly #watermarkWaiters = new WaiterQueue()
+  readonly #durableWaiters = new WaiterQueue()
   readonly #listeners = new Set<() => void>()
+  #failure: KafkaErrorName | null = null
 
-  constructor({ log, leaderEpoch }: PartitionFacts) {
+  constructor(log: UnifiedLog, leaderEpoch: number) {
     this.topic = log.topic
     this.index = log.partition
     this.topicId = log.topicId
     this.log = log
-    this.#leaderEpoch = leaderEpoch
-    log.assignLeaderEpoch(leaderEpoch, log.logEndOffset)
-    log.highWatermark = Math.max(log.highWatermark, this.#safeEndOffset)
+    this.leaderEpoch = leaderEpoch
+    log.highWatermark = this.#committedEnd()
     log.onDurable = () => this.#advance()
   }
 
-  get leaderEpoch(): number {
-    return this.#leaderEpoch
-  }
-
-  /** First offset that no reader may see yet. */
   get highWatermark(): number {
     return this.log.highWatermark
   }
 
-  /** False once the topic has been deleted or the disk has failed: nothing is appended or promised any more. */
   get isLeader(): boolean {
-    return this.#error === null
+    return this.#failure === null
   }
 
-  /** Why nothing is appended any more; null = all is well. */
-  get error(): KafkaErrorName | null {
-    return this.#error
+  /** Calls back, maybe at once, when the high watermark is at or above `endOffset`, or with the reason why that will not happen. */
+  whenHighWatermark(endOffset: number, callback: WaitCallback): void {
+    if (this.highWatermark >= endOffset) callback(null)
+    else if (this.#failure !== null) callback(this.#failure)
+    else this.#watermarkWaiters.add({ endOffset, callback })
   }
 
-  /** Waiters that have not been called. */
-  get waiterCount(): number {
-    return this.#highWatermarkWaiters.size + this.#durableWaiters.size
+  /** The same for what this node's own disk holds (acks=1). */
+  whenDurable(endOffset: number, callback: WaitCallback): void {
+    if (this.#committedEnd() >= endOffset) callback(null)
+    else if (this.#failure !== null) callback(this.#failure)
+    else this.#durableWaiters.add({ endOffset, callback })
   }
 
-  /**
-   * Calls back when the high watermark has reached `endOffset` (perhaps at once), or with the error when it cannot any more: the
-   * topic deleted, the disk failed, another leader epoch begun.
-   */
-  whenHighWatermark(endOffset: number, callback: OffsetWaiter): void {
-    this.#wait(this.#highWatermarkWaiters, this.log.highWatermark, endOffset, callback)
-  }
-
-  /** The same for the durable end of the leader's own log (where the flush class is relaxed: the end of its file). */
-  whenDurable(endOffset: number, callback: OffsetWaiter): void {
-    this.#wait(this.#durableWaiters, this.#safeEndOffset, endOffset, callback)
-  }
-
-  /**
-   * Calls back whenever the high watermark or the durable end has moved, and when the partition stops being led; the answer
-   * ends it. All partitions of one commit are durable before the first of them calls, but their high watermarks move one by one.
-   */
+  /** Calls back after the high watermark or the durable end moved; the answer ends it. */
   onAdvance(listener: () => void): () => void {
     this.#listeners.add(listener)
-    return () => void this.#listeners.delete(listener)
+    return () => this.#listeners.delete(listener)
   }
 
-  /** A new epoch of this leader: who waits for an offset of the old one is told so. */
-  raiseLeaderEpoch(leaderEpoch: number): void {
-    if (leaderEpoch <= this.#leaderEpoch) return
-    this.#leaderEpoch = leaderEpoch
-    this.log.assignLeaderEpoch(leaderEpoch, this.log.logEndOffset)
-    this.#failWaiters('NOT_LEADER_OR_FOLLOWER')
-  }
-
-  /** The partition is gone, or cannot be written any more. The first reason stays. */
+  /** Nobody will be answered here any more: deleted, or the directory has failed. */
   fail(error: KafkaErrorName): void {
-    if (this.#error !== null) return
-    this.#error = error
-    this.#failWaiters(error)
-    this.#notify()
+    if (this.#failure !== null) return
+    this.#failure = error
+    this.#durableWaiters.failAll(error)
+    this.#watermarkWaiters.failAll(error)
+    for (const listener of [...this.#listeners]) listener()
   }
 
-  get #safeEndOffset(): number {
-    const { log } = this
-    return log.config.flush === 'relaxed' ? Math.max(log.writtenEndOffset, log.durableEndOffset) : log.durableEndOffset
-  }
-
-  #wait(waiters: OffsetWaiters, reachedOffset: number, endOffset: number, callback: OffsetWaiter): void {
-    if (reachedOffset >= endOffset) callback(null)
-    else if (this.#error !== null) callback(this.#error)
-    else waiters.add(endOffset, callback)
+  #committedEnd(): number {
+    return this.log.config.flush === 'relaxed' ? this.log.writtenEndOffset : this.log.durableEndOffset
   }
 
   #advance(): void {
-    if (this.#error !== null) return
-    const endOffset = this.#safeEndOffset
-    if (endOffset > this.log.highWatermark) this.log.highWatermark = endOffset
-    this.#durableWaiters.release(endOffset)
-    this.#highWatermarkWaiters.release(this.log.highWatermark)
-    this.#notify()
+    const end = this.#committedEnd()
+    if (end > this.log.highWatermark) this.log.highWatermark = end
+    this.#durableWaiters.release(end)
+    this.#watermarkWaiters.release(this.log.highWatermark)
+    for (const listener of [...this.#listeners]) listener()
+  }
+}
+
+/** Waiters in offset order; appends come in offset order, so a wait is nearly always put at the end. */
+class WaiterQueue {
+  #waiters: Waiter[] = []
+  #first = 0
+
+  add(waiter: Waiter): void {
+    let at = this.#waiters.length
+    while (at > this.#first && (this.#waiters[at - 1] as Waiter).endOffset > waiter.endOffset) at--
+    this.#waiters.splice(at, 0, waiter)
   }
 
-  #notify(): void {
-    for (const listener of this.#listeners) listener()
+  release(endOffset: number): void {
+    while (this.#first < this.#waiters.length) {
+      const waiter = this.#waiters[this.#first] as Waiter
+      if (waiter.endOffset > endOffset) break
+      this.#first++
+      waiter.callback(null)
+    }
+    if (this.#first === this.#waiters.length || this.#first > 1024) {
+      this.#waiters = this.#waiters.slice(this.#first)
+      this.#first = 0
+    }
   }
 
-  #failWaiters(error: KafkaErrorName): void {
-    this.#durableWaiters.fail(error)
-    this.#highWatermarkWaiters.fail(error)
+  failAll(error: KafkaErrorName): void {
+    const waiters = this.#waiters.slice(this.#first)
+    this.#waiters = []
+    this.#first = 0
+    for (const { callback } of waiters) callback(error)
   }
 }
