@@ -144,7 +144,7 @@ describe('bans', () => {
     ['class LogManager {}', 'a name without meaning'],
     [`// ${'TO'}DO later`, 'finish it'],
     [`// @ts-${'ignore'}`, 'not to be silenced'],
-    ['\n'.repeat(600) + 'x', 'more than 500 lines'],
+    [`${'\n'.repeat(600)}x`, 'more than 500 lines'],
   ])('refuses %j', (text, fault) => {
     expect(styleFaults([sourceFile('src/broker/a.ts', text)])).toEqual([expect.stringContaining(fault)])
   })

@@ -120,7 +120,9 @@ describe('configuration', () => {
     expect(duplicates(configKeys().map((key) => environmentName(key.path)))).toEqual([]))
 
   it('has no key that nobody reads', () => {
-    const readers = source.filter((file) => !/^src\/config(?:-keys|-names|-reader|-values|-errors)?\.ts$/.test(file.path))
+    const readers = source.filter(
+      (file) => !/^src\/config(?:-keys|-names|-reader|-values|-errors)?\.ts$/.test(file.path),
+    )
     const leaf = (name: string) => name.slice(name.lastIndexOf('.') + 1)
     expect(
       keys
