@@ -335,7 +335,7 @@ export class ClassicProtocol {
   /** The leader has decided: its assignment counts once it is safe. */
   #storeAssignment(group: ClassicGroup, request: SyncRequest): void {
     const assignments = new Map(
-      request.assignments.map(({ memberId, assignment }) => [memberId, assignment.slice()] as const),
+      request.assignments.map(({ memberId, assignment }) => [memberId, new Uint8Array(assignment)] as const),
     )
     const { generationId } = group
     this.#port.write([storedGroup(group, assignments)], (error) => {

@@ -224,13 +224,13 @@ export class GroupCoordinator {
     return { error, groups }
   }
 
-  /** A topic is gone: its offsets are forgotten in every group. */
-  topicDeleted(topic: string): void {
-    for (const [partition, slot] of this.#slots)
-      if (slot.state === 'ready') {
-        slot.shard.at(this.#now()).topicDeleted(topic)
-        this.#settleEffects(partition, slot.shard)
-      }
+  /** Forgets the offsets in topics that do not exist any more. Called when all topics are known, and after topics have gone. */
+  forgetMissingTopics(exists: (topic: string) => boolean): void {
+    for (const [partition, slot] of this.#slots) {
+      if (slot.state !== 'ready') continue
+      for (const topic of slot.shard.topics()) if (!exists(topic)) slot.shard.at(this.#now()).forgetTopic(topic)
+      this.#settleEffects(partition, slot.shard)
+    }
   }
 
   // ------------------------------------------------------------------------------------------------ shards

@@ -67,7 +67,7 @@ export class GroupMember {
   }
 }
 
-/** Copies: what comes from a request is a view into its frame, and would keep all of it. */
+/** Copies: what comes from a request is a view into its frame, and would keep all of it. (`slice` of a Buffer does not copy.) */
 export function ownedProtocols(protocols: readonly GroupProtocol[]): readonly GroupProtocol[] {
-  return protocols.map(({ name, metadata }) => ({ name, metadata: metadata.slice() }))
+  return protocols.map(({ name, metadata }) => ({ name, metadata: new Uint8Array(metadata) }))
 }

@@ -193,8 +193,15 @@ export class GroupShard {
       yield { groupId, protocolType: protocolType ?? '', state }
   }
 
+  /** Topics in which a group has an offset. */
+  topics(): ReadonlySet<string> {
+    const topics = new Set<string>()
+    for (const group of this.#groups.values()) for (const topic of group.offsets.topics()) topics.add(topic)
+    return topics
+  }
+
   /** A topic is gone: so are the offsets in it. */
-  topicDeleted(topic: string): void {
+  forgetTopic(topic: string): void {
     for (const group of this.#groups.values()) this.#offsets.forgetTopic(group, topic)
   }
 
@@ -330,7 +337,7 @@ function restoredGroup(groupId: string, stored: StoredGroupWithMembers): Classic
       ...member,
       protocols: stored.protocolName === null ? [] : [{ name: stored.protocolName, metadata: member.subscription }],
     })
-    restored.assignment = member.assignment.slice()
+    restored.assignment = new Uint8Array(member.assignment)
     group.add(restored, stored.protocolType ?? '', null)
   }
   group.computeSubscribedTopics()

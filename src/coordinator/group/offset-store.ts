@@ -48,10 +48,6 @@ export class OffsetStore {
     return this.#topics.keys()
   }
 
-  partitions(topic: string): Iterable<number> {
-    return this.#topics.get(topic)?.keys() ?? []
-  }
-
   *entries(): Generator<StoredOffsetAt> {
     for (const [topic, partitions] of this.#topics)
       for (const [partition, stored] of partitions) yield { topic, partition, stored }

@@ -39,6 +39,7 @@ export async function replayPartition(
   let bytes = 0
   for (let offset = partition.logStartOffset; offset < endOffset; ) {
     const result = await partition.read(offset, endOffset, readBytes)
+    if (result.kind === 'damaged') throw new Error(`the coordinator's log is damaged at offset ${offset}`)
     if (result.kind === 'outOfRange') {
       // The start of the log has moved meanwhile; what was below it is not wanted any more.
       if (partition.logStartOffset <= offset)

@@ -224,7 +224,7 @@ describe('deleting', () => {
     group.commit({ topic: 'u' })
     group.commit({ topic: 't', groupId: 'h' })
     group.take()
-    group.run((shard) => shard.topicDeleted('t'))
+    group.run((shard) => shard.forgetTopic('t'))
     expect(group.take()).toEqual(['write offset g t-0 gone', 'write offset h t-0 gone'])
     expect(group.offsetOf('u')).toBe(1)
     expect(group.shard.groupCount).toBe(1)

@@ -9,13 +9,13 @@ import type { KafkaErrorName } from '../../../src/protocol/kafka/error-codes.ts'
 type Write = ShardEffect & { readonly kind: 'write' }
 
 /** Bytes of a text. */
-export const bytesOf = (text: string): Uint8Array => Buffer.from(text)
+export const bytesOf = (text: string): Uint8Array => new TextEncoder().encode(text)
 
 /** A subscription in Kafka's form: version 0, topics, no user data. */
 export function subscription(...topics: readonly string[]): Uint8Array {
   const parts: Buffer[] = [Buffer.from([0, 0]), int32(topics.length)]
   for (const topic of topics) parts.push(Buffer.from([topic.length >> 8, topic.length & 0xff]), Buffer.from(topic))
-  return Buffer.concat([...parts, int32(-1)])
+  return Uint8Array.from(Buffer.concat([...parts, int32(-1)]))
 }
 
 function int32(value: number): Buffer {

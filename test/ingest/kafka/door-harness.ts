@@ -13,7 +13,7 @@ export interface DoorHarness {
   readonly server: Ports
   readonly door: KafkaDoor
   /** A new raw client. */
-  connect(): Promise<RawClient>
+  readonly connect: () => Promise<RawClient>
 }
 
 /** The door listens on port 9092 of the host `broker` (10.0.0.1). */
