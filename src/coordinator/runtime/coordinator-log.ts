@@ -3,7 +3,10 @@ import type { KafkaErrorName } from '../../protocol/kafka/error-codes.ts'
 
 export type CoordinatorReadResult =
   /** Whole batches, the first of which holds the offset asked for; none when there is nothing below the bound. */
-  { readonly kind: 'batches'; readonly bytes: Uint8Array } | { readonly kind: 'outOfRange' }
+  | { readonly kind: 'batches'; readonly bytes: Uint8Array }
+  | { readonly kind: 'outOfRange' }
+  /** The stored bytes cannot be trusted. */
+  | { readonly kind: 'damaged' }
 
 export type CoordinatorAppendOutcome =
   | { readonly kind: 'appended'; readonly endOffset: number }
