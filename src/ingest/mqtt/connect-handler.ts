@@ -1,9 +1,10 @@
 /** CONNECT, 3.1 to 5.0: what is refused, what is granted. User name and password are not checked yet; enhanced authentication is refused (0x8C). */
-import type { ConnectPacket } from '../../protocol/mqtt/packets.ts'
+import type { ConnectPacket, PacketBody } from '../../protocol/mqtt/packets.ts'
 import type { MqttProperties } from '../../protocol/mqtt/properties.ts'
 import { reasonCodes } from '../../protocol/mqtt/reason-codes.ts'
 import { utf8Bytes } from '../../protocol/mqtt/utf8.ts'
 import type { DoorServices } from './door-services.ts'
+import type { MqttSession } from './session.ts'
 
 /** What a client gets. */
 export interface ConnectGrant {
@@ -79,4 +80,30 @@ function grantedKeepAlive(packet: ConnectPacket, secondsMax: number): number {
 function grantedExpiry(packet: ConnectPacket, secondsMax: number): number {
   if (packet.level !== 5) return packet.cleanStart ? 0 : secondsMax
   return Math.min(packet.properties.sessionExpiryInterval ?? 0, secondsMax)
+}
+
+/**
+ * The session of an accepted CONNECT: an earlier connection of the client gives way [MQTT-3.1.4-3], a waiting will is taken back, packet ids from before a
+ * restart come back to a client that kept its state. Null when no more sessions are allowed.
+ */
+export function openSession(
+  packet: ConnectPacket,
+  clientId: string,
+  services: DoorServices,
+): { readonly session: MqttSession; readonly isPresent: boolean } | null {
+  const { sessions, packetIds, wills } = services
+  sessions.get(clientId)?.link?.takeOver(packet.cleanStart)
+  const opened = sessions.open(clientId, packet.cleanStart)
+  if (opened === null) return null
+  const carried = packetIds.takeCarried(clientId)
+  if (!packet.cleanStart) for (const packetId of carried) opened.session.carriedIds.add(packetId)
+  wills.cancel(clientId)
+  return opened
+}
+
+/** The level that a CONNECT claims, as far as an answer to it depends on it: what is above 5 is answered in the way of 5.0. */
+export function peekLevel(body: PacketBody): 4 | 5 {
+  const at = body.start
+  const isMqtt = body.end - at > 6 && body.source[at + 1] === 4 && body.source[at + 2] === 0x4d
+  return isMqtt && (body.source[at + 6] as number) >= 5 ? 5 : 4
 }

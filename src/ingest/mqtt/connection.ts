@@ -27,7 +27,7 @@ import { reasonCodes, reasonName } from '../../protocol/mqtt/reason-codes.ts'
 import { MqttStreamDecoder } from '../../protocol/mqtt/stream-decoder.ts'
 import type { AckGroup } from './ack-queue.ts'
 import type { Committer } from './commit-batch.ts'
-import { type ConnectGrant, judgeConnect } from './connect-handler.ts'
+import { type ConnectGrant, judgeConnect, openSession, peekLevel } from './connect-handler.ts'
 import { ConnectionOutput } from './connection-output.ts'
 import { Deadline } from './deadline.ts'
 import type { DoorServices, PendingBytesWaiter } from './door-services.ts'
@@ -91,7 +91,7 @@ export class MqttConnection implements SessionLink, Committer, PendingBytesWaite
       onBytes: (bytes) => this.onBytes(bytes),
       onDrain: () => this.onDrain(),
       onClose: (error) => this.onClose(error),
-      window: () => this.decoder.window(),
+      window: () => (this.state === 'closed' ? null : this.decoder.window()),
     })
   }
 
@@ -225,14 +225,9 @@ export class MqttConnection implements SessionLink, Committer, PendingBytesWaite
     this.level = packet.level
     const verdict = judgeConnect(packet, this.services)
     if (verdict.kind === 'refused') return this.refuse(verdict.reason, verdict.because)
-    const { sessions, packetIds, wills } = this.services
-    sessions.get(verdict.clientId)?.link?.takeOver(packet.cleanStart) // [MQTT-3.1.4-3]
-    const opened = sessions.open(verdict.clientId, packet.cleanStart)
+    const opened = openSession(packet, verdict.clientId, this.services)
     if (opened === null) return this.refuse(reasonCodes.quotaExceeded, 'as many sessions as are allowed are connected')
     const { session, isPresent } = opened
-    const carried = packetIds.takeCarried(verdict.clientId)
-    if (!packet.cleanStart) for (const packetId of carried) session.carriedIds.add(packetId)
-    wills.cancel(verdict.clientId)
     this.accept(packet, verdict, session)
     const properties = verdict.isAssignedClientId
       ? { ...verdict.properties, assignedClientIdentifier: verdict.clientId }
@@ -429,11 +424,4 @@ export class MqttConnection implements SessionLink, Committer, PendingBytesWaite
     if (will !== null) this.services.wills.fire(will, session.expiryMs)
     this.services.onDetached(session)
   }
-}
-
-/** The level that a CONNECT claims, as far as an answer to it depends on it: what is above 5 is answered in the way of 5.0. */
-function peekLevel(body: PacketBody): 4 | 5 {
-  const at = body.start
-  const isMqtt = body.end - at > 6 && body.source[at + 1] === 4 && body.source[at + 2] === 0x4d
-  return isMqtt && (body.source[at + 6] as number) >= 5 ? 5 : 4
 }

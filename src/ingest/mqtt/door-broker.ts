@@ -1,7 +1,5 @@
 import type { InternalTopicDefinition } from '../../base/internal-topic-def.ts'
-
-/** The part of a read's result that delivery uses (`log/unified-log.ts`). */
-export type TailReadResult = { readonly kind: 'batches'; readonly bytes: Uint8Array } | { readonly kind: 'outOfRange' }
+import type { LogReadResult } from '../../log/append.ts'
 
 /** The part of `cluster/partition` that the door uses. */
 export interface DoorPartition {
@@ -44,6 +42,6 @@ export interface DoorBroker<P extends DoorPartition = DoorPartition> {
   topicPartitions(topic: string): number | undefined
   ensureTopic(name: string): Promise<string | null>
   ensureInternalTopic(definition: InternalTopicDefinition): Promise<void>
-  readTail(partition: P, fromOffset: number, bytesMax: number): TailReadResult | null
-  readTailCold(partition: P, fromOffset: number, bytesMax: number): Promise<TailReadResult>
+  readTail(partition: P, fromOffset: number, bytesMax: number): LogReadResult | null
+  readTailCold(partition: P, fromOffset: number, bytesMax: number): Promise<LogReadResult>
 }

@@ -80,7 +80,7 @@ export class PacketIdLog {
     let offset = partition.log.logStartOffset
     while (offset < partition.highWatermark) {
       const read = await this.broker.readTailCold(partition, offset, readBytes)
-      if (read.kind === 'outOfRange' || read.bytes.length === 0) return
+      if (read.kind !== 'batches' || read.bytes.length === 0) return
       const next = this.replayBatches(read.bytes, offset)
       if (next <= offset) return
       offset = next

@@ -9,7 +9,8 @@ import {
   batchSizeInBytes,
   forEachBatch,
 } from '../../protocol/records/record-batch.ts'
-import type { DoorBroker, DoorPartition, TailReadResult } from './door-broker.ts'
+import type { LogReadResult } from '../../log/append.ts'
+import type { DoorBroker, DoorPartition } from './door-broker.ts'
 import type { FanOut } from './fan-out.ts'
 import { mqttEvents } from './mqtt-events.ts'
 import { scanRecords } from './record-scan.ts'
@@ -101,9 +102,13 @@ export class TailReader {
   }
 
   /** Hands over what was read. Answers true when a compressed batch holds the rest up. */
-  private take(read: TailReadResult): boolean {
+  private take(read: LogReadResult): boolean {
     if (read.kind === 'outOfRange') {
       this.skipTo(Math.max(this.partition.log.logStartOffset, this.position + 1), 'retention was faster')
+      return false
+    }
+    if (read.kind === 'damaged') {
+      this.skipTo(this.partition.highWatermark, 'the log could not be read')
       return false
     }
     let compressedAt = -1

@@ -51,7 +51,10 @@ export class MqttStreamDecoder {
     return this.stalled
   }
 
-  /** Memory for the next bytes of a started large packet, or null: see ConnectionHandlers.window in `base/ports.ts`. */
+  /**
+   * Memory for the next bytes of a started large packet, or null: see ConnectionHandlers.window in `base/ports.ts`. Not to be asked after `push` or
+   * `resume` threw.
+   */
   window(): Uint8Array | null {
     if (this.carry === null || this.stalled || this.carryLength < 5) return null
     const size = this.packetSize(this.carry, 0, this.carryLength)

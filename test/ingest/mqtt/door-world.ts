@@ -1,0 +1,238 @@
+/** A simulated host with the MQTT door on it, and clients that speak through mqtt-packet. */
+import mqttPacket, { type Packet, type Parser } from 'mqtt-packet'
+import type { Connection, ListenAddress, Ports } from '../../../src/base/ports.ts'
+import { MqttDoor } from '../../../src/ingest/mqtt/mqtt-door.ts'
+import { type MqttDoorOptions, mqttDoorDefaults } from '../../../src/ingest/mqtt/mqtt-options.ts'
+import { LogDirectory } from '../../../src/log/log-directory.ts'
+import { forEachBatch } from '../../../src/protocol/records/record-batch.ts'
+import { forEachRecord } from '../../../src/protocol/records/record.ts'
+import type { SimHost } from '../../sim/host.ts'
+import { type SimWorld, simWorld } from '../../sim/world.ts'
+import { LogBroker } from './log-broker.ts'
+
+const port = 1883
+
+export interface StoredRecord {
+  readonly key: string
+  readonly value: string
+  readonly headers: readonly string[]
+}
+
+export class DoorWorld {
+  readonly world: SimWorld
+  readonly host: SimHost
+  readonly options: MqttDoorOptions
+  private readonly clientPorts: Ports
+  private running: { readonly directory: LogDirectory; readonly broker: LogBroker; readonly door: MqttDoor } | null =
+    null
+
+  private constructor(seed: number, options: Partial<MqttDoorOptions>) {
+    this.world = simWorld(seed)
+    this.host = this.world.host('edge')
+    this.clientPorts = this.world.host('field').boot()
+    this.options = { ...mqttDoorDefaults, ...options }
+  }
+
+  /** A world whose door listens. */
+  static async start(options: Partial<MqttDoorOptions> = {}, seed = 1): Promise<DoorWorld> {
+    const created = new DoorWorld(seed, options)
+    await created.boot()
+    return created
+  }
+
+  async boot(): Promise<void> {
+    const ports = this.host.boot()
+    const directory = await this.settle(LogDirectory.open({ dataDir: '/data', nodeId: 1 }, ports))
+    const broker = new LogBroker(directory, ports)
+    const { net, clock, entropy, compute, observer } = ports
+    const door = new MqttDoor({ net, clock, entropy, compute, observer, broker, options: this.options })
+    broker.onPartitionsChanged = () => door.onPartitionsChanged()
+    await this.settle(door.listen({ host: '0.0.0.0', port }))
+    this.running = { directory, broker, door }
+  }
+
+  get broker(): LogBroker {
+    return this.part('broker')
+  }
+
+  get door(): MqttDoor {
+    return this.part('door')
+  }
+
+  private part<K extends 'broker' | 'door' | 'directory'>(name: K): NonNullable<typeof this.running>[K] {
+    if (this.running === null) throw new Error('not running')
+    return this.running[name]
+  }
+
+  /** `kill -9` and a new start. */
+  async restart(): Promise<void> {
+    this.host.kill()
+    this.running = null
+    await this.boot()
+  }
+
+  /** Runs the world until the promise has settled. */
+  settle<T>(promise: Promise<T>): Promise<T> {
+    return this.world.settle(promise)
+  }
+
+  runFor(ms: number): Promise<void> {
+    return this.world.runFor(ms)
+  }
+
+  /** An open connection of a client that has sent nothing yet. */
+  async open(level: 3 | 4 | 5 = 4): Promise<TestClient> {
+    const address: ListenAddress = { host: 'edge', port }
+    const connection = await this.settle(this.clientPorts.net.connect(address, 5000))
+    return new TestClient(this, connection, level)
+  }
+
+  /** A client whose CONNECT was accepted; `look` has not been called. */
+  async connect(clientId: string, level: 3 | 4 | 5 = 4, connect: Record<string, unknown> = {}): Promise<TestClient> {
+    const client = await this.open(level)
+    client.sendConnect(clientId, connect)
+    await client.until('connack')
+    return client
+  }
+
+  /** Every committed record of a topic, partition by partition. */
+  async records(topic: string): Promise<StoredRecord[]> {
+    const found: StoredRecord[] = []
+    for (const partition of this.broker.partitions.values()) {
+      if (partition.topic !== topic) continue
+      for (let at = partition.log.logStartOffset; at < partition.highWatermark; ) {
+        const read = await this.settle(this.broker.readTailCold(partition, at, 1_000_000))
+        if (read.kind !== 'batches') throw new Error(read.kind)
+        forEachBatch(read.bytes, (bytes, batchAt) =>
+          forEachRecord(bytes, batchAt, (record) => {
+            at = record.offset + 1
+            const text = (value: Uint8Array | null): string => (value === null ? 'null' : Buffer.from(value).toString())
+            const headers = record.headers.map(({ key, value }) => `${key}=${text(value)}`)
+            found.push({ key: text(record.key), value: text(record.value), headers })
+          }),
+        )
+      }
+    }
+    return found
+  }
+
+  /** Values of a topic's records, sorted: the order between partitions means nothing. */
+  async values(topic: string): Promise<string> {
+    return (await this.records(topic))
+      .map(({ value }) => value)
+      .toSorted()
+      .join(' ')
+  }
+}
+
+/** One client; everything it hears is kept as short text. */
+export class TestClient {
+  readonly heard: string[] = []
+  readonly packets: Packet[] = []
+  isClosed = false
+  private readonly door: DoorWorld
+  private readonly connection: Connection
+  private readonly level: 3 | 4 | 5
+  private readonly parser: Parser
+  private isReading = true
+
+  constructor(door: DoorWorld, connection: Connection, level: 3 | 4 | 5) {
+    this.door = door
+    this.connection = connection
+    this.level = level
+    this.parser = mqttPacket.parser({ protocolVersion: level })
+    this.parser.on('packet', (packet) => {
+      this.packets.push(packet)
+      this.heard.push(textOf(packet))
+    })
+    connection.start({
+      onBytes: (bytes) => void this.parser.parse(Buffer.from(bytes)),
+      onClose: () => {
+        this.isClosed = true
+        this.heard.push('closed')
+      },
+    })
+  }
+
+  sendBytes(...chunks: Uint8Array[]): void {
+    this.connection.send(chunks.map((chunk) => Buffer.from(chunk)))
+  }
+
+  send(...packets: Record<string, unknown>[]): void {
+    const options = { protocolVersion: this.level }
+    this.sendBytes(Buffer.concat(packets.map((packet) => mqttPacket.generate(packet as unknown as Packet, options))))
+  }
+
+  sendConnect(clientId: string, connect: Record<string, unknown> = {}): void {
+    const protocolId = this.level === 3 ? 'MQIsdp' : 'MQTT'
+    const base = { cmd: 'connect', protocolId, protocolVersion: this.level, clean: true, keepalive: 0, clientId }
+    this.send({ ...base, ...connect })
+  }
+
+  publish(topic: string, payload: string, qos: 0 | 1 | 2 = 0, messageId = 0, more: Record<string, unknown> = {}): void {
+    this.send({ cmd: 'publish', topic, payload, qos, messageId, dup: false, retain: false, ...more })
+  }
+
+  subscribe(messageId: number, ...filters: (string | Record<string, unknown>)[]): void {
+    const subscriptions = filters.map((filter) => (typeof filter === 'string' ? { topic: filter, qos: 1 } : filter))
+    this.send({ cmd: 'subscribe', messageId, subscriptions: subscriptions.map((each) => ({ qos: 1, ...each })) })
+  }
+
+  puback(messageId: number): void {
+    this.send({ cmd: 'puback', messageId })
+  }
+
+  pubrel(messageId: number): void {
+    this.send({ cmd: 'pubrel', messageId, qos: 1 })
+  }
+
+  /** Stops reading: what the server sends piles up. */
+  stopReading(): void {
+    this.isReading = false
+    this.connection.pause()
+  }
+
+  get reads(): boolean {
+    return this.isReading
+  }
+
+  /** The network goes without a word. */
+  drop(): void {
+    this.connection.destroy()
+  }
+
+  /** Runs the world until something heard begins with `text`. */
+  async until(text: string, limitMs = 60_000): Promise<void> {
+    await this.door.world.run(() => this.heard.some((line) => line.startsWith(text)), limitMs)
+  }
+
+  /** Runs the world for a while and answers what was heard since the last look. */
+  async look(ms = 100): Promise<string> {
+    await this.door.runFor(ms)
+    return this.heard.splice(0).join(', ')
+  }
+}
+
+function textOf(packet: Packet): string {
+  const of = packet as unknown as Record<string, unknown>
+  const id = of['messageId'] === undefined ? '' : `#${of['messageId']}`
+  const reason =
+    typeof of['reasonCode'] === 'number' && of['reasonCode'] !== 0 ? ` 0x${of['reasonCode'].toString(16)}` : ''
+  switch (packet.cmd) {
+    case 'connack': {
+      const code = of['reasonCode'] ?? of['returnCode']
+      return `connack ${Number(code) >= 0x80 ? `0x${Number(code).toString(16)}` : code}${of['sessionPresent'] === true ? ' present' : ''}`
+    }
+    case 'publish': {
+      const flags = `${of['dup'] === true ? '!' : ''}${of['retain'] === true ? 'r' : ''}`
+      return `publish${Number(of['qos']) > 0 ? id : ''}${flags} ${packet.topic}=${String(packet.payload)}`
+    }
+    case 'suback':
+    case 'unsuback': {
+      const granted = (of['granted'] as number[] | undefined) ?? []
+      return `${packet.cmd}${id}${granted.map((code) => ` ${code >= 0x80 ? `0x${code.toString(16)}` : code}`).join('')}`
+    }
+    default:
+      return `${packet.cmd}${id}${reason}`
+  }
+}
