@@ -11,6 +11,7 @@ import {
 /** Texts of any script, no lone surrogates: those cannot be written as UTF-8. `charactersMin` > 0 makes equal keys unlikely. */
 export interface ArbitraryOptions {
   readonly charactersMin?: number
+  readonly charactersMax?: number
   readonly elementsMax?: number
 }
 
@@ -75,7 +76,12 @@ function arbitraryScalar(wire: WireType, options: ArbitraryOptions): fc.Arbitrar
     case 'uuid':
       return fc.uint8Array({ minLength: 16, maxLength: 16 }).map((bytes) => Buffer.from(bytes).toString('base64url'))
     case 'string':
-      return fc.string({ unit: 'grapheme', minLength: options.charactersMin ?? 0, maxLength: 60, size: 'max' })
+      return fc.string({
+        unit: 'grapheme',
+        minLength: options.charactersMin ?? 0,
+        maxLength: options.charactersMax ?? 60,
+        size: 'max',
+      })
     default:
       return fc.uint8Array({ maxLength: 40, size: 'max' }).map((bytes) => new Uint8Array(bytes))
   }
