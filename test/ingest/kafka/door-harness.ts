@@ -16,9 +16,11 @@ export interface DoorHarness {
   readonly connect: () => Promise<RawClient>
 }
 
+type MakeHandlers = (server: Ports, world: SimWorld) => Promise<readonly HandlerEntry[]>
+
 /** The door listens on port 9092 of the host `broker` (10.0.0.1). */
 export async function openDoor(
-  handlers: readonly HandlerEntry[],
+  handlers: readonly HandlerEntry[] | MakeHandlers,
   options: Partial<KafkaDoorOptions> = {},
   advertise: { readonly host: string; readonly port: number } | null = null,
 ): Promise<DoorHarness> {
@@ -27,7 +29,7 @@ export async function openDoor(
   const client = world.host('client').boot()
   const door = new KafkaDoor({
     ...server,
-    handlers: new Map(handlers),
+    handlers: new Map(typeof handlers === 'function' ? await handlers(server, world) : handlers),
     options: { ...kafkaDoorDefaults, features: () => noFeatures, ...options },
   })
   await world.settle(door.listen({ host: '0.0.0.0', port: 9092 }, advertise))
