@@ -35,3 +35,17 @@ export const groupOptionDefaults: GroupOptions = {
 
 /** How long a member that is new, and therefore cannot heartbeat, may wait in the join phase. Kafka's constant. */
 export const newMemberJoinTimeoutMs = 5 * 60_000
+
+/** The options as Kafka's broker settings say them. */
+export function groupOptionsOf(settings: { number(name: string): number }): GroupOptions {
+  return {
+    ...groupOptionDefaults,
+    initialRebalanceDelayMs: settings.number('group.initial.rebalance.delay.ms'),
+    sessionTimeoutMsMin: settings.number('group.min.session.timeout.ms'),
+    sessionTimeoutMsMax: settings.number('group.max.session.timeout.ms'),
+    groupSizeMax: settings.number('group.max.size'),
+    offsetsRetentionMs: settings.number('offsets.retention.minutes') * 60_000,
+    offsetsRetentionCheckMs: settings.number('offsets.retention.check.interval.ms'),
+    offsetMetadataLengthMax: settings.number('offset.metadata.max.bytes'),
+  }
+}

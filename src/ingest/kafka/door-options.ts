@@ -45,3 +45,17 @@ export const kafkaDoorDefaults: Omit<KafkaDoorOptions, 'features'> = {
   responseMemoryBytesMax: 128 * mib,
   stopTimeoutMs: 10_000,
 }
+
+/** The options as Kafka's broker settings say them. */
+export function kafkaDoorOptionsOf(
+  settings: { number(name: string): number },
+  features: () => ClusterFeatures,
+): KafkaDoorOptions {
+  return {
+    ...kafkaDoorDefaults,
+    requestBytesMax: settings.number('socket.request.max.bytes'),
+    connectionsMax: settings.number('max.connections'),
+    idleMs: settings.number('connections.max.idle.ms'),
+    features,
+  }
+}
