@@ -16,7 +16,7 @@ import { mergeBatches, mergedBytesMax } from './batch-merge.ts'
 import { type PlanLimits, type PlanStep, planStep } from './batch-plan.ts'
 import { rebuildBatches } from './batch-rebuild.ts'
 import type { BufferPool } from './buffer-pool.ts'
-import type { ChunkItem, SendUnit } from './mirror-task.ts'
+import type { ChunkItem, SendUnit } from './task-events.ts'
 
 export interface ShapeOptions extends PlanLimits {
   readonly compute: Compute

@@ -1,5 +1,5 @@
 /** What a mirror tells of itself. The admin surface shows it as it is. */
-import type { TaskState } from './mirror-task.ts'
+import type { TaskState } from './task-events.ts'
 
 export interface MirrorPartitionStatus {
   readonly topic: string

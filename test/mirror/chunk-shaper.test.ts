@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { BufferPool } from '../../src/mirror/buffer-pool.ts'
 import { type ShapeOptions, shapeChunk, stampUnit } from '../../src/mirror/chunk-shaper.ts'
-import type { ChunkItem } from '../../src/mirror/mirror-task.ts'
+import type { ChunkItem } from '../../src/mirror/task-events.ts'
 import { nodeCompute } from '../../src/node/compute.ts'
 import { recordsOf } from '../../src/protocol/records/record.ts'
 import {

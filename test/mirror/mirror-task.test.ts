@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { MirrorAnchor } from '../../src/mirror/anchor.ts'
-import { MirrorTask, type SendUnit, type TaskEffect } from '../../src/mirror/mirror-task.ts'
+import { MirrorTask } from '../../src/mirror/mirror-task.ts'
+import type { SendUnit, TaskEffect } from '../../src/mirror/task-events.ts'
 import { Prng } from '../sim/prng.ts'
 import { TaskModel } from './task-model.ts'
 

@@ -3,7 +3,8 @@
  * numbers, a connection whose requests may be answered, lost, or appended after the connection has died, and a source that may be
  * killed at any step. It drives the real task, plan and resume code; only the bytes are left out.
  */
-import { MirrorTask, type SendUnit, type TaskEffect, type TaskEvent } from '../../src/mirror/mirror-task.ts'
+import { MirrorTask } from '../../src/mirror/mirror-task.ts'
+import type { SendUnit, TaskEffect, TaskEvent } from '../../src/mirror/task-events.ts'
 import type { MirrorAnchor } from '../../src/mirror/anchor.ts'
 import { sequenceOf } from '../../src/mirror/anchor.ts'
 import type { RefusalAction } from '../../src/mirror/produce-errors.ts'

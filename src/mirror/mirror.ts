@@ -1,0 +1,56 @@
+/** All mirrors of this node: starts and stops them together and hands each its anchors. */
+import type { Ports } from '../base/ports.ts'
+import { anchorKeyText, type MirrorAnchor } from './anchor.ts'
+import { BrokerSource, type MirrorBroker } from './broker-source.ts'
+import { MirrorLink } from './mirror-link.ts'
+import type { MirrorOptions } from './mirror-options.ts'
+import type { MirrorStatus } from './mirror-status.ts'
+
+export interface MirrorParts {
+  readonly ports: Ports
+  readonly broker: MirrorBroker
+  /** One for each mirror; their names differ. */
+  readonly options: readonly MirrorOptions[]
+  /** Fills `{site}`. */
+  readonly nodeSite: string
+  /** Fills `{node}`. */
+  readonly nodeId: number
+}
+
+/** Records go out by themselves between `start` and `stop`. */
+export class Mirror {
+  readonly #source: BrokerSource
+  readonly #links: readonly MirrorLink[]
+  #isStopped = false
+
+  /** Throws MIRROR_PATTERN_INVALID or MIRROR_TEMPLATE_INVALID. */
+  constructor(parts: MirrorParts) {
+    this.#source = new BrokerSource(parts.broker, parts.ports.clock)
+    const { ports, nodeSite: site, nodeId } = parts
+    this.#links = parts.options.map((options) => new MirrorLink({ ports, source: this.#source, options, site, nodeId }))
+  }
+
+  /** Reads the anchors, then begins to connect. Rejects when the anchors cannot be read: without them records would arrive twice. */
+  async start(): Promise<void> {
+    if (this.#links.length === 0) return
+    const anchors = new Map<string, MirrorAnchor>()
+    for (const { key, anchor } of await this.#source.readAnchors()) anchors.set(anchorKeyText(key), anchor)
+    if (this.#isStopped) return
+    for (const link of this.#links) link.start(anchors)
+  }
+
+  /** Ends sending at once and writes down how far the targets had confirmed. */
+  async stop(): Promise<void> {
+    this.#isStopped = true
+    await Promise.all(this.#links.map((link) => link.stop()))
+  }
+
+  status(): MirrorStatus[] {
+    return this.#links.map((link) => link.status())
+  }
+
+  /** Sets the gauges before a scrape. */
+  refreshGauges(): void {
+    for (const link of this.#links) link.refreshGauges()
+  }
+}
