@@ -1,0 +1,119 @@
+/**
+ * The verbs of clients, for every door: append, fetch, offsets, topics. A facade: each verb's logic is in the file of its family.
+ */
+import type { InternalTopicDefinition } from '../base/internal-topic-def.ts'
+import type { Ports } from '../base/ports.ts'
+import type { Cluster } from '../cluster/cluster.ts'
+import type { BrokerSettings } from '../cluster/metadata/broker-config.ts'
+import type { MetadataImage } from '../cluster/metadata/metadata-image.ts'
+import type { Partition } from '../cluster/partition/partition.ts'
+import type { PartitionTable } from '../cluster/partition/partition-table.ts'
+import type { LogReadResult } from '../log/append.ts'
+import type { KafkaErrorName } from '../protocol/kafka/error-codes.ts'
+import type { FetchRequest, FetchResponseInput } from '../protocol/kafka/messages/fetch.ts'
+import type { ProduceRequest, ProduceResponseInput } from '../protocol/kafka/messages/produce.ts'
+import { type FetchCaller, type FetchParts, fetch } from './fetch.ts'
+import { FetchSessionCache } from './fetch-session.ts'
+import { type ProduceParts, produce } from './produce.ts'
+import { ProducerIds } from './producer-ids.ts'
+import type { TopicVerbs } from './topics.ts'
+import { type TurnAppend, TurnAppender } from './turn-append.ts'
+
+export interface BrokerOptions {
+  readonly cluster: Cluster
+  readonly settings: BrokerSettings
+  readonly ports: Ports
+  readonly topics: TopicVerbs
+  readonly isInternal: (topic: string) => boolean
+  readonly isReadable: (topic: string) => boolean
+}
+
+export class Broker {
+  readonly partitions: PartitionTable
+  readonly image: MetadataImage
+  readonly producerIds: ProducerIds
+  readonly isInternal: (topic: string) => boolean
+  readonly isReadable: (topic: string) => boolean
+  readonly #cluster: Cluster
+  readonly #topics: TopicVerbs
+  readonly #appender: TurnAppender
+  readonly #fetchParts: FetchParts
+  readonly #produceParts: ProduceParts
+
+  constructor(options: BrokerOptions) {
+    const { cluster, ports, settings } = options
+    this.#cluster = cluster
+    this.#topics = options.topics
+    this.partitions = cluster.partitions
+    this.image = cluster.image
+    this.isInternal = options.isInternal
+    this.isReadable = options.isReadable
+    this.producerIds = new ProducerIds(cluster.controller)
+    this.#appender = new TurnAppender(ports.clock, cluster.partitions)
+    this.#fetchParts = {
+      clock: ports.clock,
+      partitions: cluster.partitions,
+      sessions: new FetchSessionCache(ports.entropy, () =>
+        settings.number('max.incremental.fetch.session.cache.slots'),
+      ),
+      bytesMax: () => settings.number('fetch.max.bytes'),
+      isReadable: options.isReadable,
+    }
+    this.#produceParts = { clock: ports.clock, partitions: cluster.partitions, isInternal: options.isInternal }
+  }
+
+  /** The set of small records of this turn of the loop (turn-append.ts). */
+  turn(): TurnAppend {
+    return this.#appender.turn()
+  }
+
+  /** Bytes of small records that are handed over and not settled. */
+  get pendingBytes(): number {
+    return this.#appender.pendingBytes
+  }
+
+  produce(request: ProduceRequest): Promise<ProduceResponseInput> | ProduceResponseInput | null {
+    return produce(request, this.#produceParts)
+  }
+
+  fetch(request: FetchRequest, caller: FetchCaller): Promise<FetchResponseInput> {
+    return fetch(request, caller, this.#fetchParts)
+  }
+
+  /** Partitions of a topic; undefined when there is no such topic. */
+  topicPartitions(topic: string): number | undefined {
+    return this.image.topic(topic)?.partitions.length
+  }
+
+  /** Calls back after topics came, went or grew; the answer ends it. */
+  onTopicsChange(listener: () => void): () => void {
+    return this.#cluster.onTopicsChange(listener)
+  }
+
+  /** Makes sure that a topic exists, by auto-creation within its bound; null = it does. */
+  ensureTopic(name: string): Promise<KafkaErrorName | null> {
+    return this.#topics.ensureTopic(name)
+  }
+
+  /** Makes sure that an internal topic exists. Rejects when it cannot be created. */
+  ensureInternalTopic(definition: InternalTopicDefinition): Promise<void> {
+    return this.#topics.ensureInternalTopic(definition)
+  }
+
+  /** Whole batches below the high watermark from memory; null = `readTailCold`. */
+  readTail(partition: Partition, fromOffset: number, bytesMax: number): LogReadResult | null {
+    return partition.log.readHot({ fromOffset, endOffset: partition.highWatermark, bytesMax, minOneBatch: true })
+  }
+
+  readTailCold(partition: Partition, fromOffset: number, bytesMax: number): Promise<LogReadResult> {
+    return partition.log.read({ fromOffset, endOffset: partition.highWatermark, bytesMax, minOneBatch: true })
+  }
+
+  /** Whole batches below the durable end, for the mirror: what leaves the house must survive a power cut here. */
+  readDurable(partition: Partition, fromOffset: number, bytesMax: number): Promise<LogReadResult> {
+    const endOffset = Math.min(partition.log.durableEndOffset, partition.log.lastStableOffset)
+    const request = { fromOffset, endOffset, bytesMax, minOneBatch: true }
+    const hot = partition.log.readHot(request)
+    return hot === null ? partition.log.read(request) : Promise.resolve(hot)
+  }
+}

@@ -1,0 +1,175 @@
+/** ListOffsets, OffsetForLeaderEpoch, DeleteRecords, DescribeProducers: questions about, and cuts of, the offsets of partitions. */
+import type { Partition } from '../cluster/partition/partition.ts'
+import type { PartitionTable } from '../cluster/partition/partition-table.ts'
+import { asError } from '../base/errors.ts'
+import { errorCode, type KafkaErrorName } from '../protocol/kafka/error-codes.ts'
+import type { DeleteRecordsRequest, DeleteRecordsResponseInput } from '../protocol/kafka/messages/delete-records.ts'
+import type {
+  DescribeProducersRequest,
+  DescribeProducersResponseInput,
+} from '../protocol/kafka/messages/describe-producers.ts'
+import type { ListOffsetsRequest, ListOffsetsResponseInput } from '../protocol/kafka/messages/list-offsets.ts'
+import type {
+  OffsetForLeaderEpochRequest,
+  OffsetForLeaderEpochResponseInput,
+} from '../protocol/kafka/messages/offset-for-leader-epoch.ts'
+import { epochFault } from './fetch.ts'
+
+/** The special timestamps of ListOffsets. */
+const special = { latest: -1, earliest: -2, maxTimestamp: -3, earliestLocal: -4, latestTiered: -5 } as const
+/** First versions that know a special timestamp: an older request with it is answered UNSUPPORTED_VERSION, as Kafka does. */
+const versionMinOf = new Map<number, number>([
+  [special.maxTimestamp, 7],
+  [special.earliestLocal, 8],
+  [special.latestTiered, 9],
+])
+
+export interface OffsetParts {
+  readonly partitions: PartitionTable
+  readonly isReadable: (topic: string) => boolean
+  readonly isInternal: (topic: string) => boolean
+}
+
+interface FoundOffset {
+  readonly errorCode: number
+  readonly timestamp?: number
+  readonly offset?: number
+  readonly leaderEpoch?: number
+}
+
+export async function listOffsets(
+  request: ListOffsetsRequest,
+  apiVersion: number,
+  parts: OffsetParts,
+): Promise<ListOffsetsResponseInput> {
+  const topics = request.topics.map(async ({ name, partitions }) => ({
+    name,
+    partitions: await Promise.all(
+      partitions.map(async ({ partitionIndex, currentLeaderEpoch, timestamp }) => {
+        const partition = readablePartition(parts, name, partitionIndex)
+        const fault = typeof partition === 'string' ? partition : epochFault(partition, currentLeaderEpoch)
+        if (fault !== null || typeof partition === 'string')
+          return { partitionIndex, errorCode: errorCode(fault ?? 'UNKNOWN_TOPIC_OR_PARTITION') }
+        if (apiVersion < (versionMinOf.get(timestamp) ?? 0) || timestamp < special.latestTiered) {
+          return { partitionIndex, errorCode: errorCode('UNSUPPORTED_VERSION') }
+        }
+        return { partitionIndex, ...(await findOffset(partition, timestamp, request.isolationLevel === 1)) }
+      }),
+    ),
+  }))
+  return { topics: await Promise.all(topics) }
+}
+
+async function findOffset(partition: Partition, timestamp: number, isReadCommitted: boolean): Promise<FoundOffset> {
+  const { log, leaderEpoch } = partition
+  const end = isReadCommitted ? log.lastStableOffset : partition.highWatermark
+  switch (timestamp) {
+    case special.latest:
+      return { errorCode: 0, offset: end, leaderEpoch }
+    case special.earliest:
+    case special.earliestLocal:
+      return { errorCode: 0, offset: log.logStartOffset, leaderEpoch: log.epochs.epochAt(log.logStartOffset) }
+    case special.latestTiered:
+      return { errorCode: 0, offset: -1, leaderEpoch: -1 }
+    default:
+  }
+  try {
+    const found =
+      timestamp === special.maxTimestamp ? await log.offsetOfMaxTimestamp() : await log.offsetForTimestamp(timestamp)
+    if (found === null || found.offset >= end) return { errorCode: 0 }
+    return { errorCode: 0, offset: found.offset, timestamp: found.timestampMs, leaderEpoch: found.leaderEpoch }
+  } catch {
+    return { errorCode: errorCode('KAFKA_STORAGE_ERROR') }
+  }
+}
+
+export function offsetsForLeaderEpoch(
+  request: OffsetForLeaderEpochRequest,
+  parts: OffsetParts,
+): OffsetForLeaderEpochResponseInput {
+  return {
+    topics: request.topics.map(({ topic, partitions }) => ({
+      topic,
+      partitions: partitions.map(({ partition: index, currentLeaderEpoch, leaderEpoch }) => {
+        const partition = readablePartition(parts, topic, index)
+        const fault = typeof partition === 'string' ? partition : epochFault(partition, currentLeaderEpoch)
+        if (fault !== null || typeof partition === 'string')
+          return { partition: index, errorCode: errorCode(fault ?? 'UNKNOWN_TOPIC_OR_PARTITION') }
+        const { epoch, endOffset } = partition.log.endOffsetForEpoch(leaderEpoch)
+        return { partition: index, errorCode: 0, leaderEpoch: epoch, endOffset }
+      }),
+    })),
+  }
+}
+
+/** Answers when the new log start offsets are durable. */
+export async function deleteRecords(
+  request: DeleteRecordsRequest,
+  parts: OffsetParts,
+): Promise<DeleteRecordsResponseInput> {
+  const topics = request.topics.map(async ({ name, partitions }) => ({
+    name,
+    partitions: await Promise.all(
+      partitions.map(async ({ partitionIndex, offset }) => {
+        const outcome = await deleteBefore(parts, name, partitionIndex, offset)
+        return typeof outcome === 'number'
+          ? { partitionIndex, lowWatermark: outcome, errorCode: 0 }
+          : { partitionIndex, lowWatermark: -1, errorCode: errorCode(outcome) }
+      }),
+    ),
+  }))
+  return { topics: await Promise.all(topics) }
+}
+
+async function deleteBefore(
+  parts: OffsetParts,
+  topic: string,
+  index: number,
+  offset: number,
+): Promise<number | KafkaErrorName> {
+  if (parts.isInternal(topic)) return 'INVALID_TOPIC_EXCEPTION'
+  const partition = parts.partitions.get(topic, index)
+  if (partition === undefined) return 'UNKNOWN_TOPIC_OR_PARTITION'
+  const target = offset === -1 ? partition.highWatermark : offset
+  if (target < 0 || target > partition.highWatermark) return 'OFFSET_OUT_OF_RANGE'
+  if (!partition.log.config.cleanupPolicy.has('delete')) return 'POLICY_VIOLATION'
+  try {
+    return await partition.log.deleteRecordsBefore(target)
+  } catch (thrown) {
+    asError(thrown)
+    return 'KAFKA_STORAGE_ERROR'
+  }
+}
+
+export function describeProducers(
+  request: DescribeProducersRequest,
+  parts: OffsetParts,
+): DescribeProducersResponseInput {
+  return {
+    topics: request.topics.map(({ name, partitionIndexes }) => ({
+      name,
+      partitions: partitionIndexes.map((partitionIndex) => {
+        const partition = readablePartition(parts, name, partitionIndex)
+        if (typeof partition === 'string') return { partitionIndex, errorCode: errorCode(partition) }
+        return {
+          partitionIndex,
+          errorCode: 0,
+          activeProducers: partition.log.activeProducers().map((producer) => ({
+            producerId: producer.producerId,
+            producerEpoch: producer.producerEpoch,
+            lastSequence: producer.lastSequence,
+            lastTimestamp: producer.lastTimestampMs,
+            coordinatorEpoch: producer.coordinatorEpoch,
+            currentTxnStartOffset: producer.currentTransactionStartOffset,
+          })),
+        }
+      }),
+    })),
+  }
+}
+
+function readablePartition(parts: OffsetParts, topic: string, index: number): Partition | KafkaErrorName {
+  const partition = parts.partitions.get(topic, index)
+  if (partition === undefined) return 'UNKNOWN_TOPIC_OR_PARTITION'
+  return parts.isReadable(topic) ? partition : 'TOPIC_AUTHORIZATION_FAILED'
+}
