@@ -1,0 +1,35 @@
+import { defineEvents } from '../base/event-def.ts'
+
+/** What clients have changed of the cluster. */
+export const adminEvents = defineEvents({
+  topicCreated: {
+    id: 'topic-created',
+    level: 'info',
+    sentence: 'created the topic {topic} with {partitions} partitions ({how})',
+    fields: { topic: 'string', partitions: 'number', how: 'string' },
+  },
+  topicGrown: {
+    id: 'topic-grown',
+    level: 'info',
+    sentence: 'the topic {topic} has {partitions} partitions now',
+    fields: { topic: 'string', partitions: 'number' },
+  },
+  topicDeleted: {
+    id: 'topic-deleted',
+    level: 'info',
+    sentence: 'deleted the topic {topic} ({topicId})',
+    fields: { topic: 'string', topicId: 'string' },
+  },
+  topicNotAutoCreated: {
+    id: 'topic-not-auto-created',
+    level: 'warn',
+    sentence: 'the topic {topic} was asked for and not created: {reason}',
+    fields: { topic: 'string', reason: 'string' },
+  },
+  configsChanged: {
+    id: 'configs-changed',
+    level: 'info',
+    sentence: 'settings of {resource} have changed: {keys}',
+    fields: { resource: 'string', keys: 'string' },
+  },
+})

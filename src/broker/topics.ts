@@ -1,0 +1,214 @@
+/**
+ * Topics come, grow and go: the verbs behind CreateTopics, CreatePartitions, DeleteTopics, automatic creation and the internal
+ * topics. The controller decides, one command at a time; a verb answers when the change is durable and its logs are there.
+ */
+import { ApplianceError } from '../base/errors.ts'
+import type { InternalTopicDefinition } from '../base/internal-topic-def.ts'
+import { type Clock, DiskError, type Observer } from '../base/ports.ts'
+import type { Cluster } from '../cluster/cluster.ts'
+import type { BrokerSettings } from '../cluster/metadata/broker-config.ts'
+import type { TopicCreation, TopicOutcome } from '../cluster/metadata/metadata-controller.ts'
+import type { TopicImage } from '../cluster/metadata/metadata-image.ts'
+import { topicNameFault } from '../cluster/metadata/topic-names.ts'
+import type { KafkaErrorName } from '../protocol/kafka/error-codes.ts'
+import { adminErrors } from './admin-errors.ts'
+import { adminEvents } from './admin-events.ts'
+import { withinDeadline } from './deadline.ts'
+import type { InternalTopics } from './internal-topics.ts'
+
+export interface TopicVerbParts {
+  readonly cluster: Cluster
+  readonly settings: BrokerSettings
+  readonly clock: Clock
+  readonly observer: Observer
+  readonly internalTopics: InternalTopics
+  /** Topics of users beyond which none is created by asking for it: a bound on files and memory, not a Kafka setting. */
+  readonly autoTopicsMax: number
+}
+
+/** What a client asks for; the rest of a `TopicCreation` is ours to say. */
+export type TopicRequest = Omit<TopicCreation, 'owner'>
+
+export interface VerbOptions {
+  /** After it REQUEST_TIMED_OUT is answered; the change may still happen. */
+  readonly timeoutMs: number
+  /** Check and answer, change nothing. */
+  readonly validateOnly: boolean
+}
+
+/** A topic by its name or by its id; the other is null. */
+export interface TopicReference {
+  readonly name: string | null
+  readonly topicId: string | null
+}
+
+export class TopicVerbs {
+  readonly #parts: TopicVerbParts
+  /** Creations under way, so that many who ask for one topic share one. Bound: a name belongs to a request of a door. */
+  readonly #creating = new Map<string, Promise<TopicOutcome>>()
+
+  constructor(parts: TopicVerbParts) {
+    this.#parts = parts
+  }
+
+  async create(request: TopicRequest, options: VerbOptions): Promise<TopicOutcome> {
+    const { cluster } = this.#parts
+    const outcome = await this.#run(options, () =>
+      cluster.createTopic({ ...request, owner: 'client' }, options.validateOnly),
+    )
+    if (outcome.kind === 'done' && !options.validateOnly) this.#created(outcome.topic, 'by a client')
+    return outcome
+  }
+
+  async grow(
+    name: string,
+    count: number,
+    assignments: readonly (readonly number[])[] | null,
+    options: VerbOptions,
+  ): Promise<TopicOutcome> {
+    const { cluster, internalTopics, observer } = this.#parts
+    if (internalTopics.isInternal(name)) return refuseInternal(name, 'its number of partitions is fixed')
+    const outcome = await this.#run(options, () =>
+      cluster.createPartitions(name, count, assignments, options.validateOnly),
+    )
+    if (outcome.kind === 'done' && !options.validateOnly) {
+      observer.event(adminEvents.topicGrown, { topic: name, partitions: outcome.topic.partitions.length })
+    }
+    return outcome
+  }
+
+  async delete(reference: TopicReference, timeoutMs: number): Promise<TopicOutcome> {
+    const { cluster, internalTopics, observer, settings } = this.#parts
+    const topic = this.find(reference)
+    if (topic === undefined) {
+      return reference.topicId === null
+        ? refuse('UNKNOWN_TOPIC_OR_PARTITION', 'This server does not host this topic-partition.')
+        : refuse('UNKNOWN_TOPIC_ID', 'This server does not host this topic ID.')
+    }
+    if (internalTopics.isInternal(topic.name)) return refuseInternal(topic.name, 'clients cannot delete it')
+    if (!settings.flag('delete.topic.enable')) {
+      return refuse('TOPIC_DELETION_DISABLED', 'Topic deletion is disabled (delete.topic.enable).')
+    }
+    const outcome = await this.#run({ timeoutMs, validateOnly: false }, () => cluster.deleteTopic(topic.topicId))
+    if (outcome.kind === 'done') {
+      observer.event(adminEvents.topicDeleted, { topic: topic.name, topicId: topic.topicId })
+    }
+    return outcome
+  }
+
+  find(reference: TopicReference): TopicImage | undefined {
+    const { image } = this.#parts.cluster
+    if (reference.topicId !== null) return image.topicById(reference.topicId)
+    return reference.name === null ? undefined : image.topic(reference.name)
+  }
+
+  /** Makes sure that a user's topic is there, creating it where that is allowed: null when it is, else why not. */
+  async ensureTopic(name: string): Promise<KafkaErrorName | null> {
+    if (this.#isServed(name)) return null
+    const refusal = this.#creating.has(name) ? null : this.#whyNotAutomatic(name)
+    if (refusal !== null) {
+      // Auto-creation switched off is a decision of the operator, not an event.
+      if (refusal.error !== 'UNKNOWN_TOPIC_OR_PARTITION') {
+        this.#parts.observer.event(adminEvents.topicNotAutoCreated, { topic: name, reason: refusal.message })
+      }
+      return refusal.error
+    }
+    return errorOf(await this.#createOnce({ ...defaultTopic, name, owner: 'client' }, 'automatically'))
+  }
+
+  /** Makes sure that an internal topic is there. Throws INTERNAL_TOPIC_MISSING when it cannot be created. */
+  async ensureInternalTopic(topic: string | InternalTopicDefinition): Promise<void> {
+    const definition = typeof topic === 'string' ? this.#parts.internalTopics.definition(topic) : topic
+    const name = typeof topic === 'string' ? topic : topic.name
+    if (this.#isServed(name)) return
+    if (definition === undefined) {
+      throw new ApplianceError(adminErrors.internalTopicMissing, { topic: name, reason: 'no room has declared it' })
+    }
+    const outcome = await this.#createOnce(
+      {
+        ...defaultTopic,
+        name,
+        partitions: definition.partitions,
+        configs: new Map(Object.entries(definition.configs)),
+        owner: 'node',
+      },
+      'for this node itself',
+    )
+    if (errorOf(outcome) === null) return
+    const reason = outcome.kind === 'refused' ? outcome.message : ''
+    throw new ApplianceError(adminErrors.internalTopicMissing, { topic: name, reason })
+  }
+
+  /** Known and with its logs: between the two a topic is being created. */
+  #isServed(name: string): boolean {
+    const { image, partitions } = this.#parts.cluster
+    const count = image.topic(name)?.partitions.length ?? 0
+    return count > 0 && partitions.get(name, count - 1) !== undefined
+  }
+
+  #whyNotAutomatic(name: string): { readonly error: KafkaErrorName; readonly message: string } | null {
+    const { autoTopicsMax, cluster, internalTopics, settings } = this.#parts
+    const fault = topicNameFault(name)
+    if (fault !== null) return { error: 'INVALID_TOPIC_EXCEPTION', message: fault }
+    if (internalTopics.isInternal(name)) return { error: 'INVALID_TOPIC_EXCEPTION', message: 'the name is internal' }
+    if (!settings.flag('auto.create.topics.enable')) {
+      return { error: 'UNKNOWN_TOPIC_OR_PARTITION', message: 'auto.create.topics.enable is false' }
+    }
+    let users = this.#creating.size
+    for (const topic of cluster.image.topics()) if (!internalTopics.isInternal(topic.name)) users++
+    if (users < autoTopicsMax) return null
+    return { error: 'POLICY_VIOLATION', message: `there are ${autoTopicsMax} topics already` }
+  }
+
+  #createOnce(creation: TopicCreation, how: string): Promise<TopicOutcome> {
+    const underWay = this.#creating.get(creation.name)
+    if (underWay !== undefined) return underWay
+    const created = orStorageError(this.#parts.cluster.createTopic(creation)).finally(() =>
+      this.#creating.delete(creation.name),
+    )
+    this.#creating.set(creation.name, created)
+    return created.then((outcome) => {
+      if (outcome.kind === 'done') this.#created(outcome.topic, how)
+      return outcome
+    })
+  }
+
+  #run(options: VerbOptions, command: () => Promise<TopicOutcome>): Promise<TopicOutcome> {
+    return withinDeadline(this.#parts.clock, options.timeoutMs, orStorageError(command()), () =>
+      refuse('REQUEST_TIMED_OUT', `not finished within ${options.timeoutMs} ms; it may still happen`),
+    )
+  }
+
+  #created(topic: TopicImage, how: string): void {
+    this.#parts.observer.event(adminEvents.topicCreated, {
+      topic: topic.name,
+      partitions: topic.partitions.length,
+      how,
+    })
+  }
+}
+
+const defaultTopic = { partitions: -1, replicationFactor: -1, assignments: [], configs: new Map<string, string>() }
+
+/** Null also when somebody else was faster. */
+function errorOf(outcome: TopicOutcome): KafkaErrorName | null {
+  return outcome.kind === 'done' || outcome.error === 'TOPIC_ALREADY_EXISTS' ? null : outcome.error
+}
+
+/** A disk that fails is an answer; anything else that is thrown is a bug and stays one. */
+async function orStorageError(work: Promise<TopicOutcome>): Promise<TopicOutcome> {
+  try {
+    return await work
+  } catch (thrown) {
+    if (!(thrown instanceof ApplianceError) && !(thrown instanceof DiskError)) throw thrown
+    return refuse('KAFKA_STORAGE_ERROR', thrown.message)
+  }
+}
+
+function refuse(error: KafkaErrorName, message: string): TopicOutcome {
+  return { kind: 'refused', error, message }
+}
+
+function refuseInternal(name: string, why: string): TopicOutcome {
+  return refuse('INVALID_TOPIC_EXCEPTION', `${name} is an internal topic of this node: ${why}`)
+}
