@@ -9,18 +9,18 @@ import { formatEpochs } from './checkpoint-file.ts'
 import type { CommitDriver } from './commit-driver.ts'
 import type { DirtyFiles } from './dirty-files.ts'
 import type { IndexCache } from './index-cache.ts'
+import { indexWrites, type Writes } from './index-files.ts'
 import { snapshotPath } from './log-loader.ts'
 import { logMetrics } from './log-metrics.ts'
 import { encodeSnapshot } from './producer-snapshot.ts'
 import type { Segment } from './segment.ts'
-import { offsetEntryBytes, timeEntryBytes } from './segment-index.ts'
 import { formatKnownLogs, logFileNames, offsetsOf, replaceFile, stateFileNames } from './side-files.ts'
 import type { UnifiedLog } from './unified-log.ts'
 
-/** Appended bytes from one checkpoint to the next. */
-const checkpointEveryBytes = 64 * 1_048_576
-/** Above it commits wait for the checkpoint: the rest of the 256 MiB is what one commit and its gathering may add. */
-const holdAboveBytes = 192 * 1_048_576
+/** Appended bytes from one checkpoint to the next: a quarter of the 256 MiB that may be unscanned. */
+export const checkpointEveryBytesDefault = 64 * 1_048_576
+/** Above this many of them commits wait for the checkpoint: the rest of the 256 MiB is what commits and their gathering may add. */
+const holdAboveCheckpoints = 3
 /** A checkpoint of many logs goes in at most this many groups, each between two commits. */
 const groupsMax = 32
 const logsPerGroupMin = 4
@@ -33,6 +33,8 @@ export interface CheckpointParts {
   readonly indexes: IndexCache
   readonly logDirectory: string
   readonly stateDirectory: string
+  /** Appended bytes from one checkpoint to the next. */
+  readonly everyBytes: number
   logs(): Iterable<UnifiedLog>
   onFailure(error: Error): void
 }
@@ -55,7 +57,7 @@ export class Checkpointer {
 
   /** May another commit start, or is there too much to scan already? */
   get mayCommit(): boolean {
-    return this.#isWaiting || this.#appendedBytes + this.#coveringBytes <= holdAboveBytes
+    return this.#isWaiting || this.unscannedBytes <= this.#parts.everyBytes * holdAboveCheckpoints
   }
 
   /** Bytes above the recovery points. */
@@ -66,7 +68,11 @@ export class Checkpointer {
   /** This many bytes have been committed. */
   onCommitted(bytes: number): void {
     this.#appendedBytes += bytes
-    if (this.#appendedBytes < checkpointEveryBytes || this.#isRunning || this.#isStopped) return
+    this.#runIfDue()
+  }
+
+  #runIfDue(): void {
+    if (this.#appendedBytes < this.#parts.everyBytes || this.#isRunning || this.#isStopped) return
     this.#inBackground(this.#run())
   }
 
@@ -110,11 +116,11 @@ export class Checkpointer {
   async finishAll(): Promise<void> {
     const logs = [...this.#parts.logs()].filter((log) => {
       const { index } = log.activeSegment
+      log.activeSegment.sealTimeIndex()
       return log.logEndOffset > log.recoveryPoint || index.hasUnfiled || log.epochs.isDirty || lacksSnapshot(log)
     })
     for (let at = 0; at < logs.length; at += 16) {
       const group = logs.slice(at, at + 16)
-      for (const log of group) log.activeSegment.sealTimeIndex()
       await this.#checkpointLogs(group, true)
     }
     await this.writeNodeFiles()
@@ -147,10 +153,10 @@ export class Checkpointer {
     const perGroup = Math.max(logsPerGroupMin, Math.ceil(behind.length / groupsMax))
     for (let at = 0; at < behind.length; at += perGroup) await this.#checkpointBehind(behind.slice(at, at + perGroup))
     await this.writeNodeFiles()
-    await this.#write({ operations: this.#staleSnapshots(behind), done() {} })
     this.#coveringBytes = 0
     this.#isRunning = false
     this.#parts.observer.set(logMetrics.unscannedBytes, this.unscannedBytes)
+    this.#runIfDue()
     this.#parts.driver.poke()
   }
 
@@ -175,22 +181,30 @@ export class Checkpointer {
     const paths: string[] = []
     const writes: Writes[] = []
     const operations: DiskOperation[] = []
-    const ends = logs.map((log) => ({ log, endOffset: log.logEndOffset }))
+    const ends = logs.map((log) => ({ log, endOffset: log.logEndOffset, snapshot: encodeSnapshot(log.producers) }))
     for (const log of logs) {
       for (const segment of log.segments) if (dirty.has(segment.logPath)) paths.push(segment.logPath)
       writes.push(indexWrites(log.activeSegment, indexes), epochWrites(log))
-      if (lacksSnapshot(log)) writes.push(snapshotWrites(log, log.logEndOffset, encodeSnapshot(log.producers)))
+      if (isFinal && lacksSnapshot(log))
+        writes.push(snapshotWrites(log, log.logEndOffset, encodeSnapshot(log.producers)))
     }
     for (const path of paths) operations.push({ kind: 'sync', path })
     for (const write of writes) operations.push(...write.operations)
     if (isFinal) {
-      for (const log of logs) operations.push(...finalSyncs(log))
+      for (const log of logs) {
+        const stale = staleSnapshots(log)
+        writes.push(stale)
+        operations.push(...finalSyncs(log), ...stale.operations)
+      }
     }
     const complete = dirty.beginSync(paths)
     await disk.submit(operations)
     complete()
     for (const write of writes) write.done()
-    for (const { log, endOffset } of ends) log.recoveryPoint = Math.max(log.recoveryPoint, endOffset)
+    for (const { log, endOffset, snapshot } of ends) {
+      log.recoveryPoint = endOffset
+      log.recoverySnapshot = snapshot
+    }
   }
 
   async #finishSegment(
@@ -218,56 +232,22 @@ export class Checkpointer {
     await this.#parts.disk.submit(writes.operations)
     writes.done()
   }
-
-  /** Snapshots that neither stand at a segment's start nor are the newest. */
-  #staleSnapshots(logs: readonly UnifiedLog[]): readonly DiskOperation[] {
-    const operations: DiskOperation[] = []
-    for (const log of logs) {
-      if (log.isDeleted) continue
-      const bases = new Set(log.segments.map((segment) => segment.baseOffset))
-      const newest = log.snapshotOffsets.at(-1)
-      const stale = log.snapshotOffsets.filter((offset) => offset !== newest && !bases.has(offset))
-      for (const offset of stale) operations.push({ kind: 'unlink', path: snapshotPath(log, offset) })
-      log.snapshotOffsets = log.snapshotOffsets.filter((offset) => !stale.includes(offset))
-    }
-    return operations
-  }
 }
 
-interface Writes {
-  readonly operations: readonly DiskOperation[]
-  /** To be called when the operations have completed. */
-  done(): void
-}
-
-function lacksSnapshot(log: UnifiedLog): boolean {
-  return log.logEndOffset > 0 && log.snapshotOffsets.at(-1) !== log.logEndOffset
-}
-
-/** Moves the index entries in memory to the files. Submit at once: the entries count as filed from now on for further calls. */
-function indexWrites(segment: Segment, indexes: IndexCache): Writes {
-  const { index, indexPath, timeIndexPath } = segment
-  if (!index.hasUnfiled) return { operations: [], done() {} }
-  const { offsets, times } = index.encodeUnfiled()
-  const operations = [
-    ...fileEntries(indexPath, index.filedOffsets * offsetEntryBytes, offsets, index.filesDiffer),
-    ...fileEntries(timeIndexPath, index.filedTimes * timeEntryBytes, times, index.filesDiffer),
-  ]
-  const { generation, offsetEntries, timeEntries } = index
+/** Snapshots that neither stand at a segment's start nor at the log's end: left by earlier stops. */
+function staleSnapshots(log: UnifiedLog): Writes {
+  const bases = new Set(log.segments.map((segment) => segment.baseOffset))
+  const stale = log.snapshotOffsets.filter((offset) => offset !== log.logEndOffset && !bases.has(offset))
   return {
-    operations,
+    operations: stale.map((offset) => ({ kind: 'unlink', path: snapshotPath(log, offset) })),
     done() {
-      index.markFiled(generation, offsetEntries, timeEntries)
-      indexes.forget(indexPath)
+      log.snapshotOffsets = log.snapshotOffsets.filter((offset) => !stale.includes(offset))
     },
   }
 }
 
-function fileEntries(path: string, position: number, bytes: Uint8Array, cut: boolean): readonly DiskOperation[] {
-  if (position === 0 && cut) return [{ kind: 'writeFile', path, bytes }]
-  const write: DiskOperation = { kind: 'write', path, position, chunks: [bytes] }
-  const truncate: DiskOperation = { kind: 'truncate', path, size: position }
-  return [...(cut ? [truncate] : []), ...(bytes.length > 0 ? [write] : [])]
+function lacksSnapshot(log: UnifiedLog): boolean {
+  return log.logEndOffset > 0 && log.snapshotOffsets.at(-1) !== log.logEndOffset
 }
 
 function snapshotWrites(log: UnifiedLog, offset: number, bytes: Uint8Array): Writes {

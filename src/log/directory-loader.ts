@@ -75,7 +75,7 @@ export async function loadDirectory(place: DirectoryPlace, parts: DirectoryParts
     const log = new UnifiedLog({ ...folder, directory: `${logDirectory}/${folder.name}` }, place.config, parts.home)
     const hints: LoadHints = {
       isClean: place.isClean,
-      recoveryPoint: recoveryPointOf(folder, known, recoveryPoints),
+      ...recoveryPointOf(folder, known, recoveryPoints),
       logStartOffset: logStarts?.get(folder.name) ?? null,
       highWatermark: highWatermarks?.get(folder.name) ?? null,
     }
@@ -126,10 +126,11 @@ function recoveryPointOf(
   folder: Folder,
   known: ReadonlyMap<string, KnownLog> | null,
   kafkas: ReadonlyMap<string, number> | null,
-): number | null {
-  if (known === null) return kafkas?.get(folder.name) ?? null
+): Pick<LoadHints, 'recoveryPoint' | 'recoverySnapshot'> {
+  if (known === null) return { recoveryPoint: kafkas?.get(folder.name) ?? null, recoverySnapshot: null }
   const entry = known.get(folder.name)
-  return entry !== undefined && entry.topicId === folder.topicId ? entry.recoveryPoint : 0
+  if (entry === undefined || entry.topicId !== folder.topicId) return { recoveryPoint: 0, recoverySnapshot: null }
+  return { recoveryPoint: entry.recoveryPoint, recoverySnapshot: entry.snapshot }
 }
 
 async function replay(folders: readonly Folder[], place: DirectoryPlace, parts: DirectoryParts): Promise<number> {

@@ -8,7 +8,6 @@ import {
   batchHeaderBytes,
   batchMaxTimestamp,
   batchLastOffset,
-  batchMagic,
   batchSizeInBytes,
   readInt32,
   readInt64,
@@ -47,7 +46,7 @@ export async function checkIndex(log: UnifiedLog, segment: Segment, parts: Reade
     validOffsetEntries(entries, limit, relativeEnd) === count &&
     timeEntries.length === timeCount * timeEntryBytes &&
     validTimeEntries(timeEntries, relativeEnd) === timeCount &&
-    (await coversLog(parts.disk, segment, entries, limit))
+    (await coversLog(segment, { entries, limit, lastTimeMs: isActive ? null : lastTime(timeEntries) }, parts.disk))
   if (!isRight) {
     parts.observer.event(logEvents.hintIgnored, { file: segment.indexPath })
     await rebuildIndex(log, segment, parts)
@@ -134,12 +133,35 @@ function lastTime(times: Uint8Array): number {
   return times.length < timeEntryBytes ? -1 : readInt64(times, times.length - timeEntryBytes)
 }
 
-async function coversLog(disk: Disk, segment: Segment, entries: Uint8Array, limit: number): Promise<boolean> {
-  if (entries.length === 0) return limit <= gapBytesMax
-  const position = readInt32(entries, entries.length - offsetEntryBytes + 4)
-  const lastOffset = segment.baseOffset + readInt32(entries, entries.length - offsetEntryBytes)
-  const header = await disk.read(segment.logPath, position, batchHeaderBytes)
-  if (header.length < batchHeaderBytes || batchMagic(header) !== 2 || batchLastOffset(header) !== lastOffset)
-    return false
-  return position + batchSizeInBytes(header) + gapBytesMax >= limit
+interface Coverage {
+  readonly entries: Uint8Array
+  /** Position up to which the files must cover the log. */
+  readonly limit: number
+  /** The last entry of a sealed segment's time index: no batch may be newer. Null = not sealed. */
+  readonly lastTimeMs: number | null
+}
+
+/** Walks what lies behind the last entry: the entry must name a batch, and the stretch must neither be long nor hold a newer batch. */
+async function coversLog(segment: Segment, coverage: Coverage, disk: Disk): Promise<boolean> {
+  const { entries, limit, lastTimeMs } = coverage
+  const count = entries.length / offsetEntryBytes
+  const from = count === 0 ? 0 : readInt32(entries, entries.length - offsetEntryBytes + 4)
+  const lastIndexed = count === 0 ? -1 : segment.baseOffset + readInt32(entries, entries.length - offsetEntryBytes)
+  let isRight = true
+  const end = await scanSegment({
+    disk,
+    path: segment.logPath,
+    from,
+    to: limit,
+    segmentBaseOffset: segment.baseOffset,
+    expectedOffset: segment.baseOffset,
+    checkCrc: false,
+    visit(bytes, at, position) {
+      if (position === from && count > 0 && batchLastOffset(bytes, at) !== lastIndexed) isRight = false
+      if (position - from > gapBytesMax + batchSizeInBytes(bytes, at)) isRight = false
+      if (lastTimeMs !== null && batchMaxTimestamp(bytes, at) > lastTimeMs) isRight = false
+      return isRight
+    },
+  })
+  return isRight && end.reason === null
 }

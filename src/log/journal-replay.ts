@@ -49,6 +49,9 @@ export async function replayJournal(
   const found = await findFrames(disk, path, size, head.incarnation)
   const paths = new Set<string>()
   const frames = await neededFrames(disk, path, found)
+  // After a kill the newest frame may stand in the page cache only. Were the power cut while it is being replayed, a part of its
+  // set could be on the medium and the frame gone.
+  if (frames.length > 0) await disk.submit([{ kind: 'sync', path }])
   for (const frame of frames) {
     const body = await disk.read(path, frame.position + frameHeaderBytes, frame.bodyBytes)
     const ranges = decodeFrameBody(frame, body)

@@ -8,7 +8,7 @@ import { uuidFromString, zeroUuid, topicPartitionKey } from '../base/ids.ts'
 import type { DiskOperation, Ports, Timer } from '../base/ports.ts'
 import type { AppendEntry, AppendOutcome } from './append.ts'
 import { formatCleanShutdown } from './checkpoint-file.ts'
-import { Checkpointer } from './checkpointer.ts'
+import { Checkpointer, checkpointEveryBytesDefault } from './checkpointer.ts'
 import { CommitDriver } from './commit-driver.ts'
 import { CommitJournal } from './commit-journal.ts'
 import { loadDirectory, topicIdWrites } from './directory-loader.ts'
@@ -42,6 +42,8 @@ export interface LogDirectoryOptions {
   readonly journalBytesMax?: number
   /** Step in which the journal grows; default 4 MiB. */
   readonly journalStepBytes?: number
+  /** Appended bytes after which the recovery points move on; default 64 MiB. */
+  readonly checkpointEveryBytes?: number
   /** Newest batches kept in memory for readers; default 16 MiB. */
   readonly tailCacheBytes?: number
   /** Index files kept in memory for readers of old data; default 8 MiB. */
@@ -152,6 +154,7 @@ export class LogDirectory {
       indexes: this.#indexes,
       logDirectory: held.logDirectory,
       stateDirectory: held.stateDirectory,
+      everyBytes: options.checkpointEveryBytes ?? checkpointEveryBytesDefault,
       logs,
       onFailure,
     })
@@ -377,7 +380,12 @@ export class LogDirectory {
 
   async #deleteRecordsBefore(log: UnifiedLog, offset: number): Promise<number> {
     assert(offset <= log.logEndOffset, 'records beyond the end cannot be deleted')
-    if (offset <= log.logStartOffset || log.isDeleted) return log.logStartOffset
+    const before = log.logStartOffset
+    if (offset <= before || log.isDeleted) {
+      // It may stand there by a call whose write is still under way.
+      await this.#logStarts.idle().catch((error: unknown) => this.#failAndThrow(error))
+      return before
+    }
     this.#assertWritable()
     log.logStartOffset = offset
     log.epochs.truncateStart(offset)
@@ -387,7 +395,8 @@ export class LogDirectory {
     } catch (thrown) {
       this.#failAndThrow(thrown)
     }
-    return log.logStartOffset
+    // Not the log's start: another call may have moved it since, and that is not durable yet.
+    return offset
   }
 
   #retentionParts(): RetentionParts {

@@ -17,7 +17,7 @@ import { adoptMaxTimestamp } from './index-check.ts'
 import { logEvents } from './log-events.ts'
 import { sortLogFiles } from './log-files.ts'
 import { recoverLog } from './log-recovery.ts'
-import { decodeSnapshot, snapshotBytesMax } from './producer-snapshot.ts'
+import { decodeSnapshot, encodeSnapshot, snapshotBytesMax } from './producer-snapshot.ts'
 import { Segment } from './segment.ts'
 import { offsetEntryBytes, timeEntryBytes } from './segment-index.ts'
 import { scanSegment } from './segment-scan.ts'
@@ -34,6 +34,8 @@ export interface LoadHints {
   readonly isClean: boolean
   /** Everything below was synced; null = not known. */
   readonly recoveryPoint: number | null
+  /** Producer state at the recovery point; null = not known. */
+  readonly recoverySnapshot: Uint8Array | null
   /** From log-start-offset-checkpoint; null = the first segment's base offset. */
   readonly logStartOffset: number | null
   readonly highWatermark: number | null
@@ -73,10 +75,11 @@ export async function loadLog(log: UnifiedLog, hints: LoadHints, parts: LoadPart
     parts.observer.event(logEvents.hintIgnored, { file: `log-start-offset-checkpoint (${log.key})` })
     log.logStartOffset = first.baseOffset
   }
-  if (hints.isClean && isLoaded) await loadProducers(log, log.logEndOffset, parts)
+  if (hints.isClean && isLoaded) await loadProducers(log, log.logEndOffset, hints, parts)
   log.writtenEndOffset = log.logEndOffset
   log.durableEndOffset = log.logEndOffset
   log.recoveryPoint = log.logEndOffset
+  log.recoverySnapshot = encodeSnapshot(log.producers)
   log.highWatermark = Math.max(log.logStartOffset, Math.min(hints.highWatermark ?? 0, log.logEndOffset))
 }
 
@@ -185,19 +188,13 @@ export async function checkEpochs(log: UnifiedLog, lastEpoch: number, parts: Loa
 }
 
 /** Producer state at `endOffset`: the newest snapshot not above it, then the headers of what follows. */
-export async function loadProducers(log: UnifiedLog, endOffset: number, parts: LoadParts): Promise<void> {
-  let from = log.logStartOffset
-  log.producers.clear()
-  for (const offset of [...log.snapshotOffsets].reverse()) {
-    if (offset > endOffset || offset < log.logStartOffset) continue
-    const path = snapshotPath(log, offset)
-    const bytes = await readSmall(parts.disk, path, snapshotBytesMax)
-    if (bytes !== null && decodeSnapshot(bytes, log.producers)) {
-      from = offset
-      break
-    }
-    parts.observer.event(logEvents.hintIgnored, { file: path })
-  }
+export async function loadProducers(
+  log: UnifiedLog,
+  endOffset: number,
+  hints: Pick<LoadHints, 'recoveryPoint' | 'recoverySnapshot'>,
+  parts: LoadParts,
+): Promise<void> {
+  const from = await restoreProducers(log, endOffset, hints, parts)
   for (let index = log.segmentIndexOf(from); index < log.segments.length && from < endOffset; index++) {
     const segment = log.segments[index] as Segment
     const next = log.segments[index + 1]
@@ -218,6 +215,29 @@ export async function loadProducers(log: UnifiedLog, endOffset: number, parts: L
       },
     })
   }
+}
+
+/** Restores the newest usable snapshot; answers its offset, or that of the log's first segment. */
+async function restoreProducers(
+  log: UnifiedLog,
+  endOffset: number,
+  hints: Pick<LoadHints, 'recoveryPoint' | 'recoverySnapshot'>,
+  parts: LoadParts,
+): Promise<number> {
+  const first = (log.segments[0] as Segment).baseOffset
+  const offsets = log.snapshotOffsets.filter((offset) => offset >= first && offset <= endOffset).reverse()
+  const { recoveryPoint, recoverySnapshot } = hints
+  if (recoveryPoint !== null && recoverySnapshot !== null && recoveryPoint >= first && recoveryPoint <= endOffset) {
+    if (recoveryPoint >= (offsets[0] ?? 0) && decodeSnapshot(recoverySnapshot, log.producers)) return recoveryPoint
+  }
+  for (const offset of offsets) {
+    const path = snapshotPath(log, offset)
+    const bytes = await readSmall(parts.disk, path, snapshotBytesMax)
+    if (bytes !== null && decodeSnapshot(bytes, log.producers)) return offset
+    parts.observer.event(logEvents.hintIgnored, { file: path })
+  }
+  log.producers.clear()
+  return first
 }
 
 export function snapshotPath(log: UnifiedLog, offset: number): string {

@@ -14,6 +14,7 @@ import {
 } from '../protocol/records/record-batch.ts'
 import { rebuildEpochs } from './epoch-rebuild.ts'
 import { adoptMaxTimestamp, indexBytesMax } from './index-check.ts'
+import { indexWrites } from './index-files.ts'
 import { logEvents } from './log-events.ts'
 import { type LoadHints, type LoadParts, loadProducers, readSmall } from './log-loader.ts'
 import type { Segment } from './segment.ts'
@@ -33,10 +34,11 @@ export async function recoverLog(log: UnifiedLog, hints: LoadHints, parts: LoadP
   const startIndex = log.segmentIndexOf(scanFrom)
   const start = log.segments[startIndex] as Segment
   const begin = await beginIndex(log, start, scanFrom, parts)
-  await loadProducers(log, begin.offset, parts)
+  await loadProducers(log, begin.offset, hints, parts)
   log.logEndOffset = begin.offset
   const operations: DiskOperation[] = []
-  if (begin.reason !== null) {
+  // Bad bytes at the recovery point itself are the torn tail; before it they are damage.
+  if (begin.reason !== null && begin.offset < scanFrom) {
     markDamaged(log, start, begin, parts)
   } else {
     await scanOn(log, startIndex, begin, { cutFrom, operations, parts })
@@ -49,9 +51,17 @@ export async function recoverLog(log: UnifiedLog, hints: LoadHints, parts: LoadP
       recoveryPoint,
     })
   }
+  // The active segment's entries go out with the next checkpoint; a sealed one's would stay in memory.
+  const scanned = log.segments.slice(startIndex, -1).filter((segment) => segment.index.hasUnfiled)
+  const sealed = scanned.map((segment) => indexWrites(segment, { forget() {} }))
+  for (const writes of sealed) operations.push(...writes.operations)
+  for (const { indexPath, timeIndexPath } of scanned) {
+    operations.push({ kind: 'sync', path: indexPath }, { kind: 'sync', path: timeIndexPath })
+  }
   dropSnapshotsAbove(log, operations)
   operations.push({ kind: 'syncDirectory', path: log.directory })
   await parts.disk.submit(operations)
+  for (const writes of sealed) writes.done()
 }
 
 /**
@@ -136,18 +146,29 @@ async function scanOn(log: UnifiedLog, startIndex: number, begin: BeginPoint, ru
     const end = await scanTail(log, segment, from, run.parts)
     log.logEndOffset = Math.max(log.logEndOffset, end.nextOffset)
     if (segment.isOnDisk && end.position > from) run.operations.push({ kind: 'sync', path: segment.logPath })
-    const isLast = index === log.segments.length - 1
-    const next = log.segments[index + 1]
-    const reason =
-      end.reason ?? (!isLast && next !== undefined && next.baseOffset < end.nextOffset ? 'segments overlap' : null)
+    const later = log.segments.slice(index + 1)
+    const reason = end.reason ?? faultBehind(end.nextOffset, later)
     if (reason !== null) {
-      if (end.nextOffset < run.cutFrom) markDamaged(log, segment, { ...end, reason }, run.parts)
+      if (end.nextOffset < run.cutFrom && end.reason !== null) markDamaged(log, segment, end, run.parts)
       else cut(log, index, end, reason, run)
       return
     }
-    if (!isLast) segment.sealTimeIndex()
+    if (later.length > 0) segment.sealTimeIndex()
     from = 0
   }
+}
+
+/**
+ * What is wrong with the segments behind one that ends at `endOffset`. A gap alone is nothing: compaction leaves them. But a commit
+ * creates the file of a new segment before it writes the end of the old one, so an empty one beyond a gap was never part of the log.
+ */
+function faultBehind(endOffset: number, later: readonly Segment[]): string | null {
+  const next = later[0]
+  if (next === undefined) return null
+  if (next.baseOffset < endOffset) return 'the next segment overlaps'
+  if (next.baseOffset > endOffset && later.every((segment) => segment.sizeInBytes === 0))
+    return 'only empty segments follow'
+  return null
 }
 
 async function scanTail(log: UnifiedLog, segment: Segment, from: number, parts: LoadParts): Promise<ScanEnd> {

@@ -112,8 +112,8 @@ async function removeSegments(log: UnifiedLog, going: readonly Segment[], parts:
     operations.push({ kind: 'writeFile', path: first.logPath, bytes: new Uint8Array(0) })
     operations.push({ kind: 'syncDirectory', path: log.directory })
   }
-  const snapshots = log.snapshotOffsets.filter((offset) => offset < log.logStartOffset)
-  log.snapshotOffsets = log.snapshotOffsets.filter((offset) => offset >= log.logStartOffset)
+  const snapshots = log.snapshotOffsets.filter((offset) => offset < first.baseOffset)
+  log.snapshotOffsets = log.snapshotOffsets.filter((offset) => offset >= first.baseOffset)
   for (const offset of snapshots) operations.push({ kind: 'unlink', path: snapshotPath(log, offset) })
   for (const segment of going) {
     parts.dirty.forget(segment.logPath)

@@ -41,12 +41,20 @@ export function offsetsOf(logs: Iterable<UnifiedLog>, offset: (log: UnifiedLog) 
 export interface KnownLog {
   readonly topicId: string
   readonly recoveryPoint: number
+  /** Producer state there, as in a `.snapshot` file. */
+  readonly snapshot: Uint8Array
 }
 
-/** Our copy: `topic-partition topicId recoveryPoint` a line, sealed with a CRC. The topic id tells a log from an earlier one of its name. */
+/**
+ * Our copy: `topic-partition topicId recoveryPoint snapshot` a line, sealed with a CRC. The topic id tells a log from an earlier
+ * one of its name; the producers' state stands here in one file for all logs, so that a checkpoint syncs one file and not one a log.
+ */
 export function formatKnownLogs(logs: Iterable<UnifiedLog>): Uint8Array {
   const lines: string[] = []
-  for (const log of logs) lines.push(`${log.key} ${log.topicId} ${log.recoveryPoint}\n`)
+  for (const log of logs) {
+    const snapshot = Buffer.from(log.recoverySnapshot).toString('base64')
+    lines.push(`${log.key} ${log.topicId} ${log.recoveryPoint} ${snapshot}\n`)
+  }
   return sealText(Buffer.from(lines.join('')))
 }
 
@@ -56,9 +64,9 @@ export function parseKnownLogs(bytes: Uint8Array | null): ReadonlyMap<string, Kn
   if (body === null) return null
   const known = new Map<string, KnownLog>()
   for (const line of Buffer.from(body).toString('utf8').split('\n')) {
-    const [key, topicId, offset] = line.split(' ')
-    if (key === undefined || topicId === undefined || offset === undefined) continue
-    known.set(key, { topicId, recoveryPoint: Number(offset) })
+    const [key, topicId, offset, snapshot] = line.split(' ')
+    if (key === undefined || topicId === undefined || offset === undefined || snapshot === undefined) continue
+    known.set(key, { topicId, recoveryPoint: Number(offset), snapshot: Buffer.from(snapshot, 'base64') })
   }
   return known
 }

@@ -9,6 +9,7 @@ import { LeaderEpochCache } from './leader-epoch-cache.ts'
 import type { LogConfig } from './log-config.ts'
 import { readCold, readHot, type ReaderParts } from './log-reader.ts'
 import { findMaxTimestamp, findTimestamp } from './log-times.ts'
+import { encodeSnapshot } from './producer-snapshot.ts'
 import { ProducerState } from './producer-state.ts'
 import type { Segment } from './segment.ts'
 import { LogTail } from './tail-cache.ts'
@@ -66,6 +67,8 @@ export class UnifiedLog {
   highWatermark = 0
   /** Everything below is in synced files: recovery scans from here on. */
   recoveryPoint = 0
+  /** Producer state at the recovery point, as in a `.snapshot` file. */
+  recoverySnapshot: Uint8Array = encodeSnapshot(this.producers)
   /** Called after `durableEndOffset` (or, relaxed, `writtenEndOffset`) moved, when it has moved for all logs of the commit. */
   onDurable: (() => void) | null = null
   damage: LogDamage | null = null
