@@ -17,6 +17,7 @@ import { zeroUuid } from '../base/ids.ts'
 import { anchorSpanMax, type MirrorAnchor } from './anchor.ts'
 import type { RefusalAction } from './produce-errors.ts'
 import type { ResumePoint } from './resume.ts'
+import { StreamPosition } from './stream-position.ts'
 import type {
   AnchorReason,
   ChunkItem,
@@ -66,30 +67,23 @@ export class MirrorTask {
   #batchBytesMax: number
   #sourceStart = 0
   #sourceEnd = 0
-  /** End of what was sent under the anchor: the next sequence number is its distance. */
-  #contiguousEnd: number
-  /** Next offset to read: beyond `contiguousEnd` where something was skipped. */
-  #readOffset: number
-  #confirmedEnd: number
-  /** Sent and not answered, oldest first; bounded by the driver's window. */
-  #inFlight: SendUnit[] = []
+  readonly #position: StreamPosition
+  /** Up to here lost records have been reported. */
+  #lostEnd = 0
   #refusal: { readonly action: RefusalAction; readonly reason: string; readonly unit: SendUnit } | null = null
   #ticket = 0
   #isReading = false
-  /** The next batch travels alone: the target may not know our producer, and would then take any sequence number for the first. */
-  #isAlone = true
   #mustResolve: boolean
   #mustLeaveProducer = false
   #lastResume: ResumePoint | null = null
   #attempt = 0
   #lastAnswerMs = 0
-  #targetEndSeen = -1
 
   constructor(options: MirrorTaskOptions) {
     this.#options = options
     this.#anchor = options.anchor
     this.#batchBytesMax = options.batchBytesMax
-    this.#contiguousEnd = this.#readOffset = this.#confirmedEnd = options.anchor?.confirmedEnd ?? 0
+    this.#position = new StreamPosition(options.anchor?.confirmedEnd ?? 0)
     this.#mustResolve = options.anchor !== null
   }
 
@@ -108,7 +102,7 @@ export class MirrorTask {
 
   /** First source offset that the target has not confirmed. */
   get confirmedEnd(): number {
-    if (this.#anchor !== null) return this.#confirmedEnd
+    if (this.#anchor !== null) return this.#position.confirmedEnd
     return this.#options.startFrom === 'earliest' ? this.#sourceStart : this.#sourceEnd
   }
 
@@ -158,7 +152,7 @@ export class MirrorTask {
         if (this.#isCurrentRead(event.ticket)) this.#drain('park', event.reason, effects)
         break
       case 'acknowledged':
-        this.#onAcknowledged(event.unit, event.targetBaseOffset, event.nowMs, effects)
+        this.#onAcknowledged(event, effects)
         break
       case 'refused':
         this.#onRefused(event, effects)
@@ -174,7 +168,7 @@ export class MirrorTask {
   readRequest(): ReadRequest | null {
     if (!this.#mayRead()) return null
     this.#isReading = true
-    return { ticket: this.#ticket, fromOffset: this.#readOffset, endOffset: this.#sourceEnd }
+    return { ticket: this.#ticket, fromOffset: this.#position.readOffset, endOffset: this.#sourceEnd }
   }
 
   // ------------------------------------------------------------------------------------------ to the stream
@@ -195,14 +189,14 @@ export class MirrorTask {
     // Even with nothing under way: what an earlier connection had sent can arrive after we last asked, and the target can forget
     // the producer, and with it the order it would refuse us by, before we are back.
     this.#mustResolve = this.#anchor !== null
-    this.#inFlight = []
+    this.#position.drop()
     this.#refusal = null
     this.#state = 'waiting'
   }
 
   /** The link and the topic are there: which of the three ways leads to the stream? */
   #begin(effects: TaskEffect[]): void {
-    assert(this.#inFlight.length === 0, 'a task begins with nothing under way')
+    assert(this.#position.isIdle, 'a task begins with nothing under way')
     const topicId = this.#targetTopicId
     if (topicId === null || this.#writing !== null) {
       this.#state = 'waiting'
@@ -267,8 +261,7 @@ export class MirrorTask {
     this.#writing = this.#pendingAnchor = this.#mustAnchor = null
     this.#mustResolve = this.#mustLeaveProducer = false
     this.#lastAnswerMs = nowMs
-    this.#targetEndSeen = anchor.targetEndOffset
-    this.#goOnFrom(anchor.sourceOffset)
+    this.#position.goOnFrom(anchor.sourceOffset, anchor.targetEndOffset)
     this.#begin(effects)
   }
 
@@ -280,30 +273,24 @@ export class MirrorTask {
 
   #onResolved(resume: ResumePoint, nowMs: number, effects: TaskEffect[]): void {
     if (this.#state !== 'resolving') return
-    effects.push({ kind: 'report', report: { kind: 'resumed', resume, confirmedEnd: this.#confirmedEnd } })
+    effects.push({ kind: 'report', report: { kind: 'resumed', resume, confirmedEnd: this.#position.confirmedEnd } })
     this.#lastResume = resume
-    this.#targetEndSeen = -1
     if (resume.offset > this.#sourceEnd) {
       const report: TaskReport = { kind: 'sourceBehind', sourceEndOffset: this.#sourceEnd, targetOffset: resume.offset }
       effects.push({ kind: 'report', report })
-      this.#confirmedEnd = this.#sourceEnd
+      this.#position.confirmedEnd = this.#sourceEnd
       this.#prepareAnchor({ why: 'sourceBehind', startAt: this.#sourceEnd }, effects)
       return
     }
     if (resume.needsNewProducer || this.#mustLeaveProducer) {
-      this.#confirmedEnd = resume.offset
+      this.#position.confirmedEnd = resume.offset
       this.#prepareAnchor({ why: 'newProducer', startAt: resume.offset }, effects)
       return
     }
     this.#mustResolve = false
     this.#lastAnswerMs = nowMs
-    this.#goOnFrom(resume.offset)
+    this.#position.goOnFrom(resume.offset)
     this.#stream(effects)
-  }
-
-  #goOnFrom(offset: number): void {
-    this.#contiguousEnd = this.#readOffset = this.#confirmedEnd = offset
-    this.#isAlone = true
   }
 
   #stream(effects: TaskEffect[]): void {
@@ -315,8 +302,8 @@ export class MirrorTask {
   // --------------------------------------------------------------------------------------------- the stream
 
   #mayRead(): boolean {
-    if (this.#state !== 'streaming' || this.#isReading || this.#readOffset >= this.#sourceEnd) return false
-    return !this.#isAlone || this.#inFlight.length === 0
+    if (this.#state !== 'streaming' || this.#isReading || this.#position.readOffset >= this.#sourceEnd) return false
+    return this.#position.maySend
   }
 
   #wantMore(effects: TaskEffect[]): void {
@@ -337,7 +324,7 @@ export class MirrorTask {
 
   #onChunk(event: Extract<TaskEvent, { kind: 'chunk' }>, effects: TaskEffect[]): void {
     let isTaking = this.#isCurrentRead(event.ticket)
-    const isSilent = this.#inFlight.length === 0 && event.nowMs - this.#lastAnswerMs > this.#options.idleMs
+    const isSilent = this.#position.isIdle && event.nowMs - this.#lastAnswerMs > this.#options.idleMs
     if (isTaking && isSilent) {
       isTaking = false
       this.#mustResolve = true
@@ -354,8 +341,7 @@ export class MirrorTask {
   /** False: the rest of the chunk is not taken. */
   #take(item: ChunkItem, effects: TaskEffect[]): boolean {
     if (item.kind === 'skip') {
-      this.#readOffset = Math.max(this.#readOffset, item.endOffset)
-      if (this.#inFlight.length === 0) this.#confirmedEnd = this.#readOffset
+      this.#position.skipTo(item.endOffset)
       return true
     }
     if (item.kind === 'tooLarge') {
@@ -366,20 +352,19 @@ export class MirrorTask {
     const { unit } = item
     const anchor = this.#anchor
     assert(anchor !== null, 'a streaming task has an anchor')
-    const isGap = unit.baseOffset !== this.#contiguousEnd
+    const isGap = unit.baseOffset !== this.#position.contiguousEnd
     // By where it begins: a batch that an earlier run cut longer then began below, and is behind the target's sequence now.
     if (isGap || unit.baseOffset - anchor.sourceOffset >= (this.#options.anchorSpan ?? anchorSpanMax)) {
       effects.push({ kind: 'discard', unit })
-      this.#readOffset = unit.baseOffset
+      this.#position.readOffset = unit.baseOffset
       this.#reAnchorAt({ why: isGap ? 'gap' : 'span', startAt: unit.baseOffset }, effects)
       return false
     }
-    if (this.#isAlone && this.#inFlight.length > 0) {
+    if (!this.#position.maySend) {
       effects.push({ kind: 'discard', unit })
       return false
     }
-    this.#inFlight.push(unit)
-    this.#contiguousEnd = this.#readOffset = unit.endOffset
+    this.#position.sent(unit)
     effects.push({ kind: 'send', unit, anchor })
     return true
   }
@@ -393,48 +378,37 @@ export class MirrorTask {
   }
 
   #onOutOfRange(startOffset: number, effects: TaskEffect[]): void {
-    const fromOffset = this.#readOffset
+    const fromOffset = this.#position.readOffset
     if (startOffset <= fromOffset) {
       this.#drain('retry', `offset ${fromOffset} cannot be read here`, effects)
       return
     }
-    effects.push({ kind: 'report', report: { kind: 'recordsLost', fromOffset, endOffset: startOffset } })
-    this.#readOffset = startOffset
+    const lost = { fromOffset: Math.max(fromOffset, this.#lostEnd), endOffset: startOffset }
+    if (lost.endOffset > lost.fromOffset) effects.push({ kind: 'report', report: { kind: 'recordsLost', ...lost } })
+    this.#lostEnd = startOffset
+    this.#position.readOffset = startOffset
     this.#reAnchorAt({ why: 'gap', startAt: startOffset }, effects)
   }
 
-  #onAcknowledged(unit: SendUnit, targetBaseOffset: number, nowMs: number, effects: TaskEffect[]): void {
-    if (this.#inFlight[0] !== unit) return
-    this.#inFlight.shift()
-    this.#lastAnswerMs = nowMs
+  #onAcknowledged(event: Extract<TaskEvent, { kind: 'acknowledged' }>, effects: TaskEffect[]): void {
+    if (!this.#position.answered(event.unit)) return
+    this.#lastAnswerMs = event.nowMs
     if (this.#refusal === null) {
       this.#attempt = 0
-      this.#isAlone = false
-      this.#confirmedEnd = this.#inFlight.length === 0 ? this.#readOffset : unit.endOffset
-      this.#watchTargetEnd(unit, targetBaseOffset, effects)
+      const expectedOffset = this.#position.confirmed(event.unit, event.targetBaseOffset)
+      if (expectedOffset !== null) {
+        const report: TaskReport = { kind: 'targetTruncated', expectedOffset, targetOffset: event.targetBaseOffset }
+        effects.push({ kind: 'report', report })
+      }
     }
     if (this.#state === 'draining') this.#afterDrain(effects)
     else this.#wantMore(effects)
   }
 
-  /** A target whose end goes back has lost records that it had confirmed (an unclean election, a restored disk). */
-  #watchTargetEnd(unit: SendUnit, targetBaseOffset: number, effects: TaskEffect[]): void {
-    if (targetBaseOffset < 0) return
-    const expectedOffset = this.#targetEndSeen
-    if (targetBaseOffset < expectedOffset) {
-      effects.push({
-        kind: 'report',
-        report: { kind: 'targetTruncated', expectedOffset, targetOffset: targetBaseOffset },
-      })
-    }
-    this.#targetEndSeen = targetBaseOffset + (unit.endOffset - unit.baseOffset)
-  }
-
   // --------------------------------------------------------------------------------------------- out of it
 
   #onRefused(event: Extract<TaskEvent, { kind: 'refused' }>, effects: TaskEffect[]): void {
-    if (this.#inFlight[0] !== event.unit) return
-    this.#inFlight.shift()
+    if (!this.#position.answered(event.unit)) return
     // The first refusal tells what is wrong; those behind it are out of order because of it.
     this.#refusal ??= { action: event.action, reason: event.reason, unit: event.unit }
     this.#mustResolve = true
@@ -447,11 +421,11 @@ export class MirrorTask {
   /** Stops reading; when the batches under way are answered, does `action`. */
   #drain(action: RefusalAction, reason: string, effects: TaskEffect[]): void {
     this.#turn()
-    if (this.#inFlight.length === 0) {
+    const unit = this.#position.oldest
+    if (unit === undefined) {
       this.#act(action, reason, effects)
       return
     }
-    const unit = this.#inFlight[0] as SendUnit
     this.#refusal ??= { action, reason, unit }
     this.#mustResolve = true
     this.#pendingAnchor = null
@@ -459,7 +433,7 @@ export class MirrorTask {
   }
 
   #afterDrain(effects: TaskEffect[]): void {
-    if (this.#inFlight.length > 0) return
+    if (!this.#position.isIdle) return
     const refusal = this.#refusal
     this.#refusal = null
     if (refusal !== null) {
@@ -469,7 +443,7 @@ export class MirrorTask {
     }
     const pending = this.#pendingAnchor
     assert(pending !== null, 'a task drains for a refusal or for a new anchor')
-    this.#confirmedEnd = pending.startAt ?? this.#confirmedEnd
+    this.#position.confirmedEnd = pending.startAt ?? this.#position.confirmedEnd
     this.#prepareAnchor(pending, effects)
   }
 
