@@ -16,7 +16,7 @@ import { adminEvents } from './admin-events.ts'
 import { withinDeadline } from './deadline.ts'
 import type { InternalTopics } from './internal-topics.ts'
 
-export interface TopicVerbParts {
+export interface TopicAdminParts {
   readonly cluster: Cluster
   readonly settings: BrokerSettings
   readonly clock: Clock
@@ -42,12 +42,12 @@ export interface TopicReference {
   readonly topicId: string | null
 }
 
-export class TopicVerbs {
-  readonly #parts: TopicVerbParts
+export class TopicAdmin {
+  readonly #parts: TopicAdminParts
   /** Creations under way, so that many who ask for one topic share one. Bound: a name belongs to a request of a door. */
   readonly #creating = new Map<string, Promise<TopicOutcome>>()
 
-  constructor(parts: TopicVerbParts) {
+  constructor(parts: TopicAdminParts) {
     this.#parts = parts
   }
 
@@ -103,7 +103,7 @@ export class TopicVerbs {
   }
 
   /** Makes sure that a user's topic is there, creating it where that is allowed: null when it is, else why not. */
-  async ensureTopic(name: string): Promise<KafkaErrorName | null> {
+  async ensure(name: string): Promise<KafkaErrorName | null> {
     if (this.#isServed(name)) return null
     const refusal = this.#creating.has(name) ? null : this.#whyNotAutomatic(name)
     if (refusal !== null) {
@@ -117,7 +117,7 @@ export class TopicVerbs {
   }
 
   /** Makes sure that an internal topic is there. Throws INTERNAL_TOPIC_MISSING when it cannot be created. */
-  async ensureInternalTopic(topic: string | InternalTopicDefinition): Promise<void> {
+  async ensureInternal(topic: string | InternalTopicDefinition): Promise<void> {
     const definition = typeof topic === 'string' ? this.#parts.internalTopics.definition(topic) : topic
     const name = typeof topic === 'string' ? topic : topic.name
     if (this.#isServed(name)) return
