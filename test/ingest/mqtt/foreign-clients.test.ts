@@ -1,0 +1,139 @@
+/** The `mqtt` package and mosquitto's programs against the door on real sockets and a real disk. */
+import { execFile, execFileSync } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import mqtt, { type IPublishPacket, type MqttClient } from 'mqtt'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { MqttDoor } from '../../../src/ingest/mqtt/mqtt-door.ts'
+import { mqttDoorDefaults } from '../../../src/ingest/mqtt/mqtt-options.ts'
+import { LogDirectory } from '../../../src/log/log-directory.ts'
+import { type NodePorts, nodePorts } from '../../../src/node/node-ports.ts'
+import { SimObserver } from '../../sim/sim-observer.ts'
+import { LogBroker } from './log-broker.ts'
+
+const run = promisify(execFile)
+
+function hasMosquitto(): boolean {
+  try {
+    execFileSync('mosquitto_pub', ['--help'], { stdio: 'ignore' })
+    return true
+  } catch (error) {
+    // Its help ends with 1; a missing program has no status.
+    return (error as { status?: number }).status !== undefined
+  }
+}
+
+let folder = ''
+let port = 0
+let ports: NodePorts
+let directory: LogDirectory
+let door: MqttDoor
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'mqtt-door-'))
+  ports = nodePorts({
+    observer: new SimObserver(
+      () => 0,
+      () => {},
+    ),
+  })
+  directory = await LogDirectory.open({ dataDir: folder, nodeId: 1 }, ports)
+  const broker = new LogBroker(directory, ports)
+  door = new MqttDoor({ ...ports, broker, options: mqttDoorDefaults })
+  broker.onPartitionsChanged = () => door.onPartitionsChanged()
+  port = (await door.listen({ host: '127.0.0.1', port: 0 })).port
+})
+
+afterAll(async () => {
+  await door.stop()
+  await directory.close()
+  await ports.close()
+  rmSync(folder, { recursive: true })
+})
+
+interface Heard {
+  readonly client: MqttClient
+  /** Resolves when as many messages have come. */
+  messages(count: number): Promise<string[]>
+}
+
+async function connect(options: mqtt.IClientOptions): Promise<Heard> {
+  const client = mqtt.connect({ host: '127.0.0.1', port, reconnectPeriod: 0, ...options })
+  const heard: string[] = []
+  let wake = (): void => {}
+  client.on('message', (topic: string, payload: Buffer, packet: IPublishPacket) => {
+    heard.push(`${topic}=${payload.toString()} q${packet.qos}`)
+    wake()
+  })
+  await new Promise<void>((resolve, reject) => {
+    client.once('connect', () => resolve())
+    client.once('error', reject)
+  })
+  const messages = (count: number): Promise<string[]> =>
+    new Promise((resolve) => {
+      wake = () => {
+        if (heard.length >= count) resolve(heard)
+      }
+      wake()
+    })
+  return { client, messages }
+}
+
+describe.each([4, 5] as const)('the mqtt package at level %i', (protocolVersion) => {
+  it('publishes at every quality and hears itself and others', async () => {
+    const clean = { protocolVersion, clean: true }
+    const subscriber = await connect({ ...clean, clientId: `sub${protocolVersion}` })
+    await subscriber.client.subscribeAsync(`mix${protocolVersion}/#`, { qos: 2 })
+    const publisher = await connect({ ...clean, clientId: `pub${protocolVersion}` })
+    for (const qos of [0, 1, 2] as const)
+      await publisher.client.publishAsync(`mix${protocolVersion}/a`, `at ${qos}`, { qos })
+    expect((await subscriber.messages(3)).toSorted()).toEqual([
+      `mix${protocolVersion}/a=at 0 q0`,
+      `mix${protocolVersion}/a=at 1 q1`,
+      `mix${protocolVersion}/a=at 2 q1`,
+    ])
+    await publisher.client.endAsync()
+    await subscriber.client.endAsync()
+  })
+
+  it('comes back to its session', async () => {
+    const kept = {
+      protocolVersion,
+      clean: false,
+      clientId: `kept${protocolVersion}`,
+      ...(protocolVersion === 5 ? { properties: { sessionExpiryInterval: 100 } } : {}),
+    }
+    const first = await connect(kept)
+    await first.client.subscribeAsync(`kept${protocolVersion}/#`, { qos: 1 })
+    await first.client.endAsync()
+    const publisher = await connect({ protocolVersion, clean: true, clientId: `other${protocolVersion}` })
+    await publisher.client.publishAsync(`kept${protocolVersion}/a`, 'meanwhile', { qos: 1 })
+    const again = await connect(kept)
+    expect(await again.messages(1)).toEqual([`kept${protocolVersion}/a=meanwhile q1`])
+    await again.client.endAsync()
+    await publisher.client.endAsync()
+  })
+})
+
+describe.skipIf(!hasMosquitto())('mosquitto_pub and mosquitto_sub', () => {
+  it.each(['mqttv31', 'mqttv311', 'mqttv5'])('speak %s', async (version) => {
+    const place = ['-h', '127.0.0.1', '-p', String(port), '-V', version]
+    const topic = `mosquitto/${version}`
+    const subscriber = await connect({ clientId: `watch-${version}` })
+    await subscriber.client.subscribeAsync(topic, { qos: 1 })
+    const heard = run('mosquitto_sub', [...place, '-q', '1', '-t', topic, '-C', '1', '-W', '20'])
+    // Until the other subscriber is there, what is published is heard by ours only.
+    let isHeard = false
+    void heard.finally(() => {
+      isHeard = true
+    })
+    for (let count = 1; !isHeard; count += 1) {
+      await run('mosquitto_pub', [...place, '-q', String(count % 3), '-t', topic, '-m', 'reading'])
+      await subscriber.messages(count)
+    }
+    expect((await heard).stdout).toBe('reading\n')
+    await subscriber.client.endAsync()
+  })
+})
