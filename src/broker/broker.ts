@@ -16,16 +16,16 @@ import { type FetchCaller, type FetchParts, fetch } from './fetch.ts'
 import { FetchSessionCache } from './fetch-session.ts'
 import { type ProduceParts, produce } from './produce.ts'
 import { ProducerIds } from './producer-ids.ts'
-import type { TopicVerbs } from './topics.ts'
+import type { InternalTopics } from './internal-topics.ts'
+import type { TopicAdmin } from './topic-admin.ts'
 import { type TurnAppend, TurnAppender } from './turn-append.ts'
 
 export interface BrokerOptions {
   readonly cluster: Cluster
   readonly settings: BrokerSettings
   readonly ports: Ports
-  readonly topics: TopicVerbs
-  readonly isInternal: (topic: string) => boolean
-  readonly isReadable: (topic: string) => boolean
+  readonly topics: TopicAdmin
+  readonly internalTopics: InternalTopics
 }
 
 export class Broker {
@@ -35,7 +35,7 @@ export class Broker {
   readonly isInternal: (topic: string) => boolean
   readonly isReadable: (topic: string) => boolean
   readonly #cluster: Cluster
-  readonly #topics: TopicVerbs
+  readonly #topics: TopicAdmin
   readonly #appender: TurnAppender
   readonly #fetchParts: FetchParts
   readonly #produceParts: ProduceParts
@@ -46,8 +46,8 @@ export class Broker {
     this.#topics = options.topics
     this.partitions = cluster.partitions
     this.image = cluster.image
-    this.isInternal = options.isInternal
-    this.isReadable = options.isReadable
+    this.isInternal = (topic) => options.internalTopics.isInternal(topic)
+    this.isReadable = (topic) => options.internalTopics.isReadable(topic)
     this.producerIds = new ProducerIds(cluster.controller)
     this.#appender = new TurnAppender(ports.clock, cluster.partitions)
     this.#fetchParts = {
@@ -57,9 +57,9 @@ export class Broker {
         settings.number('max.incremental.fetch.session.cache.slots'),
       ),
       bytesMax: () => settings.number('fetch.max.bytes'),
-      isReadable: options.isReadable,
+      isReadable: this.isReadable,
     }
-    this.#produceParts = { clock: ports.clock, partitions: cluster.partitions, isInternal: options.isInternal }
+    this.#produceParts = { clock: ports.clock, partitions: cluster.partitions, isInternal: this.isInternal }
   }
 
   /** The set of small records of this turn of the loop (turn-append.ts). */
@@ -92,12 +92,12 @@ export class Broker {
 
   /** Makes sure that a topic exists, by auto-creation within its bound; null = it does. */
   ensureTopic(name: string): Promise<KafkaErrorName | null> {
-    return this.#topics.ensureTopic(name)
+    return this.#topics.ensure(name)
   }
 
   /** Makes sure that an internal topic exists. Rejects when it cannot be created. */
-  ensureInternalTopic(definition: InternalTopicDefinition): Promise<void> {
-    return this.#topics.ensureInternalTopic(definition)
+  ensureInternalTopic(topic: string | InternalTopicDefinition): Promise<void> {
+    return this.#topics.ensureInternal(topic)
   }
 
   /** Whole batches below the high watermark from memory; null = `readTailCold`. */

@@ -28,7 +28,16 @@ export interface CommitDriverHooks {
   logs(): readonly UnifiedLog[]
 }
 
+/** Since the start. */
+export interface CommitFigures {
+  commits: number
+  /** Of which a journal frame carried something. */
+  journalCommits: number
+  committedBytes: number
+}
+
 export class CommitDriver {
+  readonly figures: CommitFigures = { commits: 0, journalCommits: 0, committedBytes: 0 }
   readonly #disk: Disk
   readonly #clock: Clock
   readonly #observer: Observer
@@ -160,6 +169,9 @@ export class CommitDriver {
   }
 
   #record(plan: CommitPlan, startMs: number): void {
+    this.figures.commits++
+    if (plan.usesJournal) this.figures.journalCommits++
+    this.figures.committedBytes += plan.bytes
     const seconds = (this.#clock.monotonicMs() - startMs) / 1000
     this.#observer.observe(logMetrics.commitSeconds, seconds)
     this.#observer.observe(logMetrics.commitBytes, plan.bytes)

@@ -9,7 +9,7 @@ import type { DiskOperation, Ports, Timer } from '../base/ports.ts'
 import type { AppendEntry, AppendOutcome } from './append.ts'
 import { formatCleanShutdown } from './checkpoint-file.ts'
 import { Checkpointer, checkpointEveryBytesDefault } from './checkpointer.ts'
-import { CommitDriver } from './commit-driver.ts'
+import { CommitDriver, type CommitFigures } from './commit-driver.ts'
 import { CommitJournal } from './commit-journal.ts'
 import { loadDirectory, topicIdWrites } from './directory-loader.ts'
 import { DirtyFiles } from './dirty-files.ts'
@@ -197,6 +197,11 @@ export class LogDirectory {
       tails: this.#tails,
       onRoll: (log, sealed) => this.#onRoll(log, sealed),
     })
+  }
+
+  /** Group commits since the start. */
+  get commitFigures(): Readonly<CommitFigures> {
+    return this.#driver.figures
   }
 
   /** Bytes appended and not yet handed to the disk. */

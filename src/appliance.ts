@@ -1,0 +1,397 @@
+/**
+ * The one place where everything is built: layers 1 to 7 on six ports, real or simulated. `main.ts` adds the operator's surfaces.
+ */
+import type { ApplianceStatus, HealthReport, ListenerStatus, Operations } from './admin/operations.ts'
+import type { Listener, Ports } from './base/ports.ts'
+import { Broker } from './broker/broker.ts'
+import { InternalTopics } from './broker/internal-topics.ts'
+import { TopicAdmin } from './broker/topic-admin.ts'
+import { Cluster } from './cluster/cluster.ts'
+import { BrokerSettings } from './cluster/metadata/broker-config.ts'
+import { metadataVersionLevel } from './cluster/metadata/metadata-controller.ts'
+import type { ApplianceConfig } from './config.ts'
+import { coordinatorLogOf } from './coordinator-log.ts'
+import { GroupCoordinator } from './coordinator/group/group-coordinator.ts'
+import { groupOptionDefaults } from './coordinator/group/group-options.ts'
+import { offsetsTopicOf } from './coordinator/group/offsets-topic.ts'
+import { KafkaDoor } from './ingest/kafka/door.ts'
+import { type ClusterFeatures, kafkaDoorDefaults } from './ingest/kafka/door-options.ts'
+import { adminHandlers } from './ingest/kafka/handlers/admin-handlers.ts'
+import { groupHandlers } from './ingest/kafka/handlers/group-handlers.ts'
+import { recordHandlers } from './ingest/kafka/handlers/record-handlers.ts'
+import { MqttDoor } from './ingest/mqtt/mqtt-door.ts'
+import { mqttDoorDefaults } from './ingest/mqtt/mqtt-options.ts'
+import { mqttSessionsTopic } from './ingest/mqtt/packet-id-log.ts'
+import { Lifecycle } from './lifecycle.ts'
+import { LogDirectory } from './log/log-directory.ts'
+import { mirrorTopic } from './mirror/anchor.ts'
+import { Mirror } from './mirror/mirror.ts'
+import { defaultMirrorLimits } from './mirror/mirror-options.ts'
+
+/** Topics that asking for them may create, in all: each costs files, memory and start time. */
+const autoTopicsMax = 1_000
+/** The free space is asked for at most this often. */
+const spaceEveryMs = 5_000
+
+export interface ApplianceFacts {
+  readonly version: string
+  /** True while the disk's writer makes no progress: the process is not live. */
+  readonly isWriterStalled?: () => boolean
+}
+
+/** What `ready` needs to say. */
+export interface ReadyFacts {
+  /** `HOST:PORT` of the first listener of each protocol. */
+  readonly kafka: string
+  readonly mqtt: string
+  readonly recoveryMs: number
+}
+
+export interface Appliance {
+  readonly operations: Operations
+  /** Resolves when clients are served; rejects with an ApplianceError or NetError when it cannot start, with everything closed again. */
+  start(): Promise<ReadyFacts>
+  /** A clean stop; safe to call at any time, also twice. */
+  stop(): Promise<void>
+}
+
+export function createAppliance(config: ApplianceConfig, ports: Ports, facts: ApplianceFacts): Appliance {
+  return new BuiltAppliance(config, ports, facts)
+}
+
+/** Everything that exists once the appliance runs. */
+interface Rooms {
+  readonly directory: LogDirectory
+  readonly cluster: Cluster
+  readonly coordinator: GroupCoordinator
+  readonly kafkaDoor: KafkaDoor
+  readonly mqttDoor: MqttDoor
+  readonly mirror: Mirror
+}
+
+class BuiltAppliance implements Appliance {
+  readonly operations: Operations
+  readonly #config: ApplianceConfig
+  readonly #ports: Ports
+  readonly #facts: ApplianceFacts
+  readonly #settings: BrokerSettings
+  readonly #lifecycle: Lifecycle
+  readonly #startedMs: number
+  #rooms: Partial<Rooms> = {}
+  #listeners: { readonly protocol: string; readonly listener: Listener; readonly advertised: string | null }[] = []
+  #space: { readonly atMs: number; readonly freeBytes: number; readonly totalBytes: number } | null = null
+  #isAskingSpace = false
+
+  constructor(config: ApplianceConfig, ports: Ports, facts: ApplianceFacts) {
+    this.#config = config
+    this.#ports = ports
+    this.#facts = facts
+    this.#settings = new BrokerSettings(config.kafka)
+    this.#lifecycle = new Lifecycle(ports.observer)
+    this.#startedMs = ports.clock.monotonicMs()
+    this.operations = {
+      status: () => this.#status(),
+      health: () => this.#health(),
+      mirrorStatus: () => this.#rooms.mirror?.status() ?? [],
+      refreshGauges: () => this.#refreshGauges(),
+    }
+  }
+
+  async start(): Promise<ReadyFacts> {
+    await this.#lifecycle.start([
+      { name: 'log', start: () => this.#openLog(), stop: () => this.#closeLog() },
+      { name: 'cluster', start: () => this.#openCluster(), stop: () => this.#rooms.cluster?.controller.idle() },
+      { name: 'coordinator', start: () => this.#openCoordinator(), stop: () => this.#rooms.coordinator?.stop() },
+      { name: 'mirror', start: () => this.#startMirror(), stop: () => this.#rooms.mirror?.stop() },
+      { name: 'kafka', start: () => this.#openKafkaDoor(), stop: () => this.#rooms.kafkaDoor?.stop() },
+      { name: 'mqtt', start: () => this.#openMqttDoor(), stop: () => this.#rooms.mqttDoor?.stop() },
+    ])
+    const recoveryMs = this.#rooms.directory?.recoveryMs ?? 0
+    return { kafka: this.#placeOf('kafka'), mqtt: this.#placeOf('mqtt'), recoveryMs }
+  }
+
+  stop(): Promise<void> {
+    return this.#lifecycle.stop()
+  }
+
+  // ------------------------------------------------------------------------------------------ building
+
+  #broker: Broker | null = null
+  #topics: TopicAdmin | null = null
+  readonly #internalTopics = (): InternalTopics =>
+    (this.#internal ??= new InternalTopics([this.#offsetsTopic(), mqttSessionsTopic, mirrorTopic]))
+  #internal: InternalTopics | null = null
+
+  #offsetsTopic() {
+    return offsetsTopicOf(
+      this.#settings.number('offsets.topic.num.partitions'),
+      this.#settings.number('offsets.topic.segment.bytes'),
+    )
+  }
+
+  async #openLog(): Promise<void> {
+    const directory = await LogDirectory.open(
+      {
+        dataDir: this.#config.dataDir,
+        nodeId: this.#config.node.id,
+        retentionCheckIntervalMs: this.#settings.number('log.retention.check.interval.ms'),
+        producerExpirationMs: this.#settings.number('producer.id.expiration.ms'),
+      },
+      this.#ports,
+    )
+    this.#rooms = { ...this.#rooms, directory }
+    directory.onFailure((error) => this.#lifecycle.fail(error))
+  }
+
+  async #closeLog(): Promise<void> {
+    await this.#rooms.directory?.close(this.#rooms.cluster?.brokerEpoch ?? -1)
+  }
+
+  async #openCluster(): Promise<void> {
+    const directory = must(this.#rooms.directory)
+    const internalTopics = this.#internalTopics()
+    const first = this.#config.listeners.kafka[0]?.listen ?? { host: '127.0.0.1', port: 0 }
+    const cluster = await Cluster.open({
+      directory,
+      settings: this.#settings,
+      ports: this.#ports,
+      isInternal: (topic) => internalTopics.isInternal(topic),
+      endpoint: first,
+    })
+    this.#rooms = { ...this.#rooms, cluster }
+    const { clock, observer } = this.#ports
+    this.#topics = new TopicAdmin({ cluster, settings: this.#settings, clock, observer, internalTopics, autoTopicsMax })
+    this.#broker = new Broker({
+      cluster,
+      settings: this.#settings,
+      ports: this.#ports,
+      topics: this.#topics,
+      internalTopics,
+    })
+  }
+
+  async #openCoordinator(): Promise<void> {
+    const { clock, compute, entropy, observer } = this.#ports
+    const number = (name: string): number => this.#settings.number(name)
+    const offsetsTopic = this.#offsetsTopic()
+    const coordinator = await GroupCoordinator.open({
+      log: coordinatorLogOf(must(this.#rooms.cluster), offsetsTopic.name),
+      createTopic: () => must(this.#broker).ensureInternalTopic(offsetsTopic),
+      clock,
+      compute,
+      entropy,
+      observer,
+      options: {
+        ...groupOptionDefaults,
+        initialRebalanceDelayMs: number('group.initial.rebalance.delay.ms'),
+        sessionTimeoutMsMin: number('group.min.session.timeout.ms'),
+        sessionTimeoutMsMax: number('group.max.session.timeout.ms'),
+        groupSizeMax: number('group.max.size'),
+        offsetsRetentionMs: number('offsets.retention.minutes') * 60_000,
+        offsetsRetentionCheckMs: number('offsets.retention.check.interval.ms'),
+        offsetMetadataLengthMax: number('offset.metadata.max.bytes'),
+      },
+    })
+    this.#rooms = { ...this.#rooms, coordinator }
+  }
+
+  async #openKafkaDoor(): Promise<void> {
+    const { net, clock, observer } = this.#ports
+    const broker = must(this.#broker)
+    const cluster = must(this.#rooms.cluster)
+    const kafkaDoor = new KafkaDoor({
+      net,
+      clock,
+      observer,
+      handlers: new Map([
+        ...recordHandlers(broker),
+        ...adminHandlers({
+          cluster,
+          directory: must(this.#rooms.directory),
+          settings: this.#settings,
+          topics: must(this.#topics),
+          internalTopics: this.#internalTopics(),
+          ports: this.#ports,
+        }),
+        ...groupHandlers(must(this.#rooms.coordinator), {
+          nodeId: this.#config.node.id,
+          partitionCountOf: (topic) => broker.topicPartitions(topic),
+        }),
+      ]),
+      options: {
+        ...kafkaDoorDefaults,
+        requestBytesMax: this.#settings.number('socket.request.max.bytes'),
+        connectionsMax: this.#settings.number('max.connections'),
+        idleMs: this.#settings.number('connections.max.idle.ms'),
+        features: () => featuresOf(cluster),
+      },
+    })
+    this.#rooms = { ...this.#rooms, kafkaDoor }
+    for (const { listen, advertise } of this.#config.listeners.kafka) {
+      const listener = await kafkaDoor.listen(listen, advertise)
+      this.#listeners.push({
+        protocol: 'kafka',
+        listener,
+        advertised: advertise === null ? null : `${advertise.host}:${advertise.port}`,
+      })
+    }
+  }
+
+  async #openMqttDoor(): Promise<void> {
+    const { net, clock, compute, entropy, observer } = this.#ports
+    const { mqtt } = this.#config
+    const broker = must(this.#broker)
+    const mqttDoor = new MqttDoor({
+      net,
+      clock,
+      entropy,
+      compute,
+      observer,
+      broker,
+      options: {
+        ...mqttDoorDefaults,
+        routes: mqtt.routes,
+        lastResortTopic: mqtt.lastResortTopic,
+        autoTopicsMax: mqtt.autoTopicsMax,
+        connectionsMax: mqtt.connectionsMax,
+        connectDeadlineMs: mqtt.connectDeadline,
+        packetBytesMax: mqtt.packetMax,
+        receiveMaximum: mqtt.receiveMaximum,
+        keepAliveSecondsMax: Math.floor(mqtt.keepAliveMax / 1000),
+        sessionsMax: mqtt.sessionsMax,
+        sessionExpirySecondsMax: Math.floor(mqtt.sessionExpiryMax / 1000),
+        subscriptionsPerSessionMax: mqtt.subscriptionsPerSessionMax,
+        queuedMessagesMax: mqtt.queuedMessagesMax,
+        queuedBytesMax: mqtt.queuedMax,
+        queuedBytesTotalMax: mqtt.queuedTotalMax,
+        uncommittedBytesMax: mqtt.uncommittedMax,
+        pendingBytesMax: mqtt.pendingMax,
+      },
+    })
+    this.#rooms = { ...this.#rooms, mqttDoor }
+    broker.onTopicsChange(() => mqttDoor.onPartitionsChanged())
+    for (const { listen } of this.#config.listeners.mqtt) {
+      this.#listeners.push({ protocol: 'mqtt', listener: await mqttDoor.listen(listen), advertised: null })
+    }
+  }
+
+  async #startMirror(): Promise<void> {
+    const mirror = new Mirror({
+      ports: this.#ports,
+      broker: must(this.#broker),
+      nodeSite: this.#config.node.site,
+      nodeId: this.#config.node.id,
+      options: this.#config.mirrors.map((each) => ({
+        name: each.name,
+        bootstrapServers: each.bootstrapServers,
+        topics: each.topics,
+        targetTopic: each.targetTopic,
+        startFrom: each.startFrom,
+        limits: {
+          ...defaultMirrorLimits,
+          windowBytesMax: each.window,
+          connectTimeoutMs: each.connectTimeout,
+          requestTimeoutMs: each.requestTimeout,
+          backOffMsMax: each.backOffMax,
+        },
+      })),
+    })
+    this.#rooms = { ...this.#rooms, mirror }
+    await mirror.start()
+  }
+
+  // ---------------------------------------------------------------------------------------- operations
+
+  #placeOf(protocol: string): string {
+    const first = this.#listeners.find((each) => each.protocol === protocol)?.listener
+    return first === undefined ? '-' : `${first.host}:${first.port}`
+  }
+
+  #health(): HealthReport {
+    const { phase, failure } = this.#lifecycle
+    const reasons: string[] = []
+    const isStalled = this.#facts.isWriterStalled?.() ?? false
+    if (isStalled) reasons.push('the disk has not finished a write for a long time')
+    if (failure !== null) reasons.push(`the data directory has failed: ${failure.message}`)
+    if (phase !== 'serving' && failure === null) reasons.push(`the appliance is ${phase}`)
+    // A failed directory does not heal by a restart of a process that still serves reads.
+    return { live: !isStalled, ready: phase === 'serving' && !isStalled, reasons }
+  }
+
+  #status(): ApplianceStatus {
+    const { directory, cluster, coordinator, kafkaDoor, mqttDoor, mirror } = this.#rooms
+    this.#askSpace()
+    let logBytes = 0
+    for (const log of directory?.logs.values() ?? []) logBytes += log.sizeInBytes
+    const broker = this.#broker
+    return {
+      phase: this.#lifecycle.phase,
+      version: this.#facts.version,
+      nodeId: this.#config.node.id,
+      site: this.#config.node.site,
+      clusterId: directory?.clusterId ?? '',
+      directoryId: directory?.directoryId ?? '',
+      dataDir: this.#config.dataDir,
+      uptimeMs: Math.round(this.#ports.clock.monotonicMs() - this.#startedMs),
+      listeners: this.#listeners.map(({ protocol, listener, advertised }): ListenerStatus => {
+        const connections = protocol === 'kafka' ? (kafkaDoor?.connectionCount ?? 0) : (mqttDoor?.connectionCount ?? 0)
+        return { protocol, host: listener.host, port: listener.port, advertised, connections }
+      }),
+      recovery: {
+        wasClean: directory?.wasClean ?? false,
+        isNew: directory?.isNew ?? false,
+        recoveryMs: Math.round(directory?.recoveryMs ?? 0),
+      },
+      disk: { logBytes, freeBytes: this.#space?.freeBytes ?? null, totalBytes: this.#space?.totalBytes ?? null },
+      topics: cluster?.image.topicCount ?? 0,
+      partitions: cluster?.image.partitionCount ?? 0,
+      groups: coordinator?.groupCount ?? 0,
+      mqttSessions: mqttDoor?.connectionCount ?? 0,
+      commit: {
+        commits: directory?.commitFigures.commits ?? 0,
+        journalCommits: directory?.commitFigures.journalCommits ?? 0,
+        committedBytes: directory?.commitFigures.committedBytes ?? 0,
+        pendingBytes: (directory?.queuedBytes ?? 0) + (broker?.pendingBytes ?? 0),
+      },
+      mirrors: mirror?.status() ?? [],
+    }
+  }
+
+  #refreshGauges(): void {
+    this.#rooms.coordinator?.refreshGauges()
+    this.#rooms.kafkaDoor?.refreshGauges()
+    this.#rooms.mirror?.refreshGauges()
+  }
+
+  /** The figures of the file system as last seen; asked for in the background. */
+  #askSpace(): void {
+    const nowMs = this.#ports.clock.monotonicMs()
+    if (this.#isAskingSpace || (this.#space !== null && nowMs - this.#space.atMs < spaceEveryMs)) return
+    this.#isAskingSpace = true
+    this.#ports.disk.space(this.#config.dataDir).then(
+      (space) => {
+        this.#space = { atMs: nowMs, ...space }
+        this.#isAskingSpace = false
+      },
+      () => {
+        this.#isAskingSpace = false
+      },
+    )
+  }
+}
+
+function featuresOf(cluster: Cluster): ClusterFeatures {
+  return {
+    epoch: cluster.metadataEndOffset - 1,
+    supported: [
+      { name: 'metadata.version', minVersion: 7, maxVersion: metadataVersionLevel },
+      { name: 'kraft.version', minVersion: 0, maxVersion: 1 },
+    ],
+    finalized: [...cluster.image.features()].map(([name, level]) => ({ name, level })),
+  }
+}
+
+function must<T>(room: T | null | undefined): T {
+  if (room === null || room === undefined) throw new Error('a room is used before it is open')
+  return room
+}

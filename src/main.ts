@@ -1,0 +1,130 @@
+/**
+ * The entry: argv to a command; for `start`, configuration to ports to appliance, the ready line, signals and the service manager.
+ * The only file that knows the operating system and the appliance at once.
+ *
+ * Everything that the way to the ready line does not need is imported when it is first used. There is no top-level await, because
+ * the single binary is a CommonJS bundle.
+ */
+import { enableCompileCache } from 'node:module'
+import packageJson from '../package.json' with { type: 'json' }
+import { runCommandLine } from './admin/cli/command-line.ts'
+import type { ConfigurationSource } from './admin/cli/configuration-source.ts'
+import type { CommandLineHost } from './admin/cli/host.ts'
+import type { Appliance } from './appliance.ts'
+import type { AddOn } from './node/add-on.ts'
+
+/** A stop that takes longer has lost its way: the unit's TimeoutStopSec is above it. */
+const stopMsMax = 45_000
+/** After everything is closed the loop drains by itself; a deadlock in V8's shutdown must not keep the process (nodejs/node#54918). */
+const drainMsMax = 3_000
+/** A group that the disk has not finished for this long means that the writer makes no progress. */
+const writerStallMsMax = 20_000
+
+const host: CommandLineHost = {
+  version: packageJson.version,
+  startDaemon: runDaemon,
+  async inspectConfiguration(source) {
+    const { inspectConfiguration } = await import('./config-reader.ts')
+    return inspectConfiguration(source)
+  },
+  async clientPorts() {
+    const { NodeClock } = await import('./node/clock.ts')
+    const { NodeEntropy } = await import('./node/entropy.ts')
+    const { NodeNet } = await import('./node/net.ts')
+    const { nodeCompute } = await import('./node/compute.ts')
+    const { silentObserver } = await import('./admin/silent-observer.ts')
+    const net = new NodeNet({ observer: silentObserver })
+    return { clock: new NodeClock(), entropy: new NodeEntropy(), net, compute: nodeCompute() }
+  },
+  selfCommand: selfCommand(),
+}
+
+enableCompileCache()
+runCommandLine(process.argv.slice(2), host).then(
+  (status) => {
+    process.exitCode = status
+  },
+  (thrown: unknown) => {
+    console.error(thrown)
+    process.exitCode = 1
+  },
+)
+
+/** The words that start this program again: the interpreter and this file, or the single binary alone. */
+function selfCommand(): readonly string[] {
+  const script = process.argv[1]
+  return script?.endsWith('main.ts') === true ? [process.execPath, script] : [process.execPath]
+}
+
+async function runDaemon(source: ConfigurationSource): Promise<void> {
+  const { readConfiguration } = await import('./config-reader.ts')
+  const config = await readConfiguration(source)
+  const { ProcessObserver } = await import('./admin/observer.ts')
+  const { metricTables } = await import('./metric-tables.ts')
+  const { HttpSurface } = await import('./admin/http/http-surface.ts')
+  const { nodePorts } = await import('./node/node-ports.ts')
+  const { createAppliance } = await import('./appliance.ts')
+  const observer = new ProcessObserver({
+    log: { level: config.log.level, format: config.log.format, descriptor: 2, isTerminal: process.stderr.isTTY },
+    version: packageJson.version,
+    declared: metricTables,
+  })
+  let stop: (reason: string) => void = () => {}
+  const ports = nodePorts({ observer, onWriterLost: (error) => stop(`the writer thread ended: ${error.message}`) })
+  const appliance = createAppliance(config, ports, {
+    version: packageJson.version,
+    isWriterStalled: () => ports.disk.stalledMs() > writerStallMsMax,
+  })
+  const http = new HttpSurface({
+    operations: () => appliance.operations,
+    metricsText: () => observer.metrics.text(),
+    observer,
+  })
+  try {
+    const httpAddress = await http.listen(config.listeners.http.listen)
+    const stopRequested = new Promise<string>((resolve) => {
+      stop = resolve
+    })
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => stop(signal))
+    const started = appliance.start()
+    // A stop during a long recovery waits for nothing: what recovery has done is kept, what it has not is done again.
+    const early = await Promise.race([started.then(() => null), stopRequested])
+    if (early === null) {
+      const facts = await started
+      const places = `kafka=${facts.kafka} mqtt=${facts.mqtt} http=${httpAddress.host}:${httpAddress.port}`
+      process.stdout.write(`ready ${places} data=${config.dataDir} recovery=${Math.round(facts.recoveryMs)}ms\n`)
+      const watchdog = serveServiceManager(ports.addOn, appliance)
+      await stopRequested
+      watchdog()
+      ports.addOn.sdNotify('STOPPING=1')
+    }
+    armLastResort(stopMsMax)
+    await started.catch(() => {})
+    await appliance.stop()
+  } finally {
+    armLastResort(drainMsMax)
+    await http.close()
+    await ports.close()
+    observer.flush()
+  }
+}
+
+/** Ready, and alive as long as the loop and the writer make progress. Answers how to stop telling. */
+function serveServiceManager(addOn: AddOn, appliance: Appliance): () => void {
+  addOn.sdNotify('READY=1')
+  const watchdogMs = Number(process.env['WATCHDOG_USEC'] ?? 0) / 1000
+  if (!(watchdogMs > 0)) return () => {}
+  const timer = setInterval(() => {
+    if (appliance.operations.health().live) addOn.sdNotify('WATCHDOG=1')
+  }, watchdogMs / 3)
+  return () => clearInterval(timer)
+}
+
+let lastResort: NodeJS.Timeout | null = null
+
+/** When the process has not ended by then, it is ended: everything acknowledged is durable. */
+function armLastResort(afterMs: number): void {
+  if (lastResort !== null) clearTimeout(lastResort)
+  lastResort = setTimeout(() => process.kill(process.pid, 'SIGKILL'), afterMs)
+  lastResort.unref()
+}
