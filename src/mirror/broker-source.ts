@@ -1,4 +1,5 @@
 /** The mirror's own side over the broker: its partitions below their durable end, and anchors in `__headwater_mirror`. */
+import type { InternalTopicDefinition } from '../base/internal-topic-def.ts'
 import type { Clock } from '../base/ports.ts'
 import type { MetadataImage } from '../cluster/metadata/metadata-image.ts'
 import type { Partition } from '../cluster/partition/partition.ts'
@@ -6,7 +7,7 @@ import type { PartitionTable } from '../cluster/partition/partition-table.ts'
 import type { LogReadResult } from '../log/append.ts'
 import type { TurnAppend } from '../broker/turn-append.ts'
 import { ApplianceError } from '../base/errors.ts'
-import { batchIsControl, batchLastOffset, batchSizeInBytes, forEachBatch } from '../protocol/records/record-batch.ts'
+import { batchIsControl, batchLastOffset, forEachBatch } from '../protocol/records/record-batch.ts'
 import { forEachRecord } from '../protocol/records/record.ts'
 import { type AnchorRecord, decodeAnchor, encodeAnchor, mirrorTopic } from './anchor.ts'
 import { mirrorErrors } from './mirror-errors.ts'
@@ -17,7 +18,8 @@ export interface MirrorBroker {
   readonly partitions: Pick<PartitionTable, 'get'>
   readonly image: Pick<MetadataImage, 'topics'>
   turn(): TurnAppend
-  ensureInternalTopic(name: string): Promise<void>
+  ensureInternalTopic(topic: InternalTopicDefinition): Promise<void>
+  /** Below the durable end and every open transaction. */
   readDurable(partition: Partition, fromOffset: number, bytesMax: number): Promise<LogReadResult>
   onTopicsChange(listener: () => void): () => void
 }
@@ -74,7 +76,7 @@ export class BrokerSource implements MirrorSource {
   async writeAnchor(record: AnchorRecord): Promise<void> {
     let partition = this.#broker.partitions.get(mirrorTopic.name, 0)
     if (partition === undefined) {
-      await this.#broker.ensureInternalTopic(mirrorTopic.name)
+      await this.#broker.ensureInternalTopic(mirrorTopic)
       partition = this.#broker.partitions.get(mirrorTopic.name, 0)
     }
     if (partition === undefined)
@@ -111,10 +113,9 @@ class BrokerPartition implements SourcePartition {
   }
 
   async read(fromOffset: number, bytesMax: number): Promise<SourceRead> {
-    const { endOffset } = this
     const read = await this.#broker.readDurable(this.#partition, fromOffset, bytesMax)
     if (read.kind === 'damaged') throw new ApplianceError(mirrorErrors.sourceDamaged, { offset: fromOffset })
-    return read.kind === 'outOfRange' ? read : { kind: 'batches', bytes: below(read.bytes, endOffset) }
+    return read
   }
 
   onAdvance(listener: () => void): () => void {
@@ -127,15 +128,4 @@ function readBatch(bytes: Uint8Array, at: number, records: AnchorRecord[]): void
     // A tombstone: nothing of ours writes one, but an operator may.
     if (value !== null) records.push(decodeAnchor(key, value, offset))
   })
-}
-
-/** The batches that end at or below `endOffset`: what lies above may be durable, but belongs to a transaction that is still open. */
-function below(bytes: Uint8Array, endOffset: number): Uint8Array {
-  let end = 0
-  forEachBatch(bytes, (batches, at) => {
-    if (batchLastOffset(batches, at) >= endOffset) return false
-    end = at + batchSizeInBytes(batches, at)
-    return true
-  })
-  return end === bytes.length ? bytes : bytes.subarray(0, end)
 }
