@@ -1,4 +1,5 @@
-import type { DoorBroker, DoorPartition, DoorTurn } from './door-broker.ts'
+import type { Broker } from '../../broker/broker.ts'
+import type { TurnAppend } from '../../broker/turn-append.ts'
 import { reasonCodes } from '../../protocol/mqtt/reason-codes.ts'
 import type { AckGroup } from './ack-queue.ts'
 import type { MqttSession, ReceivedPublish } from './session.ts'
@@ -19,14 +20,14 @@ interface PacketIdStep {
 
 /** Everything the door appended in one turn of the loop: it settles as a whole. */
 export class CommitBatch {
-  readonly turn: DoorTurn<DoorPartition>
+  readonly turn: TurnAppend
   messages = 0
   bytes = 0
   private readonly committers: Committer[] = []
   private readonly groups: AckGroup[] = []
   private readonly steps: PacketIdStep[] = []
 
-  constructor(turn: DoorTurn<DoorPartition>) {
+  constructor(turn: TurnAppend) {
     this.turn = turn
   }
 
@@ -66,7 +67,7 @@ function settleStep(step: PacketIdStep, isDurable: boolean): void {
 }
 
 export interface CommitBatchesOptions {
-  readonly broker: DoorBroker
+  readonly broker: Broker
   /** After a batch settled: its figures, and the name of the error when it failed. */
   readonly onSettled: (batch: CommitBatch, error: string | null) => void
 }

@@ -1,5 +1,5 @@
-import type { DoorPartition } from './door-broker.ts'
 import { topicPartitionKey } from '../../base/ids.ts'
+import type { Partition } from '../../cluster/partition/partition.ts'
 import { TailReader, type TailReaderOptions } from './tail-reader.ts'
 
 export interface DeliveryOptions extends TailReaderOptions {
@@ -13,7 +13,7 @@ export interface DeliveryOptions extends TailReaderOptions {
  */
 export class Delivery {
   private readonly options: DeliveryOptions
-  private readonly readers = new Map<string, { readonly partition: DoorPartition; readonly reader: TailReader }>()
+  private readonly readers = new Map<string, { readonly partition: Partition; readonly reader: TailReader }>()
   private isRunning = false
 
   constructor(options: DeliveryOptions) {
@@ -50,7 +50,7 @@ export class Delivery {
     }
   }
 
-  private startReader(partition: DoorPartition, fromOffset: number): void {
+  private startReader(partition: Partition, fromOffset: number): void {
     if (isInternal(partition.topic)) return
     const reader = new TailReader(partition, fromOffset, this.options)
     this.readers.set(topicPartitionKey(partition.topic, partition.index), { partition, reader })

@@ -1,8 +1,8 @@
 import type { Clock, Entropy, Observer } from '../../base/ports.ts'
+import type { Broker } from '../../broker/broker.ts'
 import type { PacketColumns } from '../../protocol/mqtt/packet-columns.ts'
 import type { TopicFilterTrie } from '../../protocol/mqtt/topic-filter.ts'
 import type { CommitBatches } from './commit-batch.ts'
-import type { DoorBroker } from './door-broker.ts'
 import type { DoorCounters } from './door-counters.ts'
 import type { EventBudget } from './event-budget.ts'
 import type { MqttDoorOptions } from './mqtt-options.ts'
@@ -18,7 +18,7 @@ export interface DoorServices {
   readonly clock: Clock
   readonly entropy: Entropy
   readonly observer: Observer
-  readonly broker: DoorBroker
+  readonly broker: Broker
   readonly options: MqttDoorOptions
   readonly mapping: TopicMapping
   readonly routes: RouteTable

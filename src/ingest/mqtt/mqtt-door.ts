@@ -1,3 +1,4 @@
+import type { Broker } from '../../broker/broker.ts'
 import type {
   Clock,
   Compute,
@@ -15,7 +16,6 @@ import { TopicFilterTrie } from '../../protocol/mqtt/topic-filter.ts'
 import { type CommitBatch, CommitBatches, reasonOf } from './commit-batch.ts'
 import { MqttConnection } from './connection.ts'
 import { Delivery } from './delivery.ts'
-import type { DoorBroker } from './door-broker.ts'
 import { DoorCounters } from './door-counters.ts'
 import type { DoorServices, PendingBytesWaiter } from './door-services.ts'
 import { EventBudget } from './event-budget.ts'
@@ -37,7 +37,7 @@ export interface MqttDoorParts {
   readonly entropy: Entropy
   readonly compute: Compute
   readonly observer: Observer
-  readonly broker: DoorBroker
+  readonly broker: Broker
   readonly options: MqttDoorOptions
 }
 

@@ -4,10 +4,12 @@
  */
 import type { InternalTopicDefinition } from '../../base/internal-topic-def.ts'
 import { partitionForKey } from '../../base/murmur2.ts'
+import type { Broker } from '../../broker/broker.ts'
+import type { TurnAppend } from '../../broker/turn-append.ts'
+import type { Partition } from '../../cluster/partition/partition.ts'
 import { forEachBatch } from '../../protocol/records/record-batch.ts'
 import { forEachRecord } from '../../protocol/records/record.ts'
 import { inspectUtf8, utf8Bytes, utf8Malformed, utf8Text } from '../../protocol/mqtt/utf8.ts'
-import type { DoorBroker, DoorPartition, DoorTurn } from './door-broker.ts'
 
 /** Sessions of MQTT clients; for now their QoS 2 packet ids. */
 export const mqttSessionsTopic: InternalTopicDefinition = {
@@ -56,11 +58,11 @@ function packetIdValue(wallMs: number): Uint8Array {
 
 /** Appends to and reads back the topic. */
 export class PacketIdLog {
-  private readonly broker: DoorBroker
+  private readonly broker: Broker
   /** Ids that were not released before this run of the daemon, by client. */
   private readonly carried = new Map<string, Set<number>>()
 
-  constructor(broker: DoorBroker) {
+  constructor(broker: Broker) {
     this.broker = broker
   }
 
@@ -76,7 +78,7 @@ export class PacketIdLog {
     return count
   }
 
-  private async replay(partition: DoorPartition, readBytes: number): Promise<void> {
+  private async replay(partition: Partition, readBytes: number): Promise<void> {
     let offset = partition.log.logStartOffset
     while (offset < partition.highWatermark) {
       const read = await this.broker.readTailCold(partition, offset, readBytes)
@@ -122,21 +124,16 @@ export class PacketIdLog {
   }
 
   /** Appends "taken" to the turn's set. Answers the error's name, or null. */
-  appendReceived(turn: DoorTurn<DoorPartition>, clientId: string, packetId: number, wallMs: number): string | null {
+  appendReceived(turn: TurnAppend, clientId: string, packetId: number, wallMs: number): string | null {
     return this.append(turn, packetIdKey(clientId, packetId), packetIdValue(wallMs), wallMs)
   }
 
   /** Appends "released" to the turn's set. */
-  appendReleased(turn: DoorTurn<DoorPartition>, clientId: string, packetId: number, wallMs: number): string | null {
+  appendReleased(turn: TurnAppend, clientId: string, packetId: number, wallMs: number): string | null {
     return this.append(turn, packetIdKey(clientId, packetId), null, wallMs)
   }
 
-  private append(
-    turn: DoorTurn<DoorPartition>,
-    key: Uint8Array,
-    value: Uint8Array | null,
-    wallMs: number,
-  ): string | null {
+  private append(turn: TurnAppend, key: Uint8Array, value: Uint8Array | null, wallMs: number): string | null {
     // One client's ids stay in one partition, whatever their number: the hash leaves out the id.
     const index = partitionForKey(key.subarray(keyHeaderBytes), mqttSessionsTopic.partitions)
     const partition = this.broker.partitions.get(mqttSessionsTopic.name, index)

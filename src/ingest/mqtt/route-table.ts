@@ -1,8 +1,9 @@
 import { partitionForKey } from '../../base/murmur2.ts'
 import type { Clock, Observer } from '../../base/ports.ts'
+import type { Broker } from '../../broker/broker.ts'
+import type { Partition } from '../../cluster/partition/partition.ts'
 import { reasonCodes } from '../../protocol/mqtt/reason-codes.ts'
 import { isValidTopicName, utf8Bytes, utf8Text } from '../../protocol/mqtt/utf8.ts'
-import type { DoorBroker, DoorPartition } from './door-broker.ts'
 import { EventBudget } from './event-budget.ts'
 import { mqttEvents } from './mqtt-events.ts'
 import { type CachedByTopic, hashTopic, TopicCache } from './route-cache.ts'
@@ -12,7 +13,7 @@ import type { HeaderLevel, RoutePlan, TopicMapping } from './topic-mapping.ts'
 export interface Route extends CachedByTopic {
   /** `stale` routes are resolved again when they are next used. */
   state: 'ready' | 'waiting' | 'refused' | 'stale'
-  partition: DoorPartition | null
+  partition: Partition | null
   /** Null = the MQTT topic is the key. */
   key: Uint8Array | null
   headers: HeaderLevel
@@ -30,7 +31,7 @@ interface TopicCreation {
 }
 
 export interface RouteTableOptions {
-  readonly broker: DoorBroker
+  readonly broker: Broker
   readonly mapping: TopicMapping
   readonly clock: Clock
   readonly observer: Observer
@@ -98,18 +99,26 @@ export class RouteTable {
 
   private use(route: Route, plan: RoutePlan & { readonly kind: 'routed' }, wallMs: number): void {
     const { broker, autoTopicsMax } = this.options
-    const count = broker.topicPartitions(plan.kafkaTopic)
-    if (count !== undefined) {
+    const count = this.servedPartitions(plan.kafkaTopic)
+    if (count > 0) {
       const hashed = plan.partitionBy === null ? route.topic : utf8Bytes(plan.partitionBy)
       return this.setPartition(route, plan.kafkaTopic, partitionForKey(hashed, count), wallMs)
     }
     if ((this.failures.get(plan.kafkaTopic) ?? 0) > wallMs) {
       return this.useLastResort(route, wallMs, `the topic ${plan.kafkaTopic} could not be created`)
     }
-    if (plan.isOpenEnded && !this.creations.has(plan.kafkaTopic) && this.autoTopics >= autoTopicsMax) {
+    const isNew = broker.topicPartitions(plan.kafkaTopic) === undefined && !this.creations.has(plan.kafkaTopic)
+    if (plan.isOpenEnded && isNew && this.autoTopics >= autoTopicsMax) {
       return this.useLastResort(route, wallMs, `publishes have created ${autoTopicsMax} topics already`)
     }
-    this.create(route, plan.kafkaTopic, plan.isOpenEnded)
+    this.create(route, plan.kafkaTopic, plan.isOpenEnded && isNew)
+  }
+
+  /** Partitions of a topic that can be written to; 0 while its logs are being created, or when there is no such topic. */
+  private servedPartitions(kafkaTopic: string): number {
+    const { broker } = this.options
+    const count = broker.topicPartitions(kafkaTopic) ?? 0
+    return count > 0 && broker.partitions.get(kafkaTopic, count - 1) !== undefined ? count : 0
   }
 
   private setPartition(route: Route, kafkaTopic: string, index: number, wallMs: number): void {
@@ -120,12 +129,12 @@ export class RouteTable {
   }
 
   private useLastResort(route: Route, wallMs: number, reason: string): void {
-    const { broker, observer, lastResortTopic } = this.options
+    const { observer, lastResortTopic } = this.options
     route.key = null
     route.headers = 'minimal'
     route.retryAtMs = wallMs + retryAfterMs
-    const count = broker.topicPartitions(lastResortTopic)
-    if (count !== undefined) {
+    const count = this.servedPartitions(lastResortTopic)
+    if (count > 0) {
       const topic = utf8Text(route.topic, 0, route.topic.length)
       if (this.eventBudget.take())
         observer.event(mqttEvents.topicUnrouted, { topic, kafkaTopic: lastResortTopic, reason })

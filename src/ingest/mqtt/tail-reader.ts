@@ -1,4 +1,6 @@
 import type { Clock, Compute, Observer } from '../../base/ports.ts'
+import type { Broker } from '../../broker/broker.ts'
+import type { Partition } from '../../cluster/partition/partition.ts'
 import {
   batchBaseOffset,
   batchCodec,
@@ -10,13 +12,12 @@ import {
   forEachBatch,
 } from '../../protocol/records/record-batch.ts'
 import type { LogReadResult } from '../../log/append.ts'
-import type { DoorBroker, DoorPartition } from './door-broker.ts'
 import type { FanOut } from './fan-out.ts'
 import { mqttEvents } from './mqtt-events.ts'
 import { scanRecords } from './record-scan.ts'
 
 export interface TailReaderOptions {
-  readonly broker: DoorBroker
+  readonly broker: Broker
   readonly clock: Clock
   readonly compute: Compute
   readonly observer: Observer
@@ -37,7 +38,7 @@ const retryMs = 1000
  * reach subscribers.
  */
 export class TailReader {
-  private readonly partition: DoorPartition
+  private readonly partition: Partition
   private readonly options: TailReaderOptions
   private readonly unsubscribe: () => void
   private position: number
@@ -45,7 +46,7 @@ export class TailReader {
   private isScheduled = false
   private isStopped = false
 
-  constructor(partition: DoorPartition, fromOffset: number, options: TailReaderOptions) {
+  constructor(partition: Partition, fromOffset: number, options: TailReaderOptions) {
     this.partition = partition
     this.options = options
     this.position = fromOffset

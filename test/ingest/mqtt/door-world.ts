@@ -1,14 +1,14 @@
 /** A simulated host with the MQTT door on it, and clients that speak through mqtt-packet. */
 import mqttPacket, { type Packet, type Parser } from 'mqtt-packet'
 import type { Connection, ListenAddress, Ports } from '../../../src/base/ports.ts'
+import type { Broker } from '../../../src/broker/broker.ts'
 import { MqttDoor } from '../../../src/ingest/mqtt/mqtt-door.ts'
 import { type MqttDoorOptions, mqttDoorDefaults } from '../../../src/ingest/mqtt/mqtt-options.ts'
-import { LogDirectory } from '../../../src/log/log-directory.ts'
 import { forEachBatch } from '../../../src/protocol/records/record-batch.ts'
 import { forEachRecord } from '../../../src/protocol/records/record.ts'
 import type { SimHost } from '../../sim/host.ts'
 import { type SimWorld, simWorld } from '../../sim/world.ts'
-import { LogBroker } from './log-broker.ts'
+import { type BrokerWorld, openBroker } from './broker-world.ts'
 
 const port = 1883
 
@@ -23,8 +23,7 @@ export class DoorWorld {
   readonly host: SimHost
   readonly options: MqttDoorOptions
   private readonly clientPorts: Ports
-  private running: { readonly directory: LogDirectory; readonly broker: LogBroker; readonly door: MqttDoor } | null =
-    null
+  private running: { readonly rooms: BrokerWorld; readonly door: MqttDoor } | null = null
 
   private constructor(seed: number, options: Partial<MqttDoorOptions>) {
     this.world = simWorld(seed)
@@ -42,26 +41,40 @@ export class DoorWorld {
 
   async boot(): Promise<void> {
     const ports = this.host.boot()
-    const directory = await this.settle(LogDirectory.open({ dataDir: '/data', nodeId: 1 }, ports))
-    const broker = new LogBroker(directory, ports)
+    const rooms = await this.settle(openBroker('/data', ports))
+    const { broker } = rooms
     const { net, clock, entropy, compute, observer } = ports
     const door = new MqttDoor({ net, clock, entropy, compute, observer, broker, options: this.options })
-    broker.onPartitionsChanged = () => door.onPartitionsChanged()
+    broker.onTopicsChange(() => door.onPartitionsChanged())
     await this.settle(door.listen({ host: '0.0.0.0', port }))
-    this.running = { directory, broker, door }
+    this.running = { rooms, door }
   }
 
-  get broker(): LogBroker {
-    return this.part('broker')
+  get broker(): Broker {
+    return this.rooms.broker
   }
 
   get door(): MqttDoor {
-    return this.part('door')
+    if (this.running === null) throw new Error('not running')
+    return this.running.door
   }
 
-  private part<K extends 'broker' | 'door' | 'directory'>(name: K): NonNullable<typeof this.running>[K] {
+  private get rooms(): BrokerWorld {
     if (this.running === null) throw new Error('not running')
-    return this.running[name]
+    return this.running.rooms
+  }
+
+  /** What a Kafka client would do: one batch to one partition. */
+  produce(topic: string, index: number, batch: Uint8Array): void {
+    const partition = this.broker.partitions.get(topic, index)
+    if (partition === undefined) throw new Error(`no ${topic}-${index}`)
+    const [outcome] = this.broker.partitions.appendSet([{ partition, batch, origin: 'client' }])
+    if (outcome?.kind !== 'appended') throw new Error(JSON.stringify(outcome))
+  }
+
+  /** Deletes a topic as an administrator would. */
+  async deleteTopic(name: string): Promise<void> {
+    await this.settle(this.rooms.topics.delete({ name, topicId: null }, 5000))
   }
 
   /** `kill -9` and a new start. */

@@ -8,10 +8,10 @@ import mqtt, { type IPublishPacket, type MqttClient } from 'mqtt'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { MqttDoor } from '../../../src/ingest/mqtt/mqtt-door.ts'
 import { mqttDoorDefaults } from '../../../src/ingest/mqtt/mqtt-options.ts'
-import { LogDirectory } from '../../../src/log/log-directory.ts'
+import type { LogDirectory } from '../../../src/log/log-directory.ts'
 import { type NodePorts, nodePorts } from '../../../src/node/node-ports.ts'
 import { SimObserver } from '../../sim/sim-observer.ts'
-import { LogBroker } from './log-broker.ts'
+import { openBroker } from './broker-world.ts'
 
 const run = promisify(execFile)
 
@@ -39,10 +39,11 @@ beforeAll(async () => {
       () => {},
     ),
   })
-  directory = await LogDirectory.open({ dataDir: folder, nodeId: 1 }, ports)
-  const broker = new LogBroker(directory, ports)
+  const rooms = await openBroker(folder, ports)
+  directory = rooms.directory
+  const { broker } = rooms
   door = new MqttDoor({ ...ports, broker, options: mqttDoorDefaults })
-  broker.onPartitionsChanged = () => door.onPartitionsChanged()
+  broker.onTopicsChange(() => door.onPartitionsChanged())
   port = (await door.listen({ host: '127.0.0.1', port: 0 })).port
 })
 

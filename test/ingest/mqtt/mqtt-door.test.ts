@@ -3,6 +3,7 @@ import { gzipSync } from 'node:zlib'
 import { batchHeaderBytes, updateBatchCrc } from '../../../src/protocol/records/record-batch.ts'
 import { encodeHeaders } from '../../../src/protocol/records/record.ts'
 import { RecordBatchBuilder } from '../../../src/protocol/records/record-batch-builder.ts'
+import { autoTopicsMax } from './broker-world.ts'
 import { DoorWorld } from './door-world.ts'
 
 function batch(records: readonly (readonly [key: string | null, value: string])[], trace?: string): Uint8Array {
@@ -88,6 +89,34 @@ describe('publishing', () => {
     expect(await client.look(500)).toBe('connack 0, puback#1, puback#2, puback#3, puback#4, puback#5, puback#6')
     expect(await world.values('mqtt.unrouted')).toBe('/leading c/1 forbidden/x')
     expect(world.host.observer.eventsOf('mqtt-topic-unrouted').length).toBe(3)
+  })
+
+  it('goes on when a topic is deleted under its publishers and subscribers', async () => {
+    const world = await DoorWorld.start()
+    const client = await world.connect('c', 5)
+    client.subscribe(1, 'a/#')
+    client.publish('a/x', 'one', 1, 1)
+    expect((await client.look(500)).split(', ').toSorted()).toEqual([
+      'connack 0',
+      'puback#1',
+      'publish#1 a/x=one',
+      'suback#1 1',
+    ])
+    await world.deleteTopic('a')
+    client.publish('a/x', 'two', 1, 2)
+    expect((await client.look(500)).split(', ').toSorted()).toEqual(['puback#2', 'publish#2 a/x=two'])
+    expect(await world.values('a')).toBe('two')
+  })
+
+  it('tells a 5.0 client when not even the last-resort topic can be created', async () => {
+    const world = await DoorWorld.start()
+    const client = await world.connect('c', 5)
+    for (let packetId = 1; packetId <= autoTopicsMax; packetId += 1) client.publish(`t${packetId}`, 'x', 1, packetId)
+    await client.until(`puback#${autoTopicsMax}`)
+    await client.look()
+    client.publish('more', 'x', 1, 50)
+    client.publish('t1', 'x', 1, 51)
+    expect(await client.look()).toBe('puback#50 0x90, puback#51')
   })
 
   it('refuses a $ topic with the reason in 5.0 and by closing before', async () => {
@@ -329,7 +358,7 @@ describe('subscribing', () => {
     const subscriber = await world.connect('s', 5)
     subscriber.subscribe(1, 'pump/+/set')
     await subscriber.look()
-    world.broker.produce(
+    world.produce(
       'commands',
       0,
       batch(
@@ -344,7 +373,7 @@ describe('subscribing', () => {
     )
     expect(await subscriber.look()).toBe('publish#1 pump/1/set=on')
     expect(subscriber.packets.at(-1)).toMatchObject({ properties: { userProperties: { trace: 't1' } } })
-    world.broker.produce(
+    world.produce(
       'commands',
       0,
       gzipped(
@@ -354,7 +383,7 @@ describe('subscribing', () => {
         ]),
       ),
     )
-    world.broker.produce('commands', 0, batch([['pump/4/set', 'on']]))
+    world.produce('commands', 0, batch([['pump/4/set', 'on']]))
     expect(await subscriber.look()).toBe('publish#2 pump/2/set=off, publish#3 pump/3/set=on, publish#4 pump/4/set=on')
   })
 
