@@ -1,0 +1,41 @@
+/** The handlers of metadata and administration; those of records are in record-handlers.ts, those of groups in group-handlers.ts. */
+import type { Ports } from '../../../base/ports.ts'
+import { ConfigAdmin } from '../../../broker/config-admin.ts'
+import type { InternalTopics } from '../../../broker/internal-topics.ts'
+import type { TopicAdmin } from '../../../broker/topic-admin.ts'
+import type { Cluster } from '../../../cluster/cluster.ts'
+import type { BrokerSettings } from '../../../cluster/metadata/broker-config.ts'
+import type { LogDirectory } from '../../../log/log-directory.ts'
+import type { HandlerEntry } from '../handler.ts'
+import type { AdminParts } from './admin-parts.ts'
+import { configHandlers } from './config-handlers.ts'
+import { metadataHandlers } from './metadata-handlers.ts'
+import { replicaHandlers } from './replica-handlers.ts'
+import { topicHandlers } from './topic-handlers.ts'
+
+export interface AdminHandlerOptions {
+  readonly cluster: Cluster
+  readonly directory: Pick<LogDirectory, 'clusterId' | 'logDirectory' | 'nodeId'>
+  readonly settings: BrokerSettings
+  readonly topics: TopicAdmin
+  readonly internalTopics: InternalTopics
+  readonly ports: Pick<Ports, 'disk' | 'observer'>
+}
+
+/** Their rows of the table. */
+export function adminHandlers(options: AdminHandlerOptions): readonly HandlerEntry[] {
+  const { cluster, directory, internalTopics, ports, settings, topics } = options
+  const { clusterId, logDirectory, nodeId } = directory
+  const configs = new ConfigAdmin({ cluster, settings, observer: ports.observer, internalTopics, nodeId })
+  const parts: AdminParts = {
+    cluster,
+    topics,
+    configs,
+    internalTopics,
+    disk: ports.disk,
+    nodeId,
+    clusterId,
+    logDirectory,
+  }
+  return [...metadataHandlers(parts), ...topicHandlers(parts), ...configHandlers(parts), ...replicaHandlers(parts)]
+}
