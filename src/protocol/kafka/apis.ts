@@ -101,7 +101,6 @@ export const describeTopicPartitionsApi = api(
   DescribeTopicPartitionsRequest,
   DescribeTopicPartitionsResponse,
 )
-/** Asked by the mirror, not answered. */
 export const describeProducersApi = api('DescribeProducers', DescribeProducersRequest, DescribeProducersResponse)
 
 /** What a broker of ours can answer. */
@@ -134,11 +133,12 @@ export const kafkaApis: readonly KafkaApi[] = [
   listPartitionReassignmentsApi,
   offsetDeleteApi,
   describeClusterApi,
+  describeProducersApi,
   describeTopicPartitionsApi,
 ]
 
-/** What a client of ours can ask: the same, and a little more. */
-export const kafkaClientApis: readonly KafkaApi[] = [...kafkaApis, describeProducersApi]
+/** What a client of ours can ask: the same. */
+export const kafkaClientApis: readonly KafkaApi[] = kafkaApis
 
 export const apiByKey: ReadonlyMap<number, KafkaApi> = new Map(kafkaApis.map((each) => [each.key, each]))
 

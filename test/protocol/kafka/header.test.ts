@@ -62,6 +62,7 @@ describe('the table of APIs', () => {
       '46 ListPartitionReassignments 0-0 0',
       '47 OffsetDelete 0-0 Infinity',
       '60 DescribeCluster 0-2 0',
+      '61 DescribeProducers 0-0 0',
       '75 DescribeTopicPartitions 0-0 0',
     ])
   })
