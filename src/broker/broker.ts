@@ -49,7 +49,7 @@ export class Broker {
     this.isInternal = (topic) => options.internalTopics.isInternal(topic)
     this.isReadable = (topic) => options.internalTopics.isReadable(topic)
     this.producerIds = new ProducerIds(cluster.controller)
-    this.#appender = new TurnAppender(ports.clock, cluster.partitions)
+    this.#appender = new TurnAppender(ports.clock, cluster.partitions, this.isInternal)
     this.#fetchParts = {
       clock: ports.clock,
       partitions: cluster.partitions,

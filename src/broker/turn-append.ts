@@ -1,10 +1,10 @@
 /**
- * Small records on their way into the log: everything that is appended in one turn of the loop becomes one batch per partition, and
- * all of the turn's batches one set, all or nothing (architecture law 3). MQTT publishes, packet ids and mirror anchors go this way.
+ * Small records on their way into the log: everything that is appended in one turn of the loop becomes one batch per partition.
+ * A turn that writes to an internal topic beside others is one set, all or nothing (architecture law 3): a QoS 2 message and its
+ * packet id. A turn of users' records alone has nothing to keep together, and its batches are spared the journal's copy.
  *
  * The hot path copies key and value at once, so that the caller's read buffer is free again, and allocates nothing per record.
  */
-import { asError } from '../base/errors.ts'
 import type { Clock } from '../base/ports.ts'
 import type { Partition } from '../cluster/partition/partition.ts'
 import type { PartitionAppend, PartitionTable } from '../cluster/partition/partition-table.ts'
@@ -16,8 +16,10 @@ export type SettledCallback = (error: KafkaErrorName | null) => void
 
 /** A batch is closed at this size, so that a reader of one record does not read a megabyte. */
 const batchBytesMax = 524_288
-/** A turn is closed at this size: a set must fit into one frame of the commit journal (8 MiB). */
-const turnBytesMax = 4_194_304
+/** A turn is closed at this size: the log takes sets of up to 4 MiB. */
+const turnBytesMax = 2_097_152
+/** What a record's varints add, at most, in a batch of ours. */
+const recordOverheadBytes = 21
 const builderBytes = 8_192
 
 interface Slot {
@@ -40,7 +42,7 @@ export class TurnAppend {
     this.#owner = owner
   }
 
-  /** Bytes of keys, values and headers so far. */
+  /** Bytes of records so far, at most. */
   get bytes(): number {
     return this.#bytes
   }
@@ -101,7 +103,7 @@ export class TurnAppend {
       valueLength,
       encodedHeaders,
     )
-    this.#bytes += keyLength + valueLength + encodedHeaders.length
+    this.#bytes += keyLength + valueLength + encodedHeaders.length + recordOverheadBytes
     return null
   }
 
@@ -138,13 +140,15 @@ const noHeaders = new Uint8Array(1)
 export class TurnAppender {
   readonly #clock: Clock
   readonly #partitions: PartitionTable
+  readonly #isInternal: (topic: string) => boolean
   readonly #builders = new WeakMap<Partition, { readonly builder: RecordBatchBuilder; readonly bytesMax: number }>()
   #turn: TurnAppend | null = null
   #pendingBytes = 0
 
-  constructor(clock: Clock, partitions: PartitionTable) {
+  constructor(clock: Clock, partitions: PartitionTable, isInternal: (topic: string) => boolean) {
     this.#clock = clock
     this.#partitions = partitions
+    this.#isInternal = isInternal
   }
 
   /** Bytes that were handed over and are not settled yet, of all turns. */
@@ -177,7 +181,14 @@ export class TurnAppender {
       turn.settle(error)
     }
     if (entries.length === 0) settle(null)
-    else this.#settleWhenCommitted(entries, this.#partitions.appendSet(entries), settle)
+    else this.#settleWhenCommitted(entries, this.#append(entries), settle)
+  }
+
+  #append(entries: readonly PartitionAppend[]): readonly AppendOutcome[] {
+    if (entries.length > 1 && entries.some(({ partition }) => this.#isInternal(partition.topic))) {
+      return this.#partitions.appendSet(entries)
+    }
+    return entries.flatMap((entry) => this.#partitions.appendSet([entry]))
   }
 
   builderOf(partition: Partition): RecordBatchBuilder {
@@ -199,20 +210,16 @@ export class TurnAppender {
     outcomes: readonly AppendOutcome[],
     settle: (error: KafkaErrorName | null) => void,
   ): void {
-    const cause = outcomes.find((outcome) => outcome.kind === 'refused' && outcome.error !== 'OPERATION_NOT_ATTEMPTED')
-    if (cause?.kind === 'refused') {
-      settle(cause.error)
-      return
-    }
     let left = entries.length
     let failure: KafkaErrorName | null = null
     entries.forEach(({ partition }, index) => {
-      const outcome = outcomes[index]
-      if (outcome === undefined || outcome.kind === 'refused') throw asError('an append without an outcome')
-      partition.whenHighWatermark(outcome.lastOffset + 1, (error) => {
-        failure ??= error
+      const settled = (error: KafkaErrorName | null): void => {
+        if (error !== null && (failure === null || failure === 'OPERATION_NOT_ATTEMPTED')) failure = error
         if (--left === 0) settle(failure)
-      })
+      }
+      const outcome = outcomes[index]
+      if (outcome === undefined || outcome.kind === 'refused') settled(outcome?.error ?? 'UNKNOWN_SERVER_ERROR')
+      else partition.whenHighWatermark(outcome.lastOffset + 1, settled)
     })
   }
 }
