@@ -4,10 +4,11 @@
  * 1. the metadata log is opened (created on a new directory) and replayed into the image
  * 2. the epoch of this start begins, the broker is registered
  * 3. after an unclean stop every partition's leader epoch is raised, before anything can be appended
- * 4. logs that metadata knows and the disk does not are created; logs of deleted topics go; strangers are left alone and told of
+ * 4. logs of deleted topics go; logs that metadata knows and the disk does not are created; strangers are left alone and told of
  */
+import { topicPartitionKey, uuidToString } from '../base/ids.ts'
 import type { Ports } from '../base/ports.ts'
-import { topicPartitionKey } from '../base/ids.ts'
+import { defaultLogConfig } from '../log/log-config.ts'
 import type { LogDirectory } from '../log/log-directory.ts'
 import { clusterEvents } from './cluster-events.ts'
 import type { BrokerSettings } from './metadata/broker-config.ts'
@@ -17,8 +18,6 @@ import { MetadataLog, metadataTopic, metadataTopicId } from './metadata/metadata
 import { logConfigOf } from './metadata/topic-config.ts'
 import { Partition } from './partition/partition.ts'
 import { PartitionTable } from './partition/partition-table.ts'
-import { uuidToString } from '../base/ids.ts'
-import { defaultLogConfig } from '../log/log-config.ts'
 
 export interface ClusterOptions {
   readonly directory: LogDirectory
@@ -37,6 +36,8 @@ export class Cluster {
   readonly #options: ClusterOptions
   readonly #metadata: MetadataLog
   readonly #topicListeners = new Set<() => void>()
+  /** Last command of each topic that has one under way, by name. Bound: a command is a request of a door. */
+  readonly #topicTails = new Map<string, Promise<unknown>>()
 
   static async open(options: ClusterOptions): Promise<Cluster> {
     const { directory, ports } = options
@@ -104,31 +105,39 @@ export class Cluster {
   }
 
   /** Creates a topic and its logs: it can be written to when this resolves. */
-  async createTopic(creation: TopicCreation, validateOnly = false): Promise<TopicOutcome> {
-    const outcome = await this.controller.createTopic(creation, validateOnly)
-    if (outcome.kind === 'done' && !validateOnly) await this.#serve(outcome.topic)
-    return outcome
+  createTopic(creation: TopicCreation, validateOnly = false): Promise<TopicOutcome> {
+    return this.#inTopicTurn(creation.name, async () => {
+      const outcome = await this.controller.createTopic(creation, validateOnly)
+      if (outcome.kind === 'done' && !validateOnly) await this.#serve(outcome.topic)
+      return outcome
+    })
   }
 
-  async createPartitions(
+  /** Grows a topic to `count` partitions; the new ones can be written to when this resolves. */
+  createPartitions(
     name: string,
     count: number,
     assignments: readonly (readonly number[])[] | null,
     validateOnly: boolean,
   ): Promise<TopicOutcome> {
-    const outcome = await this.controller.createPartitions(name, count, assignments, validateOnly)
-    if (outcome.kind === 'done' && !validateOnly) await this.#serve(outcome.topic)
-    return outcome
+    return this.#inTopicTurn(name, async () => {
+      const outcome = await this.controller.createPartitions(name, count, assignments, validateOnly)
+      if (outcome.kind === 'done' && !validateOnly) await this.#serve(outcome.topic)
+      return outcome
+    })
   }
 
-  async deleteTopic(topicId: string): Promise<TopicOutcome> {
-    const outcome = await this.controller.deleteTopic(topicId)
-    if (outcome.kind !== 'done') return outcome
-    const partitions = this.partitions.removeTopic(outcome.topic.name)
-    for (const partition of partitions) partition.fail('UNKNOWN_TOPIC_OR_PARTITION')
-    this.#topicsChanged()
-    await Promise.all(partitions.map((partition) => this.#options.directory.deleteLog(partition.log)))
-    return outcome
+  /** Removes a topic: its waiters are told, its logs are out of service and will not come back when this resolves. */
+  deleteTopic(topicId: string): Promise<TopicOutcome> {
+    return this.#inTopicTurn(this.image.topicById(topicId)?.name ?? '', async () => {
+      const outcome = await this.controller.deleteTopic(topicId)
+      if (outcome.kind !== 'done') return outcome
+      const partitions = this.partitions.removeTopic(outcome.topic.name)
+      for (const partition of partitions) partition.fail('UNKNOWN_TOPIC_OR_PARTITION')
+      this.#topicsChanged()
+      await Promise.all(partitions.map((partition) => this.#options.directory.deleteLog(partition.log)))
+      return outcome
+    })
   }
 
   /** Gives every log the settings that are in force now: after a change of configs. */
@@ -139,19 +148,32 @@ export class Cluster {
     }
   }
 
+  /**
+   * Commands on one topic run one after the other, logs included: a delete that overtook the creation of the logs would leave logs
+   * that belong to nothing, and a creation that overtook the removal of the old ones would meet them.
+   */
+  #inTopicTurn<T>(name: string, command: () => Promise<T>): Promise<T> {
+    const result = (this.#topicTails.get(name) ?? Promise.resolve()).then(command)
+    const tail = result
+      .catch(() => {})
+      .then(() => {
+        if (this.#topicTails.get(name) === tail) this.#topicTails.delete(name)
+      })
+    this.#topicTails.set(name, tail)
+    return result
+  }
+
   async #start(removed: ReadonlySet<string>): Promise<void> {
     const { directory, endpoint, ports } = this.#options
     await this.controller.registerBroker(endpoint, uuidToString(ports.entropy.bytes(16)))
     if (!directory.wasClean) await this.controller.raiseLeaderEpochs()
+    // Before the others are served: a topic of the same name may have been created since.
+    for (const log of [...directory.logs.values()]) if (removed.has(log.topicId)) await directory.deleteLog(log)
     for (const topic of this.image.topics()) await this.#serve(topic)
-    for (const log of [...directory.logs.values()]) {
+    for (const log of directory.logs.values()) {
       if (log.topic === metadataTopic || this.partitions.get(log.topic, log.partition)?.log === log) continue
-      if (removed.has(log.topicId)) await directory.deleteLog(log)
-      else
-        ports.observer.event(clusterEvents.strangeLog, {
-          log: topicPartitionKey(log.topic, log.partition),
-          topicId: log.topicId,
-        })
+      const { topicId } = log
+      ports.observer.event(clusterEvents.strangeLog, { log: topicPartitionKey(log.topic, log.partition), topicId })
     }
   }
 

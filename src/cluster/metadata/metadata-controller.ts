@@ -103,6 +103,8 @@ export class MetadataController {
             { name: 'kraft.version', minSupportedVersion: 0, maxSupportedVersion: 1 },
           ],
           fenced: false,
+          // Kafka's own default of the field is the empty string, which clients would be shown as a rack.
+          rack: null,
           logDirs: [this.#options.directoryId],
         },
       })
@@ -167,8 +169,9 @@ export class MetadataController {
         return refused('UNKNOWN_TOPIC_OR_PARTITION', 'This server does not host this topic-partition.')
       const before = topic.partitions.length
       if (count <= before) {
-        const why = count === before ? 'Topic already has' : 'which would not be an increase: the topic currently has'
-        return refused('INVALID_PARTITIONS', `${why} ${before} partition(s).`)
+        const why = `Topic already has ${before} partition(s).`
+        const less = `The topic ${name} currently has ${before} partition(s); ${count} would not be an increase.`
+        return refused('INVALID_PARTITIONS', count === before ? why : less)
       }
       if (count > partitionsPerTopicMax || this.image.partitionCount + count - before > partitionsMax) {
         return refused(
@@ -180,7 +183,7 @@ export class MetadataController {
         if (assignments.length !== count - before) {
           return refused(
             'INVALID_REPLICA_ASSIGNMENT',
-            `Attempted to add ${count - before} additional partition(s), but ${assignments.length} assignment(s) were specified.`,
+            `Attempted to add ${count - before} additional partition(s), but only ${assignments.length} assignment(s) were specified.`,
           )
         }
         if (assignments.some((brokers) => !this.#isOwnReplica(brokers)))
