@@ -4,7 +4,7 @@
  * They are compiled with `new Function` from our own schema (never from bytes that came from outside): straight-line code over a DataView
  * costs a third of a chain of closures. The decoder never copies: byte fields are views into the message.
  */
-import { uuidToString, zeroUuid } from '../../base/ids.ts'
+import { zeroUuid } from '../../base/ids.ts'
 import { readerSource, type Source } from './compile-reader.ts'
 import { writerSource } from './compile-writer.ts'
 import { EncodeSink, putBytes, putSizeBefore, putString, putUuid, putUvarint } from './encode-sink.ts'
@@ -144,9 +144,10 @@ ${source.text}
   return make(tools, source.constants)
 }
 
-/** Native text function of every Buffer, which its public type does not list. */
+/** Native text functions of every Buffer, which its public type does not list. */
 interface NativeText {
   utf8Slice(start: number, end: number): string
+  base64urlSlice(start: number, end: number): string
 }
 
 const native = Buffer.prototype as unknown as NativeText
@@ -174,7 +175,7 @@ const readTools = {
     if (view.getInt32(at) === 0 && view.getInt32(at + 4) === 0 && view.getInt32(at + 8) === 0) {
       if (view.getInt32(at + 12) === 0) return zeroUuid
     }
-    return uuidToString(bytes.subarray(at, at + 16))
+    return native.base64urlSlice.call(bytes, at, at + 16)
   },
   slice(bytes: Uint8Array, at: number, length: number): Uint8Array {
     return new Uint8Array(bytes.buffer, bytes.byteOffset + at, length)
