@@ -30,11 +30,14 @@ export interface OffsetParts {
   readonly isInternal: (topic: string) => boolean
 }
 
+/** First version whose answer names the leader epoch. */
+const leaderEpochVersionMin = 4
+
 interface FoundOffset {
   readonly errorCode: number
   readonly timestamp?: number
   readonly offset?: number
-  readonly leaderEpoch?: number
+  readonly leaderEpoch: number
 }
 
 export async function listOffsets(
@@ -53,7 +56,8 @@ export async function listOffsets(
         if (apiVersion < (versionMinOf.get(timestamp) ?? 0) || timestamp < special.latestTiered) {
           return { partitionIndex, errorCode: errorCode('UNSUPPORTED_VERSION') }
         }
-        return { partitionIndex, ...(await findOffset(partition, timestamp, request.isolationLevel === 1)) }
+        const { leaderEpoch, ...found } = await findOffset(partition, timestamp, request.isolationLevel === 1)
+        return { partitionIndex, ...found, ...(apiVersion < leaderEpochVersionMin ? {} : { leaderEpoch }) }
       }),
     ),
   }))
@@ -76,10 +80,10 @@ async function findOffset(partition: Partition, timestamp: number, isReadCommitt
   try {
     const found =
       timestamp === special.maxTimestamp ? await log.offsetOfMaxTimestamp() : await log.offsetForTimestamp(timestamp)
-    if (found === null || found.offset >= end) return { errorCode: 0 }
+    if (found === null || found.offset >= end) return { errorCode: 0, leaderEpoch: -1 }
     return { errorCode: 0, offset: found.offset, timestamp: found.timestampMs, leaderEpoch: found.leaderEpoch }
   } catch {
-    return { errorCode: errorCode('KAFKA_STORAGE_ERROR') }
+    return { errorCode: errorCode('KAFKA_STORAGE_ERROR'), leaderEpoch: -1 }
   }
 }
 
