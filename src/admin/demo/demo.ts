@@ -98,7 +98,15 @@ class DemoStage {
     const edge = await this.#startDaemon('edge', {
       node: { site },
       listeners: { kafka: [{ listen: anyPort }], mqtt: [{ listen: anyPort }], http: { listen: anyPort } },
-      mirrors: [{ name: 'central', bootstrapServers: [relay], topics: [topic], targetTopic: '{site}.{topic}' }],
+      mirrors: [
+        {
+          name: 'central',
+          bootstrapServers: [relay],
+          topics: [topic],
+          targetTopic: '{site}.{topic}',
+          backOffMax: '2s',
+        },
+      ],
     })
     this.#central = central
     this.#edge = edge
