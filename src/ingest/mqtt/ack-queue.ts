@@ -24,13 +24,16 @@ export class AckGroup {
 /** The slot's answer is that of its group. */
 const asTheGroup = 0xff
 const initialCapacity = 16
+const noIds = new Uint16Array(0)
+const noBytes = new Uint8Array(0)
 /** A client has at most 65,535 packet ids, and each can be acknowledged by PUBACK or PUBREC and PUBCOMP. */
 const capacityMax = 262_144
 
 export class AckQueue {
-  private ids = new Uint16Array(initialCapacity)
-  private types = new Uint8Array(initialCapacity)
-  private reasons = new Uint8Array(initialCapacity)
+  // A client that only subscribes never needs them.
+  private ids = noIds
+  private types = noBytes
+  private reasons = noBytes
   private head = 0
   private tail = 0
   private groups: AckGroup[] = []
@@ -86,11 +89,12 @@ export class AckQueue {
   }
 
   private grow(): void {
-    const size = this.ids.length
-    const grown = { ids: new Uint16Array(size * 2), types: new Uint8Array(size * 2), reasons: new Uint8Array(size * 2) }
+    const mask = this.ids.length - 1
+    const size = Math.max(initialCapacity, this.ids.length * 2)
+    const grown = { ids: new Uint16Array(size), types: new Uint8Array(size), reasons: new Uint8Array(size) }
     for (let sequence = this.head; sequence < this.tail; sequence += 1) {
-      const from = sequence & (size - 1)
-      const to = sequence & (size * 2 - 1)
+      const from = sequence & mask
+      const to = sequence & (size - 1)
       grown.ids[to] = this.ids[from] as number
       grown.types[to] = this.types[from] as number
       grown.reasons[to] = this.reasons[from] as number

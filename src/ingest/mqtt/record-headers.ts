@@ -54,7 +54,7 @@ const noProperties: MqttProperties = {}
 /** Builds the header sections of one connection. A message without properties and with the topic as its key costs nothing. */
 export class RecordHeaderEncoder {
   private readonly facts: PublisherFacts
-  private readonly cache = new Map<number, Uint8Array>()
+  private readonly cache: (Uint8Array | undefined)[] = []
 
   constructor(facts: PublisherFacts) {
     this.facts = facts
@@ -64,10 +64,10 @@ export class RecordHeaderEncoder {
   plain(headers: HeaderLevel, qos: number, retain: boolean): Uint8Array {
     if (headers === 'none') return noHeaders
     const slot = (headers === 'full' ? 8 : 0) | (retain ? 4 : 0) | qos
-    let section = this.cache.get(slot)
+    let section = this.cache[slot]
     if (section === undefined) {
       section = this.build({ headers, qos, retain, isWill: false, topic: null, properties: noProperties, wallMs: 0 })
-      this.cache.set(slot, section)
+      this.cache[slot] = section
     }
     return section
   }
