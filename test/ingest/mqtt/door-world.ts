@@ -84,6 +84,13 @@ export class DoorWorld {
     await this.boot()
   }
 
+  /** The power goes and comes back: what was not synced is lost. */
+  async powerCut(): Promise<void> {
+    this.host.powerCut()
+    this.running = null
+    await this.boot()
+  }
+
   /** Runs the world until the promise has settled. */
   settle<T>(promise: Promise<T>): Promise<T> {
     return this.world.settle(promise)
