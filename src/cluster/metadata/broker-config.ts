@@ -2,18 +2,10 @@
  * Kafka's broker settings that mean something on this node, under Kafka's names: the `kafka:` section of the configuration, and what
  * DescribeConfigs tells of a broker. Settings named as a synonym in topic-config.ts are the defaults of topics.
  */
-import { ApplianceError, defineErrors } from '../../base/errors.ts'
+import { ApplianceError } from '../../base/errors.ts'
+import { brokerConfigErrors } from './metadata-errors.ts'
 import { type ConfigDefinition, type ConfigTable, faultOf } from './config-table.ts'
 import { topicConfigTable } from './topic-config.ts'
-
-export const brokerConfigErrors = defineErrors({
-  brokerSettingInvalid: {
-    code: 'BROKER_SETTING_INVALID',
-    sentence: 'kafka.{name}: {reason}',
-    remedy: 'Correct the setting in the kafka section; docs/configuration.md lists what is served.',
-    retriable: false,
-  },
-})
 
 /** Settings that give topics their defaults: same type, checks and meaning as the topic's. */
 function topicDefaults(): ConfigTable {
@@ -41,7 +33,7 @@ export const brokerConfigTable: ConfigTable = {
     doc: 'Partitions of a topic that is created without a number.',
   },
   'default.replication.factor': {
-    type: 'short',
+    type: 'int',
     default: '1',
     least: 1,
     most: 1,

@@ -41,15 +41,20 @@ export interface ConfigDefinition {
 
 export type ConfigTable = Readonly<Record<string, ConfigDefinition>>
 
-const intMax = 2_147_483_647
-const bounds: Readonly<Partial<Record<ConfigType, readonly [number, number]>>> = {
-  int: [-intMax - 1, intMax],
-  short: [-32_768, 32_767],
-  long: [Number.MIN_SAFE_INTEGER, Number.POSITIVE_INFINITY],
+/** UTF-16 units of the longest value, as Kafka's controller counts it: a string of a metadata record. */
+const valueLengthMax = 32_767
+
+/** What the type itself holds. */
+const ranges: Readonly<Partial<Record<ConfigType, readonly [lowest: bigint, highest: bigint]>>> = {
+  int: [-(2n ** 31n), 2n ** 31n - 1n],
+  short: [-(2n ** 15n), 2n ** 15n - 1n],
+  long: [-(2n ** 63n), 2n ** 63n - 1n],
 }
 
 /** What is wrong with a value, as a sentence for the client; null when it is right. */
 export function faultOf(name: string, definition: ConfigDefinition, value: string): string | null {
+  if (value.length > valueLengthMax)
+    return `The configuration value cannot be added because it exceeds the maximum value size of ${valueLengthMax} bytes.`
   const invalid = (why: string): string => `Invalid value ${value} for configuration ${name}: ${why}`
   switch (definition.type) {
     case 'boolean':
@@ -70,17 +75,20 @@ export function faultOf(name: string, definition: ConfigDefinition, value: strin
 }
 
 function numberFault(definition: ConfigDefinition, value: string, invalid: (why: string) => string): string | null {
-  const isWhole = definition.type !== 'double'
-  if (!(isWhole ? /^\s*[+-]?\d+\s*$/ : /^\s*[+-]?\d+(\.\d+)?([eE][+-]?\d+)?\s*$/).test(value)) {
-    return invalid(`Not a number of type ${definition.type.toUpperCase()}`)
-  }
+  if (!isOfType(definition.type, value.trim())) return invalid(`Not a number of type ${definition.type.toUpperCase()}`)
   const number = Number(value)
-  const [lowest, highest] = bounds[definition.type] ?? [-Infinity, Infinity]
-  if (number < Math.max(lowest, definition.least ?? -Infinity))
-    return invalid(`Value must be at least ${definition.least ?? lowest}`)
-  if (number > Math.min(highest, definition.most ?? Infinity))
-    return invalid(`Value must be no more than ${definition.most ?? highest}`)
+  if (number < (definition.least ?? -Infinity)) return invalid(`Value must be at least ${definition.least}`)
+  if (number > (definition.most ?? Infinity)) return invalid(`Value must be no more than ${definition.most}`)
   return null
+}
+
+/** Apache Kafka must be able to read what is stored here, so its types are kept to the last digit. */
+function isOfType(type: ConfigType, text: string): boolean {
+  const range = ranges[type]
+  if (range === undefined) return /^[+-]?\d+(\.\d+)?([eE][+-]?\d+)?$/.test(text)
+  if (!/^[+-]?\d{1,20}$/.test(text)) return false
+  const number = BigInt(text.replace('+', ''))
+  return number >= range[0] && number <= range[1]
 }
 
 function choiceText(definition: ConfigDefinition): string {

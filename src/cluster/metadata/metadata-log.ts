@@ -4,7 +4,7 @@
  * Each start begins an epoch: `quorum-state` (the vote) is durable before the first batch of the epoch, which is a leader-change
  * control record; the very first batch also names the kraft.version and the voters, as `kafka-storage format --standalone` does.
  */
-import { ApplianceError, defineErrors } from '../../base/errors.ts'
+import { ApplianceError } from '../../base/errors.ts'
 import type { Ports } from '../../base/ports.ts'
 import type { LogDirectory } from '../../log/log-directory.ts'
 import type { UnifiedLog } from '../../log/unified-log.ts'
@@ -21,28 +21,13 @@ import { forEachRecord } from '../../protocol/records/record.ts'
 import { batchIsControl, batchLastOffset, forEachBatch } from '../../protocol/records/record-batch.ts'
 import { RecordBatchBuilder } from '../../protocol/records/record-batch-builder.ts'
 import type { Partition } from '../partition/partition.ts'
+import { metadataErrors } from './metadata-errors.ts'
 
 export const metadataTopic = '__cluster_metadata'
 /** Kafka's fixed id of the metadata topic. */
 export const metadataTopicId = 'AAAAAAAAAAAAAAAAAAAAAQ'
 const readBytes = 1_048_576
 const quorumStateBytesMax = 65_536
-
-export const metadataErrors = defineErrors({
-  metadataUnreadable: {
-    code: 'METADATA_UNREADABLE',
-    sentence: 'the metadata log cannot be read at offset {offset}: {reason}',
-    remedy:
-      'Restore the data directory from a copy, or start with an empty one; the topics’ own files are not changed.',
-    retriable: false,
-  },
-  metadataNotWritten: {
-    code: 'METADATA_NOT_WRITTEN',
-    sentence: 'the change could not be written to the metadata log: {reason}',
-    remedy: 'Look at the disk that holds the data directory; nothing has been changed.',
-    retriable: true,
-  },
-})
 
 export interface ReplayedRecord {
   readonly record: MetadataRecord
