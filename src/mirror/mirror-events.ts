@@ -2,6 +2,12 @@ import { defineEvents } from '../base/event-def.ts'
 
 /** What a mirror says in the log. */
 export const mirrorEvents = defineEvents({
+  anchorsUnreadable: {
+    id: 'mirror-anchors-unreadable',
+    level: 'error',
+    sentence: 'no mirror runs: the topic __headwater_mirror cannot be read ({reason})',
+    fields: { reason: 'string' },
+  },
   linkUp: {
     id: 'mirror-link-up',
     level: 'info',

@@ -92,6 +92,12 @@ export class MirrorLink {
     this.#schedule(1)
   }
 
+  /** It will not run, and this is why. */
+  fail(reason: string): void {
+    this.#state = 'failed'
+    this.#note(reason)
+  }
+
   /** Ends sending at once and writes down how far the target had confirmed. Resolves when that is durable. */
   async stop(): Promise<void> {
     if (!this.#isStarted) return

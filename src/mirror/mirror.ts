@@ -1,7 +1,9 @@
 /** All mirrors of this node: starts and stops them together and hands each its anchors. */
-import type { Ports } from '../base/ports.ts'
+import { asError } from '../base/errors.ts'
+import type { Observer, Ports } from '../base/ports.ts'
 import { anchorKeyText, type MirrorAnchor } from './anchor.ts'
 import { BrokerSource, type MirrorBroker } from './broker-source.ts'
+import { mirrorEvents } from './mirror-events.ts'
 import { MirrorLink } from './mirror-link.ts'
 import type { MirrorOptions } from './mirror-options.ts'
 import type { MirrorStatus } from './mirror-status.ts'
@@ -21,20 +23,32 @@ export interface MirrorParts {
 export class Mirror {
   readonly #source: BrokerSource
   readonly #links: readonly MirrorLink[]
+  readonly #observer: Observer
   #isStopped = false
 
   /** Throws MIRROR_PATTERN_INVALID or MIRROR_TEMPLATE_INVALID. */
   constructor(parts: MirrorParts) {
     this.#source = new BrokerSource(parts.broker, parts.ports.clock)
+    this.#observer = parts.ports.observer
     const { ports, nodeSite: site, nodeId } = parts
     this.#links = parts.options.map((options) => new MirrorLink({ ports, source: this.#source, options, site, nodeId }))
   }
 
-  /** Reads the anchors, then begins to connect. Rejects when the anchors cannot be read: without them records would arrive twice. */
+  /**
+   * Reads the anchors, then begins to connect. Anchors that cannot be read do not stop the node: its mirrors have failed and say so, since
+   * without anchors records would arrive twice.
+   */
   async start(): Promise<void> {
     if (this.#links.length === 0) return
     const anchors = new Map<string, MirrorAnchor>()
-    for (const { key, anchor } of await this.#source.readAnchors()) anchors.set(anchorKeyText(key), anchor)
+    try {
+      for (const { key, anchor } of await this.#source.readAnchors()) anchors.set(anchorKeyText(key), anchor)
+    } catch (thrown) {
+      const reason = asError(thrown).message
+      this.#observer.event(mirrorEvents.anchorsUnreadable, { reason })
+      for (const link of this.#links) link.fail(reason)
+      return
+    }
     if (this.#isStopped) return
     for (const link of this.#links) link.start(anchors)
   }
