@@ -205,6 +205,11 @@ export class MqttConnection implements SessionLink, Committer, PendingBytesWaite
     }
   }
 
+  /** The door stops: what was taken is still acknowledged. */
+  stopReading(): void {
+    this.pauses.add(pauseReasons.stop)
+  }
+
   onPendingBytesDown(): void {
     if (this.state !== 'closed') this.unpause(pauseReasons.pending)
   }

@@ -49,8 +49,9 @@ const figuresEveryMs = 1000
 const pendingCheckMs = 5
 /** Timers of the platform hold 31 bits. */
 const timerMsMax = 2_147_483_647
-/** How long a stop waits for what was taken to be committed. */
+/** How long each half of a stop waits for what was taken to be committed, and how often it looks. */
 const drainMs = 5000
+const drainCheckMs = 5
 
 /** The MQTT door: takes connections, keeps sessions, stores what clients publish and delivers what they subscribe to. */
 export class MqttDoor {
@@ -72,7 +73,6 @@ export class MqttDoor {
   private waiters: PendingBytesWaiter[] = []
   private opening: Promise<void> | null = null
   private figuresTimer: Timer | null = null
-  private onIdle: (() => void) | null = null
   private isStopping = false
 
   /** Throws ApplianceError MQTT_ROUTE_INVALID when a route cannot be used. */
@@ -183,14 +183,19 @@ export class MqttDoor {
     this.reportFiguresSoon()
   }
 
-  /** No new connections, wills and a last word for those that are there; resolves when what was taken is committed or 5 s have passed. */
+  /**
+   * No new connections, nothing more is read; what was taken is committed and acknowledged; then a last word for every client, wills included.
+   * Resolves when that is done, or after the time it may take.
+   */
   async stop(): Promise<void> {
     if (this.isStopping) return
     this.isStopping = true
     await Promise.all(this.listeners.map((listener) => listener.close()))
+    for (const connection of this.connections) connection.stopReading()
+    await this.settled()
     for (const connection of [...this.connections]) connection.close(reasonCodes.serverShuttingDown, 'the server stops')
     this.wills.fireAll()
-    await this.committed()
+    await this.settled()
     this.delivery.stopAll()
     for (const timer of this.expiries.values()) this.parts.clock.cancel(timer)
     this.expiries.clear()
@@ -198,15 +203,17 @@ export class MqttDoor {
     this.reportFigures()
   }
 
-  private committed(): Promise<void> {
-    if (this.commits.unsettledCount === 0) return Promise.resolve()
+  /** Resolves when nothing waits for a commit any more, or when it has taken too long. */
+  private settled(): Promise<void> {
     const { clock } = this.parts
+    const deadlineMs = clock.monotonicMs() + drainMs
     return new Promise((resolve) => {
-      const timer = clock.schedule(drainMs, resolve)
-      this.onIdle = () => {
-        clock.cancel(timer)
-        resolve()
+      const look = (): void => {
+        const isSettled = this.commits.unsettledCount === 0 && this.wills.pendingCount === 0
+        if (isSettled || clock.monotonicMs() >= deadlineMs) resolve()
+        else clock.schedule(drainCheckMs, look)
       }
+      look()
     })
   }
 
@@ -269,7 +276,6 @@ export class MqttDoor {
     }
     this.reportFiguresSoon()
     this.checkPendingBytes()
-    if (this.commits.unsettledCount === 0) this.onIdle?.()
   }
 
   private waitForPendingBytes(waiter: PendingBytesWaiter): void {

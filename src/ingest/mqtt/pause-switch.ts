@@ -12,6 +12,8 @@ export const pauseReasons = {
   backlog: 8,
   /** An append failed and the client cannot be told. */
   failure: 16,
+  /** The door stops. */
+  stop: 32,
 } as const
 
 /** Pauses a socket while there is any reason to. TCP is the back-pressure. */

@@ -27,9 +27,15 @@ export interface WillKeeperOptions {
 export class WillKeeper {
   private readonly options: WillKeeperOptions
   private readonly delayed = new Map<string, { readonly will: Will; readonly timer: Timer }>()
+  private waitingForTopic = 0
 
   constructor(options: WillKeeperOptions) {
     this.options = options
+  }
+
+  /** Wills that are due and wait for their Kafka topic to be created. */
+  get pendingCount(): number {
+    return this.waitingForTopic
   }
 
   /** The connection went without a normal DISCONNECT. The will is published at the latest when its session ends, in `sessionEndsInMs`. */
@@ -69,7 +75,13 @@ export class WillKeeper {
     const wallMs = clock.wallMs()
     const route = routes.find(topic, 0, topic.length, wallMs)
     if (route === null) return counters.refuse(willRefused)
-    if (route.state === 'waiting') return routes.whenDecided(route, () => this.publish(will))
+    if (route.state === 'waiting') {
+      this.waitingForTopic += 1
+      return routes.whenDecided(route, () => {
+        this.waitingForTopic -= 1
+        this.publish(will)
+      })
+    }
     if (route.state !== 'ready' || route.partition === null) return counters.refuse(reasonName(route.reason))
     const { qos, retain, properties, payload } = will.message
     const headers = new RecordHeaderEncoder(will.publisher).build({

@@ -427,7 +427,7 @@ describe('subscribing', () => {
     other.publish('a/own', 'theirs', 1, 1, { retain: true })
     expect(await client.look()).toBe('publish#1r a/own=theirs')
     const heard = client.packets.at(-1) as unknown as { properties: { subscriptionIdentifier: number[] } }
-    expect(heard.properties.subscriptionIdentifier.toSorted()).toEqual([5, 6, 7])
+    expect(heard.properties.subscriptionIdentifier.toSorted((left, right) => left - right)).toEqual([5, 6, 7])
     const modern = await world.connect('m', 5)
     const properties = {
       payloadFormatIndicator: true,
@@ -591,6 +591,20 @@ describe('sessions and wills', () => {
     expect(await modern.look()).toBe('connack 0, disconnect 0x8b, closed')
     expect(await old.look()).toBe('connack 0, closed')
     expect(await world.values('will')).toBe('gone')
+  })
+
+  it('acknowledges what it has taken before it stops', async () => {
+    const world = await DoorWorld.start()
+    const client = await world.connect('c', 5, { will: { ...will, topic: 'fresh/will' } })
+    client.publish('a/x', 'x', 1, 1)
+    await client.until('puback')
+    world.host.stallDisk(1000)
+    client.publish('a/x', 'y', 1, 2)
+    await world.runFor(100)
+    await world.settle(world.door.stop())
+    await world.runFor(100)
+    expect(await client.look()).toBe('connack 0, puback#1, puback#2, disconnect 0x8b, closed')
+    expect(await world.values('fresh')).toBe('gone')
   })
 
   it('disconnects a silent client after one and a half keep-alives, but not while it is itself not reading', async () => {
