@@ -215,16 +215,15 @@ export class Checkpointer {
     const { dirty, disk, indexes } = this.#parts
     const writes = [indexWrites(segment, indexes), snapshotWrites(log, snapshot.offset, snapshot.bytes)]
     const complete = dirty.beginSync([segment.logPath])
+    const files = [segment.logPath, segment.indexPath, segment.timeIndexPath, snapshotPath(log, snapshot.offset)]
     await disk.submit([
       ...writes.flatMap((write) => write.operations),
-      ...[segment.logPath, segment.indexPath, segment.timeIndexPath].map(
-        (path): DiskOperation => ({ kind: 'sync', path }),
-      ),
+      ...files.map((path): DiskOperation => ({ kind: 'sync', path })),
       { kind: 'syncDirectory', path: log.directory },
     ])
     complete()
     for (const write of writes) write.done()
-    for (const path of [segment.logPath, segment.indexPath, segment.timeIndexPath]) disk.forget(path)
+    for (const path of files) disk.forget(path)
   }
 
   async #write(writes: Writes): Promise<void> {

@@ -48,6 +48,8 @@ export class CommitDriver {
   #queuedBytes = 0
   #setNumber = 0
   #isRunning = false
+  /** Commits whose frame is submitted and whose files are not yet written. */
+  #unwritten = 0
   #isDeferred = false
   #isDraining = false
   #hasFailed = false
@@ -104,16 +106,21 @@ export class CommitDriver {
 
   /** Resolves when nothing is queued or under way (at once after a failure). */
   async idle(): Promise<void> {
-    while (!this.#hasFailed && (this.#isRunning || this.#queue.length > 0 || this.#isDraining)) {
+    while (this.isCommitting || (this.#isDraining && !this.#hasFailed)) {
       await new Promise<void>((resolve) => {
         this.#idleWaiters.push(resolve)
       })
     }
   }
 
-  /** Resolves when a commit has ended; at once when none is under way or queued. */
+  /** Something is queued or under way. */
+  get isCommitting(): boolean {
+    return !this.#hasFailed && (this.#isRunning || this.#unwritten > 0 || this.#queue.length > 0)
+  }
+
+  /** Resolves when more has become durable or written; at once when nothing is under way or queued. */
   nextCommit(): Promise<void> {
-    if (this.#hasFailed || (!this.#isRunning && this.#queue.length === 0)) return Promise.resolve()
+    if (!this.isCommitting) return Promise.resolve()
     return new Promise((resolve) => {
       this.#commitWaiters.push(resolve)
     })
@@ -134,12 +141,13 @@ export class CommitDriver {
     const plan = planCommit(this.#queue, this.#journal, this.#dirty)
     this.#queue = plan.taken === this.#queue.length ? [] : this.#queue.slice(plan.taken)
     this.#queuedBytes -= plan.bytes
-    const submitted = this.#disk.submit(plan.operations)
+    const fail = (error: unknown): void => this.#fail(error)
+    this.#disk.submit(plan.operations).then(() => this.#complete(plan, startMs), fail)
+    if (plan.writes.length > 0) {
+      this.#unwritten++
+      this.#disk.submit(plan.writes).then(() => this.#completeWrites(plan), fail)
+    }
     if (this.#queue.length === 0) this.#runAfterSubmit()
-    submitted.then(
-      () => this.#complete(plan, startMs),
-      (error: unknown) => this.#fail(error),
-    )
   }
 
   #runAfterSubmit(): void {
@@ -154,7 +162,7 @@ export class CommitDriver {
     for (const complete of plan.completeSyncs) complete()
     let relaxed = false
     for (const { log, endOffset, way } of plan.commits) {
-      log.writtenEndOffset = endOffset
+      if (way !== 'journal') log.writtenEndOffset = endOffset
       if (way === 'relaxed') relaxed = true
       else log.durableEndOffset = endOffset
     }
@@ -165,6 +173,13 @@ export class CommitDriver {
     this.#record(plan, startMs)
     if (relaxed) this.#syncRelaxedSoon()
     if (plan.usesJournal) this.#tendJournal()
+    this.#wakeWaiters()
+  }
+
+  #completeWrites(plan: CommitPlan): void {
+    if (this.#hasFailed) return
+    this.#unwritten--
+    for (const { log, endOffset, way } of plan.commits) if (way === 'journal') log.writtenEndOffset = endOffset
     this.#wakeWaiters()
   }
 

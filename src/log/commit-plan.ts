@@ -2,7 +2,7 @@
  * Decides how one group commit is made durable, and writes down its disk operations (architecture law 2). Pure.
  *
  * Each log of the commit goes one of three ways:
- * - `journal`: its bytes stand in the frame; the file is written, but synced later
+ * - `journal`: its bytes stand in the frame; the file is written behind it, and synced later
  * - `direct`: its file is written and synced in the group
  * - `relaxed`: its file is written; a lazy sync follows (`flush: relaxed`)
  *
@@ -49,7 +49,10 @@ interface CommitRange {
 
 export interface CommitPlan {
   readonly commits: readonly LogCommit[]
+  /** When this group has completed, the commit is durable. */
   readonly operations: readonly DiskOperation[]
+  /** The file writes of what the frame holds: a group of its own right behind, which no acknowledgement waits for. */
+  readonly writes: readonly DiskOperation[]
   readonly bytes: number
   /** How many batches of the queue it takes; the rest waits for the next commit. */
   readonly taken: number
@@ -72,28 +75,32 @@ export function planCommit(queue: readonly QueuedBatch[], journal: CommitJournal
   const { commits, taken, bytes } = gather(queue)
   chooseWays(commits)
   const operations: DiskOperation[] = []
+  const writes: DiskOperation[] = []
   const completeSyncs: (() => void)[] = []
   createSegments(commits, dirty, { operations, completeSyncs })
   const usesJournal = addFrame(commits, journal, dirty, { operations, completeSyncs })
+  const direct = new Set<string>()
   for (const commit of commits) {
     let previous: CommitRange | null = null
     for (const range of commit.ranges) {
+      const path = range.segment.logPath
+      const write: DiskOperation = { kind: 'write', path, position: range.position, chunks: range.chunks }
+      if (commit.way === 'journal') {
+        writes.push(write)
+        continue
+      }
       // A later segment must not survive a crash that its predecessor's end does not: that would be a hole in the log.
-      if (previous !== null && commit.way !== 'journal')
-        operations.push({ kind: 'sync', path: previous.segment.logPath })
-      operations.push({ kind: 'write', path: range.segment.logPath, position: range.position, chunks: range.chunks })
+      if (previous !== null) operations.push({ kind: 'sync', path: previous.segment.logPath })
+      operations.push(write)
+      if (commit.way === 'direct') direct.add(path)
       previous = range
     }
-  }
-  const direct = new Set<string>()
-  for (const commit of commits) {
-    if (commit.way === 'direct') for (const range of commit.ranges) direct.add(range.segment.logPath)
   }
   if (direct.size > 0) {
     completeSyncs.push(dirty.beginSync(direct))
     for (const path of direct) operations.push({ kind: 'sync', path })
   }
-  return { commits, operations, bytes, taken, usesJournal, completeSyncs }
+  return { commits, operations, writes, bytes, taken, usesJournal, completeSyncs }
 }
 
 function gather(queue: readonly QueuedBatch[]): { commits: LogCommit[]; taken: number; bytes: number } {

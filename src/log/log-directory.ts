@@ -343,6 +343,7 @@ export class LogDirectory {
       compute,
       indexes: this.#indexes,
       nextCommit: () => this.#driver.nextCommit(),
+      isCommitting: () => this.#driver.isCommitting,
       indexRebuilt: (log, segment) => {
         if (this.#failure === null && !this.#isClosed) this.#checkpointer.onIndexRebuilt(log, segment)
       },

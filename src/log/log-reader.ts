@@ -25,8 +25,10 @@ export interface ReaderParts {
   readonly observer: Observer
   readonly compute: Compute
   readonly indexes: IndexCache
-  /** Resolves when the commit under way has ended. */
+  /** Resolves when more has been written, or nothing will be. */
   nextCommit(): Promise<void>
+  /** False: what is in the books only will never be readable. */
+  isCommitting(): boolean
   /** The index of this segment was rebuilt in memory: its files are to be written again. */
   indexRebuilt(log: UnifiedLog, segment: Segment): void
 }
@@ -75,11 +77,8 @@ export async function readCold(log: UnifiedLog, request: LogReadRequest, parts: 
     const early = answerEarly(log, request)
     if (early !== null) return early
     if (request.fromOffset < log.writtenEndOffset) break
-    const before = log.writtenEndOffset
+    if (log.isDeleted || !parts.isCommitting()) return nothing
     await parts.nextCommit()
-    // Nothing is committed any more: what is in the books only will never be readable.
-    if (log.writtenEndOffset === before && log.isDeleted) return outOfRange
-    if (log.writtenEndOffset === before) return nothing
   }
   const bounded = { ...request, endOffset: Math.min(request.endOffset, log.writtenEndOffset) }
   let index = log.segmentIndexOf(request.fromOffset)

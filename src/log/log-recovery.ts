@@ -31,7 +31,8 @@ export async function recoverLog(log: UnifiedLog, hints: LoadHints, parts: LoadP
   const scanFrom = hints.isClean
     ? log.activeSegment.baseOffset
     : Math.max(hints.recoveryPoint ?? first.baseOffset, first.baseOffset)
-  const startIndex = log.segmentIndexOf(scanFrom)
+  // A segment that was rolled right at the recovery point may not have been finished off: its index begins the work.
+  const startIndex = log.segmentIndexOf(hints.isClean ? scanFrom : Math.max(scanFrom - 1, first.baseOffset))
   const start = log.segments[startIndex] as Segment
   const begin = await beginIndex(log, start, scanFrom, parts)
   await loadProducers(log, begin.offset, hints, parts)

@@ -5,8 +5,8 @@ import { CrashRun, type Mutant } from './crash-run.ts'
 const lives = 5
 
 describe('a log directory after kills and power cuts', () => {
-  test('is a prefix with everything acknowledged, sets whole, duplicates known (100 seeds)', async () => {
-    for (let seed = 1; seed <= 100; seed++) await new CrashRun(seed).run(lives)
+  test('is a prefix with everything acknowledged, sets whole, duplicates known (80 seeds)', async () => {
+    for (let seed = 1; seed <= 80; seed++) await new CrashRun(seed).run(lives)
     expect.assertions(0)
   })
 })
@@ -21,6 +21,21 @@ const without =
   (operations) =>
     operations.filter((operation) => !gone(operation))
 
+/** Holds the operations on the journal back until the next group, which writes the segment files. */
+function framesLast(): Mutant {
+  let held: readonly DiskOperation[] = []
+  return (operations) => {
+    const journal = operations.filter(isJournal)
+    const due = held
+    held = []
+    if (journal.length !== 2 || !journal.some((operation) => operation.kind === 'write' && operation.position > 0)) {
+      return [...operations, ...due]
+    }
+    held = journal
+    return operations.filter((operation) => !isJournal(operation))
+  }
+}
+
 /** Deliberate faults; the crash run must catch each of them. */
 const mutants: readonly { readonly name: string; readonly mutant: Mutant; readonly firstSeed?: number }[] = [
   { name: 'does not sync the journal', mutant: without((operation) => isSync(operation) && isJournal(operation)) },
@@ -28,16 +43,14 @@ const mutants: readonly { readonly name: string; readonly mutant: Mutant; readon
   {
     name: 'does not write the frame',
     mutant: (operations) =>
-      operations.some((operation) => operation.kind === 'write' && isLog(operation))
-        ? operations.filter((operation) => operation.kind !== 'write' || !isJournal(operation))
-        : operations,
+      operations.filter((operation) => operation.kind !== 'write' || !isJournal(operation) || operation.position === 0),
   },
   {
     name: 'replays a frame that it has not synced',
     mutant: (operations) =>
       operations.filter((operation) => operations.length > 1 || !isSync(operation) || !isJournal(operation)),
     // A kill inside the sync of a set's frame, then a power cut inside its replay: seldom.
-    firstSeed: 200,
+    firstSeed: 1250,
   },
   {
     name: 'does not sync the files that a replay has written',
@@ -46,12 +59,7 @@ const mutants: readonly { readonly name: string; readonly mutant: Mutant; readon
   },
   {
     name: 'writes the segment files before the journal',
-    mutant: (operations) => {
-      const journal = operations.filter(isJournal)
-      return journal.length === 2
-        ? [...operations.filter((operation) => !isJournal(operation)), ...journal]
-        : operations
-    },
+    mutant: framesLast(),
   },
   {
     name: 'does not sync the directory of a new segment',
