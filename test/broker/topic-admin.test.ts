@@ -1,0 +1,151 @@
+import { describe, expect, it } from 'vitest'
+import { autoTopicsMax, newWorld, openAdmin, patient, secretTopic, topicRequest } from './admin-world.ts'
+
+describe('a topic that a client creates', () => {
+  it('can be written to when the answer comes', async () => {
+    const { topics, cluster, settle } = await openAdmin()
+    const outcome = await settle(topics.create(topicRequest('readings', { partitions: 3 }), patient))
+    expect(outcome).toMatchObject({ kind: 'done', topic: { name: 'readings' } })
+    expect([0, 1, 2, 3].map((index) => cluster.partitions.get('readings', index)?.isLeader)).toEqual([
+      true,
+      true,
+      true,
+      undefined,
+    ])
+  })
+
+  it('is there after a power cut, with its settings', async () => {
+    const home = newWorld()
+    const { topics, settle } = await openAdmin(home)
+    const configs = new Map([['retention.ms', '1234']])
+    await settle(topics.create(topicRequest('readings', { partitions: 2, configs }), patient))
+    home.host.powerCut()
+    const { cluster } = await openAdmin(home)
+    expect(cluster.image.topic('readings')?.partitions).toHaveLength(2)
+    expect(cluster.partitions.get('readings', 1)?.log.config.retentionMs).toBe(1234)
+  })
+
+  it('is not created by a request that only asks whether it could be', async () => {
+    const { topics, cluster, settle } = await openAdmin()
+    const outcome = await settle(topics.create(topicRequest('readings'), { ...patient, validateOnly: true }))
+    expect(outcome.kind).toBe('done')
+    expect(cluster.image.topic('readings')).toBeUndefined()
+  })
+
+  it('is answered REQUEST_TIMED_OUT past its time, and still comes to be', async () => {
+    const { topics, cluster, host, world, settle } = await openAdmin()
+    host.stallDisk(5_000)
+    const outcome = await settle(topics.create(topicRequest('late'), { timeoutMs: 100, validateOnly: false }))
+    expect(outcome).toMatchObject({ kind: 'refused', error: 'REQUEST_TIMED_OUT' })
+    await world.run(() => cluster.partitions.get('late', 0) !== undefined)
+  })
+
+  it('is answered KAFKA_STORAGE_ERROR when the disk fails', async () => {
+    const { topics, host, settle } = await openAdmin()
+    host.failDisk({ operation: 'sync', code: 'EIO' })
+    expect(await settle(topics.create(topicRequest('doomed'), patient))).toMatchObject({ error: 'KAFKA_STORAGE_ERROR' })
+  })
+})
+
+describe('a topic that is asked for', () => {
+  it('is created once, however many ask at the same time', async () => {
+    const { topics, host, settle } = await openAdmin({ ...newWorld() }, { 'num.partitions': '4' })
+    const answers = await settle(Promise.all([1, 2, 3].map(() => topics.ensure('sensors'))))
+    expect(answers).toEqual([null, null, null])
+    const created = host.observer.events.filter(({ id }) => id === 'topic-created')
+    expect(created.map(({ fields }) => fields)).toMatchObject([{ topic: 'sensors', partitions: 4 }])
+  })
+
+  it.each([
+    ['a name that is not lawful', 'no spaces', 'INVALID_TOPIC_EXCEPTION'],
+    ['an internal name', '__consumer_offsets', 'INVALID_TOPIC_EXCEPTION'],
+    ['an internal name of ours', '__headwater_anything', 'INVALID_TOPIC_EXCEPTION'],
+  ])('is refused for %s', async (_, name, error) => {
+    const { topics, cluster, settle } = await openAdmin()
+    expect(await settle(topics.ensure(name))).toBe(error)
+    expect(cluster.image.topicCount).toBe(0)
+  })
+
+  it('is not created where the operator has switched that off', async () => {
+    const { topics, settle } = await openAdmin(newWorld(), { 'auto.create.topics.enable': 'false' })
+    expect(await settle(topics.ensure('sensors'))).toBe('UNKNOWN_TOPIC_OR_PARTITION')
+  })
+
+  it('is not created beyond the bound, also when all are asked for at once; internal topics do not count', async () => {
+    const { topics, cluster, settle } = await openAdmin()
+    await settle(topics.ensureInternal(secretTopic.name))
+    const names = Array.from({ length: autoTopicsMax + 3 }, (_, index) => `t${index}`)
+    const answers = await settle(Promise.all(names.map((name) => topics.ensure(name))))
+    expect(answers.filter((error) => error === null)).toHaveLength(autoTopicsMax)
+    expect(answers.filter((error) => error === 'POLICY_VIOLATION')).toHaveLength(3)
+    expect(cluster.image.topicCount).toBe(autoTopicsMax + 1)
+    // Those that exist are still served.
+    expect(await settle(topics.ensure('t0'))).toBeNull()
+  })
+})
+
+describe('an internal topic', () => {
+  it('is created as its room has declared it, compaction included', async () => {
+    const { topics, cluster, settle } = await openAdmin()
+    await settle(Promise.all([topics.ensureInternal(secretTopic), topics.ensureInternal(secretTopic.name)]))
+    expect(cluster.image.topic(secretTopic.name)?.partitions).toHaveLength(secretTopic.partitions)
+    expect(cluster.partitions.get(secretTopic.name, 0)?.log.config.cleanupPolicy.has('compact')).toBe(true)
+  })
+
+  it('that no room has declared is an error with a name', async () => {
+    const { topics, settle } = await openAdmin()
+    await expect(settle(topics.ensureInternal('__headwater_stray'))).rejects.toMatchObject({
+      code: 'INTERNAL_TOPIC_MISSING',
+    })
+  })
+
+  it('cannot be created, grown or deleted by a client', async () => {
+    const { topics, cluster, settle } = await openAdmin()
+    const refused = { kind: 'refused', error: 'INVALID_TOPIC_EXCEPTION' }
+    expect(await settle(topics.create(topicRequest(secretTopic.name), patient))).toMatchObject(refused)
+    await settle(topics.ensureInternal(secretTopic))
+    expect(await settle(topics.grow(secretTopic.name, 9, null, patient))).toMatchObject(refused)
+    const reference = { name: secretTopic.name, topicId: null }
+    expect(await settle(topics.delete(reference, 1_000))).toMatchObject(refused)
+    const byId = { name: null, topicId: cluster.image.topic(secretTopic.name)?.topicId ?? '' }
+    expect(await settle(topics.delete(byId, 1_000))).toMatchObject(refused)
+  })
+
+  it('is told from a topic of users', async () => {
+    const { internalTopics } = await openAdmin()
+    const names = ['__cluster_metadata', '__consumer_offsets', '__headwater_x', '__mine', '_schemas', 'sensors']
+    expect(names.filter((name) => internalTopics.isInternal(name))).toEqual(names.slice(0, 3))
+    expect(names.filter((name) => internalTopics.isReadable(name))).toEqual(['__mine', '_schemas', 'sensors'])
+  })
+})
+
+describe('a topic that a client deletes', () => {
+  it('is out of service at once, stays away after a crash, and its name is free', async () => {
+    const home = newWorld()
+    const { topics, cluster, settle } = await openAdmin(home)
+    await settle(topics.create(topicRequest('readings'), patient))
+    const before = cluster.image.topic('readings')?.topicId ?? ''
+    expect(await settle(topics.delete({ name: null, topicId: before }, 1_000))).toMatchObject({ kind: 'done' })
+    expect(cluster.partitions.get('readings', 0)).toBeUndefined()
+    home.host.powerCut()
+    const again = await openAdmin(home)
+    expect(again.cluster.image.topic('readings')).toBeUndefined()
+    expect(await again.settle(again.topics.ensure('readings'))).toBeNull()
+    expect(again.cluster.image.topic('readings')?.topicId).not.toBe(before)
+  })
+
+  it('that does not exist is told by what was asked for', async () => {
+    const { topics, settle } = await openAdmin()
+    const byName = await settle(topics.delete({ name: 'nowhere', topicId: null }, 1_000))
+    const byId = await settle(topics.delete({ name: null, topicId: 'iqR6tvvCTSuScvS2wyYggA' }, 1_000))
+    expect([byName, byId]).toMatchObject([{ error: 'UNKNOWN_TOPIC_OR_PARTITION' }, { error: 'UNKNOWN_TOPIC_ID' }])
+  })
+
+  it('stays where delete.topic.enable is false', async () => {
+    const { topics, cluster, settle } = await openAdmin(newWorld(), { 'delete.topic.enable': 'false' })
+    await settle(topics.ensure('readings'))
+    const outcome = await settle(topics.delete({ name: 'readings', topicId: null }, 1_000))
+    expect(outcome).toMatchObject({ error: 'TOPIC_DELETION_DISABLED' })
+    expect(cluster.image.topic('readings')).toBeDefined()
+  })
+})

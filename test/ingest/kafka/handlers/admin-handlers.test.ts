@@ -1,0 +1,294 @@
+import { beforeEach, describe, expect, it } from 'vitest'
+import { apiByKey, type KafkaApi } from '../../../../src/protocol/kafka/apis.ts'
+import { decodeMessage } from '../../../../src/protocol/kafka/compile.ts'
+import { errorCode } from '../../../../src/protocol/kafka/error-codes.ts'
+import {
+  decodeRequestHeader,
+  decodeResponse,
+  encodeRequest,
+  encodeResponse,
+} from '../../../../src/protocol/kafka/header.ts'
+import { adminHandlers } from '../../../../src/ingest/kafka/handlers/admin-handlers.ts'
+import type { HandlerEntry, KafkaHandler, RequestContext } from '../../../../src/ingest/kafka/handler.ts'
+import { type AdminWorld, openAdmin, patient, secretTopic, topicRequest } from '../../../broker/admin-world.ts'
+
+const key = {
+  metadata: 3,
+  createTopics: 19,
+  deleteTopics: 20,
+  describeConfigs: 32,
+  alterConfigs: 33,
+  describeLogDirs: 35,
+  createPartitions: 37,
+  incrementalAlterConfigs: 44,
+  listReassignments: 46,
+  describeCluster: 60,
+  describeTopicPartitions: 75,
+} as const
+
+let admin: AdminWorld
+let handlers: ReadonlyMap<number, KafkaHandler<unknown, unknown>>
+
+beforeEach(async () => {
+  admin = await openAdmin()
+  handlers = new Map(adminHandlers(admin) as readonly (HandlerEntry & [number, KafkaHandler<unknown, unknown>])[])
+})
+
+function contextOf(apiVersion: number): RequestContext {
+  return {
+    apiVersion,
+    clientId: 'test',
+    principal: 'User:ANONYMOUS',
+    clientHost: '10.0.0.9',
+    localHost: '10.0.0.1',
+    localPort: 9092,
+    advertised: { host: 'edge.local', port: 9192 },
+    connectionId: 1,
+    isClosed: () => false,
+    onClose() {},
+  }
+}
+
+/** Over the wire and back: the request as a client encodes it, the response as a client reads it. */
+async function ask(apiKey: number, version: number, request: object): Promise<Record<string, unknown>> {
+  const api = apiByKey.get(apiKey) as KafkaApi
+  const frame = Buffer.concat(encodeRequest(api, version, 7, 'test', request)).subarray(4)
+  const decoded = decodeMessage(api.request, version, frame, decodeRequestHeader(frame).end)
+  const handler = handlers.get(apiKey) as KafkaHandler<unknown, unknown>
+  const answer = await admin.settle(Promise.resolve(handler(decoded.value, contextOf(version))))
+  const response = Buffer.concat(encodeResponse(api, version, 7, answer as object)).subarray(4)
+  return decodeResponse(api, version, response).value as Record<string, unknown>
+}
+
+/** Requests that reach every branch: good, bad and empty answers. */
+const probes: readonly (readonly [name: string, apiKey: number, request: (version: number) => object])[] = [
+  ['Metadata of all', key.metadata, (version) => ({ topics: version === 0 ? [] : null })],
+  [
+    'Metadata of one known, one new, one unlawful',
+    key.metadata,
+    (version) => ({
+      topics: [{ name: 'readings' }, { name: `new-${version}` }, { name: 'a b' }],
+      includeTopicAuthorizedOperations: version >= 8,
+    }),
+  ],
+  [
+    'CreateTopics',
+    key.createTopics,
+    (version) => ({
+      topics: [
+        {
+          name: `made-${version}`,
+          numPartitions: 2,
+          replicationFactor: 1,
+          configs: [{ name: 'retention.ms', value: '9' }],
+        },
+        { name: 'readings', numPartitions: 1, replicationFactor: 1 },
+        { name: 'wide', numPartitions: 1, replicationFactor: 3 },
+      ],
+    }),
+  ],
+  [
+    'CreatePartitions',
+    key.createPartitions,
+    (version) => ({
+      topics: [
+        { name: 'readings', count: 5 + version, assignments: null },
+        { name: 'nowhere', count: 2 },
+      ],
+    }),
+  ],
+  [
+    'DeleteTopics',
+    key.deleteTopics,
+    (version) => (version < 6 ? { topicNames: ['nowhere'] } : { topics: [{ name: 'nowhere' }] }),
+  ],
+  [
+    'DescribeConfigs',
+    key.describeConfigs,
+    (version) => ({
+      resources: [
+        { resourceType: 2, resourceName: 'readings', configurationKeys: null },
+        { resourceType: 4, resourceName: '1', configurationKeys: null },
+        { resourceType: 4, resourceName: '2', configurationKeys: null },
+        { resourceType: 8, resourceName: '1', configurationKeys: null },
+      ],
+      includeSynonyms: true,
+      ...(version >= 3 ? { includeDocumentation: true } : {}),
+    }),
+  ],
+  [
+    'AlterConfigs',
+    key.alterConfigs,
+    () => ({
+      resources: [{ resourceType: 2, resourceName: 'readings', configs: [{ name: 'retention.ms', value: '8' }] }],
+    }),
+  ],
+  [
+    'IncrementalAlterConfigs',
+    key.incrementalAlterConfigs,
+    () => ({
+      resources: [
+        {
+          resourceType: 2,
+          resourceName: 'readings',
+          configs: [{ name: 'segment.ms', configOperation: 0, value: '8' }],
+        },
+        { resourceType: 2, resourceName: 'nowhere', configs: [] },
+      ],
+    }),
+  ],
+  ['DescribeLogDirs', key.describeLogDirs, () => ({ topics: null })],
+  ['ListPartitionReassignments', key.listReassignments, () => ({ topics: null })],
+  ['DescribeCluster', key.describeCluster, () => ({ includeClusterAuthorizedOperations: true })],
+  [
+    'DescribeTopicPartitions',
+    key.describeTopicPartitions,
+    () => ({ topics: [{ name: 'readings' }, { name: 'nowhere' }] }),
+  ],
+]
+
+describe('every version of every answer can be sent', () => {
+  it.each(probes)('%s', async (_, apiKey, request) => {
+    await admin.settle(admin.topics.create(topicRequest('readings', { partitions: 2 }), patient))
+    const { minVersion, maxVersion } = apiByKey.get(apiKey) as KafkaApi
+    for (let version = minVersion; version <= maxVersion; version++) {
+      expect(await ask(apiKey, version, request(version)), `version ${version}`).toBeDefined()
+    }
+  })
+
+  it('for all APIs that have a handler here', () => {
+    expect([...handlers.keys()].sort()).toEqual([...new Set(probes.map(([, apiKey]) => apiKey))].sort())
+  })
+})
+
+describe('Metadata', () => {
+  it('tells the address by which the client came, and leads every partition itself', async () => {
+    await admin.settle(admin.topics.create(topicRequest('readings', { partitions: 2 }), patient))
+    expect(await ask(key.metadata, 12, { topics: [{ name: 'readings' }] })).toMatchObject({
+      brokers: [{ nodeId: 1, host: 'edge.local', port: 9192 }],
+      clusterId: admin.directory.clusterId,
+      controllerId: 1,
+      topics: [
+        {
+          errorCode: 0,
+          name: 'readings',
+          isInternal: false,
+          partitions: [
+            { partitionIndex: 0, leaderId: 1, isrNodes: [1] },
+            { partitionIndex: 1, leaderId: 1, isrNodes: [1] },
+          ],
+        },
+      ],
+    })
+  })
+
+  it('creates a topic that is asked for, unless the client says not to', async () => {
+    const quiet = await ask(key.metadata, 12, { topics: [{ name: 'new' }], allowAutoTopicCreation: false })
+    expect(quiet).toMatchObject({ topics: [{ errorCode: errorCode('UNKNOWN_TOPIC_OR_PARTITION'), name: 'new' }] })
+    const asked = await ask(key.metadata, 12, { topics: [{ name: 'new' }] })
+    expect(asked).toMatchObject({ topics: [{ errorCode: 0, name: 'new', partitions: [{ leaderId: 1 }] }] })
+  })
+
+  it('never creates an internal topic, and marks those that exist', async () => {
+    await admin.settle(admin.topics.ensureInternal(secretTopic))
+    const answer = await ask(key.metadata, 12, { topics: [{ name: '__consumer_offsets' }, { name: secretTopic.name }] })
+    expect(answer).toMatchObject({
+      topics: [
+        { errorCode: errorCode('UNKNOWN_TOPIC_OR_PARTITION'), isInternal: true },
+        { errorCode: 0, isInternal: true },
+      ],
+    })
+  })
+
+  it('finds a topic by its id, and says so when there is none', async () => {
+    await admin.settle(admin.topics.ensure('readings'))
+    const topicId = admin.cluster.image.topic('readings')?.topicId ?? ''
+    const topics = [
+      { topicId, name: null },
+      { topicId: 'iqR6tvvCTSuScvS2wyYggA', name: null },
+    ]
+    expect(await ask(key.metadata, 12, { topics })).toMatchObject({
+      topics: [
+        { name: 'readings', topicId },
+        { errorCode: errorCode('UNKNOWN_TOPIC_ID'), name: null },
+      ],
+    })
+  })
+
+  it('asks for all topics with an empty list in version 0, and for none later', async () => {
+    await admin.settle(admin.topics.ensure('readings'))
+    expect((await ask(key.metadata, 0, { topics: [] }))['topics']).toHaveLength(1)
+    expect((await ask(key.metadata, 1, { topics: [] }))['topics']).toEqual([])
+  })
+})
+
+describe('DescribeTopicPartitions', () => {
+  it('goes through all partitions page by page, each once', async () => {
+    await admin.settle(admin.topics.create(topicRequest('b', { partitions: 3 }), patient))
+    await admin.settle(admin.topics.create(topicRequest('a', { partitions: 2 }), patient))
+    const seen: string[] = []
+    let cursor: object | null = null
+    for (let pages = 0; pages < 10; pages++) {
+      const page = await ask(key.describeTopicPartitions, 0, { topics: [], responsePartitionLimit: 2, cursor })
+      for (const topic of page['topics'] as { name: string; partitions: { partitionIndex: number }[] }[]) {
+        for (const { partitionIndex } of topic.partitions) seen.push(`${topic.name}-${partitionIndex}`)
+      }
+      cursor = page['nextCursor'] as object | null
+      if (cursor === null) break
+    }
+    expect(seen).toEqual(['a-0', 'a-1', 'b-0', 'b-1', 'b-2'])
+  })
+})
+
+describe('a request that names one topic twice', () => {
+  it('is refused for that topic only', async () => {
+    const twice = { numPartitions: 1, replicationFactor: 1 }
+    const topics = [
+      { name: 'x', ...twice },
+      { name: 'y', ...twice },
+      { name: 'x', ...twice },
+    ]
+    const answer = await ask(key.createTopics, 7, { topics })
+    const told = (answer['topics'] as { name: string; errorCode: number }[]).map((each) => [each.name, each.errorCode])
+    expect(told).toEqual([
+      ['y', 0],
+      ['x', errorCode('INVALID_REQUEST')],
+    ])
+    expect(admin.cluster.image.topic('x')).toBeUndefined()
+  })
+
+  it('is recognised when one is a name and the other its id', async () => {
+    await admin.settle(admin.topics.ensure('readings'))
+    const topicId = admin.cluster.image.topic('readings')?.topicId
+    const answer = await ask(key.deleteTopics, 6, { topics: [{ name: 'readings' }, { name: null, topicId }] })
+    expect(answer).toMatchObject({ responses: [{ errorCode: errorCode('INVALID_REQUEST') }] })
+    expect(admin.cluster.image.topic('readings')).toBeDefined()
+  })
+})
+
+describe('DescribeLogDirs', () => {
+  it('tells the directory, its space and the replicas asked for', async () => {
+    await admin.settle(admin.topics.create(topicRequest('readings', { partitions: 2 }), patient))
+    const answer = await ask(key.describeLogDirs, 4, { topics: [{ topic: 'readings', partitions: [1] }] })
+    expect(answer).toMatchObject({
+      results: [
+        {
+          errorCode: 0,
+          logDir: '/data/log',
+          topics: [{ name: 'readings', partitions: [{ partitionIndex: 1, partitionSize: 0, offsetLag: 0 }] }],
+        },
+      ],
+    })
+    const [result] = answer['results'] as { totalBytes: number; usableBytes: number }[]
+    expect(result?.totalBytes).toBeGreaterThan(0)
+  })
+})
+
+describe('DescribeCluster', () => {
+  it('shows no controllers', async () => {
+    expect(await ask(key.describeCluster, 1, { endpointType: 2 })).toMatchObject({
+      errorCode: errorCode('MISMATCHED_ENDPOINT_TYPE'),
+      brokers: [],
+    })
+  })
+})
