@@ -11,10 +11,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { InteropCase } from './case.ts'
 import { aiokafka, codecMatrix } from './cases/codecs.ts'
+import { kafkaCodec, kafkaHeaders, kafkaLayouts } from './cases/kafka-codec.ts'
 import { dumpLogSegments, kafkaTools } from './cases/kafka-tools.ts'
 import { kafkaToMqtt, mqttBadInput, mqttToKafka } from './cases/mqtt-to-kafka.ts'
 
 const cases: readonly InteropCase[] = [
+  kafkaLayouts,
+  kafkaCodec,
+  kafkaHeaders,
   mqttToKafka,
   kafkaToMqtt,
   mqttBadInput,

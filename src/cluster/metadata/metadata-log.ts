@@ -144,7 +144,13 @@ export class MetadataLog {
       builder.append(nowMs, encodeControlRecordKey(type), Buffer.concat(value), null)
     add(
       'LEADER_CHANGE',
-      encodeMessage(LeaderChangeMessage, 1, { version: 1, leaderId: nodeId, voters: [voter], grantingVoters: [voter] }),
+      // Kafka's own tools read this record as version 0, whatever the kraft.version.
+      encodeMessage(LeaderChangeMessage, 0, {
+        version: 0,
+        leaderId: nodeId,
+        voters: [{ voterId: nodeId }],
+        grantingVoters: [{ voterId: nodeId }],
+      }),
     )
     if (this.#log.logEndOffset > 0) return builder
     add('KRAFT_VERSION', encodeMessage(KRaftVersionRecord, 0, { version: 0, kRaftVersion: 1 }))
