@@ -3,26 +3,11 @@
  * side. Not implemented: AUTH (refused).
  */
 import type { Connection } from '../../base/ports.ts'
-import {
-  encodeConnack,
-  encodeDisconnect,
-  encodeSuback,
-  encodeUnsuback,
-  pingResponse,
-  writeAcknowledgement,
-} from '../../protocol/mqtt/encode.ts'
+import { encodeConnack, encodeDisconnect } from '../../protocol/mqtt/encode.ts'
 import { MqttProtocolError } from '../../protocol/mqtt/mqtt-protocol-error.ts'
 import type { PacketColumns } from '../../protocol/mqtt/packet-columns.ts'
 import { packetTypes } from '../../protocol/mqtt/packet-types.ts'
-import {
-  checkPingRequest,
-  type ConnectPacket,
-  decodeConnect,
-  decodeDisconnect,
-  decodeSubscribe,
-  decodeUnsubscribe,
-  type PacketBody,
-} from '../../protocol/mqtt/packets.ts'
+import { type ConnectPacket, decodeConnect, decodeDisconnect, type PacketBody } from '../../protocol/mqtt/packets.ts'
 import { reasonCodes, reasonName } from '../../protocol/mqtt/reason-codes.ts'
 import { MqttStreamDecoder } from '../../protocol/mqtt/stream-decoder.ts'
 import type { AckGroup } from './ack-queue.ts'
@@ -35,9 +20,9 @@ import { mqttEvents } from './mqtt-events.ts'
 import { mqttMetrics } from './mqtt-metrics.ts'
 import { PauseSwitch, pauseReasons } from './pause-switch.ts'
 import { PublishHandler } from './publish-handler.ts'
+import { answerRequest, answerUnknownPubrec } from './request-handler.ts'
 import type { Route } from './route-table.ts'
 import type { MqttSession, SessionLink } from './session.ts'
-import { subscribe, unsubscribe } from './subscribe-handler.ts'
 import type { Will } from './will-keeper.ts'
 
 /** A closing socket may take this long to send its last packet. */
@@ -131,59 +116,36 @@ export class MqttConnection implements SessionLink, Committer, PendingBytesWaite
         this.waitingFor = route
         return row
       }
-      this.onPacket(type, source, columns, row, wallMs)
+      if (type === packetTypes.puback && this.session !== null) {
+        this.session.acknowledge(columns.packetId[row] as number, wallMs)
+      } else {
+        this.onPacket(type, source, columns, row, wallMs)
+      }
     }
     return columns.count
   }
 
+  /** The packets that are rare, or that the specification has in another place. */
   private onPacket(type: number, source: Uint8Array, columns: PacketColumns, row: number, wallMs: number): void {
     const firstByte = columns.firstByte[row] as number
     const body = { source, start: columns.bodyStart[row] as number, end: columns.bodyEnd[row] as number }
-    const { session, publisher } = this
+    const { services, session, publisher } = this
     if (session === null || publisher === null) {
-      // [MQTT-3.1.0-1]
-      if (type !== packetTypes.connect)
-        throw new MqttProtocolError(reasonCodes.protocolError, 'the first packet is not CONNECT')
-      return this.onConnect(firstByte, body, wallMs)
+      if (type === packetTypes.connect) return this.onConnect(firstByte, body, wallMs)
+      throw new MqttProtocolError(reasonCodes.protocolError, 'the first packet is not CONNECT') // [MQTT-3.1.0-1]
     }
     const packetId = columns.packetId[row] as number
-    switch (type) {
-      case packetTypes.puback:
-        session.acknowledge(packetId, wallMs)
-        return
-      case packetTypes.pubrel:
-        return publisher.release(packetId, wallMs)
-      case packetTypes.pubrec:
-        return this.answerUnknownPubrec(packetId, columns.reasonCode[row] as number)
-      case packetTypes.pubcomp:
-        return
-      case packetTypes.subscribe: {
-        const packet = decodeSubscribe(firstByte, body, this.level)
-        return this.sendControl(encodeSuback(this.level, packet.packetId, subscribe(this.services, session, packet)))
-      }
-      case packetTypes.unsubscribe: {
-        const packet = decodeUnsubscribe(firstByte, body, this.level)
-        return this.sendControl(
-          encodeUnsuback(this.level, packet.packetId, unsubscribe(this.services, session, packet)),
-        )
-      }
-      case packetTypes.pingreq:
-        checkPingRequest(firstByte, body)
-        return this.sendControl(pingResponse)
-      case packetTypes.disconnect:
-        return this.onDisconnect(firstByte, body)
-      default:
-        // A second CONNECT [MQTT-3.1.0-2], AUTH without a method, and what only servers send.
-        throw new MqttProtocolError(reasonCodes.protocolError, `packet type ${type} is out of place`)
-    }
-  }
-
-  /** We send nothing at QoS 2, so the id is unknown: the client is told so and can let go of it. */
-  private answerUnknownPubrec(packetId: number, reason: number): void {
-    if (reason >= 0x80) return
-    const packet = new Uint8Array(5)
-    const unknown = this.level === 5 ? reasonCodes.packetIdentifierNotFound : reasonCodes.success
-    this.sendControl(packet.subarray(0, writeAcknowledgement(packet, 0, packetTypes.pubrel, packetId, unknown)))
+    if (type === packetTypes.pubrel) return publisher.release(packetId, wallMs)
+    if (type === packetTypes.pubcomp) return
+    if (type === packetTypes.disconnect) return this.onDisconnect(firstByte, body)
+    const answer =
+      type === packetTypes.pubrec
+        ? answerUnknownPubrec(this.level, packetId, columns.reasonCode[row] as number)
+        : answerRequest(firstByte, body, this.level, { services, session })
+    if (answer !== null) return this.sendControl(answer)
+    if (type === packetTypes.pubrec) return
+    // A second CONNECT [MQTT-3.1.0-2], AUTH without a method, and what only servers send.
+    throw new MqttProtocolError(reasonCodes.protocolError, `packet type ${type} is out of place`)
   }
 
   /** After everything that came at once was taken: what is owed leaves, and the bounds are looked at. */

@@ -1,0 +1,41 @@
+/** Packets that are answered at once, by one packet: SUBSCRIBE, UNSUBSCRIBE, PINGREQ, and a PUBREC that nobody expects. */
+import { encodeSuback, encodeUnsuback, pingResponse, writeAcknowledgement } from '../../protocol/mqtt/encode.ts'
+import { packetTypes } from '../../protocol/mqtt/packet-types.ts'
+import { checkPingRequest, decodeSubscribe, decodeUnsubscribe, type PacketBody } from '../../protocol/mqtt/packets.ts'
+import { reasonCodes } from '../../protocol/mqtt/reason-codes.ts'
+import type { DoorServices } from './door-services.ts'
+import type { MqttSession } from './session.ts'
+import { subscribe, unsubscribe } from './subscribe-handler.ts'
+
+/** The answer to a request, or null for a packet that is none. Throws MqttProtocolError. */
+export function answerRequest(
+  firstByte: number,
+  body: PacketBody,
+  level: 3 | 4 | 5,
+  context: { readonly services: DoorServices; readonly session: MqttSession },
+): Uint8Array | null {
+  const { services, session } = context
+  switch (firstByte >>> 4) {
+    case packetTypes.subscribe: {
+      const packet = decodeSubscribe(firstByte, body, level)
+      return encodeSuback(level, packet.packetId, subscribe(services, session, packet))
+    }
+    case packetTypes.unsubscribe: {
+      const packet = decodeUnsubscribe(firstByte, body, level)
+      return encodeUnsuback(level, packet.packetId, unsubscribe(services, session, packet))
+    }
+    case packetTypes.pingreq:
+      checkPingRequest(firstByte, body)
+      return pingResponse
+    default:
+      return null
+  }
+}
+
+/** We send nothing at QoS 2, so the packet id of a PUBREC is unknown: the client is told so and can let go of it. Null when it gave up itself. */
+export function answerUnknownPubrec(level: 3 | 4 | 5, packetId: number, reason: number): Uint8Array | null {
+  if (reason >= 0x80) return null
+  const packet = new Uint8Array(5)
+  const unknown = level === 5 ? reasonCodes.packetIdentifierNotFound : reasonCodes.success
+  return packet.subarray(0, writeAcknowledgement(packet, 0, packetTypes.pubrel, packetId, unknown))
+}
