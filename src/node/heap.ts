@@ -1,0 +1,14 @@
+/** Gives back what the process needed only to be built. */
+import v8 from 'node:v8'
+import vm from 'node:vm'
+
+/**
+ * One full collection that also returns the freed pages to the system: V8 keeps the young generation that loading the program
+ * has blown up (17 MB here) until much later. It stops the loop for some 15 ms: call it before clients are told to come.
+ */
+export function releaseHeap(): void {
+  v8.setFlagsFromString('--expose-gc')
+  const collect = vm.runInNewContext('gc') as (options: object) => void
+  collect({ type: 'major', flavor: 'last-resort', execution: 'sync' })
+  v8.setFlagsFromString('--no-expose-gc')
+}
