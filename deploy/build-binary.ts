@@ -60,6 +60,7 @@ async function bundle(target: Target): Promise<Map<string, string>> {
     target: 'node24',
     absWorkingDir: root,
     logLevel: 'warning',
+    legalComments: 'none',
   } as const
   await build({
     ...common,

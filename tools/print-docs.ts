@@ -147,7 +147,8 @@ function sorted<T>(entries: readonly TableEntry<T>[], name: (definition: T) => s
 }
 
 function room(path: string): string {
-  return code(path.replace(/^src\//, '').replace(/\/[^/]*$/, ''))
+  const folder = path.replace(/^src\//, '').replace(/\/?[^/]*$/, '')
+  return folder === '' ? 'assembly' : code(folder)
 }
 
 function document(title: string, lines: readonly string[]): string {
