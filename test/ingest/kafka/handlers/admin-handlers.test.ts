@@ -157,7 +157,7 @@ describe('every version of every answer can be sent', () => {
   })
 
   it('for all APIs that have a handler here', () => {
-    expect([...handlers.keys()].sort()).toEqual([...new Set(probes.map(([, apiKey]) => apiKey))].sort())
+    expect(new Set(handlers.keys())).toEqual(new Set(probes.map(([, apiKey]) => apiKey)))
   })
 })
 
