@@ -5,7 +5,7 @@
 import { assert } from '../base/assert.ts'
 import { ApplianceError, asError } from '../base/errors.ts'
 import { uuidFromString, zeroUuid, topicPartitionKey } from '../base/ids.ts'
-import type { DiskOperation, Ports, Timer } from '../base/ports.ts'
+import type { DiskOperation, Ports } from '../base/ports.ts'
 import type { AppendEntry, AppendOutcome } from './append.ts'
 import { formatCleanShutdown } from './checkpoint-file.ts'
 import { Checkpointer, checkpointEveryBytesDefault } from './checkpointer.ts'
@@ -13,6 +13,8 @@ import { CommitDriver, type CommitFigures } from './commit-driver.ts'
 import { CommitJournal } from './commit-journal.ts'
 import { loadDirectory, topicIdWrites } from './directory-loader.ts'
 import { DirtyFiles } from './dirty-files.ts'
+import type { LogCreation, LogDirectoryOptions } from './directory-options.ts'
+import { Housekeeping } from './housekeeping.ts'
 import type { Identity } from './identity.ts'
 import { IndexCache } from './index-cache.ts'
 import { appendSet, roll } from './log-append.ts'
@@ -24,45 +26,13 @@ import { deletedLogName } from './log-files.ts'
 import { LogStartFile } from './log-start-file.ts'
 import { logMetrics } from './log-metrics.ts'
 import { type HeldDirectory, holdDirectory } from './directory-hold.ts'
-import { deleteBelowStart, retainLog, type RetentionParts } from './retention.ts'
 import { Segment } from './segment.ts'
 import { logFileNames, stateFileNames } from './side-files.ts'
 import { TailCache } from './tail-cache.ts'
 import { type LogHome, UnifiedLog } from './unified-log.ts'
 
-export interface LogDirectoryOptions {
-  /** Absolute. `log/` and `state/` are made below it. */
-  readonly dataDir: string
-  readonly nodeId: number
-  /** When given, a directory of another cluster is refused. */
-  readonly clusterId?: string
-  /** What a log goes by from its opening until `updateConfig`. Default: Kafka's defaults. */
-  readonly config?: LogConfig
-  /** Most bytes of the commit journal; default 64 MiB. */
-  readonly journalBytesMax?: number
-  /** Step in which the journal grows; default 4 MiB. */
-  readonly journalStepBytes?: number
-  /** Appended bytes after which the recovery points move on; default 64 MiB. */
-  readonly checkpointEveryBytes?: number
-  /** Newest batches kept in memory for readers; default 16 MiB. */
-  readonly tailCacheBytes?: number
-  /** Index files kept in memory for readers of old data; default 8 MiB. */
-  readonly indexCacheBytes?: number
-  /** log.retention.check.interval.ms; default 5 minutes. */
-  readonly retentionCheckIntervalMs?: number
-  /** producer.id.expiration.ms; default one day. */
-  readonly producerExpirationMs?: number
-}
+export type { LogCreation, LogDirectoryOptions } from './directory-options.ts'
 
-export interface LogCreation {
-  readonly topic: string
-  readonly partition: number
-  readonly topicId: string
-  readonly config: LogConfig
-}
-
-/** Checked less often than Kafka's 10 minutes would be of no use, more often neither. */
-const producerCheckMs = 600_000
 const storageError = 'KAFKA_STORAGE_ERROR'
 
 export class LogDirectory {
@@ -89,12 +59,12 @@ export class LogDirectory {
   readonly #indexes: IndexCache
   readonly #tails: TailCache
   readonly #logStarts: LogStartFile
-  readonly #timers = new Set<Timer>()
+  readonly #housekeeping: Housekeeping
+  readonly #home: LogHome
   readonly #listeners: ((error: Error) => void)[] = []
   #failure: Error | null = null
   #isClosed = false
   #recoveryMs = 0
-  #retention: Promise<void> = Promise.resolve()
 
   /**
    * Takes the lock, checks the identity, replays the journal, loads and recovers all logs. Throws an ApplianceError when the
@@ -159,6 +129,22 @@ export class LogDirectory {
       onFailure,
     })
     this.#logStarts = new LogStartFile(ports.disk, held.logDirectory, logs)
+    this.#home = this.#makeHome()
+    this.#housekeeping = new Housekeeping({
+      ports,
+      logDirectory: held.logDirectory,
+      dirty: this.#dirty,
+      driver: this.#driver,
+      reader: this.#home,
+      retentionCheckIntervalMs: options.retentionCheckIntervalMs ?? 300_000,
+      producerExpirationMs: options.producerExpirationMs ?? 86_400_000,
+      logs,
+      roll: (log) => {
+        roll(log, ports.clock.wallMs(), { onRoll: (rolled, sealed) => this.#onRoll(rolled, sealed) })
+      },
+      isStopped: () => this.#isClosed || this.#failure !== null,
+      onFailure,
+    })
   }
 
   /** By `topic-partition`. */
@@ -246,19 +232,12 @@ export class LogDirectory {
     }
     if (log.logStartOffset > 0) await this.#logStarts.write().catch((error: unknown) => this.#failAndThrow(error))
     this.#ports.observer.event(logEvents.logDeleted, { log: log.key })
-    this.#later(log.config.fileDeleteDelayMs, () => this.#purge([name]))
+    this.#housekeeping.later(log.config.fileDeleteDelayMs, () => this.#housekeeping.purge([name]))
   }
 
   /** One retention pass over all logs. */
   retain(nowMs: number = this.#ports.clock.wallMs()): Promise<void> {
-    const pass = this.#retention.then(async () => {
-      for (const log of [...this.#logs.values()]) {
-        if (this.#failure !== null || this.#isClosed) return
-        await retainLog(log, nowMs, this.#retentionParts())
-      }
-    })
-    this.#retention = pass.catch((error: unknown) => this.#fail(asError(error)))
-    return pass
+    return this.#housekeeping.retain(nowMs)
   }
 
   /**
@@ -268,9 +247,9 @@ export class LogDirectory {
   async close(brokerEpoch = -1): Promise<void> {
     if (this.#isClosed) return
     this.#isClosed = true
-    for (const timer of this.#timers) this.#ports.clock.cancel(timer)
-    this.#timers.clear()
+    const retained = this.#housekeeping.stop()
     try {
+      await retained
       if (this.#failure === null) await this.#leaveClean(brokerEpoch)
     } catch (thrown) {
       this.#fail(asError(thrown))
@@ -281,7 +260,6 @@ export class LogDirectory {
 
   async #leaveClean(brokerEpoch: number): Promise<void> {
     await Promise.allSettled([...this.#creating.values()])
-    await this.#retention
     await this.#driver.idle()
     await this.#checkpointer.stop()
     await this.#logStarts.idle()
@@ -297,7 +275,7 @@ export class LogDirectory {
   }
 
   async #load(startMs: number): Promise<void> {
-    const { disk, clock, observer, compute } = this.#ports
+    const { disk, clock, observer } = this.#ports
     const loaded = await loadDirectory(
       {
         logDirectory: this.logDirectory,
@@ -306,7 +284,7 @@ export class LogDirectory {
         isClean: this.wasClean,
         config: this.#options.config ?? defaultLogConfig,
       },
-      { disk, clock, observer, home: this.#home(compute) },
+      { disk, clock, observer, home: this.#home },
     )
     for (const log of loaded.logs) this.#logs.set(log.key, log)
     for (const log of loaded.logs) {
@@ -321,8 +299,8 @@ export class LogDirectory {
       { kind: 'unlink', path: `${this.logDirectory}/${logFileNames.cleanShutdown}` },
       { kind: 'syncDirectory', path: this.logDirectory },
     ])
-    if (loaded.deletedNames.length > 0) this.#purge(loaded.deletedNames)
-    this.#startTimers()
+    this.#housekeeping.purge(loaded.deletedNames)
+    this.#housekeeping.start()
     this.#recoveryMs = clock.monotonicMs() - startMs
     observer.set(logMetrics.logs, this.#logs.size)
     observer.set(logMetrics.directoryOffline, 0)
@@ -335,11 +313,12 @@ export class LogDirectory {
     })
   }
 
-  #home(compute: Ports['compute']): LogHome {
+  #makeHome(): LogHome {
+    const { disk, clock, observer, compute } = this.#ports
     return {
-      disk: this.#ports.disk,
-      clock: this.#ports.clock,
-      observer: this.#ports.observer,
+      disk,
+      clock,
+      observer,
       compute,
       indexes: this.#indexes,
       nextCommit: () => this.#driver.nextCommit(),
@@ -369,7 +348,7 @@ export class LogDirectory {
   async #create(key: string, creation: LogCreation): Promise<UnifiedLog> {
     this.#assertWritable()
     const directory = `${this.logDirectory}/${key}`
-    const log = new UnifiedLog({ ...creation, directory }, creation.config, this.#home(this.#ports.compute))
+    const log = new UnifiedLog({ ...creation, directory }, creation.config, this.#home)
     const segment = new Segment(directory, 0, this.#ports.clock.wallMs())
     log.segments = [segment]
     await this.#write([
@@ -397,26 +376,12 @@ export class LogDirectory {
     log.epochs.truncateStart(offset)
     try {
       await this.#logStarts.write()
-      await deleteBelowStart(log, this.#retentionParts())
+      await this.#housekeeping.deleteBelowStart(log)
     } catch (thrown) {
       this.#failAndThrow(thrown)
     }
     // Not the log's start: another call may have moved it since, and that is not durable yet.
     return offset
-  }
-
-  #retentionParts(): RetentionParts {
-    const { disk, clock, observer, compute } = this.#ports
-    return {
-      disk,
-      clock,
-      observer,
-      dirty: this.#dirty,
-      reader: this.#home(compute),
-      whenSubmitted: (task) => this.#driver.whenSubmitted(task),
-      later: (delayMs, task) => this.#later(delayMs, task),
-      roll: (log) => roll(log, clock.wallMs(), { onRoll: (rolled, sealed) => this.#onRoll(rolled, sealed) }),
-    }
   }
 
   #onRoll(log: UnifiedLog, sealed: Segment): void {
@@ -428,44 +393,6 @@ export class LogDirectory {
     this.#checkpointer.onCommitted(bytes)
     this.#ports.observer.set(logMetrics.journalLiveBytes, this.#journal.liveBytes)
     this.#ports.observer.set(logMetrics.unscannedBytes, this.#checkpointer.unscannedBytes)
-  }
-
-  #startTimers(): void {
-    const everyMs = this.#options.retentionCheckIntervalMs ?? 300_000
-    const retain = (): void => {
-      this.retain().catch((error: unknown) => this.#fail(asError(error)))
-      this.#later(everyMs, retain)
-    }
-    this.#later(everyMs, retain)
-    const expire = (): void => {
-      const expirationMs = this.#options.producerExpirationMs ?? 86_400_000
-      const nowMs = this.#ports.clock.wallMs()
-      if (this.#ports.clock.wallTrusted())
-        for (const log of this.#logs.values()) log.producers.expire(nowMs, expirationMs)
-      this.#later(producerCheckMs, expire)
-    }
-    this.#later(producerCheckMs, expire)
-  }
-
-  #later(delayMs: number, task: () => void): void {
-    if (this.#isClosed || this.#failure !== null) return
-    const timer = this.#ports.clock.schedule(delayMs, () => {
-      this.#timers.delete(timer)
-      task()
-    })
-    this.#timers.add(timer)
-  }
-
-  /** Removes the folders of deleted logs. What cannot be removed now is removed at the next start. */
-  #purge(names: readonly string[]): void {
-    const { disk } = this.#ports
-    const purge = async (name: string): Promise<void> => {
-      const folder = `${this.logDirectory}/${name}`
-      const entries = await disk.list(folder)
-      const unlinks = entries.map((entry): DiskOperation => ({ kind: 'unlink', path: `${folder}/${entry.name}` }))
-      await disk.submit([...unlinks, { kind: 'removeDirectory', path: folder }])
-    }
-    for (const name of names) purge(name).catch(() => {})
   }
 
   async #write(operations: readonly DiskOperation[]): Promise<void> {

@@ -1,0 +1,33 @@
+/** What a log directory is opened with, and what a log is created from. */
+import type { LogConfig } from './log-config.ts'
+
+export interface LogDirectoryOptions {
+  /** Absolute. `log/` and `state/` are made below it. */
+  readonly dataDir: string
+  readonly nodeId: number
+  /** When given, a directory of another cluster is refused. */
+  readonly clusterId?: string
+  /** What a log goes by from its opening until `updateConfig`. Default: Kafka's defaults. */
+  readonly config?: LogConfig
+  /** Most bytes of the commit journal; default 64 MiB. */
+  readonly journalBytesMax?: number
+  /** Step in which the journal grows; default 4 MiB. */
+  readonly journalStepBytes?: number
+  /** Appended bytes after which the recovery points move on; default 64 MiB. */
+  readonly checkpointEveryBytes?: number
+  /** Newest batches kept in memory for readers; default 16 MiB. */
+  readonly tailCacheBytes?: number
+  /** Index files kept in memory for readers of old data; default 8 MiB. */
+  readonly indexCacheBytes?: number
+  /** log.retention.check.interval.ms; default 5 minutes. */
+  readonly retentionCheckIntervalMs?: number
+  /** producer.id.expiration.ms; default one day. */
+  readonly producerExpirationMs?: number
+}
+
+export interface LogCreation {
+  readonly topic: string
+  readonly partition: number
+  readonly topicId: string
+  readonly config: LogConfig
+}

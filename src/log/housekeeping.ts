@@ -1,0 +1,113 @@
+/**
+ * What a directory does now and then: retention passes, forgetting idle producers, removing the files of what was deleted. Timers
+ * live in memory; a pass that finds nothing to do writes nothing.
+ */
+import { asError } from '../base/errors.ts'
+import type { DiskOperation, Ports, Timer } from '../base/ports.ts'
+import type { CommitDriver } from './commit-driver.ts'
+import type { DirtyFiles } from './dirty-files.ts'
+import type { ReaderParts } from './log-reader.ts'
+import { deleteBelowStart, type RetentionParts, retainLog } from './retention.ts'
+import type { UnifiedLog } from './unified-log.ts'
+
+/** As often as Kafka looks (producer.id.expiration.check.interval.ms). */
+const producerCheckMs = 600_000
+
+export interface HousekeepingParts {
+  readonly ports: Ports
+  readonly logDirectory: string
+  readonly dirty: DirtyFiles
+  readonly driver: CommitDriver
+  readonly reader: ReaderParts
+  readonly retentionCheckIntervalMs: number
+  readonly producerExpirationMs: number
+  logs(): Iterable<UnifiedLog>
+  roll(log: UnifiedLog): void
+  /** Nothing may be written any more. */
+  isStopped(): boolean
+  onFailure(error: Error): void
+}
+
+export class Housekeeping {
+  readonly #parts: HousekeepingParts
+  readonly #retention: RetentionParts
+  readonly #timers = new Set<Timer>()
+  #pass: Promise<void> = Promise.resolve()
+
+  constructor(parts: HousekeepingParts) {
+    this.#parts = parts
+    this.#retention = {
+      disk: parts.ports.disk,
+      clock: parts.ports.clock,
+      observer: parts.ports.observer,
+      dirty: parts.dirty,
+      reader: parts.reader,
+      whenSubmitted: (task) => parts.driver.whenSubmitted(task),
+      later: (delayMs, task) => this.later(delayMs, task),
+      roll: (log) => parts.roll(log),
+    }
+  }
+
+  start(): void {
+    const { ports, retentionCheckIntervalMs, producerExpirationMs, onFailure } = this.#parts
+    const retain = (): void => {
+      this.retain(ports.clock.wallMs()).catch((error: unknown) => onFailure(asError(error)))
+      this.later(retentionCheckIntervalMs, retain)
+    }
+    this.later(retentionCheckIntervalMs, retain)
+    const expire = (): void => {
+      const nowMs = ports.clock.wallMs()
+      if (ports.clock.wallTrusted()) {
+        for (const log of this.#parts.logs()) log.producers.expire(nowMs, producerExpirationMs)
+      }
+      this.later(producerCheckMs, expire)
+    }
+    this.later(producerCheckMs, expire)
+  }
+
+  /** Ends the timers; resolves when the pass under way has ended. */
+  stop(): Promise<void> {
+    for (const timer of this.#timers) this.#parts.ports.clock.cancel(timer)
+    this.#timers.clear()
+    return this.#pass
+  }
+
+  /** One retention pass over all logs, behind those asked for before. */
+  retain(nowMs: number): Promise<void> {
+    const pass = this.#pass.then(async () => {
+      for (const log of [...this.#parts.logs()]) {
+        if (this.#parts.isStopped()) return
+        await retainLog(log, nowMs, this.#retention)
+      }
+    })
+    this.#pass = pass.catch((error: unknown) => this.#parts.onFailure(asError(error)))
+    return pass
+  }
+
+  /** Gives up the segments that lie wholly below the log's start. */
+  deleteBelowStart(log: UnifiedLog): Promise<void> {
+    return deleteBelowStart(log, this.#retention)
+  }
+
+  /** Runs the task once, unless the directory is closed or fails before. */
+  later(delayMs: number, task: () => void): void {
+    if (this.#parts.isStopped()) return
+    const timer = this.#parts.ports.clock.schedule(delayMs, () => {
+      this.#timers.delete(timer)
+      if (!this.#parts.isStopped()) task()
+    })
+    this.#timers.add(timer)
+  }
+
+  /** Removes the folders of deleted logs. What cannot be removed now is removed at the next start. */
+  purge(names: readonly string[]): void {
+    const { disk } = this.#parts.ports
+    const purgeOne = async (name: string): Promise<void> => {
+      const folder = `${this.#parts.logDirectory}/${name}`
+      const entries = await disk.list(folder)
+      const unlinks = entries.map((entry): DiskOperation => ({ kind: 'unlink', path: `${folder}/${entry.name}` }))
+      await disk.submit([...unlinks, { kind: 'removeDirectory', path: folder }])
+    }
+    for (const name of names) purgeOne(name).catch(() => {})
+  }
+}
