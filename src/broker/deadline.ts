@@ -1,4 +1,5 @@
 /** A bound on how long a caller waits; what it waited for goes on. */
+import { asError } from '../base/errors.ts'
 import type { Clock } from '../base/ports.ts'
 
 /** The answer of `work`, or `late()` when it has not come within `timeoutMs` (at least 1 ms). */
@@ -12,7 +13,7 @@ export function withinDeadline<T>(clock: Clock, timeoutMs: number, work: Promise
       },
       (error: unknown) => {
         clock.cancel(timer)
-        reject(error)
+        reject(asError(error))
       },
     )
   })
