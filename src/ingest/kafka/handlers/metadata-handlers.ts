@@ -41,7 +41,7 @@ function metadata(parts: AdminParts): KafkaHandler<MetadataRequest, MetadataResp
   return async (request, { apiVersion, advertised }) => {
     const wantsAll = request.topics === null || (apiVersion === 0 && request.topics.length === 0)
     const topics = wantsAll
-      ? [...parts.cluster.image.topics()].map((topic) => knownTopic(parts, topic))
+      ? shownTopics(parts).map((topic) => knownTopic(parts, topic))
       : await Promise.all((request.topics ?? []).map((topic) => requestedTopic(parts, request, topic, apiVersion)))
     const operations = request.includeTopicAuthorizedOperations ? topicOperations : operationsNotAsked
     return {
@@ -54,6 +54,11 @@ function metadata(parts: AdminParts): KafkaHandler<MetadataRequest, MetadataResp
       clusterAuthorizedOperations: request.includeClusterAuthorizedOperations ? clusterOperations : operationsNotAsked,
     }
   }
+}
+
+/** All topics but those that clients may not read: who asks for one of these by name is told of it. */
+function shownTopics({ cluster, internalTopics }: AdminParts): readonly TopicImage[] {
+  return [...cluster.image.topics()].filter(({ name }) => internalTopics.isReadable(name))
 }
 
 async function requestedTopic(
@@ -156,8 +161,13 @@ function describeTopicPartitions(
 ): KafkaHandler<DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponseInput> {
   return ({ topics, cursor, responsePartitionLimit }) => {
     const { image } = parts.cluster
-    if (cursor !== null && cursor.partitionIndex < 0) return { topics: [] }
-    const asked = topics.length === 0 ? [...image.topics()].map((topic) => topic.name) : topics.map(({ name }) => name)
+    const isFaulty =
+      cursor !== null &&
+      (cursor.partitionIndex < 0 || (topics.length > 0 && !topics.some(({ name }) => name === cursor.topicName)))
+    if (isFaulty) {
+      return { topics: topics.map(({ name }) => ({ errorCode: errorCode('INVALID_REQUEST'), name, partitions: [] })) }
+    }
+    const asked = (topics.length === 0 ? shownTopics(parts) : topics).map(({ name }) => name)
     const names = [...new Set(asked)].sort().filter((name) => cursor === null || name >= cursor.topicName)
     const pages: TopicPage[] = []
     let left = Math.min(Math.max(responsePartitionLimit, 1), pagePartitionsMax)
