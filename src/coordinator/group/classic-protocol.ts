@@ -65,6 +65,25 @@ export class ClassicProtocol {
     this.#joinKnown(group, request, reply)
   }
 
+  /**
+   * The connection of a JoinGroup that waits is gone. A member that is new has not learnt its id by it, so nobody will come under
+   * that id: it does not keep the others waiting. (Apache Kafka cannot see this, and waits 5 minutes.)
+   */
+  abandonJoin(group: ClassicGroup, reply: JoinReply): void {
+    for (const member of group.members.values()) {
+      if (member.awaitingJoin !== reply || !member.isNew) continue
+      this.#remove(group, member.memberId)
+      this.#port.note({
+        kind: 'removed',
+        groupId: group.groupId,
+        memberId: member.memberId,
+        reason: 'went while joining',
+      })
+      this.#completeJoinIfAll(group)
+      return this.#port.considerForgetting(group)
+    }
+  }
+
   /** SyncGroup. */
   sync(group: ClassicGroup, request: SyncRequest, reply: SyncReply): void {
     const refused = this.#refuseSync(group, request)

@@ -129,7 +129,11 @@ export class GroupCoordinator {
     })
   }
 
-  async join(request: Omit<JoinRequest, 'uniqueText'>): Promise<JoinResult> {
+  /** `onAbandoned` takes a callback for the case that the client goes while it waits. */
+  async join(
+    request: Omit<JoinRequest, 'uniqueText'>,
+    onAbandoned: (callback: () => void) => void = () => {},
+  ): Promise<JoinResult> {
     const { sessionTimeoutMsMin, sessionTimeoutMsMax } = this.#parts.options
     if (request.groupId === '') return joinRefused('INVALID_GROUP_ID', request.memberId)
     if (request.sessionTimeoutMs < sessionTimeoutMsMin || request.sessionTimeoutMs > sessionTimeoutMsMax)
@@ -139,6 +143,7 @@ export class GroupCoordinator {
     if (error !== null) return joinRefused(error, request.memberId)
     const uniqueText = randomUuid(this.#parts.entropy)
     return new Promise((resolve) => {
+      onAbandoned(() => this.#with(request.groupId, (shard) => shard.abandonJoin(request.groupId, resolve)))
       this.#with(request.groupId, (shard) => shard.join({ ...request, uniqueText }, resolve))
     })
   }

@@ -115,6 +115,12 @@ export class GroupShard {
     this.#considerForgetting(group)
   }
 
+  /** The client behind a JoinGroup that waits with this reply is gone. */
+  abandonJoin(groupId: string, reply: JoinReply): void {
+    const group = this.#groups.get(groupId)
+    if (group !== undefined) this.#protocol.abandonJoin(group, reply)
+  }
+
   sync(request: SyncRequest, reply: SyncReply): void {
     const group = this.#groups.get(request.groupId)
     if (group === undefined) return reply(syncRefused('UNKNOWN_MEMBER_ID'))

@@ -35,6 +35,8 @@ export type CloseReason = 'client' | 'refused' | 'failed' | 'idle' | 'stalled' |
 /** The answer to a Fetch is as large as its client asks: of these only so many run at a time on one connection. */
 const largeAnswerApi = 1
 const largeAnswersMax = 2
+/** Fetch, JoinGroup and SyncGroup may wait for others as long as their client allows: a stop does not. */
+const waitingApis: ReadonlySet<number> = new Set([1, 11, 14])
 /** How long a connection that we have ended may take to go before it is cut. */
 const lingerMs = 5_000
 
@@ -44,7 +46,8 @@ export class KafkaConnection {
   readonly #connection: Connection
   readonly #assembler: FrameAssembler
   readonly #queue = new ResponseQueue()
-  readonly #running = new Set<PendingRequest>()
+  /** Requests at work, with their API key. */
+  readonly #running = new Map<PendingRequest, number>()
   readonly #waitingFrames: Uint8Array[] = []
   readonly #proceed = (): void => this.#pump()
   /** Bytes of requests that have begun and are not answered. */
@@ -113,6 +116,11 @@ export class KafkaConnection {
     this.#waitingFrames.length = 0
     this.#setPaused(true)
     this.#endIfDone()
+  }
+
+  /** While stopping: closes when nothing runs but requests that wait for others. */
+  cutWaiting(): void {
+    if (this.#isStopping && [...this.#running.values()].every((apiKey) => waitingApis.has(apiKey))) this.#end('stop')
   }
 
   /** Closes at once. */
@@ -247,7 +255,7 @@ export class KafkaConnection {
     if (dispatched.kind === 'answered') return this.#settle(slot, dispatched.chunks)
     const request = new PendingRequest(this.facts, dispatched.apiVersion, dispatched.clientId)
     const run: Run = { dispatched, request, slot, bytes: frame.length, beganMs: clock.monotonicMs() }
-    this.#running.add(request)
+    this.#running.set(request, dispatched.api.key)
     this.#runningBytes += frame.length
     this.#host.requestMemory.add(frame.length)
     if (dispatched.api.key === largeAnswerApi) this.#runningLarge++
@@ -367,7 +375,7 @@ export class KafkaConnection {
     this.#waitingFrames.length = 0
     this.#releaseAssembling()
     this.#countUnsent()
-    const abandoned = [...this.#running]
+    const abandoned = [...this.#running.keys()]
     this.#running.clear()
     requestMemory.add(-this.#runningBytes)
     this.#runningBytes = 0

@@ -24,6 +24,8 @@ const inspectMs = 30_000
 const inspectUnderPressureMs = 1_000
 /** How long a connection may stand still while others wait for its memory. */
 const stallMs = 10_000
+/** How long a stop waits for requests that wait for others themselves: a usual Fetch is over by then. */
+const stopWaitingMs = 1_000
 /** Refusals that are logged in `refusalWindowMs`; the rest are counted. */
 const refusalsLoggedMax = 20
 const refusalWindowMs = 10_000
@@ -96,7 +98,10 @@ export class KafkaDoor {
     return listener
   }
 
-  /** Stops listening, lets running requests end for `stopTimeoutMs`, then closes what is left. Safe to call twice. */
+  /**
+   * Stops listening and lets running requests end: for `stopTimeoutMs`, but for a second only where nothing runs on a connection
+   * but Fetch, JoinGroup and SyncGroup. Then closes what is left. Safe to call twice.
+   */
   async stop(): Promise<void> {
     this.#isStopping = true
     await Promise.all(this.#listeners.splice(0).map((listener) => listener.close()))
@@ -104,10 +109,15 @@ export class KafkaDoor {
     const empty = new Promise<void>((resolve) => {
       this.#whenEmpty = resolve
     })
-    const timer = this.#clock.schedule(this.#options.stopTimeoutMs, () => this.#cutRemaining())
+    const timers = [
+      this.#clock.schedule(Math.min(stopWaitingMs, this.#options.stopTimeoutMs), () => {
+        for (const connection of [...this.#connections]) connection.cutWaiting()
+      }),
+      this.#clock.schedule(this.#options.stopTimeoutMs, () => this.#cutRemaining()),
+    ]
     for (const connection of [...this.#connections]) connection.stop()
     await empty
-    this.#clock.cancel(timer)
+    for (const timer of timers) this.#clock.cancel(timer)
     this.#stopInspecting()
   }
 

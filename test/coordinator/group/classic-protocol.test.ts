@@ -150,6 +150,29 @@ describe('joining', () => {
     expect(group.take()).toEqual([`join b: REBALANCE_IN_PROGRESS id=${b}`])
   })
 
+  test('and going before the answer keeps nobody waiting, if the member is new', () => {
+    const group = new ShardHarness()
+    const [a, b] = group.stabilise('a', 'b') as [string, string]
+    const gone = group.join('c')
+    group.join('a', { memberId: a })
+    group.run((shard) => shard.abandonJoin('g', gone))
+    group.join('b', { memberId: b })
+    expect(group.take()).toEqual([
+      'join c: UNKNOWN_MEMBER_ID id=',
+      `join a: id=${a} generation=2 range leader=${a} members=[${a},${b}]`,
+      `join b: id=${b} generation=2 range leader=${a} members=[]`,
+    ])
+  })
+
+  test('and going before the answer keeps the place of a member that has its id', () => {
+    const group = new ShardHarness()
+    const [a, b] = group.stabilise('a', 'b') as [string, string]
+    const gone = group.join('a', { memberId: a })
+    group.run((shard) => shard.abandonJoin('g', gone))
+    group.join('b', { memberId: b })
+    expect(group.take().at(-1)).toBe(`join b: id=${b} generation=2 range leader=${a} members=[]`)
+  })
+
   test('beyond group.max.size is refused, and so are ids for it', () => {
     const group = new ShardHarness({ groupSizeMax: 2 })
     group.stabilise('a', 'b')

@@ -2,7 +2,13 @@
 import type { Moment } from '../../../src/coordinator/group/classic-protocol.ts'
 import { type GroupOptions, groupOptionDefaults } from '../../../src/coordinator/group/group-options.ts'
 import type { GroupRecord } from '../../../src/coordinator/group/group-records.ts'
-import type { CommitRequest, JoinRequest, SyncRequest } from '../../../src/coordinator/group/group-requests.ts'
+import type {
+  CommitRequest,
+  JoinReply,
+  JoinRequest,
+  JoinResult,
+  SyncRequest,
+} from '../../../src/coordinator/group/group-requests.ts'
 import { GroupShard, type ShardEffect } from '../../../src/coordinator/group/group-shard.ts'
 import type { KafkaErrorName } from '../../../src/protocol/kafka/error-codes.ts'
 
@@ -87,7 +93,7 @@ export class ShardHarness {
   join(
     who: string,
     fields: Partial<Omit<JoinRequest, 'protocols'>> & { readonly protocols?: readonly string[] } = {},
-  ): void {
+  ): JoinReply {
     const protocols = fields.protocols ?? ['range']
     const request: JoinRequest = {
       groupId: 'g',
@@ -104,16 +110,16 @@ export class ShardHarness {
       ...fields,
       protocols: protocols.map((name) => ({ name, metadata: subscription('t') })),
     }
-    this.run((shard) =>
-      shard.join(request, (result) => {
-        if (result.error !== null) return this.say(`join ${who}: ${result.error} id=${result.memberId}`)
-        const members = result.members.map(({ memberId }) => memberId).join(',')
-        const skip = result.skipAssignment ? ' skip' : ''
-        this.say(
-          `join ${who}: id=${result.memberId} generation=${result.generationId} ${result.protocolName} leader=${result.leader} members=[${members}]${skip}`,
-        )
-      }),
-    )
+    const reply = (result: JoinResult): void => {
+      if (result.error !== null) return this.say(`join ${who}: ${result.error} id=${result.memberId}`)
+      const members = result.members.map(({ memberId }) => memberId).join(',')
+      const skip = result.skipAssignment ? ' skip' : ''
+      this.say(
+        `join ${who}: id=${result.memberId} generation=${result.generationId} ${result.protocolName} leader=${result.leader} members=[${members}]${skip}`,
+      )
+    }
+    this.run((shard) => shard.join(request, reply))
+    return reply
   }
 
   sync(

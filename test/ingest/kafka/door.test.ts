@@ -1,10 +1,11 @@
 import { describe, expect, test } from 'vitest'
 import type { HandlerEntry, KafkaHandler } from '../../../src/ingest/kafka/handler.ts'
 import type { HeartbeatRequest, HeartbeatResponseInput } from '../../../src/protocol/kafka/messages/heartbeat.ts'
-import { frame, heartbeatBody, openDoor, type RawClient, text } from './door-harness.ts'
+import { frame, heartbeatBody, int32, openDoor, type RawClient, text } from './door-harness.ts'
 
 const heartbeatKey = 12
 const listGroupsKey = 16
+const joinGroupKey = 11
 const fetchKey = 1
 
 type HeartbeatHandler = KafkaHandler<HeartbeatRequest, HeartbeatResponseInput>
@@ -399,6 +400,23 @@ describe('stopping', () => {
     await world.run(() => idle.isClosed && busy.isClosed)
     expect(busy.correlations).toEqual([1])
     await expect(connect()).rejects.toThrow('ECONNREFUSED')
+  })
+
+  test('does not wait for those who wait for others', async () => {
+    const { world, door, connect } = await openDoor([
+      [joinGroupKey, () => new Promise(() => {})],
+      [heartbeatKey, (() => new Promise(() => {})) satisfies HeartbeatHandler],
+    ])
+    const joining = await connect()
+    const working = await connect()
+    const body = Buffer.concat([text('g'), int32(10_000), text(''), text('consumer'), int32(0)])
+    joining.send(frame(joinGroupKey, 0, 1, body))
+    working.send(frame(heartbeatKey, 0, 1, heartbeatBody('x')))
+    await world.runFor(100)
+    const stopped = door.stop()
+    await world.runFor(2_000)
+    expect([joining.isClosed, working.isClosed]).toEqual([true, false])
+    await world.settle(stopped)
   })
 
   test('cuts what does not end in time', async () => {

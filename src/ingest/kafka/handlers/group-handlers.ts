@@ -90,7 +90,7 @@ const skipAssignmentVersionMin = 9
 /** JoinGroup 0-9. */
 function joinGroup(coordinator: GroupCoordinator): KafkaHandler<JoinGroupRequest, JoinGroupResponseInput> {
   return async (request, context) => {
-    const { error, ...joined } = await coordinator.join({
+    const asked = {
       ...clientOf(context),
       groupId: request.groupId,
       memberId: request.memberId,
@@ -101,7 +101,8 @@ function joinGroup(coordinator: GroupCoordinator): KafkaHandler<JoinGroupRequest
       protocols: request.protocols,
       requiresMemberId: context.apiVersion >= requiresMemberIdVersionMin,
       supportsSkippingAssignment: context.apiVersion >= skipAssignmentVersionMin,
-    })
+    }
+    const { error, ...joined } = await coordinator.join(asked, (callback) => context.onClose(callback))
     const protocolName = joined.protocolName ?? (context.apiVersion < nullableProtocolNameVersionMin ? '' : null)
     return { ...joined, protocolName, errorCode: codeOf(error) }
   }
