@@ -195,7 +195,7 @@ export class ProducePipeline {
     if (this.#isDown) return
     this.#requests--
     const nowMs = clock.monotonicMs()
-    this.window.answered(bytes, nowMs - sentAtMs)
+    this.window.answered(bytes, sentAtMs, nowMs)
     this.#observe(outgoing, answers, nowMs - sentAtMs)
     this.#obey(answers.throttleMs)
     for (const [index, { mirror, unit }] of outgoing.entries())

@@ -3,7 +3,8 @@
  *
  * A window must be wide enough to fill the link and narrow enough that a batch is answered long before its request times out: 12 MiB
  * is a tenth of a second on a local network and half an hour on a 64 kbit/s radio. So it starts small, doubles while answers come
- * quickly and it is full, and halves when they are slow.
+ * quickly and it is full, and halves when they are slow: once for all that was under way then, so that one stall of the target does not
+ * narrow it to nothing.
  */
 
 /** Below this there is no use in narrowing further. */
@@ -19,6 +20,8 @@ export class SendWindow {
   #bytes: number
   #inFlightBytes = 0
   #wasFull = false
+  /** What was sent before has had its effect on the width. */
+  #changedAtMs = Number.NEGATIVE_INFINITY
 
   constructor(bytesMax: number) {
     this.#bytesMax = Math.max(bytesMax, windowBytesMin)
@@ -45,10 +48,15 @@ export class SendWindow {
     this.#inFlightBytes += bytes
   }
 
-  answered(bytes: number, latencyMs: number): void {
+  /** `sentAtMs` and `nowMs` are monotonic. */
+  answered(bytes: number, sentAtMs: number, nowMs: number): void {
     this.#inFlightBytes -= bytes
-    if (latencyMs > slowAnswerMs) this.#bytes = Math.max(windowBytesMin, Math.floor(this.#bytes / 2))
-    else if (latencyMs < quickAnswerMs && this.#wasFull) {
+    const latencyMs = nowMs - sentAtMs
+    if (latencyMs > slowAnswerMs) {
+      if (sentAtMs < this.#changedAtMs) return
+      this.#bytes = Math.max(windowBytesMin, Math.floor(this.#bytes / 2))
+      this.#changedAtMs = nowMs
+    } else if (latencyMs < quickAnswerMs && this.#wasFull) {
       this.#bytes = Math.min(this.#bytesMax, this.#bytes * 2)
       this.#wasFull = false
     }

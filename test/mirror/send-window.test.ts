@@ -15,7 +15,7 @@ describe('the window', () => {
     const widths: number[] = []
     for (let round = 0; round < 5; round++) {
       while (window.hasRoom(0)) window.sent(mebibyte)
-      window.answered(mebibyte, 20)
+      window.answered(mebibyte, 0, 20)
       widths.push(window.bytes / mebibyte)
     }
     expect(widths).toEqual([2, 4, 8, 12, 12])
@@ -24,14 +24,21 @@ describe('the window', () => {
   test('stays as it is while nothing presses, and halves with each slow answer down to its floor', () => {
     const window = new SendWindow(12 * mebibyte)
     window.sent(100)
-    window.answered(100, 20)
+    window.answered(100, 0, 20)
     expect(window.bytes).toBe(mebibyte)
     for (let round = 0; round < 20; round++) {
       window.sent(100)
-      window.answered(100, 30_000)
+      window.answered(100, round * 30_000, (round + 1) * 30_000)
     }
     expect(window.bytes).toBe(windowBytesMin)
     expect(window.inFlightBytes).toBe(0)
+  })
+
+  test('halves once for one stall, whatever was under way in it', () => {
+    const window = new SendWindow(12 * mebibyte)
+    for (let sent = 0; sent < 50; sent++) window.sent(1_000)
+    for (let sent = 0; sent < 50; sent++) window.answered(1_000, sent, 9_000 + sent)
+    expect(window.bytes).toBe(mebibyte / 2)
   })
 
   test('counts what is being read for it as under way', () => {
