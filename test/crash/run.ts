@@ -17,6 +17,7 @@ import { parseArgs } from 'node:util'
 import { connectAsync, type MqttClient } from 'mqtt'
 import { freePort, repositoryRoot, startHeadwater } from '../interop/headwater.ts'
 import { foreignPython } from '../interop/python.ts'
+import { lines, output } from '../interop/case.ts'
 import { type Acknowledged, type Found, judgeAtLeastOnce, judgeIdempotent } from './history.ts'
 import { type Mutant, mutants } from './mutants.ts'
 import { startRelay } from './relay.ts'
@@ -33,8 +34,6 @@ const kafkaTopic = 'idempotent'
 const mqttTopic = 'readings'
 const producers = 5
 const sensors = 4
-
-process.exitCode = await main()
 
 async function main(): Promise<number> {
   const python = foreignPython()
@@ -122,6 +121,8 @@ class CrashRun {
   readonly #ackedFile: string
   readonly #mqttAcknowledged: string[] = []
   #recoveryMsMax = 0
+  /** What must be ended, whatever happens; the last one first. */
+  readonly #ends: (() => Promise<void>)[] = []
 
   constructor(folder: string, disk: PlainDisk | PowerCutDisk, python: string, mutant: Mutant | null) {
     this.#folder = folder
@@ -134,11 +135,20 @@ class CrashRun {
 
   /** True when the checker found a broken promise. */
   async run(): Promise<boolean> {
+    try {
+      return await this.#run()
+    } finally {
+      for (const end of this.#ends.splice(0).toReversed()) await end()
+    }
+  }
+
+  async #run(): Promise<boolean> {
     const command = this.#mutant === null ? undefined : mutatedSource(this.#folder, this.#mutant)
     const ports = { kafkaPort: await freePort(), mqttPort: await freePort() }
-    const relayPort = await freePort()
+    const relay = await startRelay(0, ports.kafkaPort)
+    this.#ends.push(() => relay.close())
     const configFile = join(this.#folder, 'headwater.yaml')
-    writeFileSync(configFile, configuration(ports.kafkaPort, relayPort))
+    writeFileSync(configFile, configuration(ports.kafkaPort, relay.port))
     const options = {
       kafkaPort: null,
       mqttPort: ports.mqttPort,
@@ -148,10 +158,12 @@ class CrashRun {
       ...(command === undefined ? {} : { command }),
     }
     let daemon = await startHeadwater(options)
-    const relay = await startRelay(relayPort, ports.kafkaPort)
+    this.#ends.push(() => daemon.kill())
     await createTopics(ports.kafkaPort)
-    const producer = this.#startProducers(relayPort)
+    const producer = this.#startProducers(relay.port)
+    this.#ends.push(async () => void producer.kill('SIGKILL'))
     const clients = await this.#startSensors(ports.mqttPort)
+    this.#ends.push(async () => void (await Promise.all(clients.map((client) => client.cut()))))
     const startedAt = Date.now()
     for (let kill = 0; kill < kills; kill++) {
       const before = this.#acknowledgements()
@@ -167,10 +179,7 @@ class CrashRun {
     await Promise.all(clients.map((client) => client.stop()))
     await daemon.kill()
     daemon = await startHeadwater(options)
-    const broken = this.#judge(ports.kafkaPort, sent, (Date.now() - startedAt) / 1000)
-    await daemon.stop()
-    await relay.close()
-    return broken
+    return this.#judge(ports.kafkaPort, sent, (Date.now() - startedAt) / 1000)
   }
 
   #acknowledgements(): number {
@@ -194,10 +203,10 @@ class CrashRun {
     )
   }
 
-  #judge(port: number, sent: string, seconds: number): boolean {
+  async #judge(port: number, sent: string, seconds: number): Promise<boolean> {
     const acknowledged = readFileSync(this.#ackedFile, 'utf8').trim().split('\n').map(parseAcknowledged)
-    const verdict = judgeIdempotent(acknowledged, this.#read(port, kafkaTopic))
-    const readings = this.#read(port, mqttTopic)
+    const verdict = judgeIdempotent(acknowledged, await this.#read(port, kafkaTopic))
+    const readings = await this.#read(port, mqttTopic)
     const lostReadings = judgeAtLeastOnce(this.#mqttAcknowledged, readings)
     const lost = verdict.lost.length + lostReadings.length
     const broken = lost + verdict.duplicates.length + verdict.disordered.length + verdict.gaps.length > 0
@@ -214,14 +223,11 @@ class CrashRun {
     return broken
   }
 
-  #read(port: number, topic: string): Found[] {
+  async #read(port: number, topic: string): Promise<Found[]> {
     const program = join(repositoryRoot, 'test/crash/read-topic.py')
-    const read = spawnSync(this.#python, [program, `127.0.0.1:${port}`, topic], {
-      encoding: 'utf8',
-      maxBuffer: 1 << 30,
-    })
-    if (read.status !== 0) throw new Error(`reading ${topic} failed: ${read.stderr}`)
-    return read.stdout.trim().split('\n').filter(Boolean).map(parseFound)
+    return lines(await output(this.#python, [program, `127.0.0.1:${port}`, topic], { timeoutMs: 120_000 })).map(
+      parseFound,
+    )
   }
 }
 
@@ -262,6 +268,11 @@ class Sensor {
     })
   }
 
+  async cut(): Promise<void> {
+    this.#stopping = true
+    await this.#client?.endAsync(true)
+  }
+
   async stop(): Promise<void> {
     this.#stopping = true
     await until(() => this.#inFlight === 0, 30_000, 'the last PUBACKs')
@@ -290,7 +301,7 @@ function configuration(kafkaPort: number, relayPort: number): string {
 }
 
 async function createTopics(port: number): Promise<void> {
-  const args = ['--json', '--bootstrap-server', `127.0.0.1:${port}`, '--partitions', '4']
+  const args = ['--json', '--bootstrap', `127.0.0.1:${port}`, '--partitions', '4']
   for (const topic of [kafkaTopic, mqttTopic]) {
     const created = spawnSync(join(repositoryRoot, 'tools/headwater'), ['topics', 'create', topic, ...args], {
       encoding: 'utf8',
@@ -328,3 +339,6 @@ async function until(condition: () => boolean, deadlineMs: number, what: string)
     await new Promise((resolve) => setTimeout(resolve, 5))
   }
 }
+
+// Last, because the classes above must exist by then.
+process.exitCode = await main()
