@@ -28,6 +28,8 @@ export interface DoorServices {
   readonly subscriptions: TopicFilterTrie<Subscription>
   readonly wills: WillKeeper
   readonly eventBudget: EventBudget
+  /** Client ids whose retain flag the log has named. */
+  readonly retainWarned: Set<string>
   readonly counters: DoorCounters
   /** One set of columns for all connections: decoding is synchronous. */
   readonly columns: PacketColumns

@@ -93,7 +93,7 @@ export class MqttDoor {
       bounds: this.bounds,
       onEnd: (session, cause) => this.onSessionEnd(session, cause),
     })
-    this.subscriptions = new TopicFilterTrie(options.subscriptionsMax)
+    this.subscriptions = new TopicFilterTrie(options.subscriptionsMax, options.filterCharactersMax)
     const { lastResortTopic, autoTopicsMax } = options
     this.routes = new RouteTable({ broker, mapping, clock, observer, lastResortTopic, autoTopicsMax })
     this.commits = new CommitBatches({ broker, onSettled: (batch, error) => this.onCommitSettled(batch, error) })
@@ -128,6 +128,7 @@ export class MqttDoor {
       subscriptions: this.subscriptions,
       wills: this.wills,
       eventBudget: this.eventBudget,
+      retainWarned: new Set(),
       counters: this.counters,
       columns: createPacketColumns(rowsMax),
       onSubscriptionsChanged: () => this.delivery.onSubscriptionsChanged(),

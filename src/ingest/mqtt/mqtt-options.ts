@@ -19,7 +19,7 @@ export interface MqttDoorOptions {
   readonly packetBytesMax: number
   /** Client ids stand in every record's headers. */
   readonly clientIdBytesMax: number
-  /** QoS 1 and 2 messages that a client may have unacknowledged; announced as Receive Maximum, enforced for 5.0. */
+  /** QoS 1 and 2 messages that a client may have unacknowledged: announced as Receive Maximum and enforced for 5.0; before, only for QoS 2. */
   readonly receiveMaximum: number
   /** Topic aliases a client may set up; each holds a topic name. */
   readonly topicAliasMaximum: number
@@ -32,6 +32,8 @@ export interface MqttDoorOptions {
   readonly sessionExpirySecondsMax: number
   readonly subscriptionsPerSessionMax: number
   readonly subscriptionsMax: number
+  /** Characters of all filters together. */
+  readonly filterCharactersMax: number
   /** Unacknowledged QoS 1 messages on their way to one subscriber, however many it would take. */
   readonly sendWindowMax: number
   /** QoS 1 messages waiting for one subscriber; further ones are dropped and counted. */
@@ -72,6 +74,7 @@ export const mqttDoorDefaults: MqttDoorOptions = {
   sessionExpirySecondsMax: 7 * 86_400,
   subscriptionsPerSessionMax: 1000,
   subscriptionsMax: 100_000,
+  filterCharactersMax: 8_388_608,
   sendWindowMax: 256,
   queuedMessagesMax: 1000,
   queuedBytesMax: 1_048_576,

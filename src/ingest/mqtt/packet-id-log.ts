@@ -24,8 +24,8 @@ export const mqttSessionsTopic: InternalTopicDefinition = {
 const recordVersion = 1
 const packetIdKind = 1
 const keyHeaderBytes = 4
-/** Clients whose ids are kept from before a restart: as many as sessions. */
-const carriedClientsMax = 10_000
+/** Ids that are kept from before a restart, about 100 bytes each. */
+const carriedIdsMax = 100_000
 
 /** The key of one (client, packet id). */
 export function packetIdKey(clientId: string, packetId: number): Uint8Array {
@@ -61,6 +61,7 @@ export class PacketIdLog {
   private readonly broker: Broker
   /** Ids that were not released before this run of the daemon, by client. */
   private readonly carried = new Map<string, Set<number>>()
+  private carriedCount = 0
 
   constructor(broker: Broker) {
     this.broker = broker
@@ -73,9 +74,7 @@ export class PacketIdLog {
       const partition = this.broker.partitions.get(mqttSessionsTopic.name, index)
       if (partition !== undefined) await this.replay(partition, readBytes)
     }
-    let count = 0
-    for (const ids of this.carried.values()) count += ids.size
-    return count
+    return this.carriedCount
   }
 
   private async replay(partition: Partition, readBytes: number): Promise<void> {
@@ -104,22 +103,24 @@ export class PacketIdLog {
   private apply(clientId: string, packetId: number, isOpen: boolean): void {
     let ids = this.carried.get(clientId)
     if (!isOpen) {
-      ids?.delete(packetId)
+      if (ids?.delete(packetId)) this.carriedCount -= 1
       if (ids?.size === 0) this.carried.delete(clientId)
       return
     }
     if (ids === undefined) {
-      if (this.carried.size >= carriedClientsMax) return
       ids = new Set()
       this.carried.set(clientId, ids)
     }
+    if (ids.has(packetId) || this.carriedCount >= carriedIdsMax) return
     ids.add(packetId)
+    this.carriedCount += 1
   }
 
   /** The ids a client left open before this run; they are handed out once. */
   takeCarried(clientId: string): ReadonlySet<number> {
     const ids = this.carried.get(clientId) ?? noIds
     this.carried.delete(clientId)
+    this.carriedCount -= ids.size
     return ids
   }
 

@@ -15,6 +15,9 @@ import { RecordHeaderEncoder } from './record-headers.ts'
 import type { Route } from './route-table.ts'
 import type { MqttSession, ReceivedPublish } from './session.ts'
 
+/** Clients that the log names for their retain flag in one run: they come from outside. */
+const retainWarningsMax = 1000
+
 /** Bytes that a record takes beside its topic, payload and headers. */
 const recordOverheadBytes = 40
 
@@ -38,7 +41,6 @@ export class PublishHandler {
   private readonly aliases: (Uint8Array | undefined)[] = []
   private batch: CommitBatch | null = null
   private group: AckGroup | null = null
-  private hasWarnedOfRetain = false
   // Where the topic of the current PUBLISH stands: in its packet, or in the alias.
   private topicSource: Uint8Array = noBytes
   private topicStart = 0
@@ -67,11 +69,11 @@ export class PublishHandler {
     }
     const packetId = columns.packetId[row] as number
     if (qos === 2 && this.repeatsReceived(packetId, (flags & 8) !== 0)) return null
-    if (qos > 0) this.checkReceiveMaximum()
+    if (qos > 0) this.checkReceiveMaximum(qos)
     const route = this.services.routes.find(this.topicSource, this.topicStart, this.topicEnd, wallMs)
     if (route === null) this.refuseTopic()
     if (route.state === 'waiting') return route
-    if (retain && !this.hasWarnedOfRetain) this.warnOfRetain()
+    if (retain) this.warnOfRetain()
     if (route.state === 'ready') this.append(route, source, columns, row, wallMs)
     else this.refuse(qos, packetId, route.reason)
     return null
@@ -106,11 +108,13 @@ export class PublishHandler {
       : new MqttProtocolError(reasonCodes.topicNameInvalid, 'a topic holds a wildcard') // [MQTT-3.3.2-2]
   }
 
-  /** [MQTT-3.3.4-7]; earlier versions know no such bound, their packet ids are one. */
-  private checkReceiveMaximum(): void {
-    if (this.level === 5) {
-      if (this.acks.pubackCount + this.session.received.size < this.services.options.receiveMaximum) return
-    } else if (!this.acks.isFull) return
+  /**
+   * [MQTT-3.3.4-7]. Earlier versions know no such bound: their QoS 1 messages are bounded by the paused socket, their QoS 2 ids must be bounded here.
+   */
+  private checkReceiveMaximum(qos: number): void {
+    const held = this.session.received.size
+    const count = this.level === 5 ? this.acks.pubackCount + held : qos === 2 ? held : 0
+    if (count < this.services.options.receiveMaximum && !this.acks.isFull) return
     throw new MqttProtocolError(reasonCodes.receiveMaximumExceeded, 'too many messages without an acknowledgement')
   }
 
@@ -246,11 +250,14 @@ export class PublishHandler {
     this.acks.pushWaiting(this.groupOf(batch), packetTypes.pubcomp, packetId)
   }
 
+  /** Once a client, however often it connects. */
   private warnOfRetain(): void {
-    this.hasWarnedOfRetain = true
-    if (!this.services.eventBudget.take()) return
+    const { retainWarned, eventBudget } = this.services
+    const { clientId } = this.session
+    if (retainWarned.has(clientId) || retainWarned.size >= retainWarningsMax || !eventBudget.take()) return
+    retainWarned.add(clientId)
     const topic = utf8Text(this.topicSource, this.topicStart, this.topicEnd)
-    this.services.observer.event(mqttEvents.retainNotServed, { clientId: this.session.clientId, topic })
+    this.services.observer.event(mqttEvents.retainNotServed, { clientId, topic })
   }
 }
 

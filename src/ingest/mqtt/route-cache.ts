@@ -10,6 +10,9 @@ export interface CachedByTopic {
   readonly topicHash: number
 }
 
+/** Longer topics are not remembered: names come from clients, and the tables count entries, not bytes. */
+const cachedTopicBytesMax = 1024
+
 /** Hash of a topic: FNV-1a over its bytes, 32 bits. */
 export function hashTopic(bytes: Uint8Array, start: number, end: number): number {
   let hash = 0x811c9dc5
@@ -73,8 +76,9 @@ export class TopicCache<T extends CachedByTopic> {
     return entry
   }
 
-  /** Adds an entry that `find` did not answer. */
+  /** Adds an entry that `find` did not answer; a long topic is not kept. */
   add(entry: T): void {
+    if (entry.topic.length > cachedTopicBytesMax) return
     if (this.young.count * 2 > this.young.mask) this.makeRoom()
     this.young.add(entry)
   }

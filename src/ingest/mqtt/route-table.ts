@@ -39,8 +39,8 @@ export interface RouteTableOptions {
   readonly autoTopicsMax: number
 }
 
-/** Topics remembered: about 250 bytes each. */
-const cacheCapacity = 16_384
+/** Half of the topics remembered: about 250 bytes each, 1,300 at worst. */
+const cacheCapacity = 8192
 /** A topic that could not be created is not asked for again before this. */
 const retryAfterMs = 10_000
 

@@ -194,7 +194,7 @@ export class MqttSession {
       this.bounds.queuedBytesTotal -= delivery.message.sizeInBytes
       this.start(delivery, wallMs)
     }
-    if (this.queueHead === this.queue.length || this.queueHead > 512) {
+    if (this.queueHead > 0 && (this.queueHead === this.queue.length || this.queueHead > 512)) {
       this.queue = this.queue.slice(this.queueHead)
       this.queueHead = 0
     }

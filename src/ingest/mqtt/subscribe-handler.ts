@@ -40,8 +40,8 @@ function subscribeOne(
   if (noLocal && services.mapping.omitsHeaders) return reasonCodes.implementationSpecificError
   const { subscriptions } = session
   if (!subscriptions.has(filter)) {
-    const isFull = subscriptions.size >= services.options.subscriptionsPerSessionMax || services.subscriptions.isFull
-    if (isFull) return reasonCodes.quotaExceeded
+    const hasRoom = subscriptions.size < services.options.subscriptionsPerSessionMax
+    if (!hasRoom || !services.subscriptions.hasRoomFor(filter)) return reasonCodes.quotaExceeded
   }
   const qos = request.qos === 0 ? 0 : 1
   const subscription = { session, filter, qos, noLocal, retainAsPublished, subscriptionId } as const

@@ -46,15 +46,19 @@ function createNode<T>(): FilterNode<T> {
 }
 
 /**
- * Subscriptions by topic filter: each (filter, owner) holds one value. Bounded by `entriesMax`: the caller asks `isFull` before it adds.
+ * Subscriptions by topic filter: each (filter, owner) holds one value. Bounded by `entriesMax` and by the characters of all filters: the caller asks
+ * `hasRoomFor` before it adds.
  */
 export class TopicFilterTrie<T> {
   private readonly root: FilterNode<T> = createNode()
   private readonly entriesMax: number
+  private readonly charactersMax: number
   private entries = 0
+  private characters = 0
 
-  constructor(entriesMax: number) {
+  constructor(entriesMax: number, charactersMax: number) {
     this.entriesMax = entriesMax
+    this.charactersMax = charactersMax
   }
 
   /** Number of (filter, owner) pairs. */
@@ -62,14 +66,17 @@ export class TopicFilterTrie<T> {
     return this.entries
   }
 
-  get isFull(): boolean {
-    return this.entries >= this.entriesMax
+  hasRoomFor(filter: string): boolean {
+    return this.entries < this.entriesMax && this.characters + filter.length <= this.charactersMax
   }
 
   /** Sets the value of (filter, owner), replacing an earlier one. The filter must be valid. */
   set(filter: string, owner: string, value: T): void {
     const values = this.valuesOf(filter)
-    if (!values.has(owner)) this.entries += 1
+    if (!values.has(owner)) {
+      this.entries += 1
+      this.characters += filter.length
+    }
     values.set(owner, value)
   }
 
@@ -101,6 +108,7 @@ export class TopicFilterTrie<T> {
     const values = levels[levels.length - 1] === '#' ? node.belowValues : node.values
     if (!values.delete(owner)) return false
     this.entries -= 1
+    this.characters -= filter.length
     this.prune(path, levels)
     return true
   }

@@ -187,6 +187,33 @@ describe('publishing', () => {
     expect(await client.look(200)).toBe('disconnect 0x93, closed')
   })
 
+  it('closes an older client that holds more QoS 2 ids than it may', async () => {
+    const world = await DoorWorld.start({ receiveMaximum: 3 })
+    const client = await world.connect('c', 4)
+    for (let packetId = 1; packetId <= 4; packetId += 1) client.publish('a/x', 'x', 2, packetId)
+    for (let packetId = 5; packetId <= 9; packetId += 1) client.publish('a/x', 'x', 1, packetId)
+    expect(await client.look()).toBe('connack 0, closed')
+    const other = await world.connect('d', 4)
+    for (let packetId = 1; packetId <= 9; packetId += 1) other.publish('a/x', 'x', 1, packetId)
+    await other.until('puback#9')
+  })
+
+  it('takes topics of any length, remembered or not', async () => {
+    const world = await DoorWorld.start()
+    const client = await world.connect('c')
+    client.subscribe(1, '#')
+    await client.look()
+    const topic = `new/${'x'.repeat(5000)}`
+    client.publish(topic, 'long', 1, 1)
+    client.publish(topic, 'again', 1, 2)
+    expect((await client.look()).replaceAll(topic, 'T').split(', ').toSorted()).toEqual([
+      'puback#1',
+      'puback#2',
+      'publish#1 T=long',
+      'publish#2 T=again',
+    ])
+  })
+
   it('pauses a client above its uncommitted bytes, and the client goes on when they are committed', async () => {
     const world = await DoorWorld.start({ uncommittedBytesMax: 100_000 })
     const client = await world.connect('c')

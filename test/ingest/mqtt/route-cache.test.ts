@@ -41,6 +41,8 @@ describe('the topic cache', () => {
     let kept = 0
     for (let count = 0; count < 10_000; count += 1) if (find(cache, `stray/${count}`) !== undefined) kept += 1
     expect(kept).toBeLessThanOrEqual(128)
+    cache.add(entryOf('x'.repeat(2000)))
+    expect(find(cache, 'x'.repeat(2000))).toBeUndefined()
     cache.clear()
     expect(find(cache, 'used')).toBeUndefined()
   })

@@ -45,7 +45,7 @@ describe('topic filters', () => {
     ['ACCOUNTS', 'Accounts', false],
   ])('%s and %s: %s', (filter, topic, expected) => {
     expect(filterMatches(filter, topic)).toBe(expected)
-    const trie = new TopicFilterTrie<string>(10)
+    const trie = new TopicFilterTrie<string>(10, 1000)
     trie.set(filter, 'owner', filter)
     const found: string[] = []
     trie.match(topic, (value) => found.push(value))
@@ -62,7 +62,7 @@ describe('topic filters', () => {
     const steps = fc.array(fc.tuple(filters, fc.constantFrom('c1', 'c2'), fc.boolean()), { maxLength: 40 })
     fc.assert(
       fc.property(steps, fc.array(topics, { minLength: 1, maxLength: 6 }), (list, names) => {
-        const trie = new TopicFilterTrie<string>(100)
+        const trie = new TopicFilterTrie<string>(100, 1000)
         const model = new Map<string, string>()
         for (const [filter, owner, isAddition] of list) {
           const key = `${owner} ${filter}`
@@ -83,5 +83,16 @@ describe('topic filters', () => {
       }),
       { numRuns: 500 },
     )
+  })
+
+  it('has a bound on subscriptions and on the length of their filters', () => {
+    const trie = new TopicFilterTrie<number>(2, 10)
+    trie.set('a/b', 'c1', 1)
+    trie.set('a/b', 'c1', 2)
+    expect([trie.hasRoomFor('c'), trie.hasRoomFor('12345678')]).toEqual([true, false])
+    trie.set('c', 'c1', 1)
+    expect(trie.hasRoomFor('d')).toBe(false)
+    trie.delete('a/b', 'c1')
+    expect(trie.hasRoomFor('123456789')).toBe(true)
   })
 })
