@@ -6,6 +6,14 @@
  */
 import type { Disk } from '../base/ports.ts'
 import {
+  batchBaseOffset,
+  batchCrc,
+  batchCrcIsValid,
+  batchHeaderBytes,
+  batchMagic,
+  batchSizeInBytes,
+} from '../protocol/records/record-batch.ts'
+import {
   decodeFrameBody,
   decodeFrameHeader,
   decodeJournalHead,
@@ -58,12 +66,26 @@ export async function replayJournal(
     if (ranges === null) continue
     for (const range of ranges) {
       const file = await target.pathOf(range)
-      if (file === null) continue
+      if (file === null || (await holdsOther(disk, file, range))) continue
       await disk.submit([{ kind: 'write', path: file, position: range.position, chunks: [range.bytes] }])
       paths.add(file)
     }
   }
   return { frames: frames.length, paths, reason: null }
+}
+
+/**
+ * Does another whole batch stand where the range belongs? Our own appends never leave one: after our crash another program (an
+ * Apache Kafka on the same directory) has cut the log there and gone on. Its data stays.
+ */
+async function holdsOther(disk: Disk, path: string, range: ReplayRange): Promise<boolean> {
+  const header = await disk.read(path, range.position, batchHeaderBytes)
+  if (header.length < batchHeaderBytes || batchMagic(header) !== 2) return false
+  const size = batchSizeInBytes(header)
+  if (size < batchHeaderBytes || size > frameBytesMax) return false
+  const standing = await disk.read(path, range.position, size)
+  if (standing.length < size || !batchCrcIsValid(standing)) return false
+  return batchBaseOffset(standing) !== batchBaseOffset(range.bytes) || batchCrc(standing) !== batchCrc(range.bytes)
 }
 
 /** Headers of all frames of the incarnation, in sequence order. */

@@ -84,9 +84,12 @@ export async function readCold(log: UnifiedLog, request: LogReadRequest, parts: 
   let index = log.segmentIndexOf(request.fromOffset)
   while (index < log.segments.length) {
     const segment = log.segments[index] as Segment
-    const result = await readColdIn(log, segment, bounded, parts)
+    const result = await readColdIn(log, segment, bounded, parts).catch((error: unknown) => {
+      if (log.segments.includes(segment) && !log.isDeleted) throw error
+      return null
+    })
     if (result !== null) return result
-    // Segments may have been deleted meanwhile.
+    // The segment may have been deleted meanwhile.
     index = log.segments.indexOf(segment) + 1
     if (index === 0) return request.fromOffset < log.logStartOffset ? outOfRange : nothing
   }
@@ -196,7 +199,11 @@ function cutBatches(bytes: Uint8Array, request: LogReadRequest): Cut {
   let nextOffset = request.fromOffset
   while (at + batchHeaderBytes <= bytes.length) {
     const size = batchSizeInBytes(bytes, at)
-    if (size < batchHeaderBytes || batchMagic(bytes, at) !== 2) return { kind: 'broken' }
+    if (size < batchHeaderBytes || batchMagic(bytes, at) !== 2) {
+      // What is good before it is answered; the next read begins here.
+      if (at === start) return { kind: 'broken' }
+      break
+    }
     const lastOffset = batchLastOffset(bytes, at)
     if (lastOffset >= request.endOffset) break
     if (at + size - start > request.bytesMax && !(at === start && request.minOneBatch)) break

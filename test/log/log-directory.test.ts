@@ -1,0 +1,458 @@
+import { beforeEach, describe, expect, test } from 'vitest'
+import { ApplianceError } from '../../src/base/errors.ts'
+import { zeroUuid } from '../../src/base/ids.ts'
+import type { Ports } from '../../src/base/ports.ts'
+import type { LogDirectory } from '../../src/log/log-directory.ts'
+import type { UnifiedLog } from '../../src/log/unified-log.ts'
+import type { SimHost } from '../sim/host.ts'
+import { type SimWorld, simWorld } from '../sim/world.ts'
+import { appendOne, batchOf, createSmall, done, openSmall, readAll, smallConfig, topicIdOf } from './log-fixture.ts'
+
+let world: SimWorld
+let host: SimHost
+let ports: Ports
+
+beforeEach(() => {
+  world = simWorld(7)
+  host = world.host('edge')
+  ports = host.boot()
+})
+
+const open = (options = {}): Promise<LogDirectory> => world.settle(openSmall(ports, options))
+const create = (directory: LogDirectory, topic: string, config = {}): Promise<UnifiedLog> =>
+  world.settle(createSmall(directory, topic, config))
+const committed = (log: UnifiedLog): Promise<void> => world.run(() => log.durableEndOffset === log.logEndOffset)
+
+/** A clean stop and a new process. */
+async function restart(directory: LogDirectory): Promise<LogDirectory> {
+  await world.settle(directory.close(9))
+  host.kill()
+  ports = host.boot()
+  return open()
+}
+
+/** The power goes, and a new process. */
+async function powerCut(): Promise<LogDirectory> {
+  host.powerCut()
+  ports = host.boot()
+  return open()
+}
+
+async function fill(directory: LogDirectory, log: UnifiedLog, batches: number, bytes = 500): Promise<void> {
+  for (let index = 0; index < batches; index++) {
+    done(appendOne(directory, log, batchOf([`${index}`.padEnd(bytes, '.')], { timestampMs: 10_000 + index })))
+    if (index % 5 === 4) await committed(log)
+  }
+  await committed(log)
+  log.highWatermark = log.durableEndOffset
+}
+
+const valuesOf = (batches: readonly Uint8Array[]): string[] =>
+  batches.map((batch) =>
+    Buffer.from(batch)
+      .toString('latin1')
+      .replace(/^[^]*?(\d+)\.*\0$/, '$1'),
+  )
+
+describe('appending', () => {
+  test('gives offsets at once and moves the durable end when the commit is done', async () => {
+    const directory = await open()
+    const log = await create(directory, 'a')
+    let told = 0
+    log.onDurable = () => told++
+    expect(appendOne(directory, log, batchOf(['x', 'y']))).toMatchObject({
+      kind: 'appended',
+      baseOffset: 0,
+      lastOffset: 1,
+    })
+    expect(appendOne(directory, log, batchOf(['z']))).toMatchObject({ kind: 'appended', baseOffset: 2, lastOffset: 2 })
+    expect([log.logEndOffset, log.durableEndOffset, told]).toEqual([3, 0, 0])
+    await committed(log)
+    expect([log.durableEndOffset, told]).toEqual([3, 1])
+  })
+
+  test('patches base offset and leader epoch and nothing else', async () => {
+    const directory = await open()
+    const log = await create(directory, 'a')
+    appendOne(directory, log, batchOf(['first']))
+    const batch = batchOf(['second'])
+    const sent = Buffer.from(batch)
+    appendOne(directory, log, batch, 5)
+    const stored = Buffer.from(batch)
+    expect(stored.readBigInt64BE(0)).toBe(1n)
+    expect(stored.readInt32BE(12)).toBe(5)
+    expect(stored.subarray(16)).toEqual(sent.subarray(16))
+    expect(log.latestLeaderEpoch).toBe(5)
+  })
+
+  test('stamps the time of the append when the topic asks for it, with a CRC that fits', async () => {
+    const directory = await open()
+    const log = await create(directory, 'a', { timestampType: 'LogAppendTime' })
+    const outcome = done(appendOne(directory, log, batchOf(['x'], { timestampMs: 5 })))
+    expect(outcome.logAppendTimeMs).toBe(ports.clock.wallMs())
+    await committed(log)
+    const found = await world.settle(log.offsetForTimestamp(outcome.logAppendTimeMs))
+    expect(found).toMatchObject({ offset: 0, timestampMs: outcome.logAppendTimeMs })
+    const reopened = await powerCut()
+    expect(reopened.logs.get('a-0')?.logEndOffset).toBe(1)
+  })
+
+  test('takes a set whole or not at all', async () => {
+    const directory = await open()
+    const a = await create(directory, 'a')
+    const b = await create(directory, 'b')
+    const good = { log: a, batch: batchOf(['x']), leaderEpoch: 0, origin: 'client' } as const
+    const bad = { log: b, batch: new Uint8Array(70), leaderEpoch: 0, origin: 'client' } as const
+    expect(directory.appendSet([good, bad]).map((outcome) => outcome.kind === 'refused' && outcome.error)).toEqual([
+      'OPERATION_NOT_ATTEMPTED',
+      'UNSUPPORTED_FOR_MESSAGE_FORMAT',
+    ])
+    expect([a.logEndOffset, b.logEndOffset]).toEqual([0, 0])
+  })
+
+  test('answers a duplicate with its first offset, and refuses a gap and an old epoch', async () => {
+    const directory = await open()
+    const log = await create(directory, 'a')
+    const send = (epoch: number, sequence: number) =>
+      appendOne(directory, log, batchOf(['x', 'y'], { producerId: 1, producerEpoch: epoch, baseSequence: sequence }))
+    expect(send(1, 40)).toMatchObject({ kind: 'appended', baseOffset: 0 })
+    for (const sequence of [42, 44, 46, 48]) expect(send(1, sequence)).toMatchObject({ kind: 'appended' })
+    expect(send(1, 40)).toMatchObject({ kind: 'duplicate', baseOffset: 0, lastOffset: 1 })
+    expect(send(1, 48)).toMatchObject({ kind: 'duplicate', baseOffset: 8 })
+    expect(send(1, 52)).toMatchObject({ kind: 'refused', error: 'OUT_OF_ORDER_SEQUENCE_NUMBER' })
+    expect(send(0, 50)).toMatchObject({ kind: 'refused', error: 'INVALID_PRODUCER_EPOCH' })
+    expect(send(2, 7)).toMatchObject({ kind: 'refused', error: 'OUT_OF_ORDER_SEQUENCE_NUMBER' })
+    expect(send(2, 0)).toMatchObject({ kind: 'appended', baseOffset: 10 })
+    expect(send(1, 48)).toMatchObject({ kind: 'refused', error: 'INVALID_PRODUCER_EPOCH' })
+  })
+
+  test('wraps the sequence from 2^31-1 to 0', async () => {
+    const directory = await open()
+    const log = await create(directory, 'a')
+    const send = (sequence: number, texts: string[]) =>
+      appendOne(directory, log, batchOf(texts, { producerId: 1, producerEpoch: 0, baseSequence: sequence }))
+    expect(send(2147483646, ['x', 'y', 'z'])).toMatchObject({ kind: 'appended', baseOffset: 0 })
+    expect(send(2147483646, ['x', 'y', 'z'])).toMatchObject({ kind: 'duplicate', baseOffset: 0 })
+    expect(send(1, ['w'])).toMatchObject({ kind: 'appended', baseOffset: 3 })
+  })
+
+  test('refuses everything once a sync has failed, and goes on reading', async () => {
+    const directory = await open()
+    const log = await create(directory, 'a')
+    await fill(directory, log, 4)
+    let failed: Error | null = null
+    directory.onFailure((error) => {
+      failed = error
+    })
+    host.failDisk({ operation: 'sync', code: 'EIO', times: 1 })
+    appendOne(directory, log, batchOf(['lost']))
+    await world.run(() => failed !== null)
+    expect(log.durableEndOffset).toBe(4)
+    expect(appendOne(directory, log, batchOf(['x']))).toMatchObject({ kind: 'refused', error: 'KAFKA_STORAGE_ERROR' })
+    expect(await world.settle(readAll(log, 4))).toHaveLength(4)
+    await expect(world.settle(createSmall(directory, 'b'))).rejects.toThrow('does not take writes')
+    await world.settle(directory.close())
+    expect(host.fileNow('/data/log/.kafka_cleanshutdown')).toBeNull()
+  })
+
+  test('acknowledges a relaxed log from the page cache and syncs it a second later', async () => {
+    const directory = await open()
+    const log = await create(directory, 'a', { flush: 'relaxed' })
+    appendOne(directory, log, batchOf(['x']))
+    await world.run(() => log.writtenEndOffset === 1)
+    expect(log.durableEndOffset).toBe(0)
+    await world.runFor(1500)
+    expect(log.durableEndOffset).toBe(1)
+  })
+})
+
+describe('segments', () => {
+  test.each([
+    ['its size', { segmentBytes: 2000 }, 4, 10_000],
+    ['the age of its first record', { segmentMs: 1000 }, 3, 700],
+    ['a full index', { segmentIndexBytes: 36, indexIntervalBytes: 100 }, 6, 1],
+  ])('are rolled by %s', async (_reason, config, atLeast, stepMs) => {
+    const directory = await open()
+    const log = await create(directory, 'a', config)
+    for (let index = 0; index < 16; index++) {
+      done(appendOne(directory, log, batchOf(['x'.repeat(400)], { timestampMs: 1000 + index * stepMs })))
+    }
+    await committed(log)
+    expect(log.segmentCount).toBeGreaterThanOrEqual(atLeast)
+    expect(await world.settle(readAll(log))).toHaveLength(16)
+  })
+
+  test('are given up by size and by time, never above the high watermark, and the end survives', async () => {
+    let directory = await open()
+    let log = await create(directory, 'a', { segmentBytes: 2000, retentionBytes: 5000 })
+    await fill(directory, log, 20)
+    log.highWatermark = 4
+    await world.settle(directory.retain())
+    expect(log.logStartOffset).toBeLessThanOrEqual(4)
+    log.highWatermark = log.logEndOffset
+    await world.settle(directory.retain())
+    expect(log.sizeInBytes).toBeGreaterThanOrEqual(5000)
+    expect(log.sizeInBytes).toBeLessThan(7500)
+    log.updateConfig({ ...log.config, retentionMs: 1000 })
+    await world.settle(directory.retain(10_000_000))
+    expect([log.logStartOffset, log.logEndOffset, log.sizeInBytes]).toEqual([20, 20, 0])
+    await world.runFor(120_000)
+    expect(
+      (await world.settle(ports.disk.list(log.directory))).filter((entry) => entry.name.includes('deleted')),
+    ).toEqual([])
+    directory = await powerCut()
+    log = directory.logs.get('a-0') as UnifiedLog
+    expect([log.logStartOffset, log.logEndOffset]).toEqual([20, 20])
+  })
+
+  test('are not given up by time while the clock is known to be wrong', async () => {
+    const directory = await open()
+    const log = await create(directory, 'a', { segmentBytes: 2000, retentionMs: 1000 })
+    await fill(directory, log, 10)
+    host.wallTrusted = false
+    await world.settle(directory.retain(10_000_000))
+    expect(log.logStartOffset).toBe(0)
+  })
+})
+
+describe('reading', () => {
+  test('answers whole batches within the bytes asked for, from memory and from the disk alike', async () => {
+    const directory = await open()
+    const log = await create(directory, 'a')
+    await fill(directory, log, 60)
+    for (const fromOffset of [0, 1, 13, 30, 59]) {
+      const request = { fromOffset, endOffset: 60, bytesMax: 1300, minOneBatch: true }
+      const cold = await world.settle(log.read(request))
+      const hot = log.readHot(request)
+      if (cold.kind !== 'batches') throw new Error(cold.kind)
+      expect(Number(Buffer.from(cold.bytes).readBigInt64BE(0))).toBe(fromOffset)
+      expect(cold.bytes.length).toBeLessThanOrEqual(1300)
+      if (hot !== null) expect(hot).toEqual(cold)
+    }
+  })
+
+  test('never passes the bound, and answers a batch larger than the bytes only when asked to', async () => {
+    const directory = await open()
+    const log = await create(directory, 'a')
+    await fill(directory, log, 3)
+    const read = (endOffset: number, bytesMax: number, minOneBatch: boolean) =>
+      world.settle(log.read({ fromOffset: 0, endOffset, bytesMax, minOneBatch }))
+    expect(await read(0, 9999, true)).toMatchObject({ bytes: new Uint8Array(0) })
+    expect(await read(3, 10, false)).toMatchObject({ bytes: new Uint8Array(0) })
+    const one = await read(3, 10, true)
+    expect(one.kind === 'batches' && valuesOf([one.bytes])).toEqual(['0'])
+    expect(await world.settle(log.read({ fromOffset: 4, endOffset: 9, bytesMax: 1, minOneBatch: true }))).toEqual({
+      kind: 'outOfRange',
+    })
+  })
+
+  test('finds offsets by time across segments', async () => {
+    let directory = await open()
+    let log = await create(directory, 'a', { segmentBytes: 3000 })
+    await fill(directory, log, 40)
+    directory = await restart(directory)
+    log = directory.logs.get('a-0') as UnifiedLog
+    for (const [timestampMs, offset] of [
+      [0, 0],
+      [10_000, 0],
+      [10_017, 17],
+      [10_039, 39],
+    ] as const) {
+      expect(await world.settle(log.offsetForTimestamp(timestampMs))).toMatchObject({ offset })
+    }
+    expect(await world.settle(log.offsetForTimestamp(10_040))).toBeNull()
+    expect(await world.settle(log.offsetOfMaxTimestamp())).toMatchObject({ offset: 39, timestampMs: 10_039 })
+  })
+})
+
+describe('starting again', () => {
+  test('after a clean stop knows everything without a scan', async () => {
+    let directory = await open()
+    expect([directory.isNew, directory.wasClean]).toEqual([true, true])
+    const log = await create(directory, 'a')
+    await fill(directory, log, 30)
+    const { clusterId, directoryId } = directory
+    directory = await restart(directory)
+    expect(directory).toMatchObject({ isNew: false, wasClean: true, clusterId, directoryId, previousBrokerEpoch: 9 })
+    const again = directory.logs.get('a-0') as UnifiedLog
+    expect([again.logEndOffset, again.highWatermark, again.topicId]).toEqual([30, 30, topicIdOf('a')])
+    expect(await world.settle(readAll(again))).toHaveLength(30)
+  })
+
+  test('never trusts the marker twice', async () => {
+    let directory = await open()
+    directory = await restart(directory)
+    expect(directory.wasClean).toBe(true)
+    directory = await powerCut()
+    expect(directory.wasClean).toBe(false)
+  })
+
+  const sideFiles = [
+    'log/meta.properties',
+    'log/recovery-point-offset-checkpoint',
+    'log/replication-offset-checkpoint',
+    'log/a-0/00000000000000000000.index',
+    'log/a-0/00000000000000000000.timeindex',
+    'log/a-0/leader-epoch-checkpoint',
+    'log/a-0/partition.metadata',
+    'log/a-0/00000000000000000030.snapshot',
+    'state/recovery-points',
+    'state/journal',
+    'state/meta.properties',
+  ]
+  test.each(sideFiles.flatMap((file) => [[file, 'lost'] as const, [file, 'garbage'] as const]))(
+    'goes on when %s is %s',
+    async (file, fault) => {
+      for (const isClean of [true, false]) {
+        world = simWorld(11)
+        host = world.host('edge')
+        ports = host.boot()
+        let directory = await open()
+        const log = await create(directory, 'a', { segmentBytes: 6000 })
+        await fill(directory, log, 30)
+        await world.settle(directory.close())
+        if (!isClean)
+          await world.settle(ports.disk.submit([{ kind: 'unlink', path: '/data/log/.kafka_cleanshutdown' }]))
+        const path = `/data/${file}`
+        const bytes = Buffer.from('7 garbage that nobody has written\n'.repeat(9))
+        await world.settle(
+          ports.disk.submit([fault === 'lost' ? { kind: 'unlink', path } : { kind: 'writeFile', path, bytes }]),
+        )
+        host.kill()
+        ports = host.boot()
+        directory = await open()
+        const again = directory.logs.get('a-0') as UnifiedLog
+        expect([again.logEndOffset, again.latestLeaderEpoch, again.topicId]).toEqual([30, 0, topicIdOf('a')])
+        expect(valuesOf(await world.settle(readAll(again)))).toEqual(
+          Array.from({ length: 30 }, (_, index) => `${index}`),
+        )
+        for (const offset of [0, 7, 29]) {
+          expect(await world.settle(again.offsetForTimestamp(10_000 + offset))).toMatchObject({ offset })
+        }
+        done(appendOne(directory, again, batchOf(['more'])))
+        await committed(again)
+      }
+    },
+  )
+
+  test.each([
+    // Found when it is read: its neighbours are served.
+    [3, 'bbbdbbbbbb', true],
+    // Where the log ends is not known any more: nothing is appended behind it.
+    [9, 'bbbbbbbbbd', false],
+  ])(
+    'keeps batch %i, damaged below the recovery point, out of reads and does not cut it',
+    async (batch, answers, appends) => {
+      let directory = await open()
+      const log = await create(directory, 'a', { segmentBytes: 1e6 })
+      await fill(directory, log, 10)
+      directory = await restart(directory)
+      const path = '/data/log/a-0/00000000000000000000.log'
+      const size = host.fileNow(path)?.length
+      host.powerCut()
+      const batchBytes = (size ?? 0) / 10
+      host.corrupt(path, batch * batchBytes + 16, 0x40)
+      ports = host.boot()
+      directory = await open()
+      const again = directory.logs.get('a-0') as UnifiedLog
+      expect(host.fileNow(path)?.length).toBe(size)
+      const read = (fromOffset: number) =>
+        world.settle(again.read({ fromOffset, endOffset: 10, bytesMax: 1, minOneBatch: true }))
+      const kinds: string[] = []
+      for (let offset = 0; offset < 10; offset++) kinds.push((await read(offset)).kind)
+      expect(kinds.map((kind) => kind[0]).join('')).toBe(answers)
+      expect(appendOne(directory, again, batchOf(['x'])).kind).toBe(appends ? 'appended' : 'refused')
+    },
+  )
+
+  test('does not roll a segment because it started', async () => {
+    let directory = await open()
+    let log = await create(directory, 'a')
+    for (let start = 0; start < 4; start++) {
+      await fill(directory, log, 1)
+      directory = start % 2 === 0 ? await restart(directory) : await powerCut()
+      log = directory.logs.get('a-0') as UnifiedLog
+    }
+    expect([log.segmentCount, log.logEndOffset]).toEqual([1, 4])
+  })
+})
+
+describe('a directory', () => {
+  test('is refused to a second process, which is told the pid of the first', async () => {
+    host.holdLock('/data/log/.lock', 4711)
+    await expect(open()).rejects.toMatchObject({
+      code: 'DATA_DIRECTORY_LOCKED',
+      message: expect.stringContaining('4711'),
+    })
+  })
+
+  test.each([
+    ['another cluster', { clusterId: 'AAAAAAAAAAAAAAAAAAAABB' }, '', 'DATA_DIRECTORY_OF_OTHER_CLUSTER'],
+    ['another node', { nodeId: 2 }, '', 'DATA_DIRECTORY_OF_OTHER_NODE'],
+    ['a newer format', {}, 'version=2\n', 'DATA_DIRECTORY_OF_NEWER_FORMAT'],
+  ])('of %s is refused', async (_whose, options, content, code) => {
+    const directory = await open()
+    await world.settle(directory.close())
+    if (content !== '') {
+      const path = '/data/log/meta.properties'
+      await world.settle(ports.disk.submit([{ kind: 'writeFile', path, bytes: Buffer.from(content) }]))
+    }
+    await expect(open(options)).rejects.toMatchObject({ code })
+    await expect(open(options)).rejects.toBeInstanceOf(ApplianceError)
+  })
+
+  test('that cannot be written is refused with the reason', async () => {
+    host.faults.readOnly = true
+    await expect(open()).rejects.toMatchObject({
+      code: 'DATA_DIRECTORY_UNUSABLE',
+      message: expect.stringContaining('EROFS'),
+    })
+  })
+
+  test('that is idle writes nothing and syncs nothing in an hour', async () => {
+    const directory = await open()
+    const log = await create(directory, 'a')
+    await fill(directory, log, 10)
+    await world.runFor(5000)
+    let groups = 0
+    const submit = ports.disk.submit.bind(ports.disk)
+    ports.disk.submit = (operations) => {
+      groups++
+      return submit(operations)
+    }
+    await world.runFor(3_600_000)
+    expect(groups).toBe(0)
+    expect(directory.failure).toBeNull()
+  })
+
+  test('gives a log back to the topic that it belongs to, and to no other', async () => {
+    const directory = await open()
+    const log = await create(directory, 'a')
+    expect(await create(directory, 'a')).toBe(log)
+    const other = directory.createLog({ topic: 'a', partition: 0, topicId: topicIdOf('zz'), config: smallConfig })
+    await expect(world.settle(other)).rejects.toMatchObject({ code: 'LOG_OF_OTHER_TOPIC' })
+    expect(log.topicId).not.toBe(zeroUuid)
+  })
+
+  test('forgets a deleted log for good, and takes a new one of its name', async () => {
+    let directory = await open()
+    const log = await create(directory, 'a')
+    await fill(directory, log, 20)
+    await world.settle(log.deleteRecordsBefore(11))
+    appendOne(directory, log, batchOf(['in flight']))
+    await world.settle(directory.deleteLog(log))
+    expect(appendOne(directory, log, batchOf(['x']))).toMatchObject({ error: 'UNKNOWN_TOPIC_OR_PARTITION' })
+    const fresh = await world.settle(
+      directory.createLog({ topic: 'a', partition: 0, topicId: topicIdOf('a2'), config: smallConfig }),
+    )
+    await fill(directory, fresh, 15)
+    await world.runFor(100_000)
+    directory = await powerCut()
+    const again = directory.logs.get('a-0') as UnifiedLog
+    expect([again.topicId, again.logStartOffset, again.logEndOffset]).toEqual([topicIdOf('a2'), 0, 15])
+    expect(
+      (await world.settle(ports.disk.list('/data/log'))).filter((entry) => entry.name.endsWith('-delete')),
+    ).toEqual([])
+    expect(directory.failure).toBeNull()
+  })
+})
