@@ -6,7 +6,8 @@ import { nearestName } from './config-names.ts'
 /** What is wrong with a setting, null when it is right. */
 export function kafkaSettingFault(name: string, value: string): string | null {
   try {
-    return new BrokerSettings(new Map([[name, value]])) && null
+    void new BrokerSettings(new Map([[name, value]]))
+    return null
   } catch (thrown) {
     const sentence = asError(thrown).message.replace(`kafka.${name}: `, '')
     const nearest = Object.hasOwn(brokerConfigTable, name) ? null : nearestName(name, Object.keys(brokerConfigTable))

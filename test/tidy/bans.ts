@@ -31,7 +31,7 @@ const styleBans: readonly Ban[] = [
   { pattern: /\bnamespace\s+\w+\s*\{/g, reason: 'no namespaces' },
   { pattern: /(?:[:|&]|\bas|\bextends|<[\w\s,[\]]*)\s*\bany\b(?!\s*[:(.])/g, reason: 'no `any`' },
   {
-    pattern: /\bexport\s+(?:type\s+)?(?:\*|\{[^}]*\}\s*from\b)/g,
+    pattern: /\bexport\s+(?:(?:type\s+)?\*|\{[^}]*\}\s*from\b)/g,
     reason: 'no barrels: import from the file that declares it',
   },
   {
