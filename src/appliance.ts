@@ -10,12 +10,12 @@ import { Cluster } from './cluster/cluster.ts'
 import { BrokerSettings } from './cluster/metadata/broker-config.ts'
 import { metadataVersionLevel } from './cluster/metadata/metadata-controller.ts'
 import type { ApplianceConfig } from './config.ts'
-import { coordinatorLogOf } from './coordinator-log.ts'
+import { partitionTableLog } from './coordinator/runtime/partition-table-log.ts'
 import { GroupCoordinator } from './coordinator/group/group-coordinator.ts'
-import { groupOptionDefaults } from './coordinator/group/group-options.ts'
+import { groupOptionsOf } from './coordinator/group/group-options.ts'
 import { offsetsTopicOf } from './coordinator/group/offsets-topic.ts'
 import { KafkaDoor } from './ingest/kafka/door.ts'
-import { type ClusterFeatures, kafkaDoorDefaults } from './ingest/kafka/door-options.ts'
+import { type ClusterFeatures, kafkaDoorOptionsOf } from './ingest/kafka/door-options.ts'
 import { adminHandlers } from './ingest/kafka/handlers/admin-handlers.ts'
 import { groupHandlers } from './ingest/kafka/handlers/group-handlers.ts'
 import { recordHandlers } from './ingest/kafka/handlers/record-handlers.ts'
@@ -172,27 +172,23 @@ class BuiltAppliance implements Appliance {
 
   async #openCoordinator(): Promise<void> {
     const { clock, compute, entropy, observer } = this.#ports
-    const number = (name: string): number => this.#settings.number(name)
+    const cluster = must(this.#rooms.cluster)
+    const broker = must(this.#broker)
     const offsetsTopic = this.#offsetsTopic()
     const coordinator = await GroupCoordinator.open({
-      log: coordinatorLogOf(must(this.#rooms.cluster), offsetsTopic.name),
-      createTopic: () => must(this.#broker).ensureInternalTopic(offsetsTopic),
+      log: partitionTableLog(cluster.partitions, offsetsTopic.name, () => broker.topicPartitions(offsetsTopic.name)),
+      createTopic: () => broker.ensureInternalTopic(offsetsTopic),
       clock,
       compute,
       entropy,
       observer,
-      options: {
-        ...groupOptionDefaults,
-        initialRebalanceDelayMs: number('group.initial.rebalance.delay.ms'),
-        sessionTimeoutMsMin: number('group.min.session.timeout.ms'),
-        sessionTimeoutMsMax: number('group.max.session.timeout.ms'),
-        groupSizeMax: number('group.max.size'),
-        offsetsRetentionMs: number('offsets.retention.minutes') * 60_000,
-        offsetsRetentionCheckMs: number('offsets.retention.check.interval.ms'),
-        offsetMetadataLengthMax: number('offset.metadata.max.bytes'),
-      },
+      options: groupOptionsOf(this.#settings),
     })
     this.#rooms = { ...this.#rooms, coordinator }
+    const forgetMissing = (): void =>
+      coordinator.forgetMissingTopics((topic) => cluster.image.topic(topic) !== undefined)
+    forgetMissing()
+    broker.onTopicsChange(forgetMissing)
   }
 
   async #openKafkaDoor(): Promise<void> {
@@ -218,13 +214,7 @@ class BuiltAppliance implements Appliance {
           partitionCountOf: (topic) => broker.topicPartitions(topic),
         }),
       ]),
-      options: {
-        ...kafkaDoorDefaults,
-        requestBytesMax: this.#settings.number('socket.request.max.bytes'),
-        connectionsMax: this.#settings.number('max.connections'),
-        idleMs: this.#settings.number('connections.max.idle.ms'),
-        features: () => featuresOf(cluster),
-      },
+      options: kafkaDoorOptionsOf(this.#settings, () => featuresOf(cluster)),
     })
     this.#rooms = { ...this.#rooms, kafkaDoor }
     for (const { listen, advertise } of this.#config.listeners.kafka) {

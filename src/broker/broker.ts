@@ -72,8 +72,8 @@ export class Broker {
     return this.#appender.pendingBytes
   }
 
-  produce(request: ProduceRequest): Promise<ProduceResponseInput> | ProduceResponseInput | null {
-    return produce(request, this.#produceParts)
+  produce(request: ProduceRequest, apiVersion: number): Promise<ProduceResponseInput> | ProduceResponseInput | null {
+    return produce(request, apiVersion, this.#produceParts)
   }
 
   fetch(request: FetchRequest, caller: FetchCaller): Promise<FetchResponseInput> {

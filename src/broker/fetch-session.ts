@@ -10,6 +10,8 @@ import type { FetchRequest } from '../protocol/kafka/messages/fetch.ts'
 
 /** A session must not hold more than a client could send in a full request anyway. */
 const partitionsPerSessionMax = 10_000
+/** All sessions together: at some 300 bytes a partition, 30 MB. Beyond it a client is answered without a session. */
+const partitionsTotalMax = 100_000
 /** A session is never evicted before it was idle for this long, so that many clients do not evict one another for ever. */
 const evictionIdleMs = 120_000
 
@@ -110,6 +112,7 @@ export class FetchSessionCache {
   readonly #sessions = new Map<number, FetchSession>()
   readonly #entropy: Entropy
   readonly #slotsMax: () => number
+  #partitionsTotal = 0
 
   constructor(entropy: Entropy, slotsMax: () => number) {
     this.#entropy = entropy
@@ -124,11 +127,13 @@ export class FetchSessionCache {
   contextOf(request: FetchRequest, usesTopicIds: boolean, nowMs: number): FetchContext {
     const { sessionId, sessionEpoch } = request
     if (sessionEpoch === -1 || sessionEpoch === 0) {
-      if (sessionId !== 0) this.#sessions.delete(sessionId)
+      if (sessionId !== 0) this.#drop(this.#sessions.get(sessionId))
       const partitions = partitionsOf(request)
-      const session = sessionEpoch === 0 && partitions.length > 0 ? this.#create(usesTopicIds, nowMs) : null
-      if (session === null || partitions.length > partitionsPerSessionMax) return { kind: 'sessionless', partitions }
-      session.update(request)
+      const isWanted = sessionEpoch === 0 && partitions.length > 0 && partitions.length <= partitionsPerSessionMax
+      const hasRoom = this.#partitionsTotal + partitions.length <= partitionsTotalMax
+      const session = isWanted && hasRoom ? this.#create(usesTopicIds, nowMs) : null
+      if (session === null) return { kind: 'sessionless', partitions }
+      this.#update(session, request)
       return { kind: 'full', session, partitions }
     }
     const session = this.#sessions.get(sessionId)
@@ -137,21 +142,32 @@ export class FetchSessionCache {
     if (session.usesTopicIds !== usesTopicIds) return { kind: 'refused', error: 'FETCH_SESSION_TOPIC_ID_ERROR' }
     session.nextEpoch = sessionEpoch === 0x7fff_ffff ? 1 : sessionEpoch + 1
     session.lastUsedMs = nowMs
-    session.update(request)
-    // The map's order is the order of use.
-    this.#sessions.delete(sessionId)
-    if (session.size === 0 || session.size > partitionsPerSessionMax) {
+    this.#update(session, request)
+    if (session.size === 0 || session.size > partitionsPerSessionMax || this.#partitionsTotal > partitionsTotalMax) {
+      this.#drop(session)
       return { kind: 'sessionless', partitions: session.partitions() }
     }
+    // The map's order is the order of use.
+    this.#sessions.delete(sessionId)
     this.#sessions.set(sessionId, session)
     return { kind: 'incremental', session, partitions: session.partitions() }
+  }
+
+  #update(session: FetchSession, request: FetchRequest): void {
+    const before = session.size
+    session.update(request)
+    this.#partitionsTotal += session.size - before
+  }
+
+  #drop(session: FetchSession | undefined): void {
+    if (session !== undefined && this.#sessions.delete(session.id)) this.#partitionsTotal -= session.size
   }
 
   #create(usesTopicIds: boolean, nowMs: number): FetchSession | null {
     if (this.#sessions.size >= this.#slotsMax()) {
       const oldest = this.#sessions.values().next().value
       if (oldest === undefined || nowMs - oldest.lastUsedMs < evictionIdleMs) return null
-      this.#sessions.delete(oldest.id)
+      this.#drop(oldest)
     }
     let id = 0
     while (id === 0 || this.#sessions.has(id)) id = this.#entropy.below(0x7fff_ffff)

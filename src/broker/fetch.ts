@@ -8,6 +8,7 @@ import type { Partition } from '../cluster/partition/partition.ts'
 import type { PartitionTable } from '../cluster/partition/partition-table.ts'
 import type { LogReadResult } from '../log/append.ts'
 import { errorCode, type KafkaErrorName } from '../protocol/kafka/error-codes.ts'
+import { batchCodec, forEachBatch } from '../protocol/records/record-batch.ts'
 import type { FetchRequest, FetchResponseInput } from '../protocol/kafka/messages/fetch.ts'
 import type { FetchContext, FetchPartition, FetchSessionCache } from './fetch-session.ts'
 import { waitForPartitions } from './purgatory.ts'
@@ -41,7 +42,11 @@ interface Fetched {
   readonly isUrgent: boolean
 }
 
+/** First version whose clients know zstd (KIP-110). */
+const zstdVersionMin = 10
+
 interface ReadBounds {
+  readonly knowsZstd: boolean
   readonly isReadCommitted: boolean
   readonly bytesMax: number
 }
@@ -63,17 +68,20 @@ export async function fetch(
   if (context.kind === 'refused') return { errorCode: errorCode(context.error), sessionId: 0, responses: [] }
   const targets = context.partitions.map((each) => targetOf(each, parts))
   const bounds: ReadBounds = {
+    knowsZstd: caller.apiVersion >= zstdVersionMin,
     isReadCommitted: request.isolationLevel === 1,
     bytesMax: Math.min(request.maxBytes, parts.bytesMax()),
   }
   const deadlineMs = parts.clock.monotonicMs() + request.maxWaitMs
   const patience: Patience = { clock: parts.clock, isGone: false, waiting: null }
   caller.onClose(() => giveUp(patience))
+  let seen = endsOf(targets, bounds)
   let fetched = readHotAll(targets, bounds) ?? (await readAll(targets, bounds))
   while (!isEnough(fetched, request.minBytes) && targets.length > 0) {
     const leftMs = deadlineMs - parts.clock.monotonicMs()
     if (leftMs <= 0 || patience.isGone) break
-    await untilMoved(targets, leftMs, bounds, patience)
+    await untilMoved(seen, leftMs, bounds, patience)
+    seen = endsOf(targets, bounds)
     fetched = readHotAll(targets, bounds) ?? (await readAll(targets, bounds))
   }
   return responseOf(context, fetched)
@@ -84,8 +92,10 @@ function targetOf(request: FetchPartition, parts: FetchParts): Target {
   const partition = isById
     ? parts.partitions.byTopicId(request.topicId, request.partition)
     : parts.partitions.get(request.topic, request.partition)
-  if (partition === undefined)
-    return { request, partition: null, error: isById ? 'UNKNOWN_TOPIC_ID' : 'UNKNOWN_TOPIC_OR_PARTITION' }
+  if (partition === undefined) {
+    const isUnknownId = isById && parts.partitions.byTopicId(request.topicId, 0) === undefined
+    return { request, partition: null, error: isUnknownId ? 'UNKNOWN_TOPIC_ID' : 'UNKNOWN_TOPIC_OR_PARTITION' }
+  }
   if (!parts.isReadable(partition.topic)) return { request, partition: null, error: 'TOPIC_AUTHORIZATION_FAILED' }
   return { request, partition, error: null }
 }
@@ -198,8 +208,17 @@ function answerOf(target: Target, read: LogReadResult, bounds: ReadBounds): Fetc
   const { request } = target
   if (read.kind === 'outOfRange') return failedOf(request, 'OFFSET_OUT_OF_RANGE')
   if (read.kind === 'damaged') return failedOf(request, 'KAFKA_STORAGE_ERROR')
+  if (!bounds.knowsZstd && hasZstd(read.bytes)) return failedOf(request, 'UNSUPPORTED_COMPRESSION_TYPE')
   const answer = { ...emptyAnswer(request, target.partition as Partition, bounds), records: read.bytes }
   return { request, answer, bytes: read.bytes.length, isUrgent: false }
+}
+
+function hasZstd(batches: Uint8Array): boolean {
+  let found = false
+  forEachBatch(batches, (bytes, at) => {
+    found ||= batchCodec(bytes, at) === 'zstd'
+  })
+  return found
 }
 
 const noRecords = new Uint8Array(0)
@@ -239,18 +258,28 @@ function giveUp(patience: Patience): void {
   patience.waiting?.stop()
 }
 
-/** Resolves when a partition has something to read, at the deadline, or when the client has gone. */
-function untilMoved(targets: readonly Target[], waitMs: number, bounds: ReadBounds, patience: Patience): Promise<void> {
-  const watched = new Map<Partition, number>()
-  for (const { partition, request } of targets) if (partition !== null) watched.set(partition, request.fetchOffset)
-  const isSatisfied = (): boolean => {
-    for (const [partition, fetchOffset] of watched) {
-      if (!partition.isLeader || endOf(partition, bounds) > fetchOffset) return true
-    }
+/** Where each partition ended for this reader before it was read: what comes later is news. */
+function endsOf(targets: readonly Target[], bounds: ReadBounds): Map<Partition, number> {
+  const ends = new Map<Partition, number>()
+  for (const { partition } of targets) if (partition !== null) ends.set(partition, endOf(partition, bounds))
+  return ends
+}
+
+/** Resolves when a partition has more than was `seen`, at the deadline, or when the client has gone. */
+function untilMoved(
+  seen: ReadonlyMap<Partition, number>,
+  waitMs: number,
+  bounds: ReadBounds,
+  patience: Patience,
+): Promise<void> {
+  const hasNews = (): boolean => {
+    for (const [partition, end] of seen) if (!partition.isLeader || endOf(partition, bounds) > end) return true
     return false
   }
+  // A cold read takes its time: the news may be there already.
+  if (hasNews()) return Promise.resolve()
   return new Promise((resolve) => {
-    const waiting = waitForPartitions(patience.clock, watched.keys(), waitMs, { isSatisfied, onDone: resolve })
+    const waiting = waitForPartitions(patience.clock, seen.keys(), waitMs, { isSatisfied: hasNews, onDone: resolve })
     patience.waiting = {
       stop: () => {
         waiting.cancel()

@@ -7,6 +7,12 @@ import type { Clock, Timer } from '../base/ports.ts'
 import type { Partition, WaitCallback } from '../cluster/partition/partition.ts'
 import type { PartitionTable } from '../cluster/partition/partition-table.ts'
 import { errorCode, type KafkaErrorName } from '../protocol/kafka/error-codes.ts'
+import {
+  batchAttributes,
+  batchHeaderBytes,
+  batchIsTransactional,
+  batchMagic,
+} from '../protocol/records/record-batch.ts'
 import type { ProduceRequest, ProduceResponseInput } from '../protocol/kafka/messages/produce.ts'
 
 type PartitionAnswer = NonNullable<
@@ -34,6 +40,7 @@ interface ProducedTopic {
 /** Answers the response, or null for acks=0. Past `timeoutMs` what still waits is answered REQUEST_TIMED_OUT and stays appended. */
 export function produce(
   request: ProduceRequest,
+  apiVersion: number,
   parts: ProduceParts,
 ): Promise<ProduceResponseInput> | ProduceResponseInput | null {
   const { acks } = request
@@ -55,11 +62,13 @@ export function produce(
         return {
           answer: failed(
             data.index,
-            topic.topicId === zeroUuid ? 'UNKNOWN_TOPIC_OR_PARTITION' : 'UNKNOWN_TOPIC_ID',
+            isUnknownId(topic.topicId, parts.partitions) ? 'UNKNOWN_TOPIC_ID' : 'UNKNOWN_TOPIC_OR_PARTITION',
             null,
           ),
         }
       }
+      const fault = batchFault(data.records, apiVersion)
+      if (fault !== null) return { answer: failed(data.index, fault.error, fault.message) }
       if (parts.isInternal(partition.topic)) {
         return {
           answer: failed(
@@ -82,6 +91,32 @@ export function produce(
     })),
   })
   return pending.isDone ? respond() : pending.whenDone(respond)
+}
+
+/** First version whose clients know zstd (KIP-110). */
+const zstdVersionMin = 7
+
+/** What the request, not the log, forbids about a batch. A record set too short for a header is the log's to refuse. */
+function batchFault(
+  records: Uint8Array | null,
+  apiVersion: number,
+): { readonly error: KafkaErrorName; readonly message: string } | null {
+  if (records === null || records.length < batchHeaderBytes || batchMagic(records, 0) !== 2) return null
+  if (batchIsTransactional(records, 0)) {
+    // Such a batch would hold the last stable offset for ever: nobody here could end its transaction.
+    return { error: 'TRANSACTIONAL_ID_AUTHORIZATION_FAILED', message: 'this broker does not serve transactions' }
+  }
+  if (apiVersion < zstdVersionMin && (batchAttributes(records, 0) & codecMask) === zstdCode) {
+    return { error: 'UNSUPPORTED_COMPRESSION_TYPE', message: `zstd needs Produce ${zstdVersionMin} or later` }
+  }
+  return null
+}
+
+const codecMask = 7
+const zstdCode = 4
+
+function isUnknownId(topicId: string, partitions: PartitionTable): boolean {
+  return topicId !== zeroUuid && partitions.byTopicId(topicId, 0) === undefined
 }
 
 function appendOne(

@@ -14,8 +14,8 @@ import { RecordBatchBuilder } from '../protocol/records/record-batch-builder.ts'
 
 export type SettledCallback = (error: KafkaErrorName | null) => void
 
-/** A batch is closed at this size, so that a reader of one record does not read a megabyte. */
-const batchBytesMax = 524_288
+/** A batch is closed at this size, so that a reader of one record does not read a megabyte; one larger record is a batch alone. */
+const batchBytes = 524_288
 /** A turn is closed at this size: the log takes sets of up to 4 MiB. */
 const turnBytesMax = 2_097_152
 /** What a record's varints add, at most, in a batch of ours. */
@@ -89,10 +89,9 @@ export class TurnAppend {
     const slot = this.#last?.partition === partition ? this.#last : this.#slotOf(partition)
     if (slot === null) return this.#owner.refusal(partition)
     const { builder } = slot
-    if (!builder.fits(keyLength, valueLength, encodedHeaders.length)) {
-      if (builder.recordCount > 0) slot.full.push(builder.build())
-      if (!builder.fits(keyLength, valueLength, encodedHeaders.length)) return 'MESSAGE_TOO_LARGE'
-    }
+    const recordBytes = keyLength + valueLength + encodedHeaders.length + recordOverheadBytes
+    if (builder.recordCount > 0 && builder.sizeInBytes + recordBytes > batchBytes) slot.full.push(builder.build())
+    if (!builder.fits(keyLength, valueLength, encodedHeaders.length)) return 'MESSAGE_TOO_LARGE'
     builder.appendSlices(
       timestampMs,
       keySource,
@@ -103,7 +102,7 @@ export class TurnAppend {
       valueLength,
       encodedHeaders,
     )
-    this.#bytes += keyLength + valueLength + encodedHeaders.length + recordOverheadBytes
+    this.#bytes += recordBytes
     return null
   }
 
@@ -192,7 +191,7 @@ export class TurnAppender {
   }
 
   builderOf(partition: Partition): RecordBatchBuilder {
-    const bytesMax = Math.min(partition.log.config.maxMessageBytes, batchBytesMax)
+    const bytesMax = partition.log.config.maxMessageBytes
     const kept = this.#builders.get(partition)
     if (kept !== undefined && kept.bytesMax === bytesMax) return kept.builder
     const builder = new RecordBatchBuilder({ bytesMax, initialBytes: builderBytes })
