@@ -8,6 +8,11 @@ import { brokerConfigTable } from '../src/cluster/metadata/broker-config.ts'
 import type { ConfigTable } from '../src/cluster/metadata/config-table.ts'
 import { topicConfigTable } from '../src/cluster/metadata/topic-config.ts'
 import { type ConfigKey, configKeys, environmentName } from '../src/config-keys.ts'
+import { adminHandlers } from '../src/ingest/kafka/handlers/admin-handlers.ts'
+import { apiVersionsKey } from '../src/ingest/kafka/handlers/api-versions.ts'
+import { groupHandlers } from '../src/ingest/kafka/handlers/group-handlers.ts'
+import { recordHandlers } from '../src/ingest/kafka/handlers/record-handlers.ts'
+import { apiByKey } from '../src/protocol/kafka/apis.ts'
 import { loadTables, repositoryRoot, type TableEntry, type Tables } from './tables.ts'
 
 const printed = 'Printed from the tables in `src/` by `npm run docs`; edit those.'
@@ -21,6 +26,7 @@ export async function printedDocuments(): Promise<ReadonlyMap<string, string>> {
     ['docs/log-events.md', eventsDocument(tables)],
     ['docs/errors.md', errorsDocument(tables)],
     ['docs/internal-topics.md', internalTopicsDocument(tables)],
+    ['docs/kafka-apis.md', kafkaApisDocument()],
   ])
 }
 
@@ -140,6 +146,32 @@ function internalTopicsDocument(tables: Tables): string {
     '',
     table(['Topic', 'Holds', 'Partitions', 'Configs', 'Clients may read', 'From'], rows),
   ])
+}
+
+function kafkaApisDocument(): string {
+  const rows = [...servedApis()]
+    .sort((one, other) => one - other)
+    .map((key) => {
+      const api = apiByKey.get(key)
+      return api === undefined ? [] : [String(key), api.name, `${api.minVersion} to ${api.maxVersion}`]
+    })
+  return document('Kafka APIs', [
+    'What the Kafka listener answers, at the version ranges of Apache Kafka 4.1. A request with another API key ends its connection; ApiVersions in',
+    'a version that is not known is answered in version 0 with UNSUPPORTED_VERSION, as clients expect.',
+    '',
+    table(['Key', 'API', 'Versions'], rows),
+  ])
+}
+
+/** Handlers are closures over the broker; their keys need none. */
+function servedApis(): Set<number> {
+  const nobody: object = new Proxy({}, { get: () => nobody })
+  const handlers = [
+    ...recordHandlers(nobody as never),
+    ...adminHandlers(nobody as never),
+    ...groupHandlers(nobody as never, nobody as never),
+  ]
+  return new Set([apiVersionsKey, ...handlers.map(([key]) => key)])
 }
 
 function sorted<T>(entries: readonly TableEntry<T>[], name: (definition: T) => string): TableEntry<T>[] {

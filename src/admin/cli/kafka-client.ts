@@ -3,13 +3,7 @@
  * and to Apache Kafka alike. No retries beyond a stale leader: a command tells the user what happened.
  */
 import { ApplianceError, asError } from '../../base/errors.ts'
-import {
-  findCoordinatorApi,
-  type KafkaApi,
-  metadataApi,
-  offsetCommitApi,
-  offsetFetchApi,
-} from '../../protocol/kafka/apis.ts'
+import { findCoordinatorApi, type KafkaApi, metadataApi } from '../../protocol/kafka/apis.ts'
 import type { ListenAddress, Ports } from '../../base/ports.ts'
 import { KafkaClientConnection } from '../../protocol/kafka/client-connection.ts'
 import { errorName, kafkaErrors } from '../../protocol/kafka/error-codes.ts'
@@ -50,7 +44,7 @@ export class KafkaClient {
     api: KafkaApi<Q, R>,
     value: InferInput<Q>,
   ): Promise<InferMessage<R>> {
-    return send(await this.#any(), api, value)
+    return (await this.#any()).send(api, value)
   }
 
   /** Asks one broker by its id; asks for metadata first when it is not known. */
@@ -67,7 +61,7 @@ export class KafkaClient {
         error: 'BROKER_NOT_AVAILABLE',
         sentence: `broker ${nodeId} is not in the cluster`,
       })
-    return send(await this.#connect(address), api, value)
+    return (await this.#connect(address)).send(api, value)
   }
 
   /** Broker id of a group's coordinator. */
@@ -136,21 +130,6 @@ export class KafkaClient {
     opening.then((connection) => connection.onClose(forget), forget)
     return opening
   }
-}
-
-/** Groups name topics by id from version 10 on; names are what people type. */
-const versionsMax: ReadonlyMap<KafkaApi, number> = new Map<KafkaApi, number>([
-  [offsetCommitApi, 9],
-  [offsetFetchApi, 9],
-])
-
-function send<Q extends MessageSchema, R extends MessageSchema>(
-  connection: KafkaClientConnection,
-  api: KafkaApi<Q, R>,
-  value: InferInput<Q>,
-): Promise<InferMessage<R>> {
-  const version = Math.min(connection.versionOf(api), versionsMax.get(api) ?? Number.POSITIVE_INFINITY)
-  return connection.send(api, value, { version })
 }
 
 /** Throws CLI_KAFKA_REFUSED when the code is not 0. */
