@@ -10,6 +10,7 @@ import { Cluster } from './cluster/cluster.ts'
 import { BrokerSettings } from './cluster/metadata/broker-config.ts'
 import { metadataVersionLevel } from './cluster/metadata/metadata-controller.ts'
 import type { ApplianceConfig } from './config.ts'
+import { mirrorOptions, mqttDoorOptions } from './config-rooms.ts'
 import { partitionTableLog } from './coordinator/runtime/partition-table-log.ts'
 import { GroupCoordinator } from './coordinator/group/group-coordinator.ts'
 import { groupOptionsOf } from './coordinator/group/group-options.ts'
@@ -20,13 +21,11 @@ import { adminHandlers } from './ingest/kafka/handlers/admin-handlers.ts'
 import { groupHandlers } from './ingest/kafka/handlers/group-handlers.ts'
 import { recordHandlers } from './ingest/kafka/handlers/record-handlers.ts'
 import { MqttDoor } from './ingest/mqtt/mqtt-door.ts'
-import { mqttDoorDefaults } from './ingest/mqtt/mqtt-options.ts'
 import { mqttSessionsTopic } from './ingest/mqtt/packet-id-log.ts'
 import { Lifecycle } from './lifecycle.ts'
 import { LogDirectory } from './log/log-directory.ts'
 import { mirrorTopic } from './mirror/anchor.ts'
 import { Mirror } from './mirror/mirror.ts'
-import { defaultMirrorLimits } from './mirror/mirror-options.ts'
 
 /** Topics that asking for them may create, in all: each costs files, memory and start time. */
 const autoTopicsMax = 1_000
@@ -229,7 +228,6 @@ class BuiltAppliance implements Appliance {
 
   async #openMqttDoor(): Promise<void> {
     const { net, clock, compute, entropy, observer } = this.#ports
-    const { mqtt } = this.#config
     const broker = must(this.#broker)
     const mqttDoor = new MqttDoor({
       net,
@@ -238,25 +236,7 @@ class BuiltAppliance implements Appliance {
       compute,
       observer,
       broker,
-      options: {
-        ...mqttDoorDefaults,
-        routes: mqtt.routes,
-        lastResortTopic: mqtt.lastResortTopic,
-        autoTopicsMax: mqtt.autoTopicsMax,
-        connectionsMax: mqtt.connectionsMax,
-        connectDeadlineMs: mqtt.connectDeadline,
-        packetBytesMax: mqtt.packetMax,
-        receiveMaximum: mqtt.receiveMaximum,
-        keepAliveSecondsMax: Math.floor(mqtt.keepAliveMax / 1000),
-        sessionsMax: mqtt.sessionsMax,
-        sessionExpirySecondsMax: Math.floor(mqtt.sessionExpiryMax / 1000),
-        subscriptionsPerSessionMax: mqtt.subscriptionsPerSessionMax,
-        queuedMessagesMax: mqtt.queuedMessagesMax,
-        queuedBytesMax: mqtt.queuedMax,
-        queuedBytesTotalMax: mqtt.queuedTotalMax,
-        uncommittedBytesMax: mqtt.uncommittedMax,
-        pendingBytesMax: mqtt.pendingMax,
-      },
+      options: mqttDoorOptions(this.#config.mqtt),
     })
     this.#rooms = { ...this.#rooms, mqttDoor }
     broker.onTopicsChange(() => mqttDoor.onPartitionsChanged())
@@ -271,20 +251,7 @@ class BuiltAppliance implements Appliance {
       broker: must(this.#broker),
       nodeSite: this.#config.node.site,
       nodeId: this.#config.node.id,
-      options: this.#config.mirrors.map((each) => ({
-        name: each.name,
-        bootstrapServers: each.bootstrapServers,
-        topics: each.topics,
-        targetTopic: each.targetTopic,
-        startFrom: each.startFrom,
-        limits: {
-          ...defaultMirrorLimits,
-          windowBytesMax: each.window,
-          connectTimeoutMs: each.connectTimeout,
-          requestTimeoutMs: each.requestTimeout,
-          backOffMsMax: each.backOffMax,
-        },
-      })),
+      options: this.#config.mirrors.map(mirrorOptions),
     })
     this.#rooms = { ...this.#rooms, mirror }
     await mirror.start()
