@@ -54,6 +54,7 @@ export async function recoverLog(log: UnifiedLog, hints: LoadHints, parts: LoadP
   }
   // The active segment's entries go out with the next checkpoint; a sealed one's would stay in memory.
   const scanned = log.segments.slice(startIndex, -1).filter((segment) => segment.index.hasUnfiled)
+  for (const segment of scanned) await adoptEqualFiles(segment, parts)
   const sealed = scanned.map((segment) => indexWrites(segment, { forget() {} }))
   for (const writes of sealed) operations.push(...writes.operations)
   for (const { indexPath, timeIndexPath } of scanned) {
@@ -126,6 +127,18 @@ async function keepEntries(
   segment.index.reset({ offsets: count, times: timeCount, lastTimestamp: segment.maxTimestampMs })
   segment.noteFirst(firstHeader)
   return { position }
+}
+
+/** Index files that already say what the scan has found need not be written again (but synced: a kill may have come before). */
+async function adoptEqualFiles(segment: Segment, parts: LoadParts): Promise<void> {
+  const { index } = segment
+  if (index.filedOffsets > 0) return
+  const found = index.encodeUnfiled()
+  const offsets = await readSmall(parts.disk, segment.indexPath, indexBytesMax)
+  const times = await readSmall(parts.disk, segment.timeIndexPath, indexBytesMax)
+  if (offsets === null || times === null) return
+  if (Buffer.compare(offsets, found.offsets) !== 0 || Buffer.compare(times, found.times) !== 0) return
+  index.markFiled(index.generation, index.offsetEntries, index.timeEntries)
 }
 
 interface ScanRun {
