@@ -67,7 +67,7 @@ export class CrashRun {
   /** Opens, perhaps with crashes during the recovery, and checks what is there. */
   async #start(): Promise<LogDirectory> {
     for (;;) {
-      const opening = openSmall(this.#mutated(this.#host.boot()))
+      const opening = openSmall(mutated(this.#host.boot(), this.#mutant))
       if (this.#prng.chance(0.3)) {
         await this.world.runFor(this.#prng.below(60))
         this.#crash()
@@ -78,19 +78,6 @@ export class CrashRun {
       await this.world.settle(this.#check(directory))
       return directory
     }
-  }
-
-  #mutated(ports: Ports): Ports {
-    const mutant = this.#mutant
-    if (mutant === null) return ports
-    const disk: Disk = new Proxy(ports.disk, {
-      get(target, name) {
-        const value: unknown = Reflect.get(target, name)
-        if (name === 'submit') return (operations: readonly DiskOperation[]) => target.submit(mutant(operations))
-        return typeof value === 'function' ? value.bind(target) : value
-      },
-    })
-    return { ...ports, disk }
   }
 
   async #work(directory: LogDirectory): Promise<void> {
@@ -266,4 +253,41 @@ export class CrashRun {
   #broken(promise: string): Error {
     return new Error(`seed ${this.world.seed}, ${this.world.nowMs.toFixed(2)} ms: ${promise}`)
   }
+}
+
+/** The ports, with every group of disk operations sent through the mutant. */
+function mutated(ports: Ports, mutant: Mutant | null): Ports {
+  if (mutant === null) return ports
+  const disk: Disk = new Proxy(ports.disk, {
+    get(target, name) {
+      const value: unknown = Reflect.get(target, name)
+      if (name === 'submit') return (operations: readonly DiskOperation[]) => target.submit(mutant(operations))
+      return typeof value === 'function' ? value.bind(target) : value
+    },
+  })
+  return { ...ports, disk }
+}
+
+/** Log ends of three logs that only ever got sets over all three, after a kill in a commit and a power cut in the replay of it. */
+export async function endsAfterTwoCrashes(seed: number, mutant: Mutant | null = null): Promise<readonly number[]> {
+  const world = simWorld(seed)
+  const host = world.host('edge')
+  const prng = world.prng.fork('workload')
+  // Syncs take so long that crashes fall into them.
+  host.diskTimes = { syncMs: [2, 9], operationMs: [0.005, 0.05], kibibyteMs: 0.003, hotChance: 0.9 }
+  const directory = await world.settle(openSmall(mutated(host.boot(), mutant)))
+  const logs = await world.settle(Promise.all(['a', 'b', 'c'].map((topic) => createSmall(directory, topic))))
+  for (let set = 0; set < 3; set++) {
+    directory.appendSet(
+      logs.map((log) => ({ log, batch: batchOf([`${set}`.padEnd(900, 'x')]), leaderEpoch: 0, origin: 'client' })),
+    )
+    // Long enough for a whole commit, but for the last one: that is killed in its sync.
+    await world.runFor(set < 2 ? 30 : 1 + prng.below(10) / 10)
+  }
+  host.kill()
+  openSmall(mutated(host.boot(), mutant)).catch(() => {})
+  await world.runFor(10 + prng.below(300) / 10)
+  host.powerCut()
+  const again = await world.settle(openSmall(host.boot()))
+  return logs.map((log) => again.logs.get(log.key)?.logEndOffset ?? -1)
 }
