@@ -5,7 +5,7 @@ import { parseCleanShutdown } from './checkpoint-file.ts'
 import { type Identity, openIdentity } from './identity.ts'
 import { logErrors } from './log-errors.ts'
 import { parseLogName } from './log-files.ts'
-import { readSmall } from './log-loader.ts'
+import { readSmall } from './load-parts.ts'
 import { logFileNames } from './side-files.ts'
 
 export interface HeldDirectory {

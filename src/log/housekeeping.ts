@@ -49,9 +49,9 @@ export class Housekeeping {
   }
 
   start(): void {
-    const { ports, retentionCheckIntervalMs, producerExpirationMs, onFailure } = this.#parts
+    const { ports, retentionCheckIntervalMs, producerExpirationMs } = this.#parts
     const retain = (): void => {
-      this.retain(ports.clock.wallMs()).catch((error: unknown) => onFailure(asError(error)))
+      this.retain(ports.clock.wallMs()).catch((error: unknown) => this.#parts.onFailure(asError(error)))
       this.later(retentionCheckIntervalMs, retain)
     }
     this.later(retentionCheckIntervalMs, retain)

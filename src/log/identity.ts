@@ -8,7 +8,7 @@ import type { Disk, Entropy, Observer } from '../base/ports.ts'
 import { parseProperties } from './checkpoint-file.ts'
 import { logErrors } from './log-errors.ts'
 import { logEvents } from './log-events.ts'
-import { readSmall } from './log-loader.ts'
+import { readSmall } from './load-parts.ts'
 import { replaceFile } from './side-files.ts'
 
 export interface Identity {

@@ -2,7 +2,7 @@
  * Opens one log: finds its end, its epochs and its producers. After a clean stop that takes a handful of small reads; after an
  * unclean one `log-recovery.ts` scans what lies above the recovery point first.
  */
-import type { Clock, Disk, DiskOperation, Observer } from '../base/ports.ts'
+import type { Disk, DiskOperation } from '../base/ports.ts'
 import {
   batchHeaderBytes,
   batchLastOffset,
@@ -11,49 +11,19 @@ import {
   batchPartitionLeaderEpoch,
   readInt32,
 } from '../protocol/records/record-batch.ts'
-import { checkpointBytesMax, parseEpochs, parsePartitionMetadata } from './checkpoint-file.ts'
+import { checkpointBytesMax, parseEpochs } from './checkpoint-file.ts'
 import { rebuildEpochs } from './epoch-rebuild.ts'
 import { adoptMaxTimestamp } from './index-check.ts'
 import { logEvents } from './log-events.ts'
 import { sortLogFiles } from './log-files.ts'
 import { recoverLog } from './log-recovery.ts'
-import { decodeSnapshot, encodeSnapshot, snapshotBytesMax } from './producer-snapshot.ts'
+import { type LoadHints, type LoadParts, readSmall } from './load-parts.ts'
+import { loadProducers } from './producer-loader.ts'
+import { encodeSnapshot } from './producer-snapshot.ts'
 import { Segment } from './segment.ts'
 import { offsetEntryBytes, timeEntryBytes } from './segment-index.ts'
 import { scanSegment } from './segment-scan.ts'
 import type { UnifiedLog } from './unified-log.ts'
-
-export interface LoadParts {
-  readonly disk: Disk
-  readonly clock: Clock
-  readonly observer: Observer
-}
-
-export interface LoadHints {
-  /** The last stop was clean: everything on disk is whole and synced. */
-  readonly isClean: boolean
-  /** Everything below was synced; null = not known. */
-  readonly recoveryPoint: number | null
-  /** Producer state at the recovery point; null = not known. */
-  readonly recoverySnapshot: Uint8Array | null
-  /** From log-start-offset-checkpoint; null = the first segment's base offset. */
-  readonly logStartOffset: number | null
-  readonly highWatermark: number | null
-}
-
-/** The topic id in `partition.metadata`, or null. */
-export async function readTopicId(disk: Disk, directory: string): Promise<string | null> {
-  return parsePartitionMetadata(await readSmall(disk, `${directory}/partition.metadata`, 4096))
-}
-
-/** A small file, or null when it is missing or cannot be read: side files must not stop a boot. */
-export async function readSmall(disk: Disk, path: string, bytesMax: number): Promise<Uint8Array | null> {
-  try {
-    return await disk.readFile(path, bytesMax)
-  } catch {
-    return null
-  }
-}
 
 /** Fills an empty UnifiedLog from its folder. */
 export async function loadLog(log: UnifiedLog, hints: LoadHints, parts: LoadParts): Promise<void> {
@@ -185,61 +155,4 @@ export async function checkEpochs(log: UnifiedLog, lastEpoch: number, parts: Loa
   parts.observer.event(logEvents.hintIgnored, { file: `${log.directory}/leader-epoch-checkpoint` })
   await rebuildEpochs(log, parts.disk)
   return true
-}
-
-/** Producer state at `endOffset`: the newest snapshot not above it, then the headers of what follows. */
-export async function loadProducers(
-  log: UnifiedLog,
-  endOffset: number,
-  hints: Pick<LoadHints, 'recoveryPoint' | 'recoverySnapshot'>,
-  parts: LoadParts,
-): Promise<void> {
-  const from = await restoreProducers(log, endOffset, hints, parts)
-  for (let index = log.segmentIndexOf(from); index < log.segments.length && from < endOffset; index++) {
-    const segment = log.segments[index] as Segment
-    const next = log.segments[index + 1]
-    if (next !== undefined && next.baseOffset <= from) continue
-    await scanSegment({
-      disk: parts.disk,
-      path: segment.logPath,
-      from: 0,
-      to: segment.sizeInBytes,
-      segmentBaseOffset: segment.baseOffset,
-      expectedOffset: segment.baseOffset,
-      checkCrc: false,
-      visit(bytes, at) {
-        const lastOffset = batchLastOffset(bytes, at)
-        if (lastOffset >= endOffset) return false
-        if (lastOffset >= from) log.producers.update(bytes, at)
-        return true
-      },
-    })
-  }
-}
-
-/** Restores the newest usable snapshot; answers its offset, or that of the log's first segment. */
-async function restoreProducers(
-  log: UnifiedLog,
-  endOffset: number,
-  hints: Pick<LoadHints, 'recoveryPoint' | 'recoverySnapshot'>,
-  parts: LoadParts,
-): Promise<number> {
-  const first = (log.segments[0] as Segment).baseOffset
-  const offsets = log.snapshotOffsets.filter((offset) => offset >= first && offset <= endOffset).reverse()
-  const { recoveryPoint, recoverySnapshot } = hints
-  if (recoveryPoint !== null && recoverySnapshot !== null && recoveryPoint >= first && recoveryPoint <= endOffset) {
-    if (recoveryPoint >= (offsets[0] ?? 0) && decodeSnapshot(recoverySnapshot, log.producers)) return recoveryPoint
-  }
-  for (const offset of offsets) {
-    const path = snapshotPath(log, offset)
-    const bytes = await readSmall(parts.disk, path, snapshotBytesMax)
-    if (bytes !== null && decodeSnapshot(bytes, log.producers)) return offset
-    parts.observer.event(logEvents.hintIgnored, { file: path })
-  }
-  log.producers.clear()
-  return first
-}
-
-export function snapshotPath(log: UnifiedLog, offset: number): string {
-  return `${log.directory}/${String(offset).padStart(20, '0')}.snapshot`
 }

@@ -1,0 +1,35 @@
+/** What opening a log needs, and the reads that must never stop a boot. */
+import type { Clock, Disk, Observer } from '../base/ports.ts'
+import { parsePartitionMetadata } from './checkpoint-file.ts'
+
+export interface LoadParts {
+  readonly disk: Disk
+  readonly clock: Clock
+  readonly observer: Observer
+}
+
+export interface LoadHints {
+  /** The last stop was clean: everything on disk is whole and synced. */
+  readonly isClean: boolean
+  /** Everything below was synced; null = not known. */
+  readonly recoveryPoint: number | null
+  /** Producer state at the recovery point; null = not known. */
+  readonly recoverySnapshot: Uint8Array | null
+  /** From log-start-offset-checkpoint; null = the first segment's base offset. */
+  readonly logStartOffset: number | null
+  readonly highWatermark: number | null
+}
+
+/** The topic id in `partition.metadata`, or null. */
+export async function readTopicId(disk: Disk, directory: string): Promise<string | null> {
+  return parsePartitionMetadata(await readSmall(disk, `${directory}/partition.metadata`, 4096))
+}
+
+/** A small file, or null when it is missing or cannot be read: side files must not stop a boot. */
+export async function readSmall(disk: Disk, path: string, bytesMax: number): Promise<Uint8Array | null> {
+  try {
+    return await disk.readFile(path, bytesMax)
+  } catch {
+    return null
+  }
+}
