@@ -90,8 +90,15 @@ export const mirrorEvents = defineEvents({
     id: 'mirror-source-behind',
     level: 'error',
     sentence:
-      'mirror {mirror}: the target of {topic}-{partition} holds records up to offset {targetOffset}, here the log ends at {endOffset}: it has lost its tail',
-    fields: { mirror: 'string', topic: 'string', partition: 'number', targetOffset: 'number', endOffset: 'number' },
+      'mirror {mirror}: the log of {topic}-{partition} has lost its tail: it ends at {endOffset}, the target holds offsets up to {targetOffset} (exclusive); sending begins anew at {startOffset}, where they part',
+    fields: {
+      mirror: 'string',
+      topic: 'string',
+      partition: 'number',
+      targetOffset: 'number',
+      endOffset: 'number',
+      startOffset: 'number',
+    },
   },
   targetTruncated: {
     id: 'mirror-target-truncated',

@@ -276,10 +276,14 @@ export class MirrorTask {
     effects.push({ kind: 'report', report: { kind: 'resumed', resume, confirmedEnd: this.#position.confirmedEnd } })
     this.#lastResume = resume
     if (resume.offset > this.#sourceEnd) {
-      const report: TaskReport = { kind: 'sourceBehind', sourceEndOffset: this.#sourceEnd, targetOffset: resume.offset }
-      effects.push({ kind: 'report', report })
-      this.#position.confirmedEnd = this.#sourceEnd
-      this.#prepareAnchor({ why: 'sourceBehind', startAt: this.#sourceEnd }, effects)
+      const startAt = Math.min(resume.commonEnd ?? this.#sourceEnd, this.#sourceEnd)
+      const { offset: targetOffset } = resume
+      effects.push({
+        kind: 'report',
+        report: { kind: 'sourceBehind', sourceEndOffset: this.#sourceEnd, targetOffset, startAt },
+      })
+      this.#position.confirmedEnd = startAt
+      this.#prepareAnchor({ why: 'sourceBehind', startAt }, effects)
       return
     }
     if (resume.needsNewProducer || this.#mustLeaveProducer) {

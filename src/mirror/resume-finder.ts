@@ -3,17 +3,27 @@
  * share one DescribeProducers.
  */
 import { asError } from '../base/errors.ts'
-import type { Clock } from '../base/ports.ts'
+import type { Clock, Compute } from '../base/ports.ts'
 import type { KafkaErrorName } from '../protocol/kafka/error-codes.ts'
 import type { MirrorAnchor } from './anchor.ts'
+import { findCommonEnd } from './common-end.ts'
 import { Gate } from './gate.ts'
+import type { SourcePartition } from './mirror-source.ts'
 import { type RefusalAction, refusalAction } from './produce-errors.ts'
-import { isFenced, type ResumePoint, resumeByCounting, resumeFromProducers, TailSearch } from './resume.ts'
+import {
+  isFenced,
+  type ResumePoint,
+  resumeByCounting,
+  resumeFromProducers,
+  TailSearch,
+  type TargetBounds,
+} from './resume.ts'
 import type { ProducersAnswer, TargetConnection, TopicPartitionName } from './target-connection.ts'
 
 export interface ResumeQuestion {
   readonly name: TopicPartitionName
   readonly anchor: MirrorAnchor
+  readonly source: SourcePartition
   readonly sourceEndOffset: number
 }
 
@@ -41,10 +51,12 @@ interface Asked {
 export class ResumeFinder {
   readonly #connection: TargetConnection
   readonly #clock: Clock
+  readonly #compute: Compute
   readonly #tails = new Gate(tailsMax)
   #asked: Asked[] = []
 
-  constructor(connection: TargetConnection, clock: Clock) {
+  constructor(connection: TargetConnection, clock: Clock, compute: Compute) {
+    this.#compute = compute
     this.#connection = connection
     this.#clock = clock
   }
@@ -82,13 +94,13 @@ export class ResumeFinder {
     }
     const producers = told?.producers ?? []
     const resume = resumeFromProducers(anchor, producers)
-    if (resume !== null) {
+    const needsNewProducer = isFenced(anchor, producers)
+    if (resume !== null && resume.offset <= one.question.sourceEndOffset) {
       one.answer({ kind: 'resolved', resume })
       return
     }
-    const needsNewProducer = isFenced(anchor, producers)
     void this.#tails
-      .run(() => this.#searchTail(one.question))
+      .run(() => this.#readTarget(one.question, resume))
       .then((answer) => {
         const found = answer.kind === 'resolved' && needsNewProducer
         one.answer(found ? { kind: 'resolved', resume: { ...answer.resume, needsNewProducer } } : answer)
@@ -96,11 +108,23 @@ export class ResumeFinder {
       .catch((thrown: unknown) => this.#fail([one], thrown))
   }
 
-  async #searchTail(question: ResumeQuestion): Promise<ResumeAnswer> {
+  /** Reads the target back: for our place, unless it is known, and for where the records part, when the target is ahead of us. */
+  async #readTarget(question: ResumeQuestion, known: ResumePoint | null): Promise<ResumeAnswer> {
     const bounds = await this.#connection.bounds(question.name)
     if (bounds.error !== 'NONE') {
       return { kind: 'failed', action: questionAction(bounds.error), reason: `ListOffsets: ${bounds.error}` }
     }
+    const answer: ResumeAnswer =
+      known === null ? await this.#searchTail(question, bounds) : { kind: 'resolved', resume: known }
+    if (answer.kind === 'failed' || answer.resume.offset <= question.sourceEndOffset) return answer
+    const common = await findCommonEnd({ ...question, target: bounds }, this.#connection, this.#compute)
+    if (common.kind === 'found') return { kind: 'resolved', resume: { ...answer.resume, commonEnd: common.offset } }
+    // Where it may not be read there is nothing better than our end.
+    if (silences.has(common.error)) return answer
+    return { kind: 'failed', action: questionAction(common.error), reason: `Fetch: ${common.error}` }
+  }
+
+  async #searchTail(question: ResumeQuestion, bounds: TargetBounds): Promise<ResumeAnswer> {
     const search = new TailSearch(question.anchor, bounds)
     const counted: ResumeAnswer = {
       kind: 'resolved',

@@ -25,6 +25,8 @@ export interface ResumePoint {
   readonly proof: ResumeProof
   /** The target knows another writer under our producer id, or refuses our epoch: go on under a new one. */
   readonly needsNewProducer: boolean
+  /** With an `offset` beyond the end of the source: where the target's records and ours part (common-end.ts). */
+  readonly commonEnd?: number
 }
 
 /** One row of a DescribeProducers answer. */

@@ -60,7 +60,13 @@ export type TaskReport =
   | { readonly kind: 'resumed'; readonly resume: ResumePoint; readonly confirmedEnd: number }
   | { readonly kind: 'targetRecreated'; readonly oldTopicId: string; readonly newTopicId: string }
   | { readonly kind: 'recordsLost'; readonly fromOffset: number; readonly endOffset: number }
-  | { readonly kind: 'sourceBehind'; readonly sourceEndOffset: number; readonly targetOffset: number }
+  /** The target holds offsets that we do not; sending begins anew at `startAt`, where its records and ours part. */
+  | {
+      readonly kind: 'sourceBehind'
+      readonly sourceEndOffset: number
+      readonly targetOffset: number
+      readonly startAt: number
+    }
   | { readonly kind: 'targetTruncated'; readonly expectedOffset: number; readonly targetOffset: number }
 
 export type AnchorReason = 'first' | 'gap' | 'span' | 'recreated' | 'newProducer' | 'sourceBehind'

@@ -150,11 +150,12 @@ export class TaskHands {
   #resolve(mirror: PartitionMirror, effect: Extract<TaskEffect, { kind: 'resolve' }>): void {
     const pipeline = mirror.pipeline
     if (pipeline === null) return
-    const { clock } = this.#options.ports
+    const { clock, compute } = this.#options.ports
     let finder = this.#finders.get(pipeline)
-    if (finder === undefined) this.#finders.set(pipeline, (finder = new ResumeFinder(pipeline.connection, clock)))
+    if (finder === undefined)
+      this.#finders.set(pipeline, (finder = new ResumeFinder(pipeline.connection, clock, compute)))
     const { anchor, sourceEndOffset } = effect
-    finder.ask({ name: mirror.targetName, anchor, sourceEndOffset }, (answer) => {
+    finder.ask({ name: mirror.targetName, anchor, source: mirror.source, sourceEndOffset }, (answer) => {
       if (mirror.pipeline !== pipeline) return
       this.feed(mirror, answer.kind === 'failed' ? answer : { ...answer, nowMs: clock.monotonicMs() })
     })
@@ -213,6 +214,7 @@ export class TaskHands {
           ...at,
           targetOffset: report.targetOffset,
           endOffset: report.sourceEndOffset,
+          startOffset: report.startAt,
         })
         break
       case 'targetTruncated':

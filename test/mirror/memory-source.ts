@@ -2,7 +2,10 @@
 import type { AnchorRecord } from '../../src/mirror/anchor.ts'
 import type { MirrorSource, SourcePartition, SourceRead, SourceTopic } from '../../src/mirror/mirror-source.ts'
 import { batchLastOffset } from '../../src/protocol/records/record-batch.ts'
-import { concatenated, plainBatch, recordsIn, type TestRecordView } from './batches.ts'
+import { batchOf, concatenated, plainBatch, recordsIn, type TestRecordView } from './batches.ts'
+
+/** Ends at offset -1: what a partition without batches counts from. */
+const emptyBatch = batchOf(-1, [{ timestampMs: 0, key: null, value: null }])
 
 export class MemoryPartition implements SourcePartition {
   startOffset = 0
@@ -21,6 +24,12 @@ export class MemoryPartition implements SourcePartition {
     for (let added = 0; added < records; added += perBatch) {
       this.add(plainBatch(this.endOffset, Math.min(perBatch, records - added), valueBytes))
     }
+  }
+
+  /** Loses everything from the batch that begins at `offset`. */
+  cutTail(offset: number): void {
+    while (batchLastOffset(this.#batches.at(-1) ?? emptyBatch) >= offset) this.#batches.pop()
+    this.endOffset = batchLastOffset(this.#batches.at(-1) ?? emptyBatch) + 1
   }
 
   records(): TestRecordView[] {

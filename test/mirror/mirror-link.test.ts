@@ -327,6 +327,41 @@ describe('a mirror', () => {
     expect(stage.observer.eventsOf('mirror-records-lost')).toHaveLength(1)
   })
 
+  test('a source that lost its tail begins anew where its records and the target’s part', async () => {
+    const stage = await Stage.begin(16)
+    const [partition] = stage.source.create('t', 1)
+    for (let round = 0; round < 30; round++) {
+      partition?.fill(100, 10)
+      await stage.world.runFor(30)
+    }
+    stage.start()
+    await stage.untilMirrored()
+    stage.restartEdge()
+    // Brought back from a copy: 500 records are gone, and others are written in their place before the link is up again.
+    partition?.cutTail(2_500)
+    const other = batchOf(
+      2_500,
+      Array.from({ length: 200 }, (_, index) => ({ timestampMs: 7, key: null, value: `new ${index}` })),
+    )
+    partition?.add(other)
+    await stage.untilMirrored()
+    const values = stage
+      .target()
+      .records()
+      .map(({ value }) => value)
+    expect(values.slice(0, 2_500)).toEqual(
+      partition
+        ?.records()
+        .slice(0, 2_500)
+        .map(({ value }) => value),
+    )
+    expect(values.slice(3_000)).toEqual(Array.from({ length: 200 }, (_, index) => `new ${index}`))
+    expect(stage.observer.eventsOf('mirror-source-behind')[0]?.fields).toMatchObject({
+      targetOffset: 3_000,
+      startOffset: 2_500,
+    })
+  })
+
   test('a clean stop writes down how far the target has confirmed, and only where that is news', async () => {
     const stage = await Stage.begin(15)
     const [partition] = stage.source.create('t', 1)
