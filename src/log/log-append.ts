@@ -38,6 +38,8 @@ export function appendSet(entries: readonly AppendEntry[], parts: AppendParts): 
   const nowMs = parts.clock.wallMs()
   const clockTrusted = parts.clock.wallTrusted()
   const set = parts.driver.nextSet()
+  const [first] = entries
+  if (first !== undefined && entries.length === 1) return [appendOne(first, set, { nowMs, clockTrusted }, parts)]
   const duplicates = new Array<AppendOutcome | null>(entries.length).fill(null)
   let bytes = 0
   for (let index = 0; index < entries.length; index++) {
@@ -46,7 +48,7 @@ export function appendSet(entries: readonly AppendEntry[], parts: AppendParts): 
     const found = examine(entry, set, { config: log.config, origin, nowMs, clockTrusted })
     if (found?.kind === 'refused') return refuseSet(entries, index, found)
     duplicates[index] = found
-    bytes += entry.batch.length
+    if (found === null) bytes += entry.batch.length
   }
   if (entries.length > 1 && bytes > frameBytesMax / 2) {
     const message = `a set of ${bytes} bytes is larger than the ${frameBytesMax / 2} that are committed at once`
@@ -56,10 +58,27 @@ export function appendSet(entries: readonly AppendEntry[], parts: AppendParts): 
   for (let index = 0; index < entries.length; index++) {
     outcomes.push(duplicates[index] ?? append(entries[index] as AppendEntry, set, nowMs, parts))
   }
-  parts.observer.add(logMetrics.appendedBatches, entries.length)
+  parts.observer.add(logMetrics.appendedBatches, duplicates.filter((duplicate) => duplicate === null).length)
   parts.observer.add(logMetrics.appendedBytes, bytes)
   parts.driver.kick()
   return outcomes
+}
+
+/** The common case: a set of one. */
+function appendOne(
+  entry: AppendEntry,
+  set: number,
+  now: { readonly nowMs: number; readonly clockTrusted: boolean },
+  parts: AppendParts,
+): AppendOutcome {
+  const found = examine(entry, set, { config: entry.log.config, origin: entry.origin, ...now })
+  if (found !== null) return found
+  const bytes = entry.batch.length
+  const outcome = append(entry, set, now.nowMs, parts)
+  parts.observer.add(logMetrics.appendedBatches, 1)
+  parts.observer.add(logMetrics.appendedBytes, bytes)
+  parts.driver.kick()
+  return outcome
 }
 
 /** Null when the entry may be appended; else the duplicate's answer or the refusal. Changes nothing but a wrong max timestamp. */

@@ -31,6 +31,7 @@ export class Segment {
   indexIsChecked = true
   /** Does the file exist, durably? Else the next commit creates it. */
   isOnDisk = true
+  #logPath: string | null = null
   #bytesSinceIndexEntry = 0
   readonly #readHints = new Map<number, number>()
 
@@ -45,7 +46,8 @@ export class Segment {
   }
 
   get logPath(): string {
-    return `${this.directory}/${this.name}.log`
+    this.#logPath ??= `${this.directory}/${this.name}.log`
+    return this.#logPath
   }
 
   get indexPath(): string {
