@@ -49,7 +49,7 @@ export async function holdDirectory(
       nodeId: options.nodeId,
       clusterId: options.clusterId ?? null,
     }
-    const { identity, isNew } = await openIdentity(place, ports)
+    const { identity, isNew } = await attempt(dataDir, () => openIdentity(place, ports))
     const brokerEpoch = parseCleanShutdown(await readSmall(disk, `${logDirectory}/${logFileNames.cleanShutdown}`, 4096))
     return { logDirectory, stateDirectory, identity, isNew, brokerEpoch, release: () => lock.release() }
   } catch (thrown) {
@@ -62,6 +62,7 @@ async function attempt<T>(path: string, task: () => Promise<T>): Promise<T> {
   try {
     return await task()
   } catch (thrown) {
+    if (thrown instanceof ApplianceError) throw thrown
     const error = asError(thrown)
     throw new ApplianceError(logErrors.directoryUnusable, { path, reason: error.message }, { cause: error })
   }

@@ -5,7 +5,7 @@
 import { assert } from '../base/assert.ts'
 import { ApplianceError, asError } from '../base/errors.ts'
 import { uuidFromString, zeroUuid, topicPartitionKey } from '../base/ids.ts'
-import type { DiskOperation, Ports } from '../base/ports.ts'
+import { DiskError, type DiskOperation, type Ports } from '../base/ports.ts'
 import type { AppendEntry, AppendOutcome } from './append.ts'
 import { formatCleanShutdown } from './checkpoint-file.ts'
 import { Checkpointer, checkpointEveryBytesDefault } from './checkpointer.ts'
@@ -78,7 +78,9 @@ export class LogDirectory {
       return directory
     } catch (thrown) {
       await held.release()
-      throw thrown
+      if (!(thrown instanceof DiskError)) throw thrown
+      const fields = { path: options.dataDir, reason: thrown.message }
+      throw new ApplianceError(logErrors.directoryUnusable, fields, { cause: thrown })
     }
   }
 

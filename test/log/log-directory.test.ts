@@ -155,6 +155,47 @@ describe('appending', () => {
     expect(host.fileNow('/data/log/.kafka_cleanshutdown')).toBeNull()
   })
 
+  test.each([
+    ['the journal', /journal$/],
+    ['a segment file', /\.log$/],
+    ['the recovery points', /recovery-points/],
+  ])(
+    'leaves nothing half readable when %s meets a full disk, and starts again when there is room',
+    async (_where, path) => {
+      for (const operation of ['write', 'writeFile'] as const) {
+        world = simWorld(21)
+        host = world.host('edge')
+        ports = host.boot()
+        let directory = await open({ checkpointEveryBytes: 5000 })
+        const logs = [await create(directory, 'a'), await create(directory, 'b')]
+        for (const log of logs) await fill(directory, log, 5)
+        const recover = host.failDisk({ operation, path, code: 'ENOSPC', after: 2 })
+        const acknowledged = logs.map((log) => log.durableEndOffset)
+        for (let set = 0; set < 30 && directory.failure === null; set++) {
+          directory.appendSet(
+            logs.map((log) => ({ log, batch: batchOf(['y'.repeat(300)]), leaderEpoch: 0, origin: 'client' })),
+          )
+          await world.runFor(10)
+          logs.forEach((log, index) => {
+            acknowledged[index] = log.durableEndOffset
+          })
+        }
+        host.kill()
+        recover()
+        ports = host.boot()
+        directory = await open()
+        const ends = logs.map((log) => directory.logs.get(log.key)?.logEndOffset ?? -1)
+        expect(new Set(ends).size).toBe(1)
+        expect(ends[0]).toBeGreaterThanOrEqual(Math.max(...acknowledged))
+        for (const log of directory.logs.values()) {
+          expect(await world.settle(readAll(log))).toHaveLength(log.logEndOffset)
+          done(appendOne(directory, log, batchOf(['more'])))
+          await committed(log)
+        }
+      }
+    },
+  )
+
   test('acknowledges a relaxed log from the page cache and syncs it a second later', async () => {
     const directory = await open()
     const log = await create(directory, 'a', { flush: 'relaxed' })
