@@ -307,6 +307,7 @@ export class MirrorLink {
     }
     connection.onClose(() => {
       if (this.#control === connection) this.#control = null
+      this.#requestRefresh()
     })
     this.#control = connection
     return connection

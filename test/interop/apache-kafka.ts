@@ -29,6 +29,8 @@ export interface ApacheKafkaOptions {
   readonly heap?: string
   /** Where the partitions live; default `dir/data`. A folder that has a meta.properties is opened as it is, not formatted. */
   readonly logDir?: string
+  /** A running broker whose cluster this one joins as a further broker; `properties` must then give its `node.id`. */
+  readonly joins?: ApacheKafka
 }
 
 export interface ApacheKafka {
@@ -37,6 +39,8 @@ export interface ApacheKafka {
   readonly port: number
   /** Process id of the running broker; -1 while it is down. */
   readonly pid: number
+  readonly controllerPort: number
+  readonly clusterId: string
   readonly logDir: string
   readonly logFile: string
   /** SIGTERM, then waits for the end (SIGKILL after 30 s). */
@@ -118,18 +122,13 @@ export async function startApacheKafka(options: ApacheKafkaOptions): Promise<Apa
   const ports = await portsOf(options)
   const logDir = options.logDir ?? join(options.dir, 'data')
   const propertiesFile = join(options.dir, 'server.properties')
-  writeFileSync(propertiesFile, serverProperties({ ...ports, logDir, properties: options.properties ?? {} }))
+  const roles = options.joins === undefined ? ownController(ports) : joined(ports.port, options.joins)
+  writeFileSync(propertiesFile, serverProperties(logDir, { ...roles, ...options.properties }))
   const logging = join(options.dir, 'log4j2.properties')
   writeFileSync(logging, loggingProperties('INFO'))
   if (!existsSync(join(logDir, 'meta.properties'))) {
-    const args = [
-      'format',
-      '-t',
-      randomBytes(16).toString('base64url').replace(/^-/, 'A'),
-      '-c',
-      propertiesFile,
-      '--standalone',
-    ]
+    const id = options.joins?.clusterId ?? randomBytes(16).toString('base64url').replace(/^-/, 'A')
+    const args = ['format', '-t', id, '-c', propertiesFile, ...(options.joins === undefined ? ['--standalone'] : [])]
     const formatted = await kafkaTool('kafka.tools.StorageTool', args)
     if (formatted.code !== 0) throw new Error(`cannot format ${logDir}: ${formatted.stdout}${formatted.stderr}`)
   }
@@ -141,6 +140,8 @@ export async function startApacheKafka(options: ApacheKafkaOptions): Promise<Apa
   return {
     bootstrap: `127.0.0.1:${ports.port}`,
     port: ports.port,
+    controllerPort: options.joins?.controllerPort ?? ports.controllerPort,
+    clusterId: /^cluster.id=(.*)$/m.exec(readFileSync(join(logDir, 'meta.properties'), 'utf8'))?.[1] ?? '',
     get pid() {
       return broker.pid
     },
@@ -267,23 +268,36 @@ async function portsOf(options: ApacheKafkaOptions): Promise<{ port: number; con
   return ports
 }
 
-interface ServerSettings {
-  readonly port: number
-  readonly controllerPort: number
-  readonly logDir: string
-  readonly properties: Readonly<Record<string, string | number | boolean>>
-}
+type Properties = Readonly<Record<string, string | number | boolean>>
 
-function serverProperties(settings: ServerSettings): string {
-  const entries: Record<string, string | number | boolean> = {
+/** Broker and controller in one process. */
+function ownController(ports: { readonly port: number; readonly controllerPort: number }): Properties {
+  const listeners = `PLAINTEXT://127.0.0.1:${ports.port},CONTROLLER://127.0.0.1:${ports.controllerPort}`
+  return {
     'process.roles': 'broker,controller',
     'node.id': 1,
-    'controller.quorum.bootstrap.servers': `127.0.0.1:${settings.controllerPort}`,
-    listeners: `PLAINTEXT://127.0.0.1:${settings.port},CONTROLLER://127.0.0.1:${settings.controllerPort}`,
-    'advertised.listeners': `PLAINTEXT://127.0.0.1:${settings.port},CONTROLLER://127.0.0.1:${settings.controllerPort}`,
+    'controller.quorum.bootstrap.servers': `127.0.0.1:${ports.controllerPort}`,
+    listeners,
+    'advertised.listeners': listeners,
+  }
+}
+
+/** A broker of another one's cluster. */
+function joined(port: number, other: ApacheKafka): Properties {
+  const listeners = `PLAINTEXT://127.0.0.1:${port}`
+  return {
+    'process.roles': 'broker',
+    'controller.quorum.bootstrap.servers': `127.0.0.1:${other.controllerPort}`,
+    listeners,
+    'advertised.listeners': listeners,
+  }
+}
+
+function serverProperties(logDir: string, properties: Properties): string {
+  const entries: Properties = {
     'controller.listener.names': 'CONTROLLER',
     'listener.security.protocol.map': 'PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT',
-    'log.dirs': settings.logDir,
+    'log.dirs': logDir,
     'offsets.topic.replication.factor': 1,
     'offsets.topic.num.partitions': 8,
     'transaction.state.log.replication.factor': 1,
@@ -296,7 +310,7 @@ function serverProperties(settings: ServerSettings): string {
     // A broker that was killed may register again only when its old session has run out (9 s by default).
     'broker.session.timeout.ms': 2000,
     'broker.heartbeat.interval.ms': 500,
-    ...settings.properties,
+    ...properties,
   }
   return `${Object.entries(entries)
     .map(([key, value]) => `${key}=${value}`)
