@@ -10,7 +10,7 @@ export interface ErrorDefinition {
   readonly code: string
   /** What happened, with `{field}` places. */
   readonly sentence: string
-  /** What the operator does about it. */
+  /** What the operator does about it; may have places too. */
   readonly remedy: string
   readonly retriable: boolean
 }
@@ -24,21 +24,22 @@ export class ApplianceError extends Error {
   readonly code: string
   readonly remedy: string
   readonly retriable: boolean
-  /** `fields` fill the places of the sentence. */
+  /** `fields` fill the places of sentence and remedy. */
   constructor(
     definition: ErrorDefinition,
     fields: Readonly<Record<string, string | number>> = {},
     options: { readonly cause?: unknown } = {},
   ) {
-    super(
-      definition.sentence.replace(/\{(\w+)\}/g, (place, name: string) => String(fields[name] ?? place)),
-      options.cause === undefined ? undefined : { cause: options.cause },
-    )
+    super(filled(definition.sentence, fields), options.cause === undefined ? undefined : { cause: options.cause })
     this.name = 'ApplianceError'
     this.code = definition.code
-    this.remedy = definition.remedy
+    this.remedy = filled(definition.remedy, fields)
     this.retriable = definition.retriable
   }
+}
+
+function filled(text: string, fields: Readonly<Record<string, string | number>>): string {
+  return text.replace(/\{(\w+)\}/g, (place, name: string) => String(fields[name] ?? place))
 }
 
 /** The failure as an Error, whatever was thrown. */

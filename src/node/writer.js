@@ -109,14 +109,31 @@ function runOperation(kind, commands, at) {
     case 'unlink':
       return unlink(path)
     case 'makeDirectory':
-      fs.mkdirSync(path, { recursive: true })
-      return
+      return makeDirectory(path)
     case 'removeDirectory':
       return ignoreMissing(() => fs.rmdirSync(path))
     case 'syncDirectory':
       return syncDirectory(path)
     default:
       throw new Error(`unknown operation ${kind}`)
+  }
+}
+
+/**
+ * Parents first. Not Node's own recursion: that never ends on a file system that answers ENOENT to every mkdir (/proc), and says
+ * ENOENT where it is read-only.
+ * @param {string} path
+ */
+function makeDirectory(path) {
+  try {
+    fs.mkdirSync(path)
+  } catch (error) {
+    const code = codeOf(error)
+    if (code === 'EEXIST' && fs.statSync(path).isDirectory()) return
+    const parent = path.slice(0, path.lastIndexOf('/'))
+    if (code !== 'ENOENT' || parent === '') throw error
+    makeDirectory(parent)
+    fs.mkdirSync(path)
   }
 }
 
