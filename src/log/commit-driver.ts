@@ -15,10 +15,6 @@ import type { UnifiedLog } from './unified-log.ts'
 
 /** A relaxed log is synced this long after the first byte that is not. */
 const relaxedSyncMs = 1000
-/** Commits with the disk at a time. */
-const commitsAheadMax = 2
-/** What must have gathered for a second one: below it another flush costs more than the wait. */
-const aheadBytesMin = 16_384
 /** Files synced in one group of a background sync, so that commits come between. */
 const filesPerSyncGroup = 8
 
@@ -51,8 +47,7 @@ export class CommitDriver {
   #queue: QueuedBatch[] = []
   #queuedBytes = 0
   #setNumber = 0
-  /** Commits submitted and not yet complete. */
-  #running = 0
+  #isRunning = false
   /** Commits whose frame is submitted and whose files are not yet written. */
   #unwritten = 0
   #isDeferred = false
@@ -90,7 +85,7 @@ export class CommitDriver {
 
   /** Makes sure that what is queued gets committed. */
   kick(): void {
-    if (this.#isDeferred || this.#hasFailed || !this.#mayStart()) return
+    if (this.#isRunning || this.#isDeferred || this.#hasFailed || this.#queue.length === 0) return
     this.#isDeferred = true
     this.#clock.defer(() => {
       this.#isDeferred = false
@@ -120,7 +115,7 @@ export class CommitDriver {
 
   /** Something is queued or under way. */
   get isCommitting(): boolean {
-    return !this.#hasFailed && (this.#running > 0 || this.#unwritten > 0 || this.#queue.length > 0)
+    return !this.#hasFailed && (this.#isRunning || this.#unwritten > 0 || this.#queue.length > 0)
   }
 
   /** Resolves when more has become durable or written; at once when nothing is under way or queued. */
@@ -140,8 +135,8 @@ export class CommitDriver {
   }
 
   #start(): void {
-    if (this.#hasFailed || !this.#mayStart() || !this.#hooks.mayCommit()) return
-    this.#running++
+    if (this.#isRunning || this.#hasFailed || this.#queue.length === 0 || !this.#hooks.mayCommit()) return
+    this.#isRunning = true
     const startMs = this.#clock.monotonicMs()
     const plan = planCommit(this.#queue, this.#journal, this.#dirty)
     this.#queue = plan.taken === this.#queue.length ? [] : this.#queue.slice(plan.taken)
@@ -155,15 +150,6 @@ export class CommitDriver {
     if (this.#queue.length === 0) this.#runAfterSubmit()
   }
 
-  /**
-   * One commit runs and the next gathers; when a good deal has gathered, it is handed to the disk behind the running one, so that the
-   * disk does not stand still while the news of the first travels to the loop and back.
-   */
-  #mayStart(): boolean {
-    if (this.#queue.length === 0 || this.#running >= commitsAheadMax) return false
-    return this.#running === 0 || this.#queuedBytes >= aheadBytesMin
-  }
-
   #runAfterSubmit(): void {
     const tasks = this.#afterSubmit
     this.#afterSubmit = []
@@ -172,7 +158,7 @@ export class CommitDriver {
 
   #complete(plan: CommitPlan, startMs: number): void {
     if (this.#hasFailed) return
-    this.#running--
+    this.#isRunning = false
     for (const complete of plan.completeSyncs) complete()
     let relaxed = false
     for (const { log, endOffset, way } of plan.commits) {
