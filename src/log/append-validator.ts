@@ -1,9 +1,10 @@
 /**
  * What a batch must be before it may enter the log (Kafka's LogValidator and analyzeAndValidateRecords, with the same error
- * names). Records of a compressed batch are not looked into: that would need the codec on the loop; their batch header and CRC are.
+ * names). Records of a compressed batch are not looked into: that would need the codec on the loop; the batch's header, its CRC and
+ * the first bytes of the codec's frame are.
  */
 import type { KafkaErrorName } from '../protocol/kafka/error-codes.ts'
-import { codecOfAttributes } from '../protocol/records/compression.ts'
+import { beginsLikeCodec, codecOfAttributes } from '../protocol/records/compression.ts'
 import {
   batchAttributes,
   batchBaseOffset,
@@ -91,9 +92,10 @@ function checkHeader(batch: Uint8Array, context: ValidationContext): Refusal | n
   if (count <= 0) return refuse('INVALID_RECORD', `the batch says that it has ${count} records`)
   if (count !== delta + 1)
     return refuse('INVALID_RECORD', `${count} records do not fit a last offset delta of ${delta}`)
-  if (codecOfAttributes(attributes) === null) {
-    return refuse('UNSUPPORTED_COMPRESSION_TYPE', `unknown codec in attributes ${attributes}`)
-  }
+  const codec = codecOfAttributes(attributes)
+  if (codec === null) return refuse('UNSUPPORTED_COMPRESSION_TYPE', `unknown codec in attributes ${attributes}`)
+  if (!beginsLikeCodec(codec, batch, batchHeaderBytes))
+    return refuse('INVALID_RECORD', `the records are not what ${codec} writes`)
   const producerId = batchProducerId(batch)
   if (producerId < none || !Number.isSafeInteger(producerId)) return refuse('INVALID_RECORD', 'invalid producer id')
   if (context.origin !== 'client') return null

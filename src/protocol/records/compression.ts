@@ -15,3 +15,37 @@ export function codecOfAttributes(attributes: number): CompressionCodec | null {
 export function attributesOfCodec(codec: CompressionCodec): number {
   return codecs.indexOf(codec)
 }
+
+/**
+ * Do the bytes from `at` on begin as this codec's output does? Kafka's framings: gzip (RFC 1952), xerial's snappy or a bare snappy
+ * block, LZ4 frames, zstd frames (RFC 8878, a skippable one too). The first bytes only: what follows is for whoever unpacks it.
+ */
+export function beginsLikeCodec(codec: CompressionCodec, bytes: Uint8Array, at: number): boolean {
+  const begins = (...magic: readonly number[]): boolean => magic.every((byte, index) => bytes[at + index] === byte)
+  switch (codec) {
+    case 'none':
+      return true
+    case 'gzip':
+      return begins(0x1f, 0x8b, 0x08)
+    case 'snappy':
+      return begins(0x82, 0x53, 0x4e, 0x41, 0x50, 0x50, 0x59, 0x00) || isSnappyBlock(bytes, at)
+    case 'lz4':
+      return begins(0x04, 0x22, 0x4d, 0x18)
+    case 'zstd':
+      return begins(0x28, 0xb5, 0x2f, 0xfd) || (((bytes[at] ?? 0) & 0xf0) === 0x50 && bytes[at + 1] === 0x2a)
+  }
+}
+
+/** A bare block: the unpacked length as a varint, then elements; the first must be a literal. Of random bytes most are none. */
+function isSnappyBlock(bytes: Uint8Array, at: number): boolean {
+  let unpacked = 0
+  for (let index = 0; index < 5; index++) {
+    const byte = bytes[at + index] ?? 0
+    unpacked += (byte & 0x7f) * 2 ** (7 * index)
+    if (byte >= 0x80) continue
+    const tag = bytes[at + index + 1]
+    // No encoder writes more than this (snappy.cc, MaxCompressedLength).
+    return tag !== undefined && (tag & 3) === 0 && bytes.length - at <= 32 + unpacked + unpacked / 6
+  }
+  return false
+}
