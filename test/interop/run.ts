@@ -13,6 +13,7 @@ import type { InteropCase } from './case.ts'
 import { aiokafka, codecMatrix } from './cases/codecs.ts'
 import { kafkaCodec, kafkaHeaders, kafkaLayouts } from './cases/kafka-codec.ts'
 import { dumpLogSegments, kafkaTools } from './cases/kafka-tools.ts'
+import { mirrorToApacheKafka } from './mirror.ts'
 import { kafkaToMqtt, mqttBadInput, mqttToKafka } from './cases/mqtt-to-kafka.ts'
 
 const cases: readonly InteropCase[] = [
@@ -26,6 +27,7 @@ const cases: readonly InteropCase[] = [
   aiokafka,
   kafkaTools,
   dumpLogSegments,
+  mirrorToApacheKafka,
 ]
 
 process.exitCode = await main(process.argv.slice(2))
