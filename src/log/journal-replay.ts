@@ -6,7 +6,6 @@
  */
 import type { Disk } from '../base/ports.ts'
 import {
-  batchBaseOffset,
   batchCrc,
   batchCrcIsValid,
   batchHeaderBytes,
@@ -85,7 +84,8 @@ async function holdsOther(disk: Disk, path: string, range: ReplayRange): Promise
   if (size < batchHeaderBytes || size > frameBytesMax) return false
   const standing = await disk.read(path, range.position, size)
   if (standing.length < size || !batchCrcIsValid(standing)) return false
-  return batchBaseOffset(standing) !== batchBaseOffset(range.bytes) || batchCrc(standing) !== batchCrc(range.bytes)
+  // Not by the base offset: it lies outside the CRC, and a torn write may have left all of our batch but that.
+  return batchCrc(standing) !== batchCrc(range.bytes)
 }
 
 /** Headers of all frames of the incarnation, in sequence order. */

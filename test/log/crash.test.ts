@@ -11,6 +11,18 @@ describe('a log directory after kills and power cuts', () => {
   })
 })
 
+describe('seeds that once found a fault', () => {
+  test.each([
+    [20211, 'a torn base offset was taken for the batch of another program'],
+    [1493, 'a snapshot that no sync covered'],
+    [928, 'an index that was not finished off at the recovery point'],
+    [203, 'a frame that was replayed before it was synced'],
+  ])('%i: %s', async (seed) => {
+    await new CrashRun(seed).run(lives)
+    expect.assertions(0)
+  })
+})
+
 const isJournal = (operation: DiskOperation): boolean =>
   'path' in operation && operation.path.endsWith('/state/journal')
 const isLog = (operation: DiskOperation): boolean => 'path' in operation && operation.path.endsWith('.log')
