@@ -5,28 +5,46 @@
  *
  * The hot path copies key and value at once, so that the caller's read buffer is free again, and allocates nothing per record.
  */
+import { assert } from '../base/assert.ts'
 import type { Clock } from '../base/ports.ts'
 import type { Partition } from '../cluster/partition/partition.ts'
 import type { PartitionAppend, PartitionTable } from '../cluster/partition/partition-table.ts'
 import type { AppendOutcome } from '../log/append.ts'
 import type { KafkaErrorName } from '../protocol/kafka/error-codes.ts'
+import { batchHeaderBytes } from '../protocol/records/record-batch.ts'
 import { RecordBatchBuilder } from '../protocol/records/record-batch-builder.ts'
 
 export type SettledCallback = (error: KafkaErrorName | null) => void
 
 /** A batch is closed at this size, so that a reader of one record does not read a megabyte; one larger record is a batch alone. */
-const batchBytes = 524_288
-/** A turn is closed at this size: the log takes sets of up to 4 MiB. */
+const batchBytesMax = 524_288
+/** A turn is closed at this size. */
 const turnBytesMax = 2_097_152
-/** What a record's varints add, at most, in a batch of ours. */
-const recordOverheadBytes = 21
+/** A set is closed before the user's record that would pass this: the log takes sets of up to 4 MiB, batch headers included. */
+const setBytesMax = 3_145_728
+/** What a record's varints and attributes add, at most. */
+const recordOverheadBytes = 31
+/** First size of a batch's buffer. */
 const builderBytes = 8_192
+/** Buffers that are kept for the turns to come: 2 MiB. */
+const spareBuildersMax = 256
 
+/** What one turn writes to one partition. */
 interface Slot {
   readonly partition: Partition
   readonly builder: RecordBatchBuilder
+  readonly isInternal: boolean
+  /** The largest batch that the partition's log takes from us. */
+  readonly bytesMax: number
   /** Batches that were closed in this turn because they were full. */
-  full: Uint8Array[]
+  readonly full: Uint8Array[]
+}
+
+/** Batches in the order in which they are appended. */
+interface AppendSet {
+  readonly entries: readonly PartitionAppend[]
+  /** It writes to an internal topic: all or nothing. */
+  readonly isAtomic: boolean
 }
 
 /** The set that this turn of the loop fills. Use it at once; the next turn has another. */
@@ -34,8 +52,12 @@ export class TurnAppend {
   readonly #owner: TurnAppender
   readonly #slots = new Map<Partition, Slot>()
   readonly #settled: SettledCallback[] = []
+  readonly #sets: AppendSet[] = []
   #last: Slot | null = null
   #bytes = 0
+  /** Of the set that is being filled. */
+  #setBytes = 0
+  #isClosed = false
   #outcome: { readonly error: KafkaErrorName | null } | null = null
 
   constructor(owner: TurnAppender) {
@@ -47,11 +69,10 @@ export class TurnAppend {
     return this.#bytes
   }
 
-  get slots(): IterableIterator<Slot> {
-    return this.#slots.values()
-  }
-
-  /** Copies one record in; null = accepted, else why not (nothing was added). `encodedHeaders` comes from `encodeHeaders`. */
+  /**
+   * Copies one record in; null = accepted, else why not (nothing was added). `encodedHeaders` comes from `encodeHeaders`. What is
+   * appended to an internal topic joins the set of the user's record before it.
+   */
   append(
     partition: Partition,
     timestampMs: number,
@@ -86,12 +107,19 @@ export class TurnAppend {
     valueLength: number,
     encodedHeaders: Uint8Array,
   ): KafkaErrorName | null {
-    const slot = this.#last?.partition === partition ? this.#last : this.#slotOf(partition)
-    if (slot === null) return this.#owner.refusal(partition)
-    const { builder } = slot
+    assert(!this.#isClosed, 'an append to a turn that is over')
+    let slot = this.#last?.partition === partition ? this.#last : this.#slotOf(partition)
+    if (slot === null) return refusalOf(partition)
     const recordBytes = keyLength + valueLength + encodedHeaders.length + recordOverheadBytes
-    if (builder.recordCount > 0 && builder.sizeInBytes + recordBytes > batchBytes) slot.full.push(builder.build())
-    if (!builder.fits(keyLength, valueLength, encodedHeaders.length)) return 'MESSAGE_TOO_LARGE'
+    if (batchHeaderBytes + recordBytes > slot.bytesMax) return 'MESSAGE_TOO_LARGE'
+    if (this.#setBytes + recordBytes > setBytesMax && this.#setBytes > 0 && !slot.isInternal) {
+      this.#closeSet()
+      slot = this.#slotOf(partition) as Slot
+    }
+    const { builder } = slot
+    if (builder.recordCount > 0 && builder.sizeInBytes + recordBytes > Math.min(slot.bytesMax, batchBytesMax)) {
+      slot.full.push(builder.build())
+    }
     builder.appendSlices(
       timestampMs,
       keySource,
@@ -103,13 +131,21 @@ export class TurnAppend {
       encodedHeaders,
     )
     this.#bytes += recordBytes
+    this.#setBytes += recordBytes
     return null
   }
 
-  /** Calls back when every partition of the set has it below its high watermark, or with the reason why that will not happen. */
+  /** Calls back when every partition of the turn has it below its high watermark, or with the reason why that will not happen. */
   onSettled(callback: SettledCallback): void {
     if (this.#outcome === null) this.#settled.push(callback)
     else callback(this.#outcome.error)
+  }
+
+  /** No more records; answers what there is to append, in order. By the appender only. */
+  close(): readonly AppendSet[] {
+    this.#closeSet()
+    this.#isClosed = true
+    return this.#sets
   }
 
   /** Tells everybody; by the appender only. */
@@ -122,12 +158,35 @@ export class TurnAppend {
   #slotOf(partition: Partition): Slot | null {
     let slot = this.#slots.get(partition)
     if (slot === undefined) {
-      if (!partition.isLeader) return null
-      slot = { partition, builder: this.#owner.builderOf(partition), full: [] }
+      // Asked here, so that one partition that cannot be written to does not refuse the set of all the others.
+      if (!partition.isLeader || partition.log.damage !== null) return null
+      const { maxMessageBytes, segmentBytes } = partition.log.config
+      slot = {
+        partition,
+        builder: this.#owner.takeBuilder(),
+        isInternal: this.#owner.isInternal(partition.topic),
+        bytesMax: Math.min(maxMessageBytes, segmentBytes),
+        full: [],
+      }
       this.#slots.set(partition, slot)
     }
     this.#last = slot
     return slot
+  }
+
+  #closeSet(): void {
+    const entries: PartitionAppend[] = []
+    let isAtomic = false
+    for (const { partition, builder, full, isInternal } of this.#slots.values()) {
+      for (const batch of full) entries.push({ partition, batch, origin: 'internal' })
+      if (builder.recordCount > 0) entries.push({ partition, batch: builder.build(), origin: 'internal' })
+      this.#owner.giveBuilder(builder)
+      isAtomic ||= isInternal
+    }
+    this.#slots.clear()
+    this.#last = null
+    this.#setBytes = 0
+    if (entries.length > 0) this.#sets.push({ entries, isAtomic })
   }
 }
 
@@ -135,19 +194,25 @@ const nothing = new Uint8Array(0)
 /** A header section without headers: the count 0. */
 const noHeaders = new Uint8Array(1)
 
+/** Why nothing can be appended to this partition. */
+function refusalOf(partition: Partition): KafkaErrorName {
+  return partition.log.isDeleted ? 'UNKNOWN_TOPIC_OR_PARTITION' : 'KAFKA_STORAGE_ERROR'
+}
+
 /** Hands out the turn's set and appends it at the end of the turn. */
 export class TurnAppender {
+  readonly isInternal: (topic: string) => boolean
   readonly #clock: Clock
   readonly #partitions: PartitionTable
-  readonly #isInternal: (topic: string) => boolean
-  readonly #builders = new WeakMap<Partition, { readonly builder: RecordBatchBuilder; readonly bytesMax: number }>()
+  /** Empty ones, at their first size. */
+  readonly #spareBuilders: RecordBatchBuilder[] = []
   #turn: TurnAppend | null = null
   #pendingBytes = 0
 
   constructor(clock: Clock, partitions: PartitionTable, isInternal: (topic: string) => boolean) {
     this.#clock = clock
     this.#partitions = partitions
-    this.#isInternal = isInternal
+    this.isInternal = isInternal
   }
 
   /** Bytes that were handed over and are not settled yet, of all turns. */
@@ -156,69 +221,69 @@ export class TurnAppender {
   }
 
   turn(): TurnAppend {
-    if (this.#turn !== null && this.#turn.bytes >= turnBytesMax) this.close(this.#turn)
+    if (this.#turn !== null && this.#turn.bytes >= turnBytesMax) this.#close(this.#turn)
     if (this.#turn !== null) return this.#turn
     const turn = new TurnAppend(this)
     this.#turn = turn
-    this.#clock.defer(() => this.close(turn))
+    this.#clock.defer(() => this.#close(turn))
     return turn
   }
 
-  /** Appends the turn's set now; it is closed for further records. */
-  close(turn: TurnAppend): void {
+  takeBuilder(): RecordBatchBuilder {
+    return this.#spareBuilders.pop() ?? new RecordBatchBuilder({ initialBytes: builderBytes })
+  }
+
+  giveBuilder(builder: RecordBatchBuilder): void {
+    if (this.#spareBuilders.length < spareBuildersMax) this.#spareBuilders.push(builder)
+  }
+
+  /** Appends the turn's sets; a turn that was closed for its size comes here again at its end. */
+  #close(turn: TurnAppend): void {
     if (this.#turn !== turn) return
     this.#turn = null
-    const entries: PartitionAppend[] = []
-    for (const { partition, builder, full } of turn.slots) {
-      for (const batch of full) entries.push({ partition, batch, origin: 'internal' })
-      if (builder.recordCount > 0) entries.push({ partition, batch: builder.build(), origin: 'internal' })
-    }
-    const bytes = turn.bytes
+    const { bytes } = turn
     this.#pendingBytes += bytes
-    const settle = (error: KafkaErrorName | null): void => {
+    const settlement = new Settlement((error) => {
       this.#pendingBytes -= bytes
       turn.settle(error)
-    }
-    if (entries.length === 0) settle(null)
-    else this.#settleWhenCommitted(entries, this.#append(entries), settle)
-  }
-
-  #append(entries: readonly PartitionAppend[]): readonly AppendOutcome[] {
-    if (entries.length > 1 && entries.some(({ partition }) => this.#isInternal(partition.topic))) {
-      return this.#partitions.appendSet(entries)
-    }
-    return entries.flatMap((entry) => this.#partitions.appendSet([entry]))
-  }
-
-  builderOf(partition: Partition): RecordBatchBuilder {
-    const bytesMax = partition.log.config.maxMessageBytes
-    const kept = this.#builders.get(partition)
-    if (kept !== undefined && kept.bytesMax === bytesMax) return kept.builder
-    const builder = new RecordBatchBuilder({ bytesMax, initialBytes: builderBytes })
-    this.#builders.set(partition, { builder, bytesMax })
-    return builder
-  }
-
-  /** Why nothing can be appended to this partition. */
-  refusal(partition: Partition): KafkaErrorName {
-    return partition.log.isDeleted ? 'UNKNOWN_TOPIC_OR_PARTITION' : 'KAFKA_STORAGE_ERROR'
-  }
-
-  #settleWhenCommitted(
-    entries: readonly PartitionAppend[],
-    outcomes: readonly AppendOutcome[],
-    settle: (error: KafkaErrorName | null) => void,
-  ): void {
-    let left = entries.length
-    let failure: KafkaErrorName | null = null
-    entries.forEach(({ partition }, index) => {
-      const settled = (error: KafkaErrorName | null): void => {
-        if (error !== null && (failure === null || failure === 'OPERATION_NOT_ATTEMPTED')) failure = error
-        if (--left === 0) settle(failure)
-      }
-      const outcome = outcomes[index]
-      if (outcome === undefined || outcome.kind === 'refused') settled(outcome?.error ?? 'UNKNOWN_SERVER_ERROR')
-      else partition.whenHighWatermark(outcome.lastOffset + 1, settled)
     })
+    for (const set of turn.close()) this.#append(set, settlement)
+    settlement.expectNoMore()
+  }
+
+  #append({ entries, isAtomic }: AppendSet, settlement: Settlement): void {
+    if (isAtomic) settlement.add(entries, this.#partitions.appendSet(entries))
+    else for (const entry of entries) settlement.add([entry], this.#partitions.appendSet([entry]))
+  }
+}
+
+/** Counts what a turn still waits for; tells once, with the first reason of a failure. */
+class Settlement {
+  readonly #onSettled: SettledCallback
+  #left = 1
+  #failure: KafkaErrorName | null = null
+
+  constructor(onSettled: SettledCallback) {
+    this.#onSettled = onSettled
+  }
+
+  add(entries: readonly PartitionAppend[], outcomes: readonly AppendOutcome[]): void {
+    for (let index = 0; index < entries.length; index++) {
+      const outcome = outcomes[index]
+      this.#left++
+      if (outcome === undefined || outcome.kind === 'refused') this.#settled(outcome?.error ?? 'UNKNOWN_SERVER_ERROR')
+      else (entries[index] as PartitionAppend).partition.whenHighWatermark(outcome.lastOffset + 1, this.#settled)
+    }
+  }
+
+  /** Everything has been added. */
+  expectNoMore(): void {
+    this.#settled(null)
+  }
+
+  readonly #settled = (error: KafkaErrorName | null): void => {
+    // That another batch of the set was refused is no reason: the other one has it.
+    if (error !== null && (this.#failure === null || this.#failure === 'OPERATION_NOT_ATTEMPTED')) this.#failure = error
+    if (--this.#left === 0) this.#onSettled(this.#failure)
   }
 }
