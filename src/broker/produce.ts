@@ -7,17 +7,13 @@ import type { Clock, Timer } from '../base/ports.ts'
 import type { Partition, WaitCallback } from '../cluster/partition/partition.ts'
 import type { PartitionTable } from '../cluster/partition/partition-table.ts'
 import { errorCode, type KafkaErrorName } from '../protocol/kafka/error-codes.ts'
-import {
-  batchAttributes,
-  batchHeaderBytes,
-  batchIsTransactional,
-  batchMagic,
-} from '../protocol/records/record-batch.ts'
+import { batchCodec, batchHeaderBytes, batchIsTransactional, batchMagic } from '../protocol/records/record-batch.ts'
 import type { ProduceRequest, ProduceResponseInput } from '../protocol/kafka/messages/produce.ts'
 
 type PartitionAnswer = NonNullable<
   NonNullable<NonNullable<ProduceResponseInput['responses']>[number]>['partitionResponses']
 >[number]
+type ProducedData = ProduceRequest['topicData'][number]['partitionData'][number]
 
 export interface ProduceParts {
   readonly clock: Clock
@@ -31,10 +27,19 @@ interface Slot {
   answer: PartitionAnswer
 }
 
-interface ProducedTopic {
-  readonly name: string
-  readonly topicId: string
-  readonly slots: Slot[]
+interface Refusal {
+  readonly error: KafkaErrorName
+  readonly message: string | null
+}
+
+/** The facts of one request that each of its partitions needs. */
+interface Producing {
+  readonly acks: number
+  readonly apiVersion: number
+  readonly parts: ProduceParts
+  readonly pending: PendingProduce
+  /** What refuses the whole request. */
+  readonly fault: Refusal | null
 }
 
 /** Answers the response, or null for acks=0. Past `timeoutMs` what still waits is answered REQUEST_TIMED_OUT and stays appended. */
@@ -44,44 +49,13 @@ export function produce(
   parts: ProduceParts,
 ): Promise<ProduceResponseInput> | ProduceResponseInput | null {
   const { acks } = request
-  const requestFault: KafkaErrorName | null =
-    acks < -1 || acks > 1
-      ? 'INVALID_REQUIRED_ACKS'
-      : request.transactionalId !== null
-        ? 'TRANSACTIONAL_ID_AUTHORIZATION_FAILED'
-        : null
   const pending = new PendingProduce(parts.clock, request.timeoutMs)
-  const topics = request.topicData.map((topic): ProducedTopic => {
-    const slots = topic.partitionData.map((data): Slot => {
-      if (requestFault !== null) return { answer: failed(data.index, requestFault, transactionsText(requestFault)) }
-      const partition =
-        topic.topicId === zeroUuid
-          ? parts.partitions.get(topic.name, data.index)
-          : parts.partitions.byTopicId(topic.topicId, data.index)
-      if (partition === undefined) {
-        return {
-          answer: failed(
-            data.index,
-            isUnknownId(topic.topicId, parts.partitions) ? 'UNKNOWN_TOPIC_ID' : 'UNKNOWN_TOPIC_OR_PARTITION',
-            null,
-          ),
-        }
-      }
-      const fault = batchFault(data.records, apiVersion)
-      if (fault !== null) return { answer: failed(data.index, fault.error, fault.message) }
-      if (parts.isInternal(partition.topic)) {
-        return {
-          answer: failed(
-            data.index,
-            'INVALID_TOPIC_EXCEPTION',
-            `${partition.topic} is an internal topic: clients cannot write to it`,
-          ),
-        }
-      }
-      return appendOne(partition, data.index, data.records, { acks, parts, pending })
-    })
-    return { name: topic.name, topicId: topic.topicId, slots }
-  })
+  const producing: Producing = { acks, apiVersion, parts, pending, fault: requestFault(request) }
+  const topics = request.topicData.map(({ name, topicId, partitionData }) => ({
+    name,
+    topicId,
+    slots: partitionData.map((data) => produceOne(name, topicId, data, producing)),
+  }))
   if (acks === 0) return null
   const respond = (): ProduceResponseInput => ({
     responses: topics.map(({ name, topicId, slots }) => ({
@@ -93,59 +67,90 @@ export function produce(
   return pending.isDone ? respond() : pending.whenDone(respond)
 }
 
+const noTransactions: Refusal = {
+  error: 'TRANSACTIONAL_ID_AUTHORIZATION_FAILED',
+  message: 'this broker does not serve transactions',
+}
+
+function requestFault({ acks, transactionalId }: ProduceRequest): Refusal | null {
+  if (acks < -1 || acks > 1) return { error: 'INVALID_REQUIRED_ACKS', message: null }
+  return transactionalId === null ? null : noTransactions
+}
+
+function produceOne(name: string, topicId: string, data: ProducedData, producing: Producing): Slot {
+  const { fault, apiVersion, parts } = producing
+  if (fault !== null) return failed(data.index, fault)
+  const partition = partitionOf(name, topicId, data.index, producing)
+  if (typeof partition === 'string') return failed(data.index, { error: partition, message: null })
+  const { records } = data
+  if (records === null) return failed(data.index, noBatch)
+  const batchRefusal = batchFault(records, apiVersion)
+  if (batchRefusal !== null) return failed(data.index, batchRefusal)
+  if (parts.isInternal(partition.topic)) {
+    const message = `${partition.topic} is an internal topic: clients cannot write to it`
+    return failed(data.index, { error: 'INVALID_TOPIC_EXCEPTION', message })
+  }
+  return appendOne(partition, data.index, records, producing)
+}
+
+/** From this version on topics are named by their id. */
+const topicIdVersionMin = 13
+
+function partitionOf(
+  name: string,
+  topicId: string,
+  index: number,
+  { apiVersion, parts: { partitions } }: Producing,
+): Partition | KafkaErrorName {
+  if (apiVersion < topicIdVersionMin) return partitions.get(name, index) ?? 'UNKNOWN_TOPIC_OR_PARTITION'
+  if (topicId === zeroUuid || partitions.byTopicId(topicId, 0) === undefined) return 'UNKNOWN_TOPIC_ID'
+  return partitions.byTopicId(topicId, index) ?? 'UNKNOWN_TOPIC_OR_PARTITION'
+}
+
+const noBatch: Refusal = { error: 'INVALID_RECORD', message: 'a produce request must carry one record batch' }
+
+/** First version that carries batch v2 (KIP-98). Older ones are advertised for old librdkafka and served by nobody (KAFKA-18659). */
+const batchVersionMin = 3
 /** First version whose clients know zstd (KIP-110). */
 const zstdVersionMin = 7
 
 /** What the request, not the log, forbids about a batch. A record set too short for a header is the log's to refuse. */
-function batchFault(
-  records: Uint8Array | null,
-  apiVersion: number,
-): { readonly error: KafkaErrorName; readonly message: string } | null {
-  if (records === null || records.length < batchHeaderBytes || batchMagic(records, 0) !== 2) return null
-  if (batchIsTransactional(records, 0)) {
-    // Such a batch would hold the last stable offset for ever: nobody here could end its transaction.
-    return { error: 'TRANSACTIONAL_ID_AUTHORIZATION_FAILED', message: 'this broker does not serve transactions' }
+function batchFault(records: Uint8Array, apiVersion: number): Refusal | null {
+  if (apiVersion < batchVersionMin) {
+    const message = `Produce ${apiVersion} carries message formats before 2, which are not supported`
+    return { error: 'UNSUPPORTED_FOR_MESSAGE_FORMAT', message }
   }
-  if (apiVersion < zstdVersionMin && (batchAttributes(records, 0) & codecMask) === zstdCode) {
+  if (records.length < batchHeaderBytes || batchMagic(records) !== 2) return null
+  // Such a batch would hold the last stable offset for ever: nobody here could end its transaction.
+  if (batchIsTransactional(records)) return noTransactions
+  if (apiVersion < zstdVersionMin && batchCodec(records) === 'zstd') {
     return { error: 'UNSUPPORTED_COMPRESSION_TYPE', message: `zstd needs Produce ${zstdVersionMin} or later` }
   }
   return null
 }
 
-const codecMask = 7
-const zstdCode = 4
-
-function isUnknownId(topicId: string, partitions: PartitionTable): boolean {
-  return topicId !== zeroUuid && partitions.byTopicId(topicId, 0) === undefined
-}
-
-function appendOne(
-  partition: Partition,
-  index: number,
-  records: Uint8Array | null,
-  request: { readonly acks: number; readonly parts: ProduceParts; readonly pending: PendingProduce },
-): Slot {
-  if (records === null)
-    return { answer: failed(index, 'INVALID_RECORD', 'a produce request must carry one record batch') }
-  const [outcome] = request.parts.partitions.appendSet([{ partition, batch: records, origin: 'client' }])
-  if (outcome === undefined) return { answer: failed(index, 'UNKNOWN_SERVER_ERROR', null) }
-  if (outcome.kind === 'refused') return { answer: failed(index, outcome.error, outcome.message) }
+function appendOne(partition: Partition, index: number, records: Uint8Array, producing: Producing): Slot {
+  const { acks, parts, pending } = producing
+  const [outcome] = parts.partitions.appendSet([{ partition, batch: records, origin: 'client' }])
+  if (outcome === undefined) return failed(index, { error: 'UNKNOWN_SERVER_ERROR', message: null })
+  if (outcome.kind === 'refused') return failed(index, outcome)
   const { baseOffset, logAppendTimeMs, logStartOffset } = outcome
   const slot: Slot = { answer: { index, errorCode: 0, baseOffset, logAppendTimeMs, logStartOffset } }
-  if (request.acks !== 0) {
-    const done = request.pending.wait(slot, index)
-    if (request.acks === 1) partition.whenDurable(outcome.lastOffset + 1, done)
+  if (acks !== 0) {
+    // A duplicate waits as its original does: that one may not be durable yet.
+    const done = pending.wait(slot, index)
+    if (acks === 1) partition.whenDurable(outcome.lastOffset + 1, done)
     else partition.whenHighWatermark(outcome.lastOffset + 1, done)
   }
   return slot
 }
 
-function failed(index: number, error: KafkaErrorName, errorMessage: string | null): PartitionAnswer {
-  return { index, errorCode: errorCode(error), baseOffset: -1, errorMessage }
+function failed(index: number, refusal: Refusal): Slot {
+  return { answer: failure(index, refusal.error, refusal.message) }
 }
 
-function transactionsText(error: KafkaErrorName): string | null {
-  return error === 'TRANSACTIONAL_ID_AUTHORIZATION_FAILED' ? 'this broker does not serve transactions' : null
+function failure(index: number, error: KafkaErrorName, errorMessage: string | null): PartitionAnswer {
+  return { index, errorCode: errorCode(error), baseOffset: -1, errorMessage }
 }
 
 /** Counts the partitions of one request that wait, and gives up at the request's timeout. */
@@ -169,7 +174,7 @@ class PendingProduce {
     this.#waiting.set(slot, index)
     return (error) => {
       if (!this.#waiting.delete(slot)) return
-      if (error !== null) slot.answer = failed(index, error, null)
+      if (error !== null) slot.answer = failure(index, error, null)
       if (this.#waiting.size === 0) this.#finish()
     }
   }
@@ -183,7 +188,7 @@ class PendingProduce {
 
   #expire(): void {
     this.#timer = null
-    for (const [slot, index] of this.#waiting) slot.answer = failed(index, 'REQUEST_TIMED_OUT', null)
+    for (const [slot, index] of this.#waiting) slot.answer = failure(index, 'REQUEST_TIMED_OUT', null)
     this.#waiting.clear()
     this.#finish()
   }
