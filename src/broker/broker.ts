@@ -2,7 +2,7 @@
  * The verbs of clients, for every door: append, fetch, offsets, topics. A facade: each verb's logic is in the file of its family.
  */
 import type { InternalTopicDefinition } from '../base/internal-topic-def.ts'
-import type { Ports } from '../base/ports.ts'
+import type { Clock, Ports } from '../base/ports.ts'
 import type { Cluster } from '../cluster/cluster.ts'
 import type { BrokerSettings } from '../cluster/metadata/broker-config.ts'
 import type { MetadataImage } from '../cluster/metadata/metadata-image.ts'
@@ -29,6 +29,7 @@ export interface BrokerOptions {
 }
 
 export class Broker {
+  readonly clock: Clock
   readonly partitions: PartitionTable
   readonly image: MetadataImage
   readonly producerIds: ProducerIds
@@ -44,6 +45,7 @@ export class Broker {
     const { cluster, ports, settings } = options
     this.#cluster = cluster
     this.#topics = options.topics
+    this.clock = ports.clock
     this.partitions = cluster.partitions
     this.image = cluster.image
     this.isInternal = (topic) => options.internalTopics.isInternal(topic)

@@ -4,6 +4,7 @@
  * Sessions are a bounded cache: when it is full the session that was idle longest makes room, and its client, told
  * FETCH_SESSION_ID_NOT_FOUND, opens another.
  */
+import { zeroUuid } from '../base/ids.ts'
 import type { Entropy } from '../base/ports.ts'
 import type { KafkaErrorName } from '../protocol/kafka/error-codes.ts'
 import type { FetchRequest } from '../protocol/kafka/messages/fetch.ts'
@@ -17,6 +18,8 @@ const evictionIdleMs = 120_000
 
 /** One partition that is being read. */
 export interface FetchPartition {
+  /** Its name within a session. */
+  readonly key: string
   readonly topic: string
   readonly topicId: string
   readonly partition: number
@@ -59,15 +62,16 @@ export class FetchSession {
     return this.#partitions.size
   }
 
+  /** Takes in what the request adds, changes and, last, forgets: a partition that it adds and forgets is forgotten, as in Kafka. */
   update(request: FetchRequest): void {
-    for (const topic of request.forgottenTopicsData) {
-      for (const partition of topic.partitions) this.#partitions.delete(keyOf(topic.topic, topic.topicId, partition))
-    }
     for (const partition of partitionsOf(request)) {
-      const key = keyOf(partition.topic, partition.topicId, partition.partition)
+      const { key } = partition
       const known = this.#partitions.get(key)
       if (known !== undefined) known.request = partition
       else this.#partitions.set(key, { request: partition, highWatermark: -1, logStartOffset: -1, hadError: false })
+    }
+    for (const topic of request.forgottenTopicsData) {
+      for (const partition of topic.partitions) this.#partitions.delete(keyOf(topic.topic, topic.topicId, partition))
     }
   }
 
@@ -80,7 +84,7 @@ export class FetchSession {
    * full answer does not starve the ones behind it.
    */
   mustAnswer(request: FetchPartition, answered: AnsweredPartition): boolean {
-    const key = keyOf(request.topic, request.topicId, request.partition)
+    const { key } = request
     const known = this.#partitions.get(key)
     if (known === undefined) return true
     const isNews =
@@ -177,8 +181,9 @@ export class FetchSessionCache {
   }
 }
 
+/** A session names its topics one way: by name or by id. */
 function keyOf(topic: string, topicId: string, partition: number): string {
-  return `${topic}/${topicId}/${partition}`
+  return `${topicId === zeroUuid ? topic : topicId}/${partition}`
 }
 
 function partitionsOf(request: FetchRequest): FetchPartition[] {
@@ -186,6 +191,7 @@ function partitionsOf(request: FetchRequest): FetchPartition[] {
   for (const { topic, topicId, partitions: asked } of request.topics) {
     for (const each of asked) {
       partitions.push({
+        key: keyOf(topic, topicId, each.partition),
         topic,
         topicId,
         partition: each.partition,

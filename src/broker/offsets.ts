@@ -1,7 +1,9 @@
 /** ListOffsets, OffsetForLeaderEpoch, DeleteRecords, DescribeProducers: questions about, and cuts of, the offsets of partitions. */
+import { ApplianceError } from '../base/errors.ts'
+import { topicPartitionKey } from '../base/ids.ts'
+import { type Clock, DiskError } from '../base/ports.ts'
 import type { Partition } from '../cluster/partition/partition.ts'
 import type { PartitionTable } from '../cluster/partition/partition-table.ts'
-import { asError } from '../base/errors.ts'
 import { errorCode, type KafkaErrorName } from '../protocol/kafka/error-codes.ts'
 import type { DeleteRecordsRequest, DeleteRecordsResponseInput } from '../protocol/kafka/messages/delete-records.ts'
 import type {
@@ -13,7 +15,8 @@ import type {
   OffsetForLeaderEpochRequest,
   OffsetForLeaderEpochResponseInput,
 } from '../protocol/kafka/messages/offset-for-leader-epoch.ts'
-import { epochFault } from './fetch.ts'
+import { withinDeadline } from './deadline.ts'
+import { epochFault } from './fetch-read.ts'
 
 /** The special timestamps of ListOffsets. */
 const special = { latest: -1, earliest: -2, maxTimestamp: -3, earliestLocal: -4, latestTiered: -5 } as const
@@ -24,7 +27,11 @@ const versionMinOf = new Map<number, number>([
   [special.latestTiered, 9],
 ])
 
+/** Look-ups of one request that are under way at a time: each may read index files and decompress a batch. */
+const lookupsAtOnce = 8
+
 export interface OffsetParts {
+  readonly clock: Clock
   readonly partitions: PartitionTable
   readonly isReadable: (topic: string) => boolean
   readonly isInternal: (topic: string) => boolean
@@ -40,28 +47,79 @@ interface FoundOffset {
   readonly leaderEpoch: number
 }
 
+type ListedTopic = ListOffsetsRequest['topics'][number]
+type ListedPartition = ListedTopic['partitions'][number]
+type ListOffsetsAnswer = NonNullable<
+  NonNullable<NonNullable<ListOffsetsResponseInput['topics']>[number]>['partitions']
+>[number]
+
 export async function listOffsets(
   request: ListOffsetsRequest,
   apiVersion: number,
   parts: OffsetParts,
 ): Promise<ListOffsetsResponseInput> {
-  const topics = request.topics.map(async ({ name, partitions }) => ({
-    name,
-    partitions: await Promise.all(
-      partitions.map(async ({ partitionIndex, currentLeaderEpoch, timestamp }) => {
-        const partition = readablePartition(parts, name, partitionIndex)
-        const fault = typeof partition === 'string' ? partition : epochFault(partition, currentLeaderEpoch)
-        if (fault !== null || typeof partition === 'string')
-          return { partitionIndex, errorCode: errorCode(fault ?? 'UNKNOWN_TOPIC_OR_PARTITION') }
-        if (apiVersion < (versionMinOf.get(timestamp) ?? 0) || timestamp < special.latestTiered) {
-          return { partitionIndex, errorCode: errorCode('UNSUPPORTED_VERSION') }
-        }
-        const { leaderEpoch, ...found } = await findOffset(partition, timestamp, request.isolationLevel === 1)
-        return { partitionIndex, ...found, ...(apiVersion < leaderEpochVersionMin ? {} : { leaderEpoch }) }
-      }),
-    ),
-  }))
-  return { topics: await Promise.all(topics) }
+  const asked = request.topics.flatMap(({ name, partitions }) => partitions.map((partition) => ({ name, partition })))
+  const duplicates = duplicatesOf(asked.map(({ name, partition }) => topicPartitionKey(name, partition.partitionIndex)))
+  const isReadCommitted = request.isolationLevel === 1
+  const answers = await mapBounded(asked, lookupsAtOnce, ({ name, partition }) =>
+    duplicates.has(topicPartitionKey(name, partition.partitionIndex))
+      ? { partitionIndex: partition.partitionIndex, errorCode: errorCode('INVALID_REQUEST') }
+      : listOne(name, partition, { apiVersion, isReadCommitted, parts }),
+  )
+  let next = 0
+  return {
+    topics: request.topics.map(({ name, partitions }) => {
+      const first = next
+      next += partitions.length
+      return { name, partitions: answers.slice(first, next) }
+    }),
+  }
+}
+
+interface Listing {
+  readonly apiVersion: number
+  readonly isReadCommitted: boolean
+  readonly parts: OffsetParts
+}
+
+async function listOne(
+  topic: string,
+  { partitionIndex, currentLeaderEpoch, timestamp }: ListedPartition,
+  { apiVersion, isReadCommitted, parts }: Listing,
+): Promise<ListOffsetsAnswer> {
+  const refuse = (error: KafkaErrorName): ListOffsetsAnswer => ({ partitionIndex, errorCode: errorCode(error) })
+  if (timestamp < special.latestTiered || apiVersion < (versionMinOf.get(timestamp) ?? 0)) {
+    return refuse('UNSUPPORTED_VERSION')
+  }
+  const partition = readablePartition(parts, topic, partitionIndex)
+  if (typeof partition === 'string') return refuse(partition)
+  const fault = epochFault(partition, currentLeaderEpoch)
+  if (fault !== null) return refuse(fault)
+  const { leaderEpoch, ...found } = await findOffset(partition, timestamp, isReadCommitted)
+  return { partitionIndex, ...found, ...(apiVersion < leaderEpochVersionMin ? {} : { leaderEpoch }) }
+}
+
+/** Those that are there more than once. */
+function duplicatesOf(keys: readonly string[]): ReadonlySet<string> {
+  const seen = new Set<string>()
+  const duplicates = new Set<string>()
+  for (const key of keys) (seen.has(key) ? duplicates : seen).add(key)
+  return duplicates
+}
+
+/** Results in the order of the items; at most `atOnce` of them are under way. */
+async function mapBounded<T, R>(
+  items: readonly T[],
+  atOnce: number,
+  work: (item: T) => Promise<R> | R,
+): Promise<readonly R[]> {
+  const results = new Array<R>(items.length)
+  let next = 0
+  const worker = async (): Promise<void> => {
+    for (let index = next++; index < items.length; index = next++) results[index] = await work(items[index] as T)
+  }
+  await Promise.all(Array.from({ length: Math.min(atOnce, items.length) }, worker))
+  return results
 }
 
 async function findOffset(partition: Partition, timestamp: number, isReadCommitted: boolean): Promise<FoundOffset> {
@@ -82,8 +140,12 @@ async function findOffset(partition: Partition, timestamp: number, isReadCommitt
       timestamp === special.maxTimestamp ? await log.offsetOfMaxTimestamp() : await log.offsetForTimestamp(timestamp)
     if (found === null || found.offset >= end) return { errorCode: 0, leaderEpoch: -1 }
     return { errorCode: 0, offset: found.offset, timestamp: found.timestampMs, leaderEpoch: found.leaderEpoch }
-  } catch {
-    return { errorCode: errorCode('KAFKA_STORAGE_ERROR'), leaderEpoch: -1 }
+  } catch (thrown) {
+    if (!(thrown instanceof DiskError)) throw thrown
+    return {
+      errorCode: errorCode(log.isDeleted ? 'UNKNOWN_TOPIC_OR_PARTITION' : 'KAFKA_STORAGE_ERROR'),
+      leaderEpoch: -1,
+    }
   }
 }
 
@@ -106,16 +168,18 @@ export function offsetsForLeaderEpoch(
   }
 }
 
-/** Answers when the new log start offsets are durable. */
+/** Answers when the new log start offsets are durable; REQUEST_TIMED_OUT past `timeoutMs`, and the cut goes on. */
 export async function deleteRecords(
   request: DeleteRecordsRequest,
   parts: OffsetParts,
 ): Promise<DeleteRecordsResponseInput> {
+  const late = (): KafkaErrorName => 'REQUEST_TIMED_OUT'
   const topics = request.topics.map(async ({ name, partitions }) => ({
     name,
     partitions: await Promise.all(
       partitions.map(async ({ partitionIndex, offset }) => {
-        const outcome = await deleteBefore(parts, name, partitionIndex, offset)
+        const cut = deleteBefore(parts, name, partitionIndex, offset)
+        const outcome = await withinDeadline<number | KafkaErrorName>(parts.clock, request.timeoutMs, cut, late)
         return typeof outcome === 'number'
           ? { partitionIndex, lowWatermark: outcome, errorCode: 0 }
           : { partitionIndex, lowWatermark: -1, errorCode: errorCode(outcome) }
@@ -134,14 +198,15 @@ async function deleteBefore(
   if (parts.isInternal(topic)) return 'INVALID_TOPIC_EXCEPTION'
   const partition = parts.partitions.get(topic, index)
   if (partition === undefined) return 'UNKNOWN_TOPIC_OR_PARTITION'
+  const { log } = partition
+  if (!log.config.cleanupPolicy.has('delete')) return 'POLICY_VIOLATION'
   const target = offset === -1 ? partition.highWatermark : offset
   if (target < 0 || target > partition.highWatermark) return 'OFFSET_OUT_OF_RANGE'
-  if (!partition.log.config.cleanupPolicy.has('delete')) return 'POLICY_VIOLATION'
   try {
-    return await partition.log.deleteRecordsBefore(target)
+    return await log.deleteRecordsBefore(target)
   } catch (thrown) {
-    asError(thrown)
-    return 'KAFKA_STORAGE_ERROR'
+    if (!(thrown instanceof ApplianceError)) throw thrown
+    return log.isDeleted ? 'UNKNOWN_TOPIC_OR_PARTITION' : 'KAFKA_STORAGE_ERROR'
   }
 }
 

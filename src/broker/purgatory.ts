@@ -1,42 +1,61 @@
 /**
- * Requests that wait for partitions to move or for their deadline, whichever comes first; each is completed exactly once.
+ * Requests that wait for partitions to move or for their deadline, whichever comes first.
  *
- * A waiter watches its partitions through their own lists, so that an append looks at nobody but those who asked for it.
+ * A waiter watches its partitions through their own lists, so that an append looks at nobody but those who asked for it, and is
+ * told which of them moved, so that it need not look at the others again.
  */
 import type { Clock } from '../base/ports.ts'
 import type { Partition } from '../cluster/partition/partition.ts'
 
-export interface Waiting {
-  /** Gives up: nothing is called any more. */
-  cancel(): void
-}
+/** Watches the partitions of one request until `stop`. */
+export class PartitionWatch {
+  readonly #clock: Clock
+  readonly #hasNews: (index: number) => boolean
+  readonly #unsubscribes: (() => void)[] = []
+  #moved = new Set<number>()
+  #wake: (() => void) | null = null
 
-/**
- * Calls `onDone` once: in the turn after `isSatisfied` answered true, which is asked when one of the partitions advanced, or when
- * `deadlineMs` have passed.
- */
-export function waitForPartitions(
-  clock: Clock,
-  partitions: Iterable<Partition>,
-  deadlineMs: number,
-  on: { readonly isSatisfied: () => boolean; readonly onDone: () => void },
-): Waiting {
-  const unsubscribes: (() => void)[] = []
-  let isOver = false
-  const finish = (): void => {
-    if (isOver) return
-    cancel()
-    on.onDone()
+  /**
+   * `hasNews(index)` says whether the partition at that place has what its reader does not know; it is asked now and whenever the
+   * partition advances or fails. A null has no news, ever.
+   */
+  constructor(clock: Clock, partitions: readonly (Partition | null)[], hasNews: (index: number) => boolean) {
+    this.#clock = clock
+    this.#hasNews = hasNews
+    partitions.forEach((partition, index) => {
+      if (partition === null) return
+      this.#unsubscribes.push(partition.onAdvance(() => this.#check(index)))
+      this.#check(index)
+    })
   }
-  const cancel = (): void => {
-    isOver = true
-    clock.cancel(timer)
-    for (const unsubscribe of unsubscribes) unsubscribe()
+
+  /** Places of the partitions that moved since the last call, once there is one; none when `waitMs` have passed or `stop` came. */
+  async whenMoved(waitMs: number): Promise<ReadonlySet<number>> {
+    if (this.#moved.size === 0) {
+      await new Promise<void>((resolve) => {
+        const timer = this.#clock.schedule(Math.max(1, waitMs), resolve)
+        this.#wake = () => {
+          this.#clock.cancel(timer)
+          resolve()
+        }
+      })
+      this.#wake = null
+    }
+    const moved = this.#moved
+    this.#moved = new Set()
+    return moved
   }
-  const timer = clock.schedule(Math.max(1, deadlineMs), finish)
-  const check = (): void => {
-    if (!isOver && on.isSatisfied()) finish()
+
+  /** Watches no more; whoever waits goes on at once. */
+  stop(): void {
+    for (const unsubscribe of this.#unsubscribes) unsubscribe()
+    this.#unsubscribes.length = 0
+    this.#wake?.()
   }
-  for (const partition of partitions) unsubscribes.push(partition.onAdvance(check))
-  return { cancel }
+
+  #check(index: number): void {
+    if (!this.#hasNews(index)) return
+    this.#moved.add(index)
+    this.#wake?.()
+  }
 }

@@ -57,7 +57,7 @@ function offsetForLeaderEpochHandler(
   return (request) => offsetsForLeaderEpoch(request, broker)
 }
 
-/** DeleteRecords 0-2: the new log start is durable before the answer. */
+/** DeleteRecords 0-2: the new log start is durable before the answer, or the answer is REQUEST_TIMED_OUT. */
 function deleteRecordsHandler(broker: Broker): KafkaHandler<DeleteRecordsRequest, DeleteRecordsResponseInput> {
   return (request) => deleteRecords(request, broker)
 }
@@ -82,6 +82,8 @@ function initProducerIdHandler(broker: Broker): KafkaHandler<InitProducerIdReque
     })
     if (request.transactionalId === '') return refuse('INVALID_REQUEST')
     if (request.transactionalId !== null) return refuse('TRANSACTIONAL_ID_AUTHORIZATION_FAILED')
+    // KIP-360: an id and its epoch come together or not at all.
+    if ((request.producerId === -1) !== (request.producerEpoch === -1)) return refuse('INVALID_REQUEST')
     try {
       return { errorCode: 0, producerId: await broker.producerIds.next(), producerEpoch: 0 }
     } catch {
