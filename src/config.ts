@@ -124,7 +124,7 @@ const mqtt = z.strictObject({
     .prefault('256KiB')
     .describe('Messages of one connection that are not committed yet; above it the socket is paused.'),
   pendingMax: bytes({ min: 1024 })
-    .prefault('32MiB')
+    .prefault('8MiB')
     .describe('What waits for a commit in the whole broker; above it every publishing socket is paused.'),
 })
 

@@ -80,7 +80,7 @@ export const mqttDoorDefaults: MqttDoorOptions = {
   queuedBytesMax: 1_048_576,
   queuedBytesTotalMax: 67_108_864,
   uncommittedBytesMax: 262_144,
-  pendingBytesMax: 33_554_432,
+  pendingBytesMax: 8_388_608,
   drainDeadlineMs: 60_000,
   failurePauseMs: 2000,
   tailReadBytes: 262_144,

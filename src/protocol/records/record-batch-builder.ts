@@ -44,11 +44,16 @@ export interface RecordBatchFields {
 }
 
 const empty = new Uint8Array(0)
+/** A guess beyond this would waste more than it spares. */
+const expectedBytesMax = 524_288
 
 export class RecordBatchBuilder {
   readonly #bytesMax: number
   readonly #initialBytes: number
-  #bytes: Uint8Array
+  /** Allocated by the first record, so that an idle builder holds nothing. */
+  #bytes: Uint8Array = empty
+  /** About what the batch before needed: growing by copies costs more garbage than a guess. */
+  #expectedBytes: number
   #at = batchHeaderBytes
   #recordCount = 0
   #baseTimestamp: number = none
@@ -57,7 +62,7 @@ export class RecordBatchBuilder {
   constructor(options: RecordBatchBuilderOptions = {}) {
     this.#bytesMax = options.bytesMax ?? 0x7fff_ffff
     this.#initialBytes = Math.max(options.initialBytes ?? 1024, batchHeaderBytes)
-    this.#bytes = new Uint8Array(this.#initialBytes)
+    this.#expectedBytes = this.#initialBytes
   }
 
   get recordCount(): number {
@@ -122,7 +127,8 @@ export class RecordBatchBuilder {
     })
     writeInt32(bytes, recordCountAt, this.#recordCount)
     updateBatchCrc(bytes)
-    if (bytes.buffer === this.#bytes.buffer) this.#bytes = new Uint8Array(this.#initialBytes)
+    this.#expectedBytes = Math.max(this.#initialBytes, Math.min(size + (size >> 2), expectedBytesMax))
+    this.#bytes = empty
     this.#at = batchHeaderBytes
     this.#recordCount = 0
     this.#baseTimestamp = none
@@ -153,7 +159,9 @@ export class RecordBatchBuilder {
       headers.length
     const end = this.#at + varintBytes(body) + body
     assert(end <= this.#bytesMax, 'a record beyond the bytes of its batch')
-    if (end > this.#bytes.length) this.#grow(end)
+    if (this.#bytes.length === 0)
+      this.#bytes = new Uint8Array(Math.max(end, Math.min(this.#expectedBytes, this.#bytesMax)))
+    else if (end > this.#bytes.length) this.#grow(end)
     const bytes = this.#bytes
     let at = writeVarint(bytes, this.#at, body)
     bytes[at] = 0
