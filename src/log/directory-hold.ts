@@ -1,6 +1,6 @@
 /** Takes hold of a data directory: its folders, the lock, the identity, and whether the last stop was clean. */
 import { ApplianceError, asError } from '../base/errors.ts'
-import type { Ports } from '../base/ports.ts'
+import type { DiskOperation, Ports } from '../base/ports.ts'
 import { parseCleanShutdown } from './checkpoint-file.ts'
 import { type Identity, openIdentity } from './identity.ts'
 import { logErrors } from './log-errors.ts'
@@ -40,6 +40,7 @@ export async function holdDirectory(
     throw new ApplianceError(logErrors.directoryLocked, { path: dataDir, holder: lock.holder ?? 'unknown' })
   }
   try {
+    await attempt(dataDir, () => disk.submit([...writeProbe(logDirectory), ...writeProbe(stateDirectory)]))
     const entries = await disk.list(logDirectory)
     const hasLogs = entries.some((entry) => entry.isDirectory && parseLogName(entry.name) !== null)
     const place = {
@@ -56,6 +57,15 @@ export async function holdDirectory(
     await lock.release()
     throw thrown
   }
+}
+
+/** A folder that takes no files is refused now, not at the first checkpoint. The name is one that a start would write anyway. */
+function writeProbe(folder: string): readonly DiskOperation[] {
+  const path = `${folder}/${logFileNames.identity}.tmp`
+  return [
+    { kind: 'writeFile', path, bytes: new Uint8Array(0) },
+    { kind: 'unlink', path },
+  ]
 }
 
 async function attempt<T>(path: string, task: () => Promise<T>): Promise<T> {

@@ -1,7 +1,9 @@
 /**
  * Who a data directory belongs to: Kafka's `meta.properties` (version 1) with the cluster, the node and the directory id, kept
- * twice, so that the loss of one stops nothing.
+ * twice, so that the loss of one stops nothing. The comment in its first line carries a CRC of the rest: a damaged file gives way to
+ * its copy, while two whole ones that differ are two directories put together, and refused.
  */
+import { crc32c } from '../base/crc32c.ts'
 import { ApplianceError } from '../base/errors.ts'
 import { uuidToString } from '../base/ids.ts'
 import type { Disk, Entropy, Observer } from '../base/ports.ts'
@@ -48,16 +50,18 @@ export async function openIdentity(
   const main = await readSmall(disk, path, bytesMax)
   const copy = await readSmall(disk, copyPath, bytesMax)
   const found = parseIdentity(main, place)
-  const spare = found === null ? parseIdentity(copy, place) : null
+  const copied = parseIdentity(copy, place)
+  const spare = found === null ? copied : null
   if (spare !== null) observer.event(logEvents.identityRestored, {})
   else if (found === null && place.hasLogs) observer.event(logEvents.identityLost, {})
   const identity = found ?? spare ?? newIdentity(place, ports.entropy)
   checkOwner(identity, place)
+  if (found !== null && copied !== null) checkSame(found, copied, place)
   const bytes = formatIdentity(identity)
   if (found === null) {
     await disk.submit([...replaceFile(path, bytes), { kind: 'syncDirectory', path: place.logDirectory }])
   }
-  if (copy === null || !sameIdentity(parseIdentity(copy, place), identity)) {
+  if (copied === null) {
     await disk.submit([...replaceFile(copyPath, bytes), { kind: 'syncDirectory', path: place.stateDirectory }])
   }
   return { identity, isNew: found === null && spare === null && !place.hasLogs }
@@ -66,19 +70,29 @@ export async function openIdentity(
 /** The text of `meta.properties`, version 1. */
 export function formatIdentity(identity: Identity): Uint8Array {
   const lines = [
-    '#',
     `cluster.id=${identity.clusterId}`,
     `directory.id=${identity.directoryId}`,
     `node.id=${identity.nodeId}`,
     'version=1',
     '',
   ]
-  return Buffer.from(lines.join('\n'))
+  const properties = lines.join('\n')
+  return Buffer.from(`# crc32c ${crcOf(properties)}\n${properties}`)
+}
+
+function crcOf(properties: string): string {
+  return crc32c(Buffer.from(properties)).toString(16).padStart(8, '0')
+}
+
+/** False when the first line carries a CRC that is not that of the rest. A file that Apache Kafka wrote has none. */
+function isWhole(text: string): boolean {
+  const seal = /^# crc32c ([0-9a-f]{8})\n/.exec(text)
+  return seal === null || seal[1] === crcOf(text.slice(seal[0].length))
 }
 
 /** Null for a missing or torn file; throws for a newer format. */
 function parseIdentity(bytes: Uint8Array | null, place: IdentityPlace): Identity | null {
-  if (bytes === null) return null
+  if (bytes === null || !isWhole(Buffer.from(bytes).toString('utf8'))) return null
   const properties = parseProperties(bytes)
   const version = Number(properties.get('version') ?? Number.NaN)
   if (Number.isInteger(version) && version > 1) {
@@ -117,6 +131,18 @@ function checkOwner(identity: Identity, place: IdentityPlace): void {
   }
 }
 
-function sameIdentity(a: Identity | null, b: Identity): boolean {
-  return a !== null && a.clusterId === b.clusterId && a.nodeId === b.nodeId && a.directoryId === b.directoryId
+/** The journal and the recovery points of one directory say nothing about the logs of another. */
+function checkSame(found: Identity, copied: Identity, place: IdentityPlace): void {
+  const path = place.logDirectory
+  if (found.clusterId !== copied.clusterId) {
+    throw new ApplianceError(logErrors.otherCluster, { path, found: found.clusterId, expected: copied.clusterId })
+  }
+  if (found.directoryId !== copied.directoryId || found.nodeId !== copied.nodeId) {
+    throw new ApplianceError(logErrors.mixedDirectories, {
+      path,
+      found: `${found.directoryId} (node ${found.nodeId})`,
+      expected: `${copied.directoryId} (node ${copied.nodeId})`,
+      state: place.stateDirectory,
+    })
+  }
 }

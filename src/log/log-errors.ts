@@ -17,13 +17,20 @@ export const logErrors = defineErrors({
   otherCluster: {
     code: 'DATA_DIRECTORY_OF_OTHER_CLUSTER',
     sentence: 'The data directory {path} belongs to cluster {found}, not to {expected}.',
-    remedy: 'Point dataDir at the directory of this cluster, or remove the cluster id from the configuration.',
+    remedy: 'Point dataDir at the directory of this cluster, or keep log/ and state/ of one directory together.',
     retriable: false,
   },
   otherNode: {
     code: 'DATA_DIRECTORY_OF_OTHER_NODE',
     sentence: 'The data directory {path} belongs to node {found}, not to node {expected}.',
     remedy: 'Set node.id to {found}, or point dataDir at the directory of this node.',
+    retriable: false,
+  },
+  mixedDirectories: {
+    code: 'DATA_DIRECTORY_MIXED',
+    sentence: 'The log in {path} is of directory {found}, but {state} is of directory {expected}.',
+    remedy:
+      'Put log/ and state/ of one directory together. To take over a log of Apache Kafka, begin with an empty state/.',
     retriable: false,
   },
   newerFormat: {

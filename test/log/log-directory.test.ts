@@ -427,8 +427,12 @@ describe('a directory', () => {
     })
   })
 
+  const identity = (clusterId: string, directoryId: string): string =>
+    `#\ncluster.id=${clusterId}\ndirectory.id=${directoryId}\nnode.id=1\nversion=1\n`
   test.each([
     ['another cluster', { clusterId: 'AAAAAAAAAAAAAAAAAAAABB' }, '', 'DATA_DIRECTORY_OF_OTHER_CLUSTER'],
+    ['a log of another cluster', {}, identity('anotherCluster', topicIdOf('x')), 'DATA_DIRECTORY_OF_OTHER_CLUSTER'],
+    ['a log of another directory', {}, identity('CLUSTER', topicIdOf('x')), 'DATA_DIRECTORY_MIXED'],
     ['another node', { nodeId: 2 }, '', 'DATA_DIRECTORY_OF_OTHER_NODE'],
     ['a newer format', {}, 'version=2\n', 'DATA_DIRECTORY_OF_NEWER_FORMAT'],
   ])('of %s is refused', async (_whose, options, content, code) => {
@@ -436,10 +440,25 @@ describe('a directory', () => {
     await world.settle(directory.close())
     if (content !== '') {
       const path = '/data/log/meta.properties'
-      await world.settle(ports.disk.submit([{ kind: 'writeFile', path, bytes: Buffer.from(content) }]))
+      const bytes = Buffer.from(content.replace('CLUSTER', directory.clusterId))
+      await world.settle(ports.disk.submit([{ kind: 'writeFile', path, bytes }]))
     }
     await expect(open(options)).rejects.toMatchObject({ code })
     await expect(open(options)).rejects.toBeInstanceOf(ApplianceError)
+  })
+
+  test.each(['log', 'state'])('keeps its identity when any bit of %s/meta.properties is flipped', async (folder) => {
+    let directory = await open()
+    const { clusterId, directoryId } = directory
+    await world.settle(directory.close())
+    const path = `/data/${folder}/meta.properties`
+    const size = host.fileNow(path)?.length ?? 0
+    for (let bit = 0; bit < size * 8; bit += 3) {
+      host.corrupt(path, bit >> 3, 1 << (bit & 7))
+      directory = await open()
+      expect(directory).toMatchObject({ isNew: false, wasClean: true, clusterId, directoryId, nodeId: 1 })
+      await world.settle(directory.close())
+    }
   })
 
   test('that cannot be written is refused with the reason', async () => {
