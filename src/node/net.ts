@@ -45,7 +45,7 @@ export class NodeNet implements Net {
     server.on('connection', (socket) => onConnection(this.#accepted(name, socket)))
     return new Promise((resolve, reject) => {
       const fail = (error: NodeJS.ErrnoException): void => {
-        reject(new NetError(error.code ?? error.message, `listen on ${address.host}:${address.port}`))
+        reject(new NetError(error.code ?? error.message, `listen for ${name} on ${address.host}:${address.port}`))
       }
       server.once('error', fail)
       server.listen({ host: address.host, port: address.port, backlog: acceptQueueMax }, () => {
