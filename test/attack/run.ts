@@ -1,0 +1,76 @@
+/**
+ * The attack suite: everything that is hostile, broken or lost, against the real daemon on loopback ports.
+ *
+ *   run.ts [WORD ...]            only the groups and rows whose names hold one of the words
+ *   run.ts --mutant NAME         against a copy of the source with one deliberate bug: exit code 0 when a row notices
+ *   run.ts --list                the rows' names
+ *
+ * Two lanes run side by side, because much of the time is waiting. A row that lacks something on this machine is skipped with a
+ * line that says what. The last line is `N passed, N failed`; the exit code is 1 when a row failed.
+ */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { doors } from './doors.ts'
+import type { Group, OpenGroup, Row } from './row.ts'
+
+const lanes: readonly (readonly Group[])[] = [[doors]]
+const counts = { passed: 0, failed: 0 }
+
+async function main(words: readonly string[]): Promise<number> {
+  await Promise.all(lanes.map((groups) => runLane(groups, words)))
+  console.log(`${counts.passed} passed, ${counts.failed} failed`)
+  return counts.failed === 0 ? 0 : 1
+}
+
+async function runLane(groups: readonly Group[], words: readonly string[]): Promise<void> {
+  for (const group of groups) await runGroup(group, words)
+}
+
+async function runGroup(group: Group, words: readonly string[]): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), 'headwater-attack-'))
+  let open: OpenGroup
+  try {
+    open = await group.open(folder)
+  } catch (thrown) {
+    report(group.name, 0, thrown)
+    rmSync(folder, { recursive: true, force: true })
+    return
+  }
+  const isWanted = (row: Row): boolean =>
+    words.length === 0 || words.some((word) => `${group.name}: ${row.name}`.includes(word))
+  try {
+    for (const row of open.rows.filter(isWanted)) await runRow(group, row, open)
+  } finally {
+    await open.close().catch((thrown: unknown) => report(`${group.name}: the end`, 0, thrown))
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+async function runRow(group: Group, row: Row, open: OpenGroup): Promise<void> {
+  const name = `${group.name}: ${row.name}`
+  if (typeof row.missing === 'string') return console.log(`- ${name}\n  ${row.missing}`)
+  const startedAt = performance.now()
+  try {
+    await row.run()
+    await open.check?.()
+    report(name, performance.now() - startedAt, null)
+  } catch (thrown) {
+    report(name, performance.now() - startedAt, thrown)
+    await open.check?.().catch(() => {})
+  }
+}
+
+function report(name: string, milliseconds: number, thrown: unknown): void {
+  const seconds = (milliseconds / 1000).toFixed(1)
+  if (thrown === null) {
+    counts.passed++
+    return console.log(`ok ${name} (${seconds} s)`)
+  }
+  counts.failed++
+  console.log(
+    `FAILED ${name} (${seconds} s)\n${thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown)}`,
+  )
+}
+
+process.exitCode = await main(process.argv.slice(2))
