@@ -98,7 +98,7 @@ export class LogDirectory {
     this.isNew = held.isNew
     this.previousBrokerEpoch = held.brokerEpoch ?? -1
     this.#indexes = new IndexCache(options.indexCacheBytes ?? 8 * 1_048_576)
-    this.#tails = new TailCache(options.tailCacheBytes ?? 16 * 1_048_576)
+    this.#tails = new TailCache(options.tailCacheBytes ?? 8 * 1_048_576)
     this.#journal = new CommitJournal(
       ports.disk,
       {
