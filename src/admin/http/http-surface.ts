@@ -19,6 +19,8 @@ const headerBytesMax = 16_384
 /** Our paths take no body; a request that is not complete by then is not one. */
 const requestMs = 10_000
 const idleMs = 5_000
+/** How long a stop waits for requests under way; main.ts gives the whole drain three. */
+const closeMs = 1_000
 
 export interface HttpSurfaceOptions {
   /** Null until the appliance exists: then `/health/live` answers 200, `/health/ready` 503. */
@@ -65,11 +67,15 @@ export class HttpSurface {
     })
   }
 
-  /** Stops listening, lets answers under way finish, closes idle connections. */
+  /** Stops listening, closes idle connections, lets answers under way finish for a second: half a request ends nothing. */
   close(): Promise<void> {
     if (!this.#server.listening) return Promise.resolve()
     return new Promise((resolve) => {
-      this.#server.close(() => resolve())
+      const cut = setTimeout(() => this.#server.closeAllConnections(), closeMs)
+      this.#server.close(() => {
+        clearTimeout(cut)
+        resolve()
+      })
       this.#server.closeIdleConnections()
     })
   }

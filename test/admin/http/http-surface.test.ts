@@ -144,4 +144,15 @@ describe('the HTTP surface', () => {
       `listen for http on 127.0.0.1:${port}: EADDRINUSE`,
     )
   })
+
+  it('stops although a client has sent half a request', async () => {
+    const { port } = await start({ live: true, ready: true, reasons: [] })
+    const client = connect(port, '127.0.0.1')
+    await once(client, 'connect')
+    client.write('GET /health/li')
+    const closed = once(client, 'close')
+    client.on('error', () => {})
+    await surface?.close()
+    await closed
+  })
 })
