@@ -7,7 +7,7 @@ import type { Partition } from '../cluster/partition/partition.ts'
 import type { LogReadRequest, LogReadResult } from '../log/append.ts'
 import { errorCode, type KafkaErrorName } from '../protocol/kafka/error-codes.ts'
 import type { FetchResponseInput } from '../protocol/kafka/messages/fetch.ts'
-import { batchCodec, forEachBatch } from '../protocol/records/record-batch.ts'
+import { batchCodec, batchLastOffset, forEachBatch } from '../protocol/records/record-batch.ts'
 import type { FetchPartition } from './fetch-session.ts'
 
 type TopicAnswer = NonNullable<FetchResponseInput['responses']>[number]
@@ -54,9 +54,19 @@ export class FetchReading {
     return this.#fetched
   }
 
-  /** May the answer go? */
+  /**
+   * May the answer go? It waits for `bytesMin` only while it holds everything that there is: when a bound of the request, the end of
+   * a segment or half-cold memory has cut it short, the rest need not be waited for.
+   */
   isEnough(bytesMin: number): boolean {
-    return this.#isUrgent || this.#bytes >= bytesMin
+    return this.#isUrgent || this.#bytes >= bytesMin || (this.#bytes > 0 && this.#isCutShort())
+  }
+
+  #isCutShort(): boolean {
+    return this.#fetched.some(({ request, answer, bytes }, index) => {
+      const end = this.#seenEnds[index] as number
+      return bytes === 0 ? request.fetchOffset < end : endOffsetOf(answer.records as Uint8Array) < end
+    })
   }
 
   /** Has the target at this place more than was seen, or can it not be read any more? */
@@ -193,6 +203,15 @@ function answerOf(
   if (!bounds.knowsZstd && hasZstd(read.bytes)) return failedOf(request, 'UNSUPPORTED_COMPRESSION_TYPE')
   const answer = { ...emptyAnswer(request, partition, bounds), records: read.bytes }
   return { request, answer, bytes: read.bytes.length, isUrgent: false }
+}
+
+/** Offset behind the last of these batches. */
+function endOffsetOf(batches: Uint8Array): number {
+  let end = 0
+  forEachBatch(batches, (bytes, at) => {
+    end = batchLastOffset(bytes, at) + 1
+  })
+  return end
 }
 
 function hasZstd(batches: Uint8Array): boolean {
