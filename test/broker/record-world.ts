@@ -44,6 +44,8 @@ export interface RecordWorld {
 }
 
 export interface RecordWorldOptions {
+  /** Of a process that runs already; a new one is booted when omitted. */
+  readonly ports?: Ports
   readonly settings?: Readonly<Record<string, string>>
   readonly directory?: Partial<LogDirectoryOptions>
 }
@@ -51,9 +53,8 @@ export interface RecordWorldOptions {
 /** Boots the host; a second call on the same host is a second life on the same disk. */
 export async function openRecords(
   { world, host } = newWorld(),
-  { settings: written = {}, directory: options = {} }: RecordWorldOptions = {},
+  { ports = host.boot(), settings: written = {}, directory: options = {} }: RecordWorldOptions = {},
 ): Promise<RecordWorld> {
-  const ports = host.boot()
   const settings = new BrokerSettings(new Map(Object.entries(written)))
   const internalTopics = new InternalTopics([secretTopic])
   const isInternal = (topic: string): boolean => internalTopics.isInternal(topic)
