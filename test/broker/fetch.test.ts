@@ -78,7 +78,7 @@ describe('what is read', () => {
     const { node, partitions } = await open()
     await write(node, ['a'])
     node.host.stallDisk(5_000)
-    node.broker.produce(produceRequest([['readings', 0, batchOf(['b'])]]), 12)
+    void node.broker.produce(produceRequest([['readings', 0, batchOf(['b'])]]), 12)
     expect([partitions[0]?.log.logEndOffset, partitions[0]?.highWatermark]).toEqual([2, 1])
     expect(await ask(node, fetchRequest([{ offset: 0 }]))).toEqual(['readings-0: 0..0'])
     expect(await ask(node, fetchRequest([{ offset: 2 }]))).toEqual(['readings-0: empty'])
@@ -285,7 +285,7 @@ describe('a wait', () => {
     const waiting = begin(node, fetchRequest([{ index: 0 }, { index: 1 }], { maxWaitMs: 60_000 }))
     await node.world.runFor(100)
     node.host.stallDisk(1_000)
-    node.broker.produce(produceRequest([['readings', 1, batchOf(['a'])]]), 12)
+    void node.broker.produce(produceRequest([['readings', 1, batchOf(['a'])]]), 12)
     await node.world.runFor(900)
     expect([partitions[1]?.log.logEndOffset, waiting.response]).toEqual([1, null])
     await node.world.run(() => waiting.response !== null)
@@ -387,7 +387,7 @@ describe('a wait', () => {
     const { node } = await open()
     const waiting = begin(node, fetchRequest([{}, { index: 1 }], { maxWaitMs: 60_000 }))
     node.host.failDisk({ operation: 'sync', code: 'EIO' })
-    node.broker.produce(produceRequest([['readings', 1, batchOf(['a'])]]), 12)
+    void node.broker.produce(produceRequest([['readings', 1, batchOf(['a'])]]), 12)
     await node.world.runFor(100)
     expect(fetched(waiting.response ?? {})).toEqual([
       'readings-0: KAFKA_STORAGE_ERROR',

@@ -114,7 +114,7 @@ describe('ListOffsets', () => {
     expect(await list(node, { timestamp: 2_000, ...committed })).toBe('-1@-1/-1')
     expect(await list(node, { timestamp: 2_000 })).toBe('1@2000/0')
     node.host.stallDisk(5_000)
-    node.broker.produce(produceRequest([['readings', 0, batchOf(['late'], { timestampMs: 9_000 })]]), 12)
+    void node.broker.produce(produceRequest([['readings', 0, batchOf(['late'], { timestampMs: 9_000 })]]), 12)
     expect(await list(node, { timestamp: special.latest })).toBe('3@-1/0')
     expect(partition.log.logEndOffset).toBe(4)
   })
@@ -251,7 +251,7 @@ describe('DeleteRecords', () => {
     await makeSecretTopic(node)
     await write(node, 1_000)
     node.host.stallDisk(1_000)
-    node.broker.produce(produceRequest([['readings', 0, batchOf(['uncommitted'])]]), 12)
+    void node.broker.produce(produceRequest([['readings', 0, batchOf(['uncommitted'])]]), 12)
     expect([partition.log.logEndOffset, await cut(node, 2), await cut(node, -2)]).toEqual([
       2,
       'OFFSET_OUT_OF_RANGE',
