@@ -34,7 +34,6 @@ interface SessionPartition {
   request: FetchPartition
   highWatermark: number
   logStartOffset: number
-  hadError: boolean
 }
 
 export interface AnsweredPartition {
@@ -68,7 +67,7 @@ export class FetchSession {
       const { key } = partition
       const known = this.#partitions.get(key)
       if (known !== undefined) known.request = partition
-      else this.#partitions.set(key, { request: partition, highWatermark: -1, logStartOffset: -1, hadError: false })
+      else this.#partitions.set(key, { request: partition, highWatermark: -1, logStartOffset: -1 })
     }
     for (const topic of request.forgottenTopicsData) {
       for (const partition of topic.partitions) this.#partitions.delete(keyOf(topic.topic, topic.topicId, partition))
@@ -91,12 +90,11 @@ export class FetchSession {
       answered.hasRecords ||
       answered.isDiverging ||
       answered.errorCode !== 0 ||
-      known.hadError ||
       answered.highWatermark !== known.highWatermark ||
       answered.logStartOffset !== known.logStartOffset
+    // -1 with an error, so that its end is news.
     known.highWatermark = answered.highWatermark
     known.logStartOffset = answered.logStartOffset
-    known.hadError = answered.errorCode !== 0
     if (answered.hasRecords) {
       this.#partitions.delete(key)
       this.#partitions.set(key, known)

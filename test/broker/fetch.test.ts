@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import type { Partition } from '../../src/cluster/partition/partition.ts'
 import type { FetchRequest, FetchResponseInput } from '../../src/protocol/kafka/messages/fetch.ts'
 import { batchOf } from '../log/log-fixture.ts'
+import type { DiskTimes } from '../sim/sim-disk.ts'
 import { newWorld } from './admin-world.ts'
 import {
   type Asked,
@@ -59,9 +60,9 @@ function begin(node: RecordWorld, request: FetchRequest, version = 12): Waiting 
 const big = 'x'.repeat(10_000)
 
 /** The next life of a node whose memory holds nothing of its files. */
-async function coldLife(node: RecordWorld): Promise<RecordWorld> {
+async function coldLife(node: RecordWorld, times: Partial<DiskTimes> = {}): Promise<RecordWorld> {
   node.host.kill()
-  node.host.diskTimes = { ...node.host.diskTimes, hotChance: 0 }
+  node.host.diskTimes = { ...node.host.diskTimes, hotChance: 0, ...times }
   return openRecords(node, { directory: { tailCacheBytes: 1 } })
 }
 
@@ -243,7 +244,9 @@ describe('what is refused', () => {
     const epoch = again.broker.partitions.get('readings', 0)?.leaderEpoch ?? 0
     const old = epoch - 1
     const diverging = async (asked: Asked): Promise<unknown> => {
-      const response = await again.settle(again.broker.fetch(fetchRequest([asked], { maxWaitMs: 9_000 }), new Caller()))
+      const waiting = begin(again, fetchRequest([asked], { maxWaitMs: 9_000 }))
+      await again.world.runFor(0)
+      const response = waiting.response ?? {}
       const answer = response.responses?.[0]?.partitions?.[0]
       return answer?.divergingEpoch ?? fetched(response)[0]
     }
@@ -400,15 +403,17 @@ describe('a wait', () => {
     await makeTopic(node, 'readings', 2)
     await write(node, [big])
     await write(node, [big])
-    const again = await coldLife(node)
-    for (let delay = 0; delay < 20; delay++) {
+    // Reads take as long as the steps of a commit.
+    const again = await coldLife(node, { operationMs: [3, 3], syncMs: [3, 3] })
+    for (let delayMs = 0; delayMs < 15; delayMs++) {
       const end = again.broker.partitions.get('readings', 1)?.highWatermark ?? 0
       const asked: Asked[] = [{ index: 1, offset: end }, { index: 0 }]
+      again.broker.produce(produceRequest([['readings', 1, batchOf(['y'.repeat(100)])]]), 12)
+      await again.world.runFor(delayMs)
       const waiting = begin(again, fetchRequest(asked, { maxWaitMs: 60_000, minBytes: 20_200 }))
-      await again.world.runFor(delay * 0.02)
-      await write(again, ['y'.repeat(100)], 1)
       await again.world.run(() => waiting.response !== null, 1_000)
       expect(fetched(waiting.response ?? {})).toEqual([`readings-1: ${end}..${end}`, 'readings-0: 0..1'])
+      await again.world.runFor(100)
     }
   })
 
