@@ -24,6 +24,7 @@ export async function findTimestamp(
   timestampMs: number,
   parts: ReaderParts,
 ): Promise<TimestampOffset | null> {
+  await untilWritten(log, parts)
   for (const segment of [...log.segments]) {
     if (segment.sizeInBytes === 0) continue
     await ensureMaxTimestamp(log, segment, parts)
@@ -38,6 +39,7 @@ export async function findTimestamp(
 
 /** The record with the greatest timestamp, or null. */
 export async function findMaxTimestamp(log: UnifiedLog, parts: ReaderParts): Promise<TimestampOffset | null> {
+  await untilWritten(log, parts)
   let best: Segment | null = null
   for (const segment of [...log.segments]) {
     if (segment.sizeInBytes === 0) continue
@@ -56,6 +58,12 @@ export async function findMaxTimestamp(log: UnifiedLog, parts: ReaderParts): Pro
   const read = await readCold(log, request, parts)
   if (read.kind !== 'batches' || read.bytes.length === 0) return null
   return recordIn(log, read.bytes, parts, (record) => record.timestampMs === timestampMs)
+}
+
+/** What is acknowledged from the journal may not stand in its file yet, and these searches read files. */
+async function untilWritten(log: UnifiedLog, parts: ReaderParts): Promise<void> {
+  const endOffset = log.durableEndOffset
+  while (log.writtenEndOffset < endOffset && !log.isDeleted && parts.isCommitting()) await parts.nextCommit()
 }
 
 /** The first batch of the segment, at or beyond the log's start, whose max timestamp reaches the asked one. */
