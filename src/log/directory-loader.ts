@@ -2,7 +2,7 @@
 import { zeroUuid } from '../base/ids.ts'
 import type { Clock, Disk, DiskOperation, Observer } from '../base/ports.ts'
 import { uuidToString } from '../base/ids.ts'
-import { checkpointBytesMax, formatPartitionMetadata, parseOffsets } from './checkpoint-file.ts'
+import { checkpointBytesMax, formatPartitionMetadata, isDamagedTopicId, parseOffsets } from './checkpoint-file.ts'
 import type { LogConfig } from './log-config.ts'
 import { logEvents } from './log-events.ts'
 import { isDeletedLogName, parseLogName } from './log-files.ts'
@@ -48,7 +48,7 @@ interface Folder {
   readonly name: string
   readonly topic: string
   readonly partition: number
-  readonly topicId: string
+  topicId: string
 }
 
 export async function loadDirectory(place: DirectoryPlace, parts: DirectoryParts): Promise<LoadedDirectory> {
@@ -88,7 +88,7 @@ export async function loadDirectory(place: DirectoryPlace, parts: DirectoryParts
   return { logs, replayedFrames, deletedNames, hasStaleLogStarts, hasKnownLogs: known !== null }
 }
 
-/** Topic and id of a log's folder; the id comes from our copy when `partition.metadata` is lost, and is written back. */
+/** Topic and id of a log's folder; the id comes from our copy when `partition.metadata` is lost or damaged, and is written back. */
 async function openFolder(
   name: string,
   place: DirectoryPlace,
@@ -102,8 +102,9 @@ async function openFolder(
   }
   const directory = `${place.logDirectory}/${name}`
   const found = await readTopicId(parts.disk, directory)
-  if (found !== null) return { name, ...parsed, topicId: found }
   const topicId = known?.get(name)?.topicId ?? zeroUuid
+  const isDamaged = found !== null && topicId !== zeroUuid && isDamagedTopicId(found, topicId)
+  if (found !== null && !isDamaged) return { name, ...parsed, topicId: found }
   parts.observer.event(logEvents.hintIgnored, { file: `${directory}/partition.metadata` })
   if (topicId !== zeroUuid) await parts.disk.submit(topicIdWrites(directory, topicId))
   return { name, ...parsed, topicId }
@@ -136,12 +137,27 @@ function recoveryPointOf(
 
 async function replay(folders: readonly Folder[], place: DirectoryPlace, parts: DirectoryParts): Promise<number> {
   const { disk, observer } = parts
-  const byId = new Map(folders.map((folder) => [`${folder.topicId} ${folder.partition}`, folder]))
+  const byId = new Map<string, Folder | null>(
+    folders.map((folder) => [`${folder.topicId} ${folder.partition}`, folder]),
+  )
+  const folderOf = async (topicId: string, partition: number): Promise<Folder | null> => {
+    const key = `${topicId} ${partition}`
+    const known = byId.get(key)
+    if (known !== undefined) return known
+    // A frame has a checksum, `partition.metadata` has none: it may be the file that is wrong about a log.
+    const damaged = folders.find((each) => each.partition === partition && isDamagedTopicId(each.topicId, topicId))
+    byId.set(key, damaged ?? null)
+    if (damaged === undefined) return null
+    damaged.topicId = topicId
+    observer.event(logEvents.hintIgnored, { file: `${place.logDirectory}/${damaged.name}/partition.metadata` })
+    await disk.submit(topicIdWrites(`${place.logDirectory}/${damaged.name}`, topicId))
+    return damaged
+  }
   const path = `${place.stateDirectory}/${stateFileNames.journal}`
   const result = await replayJournal(disk, path, place.directoryId, {
     async pathOf(range) {
-      const folder = byId.get(`${uuidToString(range.topicId)} ${range.partition}`)
-      if (folder === undefined) return null
+      const folder = await folderOf(uuidToString(range.topicId), range.partition)
+      if (folder === null) return null
       const file = `${place.logDirectory}/${folder.name}/${segmentName(range.segmentBaseOffset)}.log`
       // A frame is written after its segment's file is there for good: a missing one has been deleted.
       return (await disk.size(file)) === null ? null : file

@@ -7,7 +7,7 @@ import { ApplianceError, asError } from '../base/errors.ts'
 import { uuidFromString, zeroUuid, topicPartitionKey } from '../base/ids.ts'
 import { DiskError, type DiskOperation, type Ports } from '../base/ports.ts'
 import type { AppendEntry, AppendOutcome } from './append.ts'
-import { formatCleanShutdown } from './checkpoint-file.ts'
+import { formatCleanShutdown, isDamagedTopicId } from './checkpoint-file.ts'
 import { Checkpointer, checkpointEveryBytesDefault } from './checkpointer.ts'
 import { CommitDriver, type CommitFigures } from './commit-driver.ts'
 import { CommitJournal } from './commit-journal.ts'
@@ -332,7 +332,8 @@ export class LogDirectory {
   }
 
   async #adopt(log: UnifiedLog, creation: LogCreation): Promise<UnifiedLog> {
-    if (log.topicId === zeroUuid && creation.topicId !== zeroUuid) {
+    const isUnknown = log.topicId === zeroUuid || isDamagedTopicId(log.topicId, creation.topicId)
+    if (isUnknown && creation.topicId !== zeroUuid) {
       log.adoptTopicId(creation.topicId)
       await this.#write(topicIdWrites(log.directory, creation.topicId))
     } else if (log.topicId !== creation.topicId) {

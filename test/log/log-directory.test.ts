@@ -376,6 +376,29 @@ describe('starting again', () => {
     },
   )
 
+  test('knows a log by its topic id although a bit of partition.metadata is flipped', async () => {
+    for (const isClean of [true, false]) {
+      for (const hasCopy of [true, false]) {
+        world = simWorld(12)
+        host = world.host('edge')
+        ports = host.boot()
+        let directory = await open()
+        await fill(directory, await create(directory, 'a'), 5)
+        directory = isClean ? await restart(directory) : directory
+        if (isClean) await world.settle(directory.close())
+        if (!hasCopy) await world.settle(ports.disk.submit([{ kind: 'unlink', path: '/data/state/recovery-points' }]))
+        host.kill()
+        host.corrupt('/data/log/a-0/partition.metadata', 30, 1)
+        ports = host.boot()
+        directory = await open()
+        const log = await create(directory, 'a')
+        expect([log.logEndOffset, log.topicId]).toEqual([5, topicIdOf('a')])
+        const metadata = host.fileNow('/data/log/a-0/partition.metadata') ?? new Uint8Array(0)
+        expect(Buffer.from(metadata).toString()).toContain(topicIdOf('a'))
+      }
+    }
+  })
+
   test.each([
     // Found when it is read: its neighbours are served.
     [3, 'bbbdbbbbbb', true],
