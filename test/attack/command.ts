@@ -1,14 +1,34 @@
-/** Which daemon is attacked: this checkout, or a copy of it with one deliberate bug. */
+/** The daemons under attack: of this checkout, or of a copy of it with one deliberate bug. Each is ended with its group at the latest. */
 import { cpSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { repositoryRoot } from '../interop/headwater.ts'
+import {
+  type HeadwaterOptions,
+  repositoryRoot,
+  type RunningHeadwater,
+  sourceCommand,
+  startHeadwater,
+} from '../interop/headwater.ts'
 import type { Mutant } from './mutants.ts'
 
-let command: readonly string[] | null = null
+let command: readonly string[] = sourceCommand
+const running = new Set<RunningHeadwater>()
 
-/** Options for `startHeadwater`. */
-export function daemonCommand(): { readonly command?: readonly string[] } {
-  return command === null ? {} : { command }
+/** The words before `start`. */
+export function daemonCommand(): readonly string[] {
+  return command
+}
+
+/** Starts a daemon and waits for its ready line. */
+export async function startDaemon(options: HeadwaterOptions): Promise<RunningHeadwater> {
+  const daemon = await startHeadwater({ command, ...options })
+  running.add(daemon)
+  void daemon.exited.then(() => running.delete(daemon))
+  return daemon
+}
+
+/** Ends what a row that failed has left. */
+export async function killDaemons(dataDirs: string): Promise<void> {
+  for (const daemon of running) if (daemon.readyLine.includes(`data=${dataDirs}`)) await daemon.kill()
 }
 
 /** From now on every daemon is started from a copy of the source, made in `folder`, with this bug. */

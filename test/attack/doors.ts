@@ -1,9 +1,8 @@
 /** Everything that comes in through the listeners of one serving daemon, while good clients work. */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { type RunningHeadwater, startHeadwater } from '../interop/headwater.ts'
 import { Bystanders } from './bystanders.ts'
-import { daemonCommand } from './command.ts'
+import { startDaemon } from './command.ts'
 import { kafkaBatchRows } from './kafka-batches.ts'
 import { kafkaFrameRows } from './kafka-frames.ts'
 import { kafkaLoadRows, lingering } from './kafka-load.ts'
@@ -11,17 +10,8 @@ import { kafkaNameRows } from './kafka-names.ts'
 import { KafkaTalk } from './kafka-talk.ts'
 import { mqttLoadRows } from './mqtt-load.ts'
 import { mqttPacketRows } from './mqtt-packets.ts'
+import { doorBounds, type DoorWorld } from './door-world.ts'
 import type { Group, OpenGroup } from './row.ts'
-
-/** What the rows of this group know of the daemon; the configuration below says the same. */
-export const doorBounds = {
-  kafkaFrameBytesMax: 9_437_184,
-  kafkaConnectionsMax: 300,
-  kafkaIdleMs: 5_000,
-  mqttConnectDeadlineMs: 3_000,
-  mqttPacketBytesMax: 65_536,
-  mqttReceiveMaximum: 10,
-} as const
 
 const configuration = `
 kafka:
@@ -36,23 +26,15 @@ mqtt:
   receiveMaximum: ${doorBounds.mqttReceiveMaximum}
 `
 
-/** What every row gets. */
-export interface DoorWorld {
-  readonly daemon: RunningHeadwater
-  /** A connection of its own for polite requests; close it. */
-  talk(): Promise<KafkaTalk>
-}
-
 export const doors: Group = {
   name: 'doors',
   async open(folder): Promise<OpenGroup> {
     const configFile = join(folder, 'headwater.yaml')
     writeFileSync(configFile, configuration)
-    const daemon = await startHeadwater({
+    const daemon = await startDaemon({
       dataDir: join(folder, 'data'),
       configFile,
       logFile: join(folder, 'daemon.log'),
-      ...daemonCommand(),
     })
     const bystanders = new Bystanders(daemon)
     const stop = async (): Promise<void> => {

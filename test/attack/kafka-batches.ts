@@ -3,7 +3,7 @@ import { strict as assert } from 'node:assert'
 import type { KafkaErrorName } from '../../src/protocol/kafka/error-codes.ts'
 import { batchOfValues } from './batch-bytes.ts'
 import { brokenBatches } from './broken-batches.ts'
-import type { DoorWorld } from './doors.ts'
+import type { DoorWorld } from './door-world.ts'
 import { each, type Row } from './row.ts'
 
 export function kafkaBatchRows(world: DoorWorld): readonly Row[] {

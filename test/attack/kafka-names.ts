@@ -15,7 +15,7 @@ import {
 } from '../../src/protocol/kafka/apis.ts'
 import { errorName } from '../../src/protocol/kafka/error-codes.ts'
 import { batchOfValues } from './batch-bytes.ts'
-import type { DoorWorld } from './doors.ts'
+import type { DoorWorld } from './door-world.ts'
 import type { KafkaTalk } from './kafka-talk.ts'
 import { each, type Row } from './row.ts'
 

@@ -1,6 +1,6 @@
 /** Packets that break the rules of MQTT, with the reason code that 5.0 is told (sections of the specification in the names' order). */
 import { int16 } from './batch-bytes.ts'
-import { doorBounds } from './doors.ts'
+import { doorBounds } from './door-world.ts'
 import {
   connectPacket,
   field,

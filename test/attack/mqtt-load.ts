@@ -1,6 +1,6 @@
 /** MQTT clients that take and do not give: never reading, never speaking. */
 import { strict as assert } from 'node:assert'
-import { doorBounds, type DoorWorld } from './doors.ts'
+import { doorBounds, type DoorWorld } from './door-world.ts'
 import { MqttTalk, packet, publishPacket, subscribePacket, types } from './mqtt-talk.ts'
 import { memoryOf } from './process-facts.ts'
 import { RawClient } from './raw-client.ts'

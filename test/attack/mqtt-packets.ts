@@ -2,7 +2,7 @@
 import { strict as assert } from 'node:assert'
 import { batchOf, int16, recordOf } from './batch-bytes.ts'
 import { lyingCompressedBatches } from './broken-batches.ts'
-import type { DoorWorld } from './doors.ts'
+import type { DoorWorld } from './door-world.ts'
 import { faultsOfConnect, faultsOfOpen } from './mqtt-faults.ts'
 import { type Level, MqttTalk, packet, publishPacket, subscribePacket, types } from './mqtt-talk.ts'
 import { RawClient } from './raw-client.ts'

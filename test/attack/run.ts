@@ -1,9 +1,8 @@
 /**
  * The attack suite: everything that is hostile, broken or lost, against the real daemon on loopback ports.
  *
- *   run.ts [WORD ...]            only the groups and rows whose names hold one of the words
- *   run.ts --mutant NAME         against a copy of the source with one deliberate bug: exit code 0 when a row notices
- *   run.ts --list                the rows' names
+ *   run.ts [GROUP[:WORD] ...]    only these groups, or of a group only the rows whose names hold the word
+ *   run.ts --mutant NAME         against a copy of the source with one deliberate bug: exit code 0 when its rows notice
  *
  * Two lanes run side by side, because much of the time is waiting. A row that lacks something on this machine is skipped with a
  * line that says what. The last line is `N passed, N failed`; the exit code is 1 when a row failed.
@@ -11,10 +10,13 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { killDaemons } from './command.ts'
 import { doors } from './doors.ts'
+import { sideFiles } from './side-files.ts'
+import { startup } from './startup.ts'
 import type { Group, OpenGroup, Row } from './row.ts'
 
-const lanes: readonly (readonly Group[])[] = [[doors]]
+const lanes: readonly (readonly Group[])[] = [[doors], [startup, sideFiles]]
 const counts = { passed: 0, failed: 0 }
 
 async function main(words: readonly string[]): Promise<number> {
@@ -24,7 +26,10 @@ async function main(words: readonly string[]): Promise<number> {
 }
 
 async function runLane(groups: readonly Group[], words: readonly string[]): Promise<void> {
-  for (const group of groups) await runGroup(group, words)
+  for (const group of groups) {
+    const own = words.filter((word) => word.split(':')[0] === group.name)
+    if (words.length === 0 || own.length > 0) await runGroup(group, own)
+  }
 }
 
 async function runGroup(group: Group, words: readonly string[]): Promise<void> {
@@ -34,15 +39,17 @@ async function runGroup(group: Group, words: readonly string[]): Promise<void> {
     open = await group.open(folder)
   } catch (thrown) {
     report(group.name, 0, thrown)
+    await killDaemons(folder)
     rmSync(folder, { recursive: true, force: true })
     return
   }
   const isWanted = (row: Row): boolean =>
-    words.length === 0 || words.some((word) => `${group.name}: ${row.name}`.includes(word))
+    words.length === 0 || words.some((word) => row.name.includes(word.slice(group.name.length + 1)))
   try {
     for (const row of open.rows.filter(isWanted)) await runRow(group, row, open)
   } finally {
     await open.close().catch((thrown: unknown) => report(`${group.name}: the end`, 0, thrown))
+    await killDaemons(folder)
     rmSync(folder, { recursive: true, force: true })
   }
 }

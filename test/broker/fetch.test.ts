@@ -408,7 +408,7 @@ describe('a wait', () => {
     for (let delayMs = 0; delayMs < 15; delayMs++) {
       const end = again.broker.partitions.get('readings', 1)?.highWatermark ?? 0
       const asked: Asked[] = [{ index: 1, offset: end }, { index: 0 }]
-      again.broker.produce(produceRequest([['readings', 1, batchOf(['y'.repeat(100)])]]), 12)
+      void again.broker.produce(produceRequest([['readings', 1, batchOf(['y'.repeat(100)])]]), 12)
       await again.world.runFor(delayMs)
       const waiting = begin(again, fetchRequest(asked, { maxWaitMs: 60_000, minBytes: 20_200 }))
       await again.world.run(() => waiting.response !== null, 1_000)
