@@ -141,9 +141,11 @@ async function attempt(
   const logFile = `${dataDir}.log`
   try {
     const daemon = await startDaemon({ dataDir, logFile })
-    await expectHistory({ ...history, dataDir }, daemon, allowance).finally(async () => {
+    try {
+      await expectHistory({ ...history, dataDir }, daemon, allowance)
+    } finally {
       await daemon.kill()
-    })
+    }
   } catch (thrown) {
     const log = readFileSync(logFile, 'utf8').split('\n').slice(-6).join('\n')
     throw new Error(`${what}\n${thrown instanceof Error ? thrown.message : String(thrown)}\n${log}`, { cause: thrown })
