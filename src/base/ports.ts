@@ -83,13 +83,21 @@ export type LockOutcome =
   /** `holder` is the process id of the other owner where the system tells it. */
   | { readonly held: false; readonly holder: number | null }
 
+export interface SubmitOptions {
+  /**
+   * The group is not run when the one submitted right before it has failed (or was not run for this reason); it is rejected with ECANCELED.
+   * For what must not be on the disk without the group before it, and need not wait for its completion.
+   */
+  readonly needsPrevious?: boolean
+}
+
 /**
  * The disk is one ordered queue of groups: groups start in the order they were submitted, the operations of one group run in
  * order and stop at the first failure, and the group's promise rejects with a `DiskError` that names the operation. Two groups
  * never overlap. Reads are not part of the queue: they see every write whose group has completed.
  */
 export interface Disk {
-  submit(operations: readonly DiskOperation[]): Promise<void>
+  submit(operations: readonly DiskOperation[], options?: SubmitOptions): Promise<void>
   /** Reads up to `length` bytes at `position`; the result is shorter only at the end of the file. Rejects when the file is missing. */
   read(path: string, position: number, length: number): Promise<Uint8Array>
   /**

@@ -145,7 +145,8 @@ export class CommitDriver {
     this.#disk.submit(plan.operations).then(() => this.#complete(plan, startMs), fail)
     if (plan.writes.length > 0) {
       this.#unwritten++
-      this.#disk.submit(plan.writes).then(() => this.#completeWrites(plan), fail)
+      // Without its frame a set must not stand in the files, not even in a part.
+      this.#disk.submit(plan.writes, { needsPrevious: true }).then(() => this.#completeWrites(plan), fail)
     }
     if (this.#queue.length === 0) this.#runAfterSubmit()
   }

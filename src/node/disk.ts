@@ -9,6 +9,7 @@ import {
   type DiskOperation,
   type LockOutcome,
   type Observer,
+  type SubmitOptions,
 } from '../base/ports.ts'
 import type { AddOn } from './add-on.ts'
 import { FileLocks } from './file-lock.ts'
@@ -57,7 +58,7 @@ export class NodeDisk implements Disk {
     })
   }
 
-  submit(operations: readonly DiskOperation[]): Promise<void> {
+  submit(operations: readonly DiskOperation[], options?: SubmitOptions): Promise<void> {
     return new Promise((resolve, reject) => {
       for (const operation of operations) {
         const locked = this.#lockedPath(operation)
@@ -65,13 +66,14 @@ export class NodeDisk implements Disk {
         reject(new DiskError('EBUSY', operation.kind, locked))
         return
       }
-      this.#writer.submit(operations, (failure, submittedMs) => {
+      const settled = (failure: DiskError | null, submittedMs: number): void => {
         // Also after a failure: the operations before it were done.
         for (const operation of operations) this.#dropReaders(operation)
         this.#measure(failure, submittedMs)
         if (failure) reject(failure)
         else resolve()
-      })
+      }
+      this.#writer.submit(operations, settled, options?.needsPrevious ?? false)
     })
   }
 

@@ -39,6 +39,8 @@ export interface WriterFigures {
 
 interface Group {
   readonly operations: readonly DiskOperation[]
+  /** Not run when the group before it has failed. */
+  readonly needsPrevious: boolean
   readonly submittedMs: number
   readonly settled: (failure: DiskError | null, submittedMs: number) => void
   failure: DiskError | null
@@ -60,7 +62,7 @@ export class WriterThread {
   /** Groups whose bytes are not all in the ring yet; bounded by those who submit, each of whom holds its own bytes. */
   readonly #waiting: Group[] = []
   /** How far the first waiting group is: operation, chunk, bytes of the chunk, bytes of the operation. */
-  readonly #cursor = { operation: 0, chunk: 0, chunkBytes: 0, operationBytes: 0 }
+  readonly #cursor = { hasBegun: false, operation: 0, chunk: 0, chunkBytes: 0, operationBytes: 0 }
   /** Groups the writer knows in full, oldest first, from number `#firstSent` on. */
   readonly #sent: Group[] = []
   #sentCount = 0
@@ -117,8 +119,9 @@ export class WriterThread {
   submit(
     operations: readonly DiskOperation[],
     settled: (failure: DiskError | null, submittedMs: number) => void,
+    needsPrevious = false,
   ): void {
-    const group: Group = { operations, submittedMs: performance.now(), settled, failure: null }
+    const group: Group = { operations, needsPrevious, submittedMs: performance.now(), settled, failure: null }
     if (this.#end) {
       settled(lostError(group), group.submittedMs)
       return
@@ -163,7 +166,7 @@ export class WriterThread {
         continue
       }
       this.#waiting.shift()
-      Object.assign(this.#cursor, { operation: 0, chunk: 0, chunkBytes: 0, operationBytes: 0 })
+      Object.assign(this.#cursor, { hasBegun: false, operation: 0, chunk: 0, chunkBytes: 0, operationBytes: 0 })
       this.#sent.push(group)
       this.#sentCount = (this.#sentCount + 1) | 0
       this.#commands.push('end', this.#sentCount)
@@ -174,6 +177,8 @@ export class WriterThread {
   /** False when the ring is full: the cursor tells where to go on. */
   #encode(group: Group): boolean {
     const cursor = this.#cursor
+    if (group.needsPrevious && !cursor.hasBegun) this.#commands.push('needsPrevious', 0)
+    cursor.hasBegun = true
     for (; cursor.operation < group.operations.length; cursor.operation++) {
       const operation = group.operations[cursor.operation] as DiskOperation
       switch (operation.kind) {

@@ -47,6 +47,8 @@ const dirty = new Map()
 
 /** The group that is being run has failed: its other operations are passed over. */
 let hasFailed = false
+/** The group before it has. */
+let previousFailed = false
 /** Number of the last group that has ended. */
 let completed = 0
 
@@ -73,18 +75,32 @@ function run(commands) {
       return
     }
     const index = commands[at + 1]
+    if (kind === 'needsPrevious') {
+      if (previousFailed) fail(index, 'ECANCELED')
+      at += 2
+      continue
+    }
     const size = kind === 'write' ? 8 : kind === 'rename' || kind === 'truncate' ? 4 : 3
     if (!hasFailed) {
       try {
         runOperation(kind, commands, at + 2)
       } catch (error) {
-        hasFailed = true
-        port.postMessage([(completed + 1) | 0, index, codeOf(error)])
+        fail(index, codeOf(error))
       }
     }
     if (kind === 'write') release(commands[at + 5] + commands[at + 7])
     at += size
   }
+}
+
+/**
+ * The group that is being run ends here.
+ * @param {number} index of the operation
+ * @param {string} code
+ */
+function fail(index, code) {
+  hasFailed = true
+  port.postMessage([(completed + 1) | 0, index, code])
 }
 
 /**
@@ -309,6 +325,7 @@ function closeDescriptor(path) {
  * @param {number} at the group's number
  */
 function endGroup(commands, at) {
+  previousFailed = hasFailed
   hasFailed = false
   completed = commands[at]
   Atomics.store(controlWords, completedGroups, completed)

@@ -3,7 +3,7 @@
  * (safety.md I12): the recovered log is a prefix of what was appended, holds all that was acknowledged, sets are whole or
  * absent, deleted records stay deleted, duplicates are known.
  */
-import type { Disk, DiskOperation, Ports } from '../../src/base/ports.ts'
+import type { Disk, DiskOperation, Ports, SubmitOptions } from '../../src/base/ports.ts'
 import type { AppendEntry } from '../../src/log/append.ts'
 import type { LogConfig } from '../../src/log/log-config.ts'
 import type { LogDirectory } from '../../src/log/log-directory.ts'
@@ -261,7 +261,9 @@ function mutated(ports: Ports, mutant: Mutant | null): Ports {
   const disk: Disk = new Proxy(ports.disk, {
     get(target, name) {
       const value: unknown = Reflect.get(target, name)
-      if (name === 'submit') return (operations: readonly DiskOperation[]) => target.submit(mutant(operations))
+      if (name === 'submit')
+        return (operations: readonly DiskOperation[], options?: SubmitOptions) =>
+          target.submit(mutant(operations), options)
       return typeof value === 'function' ? value.bind(target) : value
     },
   })

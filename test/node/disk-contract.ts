@@ -67,6 +67,20 @@ export function disksKeepTheirPromises(withBench: (body: (bench: DiskBench) => P
     expect(await settle(disk.size(`${root}/next`))).toBe(1)
   })
 
+  promise('a group that needs the one before it does not run when that has failed', async ({ disk, root, settle }) => {
+    const one = (name: string): readonly DiskOperation[] => [write(`${root}/${name}`, 0, text('1'))]
+    const broken = failureOf(disk.submit(one('missing/file')))
+    const dependent = failureOf(disk.submit(one('dependent'), { needsPrevious: true }))
+    const further = failureOf(disk.submit(one('further'), { needsPrevious: true }))
+    await settle(disk.submit(one('next')))
+    await settle(disk.submit(one('behind'), { needsPrevious: true }))
+    expect(await settle(broken)).toMatchObject({ code: 'ENOENT' })
+    expect(await settle(dependent)).toMatchObject({ code: 'ECANCELED', path: `${root}/dependent` })
+    expect(await settle(further)).toMatchObject({ code: 'ECANCELED' })
+    const sizes = ['dependent', 'further', 'next', 'behind'].map((name) => disk.size(`${root}/${name}`))
+    expect(await settle(Promise.all(sizes))).toEqual([null, null, 1, 1])
+  })
+
   promise('writeFile replaces the whole content', async ({ disk, root, settle }) => {
     const path = `${root}/file`
     await settle(disk.submit([{ kind: 'writeFile', path, bytes: text('a long content') }]))

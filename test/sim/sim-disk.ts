@@ -4,7 +4,7 @@
  * A group takes a seeded time for each of its operations; its effects become visible when it ends, or, when the process is
  * killed half way, as far as it had come, down to a part of a write.
  */
-import type { DirectoryEntry, Disk, DiskOperation, LockOutcome } from '../../src/base/ports.ts'
+import type { DirectoryEntry, Disk, DiskOperation, LockOutcome, SubmitOptions } from '../../src/base/ports.ts'
 import { DiskError } from '../../src/base/ports.ts'
 import type { DiskFaults } from './disk-faults.ts'
 import { type DiskImage, ImageError, SimDirectory } from './disk-image.ts'
@@ -45,6 +45,7 @@ export interface DiskHost {
 
 interface Group {
   readonly operations: readonly DiskOperation[]
+  readonly needsPrevious: boolean
   readonly resolve: () => void
   readonly reject: (error: Error) => void
 }
@@ -59,12 +60,13 @@ export class SimDisk implements Disk {
   readonly #host: DiskHost
   readonly #waiting: Group[] = []
   #running: RunningGroup | null = null
+  #previousFailed = false
 
   constructor(host: DiskHost) {
     this.#host = host
   }
 
-  submit(operations: readonly DiskOperation[]): Promise<void> {
+  submit(operations: readonly DiskOperation[], options: SubmitOptions = {}): Promise<void> {
     return new Promise((resolve, reject) => {
       for (const operation of operations) {
         const paths = operation.kind === 'rename' ? [operation.from, operation.to] : [operation.path]
@@ -73,7 +75,7 @@ export class SimDisk implements Disk {
         reject(new DiskError('EBUSY', operation.kind, locked))
         return
       }
-      this.#waiting.push({ operations, resolve, reject })
+      this.#waiting.push({ operations, needsPrevious: options.needsPrevious ?? false, resolve, reject })
       this.#startNext()
     })
   }
@@ -165,12 +167,13 @@ export class SimDisk implements Disk {
     let atMs = Math.max(this.#host.nowMs(), this.#host.stalledUntilMs())
     const endsMs: number[] = []
     let failure: DiskError | null = null
+    const isCancelled = group.needsPrevious && this.#previousFailed
     for (const operation of group.operations) {
       const isSync = operation.kind === 'sync' || operation.kind === 'syncDirectory'
       const [low, high] = isSync ? times.syncMs : times.operationMs
       atMs += prng.real(low, high) + (bytesOf(operation) / 1024) * times.kibibyteMs
       endsMs.push(atMs)
-      const code = this.#host.faults.codeFor(operation.kind, pathOf(operation))
+      const code = isCancelled ? 'ECANCELED' : this.#host.faults.codeFor(operation.kind, pathOf(operation))
       if (code === null) continue
       failure = new DiskError(code, operation.kind, pathOf(operation))
       break
@@ -192,8 +195,9 @@ export class SimDisk implements Disk {
     }
     if (!failure && running.failure) {
       failure = running.failure
-      failOperation(image, running.operations[end] as DiskOperation, prng)
+      if (failure.code !== 'ECANCELED') failOperation(image, running.operations[end] as DiskOperation, prng)
     }
+    this.#previousFailed = failure !== null
     if (failure) running.reject(failure)
     else running.resolve()
     this.#startNext()
