@@ -56,9 +56,7 @@ export async function replayJournal(
   const found = await findFrames(disk, path, size, head.incarnation)
   const paths = new Set<string>()
   const frames = await neededFrames(disk, path, found)
-  // After a kill the newest frame may stand in the page cache only. Were the power cut while it is being replayed, a part of its
-  // set could be on the medium and the frame gone.
-  if (frames.length > 0) await disk.submit([{ kind: 'sync', path }])
+  await makeDurable(disk, path, frames.at(-1))
   for (const frame of frames) {
     const body = await disk.read(path, frame.position + frameHeaderBytes, frame.bodyBytes)
     const ranges = decodeFrameBody(frame, body)
@@ -71,6 +69,20 @@ export async function replayJournal(
     }
   }
   return { frames: frames.length, paths, reason: null }
+}
+
+/**
+ * After a kill the newest frame may stand in the page cache only. Were the power cut while it is being replayed, a part of its set
+ * could be on the medium and the frame gone. It is written once more, because a sync that failed leaves pages that the kernel calls
+ * clean and the medium does not have: another sync alone would do nothing.
+ */
+async function makeDurable(disk: Disk, path: string, newest: FoundFrame | undefined): Promise<void> {
+  if (newest === undefined) return
+  const bytes = await disk.read(path, newest.position, frameHeaderBytes + newest.bodyBytes)
+  await disk.submit([
+    { kind: 'write', path, position: newest.position, chunks: [bytes] },
+    { kind: 'sync', path },
+  ])
 }
 
 /**

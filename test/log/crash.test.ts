@@ -97,8 +97,11 @@ describe('the crash run catches an engine that', () => {
 })
 
 describe('sets over three logs, a kill inside a commit, a power cut inside the replay:', () => {
+  // A commit writes its frame in several pieces, the replay puts back a whole one.
   const unsynced: Mutant = (operations) =>
-    operations.filter((operation) => operations.length > 1 || !isSync(operation) || !isJournal(operation))
+    operations.some((operation) => operation.kind === 'write' && isJournal(operation) && operation.chunks.length === 1)
+      ? operations.filter((operation) => !isSync(operation))
+      : operations
 
   test('the logs end at the same set', async () => {
     for (let seed = 1; seed <= 40; seed++) expect(new Set(await endsAfterTwoCrashes(seed)).size, `seed ${seed}`).toBe(1)
