@@ -96,7 +96,7 @@ export function openSession(
   const opened = sessions.open(clientId, packet.cleanStart)
   if (opened === null) return null
   const carried = packetIds.takeCarried(clientId)
-  if (!packet.cleanStart) for (const packetId of carried) opened.session.carriedIds.add(packetId)
+  if (!packet.cleanStart) for (const [id, fingerprint] of carried) opened.session.carriedIds.set(id, fingerprint)
   wills.cancel(clientId)
   return opened
 }

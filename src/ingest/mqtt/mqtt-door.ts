@@ -252,7 +252,7 @@ export class MqttDoor {
   /** The ids of an ended session mean nothing any more; nobody waits for it to be written. */
   private forgetPacketIds(session: MqttSession): void {
     const wallMs = this.parts.clock.wallMs()
-    for (const packetId of [...session.received.keys(), ...session.carriedIds]) {
+    for (const packetId of [...session.received.keys(), ...session.carriedIds.keys()]) {
       this.packetIds.appendReleased(this.commits.current().turn, session.clientId, packetId, wallMs)
     }
   }

@@ -1,6 +1,7 @@
 /**
  * The internal topic that remembers QoS 2 packet ids: one record when a message is taken (in the same set as the message), an empty one when the
- * client released it. Key: version 1, kind 1, packet id (two bytes), client id (UTF-8). Value: version 1, wall ms (eight bytes).
+ * client released it. Key: version 1, kind 1, packet id (two bytes), client id (UTF-8). Value: version 1, wall ms (eight bytes), fingerprint of the
+ * message (four bytes).
  */
 import type { InternalTopicDefinition } from '../../base/internal-topic-def.ts'
 import { partitionForKey } from '../../base/murmur2.ts'
@@ -49,18 +50,36 @@ export function readPacketIdKey(key: Uint8Array): { readonly clientId: string; r
   }
 }
 
-function packetIdValue(wallMs: number): Uint8Array {
-  const value = new Uint8Array(9)
+/** A message that was taken under an id. */
+export interface ReceivedId {
+  readonly packetId: number
+  readonly wallMs: number
+  /** CRC-32C of topic and payload: tells a repetition from another message under the same id. */
+  readonly fingerprint: number
+}
+
+const valueBytes = 13
+
+function packetIdValue({ wallMs, fingerprint }: ReceivedId): Uint8Array {
+  const value = new Uint8Array(valueBytes)
+  const view = new DataView(value.buffer)
   value[0] = recordVersion
-  new DataView(value.buffer).setBigInt64(1, BigInt(Math.floor(wallMs)))
+  view.setBigInt64(1, BigInt(Math.floor(wallMs)))
+  view.setUint32(9, fingerprint)
   return value
+}
+
+/** The fingerprint, or -1 (no message has it) when something else wrote the value. */
+function readFingerprint(value: Uint8Array): number {
+  if (value.length !== valueBytes || value[0] !== recordVersion) return -1
+  return new DataView(value.buffer, value.byteOffset).getUint32(9)
 }
 
 /** Appends to and reads back the topic. */
 export class PacketIdLog {
   private readonly broker: Broker
-  /** Ids that were not released before this run of the daemon, by client. */
-  private readonly carried = new Map<string, Set<number>>()
+  /** Ids that were not released before this run of the daemon, with the fingerprints of their messages, by client. */
+  private readonly carried = new Map<string, Map<number, number>>()
   private carriedCount = 0
 
   constructor(broker: Broker) {
@@ -94,30 +113,32 @@ export class PacketIdLog {
       forEachRecord(batches, at, (record) => {
         next = Math.max(next, record.offset + 1)
         const id = record.key === null ? null : readPacketIdKey(record.key)
-        if (id !== null) this.apply(id.clientId, id.packetId, record.value !== null)
+        if (id !== null) this.apply(id.clientId, id.packetId, record.value)
       })
     })
     return next
   }
 
-  private apply(clientId: string, packetId: number, isOpen: boolean): void {
+  private apply(clientId: string, packetId: number, value: Uint8Array | null): void {
     let ids = this.carried.get(clientId)
-    if (!isOpen) {
+    if (value === null) {
       if (ids?.delete(packetId)) this.carriedCount -= 1
       if (ids?.size === 0) this.carried.delete(clientId)
       return
     }
     if (ids === undefined) {
-      ids = new Set()
+      ids = new Map()
       this.carried.set(clientId, ids)
     }
-    if (ids.has(packetId) || this.carriedCount >= carriedIdsMax) return
-    ids.add(packetId)
-    this.carriedCount += 1
+    if (!ids.has(packetId)) {
+      if (this.carriedCount >= carriedIdsMax) return
+      this.carriedCount += 1
+    }
+    ids.set(packetId, readFingerprint(value))
   }
 
   /** The ids a client left open before this run; they are handed out once. */
-  takeCarried(clientId: string): ReadonlySet<number> {
+  takeCarried(clientId: string): ReadonlyMap<number, number> {
     const ids = this.carried.get(clientId) ?? noIds
     this.carried.delete(clientId)
     this.carriedCount -= ids.size
@@ -125,8 +146,8 @@ export class PacketIdLog {
   }
 
   /** Appends "taken" to the turn's set. Answers the error's name, or null. */
-  appendReceived(turn: TurnAppend, clientId: string, packetId: number, wallMs: number): string | null {
-    return this.append(turn, packetIdKey(clientId, packetId), packetIdValue(wallMs), wallMs)
+  appendReceived(turn: TurnAppend, clientId: string, id: ReceivedId): string | null {
+    return this.append(turn, packetIdKey(clientId, id.packetId), packetIdValue(id), id.wallMs)
   }
 
   /** Appends "released" to the turn's set. */
@@ -142,4 +163,4 @@ export class PacketIdLog {
   }
 }
 
-const noIds: ReadonlySet<number> = new Set()
+const noIds: ReadonlyMap<number, number> = new Map()

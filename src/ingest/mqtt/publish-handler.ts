@@ -2,6 +2,7 @@
  * PUBLISH and PUBREL of one client, 3.1 to 5.0: packet id and alias rules, routing, the append, and the acknowledgement that is owed. Not implemented:
  * retained messages (5.0 is refused with 0x9A; the 3.1.1 flag is kept as a header).
  */
+import { crc32c } from '../../base/crc32c.ts'
 import { MqttProtocolError } from '../../protocol/mqtt/mqtt-protocol-error.ts'
 import type { PacketColumns } from '../../protocol/mqtt/packet-columns.ts'
 import { packetTypes } from '../../protocol/mqtt/packet-types.ts'
@@ -11,6 +12,7 @@ import { type AckGroup, AckQueue } from './ack-queue.ts'
 import { type CommitBatch, type Committer, reasonOf } from './commit-batch.ts'
 import type { DoorServices } from './door-services.ts'
 import { mqttEvents } from './mqtt-events.ts'
+import type { ReceivedId } from './packet-id-log.ts'
 import { RecordHeaderEncoder } from './record-headers.ts'
 import type { Route } from './route-table.ts'
 import type { MqttSession, ReceivedPublish } from './session.ts'
@@ -68,7 +70,10 @@ export class PublishHandler {
       throw new MqttProtocolError(reasonCodes.retainNotSupported, 'a retained message') // [MQTT-3.2.2-14]
     }
     const packetId = columns.packetId[row] as number
-    if (qos === 2 && this.repeatsReceived(packetId, (flags & 8) !== 0)) return null
+    if (qos === 2) {
+      this.recallCarried(source, columns, row)
+      if (this.repeatsReceived(packetId)) return null
+    }
     if (qos > 0) this.checkReceiveMaximum(qos)
     const route = this.services.routes.find(this.topicSource, this.topicStart, this.topicEnd, wallMs)
     if (route === null) this.refuseTopic()
@@ -118,11 +123,29 @@ export class PublishHandler {
     throw new MqttProtocolError(reasonCodes.receiveMaximumExceeded, 'too many messages without an acknowledgement')
   }
 
-  /** A QoS 2 PUBLISH whose id is held already: only acknowledged [MQTT-4.3.3-10]. Answers false for a new message. */
-  private repeatsReceived(packetId: number, isDuplicate: boolean): boolean {
+  /**
+   * After a restart the client was told that the session is gone: an id from before is held only by the same message again, with DUP. Without DUP,
+   * or with another content, it is a new message under an old id.
+   */
+  private recallCarried(source: Uint8Array, columns: PacketColumns, row: number): void {
     const { received, carriedIds } = this.session
-    // After a restart the client was told that the session is gone: without DUP this is a new message under an old id.
-    if (carriedIds.delete(packetId) && isDuplicate) received.set(packetId, { phase: 'received', joinCommit: null })
+    const packetId = columns.packetId[row] as number
+    const fingerprint = carriedIds.get(packetId)
+    if (fingerprint === undefined) return
+    carriedIds.delete(packetId)
+    const isDuplicate = ((columns.firstByte[row] as number) & 8) !== 0
+    if (!isDuplicate || fingerprint !== this.fingerprintOf(source, columns, row)) return
+    received.set(packetId, { phase: 'received', joinCommit: null })
+  }
+
+  private fingerprintOf(source: Uint8Array, columns: PacketColumns, row: number): number {
+    const topic = this.topicSource.subarray(this.topicStart, this.topicEnd)
+    return crc32c(source.subarray(columns.payloadStart[row] as number, columns.bodyEnd[row] as number), crc32c(topic))
+  }
+
+  /** A QoS 2 PUBLISH whose id is held already: only acknowledged [MQTT-4.3.3-10]. Answers false for a new message. */
+  private repeatsReceived(packetId: number): boolean {
+    const { received } = this.session
     const entry = received.get(packetId)
     if (entry === undefined || entry.phase === 'releasing') return false
     if (entry.phase === 'appending' && entry.joinCommit !== null) {
@@ -170,7 +193,9 @@ export class PublishHandler {
     batch.messages += 1
     batch.bytes += topicLength + payloadLength
     if (qos === 1) this.acks.pushWaiting(group, packetTypes.puback, packetId)
-    else if (qos === 2) this.receive(batch, group, packetId, wallMs)
+    else if (qos === 2) {
+      this.receive(batch, group, { packetId, wallMs, fingerprint: this.fingerprintOf(source, columns, row) })
+    }
   }
 
   private headersFor(
@@ -198,9 +223,10 @@ export class PublishHandler {
   }
 
   /** The id joins the message's set: both are durable, or neither. */
-  private receive(batch: CommitBatch, group: AckGroup, packetId: number, wallMs: number): void {
+  private receive(batch: CommitBatch, group: AckGroup, id: ReceivedId): void {
     const { packetIds } = this.services
-    const error = packetIds.appendReceived(batch.turn, this.session.clientId, packetId, wallMs)
+    const { packetId } = id
+    const error = packetIds.appendReceived(batch.turn, this.session.clientId, id)
     if (error !== null) {
       // The message is in the set already; the client repeats it, which QoS 2 forbids us to promise away: it is told that we failed.
       this.acks.pushDecided(packetTypes.pubrec, packetId, reasonOf(error))

@@ -73,8 +73,8 @@ export class MqttSession {
   readonly clientId: string
   readonly subscriptions = new Map<string, Subscription>()
   readonly received = new Map<number, ReceivedPublish>()
-  /** Ids the client had not released before the daemon was restarted: see README. */
-  readonly carriedIds = new Set<number>()
+  /** Ids the client had not released before the daemon was restarted, with the fingerprints of their messages: see README. */
+  readonly carriedIds = new Map<number, number>()
   /** How long it is kept after its connection closed; 0 = not at all. */
   expiryMs = 0
   private readonly bounds: SessionBounds
