@@ -37,6 +37,7 @@ export class SimConnection implements Connection {
   #handlers: ConnectionHandlers | null = null
   #isPaused = false
   #isClosed = false
+  #closeError: Error | null = null
   /** The process of this end is gone; the kernel, or nothing, answers for it. */
   #isAbandoned = false
   #needsDrain = false
@@ -80,7 +81,8 @@ export class SimConnection implements Connection {
   start(handlers: ConnectionHandlers): void {
     if (this.#handlers) throw new Error('a connection is started once')
     this.#handlers = handlers
-    this.#deliverSoon()
+    if (this.#isClosed) this.#tellClosed()
+    else this.#deliverSoon()
   }
 
   send(chunks: readonly Uint8Array[]): boolean {
@@ -282,9 +284,15 @@ export class SimConnection implements Connection {
     this.#backlog.length = 0
     this.#backlogBytes = 0
     this.#received.length = 0
-    const handlers = this.#handlers
-    this.process.at(this.#world.nowMs, 'closed', () => handlers?.onClose(error))
+    this.#closeError = error
+    if (this.#handlers) this.#tellClosed()
     this.#forgetWhenQuiet()
+  }
+
+  /** Also one that was closed before anybody took it is told of, once it has been taken. */
+  #tellClosed(): void {
+    const handlers = this.#handlers
+    this.process.at(this.#world.nowMs, 'closed', () => handlers?.onClose(this.#closeError))
   }
 
   /** An end stays known to the network while something of it waits for the way to be free. */
