@@ -37,9 +37,14 @@ export function parseOffsets(bytes: Uint8Array | null): ReadonlyMap<string, numb
   return offsets
 }
 
+/** The CRC-32C of some bytes as text. */
+export function crcOf(bytes: Uint8Array): string {
+  return crc32c(bytes).toString(16)
+}
+
 /** The same table with a last line that carries the CRC-32C of what stands before it: our own copy, which can be trusted. */
 export function sealText(bytes: Uint8Array): Uint8Array {
-  return Buffer.concat([bytes, Buffer.from(`crc ${crc32c(bytes).toString(16)}\n`)])
+  return Buffer.concat([bytes, Buffer.from(`crc ${crcOf(bytes)}\n`)])
 }
 
 /** What stands before the CRC line, or null when there is none or it does not fit. */
@@ -52,7 +57,7 @@ export function unsealText(bytes: Uint8Array | null): Uint8Array | null {
   return text
     .subarray(at + 4)
     .toString('latin1')
-    .trim() === crc32c(body).toString(16)
+    .trim() === crcOf(body)
     ? body
     : null
 }

@@ -262,7 +262,7 @@ function snapshotWrites(log: UnifiedLog, offset: number, bytes: Uint8Array): Wri
 
 function epochWrites(log: UnifiedLog): Writes {
   if (!log.epochs.isDirty) return { operations: [], done() {} }
-  log.epochs.isDirty = false
+  log.epochs.filed()
   const path = `${log.directory}/leader-epoch-checkpoint`
   return { operations: replaceFile(path, formatEpochs(log.epochs.entries)), done() {} }
 }

@@ -128,11 +128,12 @@ function recoveryPointOf(
   folder: Folder,
   known: ReadonlyMap<string, KnownLog> | null,
   kafkas: ReadonlyMap<string, number> | null,
-): Pick<LoadHints, 'recoveryPoint' | 'recoverySnapshot'> {
-  if (known === null) return { recoveryPoint: kafkas?.get(folder.name) ?? null, recoverySnapshot: null }
+): Pick<LoadHints, 'recoveryPoint' | 'recoverySnapshot' | 'epochsCrc'> {
+  const unknown = { recoverySnapshot: null, epochsCrc: null }
+  if (known === null) return { recoveryPoint: kafkas?.get(folder.name) ?? null, ...unknown }
   const entry = known.get(folder.name)
-  if (entry === undefined || entry.topicId !== folder.topicId) return { recoveryPoint: 0, recoverySnapshot: null }
-  return { recoveryPoint: entry.recoveryPoint, recoverySnapshot: entry.snapshot }
+  if (entry === undefined || entry.topicId !== folder.topicId) return { recoveryPoint: 0, ...unknown }
+  return { recoveryPoint: entry.recoveryPoint, recoverySnapshot: entry.snapshot, epochsCrc: entry.epochsCrc }
 }
 
 async function replay(folders: readonly Folder[], place: DirectoryPlace, parts: DirectoryParts): Promise<number> {

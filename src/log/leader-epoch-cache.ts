@@ -11,9 +11,15 @@ export class LeaderEpochCache {
   #entries: EpochEntry[] = []
   /** Does the file lack something that the cache knows? */
   isDirty = false
+  #filed: readonly EpochEntry[] = []
 
   get entries(): readonly EpochEntry[] {
     return this.#entries
+  }
+
+  /** What the file holds, as far as it is our work. */
+  get filedEntries(): readonly EpochEntry[] {
+    return this.#filed
   }
 
   /** -1 when there is none. */
@@ -24,6 +30,12 @@ export class LeaderEpochCache {
   /** Takes over the entries of a file. */
   load(entries: readonly EpochEntry[]): void {
     this.#entries = [...entries]
+    this.filed()
+  }
+
+  /** The file has (or gets, with what is submitted next) all that is known now. */
+  filed(): void {
+    this.#filed = [...this.#entries]
     this.isDirty = false
   }
 

@@ -15,6 +15,8 @@ export interface LoadHints {
   readonly recoveryPoint: number | null
   /** Producer state at the recovery point; null = not known. */
   readonly recoverySnapshot: Uint8Array | null
+  /** What `leader-epoch-checkpoint` must have, see side-files.ts; null = not known. */
+  readonly epochsCrc: string | null
   /** From log-start-offset-checkpoint; null = the first segment's base offset. */
   readonly logStartOffset: number | null
   readonly highWatermark: number | null

@@ -11,7 +11,7 @@ import {
   batchPartitionLeaderEpoch,
   readInt32,
 } from '../protocol/records/record-batch.ts'
-import { checkpointBytesMax, parseEpochs } from './checkpoint-file.ts'
+import { checkpointBytesMax, crcOf, formatEpochs, parseEpochs } from './checkpoint-file.ts'
 import { rebuildEpochs } from './epoch-rebuild.ts'
 import { adoptMaxTimestamp } from './index-check.ts'
 import { logEvents } from './log-events.ts'
@@ -36,11 +36,14 @@ export async function loadLog(log: UnifiedLog, hints: LoadHints, parts: LoadPart
   log.segments = await openSegments(log, files.segments, hints, parts)
   const first = log.segments[0] as Segment
   log.logStartOffset = Math.max(first.baseOffset, hints.logStartOffset ?? 0)
-  log.epochs.load(
-    parseEpochs(await readSmall(parts.disk, `${log.directory}/leader-epoch-checkpoint`, checkpointBytesMax)) ?? [],
-  )
+  const epochsBytes = await readSmall(parts.disk, `${log.directory}/leader-epoch-checkpoint`, checkpointBytesMax)
+  log.epochs.load(parseEpochs(epochsBytes) ?? [])
   const isLoaded = hints.isClean && (await loadCleanEnd(log, parts))
   if (!isLoaded) await recoverLog(log, hints, parts)
+  if (hints.epochsCrc !== null && crcOf(epochsBytes ?? formatEpochs([])) !== hints.epochsCrc) {
+    // Damaged, or written by a checkpoint that the last run did not finish.
+    await deriveEpochs(log, parts)
+  }
   if (log.logStartOffset > log.logEndOffset) {
     parts.observer.event(logEvents.hintIgnored, { file: `log-start-offset-checkpoint (${log.key})` })
     log.logStartOffset = first.baseOffset
@@ -152,7 +155,11 @@ async function adoptLastTime(segment: Segment, times: number, disk: Disk): Promi
 /** Does the epoch file fit the last batch? Else it is derived from the log. Always answers true. */
 export async function checkEpochs(log: UnifiedLog, lastEpoch: number, parts: LoadParts): Promise<true> {
   if (lastEpoch < 0 || log.epochs.epochAt(log.logEndOffset - 1) === lastEpoch) return true
+  await deriveEpochs(log, parts)
+  return true
+}
+
+async function deriveEpochs(log: UnifiedLog, parts: LoadParts): Promise<void> {
   parts.observer.event(logEvents.hintIgnored, { file: `${log.directory}/leader-epoch-checkpoint` })
   await rebuildEpochs(log, parts.disk)
-  return true
 }

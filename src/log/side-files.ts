@@ -1,6 +1,6 @@
 /** The node-wide small files: where they are, how they are replaced, what they say. */
 import type { DiskOperation } from '../base/ports.ts'
-import { formatOffsets, type OffsetEntry, sealText, unsealText } from './checkpoint-file.ts'
+import { crcOf, formatEpochs, formatOffsets, type OffsetEntry, sealText, unsealText } from './checkpoint-file.ts'
 import type { UnifiedLog } from './unified-log.ts'
 
 /** Names in dataDir/log, Kafka's own. */
@@ -43,17 +43,20 @@ export interface KnownLog {
   readonly recoveryPoint: number
   /** Producer state there, as in a `.snapshot` file. */
   readonly snapshot: Uint8Array
+  /** CRC-32C of `leader-epoch-checkpoint`, which has no checksum of its own; null = not known. */
+  readonly epochsCrc: string | null
 }
 
 /**
- * Our copy: `topic-partition topicId recoveryPoint snapshot` a line, sealed with a CRC. The topic id tells a log from an earlier
+ * Our copy: `topic-partition topicId recoveryPoint snapshot epochsCrc` a line, sealed with a CRC. The topic id tells a log from an earlier
  * one of its name; the producers' state stands here in one file for all logs, so that a checkpoint syncs one file and not one a log.
  */
 export function formatKnownLogs(logs: Iterable<UnifiedLog>): Uint8Array {
   const lines: string[] = []
   for (const log of logs) {
     const snapshot = Buffer.from(log.recoverySnapshot).toString('base64')
-    lines.push(`${log.key} ${log.topicId} ${log.recoveryPoint} ${snapshot}\n`)
+    const epochsCrc = crcOf(formatEpochs(log.epochs.filedEntries))
+    lines.push(`${log.key} ${log.topicId} ${log.recoveryPoint} ${snapshot} ${epochsCrc}\n`)
   }
   return sealText(Buffer.from(lines.join('')))
 }
@@ -64,9 +67,9 @@ export function parseKnownLogs(bytes: Uint8Array | null): ReadonlyMap<string, Kn
   if (body === null) return null
   const known = new Map<string, KnownLog>()
   for (const line of Buffer.from(body).toString('utf8').split('\n')) {
-    const [key, topicId, offset, snapshot] = line.split(' ')
+    const [key, topicId, offset, snapshot, epochsCrc = null] = line.split(' ')
     if (key === undefined || topicId === undefined || offset === undefined || snapshot === undefined) continue
-    known.set(key, { topicId, recoveryPoint: Number(offset), snapshot: Buffer.from(snapshot, 'base64') })
+    known.set(key, { topicId, recoveryPoint: Number(offset), snapshot: Buffer.from(snapshot, 'base64'), epochsCrc })
   }
   return known
 }

@@ -376,6 +376,21 @@ describe('starting again', () => {
     },
   )
 
+  test('derives the epochs of a log again when a bit of leader-epoch-checkpoint is flipped', async () => {
+    let directory = await open()
+    const log = await create(directory, 'a')
+    await fill(directory, log, 3)
+    log.assignLeaderEpoch(1, 3)
+    done(appendOne(directory, log, batchOf(['in the next epoch']), 1))
+    await committed(log)
+    await world.settle(directory.close())
+    const path = '/data/log/a-0/leader-epoch-checkpoint'
+    expect(Buffer.from(host.fileNow(path) ?? []).toString()).toBe('0\n2\n0 0\n1 3\n')
+    host.corrupt(path, 10, 4)
+    directory = await open()
+    expect(directory.logs.get('a-0')?.endOffsetForEpoch(0)).toEqual({ epoch: 0, endOffset: 3 })
+  })
+
   test('knows a log by its topic id although a bit of partition.metadata is flipped', async () => {
     for (const isClean of [true, false]) {
       for (const hasCopy of [true, false]) {
