@@ -14,14 +14,18 @@ export function memoryOf(pid: number): MemoryFacts {
 export interface InputOutputFacts {
   /** Bytes that were to reach a medium. */
   readonly writtenBytes: number
-  /** Calls of write(2) and its kin. */
-  readonly writeCalls: number
+  /** Bytes given to write(2) by all threads but the main one, which has the sockets: files, and wake-ups of eight bytes. */
+  readonly workerBytes: number
 }
 
 export function inputOutputOf(pid: number): InputOutputFacts {
-  const text = readFileSync(`/proc/${pid}/io`, 'utf8')
-  const figure = (name: string): number => Number(new RegExp(`^${name}: (\\d+)`, 'm').exec(text)?.[1])
-  return { writtenBytes: figure('write_bytes'), writeCalls: figure('syscw') }
+  const figure = (path: string, name: string): number =>
+    Number(new RegExp(`^${name}: (\\d+)`, 'm').exec(readFileSync(path, 'utf8'))?.[1])
+  const workers = readdirSync(`/proc/${pid}/task`).filter((thread) => thread !== String(pid))
+  return {
+    writtenBytes: figure(`/proc/${pid}/io`, 'write_bytes'),
+    workerBytes: workers.reduce((sum, thread) => sum + figure(`/proc/${pid}/task/${thread}/io`, 'wchar'), 0),
+  }
 }
 
 export function descriptorsOf(pid: number): number {

@@ -4,7 +4,7 @@
  *   run.ts [GROUP[:WORD] ...]    only these groups, or of a group only the rows whose names hold the word
  *   run.ts --mutant NAME         against a copy of the source with one deliberate bug: exit code 0 when its rows notice
  *
- * Two lanes run side by side, because much of the time is waiting. A row that lacks something on this machine is skipped with a
+ * Three lanes run side by side, because much of the time is waiting. A row that lacks something on this machine is skipped with a
  * line that says what. The last line is `N passed, N failed`; the exit code is 1 when a row failed.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -12,11 +12,18 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { killDaemons } from './command.ts'
 import { doors } from './doors.ts'
+import { idle, limits } from './limits.ts'
 import { sideFiles } from './side-files.ts'
 import { startup } from './startup.ts'
+import { stops } from './stop.ts'
+import { peer } from './peer.ts'
 import type { Group, OpenGroup, Row } from './row.ts'
 
-const lanes: readonly (readonly Group[])[] = [[doors], [startup, sideFiles]]
+const lanes: readonly (readonly Group[])[] = [
+  [doors, stops],
+  [sideFiles, startup],
+  [idle, limits, peer],
+]
 const counts = { passed: 0, failed: 0 }
 
 async function main(words: readonly string[]): Promise<number> {

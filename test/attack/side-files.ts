@@ -54,6 +54,7 @@ const nodeFiles = [
   'log/__cluster_metadata-0/partition.metadata',
   'state/meta.properties',
   'state/recovery-points',
+  'state/log-starts',
   'state/journal',
 ] as const
 
@@ -80,14 +81,13 @@ export const sideFiles: Group = {
 }
 
 function nodeRow(history: History, end: (typeof ends)[number], file: string): Row {
-  const allowance = { deletedMayReturn: file.endsWith('log-start-offset-checkpoint') }
   return {
     name: `after a ${end}, ${file} ${damages.map(({ name }) => name).join(', ')}: starts, and all is there`,
     run: () =>
       inTurns(
         damages.map((damage, index) => ({
           name: damage.name,
-          run: () => attempt(history, allowance, (dataDir) => damage.apply(join(dataDir, file), index + file.length)),
+          run: () => attempt(history, (dataDir) => damage.apply(join(dataDir, file), index + file.length)),
         })),
       ),
   }
@@ -102,7 +102,7 @@ function partitionRow(history: History, end: (typeof ends)[number]): Row {
           [0, 1].map((shift) => ({
             name: `${damage.name}, shift ${shift}`,
             run: () =>
-              attempt(history, {}, (dataDir) => {
+              attempt(history, (dataDir) => {
                 const targets = partitionFiles(join(dataDir, 'log'), round + shift)
                 for (const [index, file] of targets.entries()) damage.apply(file, round * 31 + index * 5 + shift)
                 return targets.map((file) => file.slice(dataDir.length + 1)).join(' ')
@@ -130,11 +130,7 @@ function partitionFiles(log: string, shift: number): string[] {
 let copies = 0
 
 /** Copies the past, damages the copy, and looks whether a daemon still serves it. */
-async function attempt(
-  history: History,
-  allowance: Parameters<typeof expectHistory>[2],
-  damage: (dataDir: string) => string | void,
-): Promise<void> {
+async function attempt(history: History, damage: (dataDir: string) => string | void): Promise<void> {
   const dataDir = `${history.dataDir}-${copies++}`
   cpSync(history.dataDir, dataDir, { recursive: true })
   const what = damage(dataDir) ?? ''
@@ -142,7 +138,7 @@ async function attempt(
   try {
     const daemon = await startDaemon({ dataDir, logFile })
     try {
-      await expectHistory({ ...history, dataDir }, daemon, allowance)
+      await expectHistory(history, daemon)
     } finally {
       await daemon.kill()
     }
