@@ -21,6 +21,12 @@ export class AckGroup {
   }
 }
 
+/** A connection whose messages are in a batch. */
+export interface Committer {
+  /** A group of its acknowledgements has settled. */
+  onCommitSettled(group: AckGroup): void
+}
+
 /** The slot's answer is that of its group. */
 const asTheGroup = 0xff
 const initialCapacity = 16

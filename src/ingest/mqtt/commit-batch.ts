@@ -1,14 +1,8 @@
 import type { Broker } from '../../broker/broker.ts'
 import type { TurnAppend } from '../../broker/turn-append.ts'
 import { reasonCodes } from '../../protocol/mqtt/reason-codes.ts'
-import type { AckGroup } from './ack-queue.ts'
+import type { AckGroup, Committer } from './ack-queue.ts'
 import type { MqttSession, ReceivedPublish } from './session.ts'
-
-/** A connection whose messages are in a batch. */
-export interface Committer {
-  /** A group of its acknowledgements has settled. */
-  onCommitSettled(group: AckGroup): void
-}
 
 /** A step of the QoS 2 protocol that takes effect when it is durable. */
 interface PacketIdStep {

@@ -8,14 +8,14 @@ import type { PacketColumns } from '../../protocol/mqtt/packet-columns.ts'
 import { packetTypes } from '../../protocol/mqtt/packet-types.ts'
 import { reasonCodes, reasonName } from '../../protocol/mqtt/reason-codes.ts'
 import { inspectUtf8, utf8Malformed, utf8Text } from '../../protocol/mqtt/utf8.ts'
-import { type AckGroup, AckQueue } from './ack-queue.ts'
-import { type CommitBatch, type Committer, reasonOf } from './commit-batch.ts'
+import { type AckGroup, AckQueue, type Committer } from './ack-queue.ts'
+import { type CommitBatch, reasonOf } from './commit-batch.ts'
 import type { DoorServices } from './door-services.ts'
 import { mqttEvents } from './mqtt-events.ts'
 import type { ReceivedId } from './packet-id-log.ts'
 import { RecordHeaderEncoder } from './record-headers.ts'
 import type { Route } from './route-table.ts'
-import type { MqttSession, ReceivedPublish } from './session.ts'
+import type { JoinCommit, MqttSession, ReceivedPublish } from './session.ts'
 
 /** Clients that the log names for their retain flag in one run: they come from outside. */
 const retainWarningsMax = 1000
@@ -140,7 +140,7 @@ export class PublishHandler {
 
   private fingerprintOf(source: Uint8Array, columns: PacketColumns, row: number): number {
     const topic = this.topicSource.subarray(this.topicStart, this.topicEnd)
-    return crc32c(source.subarray(columns.payloadStart[row], columns.bodyEnd[row]), crc32c(topic))
+    return crc32c(source.subarray(columns.payloadStart[row] as number, columns.bodyEnd[row] as number), crc32c(topic))
   }
 
   /** A QoS 2 PUBLISH whose id is held already: only acknowledged [MQTT-4.3.3-10]. Answers false for a new message. */
@@ -149,14 +149,20 @@ export class PublishHandler {
     const entry = received.get(packetId)
     if (entry === undefined || entry.phase === 'releasing') return false
     if (entry.phase === 'appending' && entry.joinCommit !== null) {
-      const group = this.acks.openGroup()
-      this.acks.pushWaiting(group, packetTypes.pubrec, packetId)
-      this.group = null
-      entry.joinCommit(group)
+      this.waitWith(entry.joinCommit, packetTypes.pubrec, packetId)
     } else {
       this.acks.pushDecided(packetTypes.pubrec, packetId, reasonCodes.success)
     }
     return true
+  }
+
+  /** What was said again is answered when what was said first is decided. */
+  private waitWith(joinCommit: JoinCommit, type: number, packetId: number): void {
+    const group = this.acks.openGroup()
+    this.acks.pushWaiting(group, type, packetId)
+    this.group = null
+    // Not the connection that said it first: that one may be gone.
+    joinCommit(this.committer, group)
   }
 
   private append(route: Route, source: Uint8Array, columns: PacketColumns, row: number, wallMs: number): void {
@@ -234,7 +240,7 @@ export class PublishHandler {
     }
     const entry: ReceivedPublish = {
       phase: 'appending',
-      joinCommit: (repeated) => batch.join(this.committer, repeated),
+      joinCommit: (committer, repeated) => batch.join(committer, repeated),
     }
     this.session.received.set(packetId, entry)
     batch.addStep({ session: this.session, packetId, entry, kind: 'received' })
@@ -262,15 +268,21 @@ export class PublishHandler {
   release(packetId: number, wallMs: number): void {
     const isCarried = this.session.carriedIds.delete(packetId)
     const entry = this.session.received.get(packetId)
-    if (!isCarried && (entry === undefined || entry.phase === 'releasing')) {
+    if (!isCarried && entry === undefined) {
       this.acks.pushDecided(packetTypes.pubcomp, packetId, reasonCodes.packetIdentifierNotFound)
       return
+    }
+    if (entry?.phase === 'releasing' && entry.joinCommit !== null) {
+      return this.waitWith(entry.joinCommit, packetTypes.pubcomp, packetId)
     }
     const batch = this.services.commits.current()
     const error = this.services.packetIds.appendReleased(batch.turn, this.session.clientId, packetId, wallMs)
     if (error !== null)
       throw new MqttProtocolError(reasonCodes.implementationSpecificError, `a release failed: ${error}`)
-    const released: ReceivedPublish = { phase: 'releasing', joinCommit: null }
+    const released: ReceivedPublish = {
+      phase: 'releasing',
+      joinCommit: (committer, repeated) => batch.join(committer, repeated),
+    }
     this.session.received.set(packetId, released)
     batch.addStep({ session: this.session, packetId, entry: released, kind: 'released' })
     this.acks.pushWaiting(this.groupOf(batch), packetTypes.pubcomp, packetId)

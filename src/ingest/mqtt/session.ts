@@ -3,7 +3,7 @@
  * client. Pure: it talks to the attached connection through `SessionLink` and is told the time.
  */
 import type { OutgoingMessage, PublishForm } from './outgoing-message.ts'
-import type { AckGroup } from './ack-queue.ts'
+import type { AckGroup, Committer } from './ack-queue.ts'
 
 /** The connection that is attached to a session. */
 export interface SessionLink {
@@ -44,6 +44,9 @@ interface InflightDelivery extends Delivery {
   isSent: boolean
 }
 
+/** Has the group of a connection's acknowledgements settle with a commit that is under way. */
+export type JoinCommit = (committer: Committer, group: AckGroup) => void
+
 /** A QoS 2 PUBLISH that was taken and not yet released. */
 export interface ReceivedPublish {
   /**
@@ -51,8 +54,8 @@ export interface ReceivedPublish {
    * its way.
    */
   phase: 'appending' | 'received' | 'releasing'
-  /** `appending`: lets a repeated PUBLISH wait for the same commit. */
-  joinCommit: ((group: AckGroup) => void) | null
+  /** `appending`, `releasing`: lets a repeated PUBLISH or PUBREL wait for the same commit. */
+  joinCommit: JoinCommit | null
 }
 
 export type DropReason = 'queue_full' | 'not_connected' | 'slow' | 'too_large' | 'expired'
