@@ -5,7 +5,7 @@
 import { zeroUuid } from '../base/ids.ts'
 import type { Clock, Timer } from '../base/ports.ts'
 import type { Partition, WaitCallback } from '../cluster/partition/partition.ts'
-import type { PartitionTable } from '../cluster/partition/partition-table.ts'
+import type { PartitionAppend, PartitionTable } from '../cluster/partition/partition-table.ts'
 import { errorCode, type KafkaErrorName } from '../protocol/kafka/error-codes.ts'
 import { batchCodec, batchHeaderBytes, batchIsTransactional, batchMagic } from '../protocol/records/record-batch.ts'
 import type { ProduceRequest, ProduceResponseInput } from '../protocol/kafka/messages/produce.ts'
@@ -24,7 +24,10 @@ export interface ProduceParts {
 
 /** What one partition of a request has come to. */
 interface Slot {
+  readonly index: number
   answer: PartitionAnswer
+  /** Counted in `PendingProduce`. */
+  isWaiting: boolean
 }
 
 interface Refusal {
@@ -34,10 +37,11 @@ interface Refusal {
 
 /** The facts of one request that each of its partitions needs. */
 interface Producing {
-  readonly acks: number
   readonly apiVersion: number
   readonly parts: ProduceParts
-  readonly pending: PendingProduce
+  /** What the log is asked to append, and whose answers that makes. */
+  readonly appends: PartitionAppend[]
+  readonly appending: Slot[]
   /** What refuses the whole request. */
   readonly fault: Refusal | null
 }
@@ -49,13 +53,14 @@ export function produce(
   parts: ProduceParts,
 ): Promise<ProduceResponseInput> | ProduceResponseInput | null {
   const { acks } = request
-  const pending = new PendingProduce(parts.clock, request.timeoutMs)
-  const producing: Producing = { acks, apiVersion, parts, pending, fault: requestFault(request) }
+  const producing: Producing = { apiVersion, parts, appends: [], appending: [], fault: requestFault(request) }
   const topics = request.topicData.map(({ name, topicId, partitionData }) => ({
     name,
     topicId,
     slots: partitionData.map((data) => produceOne(name, topicId, data, producing)),
   }))
+  const pending = new PendingProduce(parts.clock, request.timeoutMs)
+  append(producing, acks, pending)
   if (acks === 0) return null
   const respond = (): ProduceResponseInput => ({
     responses: topics.map(({ name, topicId, slots }) => ({
@@ -90,7 +95,10 @@ function produceOne(name: string, topicId: string, data: ProducedData, producing
     const message = `${partition.topic} is an internal topic: clients cannot write to it`
     return failed(data.index, { error: 'INVALID_TOPIC_EXCEPTION', message })
   }
-  return appendOne(partition, data.index, records, producing)
+  const slot: Slot = { index: data.index, answer: { index: data.index }, isWaiting: false }
+  producing.appends.push({ partition, batch: records, origin: 'client' })
+  producing.appending.push(slot)
+  return slot
 }
 
 /** From this version on topics are named by their id. */
@@ -129,24 +137,33 @@ function batchFault(records: Uint8Array, apiVersion: number): Refusal | null {
   return null
 }
 
-function appendOne(partition: Partition, index: number, records: Uint8Array, producing: Producing): Slot {
-  const { acks, parts, pending } = producing
-  const [outcome] = parts.partitions.appendSet([{ partition, batch: records, origin: 'client' }])
-  if (outcome === undefined) return failed(index, { error: 'UNKNOWN_SERVER_ERROR', message: null })
-  if (outcome.kind === 'refused') return failed(index, outcome)
-  const { baseOffset, logAppendTimeMs, logStartOffset } = outcome
-  const slot: Slot = { answer: { index, errorCode: 0, baseOffset, logAppendTimeMs, logStartOffset } }
-  if (acks !== 0) {
+/** Appends everything that nothing spoke against, and lets the answers wait. */
+function append({ parts, appends, appending }: Producing, acks: number, pending: PendingProduce): void {
+  if (appends.length === 0) return
+  const outcomes = parts.partitions.appendEach(appends)
+  for (let at = 0; at < appends.length; at++) {
+    const slot = appending[at] as Slot
+    const outcome = outcomes[at]
+    if (outcome === undefined || outcome.kind === 'refused') {
+      const { error, message } = outcome ?? noOutcome
+      slot.answer = failure(slot.index, error, message)
+      continue
+    }
+    const { baseOffset, logAppendTimeMs, logStartOffset } = outcome
+    slot.answer = { index: slot.index, errorCode: 0, baseOffset, logAppendTimeMs, logStartOffset }
+    if (acks === 0) continue
     // A duplicate waits as its original does: that one may not be durable yet.
-    const done = pending.wait(slot, index)
+    const { partition } = appends[at] as PartitionAppend
+    const done = pending.wait(slot)
     if (acks === 1) partition.whenDurable(outcome.lastOffset + 1, done)
     else partition.whenHighWatermark(outcome.lastOffset + 1, done)
   }
-  return slot
 }
 
+const noOutcome: Refusal = { error: 'UNKNOWN_SERVER_ERROR', message: null }
+
 function failed(index: number, refusal: Refusal): Slot {
-  return { answer: failure(index, refusal.error, refusal.message) }
+  return { index, answer: failure(index, refusal.error, refusal.message), isWaiting: false }
 }
 
 function failure(index: number, error: KafkaErrorName, errorMessage: string | null): PartitionAnswer {
@@ -157,7 +174,8 @@ function failure(index: number, error: KafkaErrorName, errorMessage: string | nu
 class PendingProduce {
   readonly #clock: Clock
   readonly #timeoutMs: number
-  readonly #waiting = new Map<Slot, number>()
+  readonly #slots: Slot[] = []
+  #waiting = 0
   #timer: Timer | null = null
   #onDone: (() => void) | null = null
 
@@ -167,15 +185,18 @@ class PendingProduce {
   }
 
   get isDone(): boolean {
-    return this.#waiting.size === 0
+    return this.#waiting === 0
   }
 
-  wait(slot: Slot, index: number): WaitCallback {
-    this.#waiting.set(slot, index)
+  wait(slot: Slot): WaitCallback {
+    slot.isWaiting = true
+    this.#slots.push(slot)
+    this.#waiting++
     return (error) => {
-      if (!this.#waiting.delete(slot)) return
-      if (error !== null) slot.answer = failure(index, error, null)
-      if (this.#waiting.size === 0) this.#finish()
+      if (!slot.isWaiting) return
+      slot.isWaiting = false
+      if (error !== null) slot.answer = failure(slot.index, error, null)
+      if (--this.#waiting === 0) this.#finish()
     }
   }
 
@@ -188,8 +209,12 @@ class PendingProduce {
 
   #expire(): void {
     this.#timer = null
-    for (const [slot, index] of this.#waiting) slot.answer = failure(index, 'REQUEST_TIMED_OUT', null)
-    this.#waiting.clear()
+    for (const slot of this.#slots) {
+      if (!slot.isWaiting) continue
+      slot.isWaiting = false
+      slot.answer = failure(slot.index, 'REQUEST_TIMED_OUT', null)
+    }
+    this.#waiting = 0
     this.#finish()
   }
 

@@ -21,9 +21,11 @@ import type { UnifiedLog } from './unified-log.ts'
 export const checkpointEveryBytesDefault = 64 * 1_048_576
 /** Above this many of them commits wait for the checkpoint: the rest of the 256 MiB is what commits and their gathering may add. */
 const holdAboveCheckpoints = 3
-/** A checkpoint of many logs goes in at most this many groups, each between two commits. */
-const groupsMax = 32
-const logsPerGroupMin = 4
+/**
+ * A checkpoint of many logs goes in at most this many groups, each between two commits. A commit waits for the group before it, some
+ * milliseconds a file: so one log a group as long as that ends soon enough.
+ */
+const groupsMax = 256
 
 export interface CheckpointParts {
   readonly disk: Disk
@@ -150,7 +152,7 @@ export class Checkpointer {
     this.#coveringBytes = this.#appendedBytes
     this.#appendedBytes = 0
     const behind = [...this.#parts.logs()].filter((log) => log.logEndOffset > log.recoveryPoint)
-    const perGroup = Math.max(logsPerGroupMin, Math.ceil(behind.length / groupsMax))
+    const perGroup = Math.ceil(behind.length / groupsMax)
     for (let at = 0; at < behind.length; at += perGroup) await this.#checkpointBehind(behind.slice(at, at + perGroup))
     await this.writeNodeFiles()
     this.#coveringBytes = 0

@@ -15,8 +15,10 @@ import type { UnifiedLog } from './unified-log.ts'
 
 /** A relaxed log is synced this long after the first byte that is not. */
 const relaxedSyncMs = 1000
-/** Files synced in one group of a background sync, so that commits come between. */
-const filesPerSyncGroup = 8
+/** Files synced in one group of a background sync, so that commits come between and wait some milliseconds only. */
+const filesPerSyncGroup = 1
+/** The same when the ring is nearly full: a full one would hold the commit until every dirty file is synced. */
+const filesPerSyncGroupUrgent = 16
 
 export interface CommitDriverHooks {
   /** The disk refused an operation: final for the directory. */
@@ -225,7 +227,8 @@ export class CommitDriver {
     // Half of the dirty files at most: the oldest first, whatever gets dirty meanwhile has its turn in the next drain.
     let left = Math.ceil(this.#dirty.size / 2)
     while (left > 0 && this.#dirty.size > 0 && !this.#hasFailed) {
-      const paths = [...this.#dirty.paths()].slice(0, Math.min(left, filesPerSyncGroup))
+      const perGroup = this.#journal.isNearlyFull ? filesPerSyncGroupUrgent : filesPerSyncGroup
+      const paths = [...this.#dirty.paths()].slice(0, Math.min(left, perGroup))
       left -= paths.length
       await this.syncFiles(paths)
     }

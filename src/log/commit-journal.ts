@@ -29,6 +29,8 @@ interface LiveFrame {
 }
 
 const zeroChunkBytes = 262_144
+/** A step is pre-written in pieces of this many bytes: a commit waits for one of them at most. */
+const growBytes = 524_288
 
 export class CommitJournal {
   readonly #disk: Disk
@@ -65,6 +67,11 @@ export class CommitJournal {
   /** Half of what the ring may hold is live: sync files, oldest first. */
   get wantsDrain(): boolean {
     return this.liveBytes * 2 > this.#options.bytesMax
+  }
+
+  /** Three quarters of what the ring may hold are live. */
+  get isNearlyFull(): boolean {
+    return this.liveBytes * 4 > this.#options.bytesMax * 3
   }
 
   /** Empties the journal under a new incarnation; creates and pre-writes the file when it is too small. Durable when it resolves. */
@@ -133,8 +140,11 @@ export class CommitJournal {
     if (this.#isGrowing || this.#capacity >= bytesMax || this.liveBytes * 2 < this.#capacity) return
     this.#isGrowing = true
     const wanted = Math.min(bytesMax, this.#capacity + stepBytes)
-    await this.#disk.submit([zeros(path, this.#capacity, wanted), { kind: 'sync', path }])
-    this.#capacity = Math.max(this.#capacity, wanted)
+    while (this.#capacity < wanted) {
+      const end = Math.min(wanted, this.#capacity + growBytes)
+      await this.#disk.submit([zeros(path, this.#capacity, end), { kind: 'sync', path }])
+      this.#capacity = Math.max(this.#capacity, end)
+    }
     this.#isGrowing = false
   }
 

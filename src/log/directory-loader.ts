@@ -8,6 +8,7 @@ import { logEvents } from './log-events.ts'
 import { isDeletedLogName, parseLogName } from './log-files.ts'
 import { type LoadHints, readSmall, readTopicId } from './load-parts.ts'
 import { loadLog } from './log-loader.ts'
+import { readLogStarts } from './log-start-file.ts'
 import { replayJournal } from './journal-replay.ts'
 import { segmentName } from './segment.ts'
 import { type KnownLog, logFileNames, parseKnownLogs, stateFileNames } from './side-files.ts'
@@ -58,13 +59,15 @@ export async function loadDirectory(place: DirectoryPlace, parts: DirectoryParts
   const deletedNames = entries
     .filter((entry) => entry.isDirectory && isDeletedLogName(entry.name))
     .map((entry) => entry.name)
-  const known = parseKnownLogs(
-    await readSmall(disk, `${stateDirectory}/${stateFileNames.recoveryPoints}`, checkpointBytesMax),
-  )
+  const read = (path: string): Promise<Uint8Array | null> => readSmall(disk, path, checkpointBytesMax)
   const offsets = async (name: string): Promise<ReadonlyMap<string, number> | null> =>
-    parseOffsets(await readSmall(disk, `${logDirectory}/${name}`, checkpointBytesMax))
+    parseOffsets(await read(`${logDirectory}/${name}`))
+  const known = parseKnownLogs(await read(`${stateDirectory}/${stateFileNames.recoveryPoints}`))
   const recoveryPoints = await offsets(logFileNames.recoveryPoints)
-  const logStarts = await offsets(logFileNames.logStarts)
+  const logStarts = readLogStarts(
+    await read(`${logDirectory}/${logFileNames.logStarts}`),
+    await read(`${stateDirectory}/${stateFileNames.logStarts}`),
+  )
   const highWatermarks = await offsets(logFileNames.highWatermarks)
 
   const names = entries.filter((entry) => entry.isDirectory && !isDeletedLogName(entry.name)).map((entry) => entry.name)

@@ -89,14 +89,25 @@ export function decodeJournalHead(
   return { incarnation: bytes.slice(8, 8 + idBytes) }
 }
 
-/** The chunks of a frame, padded to whole blocks. The ranges' chunks go in by reference. */
+/** Chunks up to this size are copied behind the table, which costs less than a checksum call and a copy of their own. */
+const gatherBytesMax = 2048
+
+/** The chunks of a frame, padded to whole blocks. Large chunks of the ranges go in by reference. */
 export function encodeFrame(
   frame: { readonly incarnation: Uint8Array; readonly sequence: number; readonly oldestNeeded: number },
   ranges: readonly JournalRange[],
 ): Uint8Array[] {
-  const table = new Uint8Array(frameHeaderBytes + ranges.length * rangeHeaderBytes)
-  const chunks: Uint8Array[] = [table]
-  let bytes = table.length
+  const tableBytes = frameHeaderBytes + ranges.length * rangeHeaderBytes
+  let bytes = tableBytes
+  let gathered = tableBytes
+  for (const range of ranges) {
+    bytes += range.bytes
+    for (const chunk of range.chunks) if (chunk.length <= gatherBytesMax) gathered += chunk.length
+  }
+  const table = new Uint8Array(gathered)
+  const chunks: Uint8Array[] = []
+  let from = 0
+  let end = tableBytes
   let at = frameHeaderBytes
   for (const range of ranges) {
     table.set(range.topicId, at)
@@ -105,10 +116,19 @@ export function encodeFrame(
     writeInt32(table, at + 28, range.position)
     writeInt32(table, at + 32, range.bytes)
     at += rangeHeaderBytes
-    for (const chunk of range.chunks) chunks.push(chunk)
-    bytes += range.bytes
+    for (const chunk of range.chunks) {
+      if (chunk.length <= gatherBytesMax) {
+        table.set(chunk, end)
+        end += chunk.length
+        continue
+      }
+      if (end > from) chunks.push(table.subarray(from, end))
+      chunks.push(chunk)
+      from = end
+    }
   }
-  let crc = crc32c(table.subarray(frameHeaderBytes))
+  if (end > from) chunks.push(table.subarray(from, end))
+  let crc = crc32c((chunks[0] as Uint8Array).subarray(frameHeaderBytes))
   for (let index = 1; index < chunks.length; index++) crc = crc32c(chunks[index] as Uint8Array, crc)
   writeInt32(table, 0, frameMagic)
   writeInt16(table, 4, version)

@@ -35,11 +35,10 @@ export interface AppendParts {
 
 /** Appends a set: all of it or nothing. */
 export function appendSet(entries: readonly AppendEntry[], parts: AppendParts): readonly AppendOutcome[] {
+  if (entries.length === 1) return appendEach(entries, parts)
   const nowMs = parts.clock.wallMs()
   const clockTrusted = parts.clock.wallTrusted()
   const set = parts.driver.nextSet()
-  const [first] = entries
-  if (first !== undefined && entries.length === 1) return [appendOne(first, set, { nowMs, clockTrusted }, parts)]
   const duplicates = new Array<AppendOutcome | null>(entries.length).fill(null)
   let bytes = 0
   for (let index = 0; index < entries.length; index++) {
@@ -64,21 +63,28 @@ export function appendSet(entries: readonly AppendEntry[], parts: AppendParts): 
   return outcomes
 }
 
-/** The common case: a set of one. */
-function appendOne(
-  entry: AppendEntry,
-  set: number,
-  now: { readonly nowMs: number; readonly clockTrusted: boolean },
-  parts: AppendParts,
-): AppendOutcome {
-  const found = examine(entry, set, { config: entry.log.config, origin: entry.origin, ...now })
-  if (found !== null) return found
-  const bytes = entry.batch.length
-  const outcome = append(entry, set, now.nowMs, parts)
-  parts.observer.add(logMetrics.appendedBatches, 1)
+/** The common case: sets of one, in order; each is appended or refused for itself. */
+export function appendEach(entries: readonly AppendEntry[], parts: AppendParts): readonly AppendOutcome[] {
+  const nowMs = parts.clock.wallMs()
+  const clockTrusted = parts.clock.wallTrusted()
+  const outcomes: AppendOutcome[] = []
+  let batches = 0
+  let bytes = 0
+  for (const entry of entries) {
+    const { log, origin, batch } = entry
+    const set = parts.driver.nextSet()
+    const found = examine(entry, set, { config: log.config, origin, nowMs, clockTrusted })
+    if (found === null) {
+      batches++
+      bytes += batch.length
+    }
+    outcomes.push(found ?? append(entry, set, nowMs, parts))
+  }
+  if (batches === 0) return outcomes
+  parts.observer.add(logMetrics.appendedBatches, batches)
   parts.observer.add(logMetrics.appendedBytes, bytes)
   parts.driver.kick()
-  return outcome
+  return outcomes
 }
 
 /** Null when the entry may be appended; else the duplicate's answer or the refusal. Changes nothing but a wrong max timestamp. */

@@ -17,7 +17,7 @@ import type { LogCreation, LogDirectoryOptions } from './directory-options.ts'
 import { Housekeeping } from './housekeeping.ts'
 import type { Identity } from './identity.ts'
 import { IndexCache } from './index-cache.ts'
-import { appendSet, roll } from './log-append.ts'
+import { appendEach, type AppendParts, appendSet, roll } from './log-append.ts'
 import { defaultLogConfig } from './log-config.ts'
 import { logErrors } from './log-errors.ts'
 import { logEvents } from './log-events.ts'
@@ -60,6 +60,7 @@ export class LogDirectory {
   readonly #logStarts: LogStartFile
   readonly #housekeeping: Housekeeping
   readonly #home: LogHome
+  readonly #appendParts: AppendParts
   readonly #listeners: ((error: Error) => void)[] = []
   #failure: Error | null = null
   #isClosed = false
@@ -129,7 +130,14 @@ export class LogDirectory {
       logs,
       onFailure,
     })
-    this.#logStarts = new LogStartFile(ports.disk, held.logDirectory, logs)
+    this.#appendParts = {
+      clock: ports.clock,
+      observer: ports.observer,
+      driver: this.#driver,
+      tails: this.#tails,
+      onRoll: (log, sealed) => this.#onRoll(log, sealed),
+    }
+    this.#logStarts = new LogStartFile(ports.disk, held, logs)
     this.#home = this.#makeHome()
     this.#housekeeping = new Housekeeping({
       ports,
@@ -173,17 +181,19 @@ export class LogDirectory {
    * final but not durable: wait for the log's `durableEndOffset`. Sets of one batch are independent of each other.
    */
   appendSet(entries: readonly AppendEntry[]): readonly AppendOutcome[] {
-    if (this.#failure !== null || this.#isClosed) {
-      const message = this.#failure === null ? 'the data directory is being closed' : this.#failure.message
-      return entries.map(() => ({ kind: 'refused', error: storageError, message }))
-    }
-    return appendSet(entries, {
-      clock: this.#ports.clock,
-      observer: this.#ports.observer,
-      driver: this.#driver,
-      tails: this.#tails,
-      onRoll: (log, sealed) => this.#onRoll(log, sealed),
-    })
+    return this.#refuseAll(entries) ?? appendSet(entries, this.#appendParts)
+  }
+
+  /** As many sets of one batch, in order: each is appended or refused for itself. */
+  appendEach(entries: readonly AppendEntry[]): readonly AppendOutcome[] {
+    return this.#refuseAll(entries) ?? appendEach(entries, this.#appendParts)
+  }
+
+  /** Nothing can be written: failed, or being closed. */
+  #refuseAll(entries: readonly AppendEntry[]): readonly AppendOutcome[] | null {
+    if (this.#failure === null && !this.#isClosed) return null
+    const message = this.#failure === null ? 'the data directory is being closed' : this.#failure.message
+    return entries.map(() => ({ kind: 'refused', error: storageError, message }))
   }
 
   /** Group commits since the start. */

@@ -1,22 +1,37 @@
 /**
  * `log-start-offset-checkpoint`: where DeleteRecords has moved the start of a log into a segment. It is an authority of its own
- * (architecture law 1): no batch tells it, so it is durable before the answer.
+ * (architecture law 1): no batch tells it, so it is durable before the answer. Kafka's format has no checksum, and a flipped bit could
+ * hide records: a sealed copy in `dataDir/state` is what a start believes.
  */
 import type { Disk } from '../base/ports.ts'
-import { formatOffsets } from './checkpoint-file.ts'
-import { logFileNames, replaceFile } from './side-files.ts'
+import { formatOffsets, parseOffsets, sealText, unsealText } from './checkpoint-file.ts'
+import { logFileNames, replaceFile, stateFileNames } from './side-files.ts'
 import type { UnifiedLog } from './unified-log.ts'
+
+/** The starts, by `topic-partition`, from both files' bytes; null when neither can be read. */
+export function readLogStarts(
+  kafkas: Uint8Array | null,
+  sealed: Uint8Array | null,
+): ReadonlyMap<string, number> | null {
+  return parseOffsets(unsealText(sealed)) ?? parseOffsets(kafkas)
+}
 
 export class LogStartFile {
   readonly #disk: Disk
   readonly #logDirectory: string
+  readonly #stateDirectory: string
   readonly #logs: () => Iterable<UnifiedLog>
   #current: Promise<void> = Promise.resolve()
   #next: Promise<void> | null = null
 
-  constructor(disk: Disk, logDirectory: string, logs: () => Iterable<UnifiedLog>) {
+  constructor(
+    disk: Disk,
+    place: { readonly logDirectory: string; readonly stateDirectory: string },
+    logs: () => Iterable<UnifiedLog>,
+  ) {
     this.#disk = disk
-    this.#logDirectory = logDirectory
+    this.#logDirectory = place.logDirectory
+    this.#stateDirectory = place.stateDirectory
     this.#logs = logs
   }
 
@@ -46,8 +61,11 @@ export class LogStartFile {
       if (log.logStartOffset > first)
         entries.push({ topic: log.topic, partition: log.partition, offset: log.logStartOffset })
     }
+    const bytes = formatOffsets(entries)
     return this.#disk.submit([
-      ...replaceFile(`${this.#logDirectory}/${logFileNames.logStarts}`, formatOffsets(entries)),
+      ...replaceFile(`${this.#stateDirectory}/${stateFileNames.logStarts}`, sealText(bytes)),
+      { kind: 'syncDirectory', path: this.#stateDirectory },
+      ...replaceFile(`${this.#logDirectory}/${logFileNames.logStarts}`, bytes),
       { kind: 'syncDirectory', path: this.#logDirectory },
     ])
   }

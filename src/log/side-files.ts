@@ -18,6 +18,7 @@ export const stateFileNames = {
   journal: 'journal',
   identity: 'meta.properties',
   recoveryPoints: 'recovery-points',
+  logStarts: 'log-starts',
 } as const
 
 /** Replaces a file so that a crash leaves the old or the new content (safety.md R3); a `syncDirectory` has to follow. */

@@ -87,9 +87,15 @@ export class LogTail {
 
 const hole: TailBatch = { bytes: empty, baseOffset: -1, lastOffset: -1 }
 
+/** Copies of small batches share buffers of this size: a buffer of its own for each would cost more than the copy. */
+const slabBytes = 65_536
+
 /** Keeps the tails of all logs within one budget. */
 export class TailCache {
   readonly #bytesMax: number
+  /** Where the next small copies go. A full one lives as long as a batch in it: they leave the cache together, oldest first. */
+  #slab = empty
+  #slabUsed = 0
   #bytes = 0
   /** Which log each cached batch belongs to, oldest first. */
   #order: LogTail[] = []
@@ -101,7 +107,7 @@ export class TailCache {
 
   /** Caches an appended batch. A small part of a large buffer is copied, so that it does not hold the whole. */
   add(tail: LogTail, batch: Uint8Array): void {
-    tail.push(batch.length * 2 >= batch.buffer.byteLength ? batch : batch.slice())
+    tail.push(batch.length * 2 >= batch.buffer.byteLength ? batch : this.#copy(batch))
     this.#order.push(tail)
     this.#bytes += batch.length
     while (this.#bytes > this.#bytesMax && this.#head < this.#order.length) {
@@ -112,5 +118,17 @@ export class TailCache {
       this.#order.splice(0, this.#head)
       this.#head = 0
     }
+  }
+
+  #copy(batch: Uint8Array): Uint8Array {
+    if (batch.length * 8 > slabBytes) return batch.slice()
+    if (this.#slabUsed + batch.length > this.#slab.length) {
+      this.#slab = new Uint8Array(slabBytes)
+      this.#slabUsed = 0
+    }
+    const from = this.#slabUsed
+    this.#slabUsed = from + batch.length
+    this.#slab.set(batch, from)
+    return this.#slab.subarray(from, this.#slabUsed)
   }
 }

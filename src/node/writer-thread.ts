@@ -4,7 +4,8 @@
  *
  * Commands are flat: kind, index of the operation, arguments. `write` carries two pieces of the ring (offset, length each; the
  * second is empty unless the bytes wrap). A write that finds the ring full goes on as a further `write` with the same index when
- * the writer has released bytes; the groups behind it wait, so that the order stays.
+ * the writer has released bytes; the groups behind it wait, so that the order stays. The path of a `write` is a number that a
+ * `name` command has told before: cloning the paths of some hundred small writes cost more than all else about them.
  */
 import { MessageChannel, type MessagePort, receiveMessageOnPort, type Worker } from 'node:worker_threads'
 import { assert } from '../base/assert.ts'
@@ -48,6 +49,9 @@ interface Group {
 
 type Command = string | number
 
+/** Paths with a number, on both sides: some 200 bytes each. */
+const namesMax = 4096
+
 export class WriterThread {
   readonly #options: WriterThreadOptions
   readonly #worker: Worker
@@ -58,6 +62,8 @@ export class WriterThread {
   /** Bytes ever put into the ring, modulo 2^32 like the writer's count of released ones. */
   #usedBytes = 0
   #commands: Command[] = []
+  /** Numbers of the paths that the writer knows; begun anew at `namesMax`. */
+  readonly #names = new Map<string, number>()
   #flushPending = false
   /** Groups whose bytes are not all in the ring yet; bounded by those who submit, each of whom holds its own bytes. */
   readonly #waiting: Group[] = []
@@ -127,7 +133,10 @@ export class WriterThread {
       return
     }
     this.#waiting.push(group)
-    if (this.#waiting.length === 1) this.#fill()
+    if (this.#waiting.length > 1) return
+    this.#fill()
+    // Somebody waits for a sync: it must not wait for the commands of what is submitted behind it.
+    if (operations.at(-1)?.kind === 'sync') this.#flush()
   }
 
   /** Lets a descriptor go that has nothing unsynced, after the groups submitted so far. */
@@ -227,12 +236,23 @@ export class WriterThread {
     if (copied > 0 || (isWhole && cursor.operationBytes === 0)) {
       const first = Math.min(copied, size - start)
       const at = position + cursor.operationBytes
-      this.#commands.push('write', cursor.operation, path, at, start, first, 0, copied - first)
+      const name = this.#nameOf(path)
+      this.#commands.push('write', cursor.operation, name, at, start, first, 0, copied - first)
       this.#usedBytes = (this.#usedBytes + copied) >>> 0
       cursor.operationBytes += copied
     }
     if (isWhole) Object.assign(cursor, { chunk: 0, chunkBytes: 0, operationBytes: 0 })
     return isWhole
+  }
+
+  #nameOf(path: string): number {
+    const known = this.#names.get(path)
+    if (known !== undefined) return known
+    if (this.#names.size === namesMax) this.#names.clear()
+    const name = this.#names.size
+    this.#names.set(path, name)
+    this.#commands.push('name', name, path)
+    return name
   }
 
   /** Once the ring was full, wait for a quarter of it: else a large write would go out in crumbs. */
@@ -251,12 +271,15 @@ export class WriterThread {
   #flushLater(): void {
     if (this.#flushPending || this.#commands.length === 0) return
     this.#flushPending = true
-    if (this.#sent.length <= 1) queueMicrotask(() => this.#flush())
-    else setImmediate(() => this.#flush())
+    const flush = (): void => {
+      this.#flushPending = false
+      this.#flush()
+    }
+    if (this.#sent.length <= 1) queueMicrotask(flush)
+    else setImmediate(flush)
   }
 
   #flush(): void {
-    this.#flushPending = false
     if (this.#end || this.#commands.length === 0) return
     this.#port.postMessage(this.#commands, [])
     this.#commands = []

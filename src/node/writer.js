@@ -45,6 +45,10 @@ const clean = new Map()
 /** @type {Map<string, Descriptor>} */
 const dirty = new Map()
 
+/** Paths by the numbers that `write` carries. */
+/** @type {string[]} */
+const names = []
+
 /** The group that is being run has failed: its other operations are passed over. */
 let hasFailed = false
 /** The group before it has. */
@@ -63,6 +67,11 @@ function run(commands) {
     const kind = commands[at]
     if (kind === 'end') {
       at = endGroup(commands, at + 1)
+      continue
+    }
+    if (kind === 'name') {
+      names[commands[at + 1]] = commands[at + 2]
+      at += 3
       continue
     }
     if (kind === 'forget') {
@@ -109,10 +118,9 @@ function fail(index, code) {
  * @param {number} at first argument
  */
 function runOperation(kind, commands, at) {
+  if (kind === 'write') return write(/** @type {string} */ (names[commands[at]]), commands, at + 1)
   const path = commands[at]
   switch (kind) {
-    case 'write':
-      return write(path, commands, at + 1)
     case 'create':
       return create(path)
     case 'truncate':

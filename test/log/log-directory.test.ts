@@ -376,6 +376,30 @@ describe('starting again', () => {
     },
   )
 
+  test.each(['lost', 'flipped'])(
+    'knows where DeleteRecords has moved a start although a file of it is %s',
+    async (fault) => {
+      for (const file of ['/data/log/log-start-offset-checkpoint', '/data/state/log-starts']) {
+        world = simWorld(13)
+        host = world.host('edge')
+        ports = host.boot()
+        let directory = await open()
+        const log = await create(directory, 'a')
+        await fill(directory, log, 9)
+        log.highWatermark = 9
+        expect(await world.settle(log.deleteRecordsBefore(3))).toBe(3)
+        await world.settle(directory.close())
+        const at = Buffer.from(host.fileNow(file) ?? []).indexOf('a 0 3') + 4
+        if (fault === 'flipped') host.corrupt(file, at, 4)
+        else await world.settle(ports.disk.submit([{ kind: 'unlink', path: file }]))
+        host.kill()
+        ports = host.boot()
+        directory = await open()
+        expect(directory.logs.get('a-0')?.logStartOffset).toBe(3)
+      }
+    },
+  )
+
   test('derives the epochs of a log again when a bit of leader-epoch-checkpoint is flipped', async () => {
     let directory = await open()
     const log = await create(directory, 'a')

@@ -1,6 +1,6 @@
 /** The partitions that this node leads, and the one way to append to several of them at once. */
 import { topicPartitionKey } from '../../base/ids.ts'
-import type { AppendOrigin, AppendOutcome } from '../../log/append.ts'
+import type { AppendEntry, AppendOrigin, AppendOutcome } from '../../log/append.ts'
 import type { LogDirectory } from '../../log/log-directory.ts'
 import type { Partition } from './partition.ts'
 
@@ -62,15 +62,17 @@ export class PartitionTable {
 
   /** Appends a set, all or nothing: offsets are given in this turn, the commit follows (architecture law 3). */
   appendSet(entries: readonly PartitionAppend[]): readonly AppendOutcome[] {
-    return this.#directory.appendSet(
-      entries.map(({ partition, batch, origin }) => ({
-        log: partition.log,
-        batch,
-        leaderEpoch: partition.leaderEpoch,
-        origin,
-      })),
-    )
+    return this.#directory.appendSet(entries.map(entryOf))
   }
+
+  /** Appends each as a set of its own, in order. */
+  appendEach(entries: readonly PartitionAppend[]): readonly AppendOutcome[] {
+    return this.#directory.appendEach(entries.map(entryOf))
+  }
+}
+
+function entryOf({ partition, batch, origin }: PartitionAppend): AppendEntry {
+  return { log: partition.log, batch, leaderEpoch: partition.leaderEpoch, origin }
 }
 
 function place(map: Map<string, Partition[]>, key: string, partition: Partition): void {

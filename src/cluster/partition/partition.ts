@@ -81,7 +81,7 @@ export class Partition {
     if (end > this.log.highWatermark) this.log.highWatermark = end
     this.#durableWaiters.release(end)
     this.#watermarkWaiters.release(this.log.highWatermark)
-    for (const listener of [...this.#listeners]) listener()
+    if (this.#listeners.size > 0) for (const listener of [...this.#listeners]) listener()
   }
 }
 
@@ -93,10 +93,12 @@ class WaiterQueue {
   add(waiter: Waiter): void {
     let at = this.#waiters.length
     while (at > this.#first && (this.#waiters[at - 1] as Waiter).endOffset > waiter.endOffset) at--
-    this.#waiters.splice(at, 0, waiter)
+    if (at === this.#waiters.length) this.#waiters.push(waiter)
+    else this.#waiters.splice(at, 0, waiter)
   }
 
   release(endOffset: number): void {
+    if (this.#waiters.length === 0) return
     while (this.#first < this.#waiters.length) {
       const waiter = this.#waiters[this.#first] as Waiter
       if (waiter.endOffset > endOffset) break
