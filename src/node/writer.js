@@ -118,7 +118,7 @@ function fail(index, code) {
  * @param {number} at first argument
  */
 function runOperation(kind, commands, at) {
-  if (kind === 'write') return write(/** @type {string} */ (names[commands[at]]), commands, at + 1)
+  if (kind === 'write') return write(names[commands[at]], commands, at + 1)
   const path = commands[at]
   switch (kind) {
     case 'create':

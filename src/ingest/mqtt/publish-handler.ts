@@ -140,7 +140,7 @@ export class PublishHandler {
 
   private fingerprintOf(source: Uint8Array, columns: PacketColumns, row: number): number {
     const topic = this.topicSource.subarray(this.topicStart, this.topicEnd)
-    return crc32c(source.subarray(columns.payloadStart[row] as number, columns.bodyEnd[row] as number), crc32c(topic))
+    return crc32c(source.subarray(columns.payloadStart[row], columns.bodyEnd[row]), crc32c(topic))
   }
 
   /** A QoS 2 PUBLISH whose id is held already: only acknowledged [MQTT-4.3.3-10]. Answers false for a new message. */
