@@ -27,6 +27,8 @@ export interface CommitDriverHooks {
   mayCommit(): boolean
   /** A commit of this many bytes has completed. */
   onCommitted(bytes: number): void
+  /** The disk has taken the bytes of so many more batches of the queue, for their files too. */
+  onWritten(batches: number): void
   logs(): readonly UnifiedLog[]
 }
 
@@ -170,6 +172,7 @@ export class CommitDriver {
       else log.durableEndOffset = endOffset
     }
     this.#hooks.onCommitted(plan.bytes)
+    if (plan.writes.length === 0) this.#hooks.onWritten(plan.taken)
     // The disk goes on before anyone is told, so that acknowledging costs it nothing.
     this.#start()
     for (const { log } of plan.commits) log.onDurable?.()
@@ -182,6 +185,7 @@ export class CommitDriver {
   #completeWrites(plan: CommitPlan): void {
     if (this.#hasFailed) return
     this.#unwritten--
+    this.#hooks.onWritten(plan.taken)
     for (const { log, endOffset, way } of plan.commits) if (way === 'journal') log.writtenEndOffset = endOffset
     this.#wakeWaiters()
   }

@@ -146,8 +146,8 @@ function append(entry: AppendEntry, set: number, nowMs: number, parts: AppendPar
   const position = segment.addBatch(batch, 0, log.config.indexIntervalBytes)
   log.logEndOffset = lastOffset + 1
   if (batchProducerId(batch) !== none) log.producers.update(batch)
-  parts.tails.add(log.tail, batch)
-  parts.driver.enqueue({ log, segment, position, bytes: batch, endOffset: lastOffset + 1, set })
+  const bytes = parts.tails.add(log.tail, batch)
+  parts.driver.enqueue({ log, segment, position, bytes, endOffset: lastOffset + 1, set })
   return {
     kind: 'appended',
     baseOffset,

@@ -116,6 +116,7 @@ export class LogDirectory {
       onFailure,
       mayCommit: () => this.#checkpointer.mayCommit,
       onCommitted: (bytes) => this.#onCommitted(bytes),
+      onWritten: (batches) => this.#tails.written(batches),
       logs: () => [...this.#logs.values()],
     })
     this.#checkpointer = new Checkpointer({

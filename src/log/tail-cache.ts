@@ -1,6 +1,10 @@
 /**
  * The newest batches of all logs, as they were appended: consumers that keep up are answered from here without touching a file.
  * One byte budget for the node, oldest out first.
+ *
+ * The cache is also where a batch lives until its file has it. What is appended is copied into slabs that are used again and again:
+ * whoever brought it may use its memory again at once, and a steady stream of batches makes no garbage. (Memory outside of V8's heap
+ * is what sets off its full collections: a buffer a request cost a third of all processor time.)
  */
 import { batchBaseOffset, batchLastOffset } from '../protocol/records/record-batch.ts'
 import type { LogReadRequest } from './append.ts'
@@ -46,7 +50,7 @@ export class LogTail {
 
   /**
    * Whole batches from the one that holds `fromOffset` (or the next one behind a gap) on; null when it may lie below what is
-   * cached. One batch goes out as it is, several as one copy.
+   * cached. A copy: what is cached is overwritten in time.
    */
   read(request: LogReadRequest): Uint8Array | null {
     const first = this.#find(request.fromOffset)
@@ -60,8 +64,7 @@ export class LogTail {
       total += bytes.length
     }
     if (next === first) return empty
-    if (next === first + 1) return (this.#batches[first] as TailBatch).bytes
-    const joined = new Uint8Array(total)
+    const joined = Buffer.allocUnsafe(total)
     let at = 0
     for (let index = first; index < next; index++) {
       const { bytes } = this.#batches[index] as TailBatch
@@ -87,48 +90,93 @@ export class LogTail {
 
 const hole: TailBatch = { bytes: empty, baseOffset: -1, lastOffset: -1 }
 
-/** Copies of small batches share buffers of this size: a buffer of its own for each would cost more than the copy. */
-const slabBytes = 65_536
+/** Holds some batches of the largest usual size (max.message.bytes is 1 MiB and a little). */
+const slabBytes = 2 * 1_048_576
+/** A larger batch gets memory of its own: it would waste much of a slab. */
+const slabBatchBytesMax = slabBytes / 2 + 65_536
+/** Slabs kept for later while nobody needs them. */
+const spareSlabsMax = 2
 
-/** Keeps the tails of all logs within one budget. */
+interface Slab {
+  readonly bytes: Uint8Array
+  used: number
+  /** Batches in it that are still cached. */
+  cached: number
+  /** Number of the newest batch in it. */
+  newest: number
+}
+
+/** Keeps the tails of all logs within one budget, and the bytes of every batch until it is written. */
 export class TailCache {
   readonly #bytesMax: number
-  /** Where the next small copies go. A full one lives as long as a batch in it: they leave the cache together, oldest first. */
-  #slab = empty
-  #slabUsed = 0
+  #slab: Slab | null = null
+  readonly #spares: Slab[] = []
   #bytes = 0
-  /** Which log each cached batch belongs to, oldest first. */
+  /** Batches that were ever added, and of these the ones whose bytes are with their file (both in the same order). */
+  #added = 0
+  #written = 0
+  /** Which log each cached batch belongs to and where it lies, oldest first. */
   #order: LogTail[] = []
+  #slabs: (Slab | null)[] = []
   #head = 0
 
   constructor(bytesMax: number) {
     this.#bytesMax = bytesMax
   }
 
-  /** Caches an appended batch. A small part of a large buffer is copied, so that it does not hold the whole. */
-  add(tail: LogTail, batch: Uint8Array): void {
-    tail.push(batch.length * 2 >= batch.buffer.byteLength ? batch : this.#copy(batch))
+  /** Caches an appended batch. Answers its copy, which stays as it is until the batch is cached no more and `written` has counted it. */
+  add(tail: LogTail, batch: Uint8Array): Uint8Array {
+    this.#added++
+    const slab = batch.length > slabBatchBytesMax ? null : this.#slabFor(batch.length)
+    const kept = slab === null ? batch.slice() : place(slab, batch)
+    if (slab !== null) slab.newest = this.#added
+    tail.push(kept)
     this.#order.push(tail)
+    this.#slabs.push(slab)
     this.#bytes += batch.length
-    while (this.#bytes > this.#bytesMax && this.#head < this.#order.length) {
-      this.#bytes -= (this.#order[this.#head] as LogTail).dropOldest()
-      this.#head++
-    }
+    while (this.#bytes > this.#bytesMax && this.#head < this.#order.length) this.#dropOldest()
     if (this.#head >= 1024 && this.#head * 2 > this.#order.length) {
       this.#order.splice(0, this.#head)
+      this.#slabs.splice(0, this.#head)
       this.#head = 0
     }
+    return kept
   }
 
-  #copy(batch: Uint8Array): Uint8Array {
-    if (batch.length * 8 > slabBytes) return batch.slice()
-    if (this.#slabUsed + batch.length > this.#slab.length) {
-      this.#slab = new Uint8Array(slabBytes)
-      this.#slabUsed = 0
-    }
-    const from = this.#slabUsed
-    this.#slabUsed = from + batch.length
-    this.#slab.set(batch, from)
-    return this.#slab.subarray(from, this.#slabUsed)
+  /** So many more batches, in the order in which they were added, have been handed over to their files. */
+  written(batches: number): void {
+    this.#written += batches
   }
+
+  #dropOldest(): void {
+    this.#bytes -= (this.#order[this.#head] as LogTail).dropOldest()
+    const slab = this.#slabs[this.#head] as Slab | null
+    this.#head++
+    if (slab === null) return
+    slab.cached--
+    if (slab.cached === 0 && slab !== this.#slab) this.#retire(slab)
+  }
+
+  /** A slab whose batches are not all written yet is left to those who write them. */
+  #retire(slab: Slab): void {
+    if (slab.newest > this.#written || this.#spares.length === spareSlabsMax) return
+    slab.used = 0
+    this.#spares.push(slab)
+  }
+
+  #slabFor(bytes: number): Slab {
+    const current = this.#slab
+    if (current !== null && current.used + bytes <= slabBytes) return current
+    this.#slab = this.#spares.pop() ?? { bytes: new Uint8Array(slabBytes), used: 0, cached: 0, newest: 0 }
+    if (current?.cached === 0) this.#retire(current)
+    return this.#slab
+  }
+}
+
+function place(slab: Slab, batch: Uint8Array): Uint8Array {
+  const from = slab.used
+  slab.bytes.set(batch, from)
+  slab.used = from + batch.length
+  slab.cached++
+  return slab.bytes.subarray(from, slab.used)
 }

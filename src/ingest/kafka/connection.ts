@@ -7,6 +7,7 @@
  */
 import type { Clock, Connection, Observer } from '../../base/ports.ts'
 import { FrameAssembler } from '../../protocol/kafka/frame.ts'
+import type { FrameMemory } from '../../protocol/kafka/frame-memory.ts'
 import { apiKeyOf, type Dispatched, type Dispatcher } from './dispatch.ts'
 import { kafkaDoorEvents } from './door-events.ts'
 import { kafkaDoorMetrics } from './door-metrics.ts'
@@ -21,6 +22,7 @@ export interface ConnectionHost {
   readonly observer: Observer
   readonly dispatcher: Dispatcher
   readonly options: KafkaDoorOptions
+  readonly frameMemory: FrameMemory
   readonly requestMemory: MemoryBudget
   readonly responseMemory: MemoryBudget
   /** Have `flush` called at the end of this turn. */
@@ -32,6 +34,8 @@ export interface ConnectionHost {
 
 export type CloseReason = 'client' | 'refused' | 'failed' | 'idle' | 'stalled' | 'limit' | 'stop'
 
+/** Nobody holds on to the frame of an answered Produce: the log has copied its batches. */
+const givesFrameBackApi = 0
 /** The answer to a Fetch is as large as its client asks: of these only so many run at a time on one connection. */
 const largeAnswerApi = 1
 const largeAnswersMax = 2
@@ -76,6 +80,7 @@ export class KafkaConnection {
     this.#activeAtMs = host.clock.monotonicMs()
     this.#assembler = new FrameAssembler({
       frameBytesMax: host.options.requestBytesMax,
+      memory: host.frameMemory,
       onFrame: (frame) => this.#framed(frame),
       onOversize: (length) => {
         this.#broken = `a frame of ${length} bytes, the limit is ${host.options.requestBytesMax}`
@@ -254,7 +259,7 @@ export class KafkaConnection {
     const slot = this.#queue.open()
     if (dispatched.kind === 'answered') return this.#settle(slot, dispatched.chunks)
     const request = new PendingRequest(this.facts, dispatched.apiVersion, dispatched.clientId)
-    const run: Run = { dispatched, request, slot, bytes: frame.length, beganMs: clock.monotonicMs() }
+    const run: Run = { dispatched, request, slot, frame, beganMs: clock.monotonicMs() }
     this.#running.set(request, dispatched.api.key)
     this.#runningBytes += frame.length
     this.#host.requestMemory.add(frame.length)
@@ -286,6 +291,7 @@ export class KafkaConnection {
     } catch (thrown) {
       return this.#reportFailure(run, thrown)
     }
+    if (run.dispatched.api.key === givesFrameBackApi) this.#host.frameMemory.give(run.frame)
     this.#settle(run.slot, chunks)
   }
 
@@ -304,8 +310,8 @@ export class KafkaConnection {
     if (!this.#running.delete(run.request)) return false
     run.request.answered()
     if (run.dispatched.api.key === largeAnswerApi) this.#runningLarge--
-    this.#runningBytes -= run.bytes
-    this.#host.requestMemory.add(-run.bytes)
+    this.#runningBytes -= run.frame.length
+    this.#host.requestMemory.add(-run.frame.length)
     return !this.#isClosed
   }
 
@@ -389,7 +395,7 @@ interface Run {
   readonly dispatched: Dispatched & { readonly kind: 'request' }
   readonly request: PendingRequest
   readonly slot: ResponseSlot
-  readonly bytes: number
+  readonly frame: Uint8Array
   readonly beganMs: number
 }
 

@@ -7,6 +7,7 @@ import { kafkaDoorMetrics } from './door-metrics.ts'
 import type { KafkaDoorOptions } from './door-options.ts'
 import type { AdvertisedAddress, HandlerTable } from './handler.ts'
 import { apiVersionsHandler, apiVersionsKey } from './handlers/api-versions.ts'
+import { FrameMemory } from '../../protocol/kafka/frame-memory.ts'
 import { MemoryBudget } from './memory-budget.ts'
 import type { ConnectionFacts } from './request-context.ts'
 
@@ -70,6 +71,7 @@ export class KafkaDoor {
       options,
       dispatcher: new Dispatcher(handlers),
       // One frame of the largest size must always fit.
+      frameMemory: new FrameMemory(),
       requestMemory: new MemoryBudget(Math.max(options.requestMemoryBytesMax, options.requestBytesMax), inspectSoon),
       responseMemory: new MemoryBudget(options.responseMemoryBytesMax, inspectSoon),
       flushLater: (connection) => this.#flushLater(connection),

@@ -1,9 +1,11 @@
 /**
  * Cuts a stream of bytes into frames: four bytes of length, then as many bytes.
  *
- * What arrives lies in memory that is used again, so frames are copied: all the whole frames of one chunk at once, into one piece of
- * memory. A frame that is only begun gets memory of its own at its full size; from 64 KiB on the rest of it is read straight into it.
+ * What arrives lies in memory that is used again, so frames are copied: the small whole frames of one chunk at once, into one piece
+ * of memory. A large frame, and one that is only begun, gets memory of its own at its full size; from 64 KiB on the rest of it is
+ * read straight into it.
  */
+import { FrameMemory, pooledFrameBytesMin } from './frame-memory.ts'
 
 /** A begun frame of this size or more asks for its bytes in place. */
 const windowBytesMin = 64 * 1024
@@ -11,6 +13,8 @@ const windowBytesMin = 64 * 1024
 export interface FrameAssemblerOptions {
   /** Largest frame that is accepted, without its length. */
   readonly frameBytesMax: number
+  /** Where frames from `pooledFrameBytesMin` on get their memory, for receivers that give it back. */
+  readonly memory?: FrameMemory
   /** A frame without its length. The memory is the receiver's, to keep and to change. */
   readonly onFrame: (frame: Uint8Array) => void
   /** A length that is negative or too large: nothing of the stream can be read any more. Called once. */
@@ -19,6 +23,7 @@ export interface FrameAssemblerOptions {
 
 export class FrameAssembler {
   readonly #options: FrameAssemblerOptions
+  readonly #memory: FrameMemory
   /** The first bytes of a length that came in pieces. */
   readonly #lengthBytes = new Uint8Array(4)
   #lengthFilled = 0
@@ -29,6 +34,7 @@ export class FrameAssembler {
 
   constructor(options: FrameAssemblerOptions) {
     this.#options = options
+    this.#memory = options.memory ?? new FrameMemory()
   }
 
   /** Takes the next bytes of the stream; hands out every frame that is complete with them. Bytes that came in `window()` are not copied. */
@@ -48,13 +54,14 @@ export class FrameAssembler {
     return frame.subarray(this.#frameFilled)
   }
 
-  /** Hands out the whole frames that lie at `at`, copied at once, and begins the one that is not whole. */
+  /** Hands out the small whole frames that lie at `start`, copied at once; a large one, or one that is not whole, is begun. */
   #takeWhole(bytes: Uint8Array, start: number): number {
     let at = start
     let length = -1
     while (bytes.length - at >= 4) {
       length = lengthAt(bytes, at)
-      if (length < 0 || length > this.#options.frameBytesMax || bytes.length - at - 4 < length) break
+      if (length < 0 || length >= pooledFrameBytesMin || length > this.#options.frameBytesMax) break
+      if (bytes.length - at - 4 < length) break
       at += 4 + length
     }
     if (at > start) {
@@ -95,8 +102,7 @@ export class FrameAssembler {
       this.#options.onFrame(new Uint8Array(0))
       return true
     }
-    const memory = Buffer.allocUnsafe(length)
-    this.#frame = new Uint8Array(memory.buffer, memory.byteOffset, length)
+    this.#frame = this.#memory.take(length)
     this.#frameFilled = 0
     return true
   }
