@@ -28,7 +28,7 @@ export async function headwaterPeer(
 ) {
   mkdirSync(folder, { recursive: true })
   const configFile = join(folder, 'headwater.yaml')
-  writeFileSync(configFile, options.config ?? 'node: { site: bench }\n')
+  writeFileSync(configFile, options.config ?? 'node: { site: bench }\nkafka: { num.partitions: 4 }\n')
   const daemon = await startHeadwater({
     dataDir: join(folder, 'data'),
     configFile,
