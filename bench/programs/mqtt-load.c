@@ -211,7 +211,8 @@ static void pump(struct link *l) {
     long before = l->quota;
     fill(l);
     flush_out(l);
-    if (l->quota == before) return;
+    int owes_ping = l->quota == 0 && qos == 0 && !l->pinged;
+    if (l->quota == before && !owes_ping) return;
   } while (l->out_to == 0);
 }
 
