@@ -207,13 +207,13 @@ static int take(struct link *l) {
 
 /* Queues and sends until the window, the pace or the socket says stop. */
 static void pump(struct link *l) {
-  do {
-    long before = l->quota;
+  for (;;) {
     fill(l);
+    if (l->out_from == l->out_to) return;
     flush_out(l);
-    int owes_ping = l->quota == 0 && qos == 0 && !l->pinged;
-    if (l->quota == before && !owes_ping) return;
-  } while (l->out_to == 0);
+    /* The socket is full: it will tell. While it is not, nobody else will. */
+    if (l->out_to != 0) return;
+  }
 }
 
 static int ascending(const void *a, const void *b) {
