@@ -106,6 +106,26 @@ describe('Produce', () => {
     const answers = await settle(Promise.all(sent))
     expect(answers.map(({ responses }) => responses[0]?.partitionResponses[0]?.baseOffset)).toEqual([0, 1, 2])
   })
+
+  it('stores what each of many large requests in flight has sent, though their memory is used again', async () => {
+    const texts = Array.from({ length: 150 }, (_, index) =>
+      `${index} `.padEnd(20_000 + (index % 7) * 30_000, `${index % 10}`),
+    )
+    for (let first = 0; first < texts.length; first += 5) {
+      const [hasty, ...others] = texts.slice(first, first + 5)
+      // Its memory is free before the disk has anything.
+      client.sendNoResponse(produceApi, produceValue(12, batchOf([hasty as string]), 0), { version: 12 })
+      const sent = others.map((text) => client.send(produceApi, produceValue(12, batchOf([text])), { version: 12 }))
+      await settle(Promise.all(sent))
+    }
+    for (let offset = 0; offset < texts.length; offset++) {
+      const { responses } = await settle(
+        client.send(fetchApi, fetchValue(12, { maxBytes: 1 }, offset), { version: 12 }),
+      )
+      const records = Buffer.from(responses[0]?.partitions[0]?.records ?? [])
+      expect(records.includes(texts[offset] as string)).toBe(true)
+    }
+  })
 })
 
 function fetchValue(version: number, fields: object = {}, fetchOffset = 0): object {
