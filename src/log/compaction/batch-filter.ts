@@ -35,7 +35,8 @@ import { RecordSpans } from './record-spans.ts'
 
 export interface FilterRules {
   readonly map: OffsetMap
-  readonly nowMs: number
+  /** Null while the clock is known to be wrong: tombstones then stay as they are. */
+  readonly nowMs: number | null
   /** delete.retention.ms */
   readonly deleteRetentionMs: number
 }
@@ -65,6 +66,9 @@ export interface RewrittenHeader {
   readonly hasDeleteHorizon: boolean
 }
 
+/** Latest delete horizon, some 70,000 years: what the variable-length numbers of records can count back from. */
+const horizonMsMax = 2 ** 51
+
 /** When the tombstones of a batch may go, ms; null while no pass has set it. */
 export function deleteHorizonOf(batch: Uint8Array): number | null {
   return (batchAttributes(batch) & deleteHorizonBit) === 0 ? null : batchBaseTimestamp(batch)
@@ -87,7 +91,7 @@ export class BatchFilter {
     this.#batch = batch
     this.#rules = rules
     this.#batchRules = batchRules
-    this.#spans = new RecordSpans(records, batchRecordCount(batch))
+    this.#spans = new RecordSpans(records, batchRules.records === 'none' ? 0 : batchRecordCount(batch))
     this.#horizonMs = deleteHorizonOf(batch)
   }
 
@@ -113,7 +117,7 @@ export class BatchFilter {
     const offset = batchBaseOffset(this.#batch) + offsetDelta
     if (offset > map.latestOffset) return true
     if (key === null || offset < map.get(digestOf(key))) return false
-    return hasValue || this.#horizonMs === null || nowMs < this.#horizonMs
+    return hasValue || this.#horizonMs === null || nowMs === null || nowMs < this.#horizonMs
   }
 
   /** Call it once `step` has answered true. */
@@ -124,10 +128,11 @@ export class BatchFilter {
       return batchRecordCount(this.#batch) === 0 ? { kind: 'whole' } : { kind: 'header' }
     }
     const isMarked = records === 'all' ? isPassingMarker : this.#hasTombstone
-    const mustMark = isMarked && this.#horizonMs === null
+    const { nowMs, deleteRetentionMs } = this.#rules
+    const mustMark = isMarked && this.#horizonMs === null && nowMs !== null
     if (this.#kept === this.#spans.count && !mustMark) return { kind: 'whole' }
     const oldBaseMs = batchBaseTimestamp(this.#batch)
-    const baseTimestampMs = mustMark ? this.#rules.nowMs + this.#rules.deleteRetentionMs : oldBaseMs
+    const baseTimestampMs = mustMark ? Math.min(nowMs + deleteRetentionMs, horizonMsMax) : oldBaseMs
     const isAppendTime = batchTimestampType(this.#batch) === 'LogAppendTime'
     return {
       kind: 'records',
