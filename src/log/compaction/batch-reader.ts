@@ -30,7 +30,7 @@ export class BatchReader {
   readonly #disk: Disk
   readonly #segment: Segment
   readonly #pacer: Pacer
-  #window = new Uint8Array(0)
+  #window: Uint8Array = new Uint8Array(0)
   #windowAt = 0
   #position = 0
   #nextOffset: number
