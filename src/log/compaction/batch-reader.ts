@@ -53,7 +53,8 @@ export class BatchReader {
     await this.#hold(batchHeaderBytes)
     const header = this.#window.subarray(this.#position - this.#windowAt)
     const size = header.length < batchHeaderBytes ? 0 : batchSizeInBytes(header)
-    if (size < batchHeaderBytes || this.#position + size > this.#segment.sizeInBytes) throw this.#fault('no whole batch')
+    if (size < batchHeaderBytes || this.#position + size > this.#segment.sizeInBytes)
+      throw this.#fault('no whole batch')
     if (batchMagic(header) !== 2) throw this.#fault('another message format')
     if (batchBaseOffset(header) < this.#nextOffset) throw this.#fault('offsets that do not rise')
     await this.#hold(size)
@@ -69,7 +70,11 @@ export class BatchReader {
   async #hold(bytes: number): Promise<void> {
     if (this.#position + bytes <= this.#windowAt + this.#window.length) return
     const left = this.#segment.sizeInBytes - this.#position
-    this.#window = await this.#disk.read(this.#segment.logPath, this.#position, Math.max(bytes, Math.min(left, chunkBytes)))
+    this.#window = await this.#disk.read(
+      this.#segment.logPath,
+      this.#position,
+      Math.max(bytes, Math.min(left, chunkBytes)),
+    )
     this.#windowAt = this.#position
     await this.#pacer.spend(this.#window.length)
   }

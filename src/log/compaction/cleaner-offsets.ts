@@ -20,7 +20,9 @@ export async function readCleanerOffsets(
   places: OffsetPlaces,
   logs: Iterable<UnifiedLog>,
 ): Promise<Map<UnifiedLog, number>> {
-  const copy = parseCopy(await readSmall(disk, `${places.stateDirectory}/${stateFileNames.cleanerOffsets}`, checkpointBytesMax))
+  const copy = parseCopy(
+    await readSmall(disk, `${places.stateDirectory}/${stateFileNames.cleanerOffsets}`, checkpointBytesMax),
+  )
   const path = `${places.logDirectory}/${logFileNames.cleanerOffsets}`
   const kafkas = copy === null ? parseOffsets(await readSmall(disk, path, checkpointBytesMax)) : null
   const offsets = new Map<UnifiedLog, number>()

@@ -100,7 +100,8 @@ async function findAborted(segments: readonly Segment[], parts: CleaningParts): 
       },
     })
     if (end.reason !== null) throw new CompactionFault(segment, end.position, end.reason)
-    if (scan.found.length >= abortedMax) throw new CompactionFault(segment, end.position, 'too many aborted transactions')
+    if (scan.found.length >= abortedMax)
+      throw new CompactionFault(segment, end.position, 'too many aborted transactions')
     await parts.pacer.breathe()
   }
   return scan.found

@@ -10,7 +10,14 @@ import {
 } from '../../protocol/records/record-batch.ts'
 import type { ProducerState } from '../producer-state.ts'
 import type { Segment } from '../segment.ts'
-import { BatchFilter, type BatchRules, deleteHorizonOf, type FilterRules, headerOf, rewriteBatch } from './batch-filter.ts'
+import {
+  BatchFilter,
+  type BatchRules,
+  deleteHorizonOf,
+  type FilterRules,
+  headerOf,
+  rewriteBatch,
+} from './batch-filter.ts'
 import { BatchReader, openRecords } from './batch-reader.ts'
 import { CleanedFile } from './cleaned-file.ts'
 import { type CleaningParts, recordsPerStep } from './map-builder.ts'

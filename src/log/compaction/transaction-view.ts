@@ -44,8 +44,7 @@ export class AbortedScan {
     const firstOffset = this.#open.get(producerId)
     if (kind === 'other' || kind === 'empty') return
     this.#open.delete(producerId)
-    if (kind === 'ABORT' && firstOffset !== undefined)
-      this.found.push({ producerId, firstOffset, lastOffset: offset })
+    if (kind === 'ABORT' && firstOffset !== undefined) this.found.push({ producerId, firstOffset, lastOffset: offset })
   }
 }
 
