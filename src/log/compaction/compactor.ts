@@ -122,11 +122,11 @@ export class Compactor {
 
   async #runPass(): Promise<void> {
     const due = await this.#findDue()
-    if (due.length === 0 || !(await this.#letPass())) return
-    for (const log of due) {
+    const limits = due.length === 0 ? null : await this.#letPass(due)
+    for (const [log, limit] of limits ?? []) {
       if (this.#isOver) return
       try {
-        await this.#clean(log)
+        await this.#clean(log, limit)
       } catch (thrown) {
         this.#onThrown(log, thrown)
       }
@@ -135,26 +135,25 @@ export class Compactor {
 
   /** Logs with enough to compact, those with the largest dirty share first. */
   async #findDue(): Promise<readonly UnifiedLog[]> {
-    const { clock } = this.#parts.ports
     const found: { readonly log: UnifiedLog; readonly ratio: number }[] = []
     for (const log of [...this.#parts.logs()]) {
       if (this.#isOver) return []
       if (!this.#isWanted(log) || log.segments.length < 2) continue
-      const limit = log.lastStableOffset
-      const range = await dirtyRangeOf(
-        log,
-        this.firstDirtyOffset(log),
-        { nowMs: this.#nowMs(), limit },
-        this.#parts.reader,
-      )
-      if (isDue(range, log.config) && clock.monotonicMs() >= (this.#postponedUntilMs.get(log) ?? 0))
-        found.push({ log, ratio: dirtyRatioOf(range) })
+      const bounds = { nowMs: this.#nowMs(), limit: log.lastStableOffset }
+      try {
+        const range = await dirtyRangeOf(log, this.firstDirtyOffset(log), bounds, this.#parts.reader)
+        if (isDue(range, log.config)) found.push({ log, ratio: dirtyRatioOf(range) })
+      } catch (thrown) {
+        this.#onThrown(log, thrown)
+      }
     }
     return found.sort((a, b) => b.ratio - a.ratio).map(({ log }) => log)
   }
 
   #isWanted(log: UnifiedLog): boolean {
-    return !log.isDeleted && log.damage === null && log.config.cleanupPolicy.has('compact') && !this.#failed.has(log)
+    if (log.isDeleted || log.damage !== null || this.#failed.has(log)) return false
+    if (this.#parts.ports.clock.monotonicMs() < (this.#postponedUntilMs.get(log) ?? 0)) return false
+    return log.config.cleanupPolicy.has('compact')
   }
 
   /** Null while the clock is known to be wrong. */
@@ -164,27 +163,29 @@ export class Compactor {
   }
 
   /**
-   * Moves every recovery point above what is sealed now, and the journal beyond the frames that speak of it: a replay would write old
-   * bytes into the new files. False when the ring has no room; the next look tries again.
+   * Moves the recovery points above what is sealed now, and the journal beyond the frames that speak of it: a replay would write old
+   * bytes into the new files. Answers up to where each log may be rewritten; null when the ring has no room, then the next look tries
+   * again.
    */
-  async #letPass(): Promise<boolean> {
+  async #letPass(logs: readonly UnifiedLog[]): Promise<ReadonlyMap<UnifiedLog, number> | null> {
     const { journal, dirty, checkpointer, ports } = this.#parts
     const sequence = journal.nextSequence
+    // What is below the high watermark stands in frames below the sequence.
+    const ends = logs.map((log) => Math.min(log.lastStableOffset, log.activeSegment.baseOffset))
     await checkpointer.checkpointNow()
-    if (this.#isOver) return false
-    if (journal.hasPassed(sequence)) return true
-    if (dirty.oldestNeeded(journal.nextSequence) < sequence || !journal.hasRoom(0, 0)) return false
-    // A frame without bytes says that a replay need not begin before it.
-    await ports.disk.submit([journal.append([], 0), { kind: 'sync', path: journal.path }])
-    return journal.hasPassed(sequence)
+    if (this.#isOver) return null
+    if (!journal.hasPassed(sequence)) {
+      if (dirty.oldestNeeded(journal.nextSequence) < sequence || !journal.hasRoom(0, 0)) return null
+      // A frame without bytes says that a replay need not begin before it.
+      await ports.disk.submit([journal.append([], 0), { kind: 'sync', path: journal.path }])
+    }
+    return new Map(logs.map((log, index) => [log, Math.min(ends[index] as number, log.recoveryPoint)]))
   }
 
   /** Compacts one log: as many passes as the map is filled. */
-  async #clean(log: UnifiedLog): Promise<void> {
+  async #clean(log: UnifiedLog, limit: number): Promise<void> {
     const startMs = this.#parts.ports.clock.monotonicMs()
     const bytesBefore = log.sizeInBytes
-    // What is sealed from now on waits for the next look: its frames may still be in the journal.
-    const limit = Math.min(log.lastStableOffset, log.recoveryPoint)
     for (;;) {
       const firstDirtyOffset = this.firstDirtyOffset(log)
       const nowMs = this.#nowMs()
@@ -308,6 +309,8 @@ export class Compactor {
 
   #onThrown(log: UnifiedLog, thrown: unknown): void {
     if (thrown instanceof CompactionStopped || log.isDeleted || this.#isOver) return
+    // A segment has been given up by retention: the next look sees what is left.
+    if (thrown instanceof DiskError && thrown.operation === 'read' && thrown.code === 'ENOENT') return
     const { observer, clock } = this.#parts.ports
     if (thrown instanceof DiskError && isFull(thrown)) {
       this.#postponedUntilMs.set(log, clock.monotonicMs() + postponeMs)

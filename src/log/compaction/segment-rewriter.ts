@@ -44,6 +44,17 @@ export function newestBatchesOf(producers: ProducerState): NewestBatches {
 /** Writes the new file, synced under its `.cleaned` name; `isSame` when the one segment may stay as it is. */
 export async function rewriteSegments(task: RewriteTask, parts: CleaningParts): Promise<CleanedFile> {
   const file = new CleanedFile(task.segments, { ...parts, indexIntervalBytes: task.indexIntervalBytes })
+  try {
+    await rewriteInto(file, task, parts)
+  } catch (thrown) {
+    // What cannot be removed now is removed by the next start.
+    if (!file.isSame) await file.discard().catch(() => {})
+    throw thrown
+  }
+  return file
+}
+
+async function rewriteInto(file: CleanedFile, task: RewriteTask, parts: CleaningParts): Promise<void> {
   for (const segment of task.segments) {
     const reader = new BatchReader(parts.disk, segment, parts.pacer)
     for (let batch = await reader.next(); batch !== null; batch = await reader.next()) {
@@ -53,7 +64,6 @@ export async function rewriteSegments(task: RewriteTask, parts: CleaningParts): 
     }
   }
   if (!file.isSame) await file.finish()
-  return file
 }
 
 /**
