@@ -195,12 +195,14 @@ export class Compactor {
       const dirty = sealed.filter((segment) => endOf(log, log.segments.indexOf(segment)) > firstDirtyOffset)
       const map = new OffsetMap(range.endOffset - firstDirtyOffset, this.#parts.options.mapBytesMax)
       const built = await buildMap(dirty, firstDirtyOffset, map, this.#cleaning)
+      if (built.endOffset <= firstDirtyOffset) return
       await this.#rewriteAll(log, sealed, { map, built, nowMs })
-      this.#offsets.set(log, built.isFull ? built.endOffset : range.endOffset)
-      log.tail.floorOffset = Math.max(log.tail.floorOffset, built.endOffset)
+      const endOffset = built.stop === 'end' ? range.endOffset : built.endOffset
+      this.#offsets.set(log, endOffset)
+      log.tail.floorOffset = Math.max(log.tail.floorOffset, range.endOffset)
       await this.#writeOffsets()
-      if (built.isFull) continue
-      this.#report(log, { endOffset: range.endOffset, bytesBefore, startMs })
+      if (built.stop === 'full') continue
+      this.#report(log, { endOffset, bytesBefore, startMs })
       return
     }
   }

@@ -29,8 +29,8 @@ export interface CleaningParts {
 export interface BuiltMap {
   /** Every record below it has been looked at. */
   readonly endOffset: number
-  /** There was no room for more keys. */
-  readonly isFull: boolean
+  /** Why it ends there: the segments do, there was no room for more keys, or a transaction begins whose end is in a later segment. */
+  readonly stop: 'end' | 'full' | 'open'
   readonly aborted: readonly AbortedTransaction[]
 }
 
@@ -43,22 +43,26 @@ export async function buildMap(
 ): Promise<BuiltMap> {
   let view: TransactionView | null = null
   let aborted: readonly AbortedTransaction[] = []
+  let openFrom = Number.POSITIVE_INFINITY
+  const built = (stop: BuiltMap['stop']): BuiltMap => ({ endOffset: map.latestOffset + 1, stop, aborted })
   for (const segment of dirty) {
     const reader = new BatchReader(parts.disk, segment, parts.pacer)
     for (let batch = await reader.next(); batch !== null; batch = await reader.next()) {
       const lastOffset = batchLastOffset(batch)
       if (lastOffset < firstDirtyOffset) continue
       if (batchIsTransactional(batch) && view === null) {
-        aborted = await findAborted(dirty, parts)
+        const scan = await scanTransactions(dirty, parts)
+        aborted = scan.found
+        openFrom = scan.openFrom
         view = new TransactionView(aborted)
       }
-      if (hasKeys(batch, view) && !(await addKeys(batch, firstDirtyOffset, map, parts)))
-        return { endOffset: map.latestOffset + 1, isFull: true, aborted }
+      if (lastOffset >= openFrom) return built('open')
+      if (hasKeys(batch, view) && !(await addKeys(batch, firstDirtyOffset, map, parts))) return built('full')
       map.latestOffset = lastOffset
       await parts.pacer.breathe()
     }
   }
-  return { endOffset: map.latestOffset + 1, isFull: false, aborted }
+  return built('end')
 }
 
 /** Of markers and aborted transactions no key counts. */
@@ -79,8 +83,8 @@ async function addKeys(batch: Uint8Array, from: number, map: OffsetMap, parts: C
   return true
 }
 
-/** The aborted transactions of these segments, from their headers and markers. */
-async function findAborted(segments: readonly Segment[], parts: CleaningParts): Promise<readonly AbortedTransaction[]> {
+/** The transactions of these segments, from their headers and markers. */
+async function scanTransactions(segments: readonly Segment[], parts: CleaningParts): Promise<AbortedScan> {
   const scan = new AbortedScan()
   for (const segment of segments) {
     const end = await scanSegment({
@@ -104,5 +108,5 @@ async function findAborted(segments: readonly Segment[], parts: CleaningParts): 
       throw new CompactionFault(segment, end.position, 'too many aborted transactions')
     await parts.pacer.breathe()
   }
-  return scan.found
+  return scan
 }

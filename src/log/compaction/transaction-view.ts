@@ -36,6 +36,11 @@ export class AbortedScan {
   readonly found: AbortedTransaction[] = []
   readonly #open = new Map<number, number>()
 
+  /** First offset of a transaction whose marker has not come: how it ends lies behind the stretch. */
+  get openFrom(): number {
+    return Math.min(Number.POSITIVE_INFINITY, ...this.#open.values())
+  }
+
   onData(producerId: number, baseOffset: number): void {
     if (!this.#open.has(producerId)) this.#open.set(producerId, baseOffset)
   }
