@@ -22,6 +22,8 @@ export function swapOperations(sources: readonly Segment[], cleaned: Segment): r
     ...places.map((path) => rename(`${path}${cleanedSuffix}`, `${path}${swapSuffix}`)),
     { kind: 'syncDirectory', path: directory },
     ...covered.flatMap((source) => removal(directory, source.baseOffset)),
+    // The suffix tells a start what to remove: it must not be gone before that is.
+    { kind: 'syncDirectory', path: directory },
     ...places.map((path) => rename(`${path}${swapSuffix}`, path)),
     { kind: 'syncDirectory', path: directory },
   ]
@@ -44,6 +46,7 @@ export async function finishSwaps(
 ): Promise<readonly DirectoryEntry[]> {
   const swaps = entries.filter((entry) => !entry.isDirectory && entry.name.endsWith(swapSuffix))
   if (swaps.length === 0) return entries
+  const sync: DiskOperation = { kind: 'syncDirectory', path: directory }
   const operations: DiskOperation[] = []
   const bases = swaps.map((entry) => /^(\d{20})\.log\.swap$/.exec(entry.name)?.[1]).filter((base) => base !== undefined)
   for (const base of bases) {
@@ -54,13 +57,14 @@ export async function finishSwaps(
         operations.push(...removal(directory, Number(other)))
     }
   }
+  operations.push(sync)
   for (const { name } of swaps) {
     const path = `${directory}/${name}`
     const isOfSwap = bases.some((base) => name.startsWith(base))
     // Of an index alone nothing is known: its log has its name already, and the index is built anew when it does not fit.
     operations.push(isOfSwap ? rename(path, path.slice(0, -swapSuffix.length)) : { kind: 'unlink', path })
   }
-  await disk.submit([...operations, { kind: 'syncDirectory', path: directory }])
+  await disk.submit([...operations, sync])
   return disk.list(directory)
 }
 

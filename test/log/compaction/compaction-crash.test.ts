@@ -46,6 +46,14 @@ const mutants: readonly { readonly name: string; readonly mutant: Mutant }[] = [
     },
   },
   {
+    name: 'takes the suffix away before the old segments are gone for good',
+    mutant: (operations) => {
+      if (!operations.some(isSwap)) return operations
+      const syncs = operations.filter((operation) => operation.kind === 'syncDirectory')
+      return operations.filter((operation) => operation !== syncs[1])
+    },
+  },
+  {
     name: 'does not sync the cleaned file',
     mutant: (operations) => operations.filter((operation) => operation.kind !== 'sync' || !isOfCleaned(operation)),
   },

@@ -98,7 +98,9 @@ export class CompactionCrash {
     if (endOffset < this.#acknowledgedEnd) throw this.broken(`ends at ${endOffset}, not ${this.#acknowledgedEnd}`)
     this.#appended = this.#appended.filter(({ offset }) => offset < endOffset)
     this.#acknowledgedEnd = endOffset
-    const found = await contentOf(log, this.ports.compute, endOffset)
+    const found = await contentOf(log, this.ports.compute, endOffset).catch((error: unknown) => {
+      throw this.broken(String(error))
+    })
     const known = new Map(this.#appended.map((each) => [each.text, each]))
     const latest = new Map(this.#appended.map((each) => [each.key, each]))
     const present = new Set<string>()
