@@ -135,6 +135,11 @@ class BuiltAppliance implements Appliance {
         nodeId: this.#config.node.id,
         retentionCheckIntervalMs: this.#settings.number('log.retention.check.interval.ms'),
         producerExpirationMs: this.#settings.number('producer.id.expiration.ms'),
+        compaction: {
+          backoffMs: this.#settings.number('log.cleaner.backoff.ms'),
+          mapBytesMax: this.#settings.number('log.cleaner.dedupe.buffer.size'),
+          bytesPerSecond: this.#settings.number('log.cleaner.io.max.bytes.per.second'),
+        },
       },
       this.#ports,
     )

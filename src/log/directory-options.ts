@@ -1,4 +1,5 @@
 /** What a log directory is opened with, and what a log is created from. */
+import type { CompactionOptions } from './compaction/compaction-options.ts'
 import type { LogConfig } from './log-config.ts'
 
 export interface LogDirectoryOptions {
@@ -23,6 +24,8 @@ export interface LogDirectoryOptions {
   readonly retentionCheckIntervalMs?: number
   /** producer.id.expiration.ms; default one day. */
   readonly producerExpirationMs?: number
+  /** What compaction may take; what is left out is as in compaction-options.ts. */
+  readonly compaction?: Partial<CompactionOptions>
 }
 
 export interface LogCreation {

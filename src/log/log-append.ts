@@ -166,7 +166,9 @@ function shouldRoll(log: UnifiedLog, batch: Uint8Array, nowMs: number): boolean 
   if (batchLastOffset(batch) - segment.baseOffset > relativeOffsetMax) return true
   const waitedMs =
     segment.firstTimestampMs >= 0 ? batchMaxTimestamp(batch) - segment.firstTimestampMs : nowMs - segment.createdMs
-  return waitedMs > config.segmentMs
+  // A record in the active segment cannot be compacted (KIP-354).
+  const isCompacted = config.cleanupPolicy.has('compact') && config.maxCompactionLagMs > 0
+  return waitedMs > (isCompacted ? Math.min(config.segmentMs, config.maxCompactionLagMs) : config.segmentMs)
 }
 
 /** Ends the active segment and begins one at the log's end. Its file is created by the commit that first writes to it. */

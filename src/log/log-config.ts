@@ -27,7 +27,15 @@ export interface LogConfig {
   readonly timestampAfterMaxMs: number
   /** file.delete.delay.ms */
   readonly fileDeleteDelayMs: number
-  /** cleanup.policy; compaction itself is not done by this engine yet. */
+  /** delete.retention.ms: how long a tombstone stays behind the pass that met it first. */
+  readonly deleteRetentionMs: number
+  /** min.cleanable.dirty.ratio: share of a log's bytes that must not be compacted yet before a pass begins. */
+  readonly minCleanableDirtyRatio: number
+  /** min.compaction.lag.ms: younger records are left alone. */
+  readonly minCompactionLagMs: number
+  /** max.compaction.lag.ms: older ones are compacted whatever the ratio. */
+  readonly maxCompactionLagMs: number
+  /** cleanup.policy; empty = segments are kept for ever. */
   readonly cleanupPolicy: ReadonlySet<CleanupPolicy>
   readonly flush: FlushClass
 }
@@ -45,6 +53,10 @@ export const defaultLogConfig: LogConfig = {
   timestampBeforeMaxMs: Number.POSITIVE_INFINITY,
   timestampAfterMaxMs: 3_600_000,
   fileDeleteDelayMs: 60_000,
+  deleteRetentionMs: 86_400_000,
+  minCleanableDirtyRatio: 0.5,
+  minCompactionLagMs: 0,
+  maxCompactionLagMs: Number.POSITIVE_INFINITY,
   cleanupPolicy: new Set<CleanupPolicy>(['delete']),
   flush: 'commit',
 }

@@ -9,6 +9,8 @@ import { DiskError, type DiskOperation, type Ports } from '../base/ports.ts'
 import type { AppendEntry, AppendOutcome } from './append.ts'
 import { formatCleanShutdown, isDamagedTopicId } from './checkpoint-file.ts'
 import { Checkpointer, checkpointEveryBytesDefault } from './checkpointer.ts'
+import { defaultCompactionOptions } from './compaction/compaction-options.ts'
+import { Compactor } from './compaction/compactor.ts'
 import { CommitDriver, type CommitFigures } from './commit-driver.ts'
 import { CommitJournal } from './commit-journal.ts'
 import { loadDirectory, topicIdWrites } from './directory-loader.ts'
@@ -59,6 +61,7 @@ export class LogDirectory {
   readonly #tails: TailCache
   readonly #logStarts: LogStartFile
   readonly #housekeeping: Housekeeping
+  readonly compactor: Compactor
   readonly #home: LogHome
   readonly #appendParts: AppendParts
   readonly #listeners: ((error: Error) => void)[] = []
@@ -155,6 +158,15 @@ export class LogDirectory {
       isStopped: () => this.#isClosed || this.#failure !== null,
       onFailure,
     })
+    this.compactor = new Compactor({
+      ports,
+      ...{ logDirectory: held.logDirectory, stateDirectory: held.stateDirectory },
+      ...{ journal: this.#journal, dirty: this.#dirty, checkpointer: this.#checkpointer, reader: this.#home },
+      options: { ...defaultCompactionOptions, ...options.compaction },
+      logs,
+      isStopped: () => this.#isClosed || this.#failure !== null,
+      onFailure,
+    })
   }
 
   /** By `topic-partition`. */
@@ -244,6 +256,7 @@ export class LogDirectory {
     }
     if (log.logStartOffset > 0) await this.#logStarts.write().catch((error: unknown) => this.#failAndThrow(error))
     this.#ports.observer.event(logEvents.logDeleted, { log: log.key })
+    this.compactor.onDeleted(log)
     this.#housekeeping.later(log.config.fileDeleteDelayMs, () => this.#housekeeping.purge([name]))
   }
 
@@ -259,9 +272,9 @@ export class LogDirectory {
   async close(brokerEpoch = -1): Promise<void> {
     if (this.#isClosed) return
     this.#isClosed = true
-    const retained = this.#housekeeping.stop()
+    const background = [this.#housekeeping.stop(), this.compactor.stop()]
     try {
-      await retained
+      await Promise.all(background)
       if (this.#failure === null) await this.#leaveClean(brokerEpoch)
     } catch (thrown) {
       this.#fail(asError(thrown))
@@ -313,6 +326,7 @@ export class LogDirectory {
     ])
     this.#housekeeping.purge(loaded.deletedNames)
     this.#housekeeping.start()
+    await this.compactor.start()
     this.#recoveryMs = clock.monotonicMs() - startMs
     observer.set(logMetrics.logs, this.#logs.size)
     observer.set(logMetrics.directoryOffline, 0)

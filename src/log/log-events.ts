@@ -70,6 +70,24 @@ export const logEvents = defineEvents({
     sentence: '{log} gave up {segments} segments below offset {logStartOffset}: {reason}',
     fields: { log: 'string', segments: 'number', logStartOffset: 'number', reason: 'string' },
   },
+  logCompacted: {
+    id: 'log-compacted',
+    level: 'info',
+    sentence: 'compacted {log} up to offset {endOffset}: {bytesBefore} bytes became {bytesAfter} in {durationMs} ms',
+    fields: { log: 'string', endOffset: 'number', bytesBefore: 'number', bytesAfter: 'number', durationMs: 'number' },
+  },
+  compactionFailed: {
+    id: 'log-compaction-failed',
+    level: 'error',
+    sentence: '{log} is not compacted any more until the next start: {reason}',
+    fields: { log: 'string', reason: 'string' },
+  },
+  compactionPostponed: {
+    id: 'log-compaction-postponed',
+    level: 'warn',
+    sentence: 'the compaction of {log} waits for {delayMs} ms: {reason}',
+    fields: { log: 'string', delayMs: 'number', reason: 'string' },
+  },
   logCreated: {
     id: 'log-created',
     level: 'debug',

@@ -46,6 +46,24 @@ export const logMetrics = defineMetrics({
     help: 'Bytes above the recovery points: what an unclean start would scan.',
     labels: [],
   },
+  compactionRuns: {
+    name: 'headwater_log_compaction_runs_total',
+    kind: 'counter',
+    help: 'Passes of compaction over one log that have come to their end.',
+    labels: [],
+  },
+  compactionBytes: {
+    name: 'headwater_log_compaction_bytes_total',
+    kind: 'counter',
+    help: 'Bytes of segments before and after they were compacted, and those written for it.',
+    labels: ['what'],
+  },
+  compactionFailedLogs: {
+    name: 'headwater_log_compaction_failed_logs',
+    kind: 'gauge',
+    help: 'Logs that are not compacted any more because their content could not be read.',
+    labels: [],
+  },
   recoverySeconds: {
     name: 'headwater_log_recovery_seconds',
     kind: 'gauge',

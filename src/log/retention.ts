@@ -86,7 +86,8 @@ async function deleteSegments(log: UnifiedLog, count: number, reason: string, pa
   const going = log.segments.slice(0, count)
   await new Promise<void>((resolve, reject) => {
     parts.whenSubmitted(() => {
-      if (log.isDeleted || log.segments[0] !== going[0]) {
+      const isChanged = going.some((segment, index) => segment.replacement !== null || log.segments[index] !== segment)
+      if (log.isDeleted || isChanged) {
         resolve()
         return
       }

@@ -8,6 +8,7 @@ export const logFileNames = {
   recoveryPoints: 'recovery-point-offset-checkpoint',
   highWatermarks: 'replication-offset-checkpoint',
   logStarts: 'log-start-offset-checkpoint',
+  cleanerOffsets: 'cleaner-offset-checkpoint',
   cleanShutdown: '.kafka_cleanshutdown',
   identity: 'meta.properties',
   lock: '.lock',
@@ -19,6 +20,7 @@ export const stateFileNames = {
   identity: 'meta.properties',
   recoveryPoints: 'recovery-points',
   logStarts: 'log-starts',
+  cleanerOffsets: 'cleaner-offsets',
 } as const
 
 /** Replaces a file so that a crash leaves the old or the new content (safety.md R3); a `syncDirectory` has to follow. */

@@ -20,6 +20,8 @@ const empty = new Uint8Array(0)
 /** The cached batches of one log: the newest ones, up to its end without a gap. */
 export class LogTail {
   #batches: TailBatch[] = []
+  /** Below it compaction has changed the log: what is cached there is not answered any more. */
+  floorOffset = 0
   /** Index of the oldest batch that is still cached. */
   #head = 0
 
@@ -53,6 +55,7 @@ export class LogTail {
    * cached. A copy: what is cached is overwritten in time.
    */
   read(request: LogReadRequest): Uint8Array | null {
+    if (request.fromOffset < this.floorOffset) return null
     const first = this.#find(request.fromOffset)
     if (first < 0) return null
     let total = 0

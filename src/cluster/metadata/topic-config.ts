@@ -12,12 +12,8 @@ export const topicConfigTable: ConfigTable = {
     type: 'list',
     default: 'delete',
     choices: ['delete', 'compact'],
-    doc: 'What happens to old segments. Only `delete` so far: compaction of user topics is refused until it exists.',
+    doc: 'What happens to old segments: `delete` gives them up by age and size, `compact` keeps the last record of each key, both may be set.',
     synonym: { name: 'log.cleanup.policy' },
-    refuse: (value) =>
-      listOf(value).includes('compact')
-        ? 'cleanup.policy=compact is refused: this version does not compact topics yet; use delete'
-        : null,
   },
   'compression.type': {
     type: 'string',
@@ -29,6 +25,13 @@ export const topicConfigTable: ConfigTable = {
       value === 'producer'
         ? null
         : `compression.type=${value} is refused: this version stores batches as the producer compressed them`,
+  },
+  'delete.retention.ms': {
+    type: 'long',
+    default: '86400000',
+    least: 0,
+    doc: 'How long compaction leaves a tombstone (a record without a value) for readers that are behind.',
+    synonym: { name: 'log.cleaner.delete.retention.ms' },
   },
   'file.delete.delay.ms': {
     type: 'long',
@@ -43,6 +46,13 @@ export const topicConfigTable: ConfigTable = {
     least: 0,
     doc: 'Bytes of log between two entries of an offset index.',
     synonym: { name: 'log.index.interval.bytes' },
+  },
+  'max.compaction.lag.ms': {
+    type: 'long',
+    default: String(longMax),
+    least: 1,
+    doc: 'Age at which a record is compacted however little there is to compact; its segment is closed for it.',
+    synonym: { name: 'log.cleaner.max.compaction.lag.ms' },
   },
   'max.message.bytes': {
     type: 'int',
@@ -71,6 +81,21 @@ export const topicConfigTable: ConfigTable = {
     choices: ['CreateTime', 'LogAppendTime'],
     doc: 'Whose clock stamps a record: the producer’s or this node’s.',
     synonym: { name: 'log.message.timestamp.type' },
+  },
+  'min.cleanable.dirty.ratio': {
+    type: 'double',
+    default: '0.5',
+    least: 0,
+    most: 1,
+    doc: 'Share of a partition that must not have been compacted yet before it is compacted again.',
+    synonym: { name: 'log.cleaner.min.cleanable.ratio' },
+  },
+  'min.compaction.lag.ms': {
+    type: 'long',
+    default: '0',
+    least: 0,
+    doc: 'How long a record is left alone by compaction.',
+    synonym: { name: 'log.cleaner.min.compaction.lag.ms' },
   },
   'min.insync.replicas': {
     type: 'int',
@@ -121,10 +146,6 @@ export const topicConfigTable: ConfigTable = {
 
 /** Topic configs that Kafka knows and this node does not act on yet. */
 const notServed: Readonly<Record<string, string>> = {
-  'delete.retention.ms': 'it belongs to compaction, which does not exist yet',
-  'min.cleanable.dirty.ratio': 'it belongs to compaction, which does not exist yet',
-  'min.compaction.lag.ms': 'it belongs to compaction, which does not exist yet',
-  'max.compaction.lag.ms': 'it belongs to compaction, which does not exist yet',
   'flush.messages': 'every acknowledged batch is flushed already',
   'flush.ms': 'every acknowledged batch is flushed already',
   preallocate: 'segments are not preallocated yet',
@@ -180,6 +201,10 @@ export function logConfigOf(set: ReadonlyMap<string, string>, defaultOf: (name: 
     timestampBeforeMaxMs: number('message.timestamp.before.max.ms'),
     timestampAfterMaxMs: number('message.timestamp.after.max.ms'),
     fileDeleteDelayMs: number('file.delete.delay.ms'),
+    deleteRetentionMs: number('delete.retention.ms'),
+    minCleanableDirtyRatio: number('min.cleanable.dirty.ratio'),
+    minCompactionLagMs: number('min.compaction.lag.ms'),
+    maxCompactionLagMs: number('max.compaction.lag.ms'),
     cleanupPolicy: new Set(listOf(text('cleanup.policy')) as CleanupPolicy[]),
     flush: defaultLogConfig.flush,
   }
