@@ -70,7 +70,7 @@ export class ApplianceRun {
   async run(): Promise<RunFigures> {
     const chance = this.world.prng.fork('lives')
     for (const client of this.#clients) client.start()
-    for (let lives = chance.between(2, 6); lives > 0; lives--) {
+    for (let lives = chance.between(2, 5); lives > 0; lives--) {
       await this.#nemesis.reign()
       this.#check()
     }
