@@ -14,7 +14,7 @@ import type { FetchRequest, FetchResponseInput } from '../protocol/kafka/message
 import type { ProduceRequest, ProduceResponseInput } from '../protocol/kafka/messages/produce.ts'
 import { type FetchCaller, type FetchParts, fetch } from './fetch.ts'
 import { FetchSessionCache } from './fetch-session.ts'
-import { type ProduceParts, produce } from './produce.ts'
+import { type ProduceParts, produce, type UnheardRefusal } from './produce.ts'
 import { ProducerIds } from './producer-ids.ts'
 import type { InternalTopics } from './internal-topics.ts'
 import type { TopicAdmin } from './topic-admin.ts'
@@ -74,7 +74,10 @@ export class Broker {
     return this.#appender.pendingBytes
   }
 
-  produce(request: ProduceRequest, apiVersion: number): Promise<ProduceResponseInput> | ProduceResponseInput | null {
+  produce(
+    request: ProduceRequest,
+    apiVersion: number,
+  ): Promise<ProduceResponseInput> | ProduceResponseInput | UnheardRefusal | null {
     return produce(request, apiVersion, this.#produceParts)
   }
 

@@ -6,7 +6,7 @@ import { zeroUuid } from '../base/ids.ts'
 import type { Clock, Timer } from '../base/ports.ts'
 import type { Partition, WaitCallback } from '../cluster/partition/partition.ts'
 import type { PartitionAppend, PartitionTable } from '../cluster/partition/partition-table.ts'
-import { errorCode, type KafkaErrorName } from '../protocol/kafka/error-codes.ts'
+import { errorCode, errorName, type KafkaErrorName } from '../protocol/kafka/error-codes.ts'
 import { batchCodec, batchHeaderBytes, batchIsTransactional, batchMagic } from '../protocol/records/record-batch.ts'
 import type { ProduceRequest, ProduceResponseInput } from '../protocol/kafka/messages/produce.ts'
 
@@ -46,12 +46,21 @@ interface Producing {
   readonly fault: Refusal | null
 }
 
-/** Answers the response, or null for acks=0. Past `timeoutMs` what still waits is answered REQUEST_TIMED_OUT and stays appended. */
+/** A request with acks=0 of which something was refused: there is no answer to say so in. */
+export interface UnheardRefusal {
+  readonly refusal: string
+  readonly responses: readonly []
+}
+
+/**
+ * Answers the response; for acks=0 null, or what was refused. Past `timeoutMs` what still waits is answered REQUEST_TIMED_OUT and
+ * stays appended.
+ */
 export function produce(
   request: ProduceRequest,
   apiVersion: number,
   parts: ProduceParts,
-): Promise<ProduceResponseInput> | ProduceResponseInput | null {
+): Promise<ProduceResponseInput> | ProduceResponseInput | UnheardRefusal | null {
   const { acks } = request
   const producing: Producing = { apiVersion, parts, appends: [], appending: [], fault: requestFault(request) }
   const topics = request.topicData.map(({ name, topicId, partitionData }) => ({
@@ -61,7 +70,7 @@ export function produce(
   }))
   const pending = new PendingProduce(parts.clock, request.timeoutMs)
   append(producing, acks, pending)
-  if (acks === 0) return null
+  if (acks === 0) return unheardRefusal(topics)
   const respond = (): ProduceResponseInput => ({
     responses: topics.map(({ name, topicId, slots }) => ({
       name,
@@ -70,6 +79,11 @@ export function produce(
     })),
   })
   return pending.isDone ? respond() : pending.whenDone(respond)
+}
+
+function unheardRefusal(topics: readonly { readonly slots: readonly Slot[] }[]): UnheardRefusal | null {
+  const refused = topics.flatMap(({ slots }) => slots).find(({ answer }) => (answer.errorCode ?? 0) !== 0)
+  return refused === undefined ? null : { refusal: errorName(refused.answer.errorCode ?? 0), responses: [] }
 }
 
 const noTransactions: Refusal = {

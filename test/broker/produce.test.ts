@@ -77,10 +77,13 @@ describe('acks', () => {
     }
   })
 
-  it('0 is never answered, and the records are in the log all the same', async () => {
+  it('0 is never answered, the records are in the log all the same, and what is refused is told to the door', async () => {
     const { node, partition } = await open()
     expect(node.broker.produce(produceRequest([['readings', 0, batchOf(['a'])]], { acks: 0 }), 12)).toBe(null)
-    expect(node.broker.produce(produceRequest([['nowhere', 0, batchOf(['a'])]], { acks: 0 }), 12)).toBe(null)
+    expect(node.broker.produce(produceRequest([['nowhere', 0, batchOf(['a'])]], { acks: 0 }), 12)).toEqual({
+      refusal: 'UNKNOWN_TOPIC_OR_PARTITION',
+      responses: [],
+    })
     await node.world.runFor(1_000)
     expect(await batchesOf(node, partition)).toEqual([['a']])
   })
