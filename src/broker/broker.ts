@@ -14,7 +14,8 @@ import type { FetchRequest, FetchResponseInput } from '../protocol/kafka/message
 import type { ProduceRequest, ProduceResponseInput } from '../protocol/kafka/messages/produce.ts'
 import { type FetchCaller, type FetchParts, fetch } from './fetch.ts'
 import { FetchSessionCache } from './fetch-session.ts'
-import { type ProduceParts, produce } from './produce.ts'
+import { type ProduceCaller, type ProduceParts, produce } from './produce.ts'
+import { ProduceOrder } from './produce-order.ts'
 import { ProducerIds } from './producer-ids.ts'
 import type { InternalTopics } from './internal-topics.ts'
 import type { TopicAdmin } from './topic-admin.ts'
@@ -61,7 +62,13 @@ export class Broker {
       bytesMax: () => settings.number('fetch.max.bytes'),
       isReadable: this.isReadable,
     }
-    this.#produceParts = { clock: ports.clock, partitions: cluster.partitions, isInternal: this.isInternal }
+    this.#produceParts = {
+      clock: ports.clock,
+      compute: ports.compute,
+      partitions: cluster.partitions,
+      order: new ProduceOrder(),
+      isInternal: this.isInternal,
+    }
   }
 
   /** The set of small records of this turn of the loop (turn-append.ts). */
@@ -74,8 +81,11 @@ export class Broker {
     return this.#appender.pendingBytes
   }
 
-  produce(request: ProduceRequest, apiVersion: number): Promise<ProduceResponseInput> | ProduceResponseInput | null {
-    return produce(request, apiVersion, this.#produceParts)
+  produce(
+    request: ProduceRequest,
+    caller: ProduceCaller,
+  ): Promise<ProduceResponseInput | null> | ProduceResponseInput | null {
+    return produce(request, caller, this.#produceParts)
   }
 
   fetch(request: FetchRequest, caller: FetchCaller): Promise<FetchResponseInput> {

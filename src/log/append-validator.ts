@@ -75,8 +75,13 @@ function checkShape(batch: Uint8Array, context: ValidationContext): Refusal | nu
   if (size < batchHeaderBytes) return refuse('CORRUPT_MESSAGE', `the batch says that it has ${size} bytes`)
   if (size > batch.length) return refuse('CORRUPT_MESSAGE', `the batch says ${size} bytes, ${batch.length} came`)
   if (size < batch.length) return refuse('INVALID_RECORD', 'more than one record batch for one partition')
-  const { maxMessageBytes, segmentBytes } = context.config
-  if (size > maxMessageBytes && context.origin === 'client') {
+  return checkSize(size, context)
+}
+
+/** May a batch have so many bytes? */
+export function checkSize(size: number, { config, origin }: ValidationContext): Refusal | null {
+  const { maxMessageBytes, segmentBytes } = config
+  if (size > maxMessageBytes && origin === 'client') {
     return refuse('MESSAGE_TOO_LARGE', `the batch has ${size} bytes, max.message.bytes is ${maxMessageBytes}`)
   }
   if (size > segmentBytes)

@@ -44,7 +44,13 @@ export function appendSet(entries: readonly AppendEntry[], parts: AppendParts): 
   for (let index = 0; index < entries.length; index++) {
     const entry = entries[index] as AppendEntry
     const { log, origin } = entry
-    const found = examine(entry, set, { config: log.config, origin, nowMs, clockTrusted })
+    const found = examine(entry, set, {
+      config: log.config,
+      origin,
+      nowMs,
+      clockTrusted,
+      recordsChecked: entry.recordsChecked === true,
+    })
     if (found?.kind === 'refused') return refuseSet(entries, index, found)
     duplicates[index] = found
     if (found === null) bytes += entry.batch.length
@@ -73,7 +79,13 @@ export function appendEach(entries: readonly AppendEntry[], parts: AppendParts):
   for (const entry of entries) {
     const { log, origin, batch } = entry
     const set = parts.driver.nextSet()
-    const found = examine(entry, set, { config: log.config, origin, nowMs, clockTrusted })
+    const found = examine(entry, set, {
+      config: log.config,
+      origin,
+      nowMs,
+      clockTrusted,
+      recordsChecked: entry.recordsChecked === true,
+    })
     if (found === null) {
       batches++
       bytes += batch.length

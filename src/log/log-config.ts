@@ -1,5 +1,7 @@
 /** The settings of one log: Kafka's topic configs that the log engine acts on, parsed. */
 
+import type { CompressionCodec } from '../base/ports.ts'
+
 /** `commit`: acknowledged after the flush. `relaxed`: acknowledged from the page cache, flushed about once a second. */
 export type FlushClass = 'commit' | 'relaxed'
 export type CleanupPolicy = 'delete' | 'compact'
@@ -29,6 +31,10 @@ export interface LogConfig {
   readonly fileDeleteDelayMs: number
   /** cleanup.policy; compaction itself is not done by this engine yet. */
   readonly cleanupPolicy: ReadonlySet<CleanupPolicy>
+  /** compression.type; `none` is Kafka's `uncompressed`. */
+  readonly compressionType: CompressionCodec | 'producer'
+  /** compression.gzip.level and compression.zstd.level; lz4 and snappy have one level here. */
+  readonly compressionLevels: { readonly gzip: number; readonly zstd: number }
   readonly flush: FlushClass
 }
 
@@ -46,5 +52,7 @@ export const defaultLogConfig: LogConfig = {
   timestampAfterMaxMs: 3_600_000,
   fileDeleteDelayMs: 60_000,
   cleanupPolicy: new Set<CleanupPolicy>(['delete']),
+  compressionType: 'producer',
+  compressionLevels: { gzip: -1, zstd: 3 },
   flush: 'commit',
 }

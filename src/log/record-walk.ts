@@ -121,7 +121,8 @@ export class RecordWalk {
         at = cursor.at
       }
       const recordEnd = at + length
-      if (cursor.failed || length < recordBytesMin - 1 || recordEnd > end) return this.#fail(`record ${index} has no valid length`)
+      if (cursor.failed || length < recordBytesMin - 1 || recordEnd > end)
+        return this.#fail(`record ${index} has no valid length`)
       // Behind the attributes of a record, which mean nothing.
       at += 1
       first = bytes[at] as number

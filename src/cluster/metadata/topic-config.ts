@@ -19,16 +19,29 @@ export const topicConfigTable: ConfigTable = {
         ? 'cleanup.policy=compact is refused: this version does not compact topics yet; use delete'
         : null,
   },
+  'compression.gzip.level': {
+    type: 'int',
+    default: '-1',
+    least: -1,
+    most: 9,
+    doc: 'Level with which `compression.type=gzip` compresses, 1 to 9; -1 = the library’s default.',
+    synonym: { name: 'compression.gzip.level' },
+    refuse: (value) => (Number(value) === 0 ? 'compression.gzip.level must be 1 to 9, or -1 for the default' : null),
+  },
   'compression.type': {
     type: 'string',
     default: 'producer',
     choices: ['producer', 'uncompressed', 'gzip', 'snappy', 'lz4', 'zstd'],
-    doc: 'Codec in which batches are stored. Only `producer` so far: batches are stored as they arrive.',
+    doc: 'Codec in which batches are stored, MQTT’s too; `producer`: as they arrive.',
     synonym: { name: 'compression.type' },
-    refuse: (value) =>
-      value === 'producer'
-        ? null
-        : `compression.type=${value} is refused: this version stores batches as the producer compressed them`,
+  },
+  'compression.zstd.level': {
+    type: 'int',
+    default: '3',
+    least: -131_072,
+    most: 22,
+    doc: 'Level with which `compression.type=zstd` compresses.',
+    synonym: { name: 'compression.zstd.level' },
   },
   'file.delete.delay.ms': {
     type: 'long',
@@ -137,9 +150,7 @@ const notServed: Readonly<Record<string, string>> = {
   'remote.log.delete.on.disable': 'there is no tiered storage yet',
   'local.retention.ms': 'there is no tiered storage yet',
   'local.retention.bytes': 'there is no tiered storage yet',
-  'compression.gzip.level': 'batches are stored as the producer compressed them',
-  'compression.lz4.level': 'batches are stored as the producer compressed them',
-  'compression.zstd.level': 'batches are stored as the producer compressed them',
+  'compression.lz4.level': 'the LZ4 library of this version has one level; compression.type=lz4 works without it',
 }
 
 /** Configs that an internal topic is declared with may say `compact`: its owner replays it whole, and compaction comes later. */
@@ -181,6 +192,12 @@ export function logConfigOf(set: ReadonlyMap<string, string>, defaultOf: (name: 
     timestampAfterMaxMs: number('message.timestamp.after.max.ms'),
     fileDeleteDelayMs: number('file.delete.delay.ms'),
     cleanupPolicy: new Set(listOf(text('cleanup.policy')) as CleanupPolicy[]),
+    compressionType: compressionTypeOf(text('compression.type')),
+    compressionLevels: { gzip: number('compression.gzip.level'), zstd: number('compression.zstd.level') },
     flush: defaultLogConfig.flush,
   }
+}
+
+function compressionTypeOf(value: string): LogConfig['compressionType'] {
+  return value === 'uncompressed' ? 'none' : (value as LogConfig['compressionType'])
 }

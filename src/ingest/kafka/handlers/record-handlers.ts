@@ -37,7 +37,7 @@ export function recordHandlers(broker: Broker): readonly HandlerEntry[] {
 
 /** Produce 0-13. Batch v2 only: versions 0 to 2 are answered UNSUPPORTED_FOR_MESSAGE_FORMAT. Transactional ids are refused. */
 function produceHandler(broker: Broker): KafkaHandler<ProduceRequest, ProduceResponseInput> {
-  return (request, context) => broker.produce(request, context.apiVersion)
+  return (request, context) => broker.produce(request, context)
 }
 
 /** Fetch 4-18: consumers only; a follower's fetch is answered like a consumer's, because there is one replica. */
