@@ -11,6 +11,8 @@ export interface LogConfig {
   readonly segmentBytes: number
   /** segment.ms, against the timestamp of the segment's first batch. */
   readonly segmentMs: number
+  /** segment.jitter.ms: a segment is closed up to so much earlier, by chance. */
+  readonly segmentJitterMs: number
   /** segment.index.bytes: most bytes of an offset index; a full index rolls the segment. */
   readonly segmentIndexBytes: number
   /** index.interval.bytes */
@@ -42,6 +44,7 @@ export interface LogConfig {
 export const defaultLogConfig: LogConfig = {
   segmentBytes: 1_073_741_824,
   segmentMs: 604_800_000,
+  segmentJitterMs: 0,
   segmentIndexBytes: 10_485_760,
   indexIntervalBytes: 4096,
   retentionMs: 604_800_000,

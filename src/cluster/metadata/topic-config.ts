@@ -50,6 +50,20 @@ export const topicConfigTable: ConfigTable = {
     doc: 'How long a deleted segment stays on disk under another name.',
     synonym: { name: 'log.segment.delete.delay.ms' },
   },
+  'flush.messages': {
+    type: 'long',
+    default: String(longMax),
+    least: 1,
+    doc: 'Records after which the log is flushed at the latest. Every value is kept: a batch is flushed before it is acknowledged.',
+    synonym: { name: 'log.flush.interval.messages' },
+  },
+  'flush.ms': {
+    type: 'long',
+    default: String(longMax),
+    least: 0,
+    doc: 'Time after which the log is flushed at the latest. Every value is kept: a batch is flushed before it is acknowledged.',
+    synonym: { name: 'log.flush.interval.ms' },
+  },
   'index.interval.bytes': {
     type: 'int',
     default: '4096',
@@ -96,6 +110,16 @@ export const topicConfigTable: ConfigTable = {
         ? 'min.insync.replicas above 1 is refused: there is one node, and no write could be acknowledged'
         : null,
   },
+  preallocate: {
+    type: 'boolean',
+    default: 'false',
+    doc: 'Is the file of a segment made in its full size? Not here.',
+    synonym: { name: 'log.preallocate' },
+    refuse: (value) =>
+      isTrue(value)
+        ? 'preallocate=true is refused: a segment file ends where its records end, so that a power cut leaves no tail of zeros'
+        : null,
+  },
   'retention.bytes': {
     type: 'long',
     default: '-1',
@@ -123,12 +147,29 @@ export const topicConfigTable: ConfigTable = {
     doc: 'Largest offset index; a full one closes the segment.',
     synonym: { name: 'log.index.size.max.bytes' },
   },
+  'segment.jitter.ms': {
+    type: 'long',
+    default: '0',
+    least: 0,
+    doc: 'Each segment is closed up to so much earlier than segment.ms, by chance, so that not all are closed at once.',
+    synonym: { name: 'log.roll.jitter.ms' },
+  },
   'segment.ms': {
     type: 'long',
     default: '604800000',
     least: 1,
     doc: 'Age at which a segment is closed.',
     synonym: { name: 'log.roll.ms' },
+  },
+  'unclean.leader.election.enable': {
+    type: 'boolean',
+    default: 'false',
+    doc: 'May a replica that lacks records become the leader? There is one replica.',
+    synonym: { name: 'unclean.leader.election.enable' },
+    refuse: (value) =>
+      isTrue(value)
+        ? 'unclean.leader.election.enable=true is refused: there is one replica, and no other could be elected'
+        : null,
   },
 }
 
@@ -138,11 +179,6 @@ const notServed: Readonly<Record<string, string>> = {
   'min.cleanable.dirty.ratio': 'it belongs to compaction, which does not exist yet',
   'min.compaction.lag.ms': 'it belongs to compaction, which does not exist yet',
   'max.compaction.lag.ms': 'it belongs to compaction, which does not exist yet',
-  'flush.messages': 'every acknowledged batch is flushed already',
-  'flush.ms': 'every acknowledged batch is flushed already',
-  preallocate: 'segments are not preallocated yet',
-  'segment.jitter.ms': 'segments are closed without jitter',
-  'unclean.leader.election.enable': 'there is one replica',
   'leader.replication.throttled.replicas': 'there is one replica',
   'follower.replication.throttled.replicas': 'there is one replica',
   'remote.storage.enable': 'there is no tiered storage yet',
@@ -182,6 +218,7 @@ export function logConfigOf(set: ReadonlyMap<string, string>, defaultOf: (name: 
   return {
     segmentBytes: number('segment.bytes'),
     segmentMs: number('segment.ms'),
+    segmentJitterMs: number('segment.jitter.ms'),
     segmentIndexBytes: number('segment.index.bytes'),
     indexIntervalBytes: number('index.interval.bytes'),
     retentionMs: number('retention.ms'),
@@ -196,6 +233,10 @@ export function logConfigOf(set: ReadonlyMap<string, string>, defaultOf: (name: 
     compressionLevels: { gzip: number('compression.gzip.level'), zstd: number('compression.zstd.level') },
     flush: defaultLogConfig.flush,
   }
+}
+
+function isTrue(value: string): boolean {
+  return value.trim().toLowerCase() === 'true'
 }
 
 function compressionTypeOf(value: string): LogConfig['compressionType'] {
