@@ -52,7 +52,12 @@ export class Broker {
     this.isInternal = (topic) => options.internalTopics.isInternal(topic)
     this.isReadable = (topic) => options.internalTopics.isReadable(topic)
     this.producerIds = new ProducerIds(cluster.controller)
-    this.#appender = new TurnAppender(ports.clock, cluster.partitions, this.isInternal)
+    this.#appender = new TurnAppender({
+      clock: ports.clock,
+      compute: ports.compute,
+      partitions: cluster.partitions,
+      isInternal: this.isInternal,
+    })
     this.#fetchParts = {
       clock: ports.clock,
       partitions: cluster.partitions,
