@@ -30,7 +30,7 @@ const unpackedBytesMax = 32 * 1_048_576
 const recordsPerTurn = 65_536
 
 export interface PreparationParts {
-  readonly clock: Clock
+  readonly clock: Pick<Clock, 'defer'>
   readonly compute: Compute
 }
 
