@@ -109,10 +109,14 @@ describe("Apache Kafka's batches", () => {
 
 /** Everything that the records say. */
 async function textOf(batch: Uint8Array): Promise<string> {
+  const hex = (bytes: Uint8Array | null): string => (bytes === null ? 'null' : Buffer.from(bytes).toString('hex'))
   const records = await recordsOf(batch, compute, 1_000_000)
-  return JSON.stringify(records, (_, value: unknown) =>
-    value instanceof Uint8Array ? Buffer.from(value).toString('hex') : value,
-  )
+  return records
+    .map(({ offset, timestampMs, key, value, headers }) => {
+      const named = headers.map((header) => `${header.key}=${hex(header.value)}`)
+      return [offset, timestampMs, hex(key), hex(value), ...named].join(' ')
+    })
+    .join('\n')
 }
 
 function sizeSaid(batch: Uint8Array): number {
