@@ -259,8 +259,12 @@ export async function dropTopic(node: RecordWorld, name: string): Promise<void> 
 const compute = nodeCompute({ inline: true })
 
 /** A batch with one record for each text, its records compressed. */
-export async function compressedBatch(codec: CompressionCodec, texts: readonly string[]): Promise<Uint8Array> {
-  const plain = batchOf(texts)
+export async function compressedBatch(
+  codec: CompressionCodec,
+  texts: readonly string[],
+  options: Parameters<typeof batchOf>[1] = {},
+): Promise<Uint8Array> {
+  const plain = batchOf(texts, options)
   const records = await compute.compress(codec, plain.subarray(batchHeaderBytes))
   const batch = new Uint8Array(Buffer.concat([plain.subarray(0, batchHeaderBytes), records]))
   writeInt32(batch, lengthAt, batch.length - logOverheadBytes)
