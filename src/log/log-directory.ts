@@ -136,6 +136,7 @@ export class LogDirectory {
     })
     this.#appendParts = {
       clock: ports.clock,
+      entropy: ports.entropy,
       observer: ports.observer,
       driver: this.#driver,
       tails: this.#tails,

@@ -69,8 +69,8 @@ function countSurplus(log: UnifiedLog): number {
   let excess = log.sizeInBytes - retentionBytes
   let count = 0
   for (const [index, segment] of log.segments.entries()) {
-    if (excess - segment.sizeInBytes < 0 || endOf(log, index) > log.highWatermark || index === log.segments.length - 1)
-      break
+    if (excess - segment.sizeInBytes < 0 || endOf(log, index) > log.highWatermark) break
+    if (index === log.segments.length - 1 && segment.sizeInBytes === 0) break
     excess -= segment.sizeInBytes
     count++
   }

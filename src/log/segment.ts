@@ -33,6 +33,8 @@ export class Segment {
   readonly createdMs: number
   /** Max timestamp of the first batch, against which segment.ms counts; -1 = unknown or empty. */
   firstTimestampMs: number = none
+  /** How much of segment.jitter.ms this segment is closed earlier, [0, 1); null = not drawn yet. */
+  jitterShare: number | null = null
   /** Greatest timestamp and the last offset of the batch that has it; -1 = none. */
   maxTimestampMs: number = none
   maxTimestampOffset: number = none

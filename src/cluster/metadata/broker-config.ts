@@ -155,6 +155,7 @@ const spellings: Readonly<Record<string, readonly (readonly [name: string, scale
     ['log.retention.hours', 3_600_000],
   ],
   'log.roll.ms': [['log.roll.hours', 3_600_000]],
+  'log.roll.jitter.ms': [['log.roll.jitter.hours', 3_600_000]],
 }
 
 /** The node's settings: what the configuration says over Kafka's defaults, and what has been changed since. */

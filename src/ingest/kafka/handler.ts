@@ -51,7 +51,10 @@ export class CloseConnection {
  * `Q` is the decoded request (`InferMessage`), `R` the response to encode (`InferInput`). Byte fields of the request are views into
  * the frame, which is memory of its own and belongs to the handler.
  */
-export type KafkaHandler<Q, R> = (request: Q, context: RequestContext) => R | null | CloseConnection | Promise<R | null>
+export type KafkaHandler<Q, R> = (
+  request: Q,
+  context: RequestContext,
+) => R | null | CloseConnection | Promise<R | null | CloseConnection>
 
 /** A handler whose types the table has forgotten; every `KafkaHandler<Q, R>` is one. */
 export type AnyKafkaHandler = KafkaHandler<never, unknown>

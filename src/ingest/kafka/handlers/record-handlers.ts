@@ -20,6 +20,7 @@ import type {
   OffsetForLeaderEpochRequest,
   OffsetForLeaderEpochResponseInput,
 } from '../../../protocol/kafka/messages/offset-for-leader-epoch.ts'
+import type { UnheardRefusal } from '../../../broker/produce.ts'
 import type { ProduceRequest, ProduceResponseInput } from '../../../protocol/kafka/messages/produce.ts'
 import { CloseConnection, type HandlerEntry, type KafkaHandler } from '../handler.ts'
 
@@ -40,10 +41,15 @@ export function recordHandlers(broker: Broker): readonly HandlerEntry[] {
  * acks=0 a refusal closes the connection, as in Kafka: the producer connects again, and asks for the metadata anew.
  */
 function produceHandler(broker: Broker): KafkaHandler<ProduceRequest, ProduceResponseInput> {
+  const answerOf = (
+    answer: ProduceResponseInput | UnheardRefusal | null,
+  ): ProduceResponseInput | CloseConnection | null =>
+    answer === null || !('refusal' in answer)
+      ? answer
+      : new CloseConnection(`records sent with acks=0 were refused: ${answer.refusal}`)
   return (request, context) => {
-    const answer = broker.produce(request, context.apiVersion)
-    if (answer === null || !('refusal' in answer)) return answer
-    return new CloseConnection(`records sent with acks=0 were refused: ${answer.refusal}`)
+    const answer = broker.produce(request, context)
+    return answer instanceof Promise ? answer.then(answerOf) : answerOf(answer)
   }
 }
 
