@@ -205,14 +205,14 @@ static int take(struct link *l) {
   return 1;
 }
 
-/* Queues and sends until the window, the pace or the socket says stop. */
+/* Queues and sends until the window, the pace or the socket says stop: the edge of a socket that still takes bytes never comes again. */
 static void pump(struct link *l) {
-  do {
-    long before = l->quota;
-    fill(l);
+  for (;;) {
     flush_out(l);
-    if (l->quota == before) return;
-  } while (l->out_to == 0);
+    if (l->out_to != 0) return;
+    fill(l);
+    if (l->out_to == 0) return;
+  }
 }
 
 static int ascending(const void *a, const void *b) {
