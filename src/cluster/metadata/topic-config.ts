@@ -163,7 +163,7 @@ const notServed: Readonly<Record<string, string>> = {
   'compression.zstd.level': 'batches are stored as the producer compressed them',
 }
 
-/** Configs that an internal topic is declared with may say `compact`: its owner replays it whole, and compaction comes later. */
+/** The configs of an internal topic are its owner's: they may say what is refused to clients. */
 export type ConfigOwner = 'client' | 'node'
 
 /** What is wrong with a topic config, as a sentence for the client; null when it may be set. */
