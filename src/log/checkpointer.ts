@@ -94,7 +94,7 @@ export class Checkpointer {
     const snapshot = encodeSnapshot(log.producers)
     this.#parts.driver.whenSubmitted(() => {
       if (log.isDeleted || !log.segments.includes(segment)) return
-      this.#inBackground(this.#finishSegment(log, segment, { offset, bytes: snapshot }))
+      void this.#inBackground(this.#finishSegment(log, segment, { offset, bytes: snapshot }))
     })
   }
 
@@ -102,7 +102,7 @@ export class Checkpointer {
   onIndexRebuilt(log: UnifiedLog, segment: Segment): void {
     this.#parts.driver.whenSubmitted(() => {
       if (!log.isDeleted && segment.replacement === null && log.segments.includes(segment))
-        this.#inBackground(this.#write(indexWrites(segment, this.#parts.indexes)))
+        void this.#inBackground(this.#write(indexWrites(segment, this.#parts.indexes)))
     })
   }
 

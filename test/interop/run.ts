@@ -11,6 +11,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { InteropCase } from './case.ts'
 import { aiokafka, codecMatrix } from './cases/codecs.ts'
+import { sameCompaction } from './cases/compaction.ts'
 import { kafkaCodec, kafkaHeaders, kafkaLayouts } from './cases/kafka-codec.ts'
 import { dumpLogSegments, kafkaTools } from './cases/kafka-tools.ts'
 import { mirrorToApacheKafka } from './mirror.ts'
@@ -27,6 +28,7 @@ const cases: readonly InteropCase[] = [
   aiokafka,
   kafkaTools,
   dumpLogSegments,
+  sameCompaction,
   mirrorToApacheKafka,
 ]
 

@@ -210,7 +210,7 @@ const notServed: Readonly<Record<string, string>> = {
   'compression.lz4.level': 'the LZ4 library of this version has one level; compression.type=lz4 works without it',
 }
 
-/** Configs that an internal topic is declared with may say `compact`: its owner replays it whole, and compaction comes later. */
+/** The configs of an internal topic are its owner's: they may say what is refused to clients. */
 export type ConfigOwner = 'client' | 'node'
 
 /** What is wrong with a topic config, as a sentence for the client; null when it may be set. */

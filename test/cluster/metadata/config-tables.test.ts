@@ -24,6 +24,8 @@ function kafkaSettings(kind: string): ReadonlyMap<string, KafkaSetting> {
 const otherDefaults: Readonly<Record<string, string>> = {
   'group.max.size': '2147483647',
   'log.flush.interval.ms': 'null',
+  'log.cleaner.dedupe.buffer.size': '134217728',
+  'log.cleaner.io.max.bytes.per.second': '1.7976931348623157E308',
   'log.retention.ms': 'null',
   'log.roll.jitter.ms': 'null',
   'log.roll.ms': 'null',
@@ -117,6 +119,8 @@ describe('the topic configs', () => {
         "unclean.leader.election.enable=true: unclean.leader.election.enable=true is refused: there is one replica, and no other could be elected",
         "remote.storage.enable=true: The topic config remote.storage.enable is not served: there is no tiered storage yet",
         "local.retention.ms=1000: The topic config local.retention.ms is not served: there is no tiered storage yet",
+        "cleanup.policy=compact,delete: ok",
+        "compression.type=zstd: compression.type=zstd is refused: this version stores batches as the producer compressed them",
         "min.insync.replicas=2: min.insync.replicas above 1 is refused: there is one node, and no write could be acknowledged",
         "retention.ms=null: Null value not supported for topic configs: retention.ms",
       ]
@@ -128,8 +132,8 @@ describe('the topic configs', () => {
     expect(topicConfigFault('cleanup.policy', value)).toMatch(/exceeds the maximum value size/)
   })
 
-  it('of an internal topic may ask for compaction, which is refused to clients', () => {
-    expect(topicConfigFault('cleanup.policy', 'compact', 'node')).toBeNull()
+  it('of an internal topic may say what is refused to clients, but nothing that is wrong', () => {
+    expect(topicConfigFault('compression.type', 'zstd', 'node')).toBeNull()
     expect(topicConfigFault('cleanup.policy', 'shred', 'node')).not.toBeNull()
   })
 

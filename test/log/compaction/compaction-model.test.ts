@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { CompressionCodec, Ports } from '../../../src/base/ports.ts'
+import type { LogConfig } from '../../../src/log/log-config.ts'
 import type { LogDirectory } from '../../../src/log/log-directory.ts'
 import type { UnifiedLog } from '../../../src/log/unified-log.ts'
 import { encodeControlRecordKey, encodeEndTransactionValue } from '../../../src/protocol/records/control-record.ts'
@@ -67,7 +68,11 @@ class Run {
   #batches = 0
   #payload = 0
 
-  constructor(seed: number) {
+  readonly #mutant: Partial<LogConfig>
+
+  /** `mutant`: settings that the log goes by and the model does not. */
+  constructor(seed: number, mutant: Partial<LogConfig> = {}) {
+    this.#mutant = mutant
     this.#world = simWorld(seed)
     this.#host = this.#world.host('edge')
     this.#prng = this.#world.prng.fork('compaction')
@@ -102,7 +107,7 @@ class Run {
     }
     this.#directory = await this.#world.settle(openSmall(this.#ports, options))
     this.#log = await this.#world.settle(
-      createSmall(this.#directory, 'a', { ...eagerConfig, deleteRetentionMs: dayMs }),
+      createSmall(this.#directory, 'a', { ...eagerConfig, deleteRetentionMs: dayMs, ...this.#mutant }),
     )
     followHighWatermark(this.#log)
   }
@@ -229,6 +234,20 @@ describe('a compacted log', () => {
       } catch (error) {
         throw new Error(`seed ${seed}`, { cause: error })
       }
+    }
+  })
+
+  test('is told from one whose tombstones go early, or late, or that leaves young records alone', async () => {
+    const seeds = [1, 2, 3, 4, 5, 6, 7, 8]
+    for (const mutant of [
+      { deleteRetentionMs: 0 },
+      { deleteRetentionMs: 5 * dayMs },
+      { minCompactionLagMs: Number.MAX_SAFE_INTEGER },
+    ]) {
+      const rounds = async (): Promise<void> => {
+        for (const seed of seeds) await new Run(seed, mutant).rounds(5)
+      }
+      await expect(rounds()).rejects.toThrow()
     }
   })
 })
