@@ -104,7 +104,7 @@ describe('the topic configs', () => {
         "message.timestamp.type=logappendtime: Invalid value logappendtime for configuration message.timestamp.type: String must be one of: CreateTime, LogAppendTime",
         "cleanup.policy=delete: ok",
         "cleanup.policy=shred: Invalid value shred for configuration cleanup.policy: String must be one of: delete, compact",
-        "cleanup.policy=compact,delete: cleanup.policy=compact is refused: this version does not compact topics yet; use delete",
+        "cleanup.policy=compact,delete: ok",
         "compression.type=zstd: ok",
         "compression.type=brotli: Invalid value brotli for configuration compression.type: String must be one of: producer, uncompressed, gzip, snappy, lz4, zstd",
         "compression.gzip.level=0: compression.gzip.level must be 1 to 9, or -1 for the default",
@@ -119,8 +119,6 @@ describe('the topic configs', () => {
         "unclean.leader.election.enable=true: unclean.leader.election.enable=true is refused: there is one replica, and no other could be elected",
         "remote.storage.enable=true: The topic config remote.storage.enable is not served: there is no tiered storage yet",
         "local.retention.ms=1000: The topic config local.retention.ms is not served: there is no tiered storage yet",
-        "cleanup.policy=compact,delete: ok",
-        "compression.type=zstd: compression.type=zstd is refused: this version stores batches as the producer compressed them",
         "min.insync.replicas=2: min.insync.replicas above 1 is refused: there is one node, and no write could be acknowledged",
         "retention.ms=null: Null value not supported for topic configs: retention.ms",
       ]
