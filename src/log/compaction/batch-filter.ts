@@ -14,6 +14,7 @@ import {
   batchBaseOffset,
   batchBaseTimestamp,
   batchHeaderBytes,
+  batchLastOffset,
   batchMaxTimestamp,
   batchRecordCount,
   batchTimestampType,
@@ -127,8 +128,10 @@ export class BatchFilter {
       if (!keepHeader) return { kind: 'nothing' }
       return batchRecordCount(this.#batch) === 0 ? { kind: 'whole' } : { kind: 'header' }
     }
-    const isMarked = records === 'all' ? isPassingMarker : this.#hasTombstone
-    const { nowMs, deleteRetentionMs } = this.#rules
+    const { map, nowMs, deleteRetentionMs } = this.#rules
+    // Behind what the map knows the older records of a tombstone's key are still there: its time has not begun.
+    const isReached = batchLastOffset(this.#batch) <= map.latestOffset
+    const isMarked = isReached && (records === 'all' ? isPassingMarker : this.#hasTombstone)
     const mustMark = isMarked && this.#horizonMs === null && nowMs !== null
     if (this.#kept === this.#spans.count && !mustMark) return { kind: 'whole' }
     const oldBaseMs = batchBaseTimestamp(this.#batch)
