@@ -14,6 +14,7 @@ import {
   batchBaseOffset,
   batchBaseTimestamp,
   batchHeaderBytes,
+  batchLastOffset,
   batchMaxTimestamp,
   batchRecordCount,
   batchTimestampType,
@@ -28,10 +29,10 @@ import {
   writeInt32,
   writeInt64,
 } from '../../protocol/records/record-batch.ts'
-import { varintBytes, varlongBytes, writeVarint, writeVarlong } from '../../protocol/records/varint.ts'
 import { digestOf } from './key-digest.ts'
 import type { OffsetMap } from './offset-map.ts'
 import { RecordSpans } from './record-spans.ts'
+import { RecordWriter } from './record-writer.ts'
 
 export interface FilterRules {
   readonly map: OffsetMap
@@ -57,7 +58,7 @@ export type BatchFate =
   | { readonly kind: 'nothing' }
   /** A header alone. */
   | { readonly kind: 'header' }
-  | { readonly kind: 'records'; readonly records: Uint8Array; readonly header: RewrittenHeader }
+  | { readonly kind: 'records'; readonly writer: RecordWriter; readonly header: RewrittenHeader }
 
 export interface RewrittenHeader {
   readonly count: number
@@ -83,6 +84,7 @@ export class BatchFilter {
   /** Start and end of each stretch of kept records. */
   readonly #runs: number[] = []
   #kept = 0
+  #keptBytes = 0
   #hasTombstone = false
   #maxDelta = Number.NEGATIVE_INFINITY
 
@@ -102,6 +104,7 @@ export class BatchFilter {
       if (this.#batchRules.records === 'none' || !spans.next()) return true
       if (!this.#stays()) continue
       this.#kept++
+      this.#keptBytes += spans.end - spans.start
       if (!spans.hasValue) this.#hasTombstone = true
       if (spans.timestampDelta > this.#maxDelta) this.#maxDelta = spans.timestampDelta
       if (this.#runs.at(-1) === spans.start) this.#runs[this.#runs.length - 1] = spans.end
@@ -127,16 +130,19 @@ export class BatchFilter {
       if (!keepHeader) return { kind: 'nothing' }
       return batchRecordCount(this.#batch) === 0 ? { kind: 'whole' } : { kind: 'header' }
     }
-    const isMarked = records === 'all' ? isPassingMarker : this.#hasTombstone
-    const { nowMs, deleteRetentionMs } = this.#rules
+    const { map, nowMs, deleteRetentionMs } = this.#rules
+    // Behind what the map knows the older records of a tombstone's key are still there: its time has not begun.
+    const isReached = batchLastOffset(this.#batch) <= map.latestOffset
+    const isMarked = isReached && (records === 'all' ? isPassingMarker : this.#hasTombstone)
     const mustMark = isMarked && this.#horizonMs === null && nowMs !== null
     if (this.#kept === this.#spans.count && !mustMark) return { kind: 'whole' }
     const oldBaseMs = batchBaseTimestamp(this.#batch)
     const baseTimestampMs = mustMark ? Math.min(nowMs + deleteRetentionMs, horizonMsMax) : oldBaseMs
     const isAppendTime = batchTimestampType(this.#batch) === 'LogAppendTime'
+    const kept = { runs: this.#runs, size: this.#keptBytes, count: this.#kept }
     return {
       kind: 'records',
-      records: mustMark ? this.#shifted(oldBaseMs - baseTimestampMs) : this.#copied(),
+      writer: new RecordWriter(this.#spans.bytes, kept, oldBaseMs - baseTimestampMs),
       header: {
         count: this.#kept,
         baseTimestampMs,
@@ -144,45 +150,6 @@ export class BatchFilter {
         hasDeleteHorizon: mustMark || this.#horizonMs !== null,
       },
     }
-  }
-
-  /** The kept records as they stand. */
-  #copied(): Uint8Array {
-    let size = 0
-    for (let index = 0; index < this.#runs.length; index += 2)
-      size += (this.#runs[index + 1] as number) - (this.#runs[index] as number)
-    const records = new Uint8Array(size)
-    let at = 0
-    for (let index = 0; index < this.#runs.length; index += 2) {
-      const run = this.#spans.bytes.subarray(this.#runs[index], this.#runs[index + 1])
-      records.set(run, at)
-      at += run.length
-    }
-    return records
-  }
-
-  /** The kept records, for another base timestamp: the difference is added to each delta. */
-  #shifted(differenceMs: number): Uint8Array {
-    const kept = this.#copied()
-    const spans = new RecordSpans(kept, this.#kept)
-    let size = 0
-    while (spans.next()) {
-      const body = 1 + varlongBytes(spans.timestampDelta + differenceMs) + spans.end - spans.behindTimestamp
-      size += varintBytes(body) + body
-    }
-    const shifted = new Uint8Array(size)
-    const again = new RecordSpans(kept, this.#kept)
-    let at = 0
-    while (again.next()) {
-      const delta = again.timestampDelta + differenceMs
-      const rest = kept.subarray(again.behindTimestamp, again.end)
-      at = writeVarint(shifted, at, 1 + varlongBytes(delta) + rest.length)
-      shifted[at] = again.attributes
-      at = writeVarlong(shifted, at + 1, delta)
-      shifted.set(rest, at)
-      at += rest.length
-    }
-    return shifted
   }
 }
 

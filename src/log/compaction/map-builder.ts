@@ -18,7 +18,7 @@ import { RecordSpans } from './record-spans.ts'
 import { AbortedScan, abortedMax, type AbortedTransaction, markerKind, TransactionView } from './transaction-view.ts'
 
 /** Records looked at between two looks at the clock. */
-export const recordsPerStep = 512
+export const recordsPerStep = 256
 
 export interface CleaningParts {
   readonly disk: Disk

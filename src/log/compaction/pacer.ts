@@ -4,8 +4,8 @@
  */
 import type { Clock, Timer } from '../../base/ports.ts'
 
-/** Longest stretch of work in one turn of the loop: half of the 10 ms that nothing may exceed. */
-const sliceMs = 4
+/** Longest stretch of work in one turn of the loop: the 10 ms that nothing may exceed leave room for clients and the collector. */
+const sliceMs = 3
 /** Shorter waits are saved up. */
 const waitMsMin = 2
 

@@ -111,7 +111,8 @@ async function rewrite(
       return file.add(headerOf(batch), false)
     case 'records': {
       const codec = batchCodec(batch) ?? 'none'
-      const body = await parts.compute.compress(codec, fate.records)
+      while (!fate.writer.step(recordsPerStep)) await parts.pacer.breathe()
+      const body = await parts.compute.compress(codec, fate.writer.records)
       return file.add(rewriteBatch(batch, body, codec, fate.header), false)
     }
   }

@@ -146,7 +146,9 @@ class Run {
 
   #record(): KeyedRecord & { readonly timestampMs: number } {
     const timestampMs = 1_000_000 + this.#prng.below(500)
-    const key = this.#prng.chance(0.05) ? null : `k${this.#prng.below(12)}`
+    // Some keys come often, some so rarely that their tombstones see several passes.
+    const name = this.#prng.chance(0.7) ? `k${this.#prng.below(12)}` : `r${this.#prng.below(200)}`
+    const key = this.#prng.chance(0.05) ? null : name
     const value = this.#prng.chance(0.2) ? null : `${this.#payload++}`.padEnd(this.#prng.below(200), 'v')
     return { key, value, timestampMs }
   }
@@ -227,8 +229,8 @@ class Run {
 }
 
 describe('a compacted log', () => {
-  test('holds what a naive model holds: records, sequences, places, times (60 seeds)', async () => {
-    for (let seed = 1; seed <= 60; seed++) {
+  test('holds what a naive model holds: records, sequences, places, times (40 seeds)', async () => {
+    for (let seed = 1; seed <= 40; seed++) {
       try {
         await new Run(seed).rounds(5)
       } catch (error) {
@@ -247,7 +249,7 @@ describe('a compacted log', () => {
       const rounds = async (): Promise<void> => {
         for (const seed of seeds) await new Run(seed, mutant).rounds(5)
       }
-      await expect(rounds()).rejects.toThrow()
+      await expect(rounds(), JSON.stringify(mutant)).rejects.toThrow()
     }
   })
 })

@@ -174,7 +174,7 @@ describe('compaction of a log', () => {
     await at.world.settle(at.directory.compactor.compact().then(() => at.directory.retain()))
     await fill(at)
     const { logPath } = at.log.segments.at(-2) as { readonly logPath: string }
-    at.host.corrupt(logPath, 200, 0x40)
+    at.host.corrupt(logPath, 200, 0x10)
     await at.world.settle(at.directory.compactor.compact())
     expect(at.host.observer.eventsOf(logEvents.compactionFailed.id)).toHaveLength(1)
     expect(at.directory.failure).toBeNull()
