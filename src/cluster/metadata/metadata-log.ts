@@ -21,13 +21,17 @@ import { forEachRecord } from '../../protocol/records/record.ts'
 import { batchIsControl, batchLastOffset, forEachBatch } from '../../protocol/records/record-batch.ts'
 import { RecordBatchBuilder } from '../../protocol/records/record-batch-builder.ts'
 import type { Partition } from '../partition/partition.ts'
+import { clusterEvents } from '../cluster-events.ts'
 import { metadataErrors } from './metadata-errors.ts'
+import { readSnapshot, snapshotsIn } from './metadata-snapshot.ts'
 
 export const metadataTopic = '__cluster_metadata'
 /** Kafka's fixed id of the metadata topic. */
 export const metadataTopicId = 'AAAAAAAAAAAAAAAAAAAAAQ'
 const readBytes = 1_048_576
 const quorumStateBytesMax = 65_536
+/** Far above the records of 20,000 partitions. */
+const snapshotBytesMax = 268_435_456
 
 export interface ReplayedRecord {
   readonly record: MetadataRecord
@@ -36,12 +40,12 @@ export interface ReplayedRecord {
 
 export class MetadataLog {
   readonly #directory: LogDirectory
-  readonly #ports: Pick<Ports, 'disk' | 'clock'>
+  readonly #ports: Pick<Ports, 'disk' | 'clock' | 'observer'>
   readonly partition: Partition
   readonly #log: UnifiedLog
   #epoch = 0
 
-  constructor(directory: LogDirectory, partition: Partition, ports: Pick<Ports, 'disk' | 'clock'>) {
+  constructor(directory: LogDirectory, partition: Partition, ports: Pick<Ports, 'disk' | 'clock' | 'observer'>) {
     this.#directory = directory
     this.#ports = ports
     this.partition = partition
@@ -53,9 +57,12 @@ export class MetadataLog {
     return this.#epoch
   }
 
-  /** Every record in order. Throws METADATA_UNREADABLE when one cannot be read: what comes after it would mean something else. */
+  /**
+   * Every record in order: those of the newest whole snapshot, then those of the log behind it. Throws METADATA_UNREADABLE when one
+   * cannot be read, or when the log begins behind every snapshot: what comes after would mean something else.
+   */
   async replay(visit: (replayed: ReplayedRecord) => void): Promise<void> {
-    let offset = this.#log.logStartOffset
+    let offset = await this.#replaySnapshot(visit)
     while (offset < this.#log.logEndOffset) {
       const read = await this.#log.read({
         fromOffset: offset,
@@ -71,6 +78,27 @@ export class MetadataLog {
         offset = batchLastOffset(bytes, at) + 1
       })
     }
+  }
+
+  /** Answers the offset at which the log goes on. */
+  async #replaySnapshot(visit: (replayed: ReplayedRecord) => void): Promise<number> {
+    const { disk } = this.#ports
+    const { directory, logStartOffset, logEndOffset } = this.#log
+    const names = (await disk.list(directory)).map(({ name }) => name)
+    let reason = 'no snapshot stands for what has been deleted'
+    for (const { name, endOffset } of snapshotsIn(names)) {
+      if (endOffset < logStartOffset || endOffset > logEndOffset) continue
+      const bytes = await disk.readFile(`${directory}/${name}`, snapshotBytesMax)
+      const records = bytes === null ? 'it is too large' : readSnapshot(bytes)
+      if (typeof records !== 'string') {
+        for (const record of records) visit({ record, offset: endOffset - 1 })
+        return endOffset
+      }
+      reason = `${name}: ${records}`
+      this.#ports.observer.event(clusterEvents.snapshotIgnored, { file: name, reason: records })
+    }
+    if (logStartOffset > 0) throw new ApplianceError(metadataErrors.metadataUnreadable, { offset: 0, reason })
+    return 0
   }
 
   #replayBatch(bytes: Uint8Array, at: number, visit: (replayed: ReplayedRecord) => void): void {
