@@ -19,6 +19,7 @@ export const stateFileNames = {
   identity: 'meta.properties',
   recoveryPoints: 'recovery-points',
   logStarts: 'log-starts',
+  quorumEpoch: 'quorum-epoch',
 } as const
 
 /** Replaces a file so that a crash leaves the old or the new content (safety.md R3); a `syncDirectory` has to follow. */

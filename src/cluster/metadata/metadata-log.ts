@@ -7,6 +7,7 @@
 import { ApplianceError } from '../../base/errors.ts'
 import type { Ports } from '../../base/ports.ts'
 import type { LogDirectory } from '../../log/log-directory.ts'
+import { quorumEpochOf, quorumEpochWrites, quorumStateName } from '../../log/other-owner.ts'
 import type { UnifiedLog } from '../../log/unified-log.ts'
 import { encodeMessage } from '../../protocol/kafka/compile.ts'
 import {
@@ -117,9 +118,9 @@ export class MetadataLog {
   /** Begins the epoch of this start. Durable when it resolves. */
   async beginEpoch(): Promise<void> {
     const folder = this.#log.directory
-    const path = `${folder}/quorum-state`
+    const path = `${folder}/${quorumStateName}`
     const before = await this.#ports.disk.readFile(path, quorumStateBytesMax)
-    this.#epoch = Math.max(epochOf(before), this.#log.latestLeaderEpoch, 0) + 1
+    this.#epoch = Math.max(quorumEpochOf(before), this.#log.latestLeaderEpoch, 0) + 1
     const leaderId = this.#directory.nodeId
     const state = {
       leaderId,
@@ -129,6 +130,7 @@ export class MetadataLog {
       data_version: 1,
     }
     await this.#ports.disk.submit([
+      ...quorumEpochWrites(this.#directory.stateDirectory, this.#epoch),
       { kind: 'writeFile', path: `${path}.tmp`, bytes: Buffer.from(JSON.stringify(state)) },
       { kind: 'sync', path: `${path}.tmp` },
       { kind: 'rename', from: `${path}.tmp`, to: path },
@@ -189,16 +191,5 @@ export class MetadataLog {
       encodeMessage(VotersRecord, 0, { version: 0, voters: [{ ...voter, endpoints, kRaftVersionFeature }] }),
     )
     return builder
-  }
-}
-
-/** The epoch in a `quorum-state` file; 0 when it is missing or not to be understood. */
-function epochOf(bytes: Uint8Array | null): number {
-  if (bytes === null) return 0
-  try {
-    const state = JSON.parse(Buffer.from(bytes).toString('utf8')) as { leaderEpoch?: unknown }
-    return typeof state.leaderEpoch === 'number' && Number.isSafeInteger(state.leaderEpoch) ? state.leaderEpoch : 0
-  } catch {
-    return 0
   }
 }

@@ -1,6 +1,6 @@
 /** The way out and back: a stopped Headwater is opened by a real Apache Kafka, which writes, and what Kafka leaves is opened again. */
 import { strict as assert } from 'node:assert'
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { apacheKafkaMissing, freePort, kafkaTool, startApacheKafka } from '../apache-kafka.ts'
 import { type InteropCase, lines, output } from '../case.ts'
@@ -50,6 +50,7 @@ class Place {
         await checkContents(daemon.kafka, 2 * perRun, 2)
         assert.match(await describeTopic(daemon.kafka, 'made-by-kafka'), /PartitionCount: 2\b.*segment\.bytes=2097152/)
         assert.match(await describeTopic(daemon.kafka, 'made-by-kafka'), /Leader: 1/)
+        assert.equal((await readAll(daemon.kafka, 'made-by-kafka')).length, 6, 'what Kafka deleted stays deleted')
       }
       await produce(daemon.kafka, `headwater-${round}`)
       await readAsGroup(daemon.kafka, round === 1 ? perRun : 2 * perRun - half)
@@ -96,6 +97,7 @@ class Place {
           'segment.bytes=2097152',
         ])
         assert.equal(made.code, 0, made.stdout + made.stderr)
+        await this.#deleteRecords(kafka.bootstrap)
       }
       await readAsGroup(kafka.bootstrap, half)
     } finally {
@@ -103,6 +105,19 @@ class Place {
     }
     const said = lines(readFileSync(kafka.logFile, 'utf8')).filter((line) => complaint.test(line))
     assert.deepEqual(said, [], 'what Apache Kafka says of the files')
+    cutMetadataLog(join(this.#dataDir, 'log', '__cluster_metadata-0'))
+  }
+
+  /** Ten records in a partition of Kafka's making, the first four of them deleted. */
+  async #deleteRecords(bootstrap: string): Promise<void> {
+    const stdin = `${Array.from({ length: 10 }, (_, at) => `r${at}`).join('\n')}\n`
+    await output('kcat', ['-P', '-b', bootstrap, '-t', 'made-by-kafka', '-p', '0'], { stdin })
+    const plan = join(this.#folder, 'delete.json')
+    const partitions = [{ topic: 'made-by-kafka', partition: 0, offset: 4 }]
+    writeFileSync(plan, JSON.stringify({ partitions, version: 1 }))
+    const args = ['--bootstrap-server', bootstrap, '--offset-json-file', plan]
+    const deleted = await kafkaTool('org.apache.kafka.tools.DeleteRecordsCommand', args)
+    assert.match(deleted.stdout, /low_watermark: 4/)
   }
 
   async check(when: string, records: number, producers: number): Promise<void> {
@@ -156,7 +171,7 @@ async function readAsGroup(bootstrap: string, count: number): Promise<void> {
 
 /** Every record of every run is there once, every producer is known, and the group stands where it stood. */
 async function checkContents(bootstrap: string, records: number, runs: number): Promise<void> {
-  const values = lines(await output('kcat', ['-C', '-b', bootstrap, '-t', 'readings', '-q', '-e', '-o', 'beginning']))
+  const values = await readAll(bootstrap, 'readings')
   assert.equal(values.length, records)
   assert.equal(new Set(values).size, records)
   const lagging = await kafkaTool(consumerGroups, ['--bootstrap-server', bootstrap, '--describe', '--group', 'plant'])
@@ -173,6 +188,26 @@ async function checkContents(bootstrap: string, records: number, runs: number): 
     for (const [, id] of stdout.matchAll(/^(\d+)\s/gm)) producers.add(id as string)
   }
   assert.equal(producers.size, runs, `producers: ${[...producers].join(' ')}`)
+}
+
+async function readAll(bootstrap: string, topic: string): Promise<string[]> {
+  return lines(await output('kcat', ['-C', '-b', bootstrap, '-t', topic, '-q', '-e', '-o', 'beginning']))
+}
+
+/**
+ * What Kafka does with its metadata log after a minute or more: everything in front of a snapshot goes. The newest segment that a
+ * snapshot stands in front of becomes the first.
+ */
+function cutMetadataLog(folder: string): void {
+  const names = readdirSync(folder)
+  const snapshots = new Set(names.flatMap((name) => /^(\d{20})-\d{10}\.checkpoint$/.exec(name)?.[1] ?? []))
+  const bases = names.flatMap((name) => /^(\d{20})\.log$/.exec(name)?.[1] ?? [])
+  const first = bases
+    .filter((base) => snapshots.has(base))
+    .toSorted()
+    .at(-1)
+  assert.ok(first !== undefined && Number(first) > 0, `a segment begins at a snapshot: ${names.join(' ')}`)
+  for (const name of names) if (/^\d{20}[.-]/.test(name) && name.slice(0, 20) < first) rmSync(join(folder, name))
 }
 
 async function describeTopic(bootstrap: string, topic: string): Promise<string> {
