@@ -121,8 +121,8 @@ export class MetadataController {
     await this.#inTurn(async () => {
       const records: MetadataRecordInput[] = []
       for (const topic of this.image.topics()) {
-        for (const { partition, leader, isr } of topic.partitions) {
-          if (which === 'leaderless' && leader === nodeId) continue
+        for (const { partition, leader, isr, replicas } of topic.partitions) {
+          if ((which === 'leaderless' && leader === nodeId) || !replicas.includes(nodeId)) continue
           const value = { partitionId: partition, topicId: topic.topicId, leader: nodeId }
           records.push({
             type: 'PartitionChangeRecord',
