@@ -2,6 +2,13 @@ import { defineEvents } from '../base/event-def.ts'
 
 /** What the log engine reports. */
 export const logEvents = defineEvents({
+  otherOwner: {
+    id: 'log-other-owner',
+    level: 'info',
+    sentence:
+      'another broker has written here since (quorum epoch {foundEpoch}, our last was {ownEpoch}): its files are believed, not our copies',
+    fields: { foundEpoch: 'number', ownEpoch: 'number' },
+  },
   opened: {
     id: 'log-directory-opened',
     level: 'info',

@@ -21,6 +21,7 @@ export const stateFileNames = {
   recoveryPoints: 'recovery-points',
   logStarts: 'log-starts',
   cleanerOffsets: 'cleaner-offsets',
+  quorumEpoch: 'quorum-epoch',
 } as const
 
 /** Replaces a file so that a crash leaves the old or the new content (safety.md R3); a `syncDirectory` has to follow. */

@@ -15,6 +15,7 @@ import { sameCompaction } from './cases/compaction.ts'
 import { kafkaCodec, kafkaHeaders, kafkaLayouts } from './cases/kafka-codec.ts'
 import { dumpLogSegments, kafkaTools } from './cases/kafka-tools.ts'
 import { mirrorToApacheKafka } from './mirror.ts'
+import { outAndBack } from './cases/out-and-back.ts'
 import { kafkaToMqtt, mqttBadInput, mqttToKafka } from './cases/mqtt-to-kafka.ts'
 
 const cases: readonly InteropCase[] = [
@@ -29,6 +30,7 @@ const cases: readonly InteropCase[] = [
   kafkaTools,
   dumpLogSegments,
   sameCompaction,
+  outAndBack,
   mirrorToApacheKafka,
 ]
 

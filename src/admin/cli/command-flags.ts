@@ -83,11 +83,13 @@ export function pointInTime(name: string, text: string): number {
   return value
 }
 
+/** Parser of one address. */
+export function listenAddress(text: string): ListenAddress {
+  const match = /^(?:\[([^\]]+)\]|([^:[\]\s]+)):(\d{1,5})$/.exec(text.trim())
+  if (match === null || Number(match[3]) > 65_535) throw new InvalidArgumentError('HOST:PORT is wanted.')
+  return { host: match[1] ?? match[2] ?? '', port: Number(match[3]) }
+}
+
 function addresses(text: string): ListenAddress[] {
-  return text.split(',').map((part) => {
-    const match = /^(?:\[([^\]]+)\]|([^:[\]\s]+)):(\d{1,5})$/.exec(part.trim())
-    if (match === null || Number(match[3]) > 65_535)
-      throw new InvalidArgumentError('HOST:PORT[,HOST:PORT...] is wanted.')
-    return { host: match[1] ?? match[2] ?? '', port: Number(match[3]) }
-  })
+  return text.split(',').map(listenAddress)
 }
