@@ -54,6 +54,11 @@ export class CommitJournal {
     return this.#options.path
   }
 
+  /** Size of the file. */
+  get capacity(): number {
+    return this.#capacity
+  }
+
   get nextSequence(): number {
     return this.#nextSequence
   }

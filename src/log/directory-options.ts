@@ -1,5 +1,6 @@
 /** What a log directory is opened with, and what a log is created from. */
 import type { LogConfig } from './log-config.ts'
+import type { SpaceOptions } from './space-guard.ts'
 
 export interface LogDirectoryOptions {
   /** Absolute. `log/` and `state/` are made below it. */
@@ -21,6 +22,8 @@ export interface LogDirectoryOptions {
   readonly indexCacheBytes?: number
   /** log.retention.check.interval.ms; default 5 minutes. */
   readonly retentionCheckIntervalMs?: number
+  /** Bounds of what the directory takes; default: none, and no ballast. */
+  readonly space?: SpaceOptions
   /** producer.id.expiration.ms; default one day. */
   readonly producerExpirationMs?: number
 }

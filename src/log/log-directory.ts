@@ -6,7 +6,9 @@ import { assert } from '../base/assert.ts'
 import { ApplianceError, asError } from '../base/errors.ts'
 import { uuidFromString, zeroUuid, topicPartitionKey } from '../base/ids.ts'
 import { DiskError, type DiskOperation, type Ports } from '../base/ports.ts'
+import { isRefused, refuseSet, storageRefusal } from './append-gate.ts'
 import type { AppendEntry, AppendOutcome } from './append.ts'
+import { Ballast } from './ballast.ts'
 import { formatCleanShutdown, isDamagedTopicId } from './checkpoint-file.ts'
 import { Checkpointer, checkpointEveryBytesDefault } from './checkpointer.ts'
 import { CommitDriver, type CommitFigures } from './commit-driver.ts'
@@ -25,14 +27,15 @@ import { deletedLogName } from './log-files.ts'
 import { LogStartFile } from './log-start-file.ts'
 import { logMetrics } from './log-metrics.ts'
 import { type HeldDirectory, holdDirectory } from './directory-hold.ts'
+import { isSpaceError, PatientDisk } from './patient-disk.ts'
 import { Segment } from './segment.ts'
 import { logFileNames, stateFileNames } from './side-files.ts'
+import { SpaceGuard, type SpaceReport } from './space-guard.ts'
+import type { Loss } from './retention.ts'
 import { TailCache } from './tail-cache.ts'
 import { type LogHome, UnifiedLog } from './unified-log.ts'
 
 export type { LogCreation, LogDirectoryOptions } from './directory-options.ts'
-
-const storageError = 'KAFKA_STORAGE_ERROR'
 
 export class LogDirectory {
   readonly logDirectory: string
@@ -46,7 +49,7 @@ export class LogDirectory {
   readonly isNew: boolean
   /** Broker epoch in the marker of the last clean stop (KIP-966); -1 = none. */
   readonly previousBrokerEpoch: number
-  readonly #ports: Ports
+  readonly #ports: Ports & { readonly disk: PatientDisk }
   readonly #options: LogDirectoryOptions
   readonly #held: HeldDirectory
   readonly #logs = new Map<string, UnifiedLog>()
@@ -59,11 +62,13 @@ export class LogDirectory {
   readonly #tails: TailCache
   readonly #logStarts: LogStartFile
   readonly #housekeeping: Housekeeping
+  readonly #guard: SpaceGuard
   readonly #home: LogHome
   readonly #appendParts: AppendParts
   readonly #listeners: ((error: Error) => void)[] = []
   #failure: Error | null = null
   #isClosed = false
+  #onLoss: (loss: Loss) => Promise<void> = () => Promise.resolve()
   #recoveryMs = 0
 
   /**
@@ -74,7 +79,8 @@ export class LogDirectory {
     const startMs = ports.clock.monotonicMs()
     const held = await holdDirectory(options, ports)
     try {
-      const directory = new LogDirectory(options, ports, held)
+      const disk = new PatientDisk(ports.disk, ports.clock)
+      const directory = new LogDirectory(options, { ...ports, disk }, held)
       await directory.#load(startMs)
       return directory
     } catch (thrown) {
@@ -85,7 +91,7 @@ export class LogDirectory {
     }
   }
 
-  private constructor(options: LogDirectoryOptions, ports: Ports, held: HeldDirectory) {
+  private constructor(options: LogDirectoryOptions, ports: Ports & { readonly disk: PatientDisk }, held: HeldDirectory) {
     const identity: Identity = held.identity
     this.#ports = ports
     this.#options = options
@@ -141,6 +147,7 @@ export class LogDirectory {
     this.#home = this.#makeHome()
     this.#housekeeping = new Housekeeping({
       ports,
+      disk: ports.disk,
       logDirectory: held.logDirectory,
       dirty: this.#dirty,
       driver: this.#driver,
@@ -151,6 +158,19 @@ export class LogDirectory {
       roll: (log) => {
         roll(log, ports.clock.wallMs(), { onRoll: (rolled, sealed) => this.#onRoll(rolled, sealed) })
       },
+      isStopped: () => this.#isClosed || this.#failure !== null,
+      onFailure,
+    })
+    const ballast = { directory: held.stateDirectory, path: `${held.stateDirectory}/${stateFileNames.ballast}` }
+    this.#guard = new SpaceGuard({
+      disk: ports.disk,
+      clock: ports.clock,
+      observer: ports.observer,
+      dataDir: options.dataDir,
+      ballast: new Ballast(ports.disk, ballast, options.space?.ballastBytes ?? 0),
+      options: options.space ?? {},
+      usedBytes: () => this.#journal.capacity + this.#housekeeping.usedBytes(),
+      dropOldest: () => this.#housekeeping.dropOldest(this.#onLoss),
       isStopped: () => this.#isClosed || this.#failure !== null,
       onFailure,
     })
@@ -181,24 +201,46 @@ export class LogDirectory {
    * final but not durable: wait for the log's `durableEndOffset`. Sets of one batch are independent of each other.
    */
   appendSet(entries: readonly AppendEntry[]): readonly AppendOutcome[] {
-    return this.#refuseAll(entries) ?? appendSet(entries, this.#appendParts)
+    const { refusal } = this.#guard
+    const short = refusal === null ? null : refuseSet(entries, refusal, this.#driver.queuedBytes)
+    return this.#refuseAll(entries) ?? short ?? appendSet(entries, this.#appendParts)
   }
 
   /** As many sets of one batch, in order: each is appended or refused for itself. */
   appendEach(entries: readonly AppendEntry[]): readonly AppendOutcome[] {
-    return this.#refuseAll(entries) ?? appendEach(entries, this.#appendParts)
+    const { refusal } = this.#guard
+    if (refusal === null) return this.#refuseAll(entries) ?? appendEach(entries, this.#appendParts)
+    return entries.flatMap((entry) => {
+      const isShort = isRefused(entry, this.#driver.queuedBytes)
+      return this.#refuseAll([entry]) ?? (isShort ? storageRefusal(refusal) : appendEach([entry], this.#appendParts))
+    })
   }
 
   /** Nothing can be written: failed, or being closed. */
   #refuseAll(entries: readonly AppendEntry[]): readonly AppendOutcome[] | null {
     if (this.#failure === null && !this.#isClosed) return null
     const message = this.#failure === null ? 'the data directory is being closed' : this.#failure.message
-    return entries.map(() => ({ kind: 'refused', error: storageError, message }))
+    return entries.map(() => storageRefusal(message))
   }
 
   /** Group commits since the start. */
   get commitFigures(): Readonly<CommitFigures> {
     return this.#driver.figures
+  }
+
+  /** What the directory takes, what it may take, and whether new data is refused for want of space. */
+  get space(): SpaceReport {
+    return this.#guard.report()
+  }
+
+  /** Looks at the space now, and acts on it. */
+  checkSpace(): Promise<void> {
+    return this.#guard.check()
+  }
+
+  /** Is asked before old data is given up for want of space; the data goes when the answer has resolved. */
+  onLoss(recorder: (loss: Loss) => Promise<void>): void {
+    this.#onLoss = recorder
   }
 
   /** Bytes appended and not yet handed to the disk. */
@@ -259,6 +301,8 @@ export class LogDirectory {
     if (this.#isClosed) return
     this.#isClosed = true
     const retained = this.#housekeeping.stop()
+    // What meets a full disk from now on, the ballast given up, is left to the recovery of the next start.
+    this.#ports.disk.giveUp()
     try {
       await retained
       if (this.#failure === null) await this.#leaveClean(brokerEpoch)
@@ -304,12 +348,14 @@ export class LogDirectory {
     }
     await this.#journal.reset(this.#ports.entropy.bytes(16))
     await disk.submit([{ kind: 'syncDirectory', path: this.stateDirectory }])
-    if (!this.wasClean || !loaded.hasKnownLogs) await this.#checkpointer.writeNodeFiles()
-    if (loaded.hasStaleLogStarts) await this.#logStarts.write()
+    // Before anything that may have to wait for space: a commit may go past what waits.
     await disk.submit([
       { kind: 'unlink', path: `${this.logDirectory}/${logFileNames.cleanShutdown}` },
       { kind: 'syncDirectory', path: this.logDirectory },
     ])
+    if (!this.wasClean || !loaded.hasKnownLogs) await this.#unlessLacking(this.#checkpointer.writeNodeFiles())
+    if (loaded.hasStaleLogStarts) await this.#unlessLacking(this.#logStarts.write())
+    await this.#guard.open()
     this.#housekeeping.purge(loaded.deletedNames)
     this.#housekeeping.start()
     this.#recoveryMs = clock.monotonicMs() - startMs
@@ -322,6 +368,12 @@ export class LogDirectory {
       clean: this.wasClean,
       frames: loaded.replayedFrames,
     })
+  }
+
+  /** A file that only helps is not waited for on a full disk: it is written in its place when there is room. */
+  #unlessLacking(written: Promise<void>): Promise<void> {
+    written.catch((thrown: unknown) => this.#fail(asError(thrown)))
+    return this.#ports.disk.unlessLacking(written)
   }
 
   #makeHome(): LogHome {
@@ -359,6 +411,8 @@ export class LogDirectory {
 
   async #create(key: string, creation: LogCreation): Promise<UnifiedLog> {
     this.#assertWritable()
+    const { lack } = this.#ports.disk
+    if (lack !== null) throw new ApplianceError(logErrors.directoryFull, { reason: lack.message })
     const directory = `${this.logDirectory}/${key}`
     const log = new UnifiedLog({ ...creation, directory }, creation.config, this.#home)
     const segment = new Segment(directory, 0, this.#ports.clock.wallMs())
@@ -403,6 +457,7 @@ export class LogDirectory {
 
   #onCommitted(bytes: number): void {
     this.#checkpointer.onCommitted(bytes)
+    this.#guard.onCommitted(bytes)
     this.#ports.observer.set(logMetrics.journalLiveBytes, this.#journal.liveBytes)
     this.#ports.observer.set(logMetrics.unscannedBytes, this.#checkpointer.unscannedBytes)
   }
@@ -431,6 +486,10 @@ export class LogDirectory {
     if (this.#failure !== null) return
     this.#failure = error
     this.#driver.stop()
+    if (this.#isClosed && (isSpaceError(error) || (error instanceof DiskError && error.code === 'ECANCELED'))) {
+      this.#ports.observer.event(logEvents.leftFull, { error: error.message })
+      return
+    }
     this.#ports.observer.event(logEvents.directoryFailed, { error: error.message })
     this.#ports.observer.set(logMetrics.directoryOffline, 1)
     for (const listener of this.#listeners) listener(error)
