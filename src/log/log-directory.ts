@@ -318,7 +318,8 @@ export class LogDirectory {
     await this.#driver.idle()
     await this.#checkpointer.stop()
     await this.#logStarts.idle()
-    await this.#checkpointer.finishAll()
+    // What was in the books when it failed is not on the disk: no file may say that it is.
+    if (this.#failure === null) await this.#checkpointer.finishAll()
     if (this.#failure !== null) return
     await this.#journal.reset(this.#ports.entropy.bytes(16))
     const path = `${this.logDirectory}/${logFileNames.cleanShutdown}`

@@ -58,6 +58,8 @@ const checksBetweenFills = 10
 const bytesBeforeBallast = 1_048_576
 /** Room that must be there again before data is taken again, as a part of the budget. */
 const hysteresisPart = 64
+/** When the system does not tell, only the budget and the failures of operations count. */
+const unknownSpace = { freeBytes: Number.POSITIVE_INFINITY, totalBytes: Number.POSITIVE_INFINITY }
 /** Segments given up in one check. */
 const dropsPerCheckMax = 1024
 
@@ -135,13 +137,15 @@ export class SpaceGuard {
 
   async #look(): Promise<void> {
     const { disk, dataDir, ballast, options } = this.#parts
-    let space = await disk.space(dataDir)
+    const look = (): Promise<{ readonly freeBytes: number; readonly totalBytes: number }> =>
+      disk.space(dataDir).catch(() => unknownSpace)
+    let space = await look()
     const share = (options.budgetShare ?? Number.POSITIVE_INFINITY) * space.totalBytes
     this.#budgetBytes = Math.min(options.budgetBytes ?? Number.POSITIVE_INFINITY, share)
     let room = this.#room(space.freeBytes)
     if (room <= 0 && options.whenFull === 'drop-oldest') {
       await this.#dropUntilRoom(space.freeBytes)
-      space = await disk.space(dataDir)
+      space = await look()
       room = this.#room(space.freeBytes)
     }
     await this.#tendBallast(space.freeBytes)

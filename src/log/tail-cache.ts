@@ -1,6 +1,6 @@
 /**
  * The newest batches of all logs, as they were appended: consumers that keep up are answered from here without touching a file.
- * One byte budget for the node, oldest out first.
+ * One byte budget for the node, oldest out first; what its file does not have yet stays, because it can be read nowhere else.
  */
 import { batchBaseOffset, batchLastOffset } from '../protocol/records/record-batch.ts'
 import type { LogReadRequest } from './append.ts'
@@ -15,9 +15,21 @@ const empty = new Uint8Array(0)
 
 /** The cached batches of one log: the newest ones, up to its end without a gap. */
 export class LogTail {
+  readonly #writtenEndOffset: () => number
   #batches: TailBatch[] = []
   /** Index of the oldest batch that is still cached. */
   #head = 0
+
+  /** `writtenEndOffset`: end of what the log's file holds. */
+  constructor(writtenEndOffset: () => number) {
+    this.#writtenEndOffset = writtenEndOffset
+  }
+
+  /** Can the oldest batch be read from the file? */
+  get isOldestWritten(): boolean {
+    const oldest = this.#batches[this.#head]
+    return oldest === undefined || oldest.lastOffset < this.#writtenEndOffset()
+  }
 
   push(bytes: Uint8Array): void {
     this.#batches.push({ bytes, baseOffset: batchBaseOffset(bytes), lastOffset: batchLastOffset(bytes) })
@@ -111,7 +123,10 @@ export class TailCache {
     this.#order.push(tail)
     this.#bytes += batch.length
     while (this.#bytes > this.#bytesMax && this.#head < this.#order.length) {
-      this.#bytes -= (this.#order[this.#head] as LogTail).dropOldest()
+      const oldest = this.#order[this.#head] as LogTail
+      // Bounded by what may wait for the disk.
+      if (!oldest.isOldestWritten) break
+      this.#bytes -= oldest.dropOldest()
       this.#head++
     }
     if (this.#head >= 1024 && this.#head * 2 > this.#order.length) {
