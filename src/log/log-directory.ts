@@ -332,6 +332,7 @@ export class LogDirectory {
 
   async #load(startMs: number): Promise<void> {
     const { disk, clock, observer } = this.#ports
+    await this.#guard.open()
     const loaded = await loadDirectory(
       {
         logDirectory: this.logDirectory,
@@ -356,7 +357,7 @@ export class LogDirectory {
     ])
     if (!this.wasClean || !loaded.hasKnownLogs) await this.#unlessLacking(this.#checkpointer.writeNodeFiles())
     if (loaded.hasStaleLogStarts) await this.#unlessLacking(this.#logStarts.write())
-    await this.#guard.open()
+    await this.#guard.check()
     this.#housekeeping.purge(loaded.deletedNames)
     this.#housekeeping.start()
     this.#recoveryMs = clock.monotonicMs() - startMs

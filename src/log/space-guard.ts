@@ -93,11 +93,10 @@ export class SpaceGuard {
     return { usedBytes: this.#usedBytes(), budgetBytes: this.#budgetBytes, refusal: this.#refusal }
   }
 
-  /** Takes the first look; after a start. */
-  async open(): Promise<void> {
-    await this.#parts.ballast.open()
-    this.#parts.observer.set(logMetrics.refusesData, this.#refusal === null ? 0 : 1)
-    await this.check()
+  /** Before anything is written: the start may need the ballast. */
+  open(): Promise<void> {
+    this.#parts.observer.set(logMetrics.refusesData, 0)
+    return this.#parts.ballast.open()
   }
 
   /** This many bytes have been committed. */
