@@ -12,7 +12,7 @@ export class Ballast {
   readonly #disk: PatientDisk
   readonly #path: string
   readonly #directory: string
-  readonly bytesMax: number
+  #bytesMax: number
   #bytes = 0
   #isFilling = false
 
@@ -20,7 +20,17 @@ export class Ballast {
     this.#disk = disk
     this.#path = place.path
     this.#directory = place.directory
-    this.bytesMax = bytesMax
+    this.#bytesMax = bytesMax
+  }
+
+  /** What it is to have. */
+  get bytesMax(): number {
+    return this.#bytesMax
+  }
+
+  /** From now on it is to have this much; what is there already stays. */
+  resize(bytesMax: number): void {
+    this.#bytesMax = bytesMax
   }
 
   /** What it takes on the disk now. */
@@ -29,7 +39,7 @@ export class Ballast {
   }
 
   get isWhole(): boolean {
-    return this.#bytes >= this.bytesMax
+    return this.#bytes >= this.#bytesMax
   }
 
   /** Takes over what an earlier life has left. */
@@ -43,8 +53,8 @@ export class Ballast {
     if (this.#isFilling) return false
     this.#isFilling = true
     try {
-      while (this.#bytes < this.bytesMax) {
-        const bytes = Math.min(pieceBytes, this.bytesMax - this.#bytes)
+      while (this.#bytes < this.#bytesMax) {
+        const bytes = Math.min(pieceBytes, this.#bytesMax - this.#bytes)
         const write: DiskOperation = {
           kind: 'write',
           path: this.#path,

@@ -34,3 +34,8 @@ export interface LogCreation {
   readonly topicId: string
   readonly config: LogConfig
 }
+
+/** Most bytes of the journal: 64 MiB; less under a small budget, but room for two of the largest frames. */
+export function journalBytesMaxOf(budgetBytes = Number.POSITIVE_INFINITY): number {
+  return Math.max(17 * 1_048_576, Math.min(64 * 1_048_576, budgetBytes / 8))
+}

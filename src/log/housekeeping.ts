@@ -67,8 +67,8 @@ export class Housekeeping {
     return bytes
   }
 
-  /** Gives up the oldest sealed segment of users' logs, once `record` has resolved; answers whether there was one. */
-  dropOldest(record: (loss: Loss) => Promise<void>): Promise<boolean> {
+  /** Gives up the oldest sealed segment of users' logs, once `record` has answered true; answers whether there was one. */
+  dropOldest(record: (loss: Loss) => Promise<boolean>): Promise<boolean> {
     return dropOldest([...this.#parts.logs()], record, this.#retention)
   }
 

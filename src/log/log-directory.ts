@@ -15,7 +15,7 @@ import { CommitDriver, type CommitFigures } from './commit-driver.ts'
 import { CommitJournal } from './commit-journal.ts'
 import { loadDirectory, topicIdWrites } from './directory-loader.ts'
 import { DirtyFiles } from './dirty-files.ts'
-import type { LogCreation, LogDirectoryOptions } from './directory-options.ts'
+import { journalBytesMaxOf, type LogCreation, type LogDirectoryOptions } from './directory-options.ts'
 import { Housekeeping } from './housekeeping.ts'
 import type { Identity } from './identity.ts'
 import { IndexCache } from './index-cache.ts'
@@ -27,7 +27,7 @@ import { deletedLogName } from './log-files.ts'
 import { LogStartFile } from './log-start-file.ts'
 import { logMetrics } from './log-metrics.ts'
 import { type HeldDirectory, holdDirectory } from './directory-hold.ts'
-import { isSpaceError, PatientDisk } from './patient-disk.ts'
+import { isSpaceError, PatientDisk, type PatientOptions } from './patient-disk.ts'
 import { Segment } from './segment.ts'
 import { logFileNames, stateFileNames } from './side-files.ts'
 import { SpaceGuard, type SpaceReport } from './space-guard.ts'
@@ -68,7 +68,7 @@ export class LogDirectory {
   readonly #listeners: ((error: Error) => void)[] = []
   #failure: Error | null = null
   #isClosed = false
-  #onLoss: (loss: Loss) => Promise<void> = () => Promise.resolve()
+  #onLoss: (loss: Loss) => Promise<boolean> = () => Promise.resolve(false)
   #recoveryMs = 0
 
   /**
@@ -91,7 +91,11 @@ export class LogDirectory {
     }
   }
 
-  private constructor(options: LogDirectoryOptions, ports: Ports & { readonly disk: PatientDisk }, held: HeldDirectory) {
+  private constructor(
+    options: LogDirectoryOptions,
+    ports: Ports & { readonly disk: PatientDisk },
+    held: HeldDirectory,
+  ) {
     const identity: Identity = held.identity
     this.#ports = ports
     this.#options = options
@@ -110,7 +114,7 @@ export class LogDirectory {
       ports.disk,
       {
         path: `${held.stateDirectory}/${stateFileNames.journal}`,
-        bytesMax: options.journalBytesMax ?? 64 * 1_048_576,
+        bytesMax: options.journalBytesMax ?? journalBytesMaxOf(options.space?.budgetBytes),
         stepBytes: options.journalStepBytes ?? 4 * 1_048_576,
         directoryId: uuidFromString(identity.directoryId),
       },
@@ -238,8 +242,8 @@ export class LogDirectory {
     return this.#guard.check()
   }
 
-  /** Is asked before old data is given up for want of space; the data goes when the answer has resolved. */
-  onLoss(recorder: (loss: Loss) => Promise<void>): void {
+  /** Writes down what is given up for want of space, before it goes; false = it cannot, and nothing goes. Without one nothing goes. */
+  onLoss(recorder: (loss: Loss) => Promise<boolean>): void {
     this.#onLoss = recorder
   }
 
@@ -279,10 +283,10 @@ export class LogDirectory {
     const name = deletedLogName(log.key, this.#ports.entropy.bytes(16))
     const folder = `${this.logDirectory}/${name}`
     const rename: DiskOperation = { kind: 'rename', from: log.directory, to: folder }
-    await this.#write([rename, { kind: 'syncDirectory', path: this.logDirectory }])
-    for (const segment of log.segments) {
-      for (const path of [segment.logPath, segment.indexPath, segment.timeIndexPath]) this.#ports.disk.forget(path)
-    }
+    const paths = log.segments.flatMap((each) => [each.logPath, each.indexPath, each.timeIndexPath])
+    const lane = this.#ports.disk.isWaitingFor(new Set(paths)) ? 'ordered' : 'relief'
+    await this.#write([rename, { kind: 'syncDirectory', path: this.logDirectory }], { lane })
+    for (const path of paths) this.#ports.disk.forget(path)
     if (log.logStartOffset > 0) await this.#logStarts.write().catch((error: unknown) => this.#failAndThrow(error))
     this.#ports.observer.event(logEvents.logDeleted, { log: log.key })
     this.#housekeeping.later(log.config.fileDeleteDelayMs, () => this.#housekeeping.purge([name]))
@@ -464,9 +468,9 @@ export class LogDirectory {
     this.#ports.observer.set(logMetrics.unscannedBytes, this.#checkpointer.unscannedBytes)
   }
 
-  async #write(operations: readonly DiskOperation[]): Promise<void> {
+  async #write(operations: readonly DiskOperation[], options?: PatientOptions): Promise<void> {
     try {
-      await this.#ports.disk.submit(operations)
+      await this.#ports.disk.submit(operations, options)
     } catch (thrown) {
       this.#failAndThrow(thrown)
     }

@@ -52,7 +52,7 @@ export const logErrors = defineErrors({
     retriable: true,
   },
   directoryFull: {
-    code: 'KAFKA_STORAGE_ERROR',
+    code: 'DATA_DIRECTORY_FULL',
     sentence: 'The data directory has no room for another log: {reason}.',
     remedy: 'Make room on the file system or give the daemon a larger one; it goes on by itself when there is room.',
     retriable: true,

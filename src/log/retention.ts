@@ -59,12 +59,12 @@ export async function deleteBelowStart(log: UnifiedLog, parts: RetentionParts): 
 }
 
 /**
- * Gives up the sealed segment whose newest record is the oldest of all logs of users, once `record` has resolved. Compacted logs and
+ * Gives up the sealed segment whose newest record is the oldest of all logs of users, once `record` has answered that it is written down. Compacted logs and
  * those of this node itself are left alone. Answers false when there is none that may go.
  */
 export async function dropOldest(
   logs: Iterable<UnifiedLog>,
-  record: (loss: Loss) => Promise<void>,
+  record: (loss: Loss) => Promise<boolean>,
   parts: RetentionParts,
 ): Promise<boolean> {
   let oldest: UnifiedLog | null = null
@@ -91,7 +91,7 @@ export async function dropOldest(
     bytes: going.sizeInBytes,
     reason: 'disk budget',
   }
-  await record(loss)
+  if (!(await record(loss))) return false
   if (oldest.segments[0] !== going || oldest.segments.length < 2) return true
   await deleteSegments(oldest, 1, loss.reason, parts, true)
   const { endOffset, bytes, reason } = loss

@@ -23,7 +23,7 @@ export interface SpaceOptions {
   /** The same as a share of the file system, above 0 and at most 1; the smaller of both counts. */
   readonly budgetShare?: number
   readonly whenFull?: WhenFull
-  /** Size of the ballast; 0 = none, and no margin is kept either. */
+  /** Size of the ballast, less on a small disk; 0 = none, and no margin is kept either. */
   readonly ballastBytes?: number
 }
 
@@ -60,12 +60,14 @@ const bytesBeforeBallast = 1_048_576
 const hysteresisPart = 64
 /** When the system does not tell, only the budget and the failures of operations count. */
 const unknownSpace = { freeBytes: Number.POSITIVE_INFINITY, totalBytes: Number.POSITIVE_INFINITY }
+/** On a small disk the ballast is small. */
+const ballastPartOfBudget = 8
+const ballastPartOfDisk = 16
 /** Segments given up in one check. */
 const dropsPerCheckMax = 1024
 
 export class SpaceGuard {
   readonly #parts: SpaceGuardParts
-  readonly #marginBytes: number
   #refusal: string | null = null
   #hasMetLack = false
   #budgetBytes = Number.POSITIVE_INFINITY
@@ -78,7 +80,6 @@ export class SpaceGuard {
 
   constructor(parts: SpaceGuardParts) {
     this.#parts = parts
-    this.#marginBytes = Math.floor(parts.ballast.bytesMax / 2)
     this.#budgetBytes = parts.options.budgetBytes ?? Number.POSITIVE_INFINITY
     parts.disk.onLack = (error) => this.#onLack(error)
     parts.disk.onSpace = () => this.#checkSoon()
@@ -141,6 +142,8 @@ export class SpaceGuard {
     let space = await look()
     const share = (options.budgetShare ?? Number.POSITIVE_INFINITY) * space.totalBytes
     this.#budgetBytes = Math.min(options.budgetBytes ?? Number.POSITIVE_INFINITY, share)
+    const smallest = Math.min(this.#budgetBytes / ballastPartOfBudget, space.totalBytes / ballastPartOfDisk)
+    ballast.resize(Math.floor(Math.min(options.ballastBytes ?? 0, smallest)))
     let room = this.#room(space.freeBytes)
     if (room <= 0 && options.whenFull === 'drop-oldest') {
       await this.#dropUntilRoom(space.freeBytes)
@@ -154,13 +157,21 @@ export class SpaceGuard {
     if (Number.isFinite(this.#budgetBytes)) this.#parts.observer.set(logMetrics.budgetBytes, this.#budgetBytes)
   }
 
+  /** Room of the file system that new data has no part of, besides the ballast. */
+  get #marginBytes(): number {
+    return Math.floor(this.#parts.ballast.bytesMax / 2)
+  }
+
   #usedBytes(): number {
     return this.#parts.usedBytes() + this.#parts.ballast.bytes
   }
 
   /** What may still be appended: within the budget, and above the margin of the file system. */
   #room(freeBytes: number): number {
-    return Math.min(this.#budgetBytes - this.#usedBytes(), this.#marginBytes > 0 ? freeBytes - this.#marginBytes : freeBytes)
+    return Math.min(
+      this.#budgetBytes - this.#usedBytes(),
+      this.#marginBytes > 0 ? freeBytes - this.#marginBytes : freeBytes,
+    )
   }
 
   async #dropUntilRoom(freeBytes: number): Promise<void> {
@@ -198,7 +209,11 @@ export class SpaceGuard {
     if (this.#refusal !== null && room > this.#wantedRoom()) this.#take()
     else if (this.#refusal === null && room <= 0) {
       const isBudget = this.#budgetBytes - this.#usedBytes() <= 0
-      this.#refuse(isBudget ? `the data directory has used its budget of ${this.#budgetBytes} bytes` : 'the file system is nearly full')
+      this.#refuse(
+        isBudget
+          ? `the data directory has used its budget of ${this.#budgetBytes} bytes`
+          : 'the file system is nearly full',
+      )
     }
   }
 

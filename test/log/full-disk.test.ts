@@ -32,7 +32,12 @@ interface History {
 const setsMax = 40
 
 /** Appends sets over all logs, two in a turn, with what the disk makes of it; records what was answered. */
-async function write(world: SimWorld, directory: LogDirectory, logs: readonly UnifiedLog[], history: History): Promise<void> {
+async function write(
+  world: SimWorld,
+  directory: LogDirectory,
+  logs: readonly UnifiedLog[],
+  history: History,
+): Promise<void> {
   for (let set = 0; set < setsMax; set++) {
     const text = `${set}`.padEnd(set % 7 === 0 ? 2500 : 300, '.')
     const entries = logs.map((log) => ({ log, batch: batchOf([text]), leaderEpoch: 0, origin: 'client' as const }))
@@ -84,7 +89,8 @@ async function untilFull(seed: number, fault: Fault, mutant: Mutant = (ports) =>
 async function passes(seed: number, fault: Fault): Promise<boolean> {
   const { world, host, directory, logs, history, recover, wasMet } = await untilFull(seed, fault)
   recover()
-  const isWell = (): boolean => directory.space.refusal === null && logs.every((log) => log.durableEndOffset === log.logEndOffset)
+  const isWell = (): boolean =>
+    directory.space.refusal === null && logs.every((log) => log.durableEndOffset === log.logEndOffset)
   await world.run(isWell, 20_000)
   expect(directory.failure).toBeNull()
   await expectAll(world, directory, history)
@@ -99,7 +105,12 @@ async function passes(seed: number, fault: Fault): Promise<boolean> {
 }
 
 /** The life ends on the full disk, and the next one begins on it: what was acknowledged is there, a prefix of what was taken. */
-async function survives(seed: number, fault: Fault, end: 'kill' | 'powerCut' | 'stop', mutant?: Mutant): Promise<boolean> {
+async function survives(
+  seed: number,
+  fault: Fault,
+  end: 'kill' | 'powerCut' | 'stop',
+  mutant?: Mutant,
+): Promise<boolean> {
   const { world, host, directory, history, acknowledged, recover, wasMet } = await untilFull(seed, fault, mutant)
   if (end === 'stop') await world.settle(directory.close())
   if (end === 'powerCut') host.powerCut()
@@ -114,7 +125,10 @@ async function survives(seed: number, fault: Fault, end: 'kill' | 'powerCut' | '
     expect(log.logEndOffset, key).toBeGreaterThanOrEqual(acknowledged.get(key) ?? 0)
     expect(valuesOf(await world.settle(readAll(log))), key).toEqual(values.slice(0, log.logEndOffset))
     await world.run(() => again.space.refusal === null, 20_000)
-    expect(appendOne(again, log, batchOf(['more']), 9)).toMatchObject({ kind: 'appended', baseOffset: log.logEndOffset - 1 })
+    expect(appendOne(again, log, batchOf(['more']), 9)).toMatchObject({
+      kind: 'appended',
+      baseOffset: log.logEndOffset - 1,
+    })
   }
   await world.runFor(100)
   for (const log of again.logs.values()) expect(log.durableEndOffset).toBe(log.logEndOffset)
@@ -149,10 +163,13 @@ describe('a lack of space', () => {
     ['write', 'EFBIG', 30],
     ['writeFile', 'EDQUOT', 20],
     ['rename', 'ENOSPC', 4],
-  ] as const)('at any %s (%s) loses nothing, shows nothing half, and passes when space returns', async (operation, code, atLeast) => {
-    const met = await everywhere((after) => passes(after + 1, { operation, code, after }))
-    expect(met).toBeGreaterThanOrEqual(atLeast)
-  })
+  ] as const)(
+    'at any %s (%s) loses nothing, shows nothing half, and passes when space returns',
+    async (operation, code, atLeast) => {
+      const met = await everywhere((after) => passes(after + 1, { operation, code, after }))
+      expect(met).toBeGreaterThanOrEqual(atLeast)
+    },
+  )
 
   test.each(['kill', 'powerCut', 'stop'] as const)('survives a %s, and a start on the full disk', async (end) => {
     for (const operation of ['write', 'writeFile', 'rename'] as const) {
@@ -206,10 +223,12 @@ describe('a file system that another program fills', () => {
     await world.run(() => log.durableEndOffset === end, 2000)
     await world.run(() => host.fileNow('/data/state/ballast') === null, 2000)
     expect(appendOne(directory, log, batchOf(['x']))).toMatchObject({ kind: 'refused', error: 'KAFKA_STORAGE_ERROR' })
-    expect(directory.appendSet([
-      { log, batch: batchOf(['x']), leaderEpoch: 0, origin: 'internal' },
-      { log: own, batch: batchOf(['y']), leaderEpoch: 0, origin: 'internal' },
-    ])).toMatchObject([{ error: 'KAFKA_STORAGE_ERROR' }, { error: 'OPERATION_NOT_ATTEMPTED' }])
+    expect(
+      directory.appendSet([
+        { log, batch: batchOf(['x']), leaderEpoch: 0, origin: 'internal' },
+        { log: own, batch: batchOf(['y']), leaderEpoch: 0, origin: 'internal' },
+      ]),
+    ).toMatchObject([{ error: 'KAFKA_STORAGE_ERROR' }, { error: 'OPERATION_NOT_ATTEMPTED' }])
     expect(appendOne(directory, own, batchOf(['this node itself goes on'])).kind).toBe('appended')
     await world.run(() => own.durableEndOffset === 1, 2000)
     expect(await world.settle(readAll(log))).toHaveLength(end)
@@ -263,7 +282,7 @@ describe('a budget', () => {
     }
     await fillUp(world, directory, other, 50)
     const losses: Loss[] = []
-    directory.onLoss(async (loss) => void losses.push(loss))
+    directory.onLoss((loss) => Promise.resolve(losses.push(loss) > 0))
     const taken = await fillUp(world, directory, log, 1500)
     await world.runFor(100)
     expect(host.image.usedBytes).toBeLessThan(budgetBytes * 1.05)
@@ -283,7 +302,12 @@ describe('a budget', () => {
 
   test('with drop-oldest gives up the oldest segments, each told before it goes', async () => {
     const { world, host, ports } = place(6)
-    const { directory, log, other, losses, taken } = await withinBudget({ budgetBytes, whenFull: 'drop-oldest' }, host, world, ports)
+    const { directory, log, other, losses, taken } = await withinBudget(
+      { budgetBytes, whenFull: 'drop-oldest' },
+      host,
+      world,
+      ports,
+    )
     expect(taken).toBe(1500)
     expect(losses[0]).toMatchObject({ topic: 'b', partition: 0, startOffset: 0, reason: 'disk budget' })
     for (const each of [log, other]) {
@@ -292,7 +316,9 @@ describe('a budget', () => {
       own.slice(1).forEach((loss, index) => expect(loss.startOffset).toBe(own[index]?.endOffset))
       expect(await world.settle(readAll(each))).toHaveLength(each.logEndOffset - each.logStartOffset)
     }
-    expect(host.observer.figure('headwater_log_dropped_bytes_total')).toBe(losses.reduce((sum, loss) => sum + loss.bytes, 0))
+    expect(host.observer.figure('headwater_log_dropped_bytes_total')).toBe(
+      losses.reduce((sum, loss) => sum + loss.bytes, 0),
+    )
     await world.settle(directory.close())
   })
 
