@@ -6,7 +6,7 @@ import { assert } from '../base/assert.ts'
 import { ApplianceError, asError } from '../base/errors.ts'
 import { uuidFromString, zeroUuid, topicPartitionKey } from '../base/ids.ts'
 import { DiskError, type DiskOperation, type Ports } from '../base/ports.ts'
-import { isRefused, refuseSet, storageRefusal } from './append-gate.ts'
+import { type Gate, passEach, refuseSet } from './append-gate.ts'
 import type { AppendEntry, AppendOutcome } from './append.ts'
 import { Ballast } from './ballast.ts'
 import { formatCleanShutdown, isDamagedTopicId } from './checkpoint-file.ts'
@@ -37,6 +37,8 @@ import { type LogHome, UnifiedLog } from './unified-log.ts'
 
 export type { LogCreation, LogDirectoryOptions } from './directory-options.ts'
 
+type LogPorts = Ports & { readonly disk: PatientDisk }
+
 export class LogDirectory {
   readonly logDirectory: string
   readonly stateDirectory: string
@@ -49,7 +51,7 @@ export class LogDirectory {
   readonly isNew: boolean
   /** Broker epoch in the marker of the last clean stop (KIP-966); -1 = none. */
   readonly previousBrokerEpoch: number
-  readonly #ports: Ports & { readonly disk: PatientDisk }
+  readonly #ports: LogPorts
   readonly #options: LogDirectoryOptions
   readonly #held: HeldDirectory
   readonly #logs = new Map<string, UnifiedLog>()
@@ -91,11 +93,7 @@ export class LogDirectory {
     }
   }
 
-  private constructor(
-    options: LogDirectoryOptions,
-    ports: Ports & { readonly disk: PatientDisk },
-    held: HeldDirectory,
-  ) {
+  private constructor(options: LogDirectoryOptions, ports: LogPorts, held: HeldDirectory) {
     const identity: Identity = held.identity
     this.#ports = ports
     this.#options = options
@@ -205,26 +203,17 @@ export class LogDirectory {
    * final but not durable: wait for the log's `durableEndOffset`. Sets of one batch are independent of each other.
    */
   appendSet(entries: readonly AppendEntry[]): readonly AppendOutcome[] {
-    const { refusal } = this.#guard
-    const short = refusal === null ? null : refuseSet(entries, refusal, this.#driver.queuedBytes)
-    return this.#refuseAll(entries) ?? short ?? appendSet(entries, this.#appendParts)
+    return refuseSet(entries, this.#gate()) ?? appendSet(entries, this.#appendParts)
   }
 
   /** As many sets of one batch, in order: each is appended or refused for itself. */
   appendEach(entries: readonly AppendEntry[]): readonly AppendOutcome[] {
-    const { refusal } = this.#guard
-    if (refusal === null) return this.#refuseAll(entries) ?? appendEach(entries, this.#appendParts)
-    return entries.flatMap((entry) => {
-      const isShort = isRefused(entry, this.#driver.queuedBytes)
-      return this.#refuseAll([entry]) ?? (isShort ? storageRefusal(refusal) : appendEach([entry], this.#appendParts))
-    })
+    return passEach(entries, this.#gate(), (passed) => appendEach(passed, this.#appendParts))
   }
 
-  /** Nothing can be written: failed, or being closed. */
-  #refuseAll(entries: readonly AppendEntry[]): readonly AppendOutcome[] | null {
-    if (this.#failure === null && !this.#isClosed) return null
-    const message = this.#failure === null ? 'the data directory is being closed' : this.#failure.message
-    return entries.map(() => storageRefusal(message))
+  #gate(): Gate {
+    const closed = this.#failure?.message ?? (this.#isClosed ? 'the data directory is being closed' : null)
+    return { closed, refusal: this.#guard.refusal, waitingBytes: this.#driver.queuedBytes }
   }
 
   /** Group commits since the start. */

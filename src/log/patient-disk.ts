@@ -10,7 +10,7 @@
  * - `relief`: removes files that no waiting group speaks of; it is how space comes back
  * - `commit` with nothing but a journal frame, while no earlier commit waits: the journal's room is there already
  */
-import type { Clock, DirectoryEntry, Disk, DiskOperation, LockOutcome, SubmitOptions, Timer } from '../base/ports.ts'
+import type { Clock, DirectoryEntry, Disk, DiskOperation, LockOutcome, SubmitOptions } from '../base/ports.ts'
 import { DiskError } from '../base/ports.ts'
 
 /** No space, no quota, a file at its largest: nothing is wrong with the device. */
@@ -71,7 +71,7 @@ export class PatientDisk implements Disk {
   #isGivingUp = false
   /** While giving up: the ballast has been asked for, the next lack is final. */
   #hasTriedLast = false
-  #timer: Timer | null = null
+  #isTimerSet = false
   /** At most as many as a start has steps. */
   #lackWaiters: (() => void)[] = []
   /** Called when the first group meets a lack of space, and when the last one waiting for it goes on. */
@@ -215,13 +215,19 @@ export class PatientDisk implements Disk {
     this.#isRetried = null
     const isNew = this.#lack === null
     this.#lack = error
-    this.#timer ??= this.#clock.schedule(retryMs, () => {
-      this.#timer = null
-      this.retry()
-    })
+    this.#retryLater()
     if (!isNew) return
     for (const resolve of this.#lackWaiters.splice(0)) resolve()
     this.onLack(error)
+  }
+
+  #retryLater(): void {
+    if (this.#isTimerSet) return
+    this.#isTimerSet = true
+    this.#clock.schedule(retryMs, () => {
+      this.#isTimerSet = false
+      this.retry()
+    })
   }
 
   /** The group whose success ends the lack. */

@@ -220,13 +220,12 @@ export class SpaceGuard {
   #onLack(error: DiskError): void {
     this.#hasMetLack = true
     this.#refuse(error.message)
-    this.#parts.ballast.release().then(
-      (hasFreed) => {
-        if (hasFreed) this.#parts.disk.retry()
-      },
-      (thrown: unknown) => this.#parts.onFailure(asError(thrown)),
-    )
+    this.#giveBallast().catch((thrown: unknown) => this.#parts.onFailure(asError(thrown)))
     this.#checkSoon()
+  }
+
+  async #giveBallast(): Promise<void> {
+    if (await this.#parts.ballast.release()) this.#parts.disk.retry()
   }
 
   #refuse(reason: string): void {
