@@ -163,19 +163,7 @@ export class LogDirectory {
       isStopped: () => this.#isClosed || this.#failure !== null,
       onFailure,
     })
-    const ballast = { directory: held.stateDirectory, path: `${held.stateDirectory}/${stateFileNames.ballast}` }
-    this.#guard = new SpaceGuard({
-      disk: ports.disk,
-      clock: ports.clock,
-      observer: ports.observer,
-      dataDir: options.dataDir,
-      ballast: new Ballast(ports.disk, ballast, options.space?.ballastBytes ?? 0),
-      options: options.space ?? {},
-      usedBytes: () => this.#journal.capacity + this.#housekeeping.usedBytes(),
-      dropOldest: () => this.#housekeeping.dropOldest(this.#onLoss),
-      isStopped: () => this.#isClosed || this.#failure !== null,
-      onFailure,
-    })
+    this.#guard = this.#makeGuard()
   }
 
   /** By `topic-partition`. */
@@ -369,6 +357,25 @@ export class LogDirectory {
   #unlessLacking(written: Promise<void>): Promise<void> {
     written.catch((thrown: unknown) => this.#fail(asError(thrown)))
     return this.#ports.disk.unlessLacking(written)
+  }
+
+  #makeGuard(): SpaceGuard {
+    const ballast = {
+      directory: this.#held.stateDirectory,
+      path: `${this.#held.stateDirectory}/${stateFileNames.ballast}`,
+    }
+    return new SpaceGuard({
+      disk: this.#ports.disk,
+      clock: this.#ports.clock,
+      observer: this.#ports.observer,
+      dataDir: this.#options.dataDir,
+      ballast: new Ballast(this.#ports.disk, ballast, this.#options.space?.ballastBytes ?? 0),
+      options: this.#options.space ?? {},
+      usedBytes: () => this.#journal.capacity + this.#housekeeping.usedBytes(),
+      dropOldest: () => this.#housekeeping.dropOldest(this.#onLoss),
+      isStopped: () => this.#isClosed || this.#failure !== null,
+      onFailure: (error) => this.#fail(error),
+    })
   }
 
   #makeHome(): LogHome {

@@ -220,12 +220,16 @@ export class SpaceGuard {
   #onLack(error: DiskError): void {
     this.#hasMetLack = true
     this.#refuse(error.message)
-    this.#giveBallast().catch((thrown: unknown) => this.#parts.onFailure(asError(thrown)))
+    void this.#giveBallast()
     this.#checkSoon()
   }
 
   async #giveBallast(): Promise<void> {
-    if (await this.#parts.ballast.release()) this.#parts.disk.retry()
+    try {
+      if (await this.#parts.ballast.release()) this.#parts.disk.retry()
+    } catch (thrown) {
+      this.#parts.onFailure(asError(thrown))
+    }
   }
 
   #refuse(reason: string): void {

@@ -88,6 +88,8 @@ test.skipIf(root === null)(
       expect(log.logEndOffset).toBeGreaterThanOrEqual(served)
       expect(log.logEndOffset).toBeLessThanOrEqual(taken)
       expect(await readAll(log)).toHaveLength(log.logEndOffset)
+      expect(append(directory, log)).toBe(false)
+      expect(directory.space.refusal).not.toBeNull()
       fs.rmSync(`${place}/filler`)
       await until('room for data', () => directory.space.refusal === null && append(directory, log))
       await until('the commit', () => log.durableEndOffset === log.logEndOffset)
