@@ -6,11 +6,12 @@
  * deletions) finds its place: its task runs when no batch is in the books without being submitted.
  */
 import { asError } from '../base/errors.ts'
-import type { Clock, Disk, DiskOperation, Observer } from '../base/ports.ts'
+import type { Clock, DiskOperation, Observer } from '../base/ports.ts'
 import type { CommitJournal } from './commit-journal.ts'
 import { type CommitPlan, planCommit, type QueuedBatch } from './commit-plan.ts'
 import type { DirtyFiles } from './dirty-files.ts'
 import { logMetrics } from './log-metrics.ts'
+import type { PatientDisk } from './patient-disk.ts'
 import type { UnifiedLog } from './unified-log.ts'
 
 /** A relaxed log is synced this long after the first byte that is not. */
@@ -42,7 +43,7 @@ export interface CommitFigures {
 
 export class CommitDriver {
   readonly figures: CommitFigures = { commits: 0, journalCommits: 0, committedBytes: 0 }
-  readonly #disk: Disk
+  readonly #disk: PatientDisk
   readonly #clock: Clock
   readonly #observer: Observer
   readonly #journal: CommitJournal
@@ -63,7 +64,7 @@ export class CommitDriver {
   #commitWaiters: (() => void)[] = []
 
   constructor(
-    ports: { readonly disk: Disk; readonly clock: Clock; readonly observer: Observer },
+    ports: { readonly disk: PatientDisk; readonly clock: Clock; readonly observer: Observer },
     journal: CommitJournal,
     dirty: DirtyFiles,
     hooks: CommitDriverHooks,
@@ -146,7 +147,8 @@ export class CommitDriver {
     this.#queue = plan.taken === this.#queue.length ? [] : this.#queue.slice(plan.taken)
     this.#queuedBytes -= plan.bytes
     const fail = (error: unknown): void => this.#fail(error)
-    this.#disk.submit(plan.operations).then(() => this.#complete(plan, startMs), fail)
+    const lane = { lane: 'commit', isFrameOnly: plan.isFrameOnly } as const
+    this.#disk.submit(plan.operations, lane).then(() => this.#complete(plan, startMs), fail)
     if (plan.writes.length > 0) {
       this.#unwritten++
       // Without its frame a set must not stand in the files, not even in a part.

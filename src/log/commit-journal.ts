@@ -56,6 +56,11 @@ export class CommitJournal {
     return this.#options.path
   }
 
+  /** Size of the file. */
+  get capacity(): number {
+    return this.#capacity
+  }
+
   get nextSequence(): number {
     return this.#nextSequence
   }

@@ -1,6 +1,7 @@
 /** What a log directory is opened with, and what a log is created from. */
 import type { CompactionOptions } from './compaction/compaction-options.ts'
 import type { LogConfig } from './log-config.ts'
+import type { SpaceOptions } from './space-guard.ts'
 
 export interface LogDirectoryOptions {
   /** Absolute. `log/` and `state/` are made below it. */
@@ -22,6 +23,8 @@ export interface LogDirectoryOptions {
   readonly indexCacheBytes?: number
   /** log.retention.check.interval.ms; default 5 minutes. */
   readonly retentionCheckIntervalMs?: number
+  /** Bounds of what the directory takes; default: none, and no ballast. */
+  readonly space?: SpaceOptions
   /** producer.id.expiration.ms; default one day. */
   readonly producerExpirationMs?: number
   /** What compaction may take; what is left out is as in compaction-options.ts. */
@@ -33,4 +36,9 @@ export interface LogCreation {
   readonly partition: number
   readonly topicId: string
   readonly config: LogConfig
+}
+
+/** Most bytes of the journal: 64 MiB; less under a small budget, but room for two of the largest frames. */
+export function journalBytesMaxOf(budgetBytes = Number.POSITIVE_INFINITY): number {
+  return Math.max(17 * 1_048_576, Math.min(64 * 1_048_576, budgetBytes / 8))
 }

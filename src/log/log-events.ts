@@ -107,6 +107,30 @@ export const logEvents = defineEvents({
     sentence: 'deleted the log {log}',
     fields: { log: 'string' },
   },
+  dataRefused: {
+    id: 'log-data-refused',
+    level: 'error',
+    sentence: 'new data is refused until there is room ({reason}); reads go on',
+    fields: { reason: 'string' },
+  },
+  dataTaken: {
+    id: 'log-data-taken',
+    level: 'info',
+    sentence: 'there is room again: new data is taken',
+    fields: {},
+  },
+  dataDropped: {
+    id: 'log-data-dropped',
+    level: 'warn',
+    sentence: '{log} lost {bytes} bytes, the offsets from {startOffset} to below {endOffset}: {reason}',
+    fields: { log: 'string', startOffset: 'number', endOffset: 'number', bytes: 'number', reason: 'string' },
+  },
+  leftFull: {
+    id: 'log-directory-left-full',
+    level: 'warn',
+    sentence: 'the stop found no room to leave the directory clean ({error}); the next start recovers it',
+    fields: { error: 'string' },
+  },
   directoryFailed: {
     id: 'log-directory-failed',
     level: 'fatal',

@@ -76,6 +76,30 @@ export const logMetrics = defineMetrics({
     help: 'Logs (partition replicas) in the data directory.',
     labels: [],
   },
+  refusesData: {
+    name: 'headwater_log_refuses_data',
+    kind: 'gauge',
+    help: '1 while new data is refused because the budget is used up or the disk is full.',
+    labels: [],
+  },
+  usedBytes: {
+    name: 'headwater_log_used_bytes',
+    kind: 'gauge',
+    help: 'Bytes that the data directory takes: logs, indexes, journal, ballast, and what waits for its removal.',
+    labels: [],
+  },
+  budgetBytes: {
+    name: 'headwater_log_budget_bytes',
+    kind: 'gauge',
+    help: 'Most bytes that the data directory may take.',
+    labels: [],
+  },
+  droppedBytes: {
+    name: 'headwater_log_dropped_bytes_total',
+    kind: 'counter',
+    help: 'Bytes of old data given up before their time because the budget was used up or the disk was full.',
+    labels: [],
+  },
   directoryOffline: {
     name: 'headwater_log_directory_offline',
     kind: 'gauge',

@@ -17,6 +17,7 @@ export const logFileNames = {
 /** Names in dataDir/state, ours. */
 export const stateFileNames = {
   journal: 'journal',
+  ballast: 'ballast',
   identity: 'meta.properties',
   recoveryPoints: 'recovery-points',
   logStarts: 'log-starts',
