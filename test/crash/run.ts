@@ -48,6 +48,8 @@ const sensors = 4
 const acknowledgedBetweenKills = 100
 /** About what one acknowledgement takes in the producers' file. */
 const ackedLineBytes = 14
+/** A run of 200 kills leaves some four million records. */
+const readWithinMs = 600_000
 
 async function main(): Promise<number> {
   const python = foreignPython()
@@ -245,7 +247,7 @@ class CrashRun {
 
   async #read(port: number, topic: string): Promise<Found[]> {
     const program = join(repositoryRoot, 'test/crash/read-topic.py')
-    return lines(await output(this.#python, [program, `127.0.0.1:${port}`, topic], { timeoutMs: 120_000 })).map(
+    return lines(await output(this.#python, [program, `127.0.0.1:${port}`, topic], { timeoutMs: readWithinMs })).map(
       parseFound,
     )
   }
