@@ -12,8 +12,9 @@ import type { PartitionAppend, PartitionTable } from '../cluster/partition/parti
 import type { AppendOutcome } from '../log/append.ts'
 import { asksForCodec, compressOwnBatch } from '../log/batch-preparation.ts'
 import type { KafkaErrorName } from '../protocol/kafka/error-codes.ts'
+import { FrameMemory } from '../protocol/kafka/frame-memory.ts'
 import { batchHeaderBytes } from '../protocol/records/record-batch.ts'
-import { RecordBatchBuilder } from '../protocol/records/record-batch-builder.ts'
+import { type BatchMemory, RecordBatchBuilder } from '../protocol/records/record-batch-builder.ts'
 
 export type SettledCallback = (error: KafkaErrorName | null) => void
 
@@ -221,12 +222,27 @@ export interface TurnParts {
   readonly isInternal: (topic: string) => boolean
 }
 
+/** Memory of batches in powers of two: what one batch gives back fits the next, whatever their sizes were. */
+class TurnMemory implements BatchMemory {
+  readonly #frames = new FrameMemory()
+
+  take(bytes: number): Uint8Array {
+    return this.#frames.take(2 ** Math.ceil(Math.log2(bytes)))
+  }
+
+  give(memory: Uint8Array): void {
+    this.#frames.give(memory)
+  }
+}
+
 /** Hands out the turn's set and appends it at the end of the turn. */
 export class TurnAppender {
   readonly isInternal: (topic: string) => boolean
   readonly #clock: Clock
   readonly #compute: Compute
   readonly #partitions: PartitionTable
+  /** Of the batches: the log copies what it appends, so that it is free again at the end of the turn. */
+  readonly #memory = new TurnMemory()
   /** Empty ones, at their first size. */
   readonly #spareBuilders: RecordBatchBuilder[] = []
   #turn: TurnAppend | null = null
@@ -256,7 +272,7 @@ export class TurnAppender {
   }
 
   takeBuilder(): RecordBatchBuilder {
-    return this.#spareBuilders.pop() ?? new RecordBatchBuilder({ initialBytes: builderBytes })
+    return this.#spareBuilders.pop() ?? new RecordBatchBuilder({ initialBytes: builderBytes, memory: this.#memory })
   }
 
   giveBuilder(builder: RecordBatchBuilder): void {
@@ -281,7 +297,11 @@ export class TurnAppender {
   #submit(set: AppendSet, settlement: Settlement): void {
     const { entries, isAtomic, needsCodec } = set
     const before = this.#tail
-    if (before === null && !needsCodec) return this.#append(entries, isAtomic, settlement)
+    if (before === null && !needsCodec) {
+      this.#append(entries, isAtomic, settlement)
+      for (const { batch } of entries) this.#memory.give(batch)
+      return
+    }
     settlement.hold()
     const appended = Promise.all([this.#inCodecs(set), before]).then(
       ([ready]) => {
