@@ -258,6 +258,18 @@ describe('the loop', () => {
     })
     expect([outcome.kind, turns.turns]).toEqual(['ready', 3])
   })
+
+  it('turns for a plain batch too when that is large, and not when it is small', async () => {
+    const config = { maxMessageBytes: 10_000_000 }
+    const turns = new CountedTurns()
+    const records = Array.from({ length: 300_000 }, (_, index) => recordOf(index, null, ''))
+    const large = handMade(records)
+    expect(needsPreparation(large, contextOf(config).config)).toBe(true)
+    const late = contextOf(config, { nowMs: Date.now() })
+    const outcome = await prepareBatch(large, late, { clock: turns, compute })
+    expect([outcome.kind, turns.turns]).toEqual(['ready', 4])
+    expect(needsPreparation(handMade(records.slice(0, 1000)), defaultLogConfig)).toBe(false)
+  })
 })
 
 describe('the codec of a topic', () => {
