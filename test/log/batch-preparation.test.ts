@@ -294,7 +294,7 @@ describe('the codec of a topic', () => {
   })
 
   it('leaves a batch that has it already as it is, and one that nothing is asked of', async () => {
-    const [zstd] = golden.filter(({ codec, count }) => codec === 'zstd' && count === 200)
+    const zstd = golden.find(({ codec, count }) => codec === 'zstd' && count === 200)
     const bytes = (zstd as Golden).bytes
     expect(Buffer.from(await ready(bytes, contextOf({ compressionType: 'zstd' }))).equals(bytes)).toBe(true)
     const plain = batchOf(['x'], { timestampMs: nowMs })
