@@ -28,6 +28,8 @@ const ratioMax = 128
 const unpackedBytesMax = 32 * 1_048_576
 /** Records that are looked at in one turn of the loop: about a millisecond. */
 const recordsPerTurn = 65_536
+/** A plain batch up to this size is checked where it is appended: below the 10 ms that the loop may be held, records of ten bytes too. */
+const atOnceBytesMax = 2 * 1_048_576
 
 export interface PreparationParts {
   readonly clock: Pick<Clock, 'defer'>
@@ -38,11 +40,12 @@ export type Preparation =
   /** To be appended as `recordsChecked`. The batch that came, or a new one. */
   { readonly kind: 'ready'; readonly batch: Uint8Array } | ({ readonly kind: 'refused' } & Refusal)
 
-/** Must the batch pass through `prepareBatch`? One that cannot be read need not: the log refuses it. */
+/** Must the batch pass through `prepareBatch`, for a codec or for its size? One that cannot be read need not: the log refuses it. */
 export function needsPreparation(batch: Uint8Array, config: LogConfig): boolean {
   if (batch.length < batchHeaderBytes || batchMagic(batch) !== 2) return false
   const codec = batchCodec(batch)
-  return codec !== null && (codec !== 'none' || targetCodec(codec, config) !== 'none')
+  if (codec === null) return false
+  return codec !== 'none' || targetCodec(codec, config) !== 'none' || batch.length > atOnceBytesMax
 }
 
 /** Looks into a client's batch, and puts it into the codec of its topic. */

@@ -108,15 +108,10 @@ export class RecordWalk {
       // Numbers of one or two bytes, which nearly all are, are read here: a call for each would be most of the cost.
       let first = bytes[at] as number
       let second = bytes[at + 1] as number
-      let length: number
-      if (first < 0x80) {
-        length = (first >>> 1) ^ -(first & 1)
-        at += 1
-      } else if (second < 0x80) {
-        const raw = (first & 0x7f) | (second << 7)
-        length = (raw >>> 1) ^ -(raw & 1)
-        at += 2
-      } else {
+      let length = shortNumber(first, second)
+      if (first < 0x80) at += 1
+      else if (second < 0x80) at += 2
+      else {
         length = readNumber(bytes, at, end)
         at = cursor.at
       }
@@ -127,15 +122,10 @@ export class RecordWalk {
       at += 1
       first = bytes[at] as number
       second = bytes[at + 1] as number
-      let delta: number
-      if (first < 0x80) {
-        delta = (first >>> 1) ^ -(first & 1)
-        at += 1
-      } else if (second < 0x80) {
-        const raw = (first & 0x7f) | (second << 7)
-        delta = (raw >>> 1) ^ -(raw & 1)
-        at += 2
-      } else {
+      let delta = shortNumber(first, second)
+      if (first < 0x80) at += 1
+      else if (second < 0x80) at += 2
+      else {
         delta = readLongNumber(bytes, at, recordEnd)
         at = cursor.at
       }
@@ -161,15 +151,10 @@ export class RecordWalk {
       if (cursor.failed || keyLength < none || at >= recordEnd) return this.#fail(`record ${index} cannot be read`)
       first = bytes[at] as number
       second = bytes[at + 1] as number
-      let valueLength: number
-      if (first < 0x80) {
-        valueLength = (first >>> 1) ^ -(first & 1)
-        at += 1
-      } else if (second < 0x80) {
-        const raw = (first & 0x7f) | (second << 7)
-        valueLength = (raw >>> 1) ^ -(raw & 1)
-        at += 2
-      } else {
+      let valueLength = shortNumber(first, second)
+      if (first < 0x80) at += 1
+      else if (second < 0x80) at += 2
+      else {
         valueLength = readNumber(bytes, at, recordEnd)
         at = cursor.at
       }
@@ -209,6 +194,12 @@ export class RecordWalk {
     this.#errorCount++
     if (this.#errors.length < recordErrorsMax) this.#errors.push({ batchIndex, message })
   }
+}
+
+/** The number of these bytes if it has one or two. */
+function shortNumber(first: number, second: number): number {
+  const raw = first < 0x80 ? first : (first & 0x7f) | (second << 7)
+  return (raw >>> 1) ^ -(raw & 1)
 }
 
 function readNumber(bytes: Uint8Array, at: number, end: number): number {

@@ -258,6 +258,18 @@ describe('the loop', () => {
     })
     expect([outcome.kind, turns.turns]).toEqual(['ready', 3])
   })
+
+  it('turns for a plain batch too when that is large, and not when it is small', async () => {
+    const config = { maxMessageBytes: 10_000_000 }
+    const turns = new CountedTurns()
+    const records = Array.from({ length: 300_000 }, (_, index) => recordOf(index, null, ''))
+    const large = handMade(records)
+    expect(needsPreparation(large, contextOf(config).config)).toBe(true)
+    const late = contextOf(config, { nowMs: Date.now() })
+    const outcome = await prepareBatch(large, late, { clock: turns, compute })
+    expect([outcome.kind, turns.turns]).toEqual(['ready', 4])
+    expect(needsPreparation(handMade(records.slice(0, 1000)), defaultLogConfig)).toBe(false)
+  })
 })
 
 describe('the codec of a topic', () => {
@@ -282,7 +294,7 @@ describe('the codec of a topic', () => {
   })
 
   it('leaves a batch that has it already as it is, and one that nothing is asked of', async () => {
-    const [zstd] = golden.filter(({ codec, count }) => codec === 'zstd' && count === 200)
+    const zstd = golden.find(({ codec, count }) => codec === 'zstd' && count === 200)
     const bytes = (zstd as Golden).bytes
     expect(Buffer.from(await ready(bytes, contextOf({ compressionType: 'zstd' }))).equals(bytes)).toBe(true)
     const plain = batchOf(['x'], { timestampMs: nowMs })

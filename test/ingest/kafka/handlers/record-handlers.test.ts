@@ -113,12 +113,12 @@ describe('Produce', () => {
   )
 
   it('keeps the order of a connection whose batches are compressed or plain', async () => {
-    const sent = await Promise.all([
-      compressedBatch('gzip', ['a', 'b']),
+    const sent = [
+      await compressedBatch('gzip', ['a', 'b']),
       batchOf(['c']),
-      compressedBatch('zstd', ['d']),
+      await compressedBatch('zstd', ['d']),
       batchOf(['e']),
-    ])
+    ]
     const answers = await settle(
       Promise.all(sent.map((batch) => client.send(produceApi, produceValue(12, batch), { version: 12 }))),
     )
