@@ -20,29 +20,38 @@ export async function exportForKafka(config: ApplianceConfig, ports: Ports): Pro
   const settings = new BrokerSettings(config.kafka)
   const directory = await LogDirectory.open({ dataDir, nodeId: node.id }, ports)
   let brokerEpoch = -1
+  let facts: KafkaExport
   try {
     const endpoint = config.listeners.kafka[0]?.listen ?? { host: '127.0.0.1', port: 9092 }
     const cluster = await Cluster.open({ directory, settings, ports, isInternal: () => false, endpoint })
     brokerEpoch = cluster.brokerEpoch
-    const topics = [...cluster.image.topics()]
-    return {
-      logDir: directory.logDirectory,
-      nodeId: directory.nodeId,
-      clusterId: directory.clusterId,
-      listener: endpoint,
-      wasClean: directory.wasClean,
-      topics: topics.map(({ name, partitions }) => ({
-        name,
-        partitions: partitions.length,
-        records: partitions.reduce((sum, { partition }) => {
-          const log = cluster.partitions.get(name, partition)?.log
-          return sum + (log === undefined ? 0 : log.logEndOffset - log.logStartOffset)
-        }, 0),
-      })),
-      settings: [...config.kafka],
-    }
+    facts = factsOf(directory, cluster, config, endpoint)
   } finally {
     await directory.close(brokerEpoch)
-    if (directory.failure !== null) throw directory.failure
+  }
+  if (directory.failure !== null) throw directory.failure
+  return facts
+}
+
+function factsOf(
+  directory: LogDirectory,
+  cluster: Cluster,
+  config: ApplianceConfig,
+  listener: KafkaExport['listener'],
+): KafkaExport {
+  const recordsOf = (topic: string): number =>
+    (cluster.partitions.ofTopic(topic) ?? []).reduce((sum, { log }) => sum + log.logEndOffset - log.logStartOffset, 0)
+  return {
+    logDir: directory.logDirectory,
+    nodeId: directory.nodeId,
+    clusterId: directory.clusterId,
+    listener,
+    wasClean: directory.wasClean,
+    topics: [...cluster.image.topics()].map(({ name, partitions }) => ({
+      name,
+      partitions: partitions.length,
+      records: recordsOf(name),
+    })),
+    settings: [...config.kafka],
   }
 }
