@@ -61,6 +61,7 @@ export class RecordWriter {
     const spans = this.#spans
     if (!spans.next()) return false
     const delta = spans.timestampDelta + this.#shiftMs
+    if (Math.abs(delta) > deltaMax) throw new RecordFormatError('a timestamp out of bounds')
     const rest = this.#copied.subarray(spans.behindTimestamp, spans.end)
     const body = 1 + varlongBytes(delta) + rest.length
     if (this.#shiftedAt + varintBytes(body) + body > this.#shifted.length)
