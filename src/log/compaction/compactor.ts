@@ -269,7 +269,7 @@ export class Compactor {
     for (const source of sources) source.replacement = replacement
     try {
       await this.#parts.ports.disk.submit(swapOperations(sources, file.segment))
-      this.#replace(log, at, sources, file.segment)
+      if (!log.isDeleted) this.#replace(log, sources, file.segment)
     } catch (thrown) {
       for (const source of sources) source.replacement = null
       throw thrown
@@ -278,7 +278,9 @@ export class Compactor {
     }
   }
 
-  #replace(log: UnifiedLog, at: number, sources: readonly Segment[], cleaned: Segment): void {
+  #replace(log: UnifiedLog, sources: readonly Segment[], cleaned: Segment): void {
+    // Retention leaves these segments alone, but may have taken those before them meanwhile.
+    const at = log.segments.indexOf(sources[0] as Segment)
     const { disk } = this.#parts.ports
     const gone = new Set(sources.slice(1).map((source) => source.baseOffset))
     log.snapshotOffsets = log.snapshotOffsets.filter((offset) => !gone.has(offset))
