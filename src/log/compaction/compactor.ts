@@ -4,8 +4,7 @@
  * replay then meets a file that it does not expect.
  */
 import { asError } from '../../base/errors.ts'
-import { DiskError, ComputeError, type Ports, type Timer } from '../../base/ports.ts'
-import { RecordFormatError } from '../../protocol/records/record.ts'
+import { DiskError, type Ports, type Timer } from '../../base/ports.ts'
 import type { Checkpointer } from '../checkpointer.ts'
 import type { CommitJournal } from '../commit-journal.ts'
 import type { DirtyFiles } from '../dirty-files.ts'
@@ -14,7 +13,6 @@ import { logMetrics } from '../log-metrics.ts'
 import type { ReaderParts } from '../log-reader.ts'
 import type { Segment } from '../segment.ts'
 import type { UnifiedLog } from '../unified-log.ts'
-import { CompactionFault } from './batch-reader.ts'
 import { dirtyRangeOf, dirtyRatioOf, groupSegments, isDue } from './cleanable.ts'
 import type { CleanedFile } from './cleaned-file.ts'
 import { cleanerOffsetWrites, readCleanerOffsets } from './cleaner-offsets.ts'
@@ -321,10 +319,8 @@ export class Compactor {
       observer.event(logEvents.compactionPostponed, { log: log.key, delayMs: postponeMs, reason: thrown.message })
       return
     }
-    const isOfLog =
-      thrown instanceof CompactionFault || thrown instanceof ComputeError || thrown instanceof RecordFormatError
-    const isUnreadable = thrown instanceof DiskError && thrown.operation === 'read'
-    if (!isOfLog && !isUnreadable) throw thrown
+    // A write, sync or rename that failed is final for the directory. Whatever else went wrong, the log itself is as it was.
+    if (thrown instanceof DiskError && thrown.operation !== 'read') throw thrown
     this.#failed.add(log)
     observer.set(logMetrics.compactionFailedLogs, ++this.#failedCount)
     observer.event(logEvents.compactionFailed, { log: log.key, reason: asError(thrown).message })
