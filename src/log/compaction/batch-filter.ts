@@ -7,6 +7,7 @@
  */
 import { attributesOfCodec, codecMask } from '../../protocol/records/compression.ts'
 import type { CompressionCodec } from '../../base/ports.ts'
+import { RecordFormatError } from '../../protocol/records/record.ts'
 import {
   attributesAt,
   baseTimestampAt,
@@ -139,6 +140,8 @@ export class BatchFilter {
     const oldBaseMs = batchBaseTimestamp(this.#batch)
     const baseTimestampMs = mustMark ? Math.min(nowMs + deleteRetentionMs, horizonMsMax) : oldBaseMs
     const isAppendTime = batchTimestampType(this.#batch) === 'LogAppendTime'
+    const maxTimestampMs = isAppendTime ? batchMaxTimestamp(this.#batch) : oldBaseMs + this.#maxDelta
+    if (!Number.isSafeInteger(maxTimestampMs)) throw new RecordFormatError('a timestamp out of bounds')
     const kept = { runs: this.#runs, size: this.#keptBytes, count: this.#kept }
     return {
       kind: 'records',
@@ -146,7 +149,7 @@ export class BatchFilter {
       header: {
         count: this.#kept,
         baseTimestampMs,
-        maxTimestampMs: isAppendTime ? batchMaxTimestamp(this.#batch) : oldBaseMs + this.#maxDelta,
+        maxTimestampMs,
         hasDeleteHorizon: mustMark || this.#horizonMs !== null,
       },
     }

@@ -4,8 +4,7 @@
  * replay then meets a file that it does not expect.
  */
 import { asError } from '../../base/errors.ts'
-import { DiskError, ComputeError, type Ports, type Timer } from '../../base/ports.ts'
-import { RecordFormatError } from '../../protocol/records/record.ts'
+import { DiskError, type Ports, type Timer } from '../../base/ports.ts'
 import type { Checkpointer } from '../checkpointer.ts'
 import type { CommitJournal } from '../commit-journal.ts'
 import type { DirtyFiles } from '../dirty-files.ts'
@@ -14,7 +13,6 @@ import { logMetrics } from '../log-metrics.ts'
 import type { ReaderParts } from '../log-reader.ts'
 import type { Segment } from '../segment.ts'
 import type { UnifiedLog } from '../unified-log.ts'
-import { CompactionFault } from './batch-reader.ts'
 import { dirtyRangeOf, dirtyRatioOf, groupSegments, isDue } from './cleanable.ts'
 import type { CleanedFile } from './cleaned-file.ts'
 import { cleanerOffsetWrites, readCleanerOffsets } from './cleaner-offsets.ts'
@@ -269,7 +267,7 @@ export class Compactor {
     for (const source of sources) source.replacement = replacement
     try {
       await this.#parts.ports.disk.submit(swapOperations(sources, file.segment))
-      this.#replace(log, at, sources, file.segment)
+      if (!log.isDeleted) this.#replace(log, sources, file.segment)
     } catch (thrown) {
       for (const source of sources) source.replacement = null
       throw thrown
@@ -278,7 +276,9 @@ export class Compactor {
     }
   }
 
-  #replace(log: UnifiedLog, at: number, sources: readonly Segment[], cleaned: Segment): void {
+  #replace(log: UnifiedLog, sources: readonly Segment[], cleaned: Segment): void {
+    // Retention leaves these segments alone, but may have taken those before them meanwhile.
+    const at = log.segments.indexOf(sources[0] as Segment)
     const { disk } = this.#parts.ports
     const gone = new Set(sources.slice(1).map((source) => source.baseOffset))
     log.snapshotOffsets = log.snapshotOffsets.filter((offset) => !gone.has(offset))
@@ -319,10 +319,8 @@ export class Compactor {
       observer.event(logEvents.compactionPostponed, { log: log.key, delayMs: postponeMs, reason: thrown.message })
       return
     }
-    const isOfLog =
-      thrown instanceof CompactionFault || thrown instanceof ComputeError || thrown instanceof RecordFormatError
-    const isUnreadable = thrown instanceof DiskError && thrown.operation === 'read'
-    if (!isOfLog && !isUnreadable) throw thrown
+    // A write, sync or rename that failed is final for the directory. Whatever else went wrong, the log itself is as it was.
+    if (thrown instanceof DiskError && thrown.operation !== 'read') throw thrown
     this.#failed.add(log)
     observer.set(logMetrics.compactionFailedLogs, ++this.#failedCount)
     observer.event(logEvents.compactionFailed, { log: log.key, reason: asError(thrown).message })

@@ -1,9 +1,12 @@
 /** Puts the kept records of a batch together, in steps: a batch may hold millions of them. */
-import { varintBytes, varlongBytes, writeVarint, writeVarlong } from '../../protocol/records/varint.ts'
+import { RecordFormatError } from '../../protocol/records/record.ts'
+import { varlongBytes, writeVarint, writeVarlong } from '../../protocol/records/varint.ts'
 import { RecordSpans } from './record-spans.ts'
 
 /** Most bytes that a record grows by with another timestamp delta: seven of the delta, one of its own length. */
 const growthMax = 8
+/** What eight bytes of a variable-length number hold, and a double exactly. */
+const deltaMax = 2 ** 52 - 1
 
 export class RecordWriter {
   readonly #source: Uint8Array
@@ -61,10 +64,9 @@ export class RecordWriter {
     const spans = this.#spans
     if (!spans.next()) return false
     const delta = spans.timestampDelta + this.#shiftMs
+    if (Math.abs(delta) > deltaMax) throw new RecordFormatError('a timestamp out of bounds')
     const rest = this.#copied.subarray(spans.behindTimestamp, spans.end)
     const body = 1 + varlongBytes(delta) + rest.length
-    if (this.#shiftedAt + varintBytes(body) + body > this.#shifted.length)
-      throw new RangeError('records beyond their room')
     let at = writeVarint(this.#shifted, this.#shiftedAt, body)
     this.#shifted[at] = spans.attributes
     at = writeVarlong(this.#shifted, at + 1, delta)

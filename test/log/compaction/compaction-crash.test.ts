@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { DiskOperation } from '../../../src/base/ports.ts'
-import { crashAnywhere, crashInSwap, isSwap, type Mutant } from './compaction-crash.ts'
+import { CompactionCrash, crashAnywhere, crashInSwap, isSwap, type Mutant } from './compaction-crash.ts'
 
 /** Operations of one swap: three renames, a sync, four files of up to eight segments, three renames, a sync. */
 const operationsMax = 42
@@ -77,5 +77,30 @@ describe('a mutant of the swap', () => {
       for (let seed = 1; seed <= 100; seed++) await crashAnywhere(seed, 5, mutant)
     }
     await expect(attempts()).rejects.toThrow(/seed/)
+  })
+})
+
+describe('a swap', () => {
+  test('finds its place when the segments before it go meanwhile', async () => {
+    for (let seed = 1; seed <= 20; seed++) {
+      const run = new CompactionCrash(seed, null)
+      await run.open()
+      for (let index = 0; index < 60; index++) await run.append()
+      await run.world.runFor(300)
+      const pass = run.directory.compactor.compact()
+      const swaps = 2 + (seed % 3)
+      await run.world.run(() => run.swaps >= swaps, 10_000)
+      const startOffset = run.log.segments[1]?.baseOffset ?? 0
+      const started = run.log.deleteRecordsBefore(startOffset)
+      await run.world.settle(Promise.all([pass, started]))
+      expect(run.directory.failure).toBeNull()
+      const bases = run.log.segments.map((segment) => segment.baseOffset)
+      expect(bases).toEqual([...new Set(bases)].toSorted((a, b) => a - b))
+      expect(bases[0]).toBe(startOffset)
+      await run.world.settle(run.directory.close())
+      run.crash('kill')
+      const again = await run.world.settle(run.boot())
+      expect(again.logs.get('a-0')?.segments.map((segment) => segment.baseOffset)).toEqual(bases)
+    }
   })
 })
