@@ -115,6 +115,8 @@ describe('compaction of a log', () => {
   test('lets readers go on: whoever reads meanwhile sees every last value, nothing else, and no fault', async () => {
     const at = await scene()
     await fill(at, 150)
+    // Reads that take long enough for a swap to come between.
+    at.host.diskTimes = { operationMs: [0.5, 4], syncMs: [0.2, 1], kibibyteMs: 0.003, hotChance: 0.3 }
     const pass = at.directory.compactor.compact()
     let isOver = false
     void pass.then(() => {
