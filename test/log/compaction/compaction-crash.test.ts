@@ -90,9 +90,13 @@ describe('a swap', () => {
       const pass = run.directory.compactor.compact()
       const swaps = 2 + (seed % 3)
       await run.world.run(() => run.swaps >= swaps, 10_000)
-      const startOffset = run.log.segments[1]?.baseOffset ?? 0
-      const started = run.log.deleteRecordsBefore(startOffset)
-      await run.world.settle(Promise.all([pass, started]))
+      const { log, directory } = run
+      const startOffset = log.segments[1]?.baseOffset ?? 0
+      const retentionBytes = log.sizeInBytes - (log.segments[0]?.sizeInBytes ?? 0)
+      log.updateConfig({ ...log.config, cleanupPolicy: new Set(['compact', 'delete'] as const), retentionBytes })
+      await run.world.settle(directory.retain())
+      log.updateConfig({ ...log.config, retentionBytes: -1 })
+      await run.world.settle(pass)
       expect(run.directory.failure).toBeNull()
       const bases = run.log.segments.map((segment) => segment.baseOffset)
       expect(bases).toEqual([...new Set(bases)].toSorted((a, b) => a - b))
