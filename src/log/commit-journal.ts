@@ -56,9 +56,9 @@ export class CommitJournal {
     return this.#options.path
   }
 
-  /** Size of the file. */
-  get capacity(): number {
-    return this.#capacity
+  /** Size of the file after its next step of growth. */
+  get sizeSoon(): number {
+    return Math.max(this.#capacity, Math.min(this.#options.bytesMax, this.#capacity + this.#options.stepBytes))
   }
 
   get nextSequence(): number {

@@ -125,14 +125,27 @@ export class Housekeeping {
 
   /** Removes the folders of deleted logs. What cannot be removed now is removed at the next start. */
   purge(names: readonly string[]): void {
-    const { disk } = this.#parts
-    const purgeOne = async (name: string): Promise<void> => {
-      const folder = `${this.#parts.logDirectory}/${name}`
-      const entries = await disk.list(folder)
-      const unlinks = entries.map((entry): DiskOperation => ({ kind: 'unlink', path: `${folder}/${entry.name}` }))
-      await disk.submit([...unlinks, { kind: 'removeDirectory', path: folder }], { lane: 'relief' })
-      disk.retry()
-    }
-    for (const name of names) purgeOne(name).catch(() => {})
+    for (const name of names) this.#purgeOne(name).catch(() => {})
+  }
+
+  /** The same for one log that was deleted now, when the delay has passed. */
+  purgeLater(name: string, delayMs: number, bytes: number): void {
+    this.#goingBytes += bytes
+    this.later(delayMs, () => {
+      this.#purgeOne(name)
+        .then(() => {
+          this.#goingBytes -= bytes
+        })
+        .catch(() => {})
+    })
+  }
+
+  async #purgeOne(name: string): Promise<void> {
+    const { disk, logDirectory } = this.#parts
+    const folder = `${logDirectory}/${name}`
+    const entries = await disk.list(folder)
+    const unlinks = entries.map((entry): DiskOperation => ({ kind: 'unlink', path: `${folder}/${entry.name}` }))
+    await disk.submit([...unlinks, { kind: 'removeDirectory', path: folder }], { lane: 'relief' })
+    disk.retry()
   }
 }

@@ -281,7 +281,7 @@ export class LogDirectory {
     if (log.logStartOffset > 0) await this.#logStarts.write().catch((error: unknown) => this.#failAndThrow(error))
     this.#ports.observer.event(logEvents.logDeleted, { log: log.key })
     this.compactor.onDeleted(log)
-    this.#housekeeping.later(log.config.fileDeleteDelayMs, () => this.#housekeeping.purge([name]))
+    this.#housekeeping.purgeLater(name, log.config.fileDeleteDelayMs, log.sizeInBytes)
   }
 
   /** One retention pass over all logs. */
@@ -387,7 +387,7 @@ export class LogDirectory {
       dataDir: this.#options.dataDir,
       ballast: new Ballast(this.#ports.disk, ballast, this.#options.space?.ballastBytes ?? 0),
       options: this.#options.space ?? {},
-      usedBytes: () => this.#journal.capacity + this.#housekeeping.usedBytes(),
+      usedBytes: () => this.#journal.sizeSoon + this.#housekeeping.usedBytes(),
       dropOldest: () => this.#housekeeping.dropOldest(this.#onLoss),
       isStopped: () => this.#isClosed || this.#failure !== null,
       onFailure: (error) => this.#fail(error),

@@ -163,7 +163,9 @@ export class SpaceGuard {
   }
 
   #usedBytes(): number {
-    return this.#parts.usedBytes() + this.#parts.ballast.bytes
+    // The ballast counts from the beginning: it must not come as a surprise.
+    const { ballast } = this.#parts
+    return this.#parts.usedBytes() + Math.max(ballast.bytes, ballast.bytesMax)
   }
 
   /** What may still be appended: within the budget, and above the margin of the file system. */
