@@ -3,6 +3,7 @@
  * bounded: a terminal or journal that stalls never stalls the loop, and beyond the bound lines are dropped rather than kept.
  * No pino transport: those start a worker from a file that a single binary does not have.
  */
+import { writeSync } from 'node:fs'
 import { type Logger, pino } from 'pino'
 import type { EventDefinition, EventFields } from '../base/event-def.ts'
 
@@ -23,15 +24,31 @@ const backlogBytesMax = 1_048_576
 
 interface Destination {
   write(line: string): void
+}
+
+/** What pino's asynchronous destination does for us: one write at a time in the thread pool, the lines behind it in memory. */
+interface Backlog extends Destination {
   flushSync(): void
 }
 
 export class EventLog {
   readonly #logger: Logger
-  readonly #destination: Destination
+  readonly #backlog: Backlog
+  readonly #descriptor: number
+  #isFatal = false
 
   constructor(options: EventLogOptions) {
-    this.#destination = pino.destination({ dest: options.descriptor, sync: false, maxLength: backlogBytesMax })
+    this.#descriptor = options.descriptor
+    const backlog = pino.destination({ dest: options.descriptor, sync: false, maxLength: backlogBytesMax })
+    // A terminal that hung up: there is nobody to tell, and it is no reason to end.
+    backlog.on('error', () => {})
+    this.#backlog = backlog
+    const destination: Destination = {
+      write: (line) => {
+        if (this.#isFatal) this.#writeNow(line)
+        else this.#backlog.write(line)
+      },
+    }
     const isText = options.format === 'text' || (options.format === 'auto' && options.isTerminal)
     this.#logger = pino(
       {
@@ -41,24 +58,42 @@ export class EventLog {
         timestamp: pino.stdTimeFunctions.isoTime,
         formatters: { level: (label) => ({ level: label }) },
       },
-      isText ? textStream(this.#destination) : this.#destination,
+      isText ? textStream(destination) : destination,
     )
   }
 
-  /** Writes one event; a fatal one is with the kernel when this returns. */
+  /** Writes one event. A fatal one is with the kernel when this returns, perhaps before what a write under way holds. */
   write<D extends EventDefinition>(definition: D, fields: EventFields<D>): void {
     if (!this.#logger.isLevelEnabled(definition.level)) return
     const line: object = { event: definition.id, ...fields }
-    this.#logger[definition.level](line, fillSentence(definition.sentence, fields))
-    if (definition.level === 'fatal') this.flush()
+    this.#isFatal = definition.level === 'fatal'
+    try {
+      this.#logger[definition.level](line, fillSentence(definition.sentence, fields))
+    } finally {
+      this.#isFatal = false
+    }
   }
 
-  /** Everything written so far is with the kernel when this returns. */
+  /**
+   * Hands over what waits in memory. A write that is under way in the thread pool is not waited for: it keeps the loop alive until
+   * it is done, and what it did not get rid of then is written behind it. Only a process that is killed meanwhile loses it.
+   */
   flush(): void {
     try {
-      this.#destination.flushSync()
+      this.#backlog.flushSync()
     } catch {
       // stderr is closed or not open yet: there is nobody to tell.
+    }
+  }
+
+  /** The thread pool may be stuck, or the process end before its turn comes: a last word does not go through it. */
+  #writeNow(line: string): void {
+    this.flush()
+    try {
+      let rest = Buffer.from(line)
+      while (rest.length > 0) rest = rest.subarray(writeSync(this.#descriptor, rest))
+    } catch {
+      // As above; or a reader that has stalled: it is not waited for.
     }
   }
 }

@@ -47,7 +47,7 @@ export class ProcessObserver implements Observer {
     this.store.remove(metric, labels)
   }
 
-  /** The last act of the process: what was logged is with the kernel when this returns. */
+  /** The last act of the process: hands over what was logged, as `EventLog.flush` says. */
   flush(): void {
     this.#log.flush()
   }

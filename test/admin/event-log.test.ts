@@ -2,7 +2,7 @@
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, describe, expect, it } from 'vitest'
+import { afterAll, describe, expect, it, vi } from 'vitest'
 import { EventLog, type EventLogOptions, fillSentence } from '../../src/admin/event-log.ts'
 import { defineEvents } from '../../src/base/event-def.ts'
 
@@ -14,28 +14,44 @@ const events = defineEvents({
     fields: { topic: 'string', offset: 'number' },
   },
   detail: { id: 'a-detail', level: 'debug', sentence: 'detail', fields: {} },
+  late: { id: 'the-last', level: 'info', sentence: 'the last', fields: {} },
   gone: { id: 'disk-gone', level: 'fatal', sentence: 'the disk is gone', fields: {} },
 })
 
 const folder = mkdtempSync(join(tmpdir(), 'headwater-log-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-function written(options: Partial<EventLogOptions>, write: (log: EventLog) => void, isFlushed = true): string {
+/** Enough for the slowest thread pool. */
+const writtenWithinMs = 10_000
+
+interface Opened {
+  readonly log: EventLog
+  text(): string
+}
+
+/** Hands an open log to `use`, waits until as many lines are in the file, and answers them. */
+async function written(
+  options: Partial<EventLogOptions>,
+  count: number,
+  use: (opened: Opened) => void,
+): Promise<readonly string[]> {
   const file = join(folder, 'log')
   const descriptor = openSync(file, 'w')
   const log = new EventLog({ level: 'info', format: 'json', descriptor, isTerminal: false, ...options })
-  write(log)
-  if (isFlushed) log.flush()
-  const text = readFileSync(file, 'utf8')
-  log.flush()
+  const text = (): string => readFileSync(file, 'utf8')
+  use({ log, text })
+  // Before that the thread pool may still write to the descriptor.
+  await vi.waitFor(() => expect(text().split('\n')).toHaveLength(count + 1), { timeout: writtenWithinMs, interval: 5 })
   closeSync(descriptor)
-  return text
+  return text().split('\n').slice(0, -1)
 }
 
+const roll = (log: EventLog): void => log.write(events.rolled, { topic: 'a', offset: 5 })
+
 describe('event log', () => {
-  it('writes one object a line: time, level, event, fields, and the sentence as message', () => {
-    const text = written({}, (log) => log.write(events.rolled, { topic: 'a', offset: 5 }))
-    expect(JSON.parse(text)).toEqual({
+  it('writes one object a line: time, level, event, fields, and the sentence as message', async () => {
+    const [line = ''] = await written({}, 1, ({ log }) => roll(log))
+    expect(JSON.parse(line)).toEqual({
       level: 'info',
       time: expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/),
       event: 'segment-rolled',
@@ -45,20 +61,38 @@ describe('event log', () => {
     })
   })
 
-  it('leaves out what is below the level', () => {
-    expect(written({ level: 'info' }, (log) => log.write(events.detail, {}))).toBe('')
-    expect(written({ level: 'debug' }, (log) => log.write(events.detail, {}))).toContain('a-detail')
+  it('leaves out what is below the level', async () => {
+    const both = ({ log }: Opened): void => {
+      log.write(events.detail, {})
+      roll(log)
+    }
+    expect((await written({ level: 'info' }, 1, both))[0]).toContain('segment-rolled')
+    expect((await written({ level: 'debug' }, 2, both))[0]).toContain('a-detail')
   })
 
-  it('writes for eyes on a terminal', () => {
-    const text = written({ format: 'auto', isTerminal: true }, (log) =>
-      log.write(events.rolled, { topic: 'a', offset: 5 }),
-    )
-    expect(text).toMatch(/^\d\d:\d\d:\d\d\.\d{3} INFO {2}a rolled at 5\n$/)
+  it('writes for eyes on a terminal', async () => {
+    const [line] = await written({ format: 'auto', isTerminal: true }, 1, ({ log }) => roll(log))
+    expect(line).toMatch(/^\d\d:\d\d:\d\d\.\d{3} INFO {2}a rolled at 5$/)
   })
 
-  it('has handed a fatal event to the kernel when it returns', () => {
-    expect(written({}, (log) => log.write(events.gone, {}), false)).toContain('disk-gone')
+  it.each(['json', 'text'] as const)('has handed a fatal event to the kernel when it returns (%s)', async (format) => {
+    await written({ format }, 3, ({ log, text }) => {
+      // The first is under way, the second waits behind it.
+      roll(log)
+      roll(log)
+      log.write(events.gone, {})
+      expect(text()).toContain('the disk is gone')
+    })
+  })
+
+  it('hands over what waits in memory when it is flushed', async () => {
+    await written({}, 3, ({ log, text }) => {
+      roll(log)
+      roll(log)
+      log.write(events.late, {})
+      log.flush()
+      expect(text()).toContain('the last')
+    })
   })
 
   it('fills places once, and leaves those without a field', () => {

@@ -1,7 +1,7 @@
 /** MQTT clients that take and do not give: never reading, never speaking. */
 import { strict as assert } from 'node:assert'
 import { doorBounds, type DoorWorld } from './door-world.ts'
-import { MqttTalk, packet, publishPacket, subscribePacket, types } from './mqtt-talk.ts'
+import { connectPacket, MqttTalk, packet, publishPacket, subscribePacket, types } from './mqtt-talk.ts'
 import { memoryOf } from './process-facts.ts'
 import { RawClient } from './raw-client.ts'
 import { type Row, until } from './row.ts'
@@ -34,7 +34,10 @@ export function mqttLoadRows(world: DoorWorld): readonly Row[] {
       name: 'MQTT: a CONNECT that comes a byte at a time has the same deadline',
       async run() {
         const client = await RawClient.connect(mqtt)
-        const timer = setInterval(() => client.send(Buffer.from([client.receivedBytes === 0 ? 0x10 : 0])), 200)
+        // Lawful to its last byte, which would come after 40 seconds.
+        const bytes = connectPacket(4, 'x'.repeat(200))
+        let sent = 0
+        const timer = setInterval(() => client.send(bytes.subarray(sent, ++sent)), 200)
         await client.closed(doorBounds.mqttConnectDeadlineMs + 5_000).finally(() => {
           clearInterval(timer)
           client.destroy()

@@ -6,4 +6,45 @@ export interface Mutant {
   readonly edits: readonly { readonly file: string; readonly from: string; readonly to: string }[]
 }
 
-export const mutants: readonly Mutant[] = []
+export const mutants: readonly Mutant[] = [
+  {
+    name: 'believes-lengths',
+    rows: ['doors:a frame longer than the bound'],
+    edits: [
+      {
+        file: 'src/protocol/kafka/frame.ts',
+        from: 'if (length < 0 || length > this.#options.frameBytesMax) {',
+        to: 'if (length < 0) {',
+      },
+    ],
+  },
+  {
+    name: 'no-crc',
+    rows: ['doors:each kind of broken batch'],
+    edits: [
+      { file: 'src/log/append-validator.ts', from: 'if (!batchCrcIsValid(batch)) return', to: 'if (false) return' },
+    ],
+  },
+  {
+    name: 'no-connect-deadline',
+    rows: ['doors:a CONNECT that comes a byte at a time'],
+    edits: [
+      {
+        file: 'src/ingest/mqtt/connection.ts',
+        from: 'this.deadline.arm(options.connectDeadlineMs, ',
+        to: 'this.deadline.arm(options.connectDeadlineMs * 100, ',
+      },
+    ],
+  },
+  {
+    name: 'connections-without-bound',
+    rows: ['doors:connections beyond max.connections'],
+    edits: [
+      {
+        file: 'src/ingest/kafka/door.ts',
+        from: 'this.#connections.size >= this.#options.connectionsMax',
+        to: 'this.#connections.size >= this.#options.connectionsMax * 10',
+      },
+    ],
+  },
+]

@@ -10,10 +10,11 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { killDaemons } from './command.ts'
+import { killDaemons, useMutant } from './command.ts'
 import { doors } from './doors.ts'
 import { idle, limits } from './limits.ts'
 import { sideFiles } from './side-files.ts'
+import { mutants } from './mutants.ts'
 import { startup } from './startup.ts'
 import { stops } from './stop.ts'
 import { peer } from './peer.ts'
@@ -24,12 +25,30 @@ const lanes: readonly (readonly Group[])[] = [
   [sideFiles, startup],
   [idle, limits, peer],
 ]
-const counts = { passed: 0, failed: 0 }
+const counts = { passed: 0, failed: 0, failedRows: 0 }
 
 async function main(words: readonly string[]): Promise<number> {
+  if (words[0] === '--mutant') return runMutant(words[1] ?? '')
   await Promise.all(lanes.map((groups) => runLane(groups, words)))
   console.log(`${counts.passed} passed, ${counts.failed} failed`)
   return counts.failed === 0 ? 0 : 1
+}
+
+/** Caught when a row has failed; a daemon that does not even start proves nothing. */
+async function runMutant(name: string): Promise<number> {
+  const mutant = mutants.find((each) => each.name === name)
+  if (mutant === undefined)
+    throw new Error(`no mutant «${name}»; there are ${mutants.map((each) => each.name).join(', ')}`)
+  const folder = mkdtempSync(join(tmpdir(), 'headwater-attack-'))
+  try {
+    useMutant(folder, mutant)
+    await Promise.all(lanes.map((groups) => runLane(groups, mutant.rows)))
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+  const isCaught = counts.failedRows > 0
+  console.log(`mutant ${name}: ${isCaught ? 'caught' : 'NOT caught'}`)
+  return isCaught ? 0 : 1
 }
 
 async function runLane(groups: readonly Group[], words: readonly string[]): Promise<void> {
@@ -70,6 +89,7 @@ async function runRow(group: Group, row: Row, open: OpenGroup): Promise<void> {
     await open.check?.()
     report(name, performance.now() - startedAt, null)
   } catch (thrown) {
+    counts.failedRows++
     report(name, performance.now() - startedAt, thrown)
     await open.check?.().catch(() => {})
   }

@@ -3,7 +3,45 @@ export interface Mutant {
   readonly name: string
   /** The law it breaks. */
   readonly breaks: string
+  /** Only a power cut tells it from the real thing. */
+  readonly needsPower?: boolean
   readonly edits: readonly { readonly file: string; readonly from: string; readonly to: string }[]
 }
 
-export const mutants: readonly Mutant[] = []
+export const mutants: readonly Mutant[] = [
+  {
+    name: 'no-dedup',
+    breaks: 'a batch that an idempotent producer sends again is not appended again',
+    edits: [
+      {
+        file: 'src/log/producer-state.ts',
+        from: 'if (duplicate !== null) return duplicate\n',
+        to: 'if (duplicate !== null) return ok\n',
+      },
+    ],
+  },
+  {
+    name: 'early-ack',
+    breaks: 'nothing is acknowledged before the commit that holds it has completed',
+    edits: [
+      {
+        file: 'src/cluster/partition/partition.ts',
+        from: 'if (this.highWatermark >= endOffset) callback(null)\n',
+        to: 'if (this.log.logEndOffset >= endOffset) callback(null)\n',
+      },
+    ],
+  },
+  {
+    name: 'no-sync',
+    breaks: 'what is acknowledged is on the medium',
+    needsPower: true,
+    edits: [
+      {
+        file: 'src/node/writer.js',
+        from: 'timedSync(() => fs.fdatasyncSync(descriptor.fd))',
+        to: 'timedSync(() => undefined)',
+      },
+      { file: 'src/node/writer.js', from: 'timedSync(() => fs.fsyncSync(fd))', to: 'timedSync(() => undefined)' },
+    ],
+  },
+]
