@@ -1,18 +1,11 @@
 /** The mirror into a real Apache Kafka on the same two cores: a backlog of 1 KB records, from the first sent to the last confirmed. */
 import { join } from 'node:path'
+import type { MirrorStatus } from '../../src/mirror/mirror-status.ts'
 import { apacheKafkaMissing } from '../../test/interop/apache-kafka.ts'
 import type { BenchCase, Figure } from '../case.ts'
 import { producerPerf } from '../java.ts'
 import { median, peakRssMiB } from '../measure.ts'
 import { apacheKafkaPeer, headwaterPeer } from '../peers.ts'
-
-interface MirrorAnswer {
-  readonly mirrors: readonly {
-    readonly lagRecords: number
-    readonly mirroredRecords: number
-    readonly lastError: string | null
-  }[]
-}
 
 export const mirrorThroughput: BenchCase = {
   name: 'mirror-throughput',
@@ -34,7 +27,7 @@ export const mirrorThroughput: BenchCase = {
       try {
         for (;;) {
           const response = await fetch(`http://${edge.http}/api/mirrors`)
-          const [mirror] = ((await response.json()) as MirrorAnswer).mirrors
+          const [mirror] = (await response.json()) as readonly MirrorStatus[]
           if (mirror !== undefined && mirror.mirroredRecords >= records && mirror.lagRecords === 0) break
           if (performance.now() - startedAt > 180_000)
             throw new Error(`the mirror did not finish: ${JSON.stringify(mirror)}`)

@@ -1,8 +1,8 @@
 /** QoS 0 and 1 with 1 and 50 connections: server on one core, the C generator on the other, ours with fsync, Mosquitto in memory. */
 import { join } from 'node:path'
 import { hasPrograms } from '../../test/interop/foreign.ts'
-import type { BenchCase, Comparison } from '../case.ts'
-import { run } from '../measure.ts'
+import type { BenchCase, Comparison, Figure } from '../case.ts'
+import { peakRssMiB, run } from '../measure.ts'
 import { headwaterPeer, type MqttPeer, mosquittoPeer } from '../peers.ts'
 import { compiled } from '../programs.ts'
 
@@ -26,6 +26,8 @@ interface LoadFigures {
   readonly perSecond: number
   readonly p99Ms: number
   readonly generatorCpu: number
+  /** Highest of the server. */
+  readonly rssMiB: number
 }
 
 export const mqttPublish: BenchCase = {
@@ -34,6 +36,7 @@ export const mqttPublish: BenchCase = {
   async run(context) {
     const load = await compiled('mqtt-load')
     const comparisons: Comparison[] = []
+    const figures: Figure[] = []
     for (const shape of shapes) {
       const messages = Math.round(shape.messages * context.scale)
       const measure = async (peer: MqttPeer): Promise<LoadFigures> => {
@@ -43,7 +46,8 @@ export const mqttPublish: BenchCase = {
         ]
         try {
           await run('taskset', args(Math.round(messages / 4)))
-          return JSON.parse((await run('taskset', args(messages))).stdout) as LoadFigures
+          const said = JSON.parse((await run('taskset', args(messages))).stdout) as Omit<LoadFigures, 'rssMiB'>
+          return { ...said, rssMiB: peakRssMiB(peer.pid) }
         } finally {
           await peer.stop()
         }
@@ -66,7 +70,13 @@ export const mqttPublish: BenchCase = {
         reach: shape.atLeast === null ? null : { atLeast: shape.atLeast },
         note: `generator's share of its core: ${cpu(ours)} with ours, ${cpu(mosquitto)} with Mosquitto`,
       })
+      figures.push({
+        name: `RSS of ours with ${shape.name}, highest`,
+        unit: 'MiB',
+        value: Math.max(...ours.map((each) => each.rssMiB)),
+        reach: { atMost: 256 },
+      })
     }
-    return { comparisons }
+    return { comparisons, figures }
   },
 }

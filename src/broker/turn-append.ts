@@ -11,8 +11,9 @@ import type { Partition } from '../cluster/partition/partition.ts'
 import type { PartitionAppend, PartitionTable } from '../cluster/partition/partition-table.ts'
 import type { AppendOutcome } from '../log/append.ts'
 import type { KafkaErrorName } from '../protocol/kafka/error-codes.ts'
+import { FrameMemory } from '../protocol/kafka/frame-memory.ts'
 import { batchHeaderBytes } from '../protocol/records/record-batch.ts'
-import { RecordBatchBuilder } from '../protocol/records/record-batch-builder.ts'
+import { type BatchMemory, RecordBatchBuilder } from '../protocol/records/record-batch-builder.ts'
 
 export type SettledCallback = (error: KafkaErrorName | null) => void
 
@@ -199,11 +200,26 @@ function refusalOf(partition: Partition): KafkaErrorName {
   return partition.log.isDeleted ? 'UNKNOWN_TOPIC_OR_PARTITION' : 'KAFKA_STORAGE_ERROR'
 }
 
+/** Memory of batches in powers of two: what one batch gives back fits the next, whatever their sizes were. */
+class TurnMemory implements BatchMemory {
+  readonly #frames = new FrameMemory()
+
+  take(bytes: number): Uint8Array {
+    return this.#frames.take(2 ** Math.ceil(Math.log2(bytes)))
+  }
+
+  give(memory: Uint8Array): void {
+    this.#frames.give(memory)
+  }
+}
+
 /** Hands out the turn's set and appends it at the end of the turn. */
 export class TurnAppender {
   readonly isInternal: (topic: string) => boolean
   readonly #clock: Clock
   readonly #partitions: PartitionTable
+  /** Of the batches: the log copies what it appends, so that it is free again at the end of the turn. */
+  readonly #memory = new TurnMemory()
   /** Empty ones, at their first size. */
   readonly #spareBuilders: RecordBatchBuilder[] = []
   #turn: TurnAppend | null = null
@@ -230,7 +246,7 @@ export class TurnAppender {
   }
 
   takeBuilder(): RecordBatchBuilder {
-    return this.#spareBuilders.pop() ?? new RecordBatchBuilder({ initialBytes: builderBytes })
+    return this.#spareBuilders.pop() ?? new RecordBatchBuilder({ initialBytes: builderBytes, memory: this.#memory })
   }
 
   giveBuilder(builder: RecordBatchBuilder): void {
@@ -254,6 +270,7 @@ export class TurnAppender {
   #append({ entries, isAtomic }: AppendSet, settlement: Settlement): void {
     if (isAtomic) settlement.add(entries, this.#partitions.appendSet(entries))
     else for (const entry of entries) settlement.add([entry], this.#partitions.appendSet([entry]))
+    for (const { batch } of entries) this.#memory.give(batch)
   }
 }
 

@@ -10,7 +10,7 @@ export type AppendOrigin = 'client' | 'coordinator' | 'internal'
 
 export interface AppendEntry {
   readonly log: UnifiedLog
-  /** Exactly one v2 batch. Writable, and the log's own from now on: it is patched in place and must not change afterwards. */
+  /** Exactly one v2 batch. Writable: it is patched in place. The log keeps a copy: the memory is the caller's again when `append` has answered. */
   readonly batch: Uint8Array
   readonly leaderEpoch: number
   readonly origin: AppendOrigin

@@ -94,8 +94,8 @@ const hole: TailBatch = { bytes: empty, baseOffset: -1, lastOffset: -1 }
 const slabBytes = 2 * 1_048_576
 /** A larger batch gets memory of its own: it would waste much of a slab. */
 const slabBatchBytesMax = slabBytes / 2 + 65_536
-/** Slabs kept for later while nobody needs them. */
-const spareSlabsMax = 2
+/** Slabs kept for later while nobody needs them: in a flood as many become free with one commit (8 MiB wait for it, and a turn). */
+const spareSlabsMax = 5
 
 interface Slab {
   readonly bytes: Uint8Array
@@ -111,6 +111,8 @@ export class TailCache {
   readonly #bytesMax: number
   #slab: Slab | null = null
   readonly #spares: Slab[] = []
+  /** Cached no more and not all written, oldest first: no more than what waits for its commit. */
+  readonly #unwritten: Slab[] = []
   #bytes = 0
   /** Batches that were ever added, and of these the ones whose bytes are with their file (both in the same order). */
   #added = 0
@@ -146,6 +148,8 @@ export class TailCache {
   /** So many more batches, in the order in which they were added, have been handed over to their files. */
   written(batches: number): void {
     this.#written += batches
+    while (this.#unwritten[0] !== undefined && this.#unwritten[0].newest <= this.#written)
+      this.#spare(this.#unwritten.shift() as Slab)
   }
 
   #dropOldest(): void {
@@ -157,9 +161,14 @@ export class TailCache {
     if (slab.cached === 0 && slab !== this.#slab) this.#retire(slab)
   }
 
-  /** A slab whose batches are not all written yet is left to those who write them. */
+  /** A slab whose batches are not all written yet is used again when they are. */
   #retire(slab: Slab): void {
-    if (slab.newest > this.#written || this.#spares.length === spareSlabsMax) return
+    if (slab.newest > this.#written) this.#unwritten.push(slab)
+    else this.#spare(slab)
+  }
+
+  #spare(slab: Slab): void {
+    if (this.#spares.length === spareSlabsMax) return
     slab.used = 0
     this.#spares.push(slab)
   }

@@ -41,6 +41,11 @@ interface Outgoing {
 /** Batches below this size count as a trickle, of which a partition sends only so many at once: the next gather meanwhile. */
 const trickleBytes = 64 * 1024
 const trickleUnitsMax = 4
+/**
+ * Bytes read and cut in one turn of the loop. What the system has in memory is read without waiting, so that nothing else would end the
+ * turn before the window is full; copying and summing these takes some 3 ms.
+ */
+const turnBytesMax = 2 * 1024 * 1024
 /** Requests under way at once; small ones would else fill a window of megabytes with thousands. */
 const requestsMax = 256
 
@@ -51,6 +56,7 @@ export class ProducePipeline {
   readonly #options: PipelineOptions
   readonly #line: PartitionMirror[] = []
   #outgoing: Outgoing[] = []
+  #outgoingBytes = 0
   #requests = 0
   #readingBytes = 0
   #reads = 0
@@ -86,11 +92,15 @@ export class ProducePipeline {
     mirror.unitsInFlight++
     mirror.isTrickling = unit.batch.length < trickleBytes
     this.#outgoing.push({ mirror, unit })
+    this.#outgoingBytes += unit.batch.length
+    // It is under way from here on, not from its request on: a log in memory would else be cut to its end before the turn ends.
+    this.window.sent(unit.batch.length)
     if (this.#flushIsDeferred) return
     this.#flushIsDeferred = true
     this.#options.clock.defer(() => {
       this.#flushIsDeferred = false
       this.#flush()
+      this.#pump()
     })
   }
 
@@ -110,6 +120,7 @@ export class ProducePipeline {
   #pump(): void {
     const { limits } = this.#options
     while (!this.#isDown && this.#pause === null && this.#reads < limits.readsMax) {
+      if (this.#outgoingBytes + this.#readingBytes >= turnBytesMax) return
       if (this.#line.length === 0 || this.#requests >= requestsMax || !this.window.hasRoom(this.#readingBytes)) return
       const mirror = this.#line.shift() as PartitionMirror
       mirror.isQueued = false
@@ -160,6 +171,7 @@ export class ProducePipeline {
   #flush(): void {
     let rest = this.#outgoing
     this.#outgoing = []
+    this.#outgoingBytes = 0
     while (rest.length > 0 && !this.#isDown) {
       const request: Outgoing[] = []
       const later: Outgoing[] = []
@@ -182,7 +194,6 @@ export class ProducePipeline {
   async #request(outgoing: readonly Outgoing[], bytes: number): Promise<void> {
     const { clock, limits } = this.#options
     const sentAtMs = clock.monotonicMs()
-    this.window.sent(bytes)
     this.#requests++
     let answers: ProduceAnswers
     try {

@@ -61,6 +61,17 @@ describe('tail cache', () => {
     expect(buffers.size).toBeLessThan(6)
   })
 
+  it('uses it again also where the disk is behind the cache', () => {
+    const cache = new TailCache(4096 * kibibyte)
+    const tail = new LogTail()
+    const buffers = new Set<ArrayBufferLike>()
+    for (let offset = 0; offset < 800; offset++) {
+      buffers.add(cache.add(tail, batchAt(offset, 100 * kibibyte)).buffer)
+      if (offset % 80 === 79) cache.written(80)
+    }
+    expect(buffers.size).toBeLessThan(10)
+  })
+
   it('answers a copy: what was read does not change when the memory is used again', () => {
     const cache = new TailCache(2048 * kibibyte)
     const tail = new LogTail()

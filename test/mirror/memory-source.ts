@@ -10,6 +10,8 @@ const emptyBatch = batchOf(-1, [{ timestampMs: 0, key: null, value: null }])
 export class MemoryPartition implements SourcePartition {
   startOffset = 0
   endOffset = 0
+  /** Bytes that were read from it so far. */
+  readBytes = 0
   readonly #batches: Uint8Array[] = []
   readonly #listeners = new Set<() => void>()
 
@@ -46,6 +48,7 @@ export class MemoryPartition implements SourcePartition {
       chosen.push(batch)
       bytes += batch.length
     }
+    this.readBytes += bytes
     return Promise.resolve({ kind: 'batches', bytes: concatenated(chosen) })
   }
 

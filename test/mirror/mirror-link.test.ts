@@ -108,6 +108,22 @@ describe('a mirror', () => {
     expect(stage.link.status()).toMatchObject({ state: 'running', lastError: null, mirroredRecords: 6_000 })
   })
 
+  test('holds no more of a backlog than its window, although the log answers at once', async () => {
+    const stage = await Stage.begin(1, { limits: { windowBytesMax: 512 * 1024 } })
+    const [partition] = stage.source.create('t', 1)
+    partition?.fill(2_000, 10, 1_000)
+    stage.start()
+    let heldBytesMax = 0
+    await stage.world.run(() => {
+      const { lagRecords, partitions, mirroredBytes } = stage.link.status()
+      heldBytesMax = Math.max(heldBytesMax, (partition?.readBytes ?? 0) - mirroredBytes)
+      return partitions.length > 0 && lagRecords === 0
+    })
+    stage.expectEqual()
+    // The window, and the read that has filled it.
+    expect(heldBytesMax).toBeLessThan((512 + 128) * 1024)
+  })
+
   test('goes on with what comes later, without a new anchor', async () => {
     const stage = await Stage.begin()
     const [partition] = stage.source.create('t', 1)

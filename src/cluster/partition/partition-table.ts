@@ -6,7 +6,7 @@ import type { Partition } from './partition.ts'
 
 export interface PartitionAppend {
   readonly partition: Partition
-  /** Exactly one v2 batch, the log's own from now on. */
+  /** Exactly one v2 batch; the log keeps a copy. */
   readonly batch: Uint8Array
   readonly origin: AppendOrigin
 }

@@ -31,6 +31,15 @@ export interface RecordBatchBuilderOptions {
   readonly bytesMax?: number
   /** First size of the buffer. Default 1024. */
   readonly initialBytes?: number
+  /** Where buffers come from; what `build` answers is then to be given back there. Default: memory of its own, for the collector. */
+  readonly memory?: BatchMemory
+}
+
+/** Buffers that go round. */
+export interface BatchMemory {
+  /** Memory of at least `bytes`, its content arbitrary. */
+  take(bytes: number): Uint8Array
+  give(memory: Uint8Array): void
 }
 
 export interface RecordBatchFields {
@@ -44,12 +53,14 @@ export interface RecordBatchFields {
 }
 
 const empty = new Uint8Array(0)
+const freshMemory: BatchMemory = { take: (bytes) => new Uint8Array(bytes), give: () => {} }
 /** A guess beyond this would waste more than it spares. */
 const expectedBytesMax = 524_288
 
 export class RecordBatchBuilder {
   readonly #bytesMax: number
   readonly #initialBytes: number
+  readonly #memory: BatchMemory
   /** Allocated by the first record, so that an idle builder holds nothing. */
   #bytes: Uint8Array = empty
   /** About what the batch before needed: growing by copies costs more garbage than a guess. */
@@ -63,6 +74,7 @@ export class RecordBatchBuilder {
     this.#bytesMax = options.bytesMax ?? 0x7fff_ffff
     this.#initialBytes = Math.max(options.initialBytes ?? 1024, batchHeaderBytes)
     this.#expectedBytes = this.#initialBytes
+    this.#memory = options.memory ?? freshMemory
   }
 
   get recordCount(): number {
@@ -109,7 +121,8 @@ export class RecordBatchBuilder {
   build(fields: RecordBatchFields = {}): Uint8Array {
     const size = this.#at
     // Memory that the records fill mostly goes out as it is; else a copy keeps a small batch from holding a large buffer.
-    const bytes = size * 2 >= this.#bytes.length ? this.#bytes.subarray(0, size) : this.#bytes.slice(0, size)
+    if (size * 2 < this.#bytes.length) this.#move(size)
+    const bytes = this.#bytes.subarray(0, size)
     const attributes =
       (fields.isTransactional === true ? transactionalBit : 0) | (fields.isControl === true ? controlBit : 0)
     writeInt64(bytes, 0, fields.baseOffset ?? 0)
@@ -160,7 +173,7 @@ export class RecordBatchBuilder {
     const end = this.#at + varintBytes(body) + body
     assert(end <= this.#bytesMax, 'a record beyond the bytes of its batch')
     if (this.#bytes.length === 0)
-      this.#bytes = new Uint8Array(Math.max(end, Math.min(this.#expectedBytes, this.#bytesMax)))
+      this.#bytes = this.#memory.take(Math.max(end, Math.min(this.#expectedBytes, this.#bytesMax)))
     else if (end > this.#bytes.length) this.#grow(end)
     const bytes = this.#bytes
     let at = writeVarint(bytes, this.#at, body)
@@ -176,11 +189,15 @@ export class RecordBatchBuilder {
   }
 
   #grow(bytesMin: number): void {
-    const grown = new Uint8Array(
-      Math.min(Math.max(bytesMin, this.#bytes.length * 2), Math.max(bytesMin, this.#bytesMax)),
-    )
-    grown.set(this.#bytes.subarray(0, this.#at))
-    this.#bytes = grown
+    this.#move(Math.min(Math.max(bytesMin, this.#bytes.length * 2), Math.max(bytesMin, this.#bytesMax)))
+  }
+
+  /** Goes on in memory of this size. */
+  #move(sizeInBytes: number): void {
+    const before = this.#bytes
+    this.#bytes = this.#memory.take(sizeInBytes)
+    this.#bytes.set(before.subarray(0, this.#at))
+    this.#memory.give(before)
   }
 }
 

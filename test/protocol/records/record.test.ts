@@ -134,6 +134,31 @@ describe('records', () => {
     }
   })
 
+  test('has the same bytes in memory that goes round, whatever lay there before', () => {
+    const free: Uint8Array[] = []
+    let taken = 0
+    const memory = {
+      take: (bytes: number) => {
+        taken++
+        const found = free.findIndex((each) => each.length >= bytes)
+        return found < 0 ? new Uint8Array(bytes) : (free.splice(found, 1)[0] as Uint8Array)
+      },
+      give: (bytes: Uint8Array) => void free.push(new Uint8Array(bytes.buffer as ArrayBuffer).fill(0xa5)),
+    }
+    const round = new RecordBatchBuilder({ initialBytes: 256, memory })
+    const fresh = new RecordBatchBuilder({ initialBytes: 256 })
+    for (const records of [1, 40, 2, 300, 1, 90]) {
+      for (const builder of [round, fresh])
+        for (let index = 0; index < records; index++) builder.append(index, null, Buffer.from(`value ${index}`), null)
+      const built = round.build()
+      expect(Buffer.compare(built, fresh.build())).toBe(0)
+      memory.give(built)
+    }
+    // All that was taken is back: nothing was lost on the way.
+    expect(new Set(free.map((each) => each.buffer)).size).toBe(free.length)
+    expect(taken).toBeGreaterThan(free.length)
+  })
+
   test('forEachBatch stops at a part of a batch', () => {
     const builder = new RecordBatchBuilder()
     const one = (): Uint8Array => {
