@@ -43,7 +43,7 @@ export async function recoverLog(log: UnifiedLog, hints: LoadHints, parts: LoadP
   if (begin.reason !== null && begin.offset < scanFrom) {
     markDamaged(log, start, begin, parts)
   } else {
-    await scanOn(log, startIndex, begin, { cutFrom, operations, parts })
+    await scanOn(log, startIndex, begin, { cutFrom, operations, hints, parts })
   }
   if (log.logEndOffset < (hints.recoveryPoint ?? 0) && log.damage === null && !hints.isClean) {
     const recoveryPoint = hints.recoveryPoint ?? 0
@@ -145,6 +145,7 @@ async function adoptEqualFiles(segment: Segment, parts: LoadParts): Promise<void
 interface ScanRun {
   readonly cutFrom: number
   readonly operations: DiskOperation[]
+  readonly hints: LoadHints
   readonly parts: LoadParts
 }
 
@@ -169,6 +170,9 @@ async function scanOn(log: UnifiedLog, startIndex: number, begin: BeginPoint, ru
       return
     }
     if (later.length > 0) segment.sealTimeIndex()
+    const next = later[0]?.baseOffset ?? 0
+    // What is missing was deleted, or compacted by Apache Kafka: a snapshot made behind it knows its producers.
+    if (next > end.nextOffset) await loadProducers(log, next, run.hints, run.parts)
     from = 0
   }
 }
