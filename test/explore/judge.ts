@@ -61,11 +61,6 @@ export async function judge(
     }
     await judgeLog(log, model_, prng, options)
   }
-  for (const topic of model.changing) {
-    const log = directory.logs.get(`${topic}-0`)
-    if (log !== undefined && !model.logs.has(topic) && log.logEndOffset > 0)
-      throw new Broken(`${topic} is new and not empty`)
-  }
   for (const topic of model.gone) {
     if (!model.changing.has(topic) && directory.logs.has(`${topic}-0`))
       throw new Broken(`${topic} was deleted and is back`)

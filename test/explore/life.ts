@@ -65,10 +65,14 @@ export class Life {
     this.#cluster = cluster
     const model = this.#model
     for (const topic of model.changing) {
-      if (cluster.partitions.get(topic, 0) === undefined) {
+      const partition = cluster.partitions.get(topic, 0)
+      if (partition === undefined) {
         model.logs.delete(topic)
         model.gone.add(topic)
-      } else if (!model.logs.has(topic)) model.logs.set(topic, new ModelLog(topic, topic as LogKind))
+      } else if (!model.logs.has(topic)) {
+        if (partition.log.logEndOffset > 0) throw new Broken(`${topic} is new and not empty`)
+        model.logs.set(topic, new ModelLog(topic, topic as LogKind))
+      }
     }
     model.changing.clear()
     for (const topic of model.gone) {
