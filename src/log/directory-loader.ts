@@ -2,7 +2,7 @@
 import { zeroUuid } from '../base/ids.ts'
 import type { Clock, Disk, DiskOperation, Observer } from '../base/ports.ts'
 import { uuidToString } from '../base/ids.ts'
-import { checkpointBytesMax, formatPartitionMetadata, isDamagedTopicId, parseOffsets } from './checkpoint-file.ts'
+import { checkpointBytesMax, isDamagedTopicId, parseOffsets } from './checkpoint-file.ts'
 import type { LogConfig } from './log-config.ts'
 import { logEvents } from './log-events.ts'
 import { isDeletedLogName, parseLogName } from './log-files.ts'
@@ -13,6 +13,7 @@ import { replayJournal } from './journal-replay.ts'
 import { findOtherOwner } from './other-owner.ts'
 import { segmentName } from './segment.ts'
 import { type KnownLog, logFileNames, parseKnownLogs, stateFileNames } from './side-files.ts'
+import { topicIdWrites } from './topic-id-file.ts'
 import { type LogHome, UnifiedLog } from './unified-log.ts'
 
 /** Logs opened at a time: enough to keep the disk busy, few enough to bound the memory of their scans. */
@@ -118,16 +119,6 @@ async function openFolder(
   parts.observer.event(logEvents.hintIgnored, { file: `${directory}/partition.metadata` })
   if (topicId !== zeroUuid) await parts.disk.submit(topicIdWrites(directory, topicId))
   return { name, ...parsed, topicId }
-}
-
-/** Writes `partition.metadata`; the folder is synced with it. */
-export function topicIdWrites(directory: string, topicId: string): readonly DiskOperation[] {
-  const path = `${directory}/partition.metadata`
-  return [
-    { kind: 'writeFile', path, bytes: formatPartitionMetadata(topicId) },
-    { kind: 'sync', path },
-    { kind: 'syncDirectory', path: directory },
-  ]
 }
 
 /**

@@ -4,20 +4,20 @@
  */
 import { assert } from '../base/assert.ts'
 import { ApplianceError, asError } from '../base/errors.ts'
-import { uuidFromString, zeroUuid, topicPartitionKey } from '../base/ids.ts'
+import { topicPartitionKey, uuidFromString } from '../base/ids.ts'
 import { DiskError, type DiskOperation, type Ports } from '../base/ports.ts'
 import { type Gate, passEach, refuseSet } from './append-gate.ts'
 import type { AppendEntry, AppendOutcome } from './append.ts'
 import { Ballast } from './ballast.ts'
-import { formatCleanShutdown, isDamagedTopicId } from './checkpoint-file.ts'
+import { formatCleanShutdown } from './checkpoint-file.ts'
 import { Checkpointer, checkpointEveryBytesDefault } from './checkpointer.ts'
 import { defaultCompactionOptions } from './compaction/compaction-options.ts'
 import { Compactor } from './compaction/compactor.ts'
 import { CommitDriver, type CommitFigures } from './commit-driver.ts'
 import { CommitJournal } from './commit-journal.ts'
-import { loadDirectory, topicIdWrites } from './directory-loader.ts'
+import { loadDirectory } from './directory-loader.ts'
 import { DirtyFiles } from './dirty-files.ts'
-import { journalBytesMaxOf, type LogCreation, type LogDirectoryOptions } from './directory-options.ts'
+import { journalOptionsOf, type LogCreation, type LogDirectoryOptions } from './directory-options.ts'
 import { Housekeeping } from './housekeeping.ts'
 import type { Identity } from './identity.ts'
 import { IndexCache } from './index-cache.ts'
@@ -35,6 +35,7 @@ import { logFileNames, stateFileNames } from './side-files.ts'
 import { SpaceGuard, type SpaceReport } from './space-guard.ts'
 import type { Loss } from './retention.ts'
 import { TailCache } from './tail-cache.ts'
+import { adoptTopicId, topicIdWrites } from './topic-id-file.ts'
 import { type LogHome, UnifiedLog } from './unified-log.ts'
 
 export type { LogCreation, LogDirectoryOptions } from './directory-options.ts'
@@ -111,16 +112,7 @@ export class LogDirectory {
     this.previousBrokerEpoch = held.brokerEpoch ?? -1
     this.#indexes = new IndexCache(options.indexCacheBytes ?? 8 * 1_048_576)
     this.#tails = new TailCache(options.tailCacheBytes ?? 8 * 1_048_576)
-    this.#journal = new CommitJournal(
-      ports.disk,
-      {
-        path: `${held.stateDirectory}/${stateFileNames.journal}`,
-        bytesMax: options.journalBytesMax ?? journalBytesMaxOf(options.space?.budgetBytes),
-        stepBytes: options.journalStepBytes ?? 4 * 1_048_576,
-        directoryId: uuidFromString(identity.directoryId),
-      },
-      this.#dirty,
-    )
+    this.#journal = new CommitJournal(ports.disk, journalOptionsOf(options, held), this.#dirty)
     const onFailure = (error: Error): void => this.#fail(error)
     const logs = (): Iterable<UnifiedLog> => this.#logs.values()
     this.#driver = new CommitDriver(ports, this.#journal, this.#dirty, {
@@ -168,15 +160,7 @@ export class LogDirectory {
       isStopped: () => this.#isClosed || this.#failure !== null,
       onFailure,
     })
-    this.compactor = new Compactor({
-      ports,
-      ...{ logDirectory: held.logDirectory, stateDirectory: held.stateDirectory },
-      ...{ journal: this.#journal, dirty: this.#dirty, checkpointer: this.#checkpointer, reader: this.#home },
-      options: { ...defaultCompactionOptions, ...options.compaction },
-      logs,
-      isStopped: () => this.#isClosed || this.#failure !== null,
-      onFailure,
-    })
+    this.compactor = this.#makeCompactor()
     this.#guard = this.#makeGuard()
   }
 
@@ -381,10 +365,8 @@ export class LogDirectory {
   }
 
   #makeGuard(): SpaceGuard {
-    const ballast = {
-      directory: this.#held.stateDirectory,
-      path: `${this.#held.stateDirectory}/${stateFileNames.ballast}`,
-    }
+    const { stateDirectory: directory } = this.#held
+    const ballast = { directory, path: `${directory}/${stateFileNames.ballast}` }
     return new SpaceGuard({
       disk: this.#ports.disk,
       clock: this.#ports.clock,
@@ -394,6 +376,18 @@ export class LogDirectory {
       options: this.#options.space ?? {},
       usedBytes: () => this.#journal.sizeSoon + this.#housekeeping.usedBytes(),
       dropOldest: () => this.#housekeeping.dropOldest(this.#onLoss),
+      isStopped: () => this.#isClosed || this.#failure !== null,
+      onFailure: (error) => this.#fail(error),
+    })
+  }
+
+  #makeCompactor(): Compactor {
+    return new Compactor({
+      ports: this.#ports,
+      ...{ logDirectory: this.logDirectory, stateDirectory: this.stateDirectory },
+      ...{ journal: this.#journal, dirty: this.#dirty, checkpointer: this.#checkpointer, reader: this.#home },
+      options: { ...defaultCompactionOptions, ...this.#options.compaction },
+      logs: () => this.#logs.values(),
       isStopped: () => this.#isClosed || this.#failure !== null,
       onFailure: (error) => this.#fail(error),
     })
@@ -417,17 +411,8 @@ export class LogDirectory {
   }
 
   async #adopt(log: UnifiedLog, creation: LogCreation): Promise<UnifiedLog> {
-    const isUnknown = log.topicId === zeroUuid || isDamagedTopicId(log.topicId, creation.topicId)
-    if (isUnknown && creation.topicId !== zeroUuid) {
-      log.adoptTopicId(creation.topicId)
-      await this.#write(topicIdWrites(log.directory, creation.topicId))
-    } else if (log.topicId !== creation.topicId) {
-      throw new ApplianceError(logErrors.topicIdDiffers, {
-        log: log.key,
-        found: log.topicId,
-        expected: creation.topicId,
-      })
-    }
+    const writes = adoptTopicId(log, creation.topicId)
+    if (writes.length > 0) await this.#write(writes)
     log.updateConfig(creation.config)
     return log
   }
