@@ -31,6 +31,8 @@ export interface CrashPoint {
 const recoveryOperations = 40
 const lifeOperations = 160
 const actsMax = 14
+/** Of the states: those whose medium has a flipped bit besides. */
+const damageShare = 0.05
 
 export class CrashState {
   readonly #point: CrashPoint
@@ -54,6 +56,7 @@ export class CrashState {
   async run(): Promise<void> {
     const { image, model, settings } = this.#point
     this.#crash(this.#point.operation)
+    if (this.#prng.chance(damageShare)) return this.#startDamaged()
     let cutOffs = this.#prng.pick([0, 0, 0, 1, 1, 2])
     let lives = this.#prng.pick([0, 0, 0, 0, 1, 1, 2])
     let shows = this.#prng.pick([0, 0, 0, 0, 1])
@@ -82,16 +85,44 @@ export class CrashState {
   }
 
   /** False: the process died before all was seen. */
-  async #judge(directory: LogDirectory, stage: Stage): Promise<boolean> {
+  async #judge(directory: LogDirectory, stage: Stage, mayForgetProducers = false): Promise<boolean> {
     const { model, settings } = this.#point
     if (this.#mustBeUnclean && directory.wasClean) throw new Broken('a crash is taken for a clean stop')
     this.#mustBeUnclean = false
     const { tombstoneMs } = settings
-    const options = { hadPower: this.#hadPower, nowMs: this.#nowMs, tombstoneMs }
+    const options = { hadPower: this.#hadPower, nowMs: this.#nowMs, tombstoneMs, mayForgetProducers }
     const seen = await settleStart(stage, judge(directory, model, stage, this.#prng, options))
     if (seen === died) return false
     settleModel(directory, model)
     return true
+  }
+
+  /**
+   * One bit of one file is wrong besides (I13). In a hint it changes nothing; in a log nothing below the recovery point is cut for it.
+   * The journal and what lies above the recovery points is the only copy of itself: nothing is promised there.
+   */
+  async #startDamaged(): Promise<void> {
+    const { image, settings } = this.#point
+    const paths = image.filePaths().filter((path) => image.file(path).size > 0 && !/[/](journal|ballast)$/.test(path))
+    if (paths.length === 0) return
+    const path = this.#prng.pick(paths)
+    const recoveryPoints = recoveryPointsIn(image)
+    image.file(path).corrupt(this.#prng.below(image.file(path).size), 1 << this.#prng.below(8))
+    const stage = new Stage(image, 'run', this.#prng.fork('stage'), (this.#nowMs += 1000))
+    const directory = await settleStart(stage, Life.openDirectory(stage, settings))
+    if (directory === died) return
+    // The topic id in `partition.metadata` has no other copy until the next checkpoint.
+    const isOnlyCopy = /\.log(\.\w+)?$|partition\.metadata$/.test(path)
+    if (!isOnlyCopy) {
+      await this.#judge(directory, stage, path.endsWith('.snapshot'))
+      return
+    }
+    for (const [key, recoveryPoint] of recoveryPoints) {
+      const log = directory.logs.get(key)
+      if (log === undefined || log.damage !== null || log.logEndOffset >= recoveryPoint) continue
+      if (path.includes(`/${key}/`))
+        throw new Broken(`${key} was cut at ${log.logEndOffset}, synced up to ${recoveryPoint}`)
+    }
   }
 
   /** The cluster comes up and clients go on, until the operations are used up or nothing is left to do. */
@@ -123,6 +154,16 @@ export class CrashState {
     this.#hadPower = false
     image.crash(this.#prng, this.#prng.pick([0, 0, 0.3]))
   }
+}
+
+/** The recovery points that our own file tells, by log. */
+function recoveryPointsIn(image: DiskImage): Map<string, number> {
+  const path = '/data/state/recovery-points'
+  const points = new Map<string, number>()
+  if (image.find(path) === null) return points
+  const text = Buffer.from(image.file(path).read(0, image.file(path).size)).toString()
+  for (const [, key, point] of text.matchAll(/^(\S+-0) \S{22} (\d+) /gm)) points.set(key as string, Number(point))
+  return points
 }
 
 /** Settles what a start does; a start that waits for space gets it in the end, one that fails breaks a promise. */

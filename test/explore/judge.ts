@@ -37,6 +37,8 @@ export interface JudgeOptions {
   readonly nowMs: number
   /** Of the compacted log. */
   readonly tombstoneMs: number
+  /** A producer snapshot is damaged: where it was the only copy, producers are forgotten. */
+  readonly mayForgetProducers?: boolean
 }
 
 /** Throws Broken with the first promise that does not hold. Changes nothing. */
@@ -88,7 +90,7 @@ async function judgeLog(log: UnifiedLog, model: ModelLog, prng: Prng, options: J
   if (model.kind === 'compacted') judgeCompacted(log, found, known, options)
   else judgePlain(log, found, known, model.startMax)
   judgeEpochs(log, found)
-  judgeProducers(log, known, model)
+  if (options.mayForgetProducers !== true) judgeProducers(log, known, model)
   await judgeLookups(log, found, prng)
 }
 

@@ -17,6 +17,8 @@ import type { Stage } from './stage.ts'
 
 const producerIds = [77, 78] as const
 const keysMax = 6
+/** What is under way when the budget is reached, the node's own records, and files that are being replaced. */
+const overBudgetBytesMax = 24_000
 
 export class Life {
   readonly directory: LogDirectory
@@ -140,6 +142,11 @@ export class Life {
     for (const { log, model } of this.#logs()) {
       model.acknowledgedEnd = Math.max(model.acknowledgedEnd, Math.min(log.durableEndOffset, model.end))
       model.startMax = Math.max(model.startMax, log.logStartOffset)
+    }
+    const { budgetBytes } = this.#settings
+    const { usedBytes } = this.#stage.disk.image
+    if (budgetBytes !== null && usedBytes > budgetBytes + overBudgetBytesMax) {
+      this.#break(`the directory takes ${usedBytes} bytes, its budget is ${budgetBytes}`)
     }
     if (this.#broken !== null) throw this.#broken
   }

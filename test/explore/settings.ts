@@ -14,6 +14,8 @@ export interface Settings {
   readonly kinds: readonly LogKind[]
   /** Chance of a history that the disk runs full now and then. */
   readonly isShortOfSpace: boolean
+  /** Most bytes that the directory may take but for what is under way; null = no budget. */
+  readonly budgetBytes: number | null
 }
 
 const kinds: readonly LogKind[] = ['plain', 'retained', 'compacted', 'relaxed', 'large']
@@ -22,17 +24,20 @@ export function drawSettings(prng: Prng): Settings {
   const segmentBytes = prng.pick([1800, 3000, 6000])
   const isShortOfSpace = prng.chance(0.25)
   const chosen = kinds.filter(() => prng.chance(0.55))
+  const journalBytesMax = prng.pick([40_960, 65_536, 131_072])
+  const budgetBytes = isShortOfSpace && prng.chance(0.5) ? journalBytesMax + 24_000 : null
   const whenFull = prng.pick(['reject', 'drop-oldest'] as const)
   return {
     segmentBytes,
     tombstoneMs: prng.pick([0, 60_000_000]),
     kinds: chosen.length === 0 ? ['plain'] : chosen,
     isShortOfSpace,
+    budgetBytes,
     directory: {
       dataDir: '/data',
       nodeId: 1,
       config: { ...smallConfig, segmentBytes },
-      journalBytesMax: prng.pick([40_960, 65_536, 131_072]),
+      journalBytesMax,
       journalStepBytes: 16_384,
       checkpointEveryBytes: prng.pick([4_000, 12_000, 1_000_000]),
       tailCacheBytes: prng.pick([0, 8192]),
@@ -40,7 +45,9 @@ export function drawSettings(prng: Prng): Settings {
       producerExpirationMs: Number.POSITIVE_INFINITY,
       retentionCheckIntervalMs: 1e12,
       compaction: { backoffMs: 1e12, bytesPerSecond: 1e12, mapBytesMax: prng.pick([600, 1_048_576]) },
-      ...(isShortOfSpace ? { space: { whenFull, ballastBytes: 20_000 } } : {}),
+      ...(isShortOfSpace
+        ? { space: budgetBytes === null ? { whenFull, ballastBytes: 20_000 } : { whenFull, budgetBytes } }
+        : {}),
     },
   }
 }

@@ -103,6 +103,19 @@ export class DiskImage {
     return node
   }
 
+  /** Paths of all files, in the order of their names. */
+  filePaths(): string[] {
+    const paths: string[] = []
+    const walk = (directory: SimDirectory, prefix: string): void => {
+      for (const [name, node] of directory.entries) {
+        if (node instanceof SimFile) paths.push(`${prefix}/${name}`)
+        else walk(node, `${prefix}/${name}`)
+      }
+    }
+    walk(this.#root, '')
+    return paths.sort()
+  }
+
   openOrCreate(path: string): SimFile {
     const { directory, name } = this.#parentOf(path)
     const present = directory.entries.get(name)
