@@ -3,8 +3,10 @@
  *
  *   run.ts [--seconds N] [--first HISTORY] [--variants N]   histories one after another; prints how many states it has seen
  *   run.ts --state HISTORY.OPERATION.VARIANT                one state again
+ *   run.ts --mutants [--mutant NAME] [--record]             every deliberate bug must be found
  */
 import { parseArgs } from 'node:util'
+import { findMutants } from './mutants-run.ts'
 import { exploreHistory, formatStateName, parseStateName, replayState, type Search } from './explorer.ts'
 
 const { values: flags } = parseArgs({
@@ -13,10 +15,16 @@ const { values: flags } = parseArgs({
     first: { type: 'string', default: '1' },
     variants: { type: 'string', default: '4' },
     state: { type: 'string' },
+    mutants: { type: 'boolean', default: false },
+    mutant: { type: 'string' },
+    record: { type: 'boolean', default: false },
   },
 })
 
 async function main(): Promise<number> {
+  if (flags.mutants || flags.mutant !== undefined) {
+    return (await findMutants({ name: flags.mutant ?? null, isRecording: flags.record })) ? 0 : 1
+  }
   if (flags.state !== undefined) {
     const sentence = await replayState(parseStateName(flags.state))
     console.log(`state ${flags.state}: ${sentence ?? 'every promise holds'}`)
