@@ -1,6 +1,11 @@
 /** Derives the leader epochs of a log from its batches when `leader-epoch-checkpoint` cannot be believed. */
 import type { Disk } from '../base/ports.ts'
-import { batchBaseOffset, batchHeaderBytes, batchMagic, batchPartitionLeaderEpoch } from '../protocol/records/record-batch.ts'
+import {
+  batchBaseOffset,
+  batchHeaderBytes,
+  batchMagic,
+  batchPartitionLeaderEpoch,
+} from '../protocol/records/record-batch.ts'
 import type { EpochEntry } from './leader-epoch-cache.ts'
 import type { Segment } from './segment.ts'
 import { headersOf, scanSegment } from './segment-scan.ts'

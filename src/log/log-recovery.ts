@@ -81,6 +81,7 @@ async function beginIndex(log: UnifiedLog, segment: Segment, scanFrom: number, p
     to: segment.sizeInBytes,
     segmentBaseOffset: segment.baseOffset,
     expectedOffset: segment.baseOffset,
+    ...boundOf(log, segment),
     checkCrc: false,
     visit(bytes, at, position) {
       if (batchLastOffset(bytes, at) >= scanFrom) return false
@@ -198,6 +199,7 @@ async function scanTail(log: UnifiedLog, segment: Segment, from: number, parts: 
     to: segment.sizeInBytes,
     segmentBaseOffset: segment.baseOffset,
     expectedOffset: Math.max(segment.baseOffset, from === 0 ? 0 : log.logEndOffset),
+    ...boundOf(log, segment),
     checkCrc: true,
     visit(bytes, at, position) {
       segment.noteBatch(bytes, at, position, log.config.indexIntervalBytes)
@@ -206,6 +208,12 @@ async function scanTail(log: UnifiedLog, segment: Segment, from: number, parts: 
       log.producers.update(bytes, at)
     },
   })
+}
+
+/** A base offset lies outside the CRC: one that is wrong upwards would make the segments behind it look like no part of the log. */
+function boundOf(log: UnifiedLog, segment: Segment): { readonly endOffset?: number } {
+  const next = log.segments[log.segments.indexOf(segment) + 1]
+  return next === undefined ? {} : { endOffset: next.baseOffset }
 }
 
 /** Truncates the segment there, and removes the segments behind it. */

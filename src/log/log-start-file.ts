@@ -18,11 +18,7 @@ export interface LogStarts {
  * The starts, by `topic-partition`, from both files' bytes. The sealed copy wins, unless another broker
  * has written here since.
  */
-export function readLogStarts(
-  kafkas: Uint8Array | null,
-  sealed: Uint8Array | null,
-  hadOtherOwner: boolean,
-): LogStarts {
+export function readLogStarts(kafkas: Uint8Array | null, sealed: Uint8Array | null, hadOtherOwner: boolean): LogStarts {
   const [copy, main] = [parseOffsets(unsealText(sealed)), parseOffsets(kafkas)]
   const starts = hadOtherOwner ? (main ?? copy) : (copy ?? main)
   return { starts, isSealed: starts !== null && starts === copy }

@@ -85,12 +85,12 @@ export class CrashState {
   }
 
   /** False: the process died before all was seen. */
-  async #judge(directory: LogDirectory, stage: Stage, mayForgetProducers = false): Promise<boolean> {
+  async #judge(directory: LogDirectory, stage: Stage, damagedPath = ''): Promise<boolean> {
     const { model, settings } = this.#point
     if (this.#mustBeUnclean && directory.wasClean) throw new Broken('a crash is taken for a clean stop')
     this.#mustBeUnclean = false
     const { tombstoneMs } = settings
-    const options = { hadPower: this.#hadPower, nowMs: this.#nowMs, tombstoneMs, mayForgetProducers }
+    const options = { hadPower: this.#hadPower, nowMs: this.#nowMs, tombstoneMs, ...excusesOf(damagedPath) }
     const seen = await settleStart(stage, judge(directory, model, stage, this.#prng, options))
     if (seen === died) return false
     settleModel(directory, model)
@@ -114,14 +114,13 @@ export class CrashState {
     // The topic id in `partition.metadata` has no other copy until the next checkpoint.
     const isOnlyCopy = /\.log(\.\w+)?$|partition\.metadata$/.test(path)
     if (!isOnlyCopy) {
-      await this.#judge(directory, stage, path.endsWith('.snapshot'))
+      await this.#judge(directory, stage, path)
       return
     }
-    for (const [key, recoveryPoint] of recoveryPoints) {
-      const log = directory.logs.get(key)
-      if (log === undefined || log.damage !== null || log.logEndOffset >= recoveryPoint) continue
-      if (path.includes(`/${key}/`))
-        throw new Broken(`${key} was cut at ${log.logEndOffset}, synced up to ${recoveryPoint}`)
+    for (const log of directory.logs.values()) {
+      const recoveryPoint = recoveryPoints.get(`${log.key} ${log.topicId}`) ?? 0
+      if (log.damage !== null || log.logEndOffset >= recoveryPoint || !path.includes(`/${log.key}/`)) continue
+      throw new Broken(`${log.key} was cut at ${log.logEndOffset}, synced up to ${recoveryPoint}`)
     }
   }
 
@@ -156,13 +155,18 @@ export class CrashState {
   }
 }
 
-/** The recovery points that our own file tells, by log. */
+/** What the damage of a file without another copy may take with it. */
+function excusesOf(damagedPath: string): { readonly mayForgetProducers: boolean; readonly mayMissTimes: boolean } {
+  return { mayForgetProducers: damagedPath.endsWith('.snapshot'), mayMissTimes: damagedPath.endsWith('.timeindex') }
+}
+
+/** The recovery points that our own file tells, by log and topic id. */
 function recoveryPointsIn(image: DiskImage): Map<string, number> {
   const path = '/data/state/recovery-points'
   const points = new Map<string, number>()
   if (image.find(path) === null) return points
   const text = Buffer.from(image.file(path).read(0, image.file(path).size)).toString()
-  for (const [, key, point] of text.matchAll(/^(\S+-0) \S{22} (\d+) /gm)) points.set(key as string, Number(point))
+  for (const [, key, point] of text.matchAll(/^(\S+-0 \S{22}) (\d+) /gm)) points.set(key as string, Number(point))
   return points
 }
 

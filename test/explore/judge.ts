@@ -39,6 +39,8 @@ export interface JudgeOptions {
   readonly tombstoneMs: number
   /** A producer snapshot is damaged: where it was the only copy, producers are forgotten. */
   readonly mayForgetProducers?: boolean
+  /** A time index is damaged: a search by time may miss. */
+  readonly mayMissTimes?: boolean
 }
 
 /** Throws Broken with the first promise that does not hold. Changes nothing. */
@@ -92,6 +94,7 @@ async function judgeLog(log: UnifiedLog, model: ModelLog, prng: Prng, options: J
   judgeEpochs(log, found)
   if (options.mayForgetProducers !== true) judgeProducers(log, known, model)
   await judgeLookups(log, found, prng)
+  if (options.mayMissTimes !== true) await judgeTimes(log, found, prng)
 }
 
 async function readWhole(log: UnifiedLog): Promise<Uint8Array[]> {
@@ -215,7 +218,7 @@ function judgeProducers(log: UnifiedLog, known: readonly ModelBatch[], model: Mo
   }
 }
 
-/** A few reads that begin in the middle, and one by time. */
+/** A few reads that begin in the middle. */
 async function judgeLookups(log: UnifiedLog, found: readonly Uint8Array[], prng: Prng): Promise<void> {
   if (found.length === 0) return
   for (let probe = 0; probe < 2; probe++) {
@@ -226,6 +229,10 @@ async function judgeLookups(log: UnifiedLog, found: readonly Uint8Array[], prng:
       throw new Broken(`${log.key} at ${fromOffset}: another batch is read (${read.kind})`)
     }
   }
+}
+
+async function judgeTimes(log: UnifiedLog, found: readonly Uint8Array[], prng: Prng): Promise<void> {
+  if (found.length === 0) return
   const timestampMs = batchMaxTimestamp(found[prng.below(found.length)] as Uint8Array)
   const due = found.find((batch) => batchRecordCount(batch) > 0 && batchMaxTimestamp(batch) >= timestampMs)
   const timed = await log.offsetForTimestamp(timestampMs)

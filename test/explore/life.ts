@@ -139,7 +139,9 @@ export class Life {
 
   /** What the engine says of itself is a promise too. */
   noteEnds(): void {
-    for (const { log, model } of this.#logs()) {
+    for (const model of this.#model.logs.values()) {
+      const log = this.directory.logs.get(`${model.topic}-0`)
+      if (log === undefined) continue
       model.acknowledgedEnd = Math.max(model.acknowledgedEnd, Math.min(log.durableEndOffset, model.end))
       model.startMax = Math.max(model.startMax, log.logStartOffset)
     }
