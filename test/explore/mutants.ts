@@ -285,6 +285,20 @@ export const mutants: readonly Mutant[] = [
     edits: edit('log/epoch-rebuild.ts', 'firsts.push(isBatch ?', 'firsts.push(isBatch || true ?'),
   },
   {
+    name: 'index-believed',
+    breaks: 'an index leads to the batch that it names (I13)',
+    edits: edit('log/log-reader.ts', 'return !isFromFile(position) ||', 'return true ||'),
+  },
+  {
+    name: 'overlap-cut',
+    breaks: 'a base offset that is wrong upwards cuts nothing below the recovery point (R7)',
+    edits: edit(
+      'log/log-recovery.ts',
+      'return next === undefined ? {} : { endOffset: next.baseOffset }',
+      'return next === undefined ? {} : {}',
+    ),
+  },
+  {
     name: 'epoch-used-again',
     breaks: 'an unclean start raises every leader epoch',
     edits: edit(
