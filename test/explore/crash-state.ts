@@ -32,7 +32,7 @@ const recoveryOperations = 40
 const lifeOperations = 160
 const actsMax = 14
 /** Of the states: those whose medium has a flipped bit besides. */
-const damageShare = 0.05
+const damageShare = 0.07
 
 export class CrashState {
   readonly #point: CrashPoint
