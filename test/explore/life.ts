@@ -95,6 +95,7 @@ export class Life {
   /** Clients do something. */
   act(): void {
     const { isShortOfSpace } = this.#settings
+    if (this.#prng.chance(this.#settings.compactionShare)) return this.#track(this.directory.compactor.compact())
     const draw = this.#prng.below(100)
     if (draw < 62) this.append()
     else if (draw < 68) this.#resend()
