@@ -188,7 +188,6 @@ async function removeSegments(
   }
   const snapshots = log.snapshotOffsets.filter((offset) => offset < first.baseOffset)
   log.snapshotOffsets = log.snapshotOffsets.filter((offset) => offset >= first.baseOffset)
-  for (const offset of snapshots) operations.push({ kind: 'unlink', path: snapshotPath(log, offset) })
   for (const segment of going) {
     parts.dirty.forget(segment.logPath)
     parts.reader.indexes.forget(segment.indexPath)
@@ -198,6 +197,8 @@ async function removeSegments(
     }
   }
   operations.push({ kind: 'syncDirectory', path: log.directory })
+  // A segment that a crash brings back needs the snapshot at its start: what was deleted before it is known from there only.
+  for (const offset of snapshots) operations.push({ kind: 'unlink', path: snapshotPath(log, offset) })
   await parts.disk.submit(operations, { lane })
   for (const path of paths) parts.disk.forget(path)
   const bytes = going.reduce((sum, segment) => sum + segment.sizeInBytes, 0)
