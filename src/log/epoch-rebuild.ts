@@ -1,9 +1,9 @@
 /** Derives the leader epochs of a log from its batches when `leader-epoch-checkpoint` cannot be believed. */
 import type { Disk } from '../base/ports.ts'
 import { batchBaseOffset, batchHeaderBytes, batchPartitionLeaderEpoch } from '../protocol/records/record-batch.ts'
+import { visitBatches } from './damage-finder.ts'
 import type { EpochEntry } from './leader-epoch-cache.ts'
 import type { Segment } from './segment.ts'
-import { scanSegment } from './segment-scan.ts'
 import type { UnifiedLog } from './unified-log.ts'
 
 /**
@@ -26,17 +26,8 @@ export async function rebuildEpochs(log: UnifiedLog, disk: Disk): Promise<void> 
     const first = firsts[index] as number
     note(first, segment.baseOffset)
     if (firsts[index + 1] === first) continue
-    await scanSegment({
-      disk,
-      path: segment.logPath,
-      from: 0,
-      to: segment.sizeInBytes,
-      segmentBaseOffset: segment.baseOffset,
-      expectedOffset: segment.baseOffset,
-      checkCrc: false,
-      visit(bytes, at) {
-        note(batchPartitionLeaderEpoch(bytes, at), batchBaseOffset(bytes, at))
-      },
+    await visitBatches(segment, segment.sizeInBytes, disk, (bytes, at) => {
+      note(batchPartitionLeaderEpoch(bytes, at), batchBaseOffset(bytes, at))
     })
   }
   log.epochs.load(found)

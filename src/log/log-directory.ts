@@ -16,6 +16,7 @@ import { Compactor } from './compaction/compactor.ts'
 import { CommitDriver, type CommitFigures } from './commit-driver.ts'
 import { CommitJournal } from './commit-journal.ts'
 import { loadDirectory, topicIdWrites } from './directory-loader.ts'
+import { findDamage } from './damage-finder.ts'
 import { DirtyFiles } from './dirty-files.ts'
 import { journalBytesMaxOf, type LogCreation, type LogDirectoryOptions } from './directory-options.ts'
 import { Housekeeping } from './housekeeping.ts'
@@ -407,8 +408,19 @@ export class LogDirectory {
       indexRebuilt: (log, segment) => {
         if (this.#failure === null && !this.#isClosed) this.#checkpointer.onIndexRebuilt(log, segment)
       },
+      examine: (log, segment) => this.#examine(log, segment),
       deleteRecordsBefore: (log, offset) => this.#deleteRecordsBefore(log, offset),
     }
+  }
+
+  async #examine(log: UnifiedLog, segment: Segment): Promise<void> {
+    const { clock, disk, observer } = this.#ports
+    if (segment === log.activeSegment && segment.sizeInBytes > 0 && this.#failure === null && !this.#isClosed) {
+      roll(log, clock.wallMs(), { onRoll: (rolled, sealed) => this.#onRoll(rolled, sealed) })
+    }
+    const endOffset = log.logEndOffset
+    while (log.writtenEndOffset < endOffset && !log.isDeleted && this.#driver.isCommitting) await this.#driver.nextCommit()
+    await findDamage(log, segment, { disk, observer }, { endOffset: log.writtenEndOffset })
   }
 
   async #adopt(log: UnifiedLog, creation: LogCreation): Promise<UnifiedLog> {

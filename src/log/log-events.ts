@@ -25,8 +25,16 @@ export const logEvents = defineEvents({
     id: 'log-damaged',
     level: 'error',
     sentence:
-      '{log} is damaged from offset {offset} on (position {position} of {file}): {reason}; what lies there is not served',
-    fields: { log: 'string', offset: 'number', position: 'number', file: 'string', reason: 'string' },
+      '{log} is damaged from offset {offset} to below {endOffset} (position {position} to {endPosition} of {file}): {reason}; what lies there is not served',
+    fields: {
+      log: 'string',
+      offset: 'number',
+      endOffset: 'number',
+      position: 'number',
+      endPosition: 'number',
+      file: 'string',
+      reason: 'string',
+    },
   },
   shorterThanRecoveryPoint: {
     id: 'log-shorter-than-recovery-point',

@@ -64,6 +64,12 @@ export const logMetrics = defineMetrics({
     help: 'Logs that are not compacted any more because their content could not be read.',
     labels: [],
   },
+  damagedRanges: {
+    name: 'headwater_log_damaged_ranges_total',
+    kind: 'counter',
+    help: 'Ranges of stored bytes that were found damaged since the start; they are not served.',
+    labels: [],
+  },
   recoverySeconds: {
     name: 'headwater_log_recovery_seconds',
     kind: 'gauge',

@@ -42,7 +42,7 @@ export interface Loss {
 
 /** One pass over one log. */
 export async function retainLog(log: UnifiedLog, nowMs: number, parts: RetentionParts): Promise<void> {
-  if (log.isDeleted || log.damage !== null) return
+  if (log.isDeleted) return
   await deleteBelowStart(log, parts)
   if (!log.config.cleanupPolicy.has('delete')) return
   const expired = await countExpired(log, nowMs, parts)
@@ -70,7 +70,7 @@ export async function dropOldest(
   let oldest: UnifiedLog | null = null
   let oldestMs = Number.POSITIVE_INFINITY
   for (const log of logs) {
-    if (log.segments.length < 2 || log.topic.startsWith('__') || log.isDeleted || log.damage !== null) continue
+    if (log.segments.length < 2 || log.topic.startsWith('__') || log.isDeleted) continue
     if (!log.config.cleanupPolicy.has('delete') || endOf(log, 0) > log.highWatermark) continue
     const [first] = log.segments as [Segment]
     await ensureMaxTimestamp(log, first, parts.reader)
@@ -175,6 +175,7 @@ async function removeSegments(
   const first = log.segments[0] as Segment
   log.logStartOffset = Math.max(log.logStartOffset, first.baseOffset)
   log.epochs.truncateStart(log.logStartOffset)
+  log.damage.forgetBelow(log.logStartOffset)
   const operations: DiskOperation[] = []
   const paths = going.flatMap((segment) => [segment.logPath, segment.indexPath, segment.timeIndexPath])
   // Nothing may be committed to a new segment whose file is not there yet; what removes only may go past what waits for space.
