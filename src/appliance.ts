@@ -11,7 +11,7 @@ import { Cluster } from './cluster/cluster.ts'
 import { BrokerSettings } from './cluster/metadata/broker-config.ts'
 import { metadataVersionLevel } from './cluster/metadata/metadata-controller.ts'
 import type { ApplianceConfig } from './config.ts'
-import { mirrorOptions, mqttDoorOptions, spaceOptions } from './config-rooms.ts'
+import { mirrorOptions, mqttDoorOptions, scrubOptions, spaceOptions } from './config-rooms.ts'
 import { partitionTableLog } from './coordinator/runtime/partition-table-log.ts'
 import { GroupCoordinator } from './coordinator/group/group-coordinator.ts'
 import { groupOptionsOf } from './coordinator/group/group-options.ts'
@@ -135,6 +135,7 @@ class BuiltAppliance implements Appliance {
         dataDir: this.#config.dataDir,
         nodeId: this.#config.node.id,
         space: spaceOptions(this.#config.disk),
+        scrub: scrubOptions(this.#config.disk),
         retentionCheckIntervalMs: this.#settings.number('log.retention.check.interval.ms'),
         producerExpirationMs: this.#settings.number('producer.id.expiration.ms'),
         compaction: {
@@ -312,6 +313,7 @@ class BuiltAppliance implements Appliance {
         recoveryMs: Math.round(directory?.recoveryMs ?? 0),
       },
       disk: { logBytes, freeBytes: this.#space?.freeBytes ?? null, totalBytes: this.#space?.totalBytes ?? null },
+      damage: directory?.damage() ?? { ranges: 0, logs: [] },
       topics: cluster?.image.topicCount ?? 0,
       partitions: cluster?.image.partitionCount ?? 0,
       groups: coordinator?.groupCount ?? 0,
@@ -327,6 +329,7 @@ class BuiltAppliance implements Appliance {
   }
 
   #refreshGauges(): void {
+    this.#rooms.directory?.refreshGauges()
     this.#rooms.coordinator?.refreshGauges()
     this.#rooms.kafkaDoor?.refreshGauges()
     this.#rooms.mirror?.refreshGauges()

@@ -194,6 +194,12 @@ const disk = z.strictObject({
     .describe(
       'Size of the ballast, a file that is given up when the file system is full, so that what was begun can be finished. 0 = none.',
     ),
+  scrubRate: bytes({ max: 2 ** 40 })
+    .prefault('1MiB')
+    .describe('Bytes a second at which all stored bytes are looked through for damage. 0 = never.'),
+  scrubEvery: durationMs({ min: 60_000 })
+    .prefault('7d')
+    .describe('Time from the end of one look through all stored bytes to the begin of the next.'),
 })
 
 /** Checked by Kafka's own table, name by name, so that every fault has its place. */

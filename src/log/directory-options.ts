@@ -1,6 +1,7 @@
 /** What a log directory is opened with, and what a log is created from. */
 import type { CompactionOptions } from './compaction/compaction-options.ts'
 import type { LogConfig } from './log-config.ts'
+import type { ScrubOptions } from './scrubber.ts'
 import type { SpaceOptions } from './space-guard.ts'
 
 export interface LogDirectoryOptions {
@@ -25,6 +26,8 @@ export interface LogDirectoryOptions {
   readonly retentionCheckIntervalMs?: number
   /** Bounds of what the directory takes; default: none, and no ballast. */
   readonly space?: SpaceOptions
+  /** How the stored bytes are looked through for damage; default: not at all. */
+  readonly scrub?: ScrubOptions
   /** producer.id.expiration.ms; default one day. */
   readonly producerExpirationMs?: number
   /** What compaction may take; what is left out is as in compaction-options.ts. */

@@ -31,6 +31,7 @@ import { LogStartFile } from './log-start-file.ts'
 import { logMetrics } from './log-metrics.ts'
 import { type HeldDirectory, holdDirectory } from './directory-hold.ts'
 import { isSpaceError, PatientDisk, type PatientOptions } from './patient-disk.ts'
+import { Scrubber } from './scrubber.ts'
 import { Segment } from './segment.ts'
 import { logFileNames, stateFileNames } from './side-files.ts'
 import { SpaceGuard, type SpaceReport } from './space-guard.ts'
@@ -68,6 +69,7 @@ export class LogDirectory {
   readonly #logStarts: LogStartFile
   readonly #housekeeping: Housekeeping
   readonly compactor: Compactor
+  readonly scrubber: Scrubber
   readonly #guard: SpaceGuard
   readonly #home: LogHome
   readonly #appendParts: AppendParts
@@ -178,6 +180,13 @@ export class LogDirectory {
       isStopped: () => this.#isClosed || this.#failure !== null,
       onFailure,
     })
+    this.scrubber = new Scrubber({
+      ports: { ...ports, disk: ports.disk },
+      options: options.scrub ?? { bytesPerSecond: 0, everyMs: 0 },
+      logs,
+      examine: (log, segment) => this.#examine(log, segment),
+      isStopped: () => this.#isClosed || this.#failure !== null,
+    })
     this.#guard = this.#makeGuard()
   }
 
@@ -249,6 +258,19 @@ export class LogDirectory {
     return this.#checkpointer.unscannedBytes
   }
 
+  /** What is known to be damaged. */
+  damage(): { readonly ranges: number; readonly logs: readonly string[] } {
+    const damaged = [...this.#logs.values()].filter((log) => !log.damage.isEmpty)
+    return {
+      ranges: damaged.reduce((sum, log) => sum + log.damage.ranges.length, 0),
+      logs: damaged.map((log) => log.key),
+    }
+  }
+
+  refreshGauges(): void {
+    this.#ports.observer.set(logMetrics.damagedRangesNow, this.damage().ranges)
+  }
+
   /** Creates an empty log, durable when it resolves; an existing one of the same topic id is answered as it is. */
   createLog(creation: LogCreation): Promise<UnifiedLog> {
     const key = topicPartitionKey(creation.topic, creation.partition)
@@ -297,7 +319,7 @@ export class LogDirectory {
   async close(brokerEpoch = -1): Promise<void> {
     if (this.#isClosed) return
     this.#isClosed = true
-    const background = [this.#housekeeping.stop(), this.compactor.stop()]
+    const background = [this.#housekeeping.stop(), this.compactor.stop(), this.scrubber.stop()]
     // What meets a full disk from now on, the ballast given up, is left to the recovery of the next start.
     this.#ports.disk.giveUp()
     try {
@@ -358,6 +380,7 @@ export class LogDirectory {
     this.#housekeeping.purge(loaded.deletedNames)
     this.#housekeeping.start()
     await this.compactor.start()
+    this.scrubber.start()
     this.#recoveryMs = clock.monotonicMs() - startMs
     observer.set(logMetrics.logs, this.#logs.size)
     observer.set(logMetrics.directoryOffline, 0)
@@ -419,7 +442,8 @@ export class LogDirectory {
       roll(log, clock.wallMs(), { onRoll: (rolled, sealed) => this.#onRoll(rolled, sealed) })
     }
     const endOffset = log.logEndOffset
-    while (log.writtenEndOffset < endOffset && !log.isDeleted && this.#driver.isCommitting) await this.#driver.nextCommit()
+    while (log.writtenEndOffset < endOffset && !log.isDeleted && this.#driver.isCommitting)
+      await this.#driver.nextCommit()
     await findDamage(log, segment, { disk, observer }, { endOffset: log.writtenEndOffset })
   }
 

@@ -16,12 +16,12 @@ import { finishSwaps } from './compaction/segment-swap.ts'
 import { rebuildEpochs } from './epoch-rebuild.ts'
 import { adoptMaxTimestamp } from './index-check.ts'
 import { logEvents } from './log-events.ts'
-import { sortLogFiles } from './log-files.ts'
+import { lostSegments, sortLogFiles } from './log-files.ts'
 import { recoverLog } from './log-recovery.ts'
 import { type LoadHints, type LoadParts, readSmall } from './load-parts.ts'
 import { loadProducers } from './producer-loader.ts'
 import { encodeSnapshot } from './producer-snapshot.ts'
-import { Segment } from './segment.ts'
+import { Segment, segmentName } from './segment.ts'
 import { offsetEntryBytes, timeEntryBytes } from './segment-index.ts'
 import { scanSegment } from './segment-scan.ts'
 import type { UnifiedLog } from './unified-log.ts'
@@ -34,6 +34,15 @@ export async function loadLog(log: UnifiedLog, hints: LoadHints, parts: LoadPart
   if (files.leftovers.length > 0) {
     const unlink = (name: string): DiskOperation => ({ kind: 'unlink', path: `${log.directory}/${name}` })
     await parts.disk.submit(files.leftovers.map(unlink))
+  }
+  const [start] = files.segments
+  for (const baseOffset of lostSegments(
+    entries.map((entry) => entry.name),
+    files.segments,
+  )) {
+    if (start === undefined || baseOffset > start) continue
+    const file = `${segmentName(baseOffset)}.index`
+    parts.observer.event(logEvents.segmentMissing, { log: log.key, startOffset: start, file })
   }
   log.segments = await openSegments(log, files.segments, hints, parts)
   const first = log.segments[0] as Segment

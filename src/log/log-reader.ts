@@ -227,7 +227,10 @@ async function examine(
       return 'again'
     }
   }
-  return { kind: 'damaged', nextOffset: log.segments[log.segments.indexOf(segment) + 1]?.baseOffset ?? log.logEndOffset }
+  return {
+    kind: 'damaged',
+    nextOffset: log.segments[log.segments.indexOf(segment) + 1]?.baseOffset ?? log.logEndOffset,
+  }
 }
 
 /** What needs no file: a bound, the cache. */

@@ -115,7 +115,8 @@ async function beginIndex(log: UnifiedLog, segment: Segment, scanFrom: number, p
   })
   segment.indexIsChecked = true
   segment.maxTimestampIsKnown = true
-  if (lastEpoch >= 0 && !log.epochsAreKnown && log.epochs.epochAt(end.nextOffset - 1) !== lastEpoch) await rebuildEpochs(log, parts.disk)
+  if (lastEpoch >= 0 && !log.epochsAreKnown && log.epochs.epochAt(end.nextOffset - 1) !== lastEpoch)
+    await rebuildEpochs(log, parts.disk)
   return { ...end, offset: end.nextOffset }
 }
 

@@ -178,7 +178,8 @@ class Examiner {
     const end = { position: sizeInBytes, baseOffset: endOffset ?? durableEndOffset ?? 0 }
     if (suspect === null) return
     const records = suspect.endOffset - batchBaseOffset(suspect.copy)
-    const fitsBetter = endOffset !== null && suspect.endOffset !== endOffset && suspect.dueOffset + records === endOffset
+    const fitsBetter =
+      endOffset !== null && suspect.endOffset !== endOffset && suspect.dueOffset + records === endOffset
     // What was durable has no gaps but those that compaction makes.
     const hasLost = endOffset === null && durableEndOffset !== null && suspect.dueOffset < durableEndOffset
     if (!fitsBetter && (!hasLost || gapsAreNormal)) return this.#acceptSuspect()
@@ -187,11 +188,7 @@ class Examiner {
     this.#note(suspect.position, end, 'its base offset does not fit the end of the segment')
   }
 
-  #note(
-    position: number,
-    next: { readonly position: number; readonly baseOffset: number },
-    reason: string,
-  ): void {
+  #note(position: number, next: { readonly position: number; readonly baseOffset: number }, reason: string): void {
     const fromOffset = this.#dueOffset
     const endOffset = Math.max(next.baseOffset, fromOffset)
     this.#damage.push({ fromOffset, endOffset, path: '', position, endPosition: next.position, reason })
@@ -275,7 +272,9 @@ async function readPaced(
 
 /** The medium cannot give these bytes back. */
 function isUnreadable(thrown: unknown): boolean {
-  return thrown instanceof DiskError && (thrown.code === 'EIO' || thrown.code === 'EBADMSG' || thrown.code === 'EUCLEAN')
+  return (
+    thrown instanceof DiskError && (thrown.code === 'EIO' || thrown.code === 'EBADMSG' || thrown.code === 'EUCLEAN')
+  )
 }
 
 /** What can be read, with zeros in the place of the pages that cannot: no batch is whole there. Null when nothing can be read. */

@@ -63,7 +63,9 @@ export function formatKnownLogs(logs: Iterable<UnifiedLog>): Uint8Array {
   for (const log of logs) {
     const snapshot = Buffer.from(log.recoverySnapshot).toString('base64')
     const epochsCrc = crcOf(formatEpochs(log.epochs.filedEntries))
-    lines.push(`${log.key} ${log.topicId} ${log.recoveryPoint} ${snapshot} ${epochsCrc} ${log.hasFiledEpochs ? 1 : 0}\n`)
+    lines.push(
+      `${log.key} ${log.topicId} ${log.recoveryPoint} ${snapshot} ${epochsCrc} ${log.hasFiledEpochs ? 1 : 0}\n`,
+    )
   }
   return sealText(Buffer.from(lines.join('')))
 }

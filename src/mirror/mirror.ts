@@ -28,7 +28,7 @@ export class Mirror {
 
   /** Throws MIRROR_PATTERN_INVALID or MIRROR_TEMPLATE_INVALID. */
   constructor(parts: MirrorParts) {
-    this.#source = new BrokerSource(parts.broker, parts.ports.clock)
+    this.#source = new BrokerSource(parts.broker, parts.ports.clock, parts.ports.observer)
     this.#observer = parts.ports.observer
     const { ports, nodeSite: site, nodeId } = parts
     this.#links = parts.options.map((options) => new MirrorLink({ ports, source: this.#source, options, site, nodeId }))

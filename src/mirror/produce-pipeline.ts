@@ -154,6 +154,8 @@ export class ProducePipeline {
     const { ticket, fromOffset } = request
     const read = await mirror.source.read(fromOffset, bytesMax)
     if (read.kind === 'outOfRange') return { kind: 'outOfRange', ticket, startOffset: mirror.source.startOffset }
+    // The same to the target as what retention took: it goes on behind it, and the loss is told.
+    if (read.kind === 'damaged') return { kind: 'outOfRange', ticket, startOffset: read.nextOffset }
     const { limits, compute, pool } = this.#options
     const items = await shapeChunk(read.bytes, fromOffset, {
       compute,

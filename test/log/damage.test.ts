@@ -1,119 +1,39 @@
 import { describe, expect, test } from 'vitest'
-import type { LogDirectory } from '../../src/log/log-directory.ts'
-import type { UnifiedLog } from '../../src/log/unified-log.ts'
-import { batchSizeInBytes } from '../../src/protocol/records/record-batch.ts'
-import type { SimHost } from '../sim/host.ts'
-import { type SimWorld, simWorld } from '../sim/world.ts'
-import { appendOne, batchOf, createSmall, done, openSmall, smallConfig } from './log-fixture.ts'
+import type { DiskOperation } from '../../src/base/ports.ts'
+import { type CheckSummary, checkDirectory, type Finding } from '../../src/log/directory-check.ts'
+import { appendOne, batchOf, done } from './log-fixture.ts'
+import {
+  batchCount,
+  batchesIn,
+  boot,
+  damages,
+  folder,
+  goesOn,
+  logOf,
+  type Place,
+  sizeOf,
+  stopped,
+  unreadable,
+} from './damage-fixture.ts'
 
-const batchCount = 60
-const folder = '/data/log/a-0'
-
-interface Place {
-  readonly world: SimWorld
-  readonly host: SimHost
-  /** What was appended, as it was stored, by base offset: two records a batch. */
-  readonly stored: ReadonlyMap<number, Uint8Array>
-  directory: LogDirectory
+/** What the check of the stopped directory says. It must not change anything. */
+async function check(place: Place): Promise<{ readonly findings: readonly Finding[]; readonly summary: CheckSummary }> {
+  const { disk } = place.host.boot()
+  const findings: Finding[] = []
+  disk.submit = (operations: readonly DiskOperation[]) => Promise.reject(new Error(`changed: ${operations[0]?.kind}`))
+  const directories = { logDirectory: '/data/log', stateDirectory: '/data/state' }
+  const summary = await place.world.settle(checkDirectory(directories, disk, (finding) => findings.push(finding)))
+  place.host.kill()
+  return { findings, summary }
 }
 
-const logOf = (place: Place): UnifiedLog => {
-  const log = place.directory.logs.get('a-0') as UnifiedLog
-  log.updateConfig({ ...smallConfig, segmentBytes: 8192 })
-  return log
-}
-
-/** A stopped directory with a log of some segments, two leader epochs and a producer. Nothing of it is in memory any more. */
-async function stopped(seed: number): Promise<Place> {
-  const world = simWorld(seed)
-  const host = world.host('edge')
-  const directory = await world.settle(openSmall(host.boot()))
-  const log = await world.settle(createSmall(directory, 'a'))
-  const stored = new Map<number, Uint8Array>()
-  for (let index = 0; index < batchCount; index++) {
-    const texts = [`${index}a`.padEnd(200, '.'), `${index}b`.padEnd(200, '.')]
-    const producer = { producerId: 7, producerEpoch: 0, baseSequence: index * 2 }
-    if (index === 25) log.assignLeaderEpoch(1, log.logEndOffset)
-    const batch = batchOf(texts, { ...producer, timestampMs: 10_000 + index })
-    const { baseOffset } = done(appendOne(directory, log, batch))
-    stored.set(baseOffset, batch.slice())
-    if (index % 7 === 0) await world.run(() => log.durableEndOffset === log.logEndOffset)
-  }
-  await world.run(() => log.durableEndOffset === log.logEndOffset)
-  log.highWatermark = log.durableEndOffset
-  await world.settle(directory.close(3))
-  host.kill()
-  return { world, host, stored, directory }
-}
-
-async function boot(place: Place): Promise<void> {
-  place.directory = await place.world.settle(openSmall(place.host.boot()))
-}
-
-type Damage = (host: SimHost, path: string, share: number) => void
-
-function truncate(host: SimHost, path: string, size: number): void {
-  host.image.truncate(path, size)
-  host.image.file(path).sync()
-}
-
-const sizeOf = (host: SimHost, path: string): number => host.fileNow(path)?.length ?? 0
-const damages: Readonly<Record<string, Damage>> = {
-  'a flipped bit'(host, path, share) {
-    host.corrupt(path, Math.floor(sizeOf(host, path) * share), 0x10)
-  },
-  'a zeroed sector'(host, path, share) {
-    const bytes = host.fileNow(path) ?? new Uint8Array(0)
-    const from = Math.floor((bytes.length * share) / 512) * 512
-    bytes.slice(from, from + 512).forEach((byte, at) => host.corrupt(path, from + at, byte))
-  },
-  'a torn tail'(host, path, share) {
-    truncate(host, path, Math.floor(sizeOf(host, path) * share))
-  },
-  'no content'(host, path) {
-    truncate(host, path, 0)
-  },
-  'no file'(host, path) {
-    host.image.unlink(path)
-    host.image.syncDirectory(path.replace(/\/[^/]*$/, ''))
-  },
-}
-
-/** Base offsets of the batches that a file of the log held, with their positions. */
-function batchesIn(place: Place, path: string): readonly { offset: number; from: number; end: number }[] {
-  const bytes = place.host.fileNow(path) ?? new Uint8Array(0)
-  const found = []
-  for (let at = 0; at < bytes.length; at += batchSizeInBytes(bytes, at)) {
-    const offset = Number(Buffer.from(bytes.buffer, bytes.byteOffset + at, 8).readBigInt64BE(0))
-    found.push({ offset, from: at, end: at + batchSizeInBytes(bytes, at) })
-  }
-  return found
-}
-
-/** Offsets of the batches that cannot be read; every other one must be what was stored. */
-async function unreadable(place: Place): Promise<number[]> {
-  const log = logOf(place)
-  const missing: number[] = []
-  for (const [offset, batch] of place.stored) {
-    const request = { fromOffset: offset, endOffset: log.logEndOffset, bytesMax: 1, minOneBatch: true }
-    const read = log.readHot(request) ?? (await place.world.settle(log.read(request)))
-    if (read.kind !== 'batches') missing.push(offset)
-    else expect(Buffer.compare(read.bytes, batch), `the batch at ${offset}`).toBe(0)
-  }
-  return missing
-}
-
-/** The log goes on: behind everything that was there, also after another start. */
-async function goesOn(place: Place): Promise<void> {
-  const before = logOf(place)
-  const { baseOffset } = done(appendOne(place.directory, before, batchOf(['more', 'and more'])))
-  expect(baseOffset).toBeGreaterThanOrEqual(batchCount * 2)
-  await place.world.run(() => before.durableEndOffset === before.logEndOffset)
-  place.host.powerCut()
-  await boot(place)
-  const log = logOf(place)
-  const request = { fromOffset: baseOffset, endOffset: log.logEndOffset, bytesMax: 1, minOneBatch: true }
-  expect((await place.world.settle(log.read(request))).kind).toBe('batches')
+/** Those of the offsets that the findings call damaged. */
+function lostIn(findings: readonly Finding[], offsets: readonly number[]): readonly number[] {
+  const damaged = findings.filter(({ kind }) => kind === 'damaged')
+  if (offsets.length === 0) expect(damaged).toEqual([])
+  return offsets.filter((offset) =>
+    damaged.some(({ range }) => range !== undefined && offset >= range.fromOffset && offset < range.endOffset),
+  )
 }
 
 const shares = [0, 0.013, 0.3, 0.5, 0.77, 0.999]
@@ -129,7 +49,9 @@ describe('a segment file', () => {
         const place = await stopped(seed++)
         const names = (await place.world.settle(place.host.boot().disk.list(folder))).map((entry) => entry.name)
         place.host.kill()
-        const file = names.filter((each) => each.endsWith('.log') && sizeOf(place.host, `${folder}/${each}`) > 0).at(which)
+        const file = names
+          .filter((each) => each.endsWith('.log') && sizeOf(place.host, `${folder}/${each}`) > 0)
+          .at(which)
         const path = `${folder}/${file}`
         const batches = batchesIn(place, path)
         const before = Buffer.from(place.host.fileNow(path) ?? [])
@@ -139,15 +61,16 @@ describe('a segment file', () => {
           Buffer.compare(before.subarray(from, end), after.subarray(from, end)) !== 0
         const touched = batches.filter(({ from, end }) => isChanged(from, end)).map(({ offset }) => offset)
         if (stops[stop as keyof typeof stops]) place.host.image.unlink(marker)
+        const { findings } = await check(place)
+        expect(lostIn(findings, touched), `${file} at ${share}`).toEqual(touched)
         await boot(place)
         const log = logOf(place)
-        const isFirstGone = which === 0 && after.length === 0 && log.logStartOffset > 0
         expect(log.logEndOffset, `${file} at ${share}`).toBe(batchCount * 2)
         expect(await unreadable(place), `${file} at ${share}`).toEqual(touched)
-        if (touched.length > 0 && !isFirstGone) {
-          expect(place.host.observer.eventsOf('log-damaged').length, `${file} at ${share}`).toBeGreaterThan(0)
-          expect(place.host.observer.figure('headwater_log_damaged_ranges_total')).toBeGreaterThan(0)
-        }
+        // Where the first file is gone the log begins behind it, which its index gives away.
+        const isFirstGone = which === 0 && name === 'no file'
+        const id = isFirstGone ? 'log-segment-missing' : 'log-damaged'
+        expect(place.host.observer.eventsOf(id).length > 0, `${file} at ${share}`).toBe(touched.length > 0)
         await goesOn(place)
         expect(await unreadable(place), `${file} at ${share}, once more`).toEqual(touched)
       }
@@ -234,5 +157,70 @@ describe('any other file', () => {
       expect(log.endOffsetForEpoch(0)).toEqual({ epoch: 0, endOffset: 50 })
       await goesOn(place)
     }
+  })
+})
+
+describe('the check of a stopped directory', () => {
+  test('finds nothing in a whole one, and counts what it holds', async () => {
+    const { findings, summary } = await check(await stopped(1))
+    expect(findings).toEqual([])
+    expect(summary).toMatchObject({ logs: 1, batches: batchCount, wasClean: true })
+    expect(summary.segments).toBeGreaterThan(3)
+  })
+
+  test.each([
+    [`${folder}/00000000000000000000.index`, 12],
+    [`${folder}/00000000000000000000.timeindex`, 3],
+    [`${folder}/leader-epoch-checkpoint`, 6],
+    [`${folder}/partition.metadata`, 30],
+    [`${folder}/*.snapshot`, 20],
+    ['/data/state/recovery-points', 9],
+    ['/data/log/recovery-point-offset-checkpoint', 2],
+    ['/data/log/meta.properties', 30],
+  ])('calls %s with a flipped bit a file to be rebuilt, not a damage', async (file, at) => {
+    const place = await stopped(2)
+    const names = (await place.world.settle(place.host.boot().disk.list(folder))).map((entry) => entry.name)
+    place.host.kill()
+    const path = file.replace('*.snapshot', names.find((name) => name.endsWith('.snapshot')) ?? '')
+    place.host.corrupt(path, at, 0x40)
+    expect((await check(place)).findings).toMatchObject([{ kind: 'hint', file: path }])
+  })
+})
+
+describe('the scrub', () => {
+  const scrub = { bytesPerSecond: 16_384, everyMs: 86_400_000 }
+
+  test('finds damage that no reader has met, tells of it once, and reads no faster than it may', async () => {
+    const place = await stopped(5)
+    await boot(place, { scrub })
+    const { host, world } = place
+    const path = `${folder}/00000000000000000000.log`
+    host.corrupt(path, (batchesIn(place, path)[4]?.from ?? 0) + 80, 1)
+    const bytes = logOf(place).sizeInBytes
+    await world.runFor(600_000 + (bytes / scrub.bytesPerSecond) * 500)
+    const half = host.observer.figure('headwater_log_scrubbed_bytes_total')
+    expect(half).toBeGreaterThan(0)
+    expect(half).toBeLessThan(bytes)
+    await world.run(() => host.observer.eventsOf('log-scrubbed').length === 1, 600_000)
+    expect(host.observer.eventsOf('log-damaged')).toMatchObject([{ fields: { offset: 8, endOffset: 10, file: path } }])
+    await world.run(() => host.observer.eventsOf('log-scrubbed').length === 2, 90_000_000)
+    expect(host.observer.eventsOf('log-damaged')).toHaveLength(1)
+    expect(await unreadable(place)).toEqual([8])
+  })
+
+  test('finds it in the segment that is appended to, while it is appended to', async () => {
+    const place = await stopped(6)
+    await boot(place, { scrub })
+    const log = logOf(place)
+    const path = log.activeSegment.logPath
+    const [first] = batchesIn(place, path)
+    place.host.corrupt(path, (first?.from ?? 0) + 80, 1)
+    const passing = place.directory.scrubber.scrub()
+    for (let index = 0; index < 5; index++) done(appendOne(place.directory, log, batchOf(['x', 'y'])))
+    await place.world.settle(passing)
+    expect(log.damage.ranges).toMatchObject([{ fromOffset: first?.offset, endOffset: (first?.offset ?? 0) + 2 }])
+    expect(await unreadable(place)).toEqual([first?.offset])
+    expect(log.activeSegment.logPath).not.toBe(path)
+    await goesOn(place)
   })
 })

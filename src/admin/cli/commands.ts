@@ -29,6 +29,7 @@ export async function runCommands(args: readonly string[], host: CommandLineHost
   addStatus(context)
   addConfig(context)
   addDumpLog(context)
+  addLog(context)
   addExportKafka(context)
   addDemo(context)
   try {
@@ -88,6 +89,22 @@ function addDumpLog({ program, host, finish }: CommandContext): void {
       const { dumpLog } = await import('./dump-log-command.ts')
       const compute = async () => (await host.clientPorts()).compute
       const isSound = await dumpLog(paths, { json: flags.json ?? false, records: flags.records ?? false }, compute)
+      finish(isSound ? exitStatus.done : exitStatus.failed)
+    })
+}
+
+function addLog({ program, host, finish }: CommandContext): void {
+  const log = program.command('log').description('the stored log, without a daemon')
+  const verify = log
+    .command('verify')
+    .description('look through a stopped data directory for damage; exit status 1 when stored records are damaged')
+  withConfigurationFlags(verify)
+    .option(...jsonOption)
+    .action(async (flags: StartFlags & { json?: true }) => {
+      const { json = false, ...rest } = flags
+      const { printVerification } = await import('./verify-command.ts')
+      const source = await gatherConfiguration(rest)
+      const isSound = await printVerification((tell) => host.verifyLog(source, tell), json)
       finish(isSound ? exitStatus.done : exitStatus.failed)
     })
 }

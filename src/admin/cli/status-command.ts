@@ -53,6 +53,7 @@ function describeStatus(status: ApplianceStatus): string {
       'last start',
       `${recovery.isNew ? 'new directory' : recovery.wasClean ? 'clean' : 'unclean'}, recovered in ${formatDuration(recovery.recoveryMs)}`,
     ],
+    ...describeDamage(status),
     ['topics', `${status.topics} with ${status.partitions} partitions`],
     ['groups', status.groups],
     ['MQTT sessions', status.mqttSessions],
@@ -67,6 +68,14 @@ function describeStatus(status: ApplianceStatus): string {
   ])
   const mirrors = status.mirrors.map((mirror): [string, string] => [`mirror ${mirror.name}`, mirrorSentence(mirror)])
   return formatFacts([...facts, ...listeners, ...mirrors])
+}
+
+/** Nothing when all is well. */
+function describeDamage({ damage }: ApplianceStatus): readonly [string, string][] {
+  if (damage.ranges === 0) return []
+  const logs = damage.logs.slice(0, 5).join(', ')
+  const more = damage.logs.length > 5 ? ` and ${damage.logs.length - 5} more` : ''
+  return [['damage', `${damage.ranges} ranges in ${logs}${more} are not served; see \`headwater log verify\``]]
 }
 
 function mirrorSentence(mirror: MirrorStatus): string {
