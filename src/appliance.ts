@@ -25,6 +25,7 @@ import { MqttDoor } from './ingest/mqtt/mqtt-door.ts'
 import { mqttSessionsTopic } from './ingest/mqtt/packet-id-log.ts'
 import { Lifecycle } from './lifecycle.ts'
 import { LogDirectory } from './log/log-directory.ts'
+import { logMetrics } from './log/log-metrics.ts'
 import { mirrorTopic } from './mirror/anchor.ts'
 import { Mirror } from './mirror/mirror.ts'
 
@@ -313,7 +314,7 @@ class BuiltAppliance implements Appliance {
         recoveryMs: Math.round(directory?.recoveryMs ?? 0),
       },
       disk: { logBytes, freeBytes: this.#space?.freeBytes ?? null, totalBytes: this.#space?.totalBytes ?? null },
-      damage: directory?.damage() ?? { ranges: 0, logs: [] },
+      damage: directory?.damage ?? { ranges: 0, logs: [] },
       topics: cluster?.image.topicCount ?? 0,
       partitions: cluster?.image.partitionCount ?? 0,
       groups: coordinator?.groupCount ?? 0,
@@ -329,7 +330,7 @@ class BuiltAppliance implements Appliance {
   }
 
   #refreshGauges(): void {
-    this.#rooms.directory?.refreshGauges()
+    this.#ports.observer.set(logMetrics.damagedRangesNow, this.#rooms.directory?.damage.ranges ?? 0)
     this.#rooms.coordinator?.refreshGauges()
     this.#rooms.kafkaDoor?.refreshGauges()
     this.#rooms.mirror?.refreshGauges()

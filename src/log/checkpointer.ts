@@ -178,11 +178,13 @@ export class Checkpointer {
     const { driver } = this.#parts
     return new Promise((resolve, reject) => {
       this.#isWaiting = true
-      driver.whenSubmitted(() => {
+      const task = (): void => {
         this.#isWaiting = false
         const present = logs.filter((log) => !log.isDeleted)
         this.#checkpointLogs(present, false).then(resolve, reject)
-      })
+      }
+      // A stop waits for this checkpoint: it must end also when the commits do not go on.
+      driver.whenSubmitted(task, () => reject(new Error('the appends were given up before the checkpoint')))
       // Commits may have been held back; this checkpoint waits for them now.
       driver.poke()
     })

@@ -59,7 +59,7 @@ export class CommitDriver {
   #isDraining = false
   #hasFailed = false
   #relaxedTimer = false
-  #afterSubmit: (() => void)[] = []
+  #afterSubmit: { readonly task: () => void; readonly onDropped: (() => void) | undefined }[] = []
   #idleWaiters: (() => void)[] = []
   #commitWaiters: (() => void)[] = []
 
@@ -103,10 +103,13 @@ export class CommitDriver {
     this.#start()
   }
 
-  /** Runs `task` when every batch in the books has been submitted to the disk: at once, or right behind the submission. */
-  whenSubmitted(task: () => void): void {
+  /**
+   * Runs `task` when every batch in the books has been submitted to the disk: at once, or right behind the submission; or
+   * `onDropped`, when the driver stops before that.
+   */
+  whenSubmitted(task: () => void, onDropped?: () => void): void {
     if (this.#queue.length === 0) task()
-    else this.#afterSubmit.push(task)
+    else this.#afterSubmit.push({ task, onDropped })
   }
 
   /** Resolves when nothing is queued or under way (at once after a failure). */
@@ -135,7 +138,7 @@ export class CommitDriver {
   stop(): void {
     this.#hasFailed = true
     this.#queue = []
-    this.#afterSubmit = []
+    for (const { onDropped } of this.#afterSubmit.splice(0)) onDropped?.()
     this.#wakeWaiters()
   }
 
@@ -160,7 +163,7 @@ export class CommitDriver {
   #runAfterSubmit(): void {
     const tasks = this.#afterSubmit
     this.#afterSubmit = []
-    for (const task of tasks) task()
+    for (const { task } of tasks) task()
   }
 
   #complete(plan: CommitPlan, startMs: number): void {

@@ -52,6 +52,34 @@ export async function findDamage(
   return examined
 }
 
+export interface WrittenParts extends FinderParts {
+  readonly driver: { readonly isCommitting: boolean; nextCommit(): Promise<void> }
+  /** Ends the active segment and begins one, unless nothing can be written any more. */
+  seal(log: UnifiedLog): void
+}
+
+/** Looks for damage in a segment that may be active: it is sealed first, so that where it ends is known, and nothing goes into a damaged file. */
+export async function examineWritten(log: UnifiedLog, segment: Segment, parts: WrittenParts): Promise<void> {
+  if (segment === log.activeSegment && segment.sizeInBytes > 0) parts.seal(log)
+  const endOffset = log.logEndOffset
+  while (log.writtenEndOffset < endOffset && !log.isDeleted && parts.driver.isCommitting)
+    await parts.driver.nextCommit()
+  await findDamage(log, segment, parts, { endOffset: log.writtenEndOffset })
+}
+
+export interface KnownDamage {
+  readonly ranges: number
+  /** The logs that they are in. */
+  readonly logs: readonly string[]
+}
+
+/** What is known to be damaged in these logs. */
+export function damageOf(logs: Iterable<UnifiedLog>): KnownDamage {
+  const damaged = [...logs].filter((log) => !log.damage.isEmpty)
+  const ranges = damaged.reduce((sum, log) => sum + log.damage.ranges.length, 0)
+  return { ranges, logs: damaged.map((log) => log.key) }
+}
+
 /**
  * Shows the headers of a file's good batches below `sizeInBytes`, damaged parts passed over. Changes nothing: for what is derived from a log.
  */

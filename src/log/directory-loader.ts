@@ -2,11 +2,12 @@
 import { zeroUuid } from '../base/ids.ts'
 import type { Clock, Disk, DiskOperation, Observer } from '../base/ports.ts'
 import { uuidToString } from '../base/ids.ts'
-import { checkpointBytesMax, formatPartitionMetadata, isDamagedTopicId, parseOffsets } from './checkpoint-file.ts'
+import { checkpointBytesMax, isDamagedTopicId, parseOffsets } from './checkpoint-file.ts'
 import type { LogConfig } from './log-config.ts'
 import { logEvents } from './log-events.ts'
 import { isDeletedLogName, parseLogName } from './log-files.ts'
 import { readCleanerOffsets } from './compaction/cleaner-offsets.ts'
+import { logMetrics } from './log-metrics.ts'
 import { type LoadHints, readSmall, readTopicId } from './load-parts.ts'
 import { loadLog } from './log-loader.ts'
 import { readLogStarts } from './log-start-file.ts'
@@ -14,6 +15,7 @@ import { replayJournal } from './journal-replay.ts'
 import { findOtherOwner } from './other-owner.ts'
 import { segmentName } from './segment.ts'
 import { type KnownLog, logFileNames, parseKnownLogs, stateFileNames } from './side-files.ts'
+import { topicIdWrites } from './topic-id-file.ts'
 import { type LogHome, UnifiedLog } from './unified-log.ts'
 
 /** Logs opened at a time: enough to keep the disk busy, few enough to bound the memory of their scans. */
@@ -101,6 +103,18 @@ export async function loadDirectory(place: DirectoryPlace, parts: DirectoryParts
   return { logs, replayedFrames, deletedNames, hasStaleLogStarts, hasKnownLogs: known !== null }
 }
 
+/** Tells that the directory is open. */
+export function reportOpened(
+  observer: Observer,
+  facts: { readonly logs: number; readonly ms: number; readonly clean: boolean; readonly replayedFrames: number },
+): void {
+  const { logs, ms, clean, replayedFrames: frames } = facts
+  observer.set(logMetrics.logs, logs)
+  observer.set(logMetrics.directoryOffline, 0)
+  observer.set(logMetrics.recoverySeconds, ms / 1000)
+  observer.event(logEvents.opened, { logs, durationMs: Math.round(ms), clean, frames })
+}
+
 /** Topic and id of a log's folder; the id comes from our copy when `partition.metadata` is lost or damaged, and is written back. */
 async function openFolder(
   name: string,
@@ -121,16 +135,6 @@ async function openFolder(
   parts.observer.event(logEvents.hintIgnored, { file: `${directory}/partition.metadata` })
   if (topicId !== zeroUuid) await parts.disk.submit(topicIdWrites(directory, topicId))
   return { name, ...parsed, topicId }
-}
-
-/** Writes `partition.metadata`; the folder is synced with it. */
-export function topicIdWrites(directory: string, topicId: string): readonly DiskOperation[] {
-  const path = `${directory}/partition.metadata`
-  return [
-    { kind: 'writeFile', path, bytes: formatPartitionMetadata(topicId) },
-    { kind: 'sync', path },
-    { kind: 'syncDirectory', path: directory },
-  ]
 }
 
 /**

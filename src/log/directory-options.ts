@@ -1,7 +1,11 @@
 /** What a log directory is opened with, and what a log is created from. */
+import { uuidFromString } from '../base/ids.ts'
+import type { JournalOptions } from './commit-journal.ts'
 import type { CompactionOptions } from './compaction/compaction-options.ts'
+import type { HeldDirectory } from './directory-hold.ts'
 import type { LogConfig } from './log-config.ts'
 import type { ScrubOptions } from './scrubber.ts'
+import { stateFileNames } from './side-files.ts'
 import type { SpaceOptions } from './space-guard.ts'
 
 export interface LogDirectoryOptions {
@@ -41,7 +45,17 @@ export interface LogCreation {
   readonly config: LogConfig
 }
 
+/** The journal of a directory that is opened with these. */
+export function journalOptionsOf(options: LogDirectoryOptions, held: HeldDirectory): JournalOptions {
+  return {
+    path: `${held.stateDirectory}/${stateFileNames.journal}`,
+    bytesMax: options.journalBytesMax ?? journalBytesMaxOf(options.space?.budgetBytes),
+    stepBytes: options.journalStepBytes ?? 4 * 1_048_576,
+    directoryId: uuidFromString(held.identity.directoryId),
+  }
+}
+
 /** Most bytes of the journal: 64 MiB; less under a small budget, but room for two of the largest frames. */
-export function journalBytesMaxOf(budgetBytes = Number.POSITIVE_INFINITY): number {
+function journalBytesMaxOf(budgetBytes = Number.POSITIVE_INFINITY): number {
   return Math.max(17 * 1_048_576, Math.min(64 * 1_048_576, budgetBytes / 8))
 }

@@ -47,7 +47,7 @@ export class Housekeeping {
       observer: parts.ports.observer,
       dirty: parts.dirty,
       reader: parts.reader,
-      whenSubmitted: (task) => parts.driver.whenSubmitted(task),
+      whenSubmitted: (task, onDropped) => parts.driver.whenSubmitted(task, onDropped),
       later: (delayMs, task) => this.later(delayMs, task),
       onGoing: (bytes) => {
         this.#goingBytes += bytes

@@ -4,21 +4,21 @@
  */
 import { assert } from '../base/assert.ts'
 import { ApplianceError, asError } from '../base/errors.ts'
-import { uuidFromString, zeroUuid, topicPartitionKey } from '../base/ids.ts'
+import { topicPartitionKey, uuidFromString } from '../base/ids.ts'
 import { DiskError, type DiskOperation, type Ports } from '../base/ports.ts'
 import { type Gate, passEach, refuseSet } from './append-gate.ts'
 import type { AppendEntry, AppendOutcome } from './append.ts'
 import { Ballast } from './ballast.ts'
-import { formatCleanShutdown, isDamagedTopicId } from './checkpoint-file.ts'
+import { formatCleanShutdown } from './checkpoint-file.ts'
 import { Checkpointer, checkpointEveryBytesDefault } from './checkpointer.ts'
 import { defaultCompactionOptions } from './compaction/compaction-options.ts'
 import { Compactor } from './compaction/compactor.ts'
 import { CommitDriver, type CommitFigures } from './commit-driver.ts'
 import { CommitJournal } from './commit-journal.ts'
-import { loadDirectory, topicIdWrites } from './directory-loader.ts'
-import { findDamage } from './damage-finder.ts'
+import { damageOf, examineWritten, type KnownDamage } from './damage-finder.ts'
+import { loadDirectory, reportOpened } from './directory-loader.ts'
 import { DirtyFiles } from './dirty-files.ts'
-import { journalBytesMaxOf, type LogCreation, type LogDirectoryOptions } from './directory-options.ts'
+import { journalOptionsOf, type LogCreation, type LogDirectoryOptions } from './directory-options.ts'
 import { Housekeeping } from './housekeeping.ts'
 import type { Identity } from './identity.ts'
 import { IndexCache } from './index-cache.ts'
@@ -31,12 +31,13 @@ import { LogStartFile } from './log-start-file.ts'
 import { logMetrics } from './log-metrics.ts'
 import { type HeldDirectory, holdDirectory } from './directory-hold.ts'
 import { isSpaceError, PatientDisk, type PatientOptions } from './patient-disk.ts'
-import { Scrubber } from './scrubber.ts'
+import { noScrub, Scrubber } from './scrubber.ts'
 import { Segment } from './segment.ts'
 import { logFileNames, stateFileNames } from './side-files.ts'
 import { SpaceGuard, type SpaceReport } from './space-guard.ts'
 import type { Loss } from './retention.ts'
 import { TailCache } from './tail-cache.ts'
+import { adoptTopicId, topicIdWrites } from './topic-id-file.ts'
 import { type LogHome, UnifiedLog } from './unified-log.ts'
 
 export type { LogCreation, LogDirectoryOptions } from './directory-options.ts'
@@ -114,16 +115,7 @@ export class LogDirectory {
     this.previousBrokerEpoch = held.brokerEpoch ?? -1
     this.#indexes = new IndexCache(options.indexCacheBytes ?? 8 * 1_048_576)
     this.#tails = new TailCache(options.tailCacheBytes ?? 8 * 1_048_576)
-    this.#journal = new CommitJournal(
-      ports.disk,
-      {
-        path: `${held.stateDirectory}/${stateFileNames.journal}`,
-        bytesMax: options.journalBytesMax ?? journalBytesMaxOf(options.space?.budgetBytes),
-        stepBytes: options.journalStepBytes ?? 4 * 1_048_576,
-        directoryId: uuidFromString(identity.directoryId),
-      },
-      this.#dirty,
-    )
+    this.#journal = new CommitJournal(ports.disk, journalOptionsOf(options, held), this.#dirty)
     const onFailure = (error: Error): void => this.#fail(error)
     const logs = (): Iterable<UnifiedLog> => this.#logs.values()
     this.#driver = new CommitDriver(ports, this.#journal, this.#dirty, {
@@ -134,23 +126,20 @@ export class LogDirectory {
       logs: () => [...this.#logs.values()],
     })
     this.#checkpointer = new Checkpointer({
-      disk: ports.disk,
-      observer: ports.observer,
-      driver: this.#driver,
-      dirty: this.#dirty,
-      indexes: this.#indexes,
-      logDirectory: held.logDirectory,
-      stateDirectory: held.stateDirectory,
+      ...{
+        disk: ports.disk,
+        observer: ports.observer,
+        driver: this.#driver,
+        dirty: this.#dirty,
+        indexes: this.#indexes,
+      },
+      ...{ logDirectory: held.logDirectory, stateDirectory: held.stateDirectory },
       everyBytes: options.checkpointEveryBytes ?? checkpointEveryBytesDefault,
-      logs,
-      onFailure,
+      ...{ logs, onFailure },
     })
     this.#appendParts = {
-      clock: ports.clock,
-      entropy: ports.entropy,
-      observer: ports.observer,
-      driver: this.#driver,
-      tails: this.#tails,
+      ...{ clock: ports.clock, entropy: ports.entropy, observer: ports.observer },
+      ...{ driver: this.#driver, tails: this.#tails },
       onRoll: (log, sealed) => this.#onRoll(log, sealed),
     }
     this.#logStarts = new LogStartFile(ports.disk, held, logs)
@@ -165,28 +154,13 @@ export class LogDirectory {
       retentionCheckIntervalMs: options.retentionCheckIntervalMs ?? 300_000,
       producerExpirationMs: options.producerExpirationMs ?? 86_400_000,
       logs,
-      roll: (log) => {
-        roll(log, ports.clock.wallMs(), { onRoll: (rolled, sealed) => this.#onRoll(rolled, sealed) })
-      },
+      roll: (log) => this.#roll(log),
       isStopped: () => this.#isClosed || this.#failure !== null,
       onFailure,
     })
-    this.compactor = new Compactor({
-      ports,
-      ...{ logDirectory: held.logDirectory, stateDirectory: held.stateDirectory },
-      ...{ journal: this.#journal, dirty: this.#dirty, checkpointer: this.#checkpointer, reader: this.#home },
-      options: { ...defaultCompactionOptions, ...options.compaction },
-      logs,
-      isStopped: () => this.#isClosed || this.#failure !== null,
-      onFailure,
-    })
-    this.scrubber = new Scrubber({
-      ports: { ...ports, disk: ports.disk },
-      options: options.scrub ?? { bytesPerSecond: 0, everyMs: 0 },
-      logs,
-      examine: (log, segment) => this.#examine(log, segment),
-      isStopped: () => this.#isClosed || this.#failure !== null,
-    })
+    this.compactor = this.#makeCompactor()
+    const isStopped = (): boolean => this.#isClosed || this.#failure !== null
+    this.scrubber = new Scrubber({ ports, options: options.scrub ?? noScrub, logs, reader: this.#home, isStopped })
     this.#guard = this.#makeGuard()
   }
 
@@ -259,16 +233,8 @@ export class LogDirectory {
   }
 
   /** What is known to be damaged. */
-  damage(): { readonly ranges: number; readonly logs: readonly string[] } {
-    const damaged = [...this.#logs.values()].filter((log) => !log.damage.isEmpty)
-    return {
-      ranges: damaged.reduce((sum, log) => sum + log.damage.ranges.length, 0),
-      logs: damaged.map((log) => log.key),
-    }
-  }
-
-  refreshGauges(): void {
-    this.#ports.observer.set(logMetrics.damagedRangesNow, this.damage().ranges)
+  get damage(): KnownDamage {
+    return damageOf(this.#logs.values())
   }
 
   /** Creates an empty log, durable when it resolves; an existing one of the same topic id is answered as it is. */
@@ -382,15 +348,7 @@ export class LogDirectory {
     await this.compactor.start()
     this.scrubber.start()
     this.#recoveryMs = clock.monotonicMs() - startMs
-    observer.set(logMetrics.logs, this.#logs.size)
-    observer.set(logMetrics.directoryOffline, 0)
-    observer.set(logMetrics.recoverySeconds, this.#recoveryMs / 1000)
-    observer.event(logEvents.opened, {
-      logs: this.#logs.size,
-      durationMs: Math.round(this.#recoveryMs),
-      clean: this.wasClean,
-      frames: loaded.replayedFrames,
-    })
+    reportOpened(observer, { ...loaded, logs: this.#logs.size, ms: this.#recoveryMs, clean: this.wasClean })
   }
 
   /** A file that only helps is not waited for on a full disk: it is written in its place when there is room. */
@@ -400,19 +358,26 @@ export class LogDirectory {
   }
 
   #makeGuard(): SpaceGuard {
-    const ballast = {
-      directory: this.#held.stateDirectory,
-      path: `${this.#held.stateDirectory}/${stateFileNames.ballast}`,
-    }
+    const { stateDirectory: directory } = this.#held
+    const ballast = { directory, path: `${directory}/${stateFileNames.ballast}` }
     return new SpaceGuard({
-      disk: this.#ports.disk,
-      clock: this.#ports.clock,
-      observer: this.#ports.observer,
+      ...{ disk: this.#ports.disk, clock: this.#ports.clock, observer: this.#ports.observer },
       dataDir: this.#options.dataDir,
       ballast: new Ballast(this.#ports.disk, ballast, this.#options.space?.ballastBytes ?? 0),
       options: this.#options.space ?? {},
       usedBytes: () => this.#journal.sizeSoon + this.#housekeeping.usedBytes(),
       dropOldest: () => this.#housekeeping.dropOldest(this.#onLoss),
+      ...{ isStopped: () => this.#isClosed || this.#failure !== null, onFailure: (error) => this.#fail(error) },
+    })
+  }
+
+  #makeCompactor(): Compactor {
+    return new Compactor({
+      ports: this.#ports,
+      ...{ logDirectory: this.logDirectory, stateDirectory: this.stateDirectory },
+      ...{ journal: this.#journal, dirty: this.#dirty, checkpointer: this.#checkpointer, reader: this.#home },
+      options: { ...defaultCompactionOptions, ...this.#options.compaction },
+      logs: () => this.#logs.values(),
       isStopped: () => this.#isClosed || this.#failure !== null,
       onFailure: (error) => this.#fail(error),
     })
@@ -420,45 +385,25 @@ export class LogDirectory {
 
   #makeHome(): LogHome {
     const { disk, clock, observer, compute } = this.#ports
+    const seal = (log: UnifiedLog): void => {
+      if (this.#failure === null && !this.#isClosed) this.#roll(log)
+    }
     return {
-      disk,
-      clock,
-      observer,
-      compute,
+      ...{ disk, clock, observer, compute },
       indexes: this.#indexes,
       nextCommit: () => this.#driver.nextCommit(),
       isCommitting: () => this.#driver.isCommitting,
       indexRebuilt: (log, segment) => {
         if (this.#failure === null && !this.#isClosed) this.#checkpointer.onIndexRebuilt(log, segment)
       },
-      examine: (log, segment) => this.#examine(log, segment),
+      examine: (log, segment) => examineWritten(log, segment, { disk, observer, driver: this.#driver, seal }),
       deleteRecordsBefore: (log, offset) => this.#deleteRecordsBefore(log, offset),
     }
   }
 
-  async #examine(log: UnifiedLog, segment: Segment): Promise<void> {
-    const { clock, disk, observer } = this.#ports
-    if (segment === log.activeSegment && segment.sizeInBytes > 0 && this.#failure === null && !this.#isClosed) {
-      roll(log, clock.wallMs(), { onRoll: (rolled, sealed) => this.#onRoll(rolled, sealed) })
-    }
-    const endOffset = log.logEndOffset
-    while (log.writtenEndOffset < endOffset && !log.isDeleted && this.#driver.isCommitting)
-      await this.#driver.nextCommit()
-    await findDamage(log, segment, { disk, observer }, { endOffset: log.writtenEndOffset })
-  }
-
   async #adopt(log: UnifiedLog, creation: LogCreation): Promise<UnifiedLog> {
-    const isUnknown = log.topicId === zeroUuid || isDamagedTopicId(log.topicId, creation.topicId)
-    if (isUnknown && creation.topicId !== zeroUuid) {
-      log.adoptTopicId(creation.topicId)
-      await this.#write(topicIdWrites(log.directory, creation.topicId))
-    } else if (log.topicId !== creation.topicId) {
-      throw new ApplianceError(logErrors.topicIdDiffers, {
-        log: log.key,
-        found: log.topicId,
-        expected: creation.topicId,
-      })
-    }
+    const writes = adoptTopicId(log, creation.topicId)
+    if (writes.length > 0) await this.#write(writes)
     log.updateConfig(creation.config)
     return log
   }
@@ -502,6 +447,10 @@ export class LogDirectory {
     }
     // Not the log's start: another call may have moved it since, and that is not durable yet.
     return offset
+  }
+
+  #roll(log: UnifiedLog): void {
+    roll(log, this.#ports.clock.wallMs(), { onRoll: (rolled, sealed) => this.#onRoll(rolled, sealed) })
   }
 
   #onRoll(log: UnifiedLog, sealed: Segment): void {

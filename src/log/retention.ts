@@ -20,7 +20,8 @@ export interface RetentionParts {
   readonly dirty: DirtyFiles
   readonly reader: ReaderParts
   /** Runs when everything in the books has been submitted. */
-  whenSubmitted(task: () => void): void
+  /** `onDropped` is called instead when nothing can be submitted any more. */
+  whenSubmitted(task: () => void, onDropped: () => void): void
   /** Runs the task once, unless the directory is closed before. */
   later(delayMs: number, task: () => void): void
   /** Files of this many bytes wait for their removal (negative: have been removed). */
@@ -148,14 +149,15 @@ async function deleteSegments(
   if (count === log.segments.length) parts.roll(log)
   const going = log.segments.slice(0, count)
   await new Promise<void>((resolve, reject) => {
-    parts.whenSubmitted(() => {
+    const remove = (): void => {
       const isChanged = going.some((segment, index) => segment.replacement !== null || log.segments[index] !== segment)
       if (log.isDeleted || isChanged) {
         resolve()
         return
       }
       removeSegments(log, going, parts, isUrgent).then(resolve, reject)
-    })
+    }
+    parts.whenSubmitted(remove, () => reject(new Error('the appends were given up before the deletion')))
   })
   parts.observer.event(logEvents.segmentsDeleted, {
     log: log.key,

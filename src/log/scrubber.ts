@@ -10,6 +10,7 @@ import { CompactionStopped, Pacer } from './compaction/pacer.ts'
 import { findDamage } from './damage-finder.ts'
 import { logEvents } from './log-events.ts'
 import { logMetrics } from './log-metrics.ts'
+import type { ReaderParts } from './log-reader.ts'
 import type { Segment } from './segment.ts'
 import { scanSegment } from './segment-scan.ts'
 import type { UnifiedLog } from './unified-log.ts'
@@ -21,6 +22,8 @@ export interface ScrubOptions {
   readonly everyMs: number
 }
 
+export const noScrub: ScrubOptions = { bytesPerSecond: 0, everyMs: 0 }
+
 /** From a start to its first pass: the start itself has the disk first. */
 const firstAfterMs = 600_000
 
@@ -28,8 +31,7 @@ export interface ScrubberParts {
   readonly ports: Pick<Ports, 'clock' | 'entropy' | 'disk' | 'observer'>
   readonly options: ScrubOptions
   logs(): Iterable<UnifiedLog>
-  /** Looks for damage in a segment that may be active. */
-  examine(log: UnifiedLog, segment: Segment): Promise<void>
+  readonly reader: Pick<ReaderParts, 'examine'>
   isStopped(): boolean
 }
 
@@ -102,7 +104,7 @@ export class Scrubber {
       if (segment !== log.activeSegment) {
         const { disk, observer } = this.#parts.ports
         await findDamage(log, segment, { disk, observer }, { endOffset: null, pace: (bytes) => this.#pace(bytes) })
-      } else if (await this.#isActiveBad(log, segment)) await this.#parts.examine(log, segment)
+      } else if (await this.#isActiveBad(log, segment)) await this.#parts.reader.examine(log, segment)
     } catch (thrown) {
       if (thrown instanceof CompactionStopped || log.isDeleted || !log.segments.includes(segment)) return
       this.#onThrown(asError(thrown))

@@ -9,7 +9,7 @@ import {
   batchRecordCount,
 } from '../../protocol/records/record-batch.ts'
 import type { Segment } from '../segment.ts'
-import { scanSegment } from '../segment-scan.ts'
+import { headersOf, scanSegment } from '../segment-scan.ts'
 import { BatchReader, CompactionFault, openRecords } from './batch-reader.ts'
 import { digestOf } from './key-digest.ts'
 import type { OffsetMap } from './offset-map.ts'
@@ -89,12 +89,7 @@ async function scanTransactions(segments: readonly Segment[], parts: CleaningPar
   for (const segment of segments) {
     const end = await scanSegment({
       disk: parts.disk,
-      path: segment.logPath,
-      from: 0,
-      to: segment.sizeInBytes,
-      segmentBaseOffset: segment.baseOffset,
-      expectedOffset: segment.baseOffset,
-      checkCrc: false,
+      ...headersOf(segment),
       visit(bytes, at) {
         const producerId = batchProducerId(bytes, at)
         const baseOffset = batchBaseOffset(bytes, at)
