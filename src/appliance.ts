@@ -101,7 +101,7 @@ class BuiltAppliance implements Appliance {
   async start(): Promise<ReadyFacts> {
     await this.#lifecycle.start([
       { name: 'log', start: () => this.#openLog(), stop: () => this.#closeLog() },
-      { name: 'cluster', start: () => this.#openCluster(), stop: () => this.#rooms.cluster?.controller.idle() },
+      { name: 'cluster', start: () => this.#openCluster(), stop: () => this.#rooms.cluster?.stop() },
       { name: 'coordinator', start: () => this.#openCoordinator(), stop: () => this.#rooms.coordinator?.stop() },
       { name: 'mirror', start: () => this.#startMirror(), stop: () => this.#rooms.mirror?.stop() },
       { name: 'kafka', start: () => this.#openKafkaDoor(), stop: () => this.#rooms.kafkaDoor?.stop() },
@@ -165,6 +165,7 @@ class BuiltAppliance implements Appliance {
       ports: this.#ports,
       isInternal: (topic) => internalTopics.isInternal(topic),
       endpoint: first,
+      configsOf: (topic) => internalTopics.definition(topic)?.configs ?? null,
     })
     this.#rooms = { ...this.#rooms, cluster }
     const { clock, observer } = this.#ports
@@ -284,6 +285,8 @@ class BuiltAppliance implements Appliance {
     const refusal = this.#rooms.directory?.space.refusal ?? null
     // Still ready: consumers are served, and producers are told to try again.
     if (refusal !== null && failure === null) reasons.push(`new data is refused: ${refusal}`)
+    const held = this.#rooms.cluster?.hold.reason ?? null
+    if (held !== null) reasons.push(`${held}: nothing is deleted until \`headwater recover confirm\``)
     if (phase !== 'serving' && failure === null) reasons.push(`the appliance is ${phase}`)
     // A failed directory does not heal by a restart of a process that still serves reads.
     return { live: !isStalled, ready: phase === 'serving' && !isStalled, reasons }
@@ -314,6 +317,7 @@ class BuiltAppliance implements Appliance {
         recoveryMs: Math.round(directory?.recoveryMs ?? 0),
       },
       disk: { logBytes, freeBytes: this.#space?.freeBytes ?? null, totalBytes: this.#space?.totalBytes ?? null },
+      held: cluster?.hold.reason ?? null,
       damage: directory?.damage ?? { ranges: 0, logs: [] },
       topics: cluster?.image.topicCount ?? 0,
       partitions: cluster?.image.partitionCount ?? 0,

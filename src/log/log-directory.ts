@@ -273,6 +273,13 @@ export class LogDirectory {
     this.#housekeeping.purgeLater(name, log.config.fileDeleteDelayMs, log.sizeInBytes)
   }
 
+  /** While it is held nothing is given up or compacted, whatever the settings say. */
+  holdDeletion(isHeld: boolean): void {
+    this.#housekeeping.isHeld = isHeld
+    if (isHeld) this.compactor.pause()
+    else this.compactor.resume()
+  }
+
   /** One retention pass over all logs. */
   retain(nowMs: number = this.#ports.clock.wallMs()): Promise<void> {
     return this.#housekeeping.retain(nowMs)

@@ -23,6 +23,7 @@ export const stateFileNames = {
   logStarts: 'log-starts',
   cleanerOffsets: 'cleaner-offsets',
   quorumEpoch: 'quorum-epoch',
+  recoveryHold: 'recovery-hold',
 } as const
 
 /** Replaces a file so that a crash leaves the old or the new content (safety.md R3); a `syncDirectory` has to follow. */

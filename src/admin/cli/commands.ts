@@ -30,6 +30,7 @@ export async function runCommands(args: readonly string[], host: CommandLineHost
   addConfig(context)
   addDumpLog(context)
   addLog(context)
+  addRecover(context)
   addExportKafka(context)
   addDemo(context)
   try {
@@ -106,6 +107,23 @@ function addLog({ program, host, finish }: CommandContext): void {
       const source = await gatherConfiguration(rest)
       const isSound = await printVerification((tell) => host.verifyLog(source, tell), json)
       finish(isSound ? exitStatus.done : exitStatus.failed)
+    })
+}
+
+function addRecover({ program, host }: CommandContext): void {
+  const recover = program.command('recover').description('after the metadata had to be rebuilt')
+  const confirm = recover
+    .command('confirm')
+    .description('the topics and their settings are as they should be: let retention and compaction go on')
+  withConfigurationFlags(confirm)
+    .option(...jsonOption)
+    .action(async (flags: StartFlags & { json?: true }) => {
+      const { json = false, ...rest } = flags
+      const { printResult } = await import('./output.ts')
+      const reason = await host.confirmRecovery(await gatherConfiguration(rest))
+      printResult({ held: reason }, json, () =>
+        reason === null ? 'nothing was held' : `confirmed (${reason}): retention and compaction go on`,
+      )
     })
 }
 

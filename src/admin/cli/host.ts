@@ -30,6 +30,8 @@ export interface CommandLineHost {
   exportForKafka(source: ConfigurationSource): Promise<KafkaExport>
   /** Looks through a stopped data directory. Rejects with an ApplianceError when there is none, also while a process holds it. */
   verifyLog(source: ConfigurationSource, tell: (finding: VerifyFinding) => void): Promise<VerifySummary>
+  /** Lets deletion go on after the metadata was rebuilt. Answers why it was held; null = it was not. */
+  confirmRecovery(source: ConfigurationSource): Promise<string | null>
   /** Real ports for the commands that speak Kafka; made when first asked for, no writer thread is needed. */
   clientPorts(): Promise<Pick<Ports, 'net' | 'clock' | 'compute' | 'entropy'>>
   /** The command that starts this program again, without arguments: `demo` runs two daemons. */

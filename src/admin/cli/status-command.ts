@@ -42,7 +42,7 @@ function describeStatus(status: ApplianceStatus): string {
     disk.freeBytes === null || disk.totalBytes === null
       ? ''
       : `, ${formatBytes(disk.freeBytes)} of ${formatBytes(disk.totalBytes)} free`
-  const facts: [string, string | number][] = [
+  const facts: (readonly [string, string | number])[] = [
     [
       'node',
       `${status.nodeId} at ${status.site}, Headwater ${status.version}, ${status.phase} for ${formatDuration(status.uptimeMs)}`,
@@ -54,6 +54,9 @@ function describeStatus(status: ApplianceStatus): string {
       `${recovery.isNew ? 'new directory' : recovery.wasClean ? 'clean' : 'unclean'}, recovered in ${formatDuration(recovery.recoveryMs)}`,
     ],
     ...describeDamage(status),
+    ...(status.held === null
+      ? []
+      : [['held', `${status.held}: nothing is deleted until \`headwater recover confirm\``] as const]),
     ['topics', `${status.topics} with ${status.partitions} partitions`],
     ['groups', status.groups],
     ['MQTT sessions', status.mqttSessions],
