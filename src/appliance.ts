@@ -13,6 +13,7 @@ import { metadataVersionLevel } from './cluster/metadata/metadata-controller.ts'
 import type { ApplianceConfig } from './config.ts'
 import { mirrorOptions, mqttDoorOptions, scrubOptions, spaceOptions } from './config-rooms.ts'
 import { partitionTableLog } from './coordinator/runtime/partition-table-log.ts'
+import { ClockWatch } from './clock-watch.ts'
 import { GroupCoordinator } from './coordinator/group/group-coordinator.ts'
 import { groupOptionsOf } from './coordinator/group/group-options.ts'
 import { offsetsTopicOf } from './coordinator/group/offsets-topic.ts'
@@ -78,6 +79,9 @@ class BuiltAppliance implements Appliance {
   readonly #settings: BrokerSettings
   readonly #lifecycle: Lifecycle
   readonly #startedMs: number
+  /** Names this run in the marks of records that are received while the time is not known. */
+  readonly #bootId: string
+  readonly #clockWatch: ClockWatch
   #rooms: Partial<Rooms> = {}
   #listeners: { readonly protocol: string; readonly listener: Listener; readonly advertised: string | null }[] = []
   #space: { readonly atMs: number; readonly freeBytes: number; readonly totalBytes: number } | null = null
@@ -90,6 +94,8 @@ class BuiltAppliance implements Appliance {
     this.#settings = new BrokerSettings(config.kafka)
     this.#lifecycle = new Lifecycle(ports.observer)
     this.#startedMs = ports.clock.monotonicMs()
+    this.#bootId = Buffer.from(ports.entropy.bytes(8)).toString('hex')
+    this.#clockWatch = new ClockWatch(ports, this.#bootId)
     this.operations = {
       status: () => this.#status(),
       health: () => this.#health(),
@@ -100,6 +106,7 @@ class BuiltAppliance implements Appliance {
 
   async start(): Promise<ReadyFacts> {
     await this.#lifecycle.start([
+      { name: 'clock', start: () => this.#clockWatch.start(), stop: () => this.#clockWatch.stop() },
       { name: 'log', start: () => this.#openLog(), stop: () => this.#closeLog() },
       { name: 'cluster', start: () => this.#openCluster(), stop: () => this.#rooms.cluster?.stop() },
       { name: 'coordinator', start: () => this.#openCoordinator(), stop: () => this.#rooms.coordinator?.stop() },
@@ -249,6 +256,7 @@ class BuiltAppliance implements Appliance {
       observer,
       broker,
       options: mqttDoorOptions(this.#config.mqtt),
+      bootId: this.#bootId,
     })
     this.#rooms = { ...this.#rooms, mqttDoor }
     broker.onTopicsChange(() => mqttDoor.onPartitionsChanged())
@@ -263,6 +271,7 @@ class BuiltAppliance implements Appliance {
       broker: must(this.#broker),
       nodeSite: this.#config.node.site,
       nodeId: this.#config.node.id,
+      bootId: this.#bootId,
       options: this.#config.mirrors.map(mirrorOptions),
     })
     this.#rooms = { ...this.#rooms, mirror }
@@ -317,6 +326,7 @@ class BuiltAppliance implements Appliance {
         recoveryMs: Math.round(directory?.recoveryMs ?? 0),
       },
       disk: { logBytes, freeBytes: this.#space?.freeBytes ?? null, totalBytes: this.#space?.totalBytes ?? null },
+      clockTrusted: this.#ports.clock.wallTrusted(),
       held: cluster?.hold.reason ?? null,
       damage: directory?.damage ?? { ranges: 0, logs: [] },
       topics: cluster?.image.topicCount ?? 0,

@@ -43,6 +43,7 @@ export function mirrorOptions(mirror: MirrorConfig): MirrorOptions {
     topics: mirror.topics,
     targetTopic: mirror.targetTopic,
     startFrom: mirror.startFrom,
+    untrustedTimestamps: mirror.untrustedTimestamps,
     limits: {
       ...defaultMirrorLimits,
       windowBytesMax: mirror.window,

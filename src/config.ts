@@ -154,6 +154,12 @@ const mirror = z.strictObject({
     .describe(
       'Where a partition begins that has never been mirrored, or whose target topic was deleted and created anew.',
     ),
+  untrustedTimestamps: z
+    .enum(['restamp', 'hold'])
+    .prefault('restamp')
+    .describe(
+      'Records received while this node did not know the time: `restamp` sends them, once the time is known, with the time they should have had; `hold` sends neither them nor what follows in the partition.',
+    ),
   window: bytes({ min: 65_536 })
     .prefault('12MiB')
     .describe('Sent and not yet answered on one connection: link speed times round trip, and some.'),

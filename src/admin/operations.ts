@@ -91,6 +91,8 @@ export interface ApplianceStatus {
   readonly listeners: readonly ListenerStatus[]
   readonly recovery: RecoveryStatus
   readonly disk: DiskStatus
+  /** False while the host's clock is known to be wrong. */
+  readonly clockTrusted: boolean
   /** Why nothing is deleted or compacted until `headwater recover confirm`; null = all is well. */
   readonly held: string | null
   readonly damage: DamageStatus

@@ -126,13 +126,8 @@ export class LogDirectory {
       logs: () => [...this.#logs.values()],
     })
     this.#checkpointer = new Checkpointer({
-      ...{
-        disk: ports.disk,
-        observer: ports.observer,
-        driver: this.#driver,
-        dirty: this.#dirty,
-        indexes: this.#indexes,
-      },
+      ...{ disk: ports.disk, observer: ports.observer, driver: this.#driver },
+      ...{ dirty: this.#dirty, indexes: this.#indexes },
       ...{ logDirectory: held.logDirectory, stateDirectory: held.stateDirectory },
       everyBytes: options.checkpointEveryBytes ?? checkpointEveryBytesDefault,
       ...{ logs, onFailure },
@@ -145,12 +140,8 @@ export class LogDirectory {
     this.#logStarts = new LogStartFile(ports.disk, held, logs)
     this.#home = this.#makeHome()
     this.#housekeeping = new Housekeeping({
-      ports,
-      disk: ports.disk,
-      logDirectory: held.logDirectory,
-      dirty: this.#dirty,
-      driver: this.#driver,
-      reader: this.#home,
+      ...{ ports, disk: ports.disk, logDirectory: held.logDirectory },
+      ...{ dirty: this.#dirty, driver: this.#driver, reader: this.#home },
       retentionCheckIntervalMs: options.retentionCheckIntervalMs ?? 300_000,
       producerExpirationMs: options.producerExpirationMs ?? 86_400_000,
       logs,

@@ -2,6 +2,7 @@
  * Gives up old segments: by time, by size, and those wholly below the log's start (DeleteRecords). Only whole segments below the
  * high watermark go. With a clock that is known to be wrong nothing goes by time (safety.md A32).
  */
+import { earliestTrustedWallMs } from '../base/wall-floor.ts'
 import type { Clock, DiskOperation, Observer } from '../base/ports.ts'
 import type { DirtyFiles } from './dirty-files.ts'
 import { ensureMaxTimestamp } from './index-check.ts'
@@ -112,13 +113,27 @@ async function countExpired(log: UnifiedLog, nowMs: number, parts: RetentionPart
   let count = 0
   for (const segment of [...log.segments]) {
     if (segment.sizeInBytes === 0) break
-    await ensureMaxTimestamp(log, segment, parts.reader)
-    const newestMs = segment.maxTimestampMs >= 0 ? segment.maxTimestampMs : segment.createdMs
+    const newestMs = await newestOf(log, segment, parts)
     if (nowMs - newestMs <= retentionMs || log.segments[count] !== segment) break
     if (endOf(log, count) > log.highWatermark) break
     count++
   }
   return count
+}
+
+/**
+ * The time that the age of a segment counts from. Stamps of before our time were given by a clock that did not know the time, and say
+ * nothing about the age: the segment is at least as old as what follows it, and counted so. (What is the newest data is kept.)
+ */
+async function newestOf(log: UnifiedLog, segment: Segment, parts: RetentionParts): Promise<number> {
+  for (let index = log.segments.indexOf(segment); index >= 0 && index < log.segments.length; index++) {
+    const later = log.segments[index] as Segment
+    if (later.sizeInBytes === 0) break
+    await ensureMaxTimestamp(log, later, parts.reader)
+    if (later.maxTimestampMs >= earliestTrustedWallMs) return later.maxTimestampMs
+    if (later.maxTimestampMs < 0) return later.createdMs
+  }
+  return Number.POSITIVE_INFINITY
 }
 
 function countSurplus(log: UnifiedLog): number {

@@ -54,6 +54,9 @@ function describeStatus(status: ApplianceStatus): string {
       `${recovery.isNew ? 'new directory' : recovery.wasClean ? 'clean' : 'unclean'}, recovered in ${formatDuration(recovery.recoveryMs)}`,
     ],
     ...describeDamage(status),
+    ...(status.clockTrusted
+      ? []
+      : [['clock', 'not believed: nothing is deleted by time, records are marked'] as const]),
     ...(status.held === null
       ? []
       : [['held', `${status.held}: nothing is deleted until \`headwater recover confirm\``] as const]),

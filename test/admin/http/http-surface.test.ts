@@ -18,6 +18,7 @@ const status: ApplianceStatus = {
   listeners: [],
   recovery: { wasClean: true, isNew: true, recoveryMs: 1 },
   disk: { logBytes: 0, freeBytes: 1, totalBytes: 2 },
+  clockTrusted: true,
   held: null,
   damage: { ranges: 0, logs: [] },
   topics: 0,
