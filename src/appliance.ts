@@ -11,8 +11,9 @@ import { Cluster } from './cluster/cluster.ts'
 import { BrokerSettings } from './cluster/metadata/broker-config.ts'
 import { metadataVersionLevel } from './cluster/metadata/metadata-controller.ts'
 import type { ApplianceConfig } from './config.ts'
-import { mirrorOptions, mqttDoorOptions, spaceOptions } from './config-rooms.ts'
+import { mirrorOptions, mqttDoorOptions, scrubOptions, spaceOptions } from './config-rooms.ts'
 import { partitionTableLog } from './coordinator/runtime/partition-table-log.ts'
+import { ClockWatch } from './clock-watch.ts'
 import { GroupCoordinator } from './coordinator/group/group-coordinator.ts'
 import { groupOptionsOf } from './coordinator/group/group-options.ts'
 import { offsetsTopicOf } from './coordinator/group/offsets-topic.ts'
@@ -25,6 +26,7 @@ import { MqttDoor } from './ingest/mqtt/mqtt-door.ts'
 import { mqttSessionsTopic } from './ingest/mqtt/packet-id-log.ts'
 import { Lifecycle } from './lifecycle.ts'
 import { LogDirectory } from './log/log-directory.ts'
+import { logMetrics } from './log/log-metrics.ts'
 import { mirrorTopic } from './mirror/anchor.ts'
 import { Mirror } from './mirror/mirror.ts'
 
@@ -77,6 +79,9 @@ class BuiltAppliance implements Appliance {
   readonly #settings: BrokerSettings
   readonly #lifecycle: Lifecycle
   readonly #startedMs: number
+  /** Names this run in the marks of records that are received while the time is not known. */
+  readonly #bootId: string
+  readonly #clockWatch: ClockWatch
   #rooms: Partial<Rooms> = {}
   #listeners: { readonly protocol: string; readonly listener: Listener; readonly advertised: string | null }[] = []
   #space: { readonly atMs: number; readonly freeBytes: number; readonly totalBytes: number } | null = null
@@ -89,6 +94,8 @@ class BuiltAppliance implements Appliance {
     this.#settings = new BrokerSettings(config.kafka)
     this.#lifecycle = new Lifecycle(ports.observer)
     this.#startedMs = ports.clock.monotonicMs()
+    this.#bootId = Buffer.from(ports.entropy.bytes(8)).toString('hex')
+    this.#clockWatch = new ClockWatch(ports, this.#bootId)
     this.operations = {
       status: () => this.#status(),
       health: () => this.#health(),
@@ -99,8 +106,9 @@ class BuiltAppliance implements Appliance {
 
   async start(): Promise<ReadyFacts> {
     await this.#lifecycle.start([
+      { name: 'clock', start: () => this.#clockWatch.start(), stop: () => this.#clockWatch.stop() },
       { name: 'log', start: () => this.#openLog(), stop: () => this.#closeLog() },
-      { name: 'cluster', start: () => this.#openCluster(), stop: () => this.#rooms.cluster?.controller.idle() },
+      { name: 'cluster', start: () => this.#openCluster(), stop: () => this.#rooms.cluster?.stop() },
       { name: 'coordinator', start: () => this.#openCoordinator(), stop: () => this.#rooms.coordinator?.stop() },
       { name: 'mirror', start: () => this.#startMirror(), stop: () => this.#rooms.mirror?.stop() },
       { name: 'kafka', start: () => this.#openKafkaDoor(), stop: () => this.#rooms.kafkaDoor?.stop() },
@@ -135,6 +143,7 @@ class BuiltAppliance implements Appliance {
         dataDir: this.#config.dataDir,
         nodeId: this.#config.node.id,
         space: spaceOptions(this.#config.disk),
+        scrub: scrubOptions(this.#config.disk),
         retentionCheckIntervalMs: this.#settings.number('log.retention.check.interval.ms'),
         producerExpirationMs: this.#settings.number('producer.id.expiration.ms'),
         compaction: {
@@ -163,6 +172,7 @@ class BuiltAppliance implements Appliance {
       ports: this.#ports,
       isInternal: (topic) => internalTopics.isInternal(topic),
       endpoint: first,
+      configsOf: (topic) => internalTopics.definition(topic)?.configs ?? null,
     })
     this.#rooms = { ...this.#rooms, cluster }
     const { clock, observer } = this.#ports
@@ -246,6 +256,7 @@ class BuiltAppliance implements Appliance {
       observer,
       broker,
       options: mqttDoorOptions(this.#config.mqtt),
+      bootId: this.#bootId,
     })
     this.#rooms = { ...this.#rooms, mqttDoor }
     broker.onTopicsChange(() => mqttDoor.onPartitionsChanged())
@@ -260,6 +271,7 @@ class BuiltAppliance implements Appliance {
       broker: must(this.#broker),
       nodeSite: this.#config.node.site,
       nodeId: this.#config.node.id,
+      bootId: this.#bootId,
       options: this.#config.mirrors.map(mirrorOptions),
     })
     this.#rooms = { ...this.#rooms, mirror }
@@ -282,6 +294,8 @@ class BuiltAppliance implements Appliance {
     const refusal = this.#rooms.directory?.space.refusal ?? null
     // Still ready: consumers are served, and producers are told to try again.
     if (refusal !== null && failure === null) reasons.push(`new data is refused: ${refusal}`)
+    const held = this.#rooms.cluster?.hold.reason ?? null
+    if (held !== null) reasons.push(`${held}: nothing is deleted until \`headwater recover confirm\``)
     if (phase !== 'serving' && failure === null) reasons.push(`the appliance is ${phase}`)
     // A failed directory does not heal by a restart of a process that still serves reads.
     return { live: !isStalled, ready: phase === 'serving' && !isStalled, reasons }
@@ -312,6 +326,9 @@ class BuiltAppliance implements Appliance {
         recoveryMs: Math.round(directory?.recoveryMs ?? 0),
       },
       disk: { logBytes, freeBytes: this.#space?.freeBytes ?? null, totalBytes: this.#space?.totalBytes ?? null },
+      clockTrusted: this.#ports.clock.wallTrusted(),
+      held: cluster?.hold.reason ?? null,
+      damage: directory?.damage ?? { ranges: 0, logs: [] },
       topics: cluster?.image.topicCount ?? 0,
       partitions: cluster?.image.partitionCount ?? 0,
       groups: coordinator?.groupCount ?? 0,
@@ -327,6 +344,7 @@ class BuiltAppliance implements Appliance {
   }
 
   #refreshGauges(): void {
+    this.#ports.observer.set(logMetrics.damagedRangesNow, this.#rooms.directory?.damage.ranges ?? 0)
     this.#rooms.coordinator?.refreshGauges()
     this.#rooms.kafkaDoor?.refreshGauges()
     this.#rooms.mirror?.refreshGauges()

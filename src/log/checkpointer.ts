@@ -207,6 +207,7 @@ export class Checkpointer {
     for (const write of writes) operations.push(...write.operations)
     if (isFinal) {
       for (const log of logs) {
+        operations.push(...fileWrites(log.activeSegment))
         const stale = staleSnapshots(log)
         writes.push(stale)
         operations.push(...finalSyncs(log), ...stale.operations)
@@ -282,6 +283,13 @@ function epochWrites(log: UnifiedLog): Writes {
   log.epochs.filed()
   const path = `${log.directory}/leader-epoch-checkpoint`
   return { operations: replaceFile(path, formatEpochs(log.epochs.entries)), done() {} }
+}
+
+/** The file of a segment that nothing has been written to yet: its name keeps the log's end. */
+function fileWrites(segment: Segment): readonly DiskOperation[] {
+  if (segment.isOnDisk) return []
+  segment.isOnDisk = true
+  return [{ kind: 'writeFile', path: segment.logPath, bytes: new Uint8Array(0) }]
 }
 
 function finalSyncs(log: UnifiedLog): readonly DiskOperation[] {

@@ -4,6 +4,7 @@ import type { JournalOptions } from './commit-journal.ts'
 import type { CompactionOptions } from './compaction/compaction-options.ts'
 import type { HeldDirectory } from './directory-hold.ts'
 import type { LogConfig } from './log-config.ts'
+import type { ScrubOptions } from './scrubber.ts'
 import { stateFileNames } from './side-files.ts'
 import type { SpaceOptions } from './space-guard.ts'
 
@@ -29,6 +30,8 @@ export interface LogDirectoryOptions {
   readonly retentionCheckIntervalMs?: number
   /** Bounds of what the directory takes; default: none, and no ballast. */
   readonly space?: SpaceOptions
+  /** How the stored bytes are looked through for damage; default: not at all. */
+  readonly scrub?: ScrubOptions
   /** producer.id.expiration.ms; default one day. */
   readonly producerExpirationMs?: number
   /** What compaction may take; what is left out is as in compaction-options.ts. */

@@ -38,6 +38,8 @@ export class Housekeeping {
   #pass: Promise<void> = Promise.resolve()
   /** Files that wait for their removal. */
   #goingBytes = 0
+  /** Nothing may be given up. */
+  isHeld = false
 
   constructor(parts: HousekeepingParts) {
     this.#parts = parts
@@ -69,6 +71,7 @@ export class Housekeeping {
 
   /** Gives up the oldest sealed segment of users' logs, once `record` has answered true; answers whether there was one. */
   dropOldest(record: (loss: Loss) => Promise<boolean>): Promise<boolean> {
+    if (this.isHeld) return Promise.resolve(false)
     return dropOldest([...this.#parts.logs()], record, this.#retention)
   }
 
@@ -100,7 +103,7 @@ export class Housekeeping {
   retain(nowMs: number): Promise<void> {
     const pass = this.#pass.then(async () => {
       for (const log of [...this.#parts.logs()]) {
-        if (this.#parts.isStopped()) return
+        if (this.#parts.isStopped() || this.isHeld) return
         await retainLog(log, nowMs, this.#retention)
       }
     })

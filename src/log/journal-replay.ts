@@ -34,7 +34,7 @@ export interface ReplayResult {
   readonly frames: number
   /** Files written to (not synced yet). */
   readonly paths: ReadonlySet<string>
-  /** Why there was nothing to replay although a journal exists; null = it was read. */
+  /** Why there was nothing to replay; null = it was read. */
   readonly reason: string | null
 }
 
@@ -50,7 +50,7 @@ export async function replayJournal(
   target: ReplayTarget,
 ): Promise<ReplayResult> {
   const size = await disk.size(path)
-  if (size === null) return { frames: 0, paths: new Set(), reason: null }
+  if (size === null) return { frames: 0, paths: new Set(), reason: 'the file is missing' }
   const head = decodeJournalHead(await disk.read(path, 0, Math.min(size, journalBlockBytes)), directoryId)
   if ('reason' in head) return { frames: 0, paths: new Set(), reason: head.reason }
   const found = await findFrames(disk, path, size, head.incarnation)

@@ -27,7 +27,7 @@ const sparseChunkBytes = 4096
 const wholeBatchBytesMax = 4 * 1_048_576
 
 export interface SegmentScan {
-  readonly disk: Disk
+  readonly disk: Pick<Disk, 'read'>
   readonly path: string
   /** Where a batch begins. */
   readonly from: number

@@ -181,7 +181,7 @@ export class CrashRun {
   }
 
   async #checkLog(log: UnifiedLog, model: ModelLog): Promise<void> {
-    if (log.damage !== null) throw this.#broken(`${log.key} is damaged: ${log.damage.reason}`)
+    if (!log.damage.isEmpty) throw this.#broken(`${log.key} is damaged: ${JSON.stringify(log.damage.ranges)}`)
     if (log.logEndOffset < model.acknowledgedEnd) {
       throw this.#broken(`${log.key} ends at ${log.logEndOffset}, acknowledged up to ${model.acknowledgedEnd}`)
     }

@@ -1,3 +1,4 @@
+import type { ClockMark } from '../../base/clock-mark.ts'
 import type { Clock, Timer } from '../../base/ports.ts'
 import type { WillMessage } from '../../protocol/mqtt/packets.ts'
 import { reasonName } from '../../protocol/mqtt/reason-codes.ts'
@@ -15,6 +16,7 @@ export interface Will {
 
 export interface WillKeeperOptions {
   readonly clock: Clock
+  clockMark(wallMs: number): ClockMark | null
   readonly routes: RouteTable
   readonly commits: CommitBatches
   readonly counters: DoorCounters
@@ -89,6 +91,7 @@ export class WillKeeper {
       qos,
       retain,
       isWill: true,
+      clockMark: this.options.clockMark(wallMs),
       topic: route.key === null ? null : topic,
       properties,
       wallMs,
