@@ -17,6 +17,8 @@ import { footprint } from './cases/footprint.ts'
 import { kafkaLatency, kafkaProduceAndConsume } from './cases/kafka.ts'
 import { mirrorThroughput } from './cases/mirror.ts'
 import { mqttPublish } from './cases/mqtt.ts'
+import { idlePartitions, partitionSpread } from './cases/partitions.ts'
+import { restart } from './cases/restart.ts'
 import { median, run } from './measure.ts'
 
 const cases: readonly BenchCase[] = [
@@ -26,6 +28,9 @@ const cases: readonly BenchCase[] = [
   kafkaProduceAndConsume,
   kafkaLatency,
   mirrorThroughput,
+  restart,
+  idlePartitions,
+  partitionSpread,
 ]
 
 const { values: flags, positionals } = parseArgs({
