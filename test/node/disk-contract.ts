@@ -24,6 +24,16 @@ export function disksKeepTheirPromises(withBench: (body: (bench: DiskBench) => P
     expect(await settle(disk.size(path))).toBe(11)
   })
 
+  promise('a read into given memory answers a part of it', async ({ disk, root, settle }) => {
+    const path = `${root}/into.log`
+    await settle(disk.submit([write(path, 0, text('hello world'))]))
+    const memory = new Uint8Array(8)
+    const found = await settle(disk.read(path, 6, 7, memory))
+    expect(string(found)).toBe('world')
+    expect(found.buffer).toBe(memory.buffer)
+    expect(string(memory)).toBe('world\0\0\0')
+  })
+
   promise('a write beyond the end leaves zeros between', async ({ disk, root, settle }) => {
     const path = `${root}/gap`
     await settle(disk.submit([write(path, 3, text('x'))]))
