@@ -2,7 +2,14 @@
 import { NodeClock } from '../src/node/clock.ts'
 import { NodeNet } from '../src/node/net.ts'
 import { silentObserver } from '../src/admin/silent-observer.ts'
-import { createTopicsApi, deleteTopicsApi, fetchApi, metadataApi, produceApi } from '../src/protocol/kafka/apis.ts'
+import {
+  createTopicsApi,
+  deleteTopicsApi,
+  fetchApi,
+  incrementalAlterConfigsApi,
+  metadataApi,
+  produceApi,
+} from '../src/protocol/kafka/apis.ts'
 import { KafkaClientConnection } from '../src/protocol/kafka/client-connection.ts'
 import { batchHeaderBytes } from '../src/protocol/records/record-batch.ts'
 import { RecordBatchBuilder } from '../src/protocol/records/record-batch-builder.ts'
@@ -96,6 +103,22 @@ export class KafkaLoad {
     const found = topics[0]
     if (found === undefined || found.errorCode !== 0) throw new Error(`${name} is not there: ${found?.errorCode}`)
     return { name, topicId: found.topicId, partitions: found.partitions.length }
+  }
+
+  /** Sets configs of a topic. */
+  async alterTopic(topic: Topic, configs: Readonly<Record<string, string>>): Promise<void> {
+    const { responses } = await this.#connection.send(incrementalAlterConfigsApi, {
+      resources: [
+        {
+          resourceType: 2,
+          resourceName: topic.name,
+          configs: Object.entries(configs).map(([name, value]) => ({ name, configOperation: 0, value })),
+        },
+      ],
+      validateOnly: false,
+    })
+    const [answer] = responses
+    if (answer?.errorCode !== 0) throw new Error(`the change was answered with ${answer?.errorMessage}`)
   }
 
   async deleteTopic(topic: Topic): Promise<void> {

@@ -20,6 +20,8 @@ const relaxedSyncMs = 1000
 const filesPerSyncGroup = 1
 /** The same when the ring is nearly full: a full one would hold the commit until every dirty file is synced. */
 const filesPerSyncGroupUrgent = 16
+/** Above this many dirty files they are synced in one group: the disk flushes thousands of files in the time of some dozen. */
+const filesSyncedAlone = 256
 
 export interface CommitDriverHooks {
   /** The disk refused an operation: final for the directory. */
@@ -235,6 +237,7 @@ export class CommitDriver {
   async #drain(): Promise<void> {
     // Half of the dirty files at most: the oldest first, whatever gets dirty meanwhile has its turn in the next drain.
     let left = Math.ceil(this.#dirty.size / 2)
+    if (this.#dirty.size > filesSyncedAlone) return this.syncFiles([...this.#dirty.paths()])
     while (left > 0 && this.#dirty.size > 0 && !this.#hasFailed) {
       const perGroup = this.#journal.isNearlyFull ? filesPerSyncGroupUrgent : filesPerSyncGroup
       const paths = [...this.#dirty.paths()].slice(0, Math.min(left, perGroup))

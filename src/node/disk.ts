@@ -51,6 +51,7 @@ export class NodeDisk implements Disk {
     this.#writer = new WriterThread({
       ringBytes: options.ringBytes ?? ringBytesDefault,
       descriptorsMax: options.dataDescriptorsMax - readersMax,
+      addOnFile: options.addOn.file,
       onLost: (error) => {
         options.observer.event(nodeEvents.writerLost, { reason: error.message })
         options.onWriterLost?.(error)

@@ -91,6 +91,21 @@ export function disksKeepTheirPromises(withBench: (body: (bench: DiskBench) => P
     expect(await settle(Promise.all(sizes))).toEqual([null, null, 1, 1])
   })
 
+  promise('many syncs in one group end at the file that is not there, and pass where all are', async (bench) => {
+    const { disk, root, settle } = bench
+    const paths = Array.from({ length: 200 }, (_, index) => `${root}/many-${index}`)
+    await settle(disk.submit(paths.map((path) => write(path, 0, text(path)))))
+    const syncs = paths.map((path): DiskOperation => ({ kind: 'sync', path }))
+    await settle(disk.submit([...syncs, { kind: 'syncDirectory', path: root }]))
+    await settle(disk.submit([{ kind: 'unlink', path: paths[120] as string }]))
+    const broken = disk.submit(syncs)
+    const failure = await settle(failureOf(broken))
+    expect(failure).toMatchObject({ code: 'ENOENT', operation: 'sync', path: paths[120], index: 120 })
+    const missing: DiskOperation = { kind: 'syncDirectory', path: `${root}/missing` }
+    const other = await settle(failureOf(disk.submit([...syncs.slice(0, 100), missing])))
+    expect(other).toMatchObject({ code: 'ENOENT', operation: 'syncDirectory', index: 100 })
+  })
+
   promise('writeFile replaces the whole content', async ({ disk, root, settle }) => {
     const path = `${root}/file`
     await settle(disk.submit([{ kind: 'writeFile', path, bytes: text('a long content') }]))
