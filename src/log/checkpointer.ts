@@ -4,7 +4,7 @@
  * producer snapshots, epochs) goes to its files. Also finishes off sealed segments. Does nothing where nothing was appended.
  */
 import { asError } from '../base/errors.ts'
-import type { Disk, DiskOperation, Observer } from '../base/ports.ts'
+import type { Clock, Disk, DiskOperation, Observer } from '../base/ports.ts'
 import { formatEpochs } from './checkpoint-file.ts'
 import type { CommitDriver } from './commit-driver.ts'
 import type { DirtyFiles } from './dirty-files.ts'
@@ -14,7 +14,14 @@ import { snapshotPath } from './producer-loader.ts'
 import { logMetrics } from './log-metrics.ts'
 import { encodeSnapshot } from './producer-snapshot.ts'
 import type { Segment } from './segment.ts'
-import { formatKnownLogs, logFileNames, offsetsOf, replaceFile, stateFileNames } from './side-files.ts'
+import {
+  knownLogLines,
+  logFileNames,
+  offsetsOf,
+  replaceFile,
+  sealKnownLogs,
+  stateFileNames,
+} from './side-files.ts'
 import type { UnifiedLog } from './unified-log.ts'
 
 /** Appended bytes from one checkpoint to the next: a quarter of the 256 MiB that may be unscanned. */
@@ -26,10 +33,13 @@ const holdAboveCheckpoints = 3
  * file. More are synced together, at their end: the disk flushes thousands of files in the time of some dozen.
  */
 const logsSyncedAlone = 256
+/** Logs written down in one turn of the loop: some three milliseconds. */
+const logsPerTurn = 2_000
 /** Logs whose files go out in one turn of the loop, where no commit waits for a sync of each. */
 const logsPerGroup = 64
 
 export interface CheckpointParts {
+  readonly clock: Pick<Clock, 'defer'>
   readonly disk: Disk
   readonly observer: Observer
   readonly driver: CommitDriver
@@ -143,17 +153,23 @@ export class Checkpointer {
   async writeNodeFiles(): Promise<void> {
     const { logDirectory, stateDirectory } = this.#parts
     const logs = [...this.#parts.logs()]
+    const breathe = async (): Promise<void> => {
+      if (logs.length > logsPerTurn) await new Promise<void>((resolve) => this.#parts.clock.defer(resolve))
+    }
+    // What a log's line says stays true while the others are written down: recovery points only rise.
+    const known: string[] = []
+    for (let at = 0; at < logs.length; at += logsPerTurn) {
+      known.push(knownLogLines(logs.slice(at, at + logsPerTurn)))
+      await breathe()
+    }
+    const recoveryPoints = offsetsOf(logs, (log) => log.recoveryPoint)
+    await breathe()
+    const highWatermarks = offsetsOf(logs, (log) => log.highWatermark)
     await this.#parts.disk.submit([
-      ...replaceFile(`${stateDirectory}/${stateFileNames.recoveryPoints}`, formatKnownLogs(logs)),
+      ...replaceFile(`${stateDirectory}/${stateFileNames.recoveryPoints}`, sealKnownLogs(known)),
       { kind: 'syncDirectory', path: stateDirectory },
-      ...replaceFile(
-        `${logDirectory}/${logFileNames.recoveryPoints}`,
-        offsetsOf(logs, (log) => log.recoveryPoint),
-      ),
-      ...replaceFile(
-        `${logDirectory}/${logFileNames.highWatermarks}`,
-        offsetsOf(logs, (log) => log.highWatermark),
-      ),
+      ...replaceFile(`${logDirectory}/${logFileNames.recoveryPoints}`, recoveryPoints),
+      ...replaceFile(`${logDirectory}/${logFileNames.highWatermarks}`, highWatermarks),
       { kind: 'syncDirectory', path: logDirectory },
     ])
   }

@@ -14,6 +14,8 @@ import type { UnifiedLog } from './unified-log.ts'
 
 /** As often as Kafka looks (producer.id.expiration.check.interval.ms). */
 const producerCheckMs = 600_000
+/** Logs looked at in one turn of the loop. */
+const logsPerTurn = 512
 
 export interface HousekeepingParts {
   readonly ports: Ports
@@ -99,9 +101,11 @@ export class Housekeeping {
   /** One retention pass over all logs, behind those asked for before. */
   retain(nowMs: number): Promise<void> {
     const pass = this.#pass.then(async () => {
-      for (const log of [...this.#parts.logs()]) {
+      for (const [index, log] of [...this.#parts.logs()].entries()) {
         if (this.#parts.isStopped()) return
         await retainLog(log, nowMs, this.#retention)
+        if (index % logsPerTurn === logsPerTurn - 1)
+          await new Promise<void>((resolve) => this.#parts.ports.clock.defer(resolve))
       }
     })
     this.#pass = pass.catch((error: unknown) => this.#parts.onFailure(asError(error)))

@@ -123,7 +123,7 @@ export class LogDirectory {
       logs: () => [...this.#logs.values()],
     })
     this.#checkpointer = new Checkpointer({
-      disk: ports.disk,
+      ...{ clock: ports.clock, disk: ports.disk },
       observer: ports.observer,
       driver: this.#driver,
       dirty: this.#dirty,
