@@ -28,11 +28,6 @@ import type { UnifiedLog } from './unified-log.ts'
 export const checkpointEveryBytesDefault = 64 * 1_048_576
 /** Above this many of them commits wait for the checkpoint: the rest of the 256 MiB is what commits and their gathering may add. */
 const holdAboveCheckpoints = 3
-/**
- * Up to this many logs are synced one by one, each between two commits: a commit waits for the group before it, some milliseconds a
- * file. More are synced together, at their end: the disk flushes thousands of files in the time of some dozen.
- */
-const logsSyncedAlone = 256
 /** Logs written down in one turn of the loop: some three milliseconds. */
 const logsPerTurn = 2_000
 /** Logs whose files go out in one turn of the loop, where no commit waits for a sync of each. */
@@ -49,6 +44,8 @@ export interface CheckpointParts {
   readonly stateDirectory: string
   /** Appended bytes from one checkpoint to the next. */
   readonly everyBytes: number
+  /** Up to this many logs are synced one by one, more of them together. */
+  readonly filesSyncedAlone: number
   logs(): Iterable<UnifiedLog>
   onFailure(error: Error): void
 }
@@ -179,7 +176,7 @@ export class Checkpointer {
     this.#coveringBytes = this.#appendedBytes
     this.#appendedBytes = 0
     const behind = [...this.#parts.logs()].filter((log) => log.logEndOffset > log.recoveryPoint)
-    if (behind.length <= logsSyncedAlone) for (const log of behind) await this.#checkpointBehind([log])
+    if (behind.length <= this.#parts.filesSyncedAlone) for (const log of behind) await this.#checkpointBehind([log])
     else await this.#checkpointTogether(behind)
     await this.writeNodeFiles()
     this.#coveringBytes = 0

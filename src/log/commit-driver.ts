@@ -20,10 +20,10 @@ const relaxedSyncMs = 1000
 const filesPerSyncGroup = 1
 /** The same when the ring is nearly full: a full one would hold the commit until every dirty file is synced. */
 const filesPerSyncGroupUrgent = 16
-/** Above this many dirty files they are synced in one group: the disk flushes thousands of files in the time of some dozen. */
-const filesSyncedAlone = 256
 
 export interface CommitDriverHooks {
+  /** Up to this many dirty files are synced a few at a time, more of them together. */
+  readonly filesSyncedAlone: number
   /** The disk refused an operation: final for the directory. */
   onFailure(error: Error): void
   /** Asked before a commit starts; false holds it until `poke`. */
@@ -237,7 +237,7 @@ export class CommitDriver {
   async #drain(): Promise<void> {
     // Half of the dirty files at most: the oldest first, whatever gets dirty meanwhile has its turn in the next drain.
     let left = Math.ceil(this.#dirty.size / 2)
-    if (this.#dirty.size > filesSyncedAlone) return this.syncFiles([...this.#dirty.paths()])
+    if (this.#dirty.size > this.#hooks.filesSyncedAlone) return this.syncFiles([...this.#dirty.paths()])
     while (left > 0 && this.#dirty.size > 0 && !this.#hasFailed) {
       const perGroup = this.#journal.isNearlyFull ? filesPerSyncGroupUrgent : filesPerSyncGroup
       const paths = [...this.#dirty.paths()].slice(0, Math.min(left, perGroup))

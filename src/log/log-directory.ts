@@ -17,7 +17,7 @@ import { CommitDriver, type CommitFigures } from './commit-driver.ts'
 import { CommitJournal } from './commit-journal.ts'
 import { loadDirectory } from './directory-loader.ts'
 import { DirtyFiles } from './dirty-files.ts'
-import { journalOptionsOf, type LogCreation, type LogDirectoryOptions } from './directory-options.ts'
+import { journalOptionsOf, type LogCreation, type LogDirectoryOptions, syncedAloneMax } from './directory-options.ts'
 import { Housekeeping } from './housekeeping.ts'
 import type { Identity } from './identity.ts'
 import { IndexCache } from './index-cache.ts'
@@ -115,8 +115,9 @@ export class LogDirectory {
     this.#journal = new CommitJournal(ports.disk, journalOptionsOf(options, held), this.#dirty)
     const onFailure = (error: Error): void => this.#fail(error)
     const logs = (): Iterable<UnifiedLog> => this.#logs.values()
+    const filesSyncedAlone = options.filesSyncedAlone ?? syncedAloneMax
     this.#driver = new CommitDriver(ports, this.#journal, this.#dirty, {
-      onFailure,
+      ...{ onFailure, filesSyncedAlone },
       mayCommit: () => this.#checkpointer.mayCommit,
       onCommitted: (bytes) => this.#onCommitted(bytes),
       onWritten: (batches) => this.#tails.written(batches),
@@ -130,8 +131,7 @@ export class LogDirectory {
       indexes: this.#indexes,
       logDirectory: held.logDirectory,
       stateDirectory: held.stateDirectory,
-      everyBytes: options.checkpointEveryBytes ?? checkpointEveryBytesDefault,
-      logs,
+      ...{ everyBytes: options.checkpointEveryBytes ?? checkpointEveryBytesDefault, filesSyncedAlone, logs },
       onFailure,
     })
     this.#appendParts = {
