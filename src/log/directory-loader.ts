@@ -20,8 +20,8 @@ import { type LogHome, UnifiedLog } from './unified-log.ts'
 
 /** Logs opened at a time: enough to keep the disk busy, few enough to bound the memory of their scans. */
 const logsAtATime = 16
-/** Files synced in one group after a replay. */
-const filesPerSyncGroup = 32
+/** Files synced in one group after a replay: the disk flushes many at once. */
+const filesPerSyncGroup = 4096
 
 export interface DirectoryPlace {
   readonly logDirectory: string

@@ -59,16 +59,19 @@ export interface KnownLog {
  * Our copy: `topic-partition topicId recoveryPoint snapshot epochsCrc hasEpochs` a line, sealed with a CRC. The topic id tells a log from an earlier
  * one of its name; the producers' state stands here in one file for all logs, so that a checkpoint syncs one file and not one a log.
  */
-export function formatKnownLogs(logs: Iterable<UnifiedLog>): Uint8Array {
-  const lines: string[] = []
+export function sealKnownLogs(lines: readonly string[]): Uint8Array {
+  return sealText(Buffer.from(lines.join('')))
+}
+
+/** The lines of some logs for `sealKnownLogs`. */
+export function knownLogLines(logs: Iterable<UnifiedLog>): string {
+  let lines = ''
   for (const log of logs) {
     const snapshot = Buffer.from(log.recoverySnapshot).toString('base64')
     const epochsCrc = crcOf(formatEpochs(log.epochs.filedEntries))
-    lines.push(
-      `${log.key} ${log.topicId} ${log.recoveryPoint} ${snapshot} ${epochsCrc} ${log.hasFiledEpochs ? 1 : 0}\n`,
-    )
+    lines += `${log.key} ${log.topicId} ${log.recoveryPoint} ${snapshot} ${epochsCrc} ${log.hasFiledEpochs ? 1 : 0}\n`
   }
-  return sealText(Buffer.from(lines.join('')))
+  return lines
 }
 
 /** By `topic-partition`; null when the file is missing or torn. */
