@@ -19,7 +19,7 @@ import { mqttEvents } from './mqtt-events.ts'
 import { mqttMetrics } from './mqtt-metrics.ts'
 import { PauseSwitch, pauseReasons } from './pause-switch.ts'
 import { PublishHandler } from './publish-handler.ts'
-import { answerRequest, answerUnknownPubrec } from './request-handler.ts'
+import { answerRequest, encodeRelease } from './request-handler.ts'
 import type { Route } from './route-table.ts'
 import type { MqttSession, SessionLink } from './session.ts'
 import type { Will } from './will-keeper.ts'
@@ -135,16 +135,18 @@ export class MqttConnection implements SessionLink, Committer, PendingBytesWaite
     }
     const packetId = columns.packetId[row] as number
     if (type === packetTypes.pubrel) return publisher.release(packetId, wallMs)
-    if (type === packetTypes.pubcomp) return
+    if (type === packetTypes.pubcomp) return session.complete(packetId, wallMs)
+    if (type === packetTypes.pubrec) return this.onPubrec(session, packetId, columns.reasonCode[row] as number, wallMs)
     if (type === packetTypes.disconnect) return this.onDisconnect(firstByte, body)
-    const answer =
-      type === packetTypes.pubrec
-        ? answerUnknownPubrec(this.level, packetId, columns.reasonCode[row] as number)
-        : answerRequest(firstByte, body, this.level, { services, session })
+    const answer = answerRequest(firstByte, body, this.level, { services, session })
     if (answer !== null) return this.sendControl(answer)
-    if (type === packetTypes.pubrec) return
     // A second CONNECT [MQTT-3.1.0-2], AUTH without a method, and what only servers send.
     throw new MqttProtocolError(reasonCodes.protocolError, `packet type ${type} is out of place`)
+  }
+
+  private onPubrec(session: MqttSession, packetId: number, reason: number, wallMs: number): void {
+    const isKnown = session.receive(packetId, reason, wallMs)
+    if (!isKnown && reason < 0x80) this.sendControl(encodeRelease(this.level, packetId, false))
   }
 
   /** After everything that came at once was taken: what is owed leaves, and the bounds are looked at. */
@@ -241,6 +243,10 @@ export class MqttConnection implements SessionLink, Committer, PendingBytesWaite
     if (this.state !== 'open') return
     this.services.counters.delivered += 1
     this.output.push(packet)
+  }
+
+  sendRelease(packetId: number): void {
+    if (this.state === 'open') this.output.push(encodeRelease(this.level, packetId, true))
   }
 
   flush(): void {

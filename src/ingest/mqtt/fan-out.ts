@@ -1,3 +1,4 @@
+import type { QualityOfService } from '../../protocol/mqtt/packet-types.ts'
 import type { TopicFilterTrie } from '../../protocol/mqtt/topic-filter.ts'
 import { isValidTopicName, utf8Text } from '../../protocol/mqtt/utf8.ts'
 import { OutgoingMessage } from './outgoing-message.ts'
@@ -97,9 +98,8 @@ export class FanOut {
       }
     }
     if (granted < 0) return
-    const delivery = { message, retain, subscriptionIds: subscriptionIds ?? noIds }
-    if (Math.min(granted, message.headers.qos) === 0) session.offerQos0(delivery, wallMs)
-    else session.offerQos1(delivery, wallMs)
+    const qos = Math.min(granted, message.headers.qos) as QualityOfService
+    session.offer({ message, qos, retain, subscriptionIds: subscriptionIds ?? noIds }, wallMs)
     if (session.link !== null) this.touched.add(session.link)
   }
 

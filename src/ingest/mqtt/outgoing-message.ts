@@ -1,4 +1,5 @@
 import { type EncodedPublish, encodePublish } from '../../protocol/mqtt/encode.ts'
+import type { QualityOfService } from '../../protocol/mqtt/packet-types.ts'
 import { encodeProperties } from '../../protocol/mqtt/properties.ts'
 import type { RecordHeader } from '../../protocol/records/record.ts'
 import { type DecodedHeaders, decodeRecordHeaders } from './record-headers.ts'
@@ -6,7 +7,7 @@ import { type DecodedHeaders, decodeRecordHeaders } from './record-headers.ts'
 /** How one subscriber gets a message. */
 export interface PublishForm {
   readonly level: 3 | 4 | 5
-  readonly qos: 0 | 1
+  readonly qos: QualityOfService
   readonly retain: boolean
   /** 5.0: identifiers of every matching subscription that has one [MQTT-3.3.4-4]. */
   readonly subscriptionIds: readonly number[]
@@ -43,8 +44,8 @@ export class OutgoingMessage {
     return this.encode(form, wallMs).bytes
   }
 
-  /** The packet for a QoS 1 subscriber, of its own. */
-  packetQos1(form: PublishForm, packetId: number, duplicate: boolean, wallMs: number): Uint8Array {
+  /** The packet for a subscriber at QoS 1 or 2, of its own. */
+  packetWithId(form: PublishForm, packetId: number, duplicate: boolean, wallMs: number): Uint8Array {
     const { bytes, packetIdAt } = this.encode(form, wallMs)
     const own = Buffer.allocUnsafe(bytes.length)
     own.set(bytes)
@@ -57,7 +58,7 @@ export class OutgoingMessage {
   private encode(form: PublishForm, wallMs: number): EncodedPublish {
     // The rest of the expiry interval changes with time, the identifiers with the subscriber.
     const isShared = form.subscriptionIds.length === 0 && (form.level !== 5 || this.headers.expiresMs === null)
-    const slot = (form.level === 5 ? 4 : 0) | (form.retain ? 2 : 0) | form.qos
+    const slot = (form.level === 5 ? 8 : 0) | (form.retain ? 4 : 0) | form.qos
     const known = isShared ? this.encoded.get(slot) : undefined
     if (known !== undefined) return known
     const publish = encodePublish({

@@ -1,5 +1,11 @@
-/** Packets that are answered at once, by one packet: SUBSCRIBE, UNSUBSCRIBE, PINGREQ, and a PUBREC that nobody expects. */
-import { encodeSuback, encodeUnsuback, pingResponse, writeAcknowledgement } from '../../protocol/mqtt/encode.ts'
+/** Packets that are answered at once, by one packet: SUBSCRIBE, UNSUBSCRIBE, PINGREQ, PUBREC. */
+import {
+  acknowledgementBytesMax,
+  encodeSuback,
+  encodeUnsuback,
+  pingResponse,
+  writeAcknowledgement,
+} from '../../protocol/mqtt/encode.ts'
 import { packetTypes } from '../../protocol/mqtt/packet-types.ts'
 import { checkPingRequest, decodeSubscribe, decodeUnsubscribe, type PacketBody } from '../../protocol/mqtt/packets.ts'
 import { reasonCodes } from '../../protocol/mqtt/reason-codes.ts'
@@ -32,10 +38,9 @@ export function answerRequest(
   }
 }
 
-/** We send nothing at QoS 2, so the packet id of a PUBREC is unknown: the client is told so and can let go of it. Null when it gave up itself. */
-export function answerUnknownPubrec(level: 3 | 4 | 5, packetId: number, reason: number): Uint8Array | null {
-  if (reason >= 0x80) return null
-  const packet = new Uint8Array(5)
-  const unknown = level === 5 ? reasonCodes.packetIdentifierNotFound : reasonCodes.success
-  return packet.subarray(0, writeAcknowledgement(packet, 0, packetTypes.pubrel, packetId, unknown))
+/** PUBREL, also in answer to a PUBREC whose packet id we do not know: the client is told so and can let go of it. */
+export function encodeRelease(level: 3 | 4 | 5, packetId: number, isKnown: boolean): Uint8Array {
+  const packet = new Uint8Array(acknowledgementBytesMax)
+  const reason = level === 5 && !isKnown ? reasonCodes.packetIdentifierNotFound : reasonCodes.success
+  return packet.subarray(0, writeAcknowledgement(packet, 0, packetTypes.pubrel, packetId, reason))
 }

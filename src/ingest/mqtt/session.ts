@@ -2,13 +2,16 @@
  * What the server keeps for one client id (4.1): subscriptions, QoS 2 packet ids of incoming messages, and messages on their way to the
  * client. Pure: it talks to the attached connection through `SessionLink` and is told the time.
  */
+import { MqttProtocolError } from '../../protocol/mqtt/mqtt-protocol-error.ts'
+import type { QualityOfService } from '../../protocol/mqtt/packet-types.ts'
+import { reasonCodes } from '../../protocol/mqtt/reason-codes.ts'
 import type { OutgoingMessage, PublishForm } from './outgoing-message.ts'
 import type { AckGroup, Committer } from './ack-queue.ts'
 
 /** The connection that is attached to a session. */
 export interface SessionLink {
   readonly level: 3 | 4 | 5
-  /** Unacknowledged QoS 1 messages that the client takes at a time: its Receive Maximum, and our own bound. */
+  /** Unfinished QoS 1 and 2 messages that the client takes at a time: its Receive Maximum, and our own bound. */
   readonly sendWindow: number
   /** Largest packet the client takes. */
   readonly packetBytesMax: number
@@ -16,6 +19,8 @@ export interface SessionLink {
   readonly isWritable: boolean
   /** Queues a packet; `flush` sends what is queued. */
   sendPublish(packet: Uint8Array): void
+  /** Queues PUBREL. */
+  sendRelease(packetId: number): void
   flush(): void
   /** Another connection brings the same client id. */
   takeOver(cleanStart: boolean): void
@@ -24,7 +29,7 @@ export interface SessionLink {
 export interface Subscription {
   readonly session: MqttSession
   readonly filter: string
-  readonly qos: 0 | 1
+  readonly qos: QualityOfService
   readonly noLocal: boolean
   readonly retainAsPublished: boolean
   /** 0 = none. */
@@ -34,6 +39,8 @@ export interface Subscription {
 /** How a message goes to one session; the form's level is that of the connection at the time. */
 export interface Delivery {
   readonly message: OutgoingMessage
+  /** The lower of the message's and the subscription's. */
+  readonly qos: QualityOfService
   readonly retain: boolean
   readonly subscriptionIds: readonly number[]
 }
@@ -83,6 +90,8 @@ export class MqttSession {
   private readonly bounds: SessionBounds
   private attached: SessionLink | null = null
   private readonly inflight = new Map<number, InflightDelivery>()
+  /** QoS 2 messages that the client has (PUBREC) and that wait for PUBCOMP, in the order of the PUBRECs [MQTT-4.6.0-4]; true = PUBREL was sent. */
+  private readonly releasing = new Map<number, boolean>()
   /** In-flight messages that must be sent again on this connection. */
   private resends: InflightDelivery[] = []
   private queue: Delivery[] = []
@@ -100,17 +109,18 @@ export class MqttSession {
     return this.attached
   }
 
-  /** QoS 1 messages that are queued or not acknowledged. */
+  /** Messages of QoS 1 and 2 that are queued or not finished. */
   get pendingCount(): number {
-    return this.queue.length - this.queueHead + this.inflight.size
+    return this.queue.length - this.queueHead + this.inflight.size + this.releasing.size
   }
 
-  /** A connection takes the session over: what was not acknowledged is sent again, first, in its order [MQTT-4.4.0-1]. */
+  /** A connection takes the session over: what was not finished is said again, first, in its order [MQTT-4.4.0-1]. */
   attach(link: SessionLink, wallMs: number): void {
     this.attached = link
     this.sentCount = 0
     this.resends = [...this.inflight.values()]
     for (const delivery of this.resends) delivery.isSent = false
+    for (const packetId of this.releasing.keys()) this.releasing.set(packetId, false)
     this.pump(wallMs)
   }
 
@@ -119,31 +129,28 @@ export class MqttSession {
     this.resends = []
   }
 
-  /** Takes a message at QoS 0: it is sent now or not at all. */
-  offerQos0(delivery: Delivery, wallMs: number): void {
+  /** Takes a message. At QoS 0 it is sent now or not at all; else it is sent when the window is open, queued, or dropped and counted. */
+  offer(delivery: Delivery, wallMs: number): void {
+    if (delivery.qos === 0) return this.sendNow(delivery, wallMs)
+    if (this.queue.length === this.queueHead && this.maySend()) return this.start(delivery, wallMs)
+    const size = delivery.message.sizeInBytes
+    const isFull =
+      this.queue.length - this.queueHead >= this.bounds.queuedMessagesMax ||
+      this.queuedBytes + size > this.bounds.queuedBytesMax ||
+      this.bounds.queuedBytesTotal + size > this.bounds.queuedBytesTotalMax
+    if (isFull) return this.bounds.onDrop(this, 'queue_full')
+    this.queue.push(delivery)
+    this.queuedBytes += size
+    this.bounds.queuedBytesTotal += size
+  }
+
+  private sendNow(delivery: Delivery, wallMs: number): void {
     const link = this.attached
     if (link === null) return this.bounds.onDrop(this, 'not_connected')
     if (!link.isWritable) return this.bounds.onDrop(this, 'slow')
-    const packet = delivery.message.packetQos0(formOf(delivery, link, 0), wallMs)
+    const packet = delivery.message.packetQos0(formOf(delivery, link), wallMs)
     if (packet.length > link.packetBytesMax) return this.bounds.onDrop(this, 'too_large') // [MQTT-3.1.2-28]
     link.sendPublish(packet)
-  }
-
-  /** Takes a message at QoS 1: sent when the window is open, else queued, else dropped and counted. */
-  offerQos1(delivery: Delivery, wallMs: number): void {
-    const size = delivery.message.sizeInBytes
-    if (this.queue.length > this.queueHead || !this.maySend()) {
-      const isFull =
-        this.queue.length - this.queueHead >= this.bounds.queuedMessagesMax ||
-        this.queuedBytes + size > this.bounds.queuedBytesMax ||
-        this.bounds.queuedBytesTotal + size > this.bounds.queuedBytesTotalMax
-      if (isFull) return this.bounds.onDrop(this, 'queue_full')
-      this.queue.push(delivery)
-      this.queuedBytes += size
-      this.bounds.queuedBytesTotal += size
-      return
-    }
-    this.start(delivery, wallMs)
   }
 
   private maySend(): boolean {
@@ -155,7 +162,7 @@ export class MqttSession {
     const link = this.attached as SessionLink
     if (delivery.message.isExpired(wallMs)) return this.bounds.onDrop(this, 'expired')
     const packetId = this.freePacketId()
-    const packet = delivery.message.packetQos1(formOf(delivery, link, 1), packetId, false, wallMs)
+    const packet = delivery.message.packetWithId(formOf(delivery, link), packetId, false, wallMs)
     if (packet.length > link.packetBytesMax) return this.bounds.onDrop(this, 'too_large')
     this.inflight.set(packetId, { ...delivery, packetId, isSent: true })
     this.sentCount += 1
@@ -166,30 +173,57 @@ export class MqttSession {
   private freePacketId(): number {
     do {
       this.lastPacketId = this.lastPacketId === packetIdMax ? 1 : this.lastPacketId + 1
-    } while (this.inflight.has(this.lastPacketId))
+    } while (this.inflight.has(this.lastPacketId) || this.releasing.has(this.lastPacketId))
     return this.lastPacketId
   }
 
-  /** PUBACK with any reason code: the message is done [MQTT-4.4.0-2]. Answers whether it was owed. */
-  acknowledge(packetId: number, wallMs: number): boolean {
+  /** PUBACK with any reason code: the message is done [MQTT-4.4.0-2]. Throws MqttProtocolError when the message wants PUBREC. */
+  acknowledge(packetId: number, wallMs: number): void {
     const delivery = this.inflight.get(packetId)
-    if (delivery === undefined || !delivery.isSent) return false
+    if (delivery === undefined || !delivery.isSent) return
+    if (delivery.qos !== 1) throw new MqttProtocolError(reasonCodes.protocolError, 'PUBACK for a QoS 2 message')
     this.inflight.delete(packetId)
     this.sentCount -= 1
     this.pump(wallMs)
+  }
+
+  /**
+   * PUBREC: the client has the message, or refuses it; PUBREL is due unless it refuses. Answers false for an id that was not sent. Throws
+   * MqttProtocolError when the message wants PUBACK.
+   */
+  receive(packetId: number, reason: number, wallMs: number): boolean {
+    if (this.releasing.get(packetId) === true) {
+      if (reason < 0x80) this.attached?.sendRelease(packetId)
+      return true
+    }
+    const delivery = this.inflight.get(packetId)
+    if (delivery === undefined || !delivery.isSent) return false
+    if (delivery.qos !== 2) throw new MqttProtocolError(reasonCodes.protocolError, 'PUBREC for a QoS 1 message')
+    this.inflight.delete(packetId)
+    if (reason >= 0x80) {
+      this.sentCount -= 1
+      this.pump(wallMs)
+    } else {
+      // From here on the message is not sent again [MQTT-4.3.3-6]; its place in the window stays taken until PUBCOMP.
+      this.releasing.set(packetId, true)
+      this.attached?.sendRelease(packetId)
+    }
     return true
+  }
+
+  /** PUBCOMP with any reason code: the id is free. */
+  complete(packetId: number, wallMs: number): void {
+    if (this.releasing.get(packetId) !== true) return
+    this.releasing.delete(packetId)
+    this.sentCount -= 1
+    this.pump(wallMs)
   }
 
   /** Sends what the window allows: after an acknowledgement, a drained socket, a reconnect. */
   pump(wallMs: number): void {
     const link = this.attached
     if (link === null) return
-    let at = 0
-    while (at < this.resends.length && link.isWritable && this.sentCount < link.sendWindow) {
-      this.resend(this.resends[at] as InflightDelivery, link, wallMs)
-      at += 1
-    }
-    if (at > 0) this.resends = this.resends.slice(at)
+    this.sayAgain(link, wallMs)
     while (this.queueHead < this.queue.length && this.maySend()) {
       const delivery = this.queue[this.queueHead] as Delivery
       this.queueHead += 1
@@ -203,9 +237,25 @@ export class MqttSession {
     }
   }
 
+  private sayAgain(link: SessionLink, wallMs: number): void {
+    let at = 0
+    while (at < this.resends.length && link.isWritable && this.sentCount < link.sendWindow) {
+      this.resend(this.resends[at] as InflightDelivery, link, wallMs)
+      at += 1
+    }
+    if (at > 0) this.resends = this.resends.slice(at)
+    for (const [packetId, isSent] of this.releasing) {
+      if (isSent) continue
+      if (!link.isWritable || this.sentCount >= link.sendWindow) return
+      this.releasing.set(packetId, true)
+      this.sentCount += 1
+      link.sendRelease(packetId)
+    }
+  }
+
   /** A message that was sent before keeps its id and is not dropped for its age (4.3.2: its delivery has begun). */
   private resend(delivery: InflightDelivery, link: SessionLink, wallMs: number): void {
-    const packet = delivery.message.packetQos1(formOf(delivery, link, 1), delivery.packetId, true, wallMs)
+    const packet = delivery.message.packetWithId(formOf(delivery, link), delivery.packetId, true, wallMs)
     if (packet.length > link.packetBytesMax) {
       this.inflight.delete(delivery.packetId)
       return this.bounds.onDrop(this, 'too_large')
@@ -222,14 +272,15 @@ export class MqttSession {
     this.queue = []
     this.queueHead = 0
     this.inflight.clear()
+    this.releasing.clear()
     this.resends = []
   }
 }
 
-function formOf(delivery: Delivery, link: SessionLink, qos: 0 | 1): PublishForm {
+function formOf(delivery: Delivery, link: SessionLink): PublishForm {
   return {
     level: link.level,
-    qos,
+    qos: delivery.qos,
     retain: delivery.retain,
     subscriptionIds: link.level === 5 ? delivery.subscriptionIds : none,
   }

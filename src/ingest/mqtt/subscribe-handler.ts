@@ -1,5 +1,5 @@
 /**
- * SUBSCRIBE and UNSUBSCRIBE, 3.1 to 5.0. QoS 2 is granted as QoS 1; shared subscriptions are refused (CONNACK of 5.0 says so); there are no retained
+ * SUBSCRIBE and UNSUBSCRIBE, 3.1 to 5.0. Shared subscriptions are refused (CONNACK of 5.0 says so); there are no retained
  * messages, so Retain Handling has nothing to do.
  */
 import { MqttProtocolError } from '../../protocol/mqtt/mqtt-protocol-error.ts'
@@ -43,7 +43,7 @@ function subscribeOne(
     const hasRoom = subscriptions.size < services.options.subscriptionsPerSessionMax
     if (!hasRoom || !services.subscriptions.hasRoomFor(filter)) return reasonCodes.quotaExceeded
   }
-  const qos = request.qos === 0 ? 0 : 1
+  const { qos } = request
   const subscription = { session, filter, qos, noLocal, retainAsPublished, subscriptionId } as const
   subscriptions.set(filter, subscription)
   services.subscriptions.set(filter, session.clientId, subscription)

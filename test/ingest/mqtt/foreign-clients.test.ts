@@ -88,7 +88,7 @@ describe.each([4, 5] as const)('the mqtt package at level %i', (protocolVersion)
     expect((await subscriber.messages(3)).toSorted()).toEqual([
       `mix${protocolVersion}/a=at 0 q0`,
       `mix${protocolVersion}/a=at 1 q1`,
-      `mix${protocolVersion}/a=at 2 q1`,
+      `mix${protocolVersion}/a=at 2 q2`,
     ])
     await publisher.client.endAsync()
     await subscriber.client.endAsync()

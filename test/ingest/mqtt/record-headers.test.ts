@@ -195,7 +195,7 @@ describe('an outgoing message', () => {
     expect(decoded[0]?.properties).toMatchObject({ messageExpiryInterval: 30, userProperties: [['a', 'b']] })
     const plain = new OutgoingMessage(Buffer.from('t'), Buffer.from('p'), headers.slice(1))
     expect(plain.packetQos0(form, 0)).toBe(plain.packetQos0({ ...form }, 5))
-    const [publish] = decodeAll(plain.packetQos1({ ...form, qos: 1 }, 513, true, 0), { level: 5 }) as DecodedPublish[]
+    const [publish] = decodeAll(plain.packetWithId({ ...form, qos: 1 }, 513, true, 0), { level: 5 }) as DecodedPublish[]
     expect(publish).toMatchObject({ qos: 1, packetId: 513, duplicate: true, topic: 't', payload: 'p' })
   })
 })

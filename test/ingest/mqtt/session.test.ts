@@ -24,6 +24,10 @@ class RecordingLink implements SessionLink {
     this.sent.push(`${payload}${id}${((packet[0] as number) & 8) === 0 ? '' : '!'}`)
   }
 
+  sendRelease(packetId: number): void {
+    this.sent.push(`release#${packetId}`)
+  }
+
   flush(): void {}
   takeOver(): void {}
 
@@ -44,7 +48,7 @@ interface Bench {
   readonly session: MqttSession
   readonly drops: DropReason[]
   readonly bounds: SessionBounds
-  offer(payload: string, expiresMs?: number): void
+  offer(payload: string, expiresMs?: number, qos?: 1 | 2): void
 }
 
 function bench(options: Partial<SessionBounds> = {}): Bench {
@@ -58,8 +62,8 @@ function bench(options: Partial<SessionBounds> = {}): Bench {
     ...options,
   }
   const session = new MqttSession('c', bounds)
-  const offer = (payload: string, expiresMs?: number): void =>
-    session.offerQos1({ message: message(payload, expiresMs), retain: false, subscriptionIds: [] }, 0)
+  const offer = (payload: string, expiresMs?: number, qos: 1 | 2 = 1): void =>
+    session.offer({ message: message(payload, expiresMs), qos, retain: false, subscriptionIds: [] }, 0)
   return { session, drops, bounds, offer }
 }
 
@@ -70,9 +74,10 @@ describe('a session', () => {
     session.attach(link, 0)
     for (const payload of ['a', 'b', 'c', 'd']) offer(payload)
     expect(link.look()).toBe('a#1 b#2')
-    expect(session.acknowledge(2, 0)).toBe(true)
+    session.acknowledge(2, 0)
     expect(link.look()).toBe('c#3')
-    expect(session.acknowledge(2, 0)).toBe(false)
+    session.acknowledge(2, 0)
+    expect(link.look()).toBe('')
     session.acknowledge(1, 0)
     expect(link.look()).toBe('d#4')
     session.acknowledge(3, 0)
@@ -93,13 +98,46 @@ describe('a session', () => {
     session.attach(second, 0)
     expect(second.look()).toBe('a#1! c#3!')
     // An id that was not sent on this connection yet cannot be acknowledged on it.
-    expect(session.acknowledge(4, 0)).toBe(false)
+    session.acknowledge(4, 0)
     session.acknowledge(1, 0)
     expect(second.look()).toBe('d#4!')
     session.acknowledge(3, 0)
     session.acknowledge(4, 0)
     expect(second.look()).toBe('e#5')
     expect(first.look()).toBe('')
+  })
+
+  it('keeps a QoS 2 message in the window until PUBCOMP, and never sends it again after PUBREC', () => {
+    const { session, offer } = bench()
+    const link = new RecordingLink(2)
+    session.attach(link, 0)
+    for (const payload of ['a', 'b', 'c']) offer(payload, undefined, 2)
+    expect(link.look()).toBe('a#1 b#2')
+    expect(session.receive(2, 0, 0)).toBe(true)
+    expect(session.receive(1, 0, 0)).toBe(true)
+    expect(link.look()).toBe('release#2 release#1')
+    expect(session.receive(1, 0, 0)).toBe(true)
+    expect(link.look()).toBe('release#1')
+    session.complete(1, 0)
+    expect(link.look()).toBe('c#3')
+    session.detach()
+    const second = new RecordingLink(2)
+    session.attach(second, 0)
+    expect(second.look()).toBe('c#3! release#2')
+    session.complete(2, 0)
+    expect(session.receive(3, 0x97, 0)).toBe(true)
+    expect(second.look()).toBe('')
+    expect(session.pendingCount).toBe(0)
+    expect(session.receive(3, 0, 0)).toBe(false)
+  })
+
+  it('refuses the acknowledgement of the other quality', () => {
+    const { session, offer } = bench()
+    session.attach(new RecordingLink(5), 0)
+    offer('a', undefined, 1)
+    offer('b', undefined, 2)
+    expect(() => session.receive(1, 0, 0)).toThrow('PUBREC for a QoS 1 message')
+    expect(() => session.acknowledge(2, 0)).toThrow('PUBACK for a QoS 2 message')
   })
 
   it('holds a slow subscriber to its bound, by messages and by bytes, and counts what it drops', () => {
@@ -122,7 +160,7 @@ describe('a session', () => {
     session.attach(link, 0)
     link.isWritable = false
     offer('a')
-    session.offerQos0({ message: message('q'), retain: false, subscriptionIds: [] }, 0)
+    session.offer({ message: message('q'), qos: 0, retain: false, subscriptionIds: [] }, 0)
     expect([link.look(), drops.join()]).toEqual(['', 'slow'])
     link.isWritable = true
     session.pump(0)
