@@ -22,6 +22,7 @@ import { groupHandlers } from './ingest/kafka/handlers/group-handlers.ts'
 import { recordHandlers } from './ingest/kafka/handlers/record-handlers.ts'
 import { MqttDoor } from './ingest/mqtt/mqtt-door.ts'
 import { mqttSessionsTopic } from './ingest/mqtt/packet-id-log.ts'
+import { retainedTopic } from './ingest/mqtt/retained-keeper.ts'
 import { Lifecycle } from './lifecycle.ts'
 import { LogDirectory } from './log/log-directory.ts'
 import { mirrorTopic } from './mirror/anchor.ts'
@@ -118,7 +119,7 @@ class BuiltAppliance implements Appliance {
   #broker: Broker | null = null
   #topics: TopicAdmin | null = null
   readonly #internalTopics = (): InternalTopics =>
-    (this.#internal ??= new InternalTopics([this.#offsetsTopic(), mqttSessionsTopic, mirrorTopic]))
+    (this.#internal ??= new InternalTopics([this.#offsetsTopic(), mqttSessionsTopic, retainedTopic, mirrorTopic]))
   #internal: InternalTopics | null = null
 
   #offsetsTopic() {

@@ -20,6 +20,7 @@ export class CommitBatch {
   private readonly committers: Committer[] = []
   private readonly groups: AckGroup[] = []
   private readonly steps: PacketIdStep[] = []
+  private readonly callbacks: ((isDurable: boolean) => void)[] = []
 
   constructor(turn: TurnAppend) {
     this.turn = turn
@@ -36,8 +37,15 @@ export class CommitBatch {
     this.steps.push(step)
   }
 
+  /** Calls back when it is decided, before any acknowledgement leaves. */
+  whenSettled(callback: (isDurable: boolean) => void): void {
+    this.callbacks.push(callback)
+  }
+
   settle(reason: number): void {
-    for (const step of this.steps) settleStep(step, reason === reasonCodes.success)
+    const isDurable = reason === reasonCodes.success
+    for (const step of this.steps) settleStep(step, isDurable)
+    for (const callback of this.callbacks) callback(isDurable)
     for (const [index, group] of this.groups.entries()) {
       group.isSettled = true
       group.reason = reason

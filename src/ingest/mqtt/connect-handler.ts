@@ -39,7 +39,6 @@ export function judgeConnect(packet: ConnectPacket, services: DoorServices): Con
     return refused(reasonCodes.clientIdentifierNotValid, 'no client id for a kept session') // 3.1.1: [MQTT-3.1.3-8]
   }
   if (packet.will !== null) {
-    if (packet.will.retain && level === 5) return refused(reasonCodes.retainNotSupported, 'a retained will') // [MQTT-3.2.2-13]
     const plan = services.mapping.plan(packet.will.topic)
     if (plan.kind === 'refused') return refused(reasonCodes.topicNameInvalid, `the will: ${plan.reason}`)
   }
@@ -58,7 +57,6 @@ export function judgeConnect(packet: ConnectPacket, services: DoorServices): Con
       receiveMaximum: options.receiveMaximum,
       maximumPacketSize: options.packetBytesMax,
       topicAliasMaximum: options.topicAliasMaximum,
-      retainAvailable: 0,
       sharedSubscriptionAvailable: 0,
       serverKeepAlive: keepAlive === packet.keepAliveSeconds ? undefined : keepAlive,
       sessionExpiryInterval: expiry === (properties.sessionExpiryInterval ?? 0) ? undefined : expiry,

@@ -138,8 +138,8 @@ export class MqttConnection implements SessionLink, Committer, PendingBytesWaite
     if (type === packetTypes.pubcomp) return session.complete(packetId, wallMs)
     if (type === packetTypes.pubrec) return this.onPubrec(session, packetId, columns.reasonCode[row] as number, wallMs)
     if (type === packetTypes.disconnect) return this.onDisconnect(firstByte, body)
-    const answer = answerRequest(firstByte, body, this.level, { services, session })
-    if (answer !== null) return this.sendControl(answer)
+    const send = (packet: Uint8Array): void => this.sendControl(packet)
+    if (answerRequest(firstByte, body, this.level, { services, session, send })) return
     // A second CONNECT [MQTT-3.1.0-2], AUTH without a method, and what only servers send.
     throw new MqttProtocolError(reasonCodes.protocolError, `packet type ${type} is out of place`)
   }

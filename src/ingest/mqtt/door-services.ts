@@ -7,6 +7,7 @@ import type { DoorCounters } from './door-counters.ts'
 import type { EventBudget } from './event-budget.ts'
 import type { MqttDoorOptions } from './mqtt-options.ts'
 import type { PacketIdLog } from './packet-id-log.ts'
+import type { RetainedKeeper } from './retained-keeper.ts'
 import type { RouteTable } from './route-table.ts'
 import type { MqttSession, Subscription } from './session.ts'
 import type { SessionTable } from './session-table.ts'
@@ -27,9 +28,8 @@ export interface DoorServices {
   readonly sessions: SessionTable
   readonly subscriptions: TopicFilterTrie<Subscription>
   readonly wills: WillKeeper
+  readonly retained: RetainedKeeper
   readonly eventBudget: EventBudget
-  /** Client ids whose retain flag the log has named. */
-  readonly retainWarned: Set<string>
   readonly counters: DoorCounters
   /** One set of columns for all connections: decoding is synchronous. */
   readonly columns: PacketColumns

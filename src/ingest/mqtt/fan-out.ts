@@ -1,3 +1,4 @@
+import { copyBytes } from '../../base/bytes.ts'
 import type { QualityOfService } from '../../protocol/mqtt/packet-types.ts'
 import type { TopicFilterTrie } from '../../protocol/mqtt/topic-filter.ts'
 import { isValidTopicName, utf8Text } from '../../protocol/mqtt/utf8.ts'
@@ -48,8 +49,8 @@ export class FanOut {
     if (start < 0) return
     const matches = this.matchesOf(bytes, start, end)
     if (matches.length === 0) return
-    const payload = record.valueStart < 0 ? noBytes : bytes.slice(record.valueStart, record.valueEnd)
-    const message = new OutgoingMessage(bytes.slice(start, end), payload, headersOf(bytes, record))
+    const payload = record.valueStart < 0 ? noBytes : copyBytes(bytes, record.valueStart, record.valueEnd)
+    const message = new OutgoingMessage(copyBytes(bytes, start, end), payload, headersOf(bytes, record))
     if (message.isExpired(wallMs)) return
     for (const match of matches) this.deliver(message, match, wallMs)
   }
@@ -59,7 +60,7 @@ export class FanOut {
     let entry = this.cache.find(hash, bytes, start, end)
     if (entry === undefined) {
       if (!isValidTopicName(bytes, start, end)) return nobody
-      entry = { topic: bytes.slice(start, end), topicHash: hash, version: -1, matches: nobody }
+      entry = { topic: copyBytes(bytes, start, end), topicHash: hash, version: -1, matches: nobody }
       this.cache.add(entry)
     }
     if (entry.version !== this.version) {
@@ -98,8 +99,10 @@ export class FanOut {
       }
     }
     if (granted < 0) return
-    const qos = Math.min(granted, message.headers.qos) as QualityOfService
-    session.offer({ message, qos, retain, subscriptionIds: subscriptionIds ?? noIds }, wallMs)
+    session.offer(
+      { message, qos: granted as QualityOfService, retain, subscriptionIds: subscriptionIds ?? noIds },
+      wallMs,
+    )
     if (session.link !== null) this.touched.add(session.link)
   }
 

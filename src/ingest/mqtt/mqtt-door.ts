@@ -23,9 +23,11 @@ import { FanOut } from './fan-out.ts'
 import { mqttEvents } from './mqtt-events.ts'
 import { mqttMetrics } from './mqtt-metrics.ts'
 import type { MqttDoorOptions } from './mqtt-options.ts'
-import { PacketIdLog } from './packet-id-log.ts'
+import { mqttSessionsTopic, PacketIdLog } from './packet-id-log.ts'
+import { RetainedKeeper, retainedTopic } from './retained-keeper.ts'
 import { RouteTable } from './route-table.ts'
 import type { DropReason, MqttSession, SessionBounds, Subscription } from './session.ts'
+import type { ReplayOutcome } from './state-replay.ts'
 import { SessionTable } from './session-table.ts'
 import { dropSubscriptions } from './subscribe-handler.ts'
 import { TopicMapping } from './topic-mapping.ts'
@@ -63,6 +65,7 @@ export class MqttDoor {
   private readonly routes: RouteTable
   private readonly commits: CommitBatches
   private readonly packetIds: PacketIdLog
+  private readonly retained: RetainedKeeper
   private readonly delivery: Delivery
   private readonly bounds: SessionBounds
   private readonly counters = new DoorCounters()
@@ -98,7 +101,9 @@ export class MqttDoor {
     this.routes = new RouteTable({ broker, mapping, clock, observer, lastResortTopic, autoTopicsMax })
     this.commits = new CommitBatches({ broker, onSettled: (batch, error) => this.onCommitSettled(batch, error) })
     this.packetIds = new PacketIdLog(broker)
-    this.wills = new WillKeeper({ clock, routes: this.routes, commits: this.commits, counters: this.counters })
+    this.retained = new RetainedKeeper({ broker, commits: this.commits, bytesMax: options.retainedBytesMax })
+    const { routes, commits, counters, retained } = this
+    this.wills = new WillKeeper({ clock, routes, commits, counters, retained })
     this.delivery = new Delivery({
       broker,
       clock,
@@ -127,8 +132,8 @@ export class MqttDoor {
       sessions: this.sessions,
       subscriptions: this.subscriptions,
       wills: this.wills,
+      retained: this.retained,
       eventBudget: this.eventBudget,
-      retainWarned: new Set(),
       counters: this.counters,
       columns: createPacketColumns(rowsMax),
       onSubscriptionsChanged: () => this.delivery.onSubscriptionsChanged(),
@@ -149,7 +154,7 @@ export class MqttDoor {
   }
 
   /**
-   * Opens a listener; the first one reads the packet ids of unfinished QoS 2 messages back before anybody may connect. Rejects with a NetError.
+   * Opens a listener; the first one reads back what is kept for clients before anybody may connect. Rejects with a NetError.
    */
   async listen(address: ListenAddress): Promise<Listener> {
     this.opening ??= this.open()
@@ -160,8 +165,17 @@ export class MqttDoor {
   }
 
   private async open(): Promise<void> {
-    const packetIds = await this.packetIds.open(this.parts.options.tailReadBytes)
-    if (packetIds > 0) this.parts.observer.event(mqttEvents.packetIdsReplayed, { packetIds })
+    const { observer, clock, options } = this.parts
+    this.reportUnread(mqttSessionsTopic.name, await this.packetIds.open(options.tailReadBytes))
+    this.reportUnread(retainedTopic.name, await this.retained.open(options.tailReadBytes, clock.wallMs()))
+    const packetIds = this.packetIds.openCount
+    if (packetIds > 0) observer.event(mqttEvents.packetIdsReplayed, { packetIds })
+  }
+
+  private reportUnread(topic: string, { unread }: ReplayOutcome): void {
+    for (const { partition, fromOffset } of unread) {
+      this.parts.observer.event(mqttEvents.stateUnreadable, { topic, partition, fromOffset })
+    }
   }
 
   /** Topics were created, deleted or grown. */
@@ -317,6 +331,8 @@ export class MqttDoor {
     observer.set(mqttMetrics.connections, this.connections.size)
     observer.set(mqttMetrics.sessions, this.sessions.size)
     observer.set(mqttMetrics.subscriptions, this.subscriptions.size)
+    observer.set(mqttMetrics.retainedMessages, this.retained.size)
+    observer.set(mqttMetrics.retainedBytes, this.retained.usedBytes)
     observer.set(mqttMetrics.queuedBytes, this.bounds.queuedBytesTotal)
     if (counters.delivered > 0) observer.add(mqttMetrics.delivered, counters.delivered)
     for (const [reason, count] of counters.dropped) observer.add(mqttMetrics.dropped, count, { reason })

@@ -34,9 +34,11 @@ export interface MqttDoorOptions {
   readonly subscriptionsMax: number
   /** Characters of all filters together. */
   readonly filterCharactersMax: number
-  /** Unacknowledged QoS 1 messages on their way to one subscriber, however many it would take. */
+  /** What all retained messages may take in memory, their overhead included: above it a client is told 0x97. */
+  readonly retainedBytesMax: number
+  /** Unfinished QoS 1 and 2 messages on their way to one subscriber, however many it would take. */
   readonly sendWindowMax: number
-  /** QoS 1 messages waiting for one subscriber; further ones are dropped and counted. */
+  /** QoS 1 and 2 messages waiting for one subscriber; further ones are dropped and counted. */
   readonly queuedMessagesMax: number
   readonly queuedBytesMax: number
   /** The same over all sessions. */
@@ -75,6 +77,7 @@ export const mqttDoorDefaults: MqttDoorOptions = {
   subscriptionsPerSessionMax: 1000,
   subscriptionsMax: 100_000,
   filterCharactersMax: 8_388_608,
+  retainedBytesMax: 16_777_216,
   sendWindowMax: 256,
   queuedMessagesMax: 1000,
   queuedBytesMax: 1_048_576,

@@ -11,30 +11,37 @@ import { checkPingRequest, decodeSubscribe, decodeUnsubscribe, type PacketBody }
 import { reasonCodes } from '../../protocol/mqtt/reason-codes.ts'
 import type { DoorServices } from './door-services.ts'
 import type { MqttSession } from './session.ts'
-import { subscribe, unsubscribe } from './subscribe-handler.ts'
+import { deliverRetained, subscribe, unsubscribe } from './subscribe-handler.ts'
 
-/** The answer to a request, or null for a packet that is none. Throws MqttProtocolError. */
-export function answerRequest(
-  firstByte: number,
-  body: PacketBody,
-  level: 3 | 4 | 5,
-  context: { readonly services: DoorServices; readonly session: MqttSession },
-): Uint8Array | null {
-  const { services, session } = context
+export interface RequestContext {
+  readonly services: DoorServices
+  readonly session: MqttSession
+  /** Queues a packet. */
+  readonly send: (packet: Uint8Array) => void
+}
+
+/** Answers a request; false for a packet that is none. Throws MqttProtocolError. */
+export function answerRequest(firstByte: number, body: PacketBody, level: 3 | 4 | 5, context: RequestContext): boolean {
+  const { services, session, send } = context
   switch (firstByte >>> 4) {
     case packetTypes.subscribe: {
       const packet = decodeSubscribe(firstByte, body, level)
-      return encodeSuback(level, packet.packetId, subscribe(services, session, packet))
+      const { reasons, retainedFor } = subscribe(services, session, packet)
+      send(encodeSuback(level, packet.packetId, reasons))
+      deliverRetained(services, retainedFor)
+      return true
     }
     case packetTypes.unsubscribe: {
       const packet = decodeUnsubscribe(firstByte, body, level)
-      return encodeUnsuback(level, packet.packetId, unsubscribe(services, session, packet))
+      send(encodeUnsuback(level, packet.packetId, unsubscribe(services, session, packet)))
+      return true
     }
     case packetTypes.pingreq:
       checkPingRequest(firstByte, body)
-      return pingResponse
+      send(pingResponse)
+      return true
     default:
-      return null
+      return false
   }
 }
 

@@ -7,6 +7,7 @@ import type { QualityOfService } from '../../protocol/mqtt/packet-types.ts'
 import { reasonCodes } from '../../protocol/mqtt/reason-codes.ts'
 import type { OutgoingMessage, PublishForm } from './outgoing-message.ts'
 import type { AckGroup, Committer } from './ack-queue.ts'
+import type { RetainedEntry } from './retained-store.ts'
 
 /** The connection that is attached to a session. */
 export interface SessionLink {
@@ -38,14 +39,16 @@ export interface Subscription {
 
 /** How a message goes to one session; the form's level is that of the connection at the time. */
 export interface Delivery {
-  readonly message: OutgoingMessage
-  /** The lower of the message's and the subscription's. */
+  /** A message from the log, or the place of a retained one: what stands there when it is sent. */
+  readonly message: OutgoingMessage | RetainedEntry
+  /** The subscription's. A message goes at this or at its own, whichever is lower. */
   readonly qos: QualityOfService
   readonly retain: boolean
   readonly subscriptionIds: readonly number[]
 }
 
 interface InflightDelivery extends Delivery {
+  readonly message: OutgoingMessage
   readonly packetId: number
   /** False after a reconnect until it was sent again. */
   isSent: boolean
@@ -130,12 +133,24 @@ export class MqttSession {
   }
 
   /** Takes a message. At QoS 0 it is sent now or not at all; else it is sent when the window is open, queued, or dropped and counted. */
-  offer(delivery: Delivery, wallMs: number): void {
-    if (delivery.qos === 0) return this.sendNow(delivery, wallMs)
-    if (this.queue.length === this.queueHead && this.maySend()) return this.start(delivery, wallMs)
-    const size = delivery.message.sizeInBytes
+  offer(delivery: Delivery & { readonly message: OutgoingMessage }, wallMs: number): void {
+    if (Math.min(delivery.qos, delivery.message.headers.qos) === 0) return this.sendAtOnce(delivery, wallMs)
+    if (this.queue.length === this.queueHead && this.maySend()) return this.start(delivery, delivery.message, wallMs)
+    if (this.queue.length - this.queueHead >= this.bounds.queuedMessagesMax) {
+      return this.bounds.onDrop(this, 'queue_full')
+    }
+    this.enqueue(delivery)
+  }
+
+  /** Takes the retained messages of a new subscription: they wait for the socket and the window, at QoS 0 too. */
+  offerRetained(deliveries: readonly Delivery[], wallMs: number): void {
+    for (const delivery of deliveries) this.enqueue(delivery)
+    this.pump(wallMs)
+  }
+
+  private enqueue(delivery: Delivery): void {
+    const size = waitingBytes(delivery)
     const isFull =
-      this.queue.length - this.queueHead >= this.bounds.queuedMessagesMax ||
       this.queuedBytes + size > this.bounds.queuedBytesMax ||
       this.bounds.queuedBytesTotal + size > this.bounds.queuedBytesTotalMax
     if (isFull) return this.bounds.onDrop(this, 'queue_full')
@@ -144,11 +159,15 @@ export class MqttSession {
     this.bounds.queuedBytesTotal += size
   }
 
-  private sendNow(delivery: Delivery, wallMs: number): void {
+  private sendAtOnce(delivery: Delivery & { readonly message: OutgoingMessage }, wallMs: number): void {
     const link = this.attached
     if (link === null) return this.bounds.onDrop(this, 'not_connected')
     if (!link.isWritable) return this.bounds.onDrop(this, 'slow')
-    const packet = delivery.message.packetQos0(formOf(delivery, link), wallMs)
+    this.sendQos0(link, delivery, delivery.message, wallMs)
+  }
+
+  private sendQos0(link: SessionLink, delivery: Delivery, message: OutgoingMessage, wallMs: number): void {
+    const packet = message.packetQos0(formOf(delivery, link, 0), wallMs)
     if (packet.length > link.packetBytesMax) return this.bounds.onDrop(this, 'too_large') // [MQTT-3.1.2-28]
     link.sendPublish(packet)
   }
@@ -158,13 +177,15 @@ export class MqttSession {
     return link !== null && link.isWritable && this.resends.length === 0 && this.sentCount < link.sendWindow
   }
 
-  private start(delivery: Delivery, wallMs: number): void {
+  private start(delivery: Delivery, message: OutgoingMessage, wallMs: number): void {
     const link = this.attached as SessionLink
-    if (delivery.message.isExpired(wallMs)) return this.bounds.onDrop(this, 'expired')
+    if (message.isExpired(wallMs)) return this.bounds.onDrop(this, 'expired')
+    const qos = Math.min(delivery.qos, message.headers.qos) as QualityOfService
+    if (qos === 0) return this.sendQos0(link, delivery, message, wallMs)
     const packetId = this.freePacketId()
-    const packet = delivery.message.packetWithId(formOf(delivery, link), packetId, false, wallMs)
+    const packet = message.packetWithId(formOf(delivery, link, qos), packetId, false, wallMs)
     if (packet.length > link.packetBytesMax) return this.bounds.onDrop(this, 'too_large')
-    this.inflight.set(packetId, { ...delivery, packetId, isSent: true })
+    this.inflight.set(packetId, { ...delivery, message, qos, packetId, isSent: true })
     this.sentCount += 1
     link.sendPublish(packet)
   }
@@ -227,9 +248,10 @@ export class MqttSession {
     while (this.queueHead < this.queue.length && this.maySend()) {
       const delivery = this.queue[this.queueHead] as Delivery
       this.queueHead += 1
-      this.queuedBytes -= delivery.message.sizeInBytes
-      this.bounds.queuedBytesTotal -= delivery.message.sizeInBytes
-      this.start(delivery, wallMs)
+      this.queuedBytes -= waitingBytes(delivery)
+      this.bounds.queuedBytesTotal -= waitingBytes(delivery)
+      const message = 'payload' in delivery.message ? delivery.message : delivery.message.message
+      if (message !== null) this.start(delivery, message, wallMs)
     }
     if (this.queueHead > 0 && (this.queueHead === this.queue.length || this.queueHead > 512)) {
       this.queue = this.queue.slice(this.queueHead)
@@ -255,7 +277,7 @@ export class MqttSession {
 
   /** A message that was sent before keeps its id and is not dropped for its age (4.3.2: its delivery has begun). */
   private resend(delivery: InflightDelivery, link: SessionLink, wallMs: number): void {
-    const packet = delivery.message.packetWithId(formOf(delivery, link), delivery.packetId, true, wallMs)
+    const packet = delivery.message.packetWithId(formOf(delivery, link, delivery.qos), delivery.packetId, true, wallMs)
     if (packet.length > link.packetBytesMax) {
       this.inflight.delete(delivery.packetId)
       return this.bounds.onDrop(this, 'too_large')
@@ -277,10 +299,17 @@ export class MqttSession {
   }
 }
 
-function formOf(delivery: Delivery, link: SessionLink): PublishForm {
+/** What a waiting delivery is counted as: the payload of a retained message is counted where it is kept. */
+function waitingBytes({ message }: Delivery): number {
+  return 'payload' in message ? message.sizeInBytes : retainedReferenceBytes
+}
+
+const retainedReferenceBytes = 64
+
+function formOf(delivery: Delivery, link: SessionLink, qos: QualityOfService): PublishForm {
   return {
     level: link.level,
-    qos: delivery.qos,
+    qos,
     retain: delivery.retain,
     subscriptionIds: link.level === 5 ? delivery.subscriptionIds : none,
   }

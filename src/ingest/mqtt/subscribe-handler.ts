@@ -1,16 +1,22 @@
 /**
- * SUBSCRIBE and UNSUBSCRIBE, 3.1 to 5.0. Shared subscriptions are refused (CONNACK of 5.0 says so); there are no retained
- * messages, so Retain Handling has nothing to do.
+ * SUBSCRIBE and UNSUBSCRIBE, 3.1 to 5.0. Shared subscriptions are refused (CONNACK of 5.0 says so).
  */
 import { MqttProtocolError } from '../../protocol/mqtt/mqtt-protocol-error.ts'
 import type { SubscribePacket, SubscriptionRequest, UnsubscribePacket } from '../../protocol/mqtt/packets.ts'
 import { reasonCodes } from '../../protocol/mqtt/reason-codes.ts'
 import { judgeFilter } from '../../protocol/mqtt/topic-filter.ts'
 import type { DoorServices } from './door-services.ts'
-import type { MqttSession } from './session.ts'
+import type { Delivery, MqttSession, Subscription } from './session.ts'
 
-/** Subscribes one filter after the other; answers SUBACK's reason codes (5.0's). Throws MqttProtocolError for a filter that is none. */
-export function subscribe(services: DoorServices, session: MqttSession, packet: SubscribePacket): number[] {
+export interface SubscribeOutcome {
+  /** SUBACK's, as 5.0 has them. */
+  readonly reasons: readonly number[]
+  /** Subscriptions that are owed the retained messages. */
+  readonly retainedFor: readonly Subscription[]
+}
+
+/** Subscribes one filter after the other. Throws MqttProtocolError for a filter that is none. */
+export function subscribe(services: DoorServices, session: MqttSession, packet: SubscribePacket): SubscribeOutcome {
   for (const { filter, noLocal } of packet.subscriptions) {
     const verdict = judgeFilter(filter)
     if (verdict === 'malformed') {
@@ -21,9 +27,33 @@ export function subscribe(services: DoorServices, session: MqttSession, packet: 
     }
   }
   const subscriptionId = packet.properties.subscriptionIdentifier ?? 0
-  const reasons = packet.subscriptions.map((request) => subscribeOne(services, session, request, subscriptionId))
+  const retainedFor: Subscription[] = []
+  const reasons = packet.subscriptions.map((request) => {
+    const isNew = !session.subscriptions.has(request.filter)
+    const reason = subscribeOne(services, session, request, subscriptionId)
+    const subscription = session.subscriptions.get(request.filter)
+    // [MQTT-3.3.1-9] to [MQTT-3.3.1-11]; before 5.0 always [MQTT-3.8.4-3].
+    const isOwed = request.retainHandling === 0 || (request.retainHandling === 1 && isNew)
+    if (reason < 0x80 && isOwed && subscription !== undefined) retainedFor.push(subscription)
+    return reason
+  })
   services.onSubscriptionsChanged()
-  return reasons
+  return { reasons, retainedFor }
+}
+
+/** Gives the session what is retained under each filter [MQTT-3.3.1-8]: with the retain flag, whatever retain-as-published says. */
+export function deliverRetained(services: DoorServices, subscriptions: readonly Subscription[]): void {
+  const wallMs = services.clock.wallMs()
+  for (const { session, filter, qos, noLocal, subscriptionId } of subscriptions) {
+    const deliveries: Delivery[] = []
+    const subscriptionIds = subscriptionId === 0 ? [] : [subscriptionId]
+    services.retained.match(filter, (entry) => {
+      if (entry.message === null || entry.message.isExpired(wallMs)) return
+      if (noLocal && entry.message.headers.clientId === session.clientId) return
+      deliveries.push({ message: entry, qos, retain: true, subscriptionIds })
+    })
+    if (deliveries.length > 0) session.offerRetained(deliveries, wallMs)
+  }
 }
 
 function subscribeOne(

@@ -1,3 +1,4 @@
+import { copyBytes } from '../../base/bytes.ts'
 import type { Clock, Compute, Observer } from '../../base/ports.ts'
 import type { Broker } from '../../broker/broker.ts'
 import type { Partition } from '../../cluster/partition/partition.ts'
@@ -127,7 +128,9 @@ export class TailReader {
       return false
     }
     this.wait(
-      this.takeCompressed(read.bytes.slice(compressedAt, compressedAt + batchSizeInBytes(read.bytes, compressedAt))),
+      this.takeCompressed(
+        copyBytes(read.bytes, compressedAt, compressedAt + batchSizeInBytes(read.bytes, compressedAt)),
+      ),
     )
     return true
   }

@@ -1,10 +1,11 @@
 import type { Clock, Timer } from '../../base/ports.ts'
 import type { WillMessage } from '../../protocol/mqtt/packets.ts'
-import { reasonName } from '../../protocol/mqtt/reason-codes.ts'
+import { reasonCodes, reasonName } from '../../protocol/mqtt/reason-codes.ts'
 import { utf8Bytes } from '../../protocol/mqtt/utf8.ts'
-import { type CommitBatches, reasonOf } from './commit-batch.ts'
+import { type CommitBatch, type CommitBatches, reasonOf } from './commit-batch.ts'
 import type { DoorCounters } from './door-counters.ts'
 import { type PublisherFacts, RecordHeaderEncoder } from './record-headers.ts'
+import type { RetainedKeeper } from './retained-keeper.ts'
 import type { RouteTable } from './route-table.ts'
 
 /** A will and who left it. */
@@ -18,6 +19,7 @@ export interface WillKeeperOptions {
   readonly routes: RouteTable
   readonly commits: CommitBatches
   readonly counters: DoorCounters
+  readonly retained: RetainedKeeper
 }
 
 /**
@@ -98,6 +100,26 @@ export class WillKeeper {
     if (error !== null) return counters.refuse(reasonName(reasonOf(error)))
     batch.messages += 1
     batch.bytes += topic.length + payload.length
+    if (retain) this.retain(batch, will, topic, wallMs)
+  }
+
+  /** A will that there is no room for is published all the same; nobody can be told. */
+  private retain(batch: CommitBatch, will: Will, topic: Uint8Array, wallMs: number): void {
+    const { retained, counters } = this.options
+    const { qos, properties, payload } = will.message
+    const headers = new RecordHeaderEncoder(will.publisher).build({
+      headers: 'minimal',
+      qos,
+      retain: true,
+      isWill: true,
+      topic: null,
+      properties,
+      wallMs,
+    })
+    let verdict: number = reasonCodes.success
+    if (payload.length > 0) verdict = retained.judge(topic, topic.length + payload.length + headers.length, wallMs)
+    if (verdict === reasonCodes.success) verdict = retained.set(batch, { topic, payload, headers, wallMs })
+    if (verdict !== reasonCodes.success) counters.refuse(reasonName(verdict))
   }
 }
 

@@ -132,4 +132,13 @@ describe.skipIf(!hasMosquitto)('mosquitto_pub and mosquitto_sub', () => {
     expect((await heard).stdout).toBe('reading\n')
     await subscriber.client.endAsync()
   })
+
+  it.each(['mqttv31', 'mqttv311', 'mqttv5'])('set and get a retained message, %s', async (version) => {
+    const place = ['-h', '127.0.0.1', '-p', String(port), '-V', version]
+    const topic = `kept/${version}`
+    await run('mosquitto_pub', [...place, '-q', '1', '-r', '-t', topic, '-m', 'state'])
+    const { stdout } = await run('mosquitto_sub', [...place, '-t', 'kept/#', '-C', '1', '-W', '20', '-F', '%t %p %r'])
+    expect(stdout).toBe(`${topic} state 1\n`)
+    await run('mosquitto_pub', [...place, '-q', '1', '-r', '-t', topic, '-n'])
+  })
 })

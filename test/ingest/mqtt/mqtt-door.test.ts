@@ -155,22 +155,6 @@ describe('publishing', () => {
     expect(await other.look()).toBe('connack 0, disconnect 0x94, closed')
   })
 
-  it('refuses retained messages of 5.0, keeps the flag of 3.1.1 and warns once a client', async () => {
-    const world = await DoorWorld.start()
-    const modern = await world.connect('m', 5)
-    expect(modern.packets[0]).toMatchObject({
-      properties: { retainAvailable: false, sharedSubscriptionAvailable: false },
-    })
-    modern.publish('a/x', 'x', 1, 1, { retain: true })
-    expect(await modern.look()).toBe('connack 0, disconnect 0x9a, closed')
-    const old = await world.connect('o', 4)
-    old.publish('a/x', 'x', 1, 1, { retain: true })
-    old.publish('a/x', 'y', 1, 2, { retain: true })
-    expect(await old.look()).toBe('connack 0, puback#1, puback#2')
-    expect((await world.records('a'))[0]?.headers).toContain('mqtt.retain=1')
-    expect(world.host.observer.eventsOf('mqtt-retain-not-served')).toHaveLength(1)
-  })
-
   it('disconnects a 5.0 client that exceeds Receive Maximum', async () => {
     const world = await DoorWorld.start({ receiveMaximum: 3 })
     const client = await world.connect('c', 5)
@@ -680,7 +664,7 @@ describe('connecting', () => {
     expect(await client.look()).toBe('connack 0, disconnect 0x95, closed')
   })
 
-  it('refuses enhanced authentication, retained wills and long client ids with their reasons', async () => {
+  it('refuses enhanced authentication, wills that cannot be stored and long client ids with their reasons', async () => {
     const world = await DoorWorld.start()
     const verdict = async (level: 4 | 5, clientId: string, connect: Record<string, unknown>): Promise<string> => {
       const client = await world.open(level)
@@ -688,9 +672,8 @@ describe('connecting', () => {
       return client.look()
     }
     expect(await verdict(5, 'c', { properties: { authenticationMethod: 'SCRAM' } })).toBe('connack 0x8c, closed')
-    const will = { topic: 'a', payload: 'x', qos: 0, retain: true }
-    expect(await verdict(5, 'c', { will })).toBe('connack 0x9a, closed')
-    expect(await verdict(5, 'c', { will: { ...will, retain: false, topic: '$SYS/x' } })).toBe('connack 0x90, closed')
+    const will = { topic: '$SYS/x', payload: 'x', qos: 0, retain: false }
+    expect(await verdict(5, 'c', { will })).toBe('connack 0x90, closed')
     expect(await verdict(5, 'x'.repeat(257), {})).toBe('connack 0x85, closed')
     expect(await verdict(4, 'x'.repeat(257), {})).toBe('connack 2, closed')
     expect(await verdict(4, 'x'.repeat(70), {})).toBe('connack 0')

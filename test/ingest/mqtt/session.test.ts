@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { OutgoingMessage } from '../../../src/ingest/mqtt/outgoing-message.ts'
 import { headerNames } from '../../../src/ingest/mqtt/record-headers.ts'
 import { type DropReason, MqttSession, type SessionBounds, type SessionLink } from '../../../src/ingest/mqtt/session.ts'
+import type { RecordHeader } from '../../../src/protocol/records/record.ts'
 import { SessionTable } from '../../../src/ingest/mqtt/session-table.ts'
 
 /** A connection that writes down what the session sends: `payload#id` and `!` for DUP. */
@@ -40,7 +41,8 @@ class RecordingLink implements SessionLink {
 }
 
 function message(payload: string, expiresMs?: number): OutgoingMessage {
-  const headers = expiresMs === undefined ? [] : [{ key: headerNames.expires, value: Buffer.from(String(expiresMs)) }]
+  const headers: RecordHeader[] = [{ key: headerNames.qos, value: Buffer.from('2') }]
+  if (expiresMs !== undefined) headers.push({ key: headerNames.expires, value: Buffer.from(String(expiresMs)) })
   return new OutgoingMessage(Buffer.from('t'), Buffer.from(payload), headers)
 }
 
