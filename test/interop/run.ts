@@ -14,7 +14,7 @@ import { aiokafka, codecMatrix } from './cases/codecs.ts'
 import { kafkaCodec, kafkaHeaders, kafkaLayouts } from './cases/kafka-codec.ts'
 import { dumpLogSegments, kafkaTools } from './cases/kafka-tools.ts'
 import { mirrorToApacheKafka } from './mirror.ts'
-import { kafkaToMqtt, mqttBadInput, mqttToKafka } from './cases/mqtt-to-kafka.ts'
+import { kafkaToMqtt, mqttRetainedAndShared, mqttToKafka } from './cases/mqtt-to-kafka.ts'
 
 const cases: readonly InteropCase[] = [
   kafkaLayouts,
@@ -22,7 +22,7 @@ const cases: readonly InteropCase[] = [
   kafkaHeaders,
   mqttToKafka,
   kafkaToMqtt,
-  mqttBadInput,
+  mqttRetainedAndShared,
   codecMatrix,
   aiokafka,
   kafkaTools,

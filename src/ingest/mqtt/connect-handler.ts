@@ -57,7 +57,6 @@ export function judgeConnect(packet: ConnectPacket, services: DoorServices): Con
       receiveMaximum: options.receiveMaximum,
       maximumPacketSize: options.packetBytesMax,
       topicAliasMaximum: options.topicAliasMaximum,
-      sharedSubscriptionAvailable: 0,
       serverKeepAlive: keepAlive === packet.keepAliveSeconds ? undefined : keepAlive,
       sessionExpiryInterval: expiry === (properties.sessionExpiryInterval ?? 0) ? undefined : expiry,
     },

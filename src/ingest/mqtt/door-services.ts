@@ -1,7 +1,6 @@
 import type { Clock, Entropy, Observer } from '../../base/ports.ts'
 import type { Broker } from '../../broker/broker.ts'
 import type { PacketColumns } from '../../protocol/mqtt/packet-columns.ts'
-import type { TopicFilterTrie } from '../../protocol/mqtt/topic-filter.ts'
 import type { CommitBatches } from './commit-batch.ts'
 import type { DoorCounters } from './door-counters.ts'
 import type { EventBudget } from './event-budget.ts'
@@ -9,8 +8,9 @@ import type { MqttDoorOptions } from './mqtt-options.ts'
 import type { PacketIdLog } from './packet-id-log.ts'
 import type { RetainedKeeper } from './retained-keeper.ts'
 import type { RouteTable } from './route-table.ts'
-import type { MqttSession, Subscription } from './session.ts'
+import type { MqttSession } from './session.ts'
 import type { SessionTable } from './session-table.ts'
+import type { SubscriptionIndex } from './subscription-index.ts'
 import type { TopicMapping } from './topic-mapping.ts'
 import type { WillKeeper } from './will-keeper.ts'
 
@@ -26,7 +26,7 @@ export interface DoorServices {
   readonly commits: CommitBatches
   readonly packetIds: PacketIdLog
   readonly sessions: SessionTable
-  readonly subscriptions: TopicFilterTrie<Subscription>
+  readonly subscriptions: SubscriptionIndex
   readonly wills: WillKeeper
   readonly retained: RetainedKeeper
   readonly eventBudget: EventBudget

@@ -1,37 +1,43 @@
 import { copyBytes } from '../../base/bytes.ts'
 import type { QualityOfService } from '../../protocol/mqtt/packet-types.ts'
-import type { TopicFilterTrie } from '../../protocol/mqtt/topic-filter.ts'
 import { isValidTopicName, utf8Text } from '../../protocol/mqtt/utf8.ts'
 import { OutgoingMessage } from './outgoing-message.ts'
 import { headersOf, type ScannedRecord } from './record-scan.ts'
 import { type CachedByTopic, hashTopic, TopicCache } from './route-cache.ts'
 import type { MqttSession, SessionLink, Subscription } from './session.ts'
+import { SharedGroup } from './shared-group.ts'
+import type { SubscriptionIndex } from './subscription-index.ts'
 
-/** One session and its subscriptions that match a topic. */
+/** One session and its own subscriptions that match a topic. */
 interface Match {
   readonly session: MqttSession
   readonly subscriptions: readonly Subscription[]
 }
 
+interface Matches {
+  readonly own: readonly Match[]
+  readonly groups: readonly SharedGroup[]
+}
+
 interface TopicMatches extends CachedByTopic {
   version: number
-  matches: readonly Match[]
+  matches: Matches
 }
 
 /** Topics whose matches are remembered. */
 const cacheCapacity = 4096
-const nobody: readonly Match[] = []
+const nobody: Matches = { own: [], groups: [] }
 
 /** Gives one record to every session that subscribes to its topic. */
 export class FanOut {
-  private readonly subscriptions: TopicFilterTrie<Subscription>
+  private readonly subscriptions: SubscriptionIndex
   private readonly cache = new TopicCache<TopicMatches>(cacheCapacity)
   private readonly touched = new Set<SessionLink>()
   private readonly onDelivered: () => void
   private version = 0
 
   /** `onDelivered` is called after a flush that sent something. */
-  constructor(subscriptions: TopicFilterTrie<Subscription>, onDelivered: () => void) {
+  constructor(subscriptions: SubscriptionIndex, onDelivered: () => void) {
     this.subscriptions = subscriptions
     this.onDelivered = onDelivered
   }
@@ -48,14 +54,18 @@ export class FanOut {
     const end = isNamed ? record.topicEnd : record.keyEnd
     if (start < 0) return
     const matches = this.matchesOf(bytes, start, end)
-    if (matches.length === 0) return
+    if (matches === nobody) return
     const payload = record.valueStart < 0 ? noBytes : copyBytes(bytes, record.valueStart, record.valueEnd)
     const message = new OutgoingMessage(copyBytes(bytes, start, end), payload, headersOf(bytes, record))
     if (message.isExpired(wallMs)) return
-    for (const match of matches) this.deliver(message, match, wallMs)
+    for (const match of matches.own) this.deliver(message, match, wallMs)
+    for (const group of matches.groups) {
+      const link = group.offer(message, wallMs)?.link
+      if (link != null) this.touched.add(link)
+    }
   }
 
-  private matchesOf(bytes: Uint8Array, start: number, end: number): readonly Match[] {
+  private matchesOf(bytes: Uint8Array, start: number, end: number): Matches {
     const hash = hashTopic(bytes, start, end)
     let entry = this.cache.find(hash, bytes, start, end)
     if (entry === undefined) {
@@ -70,16 +80,20 @@ export class FanOut {
     return entry.matches
   }
 
-  private findMatches(topic: string): readonly Match[] {
+  private findMatches(topic: string): Matches {
     const bySession = new Map<MqttSession, Subscription[]>()
-    this.subscriptions.match(topic, (subscription) => {
-      const known = bySession.get(subscription.session)
-      if (known === undefined) bySession.set(subscription.session, [subscription])
-      else known.push(subscription)
+    const groups: SharedGroup[] = []
+    this.subscriptions.match(topic, (subscriber) => {
+      if (subscriber instanceof SharedGroup) {
+        groups.push(subscriber)
+        return
+      }
+      const known = bySession.get(subscriber.session)
+      if (known === undefined) bySession.set(subscriber.session, [subscriber])
+      else known.push(subscriber)
     })
-    return bySession.size === 0
-      ? nobody
-      : [...bySession].map(([session, subscriptions]) => ({ session, subscriptions }))
+    if (bySession.size === 0 && groups.length === 0) return nobody
+    return { own: [...bySession].map(([session, subscriptions]) => ({ session, subscriptions })), groups }
   }
 
   /** One copy for each session, whatever the number of its matching subscriptions [MQTT-3.3.4-2], [MQTT-3.3.4-4]. */
@@ -100,7 +114,7 @@ export class FanOut {
     }
     if (granted < 0) return
     session.offer(
-      { message, qos: granted as QualityOfService, retain, subscriptionIds: subscriptionIds ?? noIds },
+      { message, qos: granted as QualityOfService, retain, subscriptionIds: subscriptionIds ?? noIds, group: null },
       wallMs,
     )
     if (session.link !== null) this.touched.add(session.link)

@@ -12,7 +12,6 @@ import type {
 } from '../../base/ports.ts'
 import { createPacketColumns } from '../../protocol/mqtt/packet-columns.ts'
 import { reasonCodes, reasonName } from '../../protocol/mqtt/reason-codes.ts'
-import { TopicFilterTrie } from '../../protocol/mqtt/topic-filter.ts'
 import { type CommitBatch, CommitBatches, reasonOf } from './commit-batch.ts'
 import { MqttConnection } from './connection.ts'
 import { Delivery } from './delivery.ts'
@@ -26,10 +25,11 @@ import type { MqttDoorOptions } from './mqtt-options.ts'
 import { mqttSessionsTopic, PacketIdLog } from './packet-id-log.ts'
 import { RetainedKeeper, retainedTopic } from './retained-keeper.ts'
 import { RouteTable } from './route-table.ts'
-import type { DropReason, MqttSession, SessionBounds, Subscription } from './session.ts'
+import type { DropReason, LogDelivery, MqttSession, SessionBounds } from './session.ts'
 import type { ReplayOutcome } from './state-replay.ts'
 import { SessionTable } from './session-table.ts'
 import { dropSubscriptions } from './subscribe-handler.ts'
+import { SubscriptionIndex } from './subscription-index.ts'
 import { TopicMapping } from './topic-mapping.ts'
 import { WillKeeper } from './will-keeper.ts'
 
@@ -60,7 +60,7 @@ export class MqttDoor {
   private readonly parts: MqttDoorParts
   private readonly services: DoorServices
   private readonly sessions: SessionTable
-  private readonly subscriptions: TopicFilterTrie<Subscription>
+  private readonly subscriptions: SubscriptionIndex
   private readonly wills: WillKeeper
   private readonly routes: RouteTable
   private readonly commits: CommitBatches
@@ -96,7 +96,7 @@ export class MqttDoor {
       bounds: this.bounds,
       onEnd: (session, cause) => this.onSessionEnd(session, cause),
     })
-    this.subscriptions = new TopicFilterTrie(options.subscriptionsMax, options.filterCharactersMax)
+    this.subscriptions = new SubscriptionIndex(options.subscriptionsMax, options.filterCharactersMax)
     const { lastResortTopic, autoTopicsMax } = options
     this.routes = new RouteTable({ broker, mapping, clock, observer, lastResortTopic, autoTopicsMax })
     this.commits = new CommitBatches({ broker, onSettled: (batch, error) => this.onCommitSettled(batch, error) })
@@ -243,6 +243,8 @@ export class MqttDoor {
 
   /** [MQTT-3.1.2-25], [MQTT-4.1.0-2] */
   private onDetached(session: MqttSession): void {
+    // What was sent waits for the client [MQTT-4.8.2-4]; what was not need not wait.
+    this.giveToGroups(session.giveBackQueued(null))
     if (session.expiryMs === 0) return this.sessions.end(session, 'expired')
     this.sessions.touch(session)
     this.expiries.set(
@@ -251,11 +253,18 @@ export class MqttDoor {
     )
   }
 
+  private giveToGroups(deliveries: readonly LogDelivery[]): void {
+    const wallMs = this.parts.clock.wallMs()
+    for (const delivery of deliveries) delivery.group?.takeBack([delivery], wallMs)
+  }
+
   private onSessionEnd(session: MqttSession, cause: 'expired' | 'clean-start' | 'evicted'): void {
     const timer = this.expiries.get(session)
     if (timer !== undefined) this.parts.clock.cancel(timer)
     this.expiries.delete(session)
+    const left = session.giveBackAll()
     dropSubscriptions(this.services, session)
+    this.giveToGroups(left)
     this.wills.fireDelayed(session.clientId)
     this.forgetPacketIds(session)
     if (cause !== 'evicted' || !this.eventBudget.take()) return

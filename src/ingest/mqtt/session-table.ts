@@ -64,7 +64,7 @@ export class SessionTable {
   end(session: MqttSession, cause: 'expired' | 'clean-start' | 'evicted'): void {
     if (this.sessions.get(session.clientId) !== session) return
     this.sessions.delete(session.clientId)
-    session.discard()
     this.options.onEnd(session, cause)
+    session.discard()
   }
 }

@@ -8,6 +8,7 @@ import { reasonCodes } from '../../protocol/mqtt/reason-codes.ts'
 import type { OutgoingMessage, PublishForm } from './outgoing-message.ts'
 import type { AckGroup, Committer } from './ack-queue.ts'
 import type { RetainedEntry } from './retained-store.ts'
+import type { SharedGroup } from './shared-group.ts'
 
 /** The connection that is attached to a session. */
 export interface SessionLink {
@@ -29,6 +30,7 @@ export interface SessionLink {
 
 export interface Subscription {
   readonly session: MqttSession
+  /** As the client wrote it: `$share/NAME/FILTER` for a shared one. */
   readonly filter: string
   readonly qos: QualityOfService
   readonly noLocal: boolean
@@ -45,10 +47,16 @@ export interface Delivery {
   readonly qos: QualityOfService
   readonly retain: boolean
   readonly subscriptionIds: readonly number[]
+  /** The shared subscription that it came by; null = one of the session's own. */
+  readonly group: SharedGroup | null
 }
 
-interface InflightDelivery extends Delivery {
+/** A message from the log on its way to one session. */
+export interface LogDelivery extends Delivery {
   readonly message: OutgoingMessage
+}
+
+interface InflightDelivery extends LogDelivery {
   readonly packetId: number
   /** False after a reconnect until it was sent again. */
   isSent: boolean
@@ -117,6 +125,11 @@ export class MqttSession {
     return this.queue.length - this.queueHead + this.inflight.size + this.releasing.size
   }
 
+  /** A further message would be sent at once. */
+  get hasRoom(): boolean {
+    return this.queue.length === this.queueHead && this.maySend()
+  }
+
   /** A connection takes the session over: what was not finished is said again, first, in its order [MQTT-4.4.0-1]. */
   attach(link: SessionLink, wallMs: number): void {
     this.attached = link
@@ -133,9 +146,9 @@ export class MqttSession {
   }
 
   /** Takes a message. At QoS 0 it is sent now or not at all; else it is sent when the window is open, queued, or dropped and counted. */
-  offer(delivery: Delivery & { readonly message: OutgoingMessage }, wallMs: number): void {
+  offer(delivery: LogDelivery, wallMs: number): void {
     if (Math.min(delivery.qos, delivery.message.headers.qos) === 0) return this.sendAtOnce(delivery, wallMs)
-    if (this.queue.length === this.queueHead && this.maySend()) return this.start(delivery, delivery.message, wallMs)
+    if (this.hasRoom) return this.start(delivery, delivery.message, wallMs)
     if (this.queue.length - this.queueHead >= this.bounds.queuedMessagesMax) {
       return this.bounds.onDrop(this, 'queue_full')
     }
@@ -159,7 +172,7 @@ export class MqttSession {
     this.bounds.queuedBytesTotal += size
   }
 
-  private sendAtOnce(delivery: Delivery & { readonly message: OutgoingMessage }, wallMs: number): void {
+  private sendAtOnce(delivery: LogDelivery, wallMs: number): void {
     const link = this.attached
     if (link === null) return this.bounds.onDrop(this, 'not_connected')
     if (!link.isWritable) return this.bounds.onDrop(this, 'slow')
@@ -250,7 +263,7 @@ export class MqttSession {
       this.queueHead += 1
       this.queuedBytes -= waitingBytes(delivery)
       this.bounds.queuedBytesTotal -= waitingBytes(delivery)
-      const message = 'payload' in delivery.message ? delivery.message : delivery.message.message
+      const message = isFromLog(delivery) ? delivery.message : (delivery.message as RetainedEntry).message
       if (message !== null) this.start(delivery, message, wallMs)
     }
     if (this.queueHead > 0 && (this.queueHead === this.queue.length || this.queueHead > 512)) {
@@ -287,6 +300,31 @@ export class MqttSession {
     link.sendPublish(packet)
   }
 
+  /** Takes out of the queue what came by a shared subscription (null = by any) and has not been sent. */
+  giveBackQueued(group: SharedGroup | null): LogDelivery[] {
+    const givenBack: LogDelivery[] = []
+    const kept: Delivery[] = []
+    for (const delivery of this.queue.slice(this.queueHead)) {
+      const isAsked = delivery.group !== null && (group === null || delivery.group === group)
+      if (!isAsked || !isFromLog(delivery)) {
+        kept.push(delivery)
+        continue
+      }
+      givenBack.push(delivery)
+      this.queuedBytes -= waitingBytes(delivery)
+      this.bounds.queuedBytesTotal -= waitingBytes(delivery)
+    }
+    this.queue = kept
+    this.queueHead = 0
+    return givenBack
+  }
+
+  /** What a session that ends leaves to the other members of its shared subscriptions: not what has begun at QoS 2 [MQTT-4.8.2-5]. */
+  giveBackAll(): LogDelivery[] {
+    const sent = [...this.inflight.values()].filter(({ group, qos }) => group !== null && qos === 1)
+    return [...sent, ...this.giveBackQueued(null)]
+  }
+
   /** Gives back what it counts against the shared bounds: the session ends. */
   discard(): void {
     this.bounds.queuedBytesTotal -= this.queuedBytes
@@ -300,8 +338,12 @@ export class MqttSession {
 }
 
 /** What a waiting delivery is counted as: the payload of a retained message is counted where it is kept. */
-function waitingBytes({ message }: Delivery): number {
-  return 'payload' in message ? message.sizeInBytes : retainedReferenceBytes
+function waitingBytes(delivery: Delivery): number {
+  return isFromLog(delivery) ? delivery.message.sizeInBytes : retainedReferenceBytes
+}
+
+function isFromLog(delivery: Delivery): delivery is LogDelivery {
+  return 'payload' in delivery.message
 }
 
 const retainedReferenceBytes = 64

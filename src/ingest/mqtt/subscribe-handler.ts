@@ -1,10 +1,8 @@
-/**
- * SUBSCRIBE and UNSUBSCRIBE, 3.1 to 5.0. Shared subscriptions are refused (CONNACK of 5.0 says so).
- */
+/** SUBSCRIBE and UNSUBSCRIBE, 3.1 to 5.0; `$share/NAME/FILTER` is a shared subscription in every version. */
 import { MqttProtocolError } from '../../protocol/mqtt/mqtt-protocol-error.ts'
 import type { SubscribePacket, SubscriptionRequest, UnsubscribePacket } from '../../protocol/mqtt/packets.ts'
 import { reasonCodes } from '../../protocol/mqtt/reason-codes.ts'
-import { judgeFilter } from '../../protocol/mqtt/topic-filter.ts'
+import { judgeFilter, sharedFilterOf } from '../../protocol/mqtt/topic-filter.ts'
 import type { DoorServices } from './door-services.ts'
 import type { Delivery, MqttSession, Subscription } from './session.ts'
 
@@ -22,7 +20,7 @@ export function subscribe(services: DoorServices, session: MqttSession, packet: 
     if (verdict === 'malformed') {
       throw new MqttProtocolError(reasonCodes.malformedPacket, `"${filter}" is no topic filter`) // [MQTT-4.7.1-1]
     }
-    if (verdict === 'shared' && noLocal) {
+    if (noLocal && sharedFilterOf(filter) !== null) {
       throw new MqttProtocolError(reasonCodes.protocolError, 'no-local on a shared subscription') // [MQTT-3.8.3-4]
     }
   }
@@ -33,7 +31,9 @@ export function subscribe(services: DoorServices, session: MqttSession, packet: 
     const reason = subscribeOne(services, session, request, subscriptionId)
     const subscription = session.subscriptions.get(request.filter)
     // [MQTT-3.3.1-9] to [MQTT-3.3.1-11]; before 5.0 always [MQTT-3.8.4-3].
-    const isOwed = request.retainHandling === 0 || (request.retainHandling === 1 && isNew)
+    const isOwed =
+      sharedFilterOf(request.filter) === null &&
+      (request.retainHandling === 0 || (request.retainHandling === 1 && isNew))
     if (reason < 0x80 && isOwed && subscription !== undefined) retainedFor.push(subscription)
     return reason
   })
@@ -50,7 +50,7 @@ export function deliverRetained(services: DoorServices, subscriptions: readonly 
     services.retained.match(filter, (entry) => {
       if (entry.message === null || entry.message.isExpired(wallMs)) return
       if (noLocal && entry.message.headers.clientId === session.clientId) return
-      deliveries.push({ message: entry, qos, retain: true, subscriptionIds })
+      deliveries.push({ message: entry, qos, retain: true, subscriptionIds, group: null })
     })
     if (deliveries.length > 0) session.offerRetained(deliveries, wallMs)
   }
@@ -64,7 +64,6 @@ function subscribeOne(
 ): number {
   const { filter, noLocal, retainAsPublished } = request
   const verdict = judgeFilter(filter)
-  if (verdict === 'shared') return reasonCodes.sharedSubscriptionsNotSupported
   if (verdict === 'tooDeep') return reasonCodes.topicFilterInvalid
   // Without headers a record does not say who published it.
   if (noLocal && services.mapping.omitsHeaders) return reasonCodes.implementationSpecificError
@@ -76,7 +75,7 @@ function subscribeOne(
   const { qos } = request
   const subscription = { session, filter, qos, noLocal, retainAsPublished, subscriptionId } as const
   subscriptions.set(filter, subscription)
-  services.subscriptions.set(filter, session.clientId, subscription)
+  services.subscriptions.set(subscription)
   return qos
 }
 
@@ -84,7 +83,7 @@ function subscribeOne(
 export function unsubscribe(services: DoorServices, session: MqttSession, packet: UnsubscribePacket): number[] {
   const reasons = packet.filters.map((filter) => {
     if (!session.subscriptions.delete(filter)) return reasonCodes.noSubscriptionExisted
-    services.subscriptions.delete(filter, session.clientId)
+    services.subscriptions.delete(filter, session, services.clock.wallMs())
     return reasonCodes.success
   })
   services.onSubscriptionsChanged()
@@ -93,11 +92,12 @@ export function unsubscribe(services: DoorServices, session: MqttSession, packet
 
 /** Takes all subscriptions of an ended session away. */
 export function dropSubscriptions(
-  services: Pick<DoorServices, 'subscriptions' | 'onSubscriptionsChanged'>,
+  services: Pick<DoorServices, 'subscriptions' | 'onSubscriptionsChanged' | 'clock'>,
   session: MqttSession,
 ): void {
   if (session.subscriptions.size === 0) return
-  for (const filter of session.subscriptions.keys()) services.subscriptions.delete(filter, session.clientId)
+  const wallMs = services.clock.wallMs()
+  for (const filter of session.subscriptions.keys()) services.subscriptions.delete(filter, session, wallMs)
   session.subscriptions.clear()
   services.onSubscriptionsChanged()
 }

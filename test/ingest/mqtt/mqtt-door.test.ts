@@ -453,18 +453,6 @@ describe('subscribing', () => {
     expect(client.packets.at(-1)).toMatchObject({ properties: { ...properties, messageExpiryInterval: 30 } })
   })
 
-  it('refuses shared subscriptions', async () => {
-    const world = await DoorWorld.start()
-    const modern = await world.connect('m', 5)
-    modern.subscribe(1, '$share/g/a', { topic: 'a', qos: 2 })
-    expect(await modern.look()).toBe('connack 0, suback#1 0x9e 2')
-    const old = await world.connect('o', 4)
-    old.subscribe(1, '$share/g/a', { topic: 'a', qos: 2 })
-    expect(await old.look()).toBe('connack 0, suback#1 0x80 2')
-    modern.subscribe(2, { topic: '$share/g/a', nl: true })
-    expect(await modern.look()).toBe('disconnect 0x82, closed')
-  })
-
   it('holds to its bounds on subscriptions', async () => {
     const world = await DoorWorld.start({ subscriptionsPerSessionMax: 2 })
     const client = await world.connect('c', 5)

@@ -65,7 +65,7 @@ function bench(options: Partial<SessionBounds> = {}): Bench {
   }
   const session = new MqttSession('c', bounds)
   const offer = (payload: string, expiresMs?: number, qos: 1 | 2 = 1): void =>
-    session.offer({ message: message(payload, expiresMs), qos, retain: false, subscriptionIds: [] }, 0)
+    session.offer({ message: message(payload, expiresMs), qos, retain: false, subscriptionIds: [], group: null }, 0)
   return { session, drops, bounds, offer }
 }
 
@@ -162,7 +162,7 @@ describe('a session', () => {
     session.attach(link, 0)
     link.isWritable = false
     offer('a')
-    session.offer({ message: message('q'), qos: 0, retain: false, subscriptionIds: [] }, 0)
+    session.offer({ message: message('q'), qos: 0, retain: false, subscriptionIds: [], group: null }, 0)
     expect([link.look(), drops.join()]).toEqual(['', 'slow'])
     link.isWritable = true
     session.pump(0)
