@@ -122,7 +122,7 @@ const mqtt = z.strictObject({
     ),
   queuedMessagesMax: count(1, 1_000_000)
     .prefault(1000)
-    .describe('QoS 1 and 2 messages waiting for one subscriber; further ones are dropped and counted.'),
+    .describe('QoS 1 and 2 messages waiting in memory for one subscriber; further ones wait in the log alone.'),
   queuedMax: bytes({ min: 1024 }).prefault('1MiB').describe('The same as a size.'),
   queuedTotalMax: bytes({ min: 1024 }).prefault('64MiB').describe('The same size over all sessions.'),
   uncommittedMax: bytes({ min: 1024 })

@@ -2,7 +2,8 @@ import type { Broker } from '../../broker/broker.ts'
 import type { TurnAppend } from '../../broker/turn-append.ts'
 import { reasonCodes } from '../../protocol/mqtt/reason-codes.ts'
 import type { AckGroup, Committer } from './ack-queue.ts'
-import type { MqttSession, ReceivedPublish } from './session.ts'
+import type { MqttSession } from './session.ts'
+import type { ReceivedPublish } from './session-types.ts'
 
 /** A step of the QoS 2 protocol that takes effect when it is durable. */
 interface PacketIdStep {

@@ -21,7 +21,8 @@ import { PauseSwitch, pauseReasons } from './pause-switch.ts'
 import { PublishHandler } from './publish-handler.ts'
 import { answerRequest, encodeRelease } from './request-handler.ts'
 import type { Route } from './route-table.ts'
-import type { MqttSession, SessionLink } from './session.ts'
+import type { MqttSession } from './session.ts'
+import type { SessionLink } from './session-types.ts'
 import type { Will } from './will-keeper.ts'
 
 /** A closing socket may take this long to send its last packet. */

@@ -56,6 +56,12 @@ export class Delivery {
     this.readers.set(topicPartitionKey(partition.topic, partition.index), { partition, reader })
   }
 
+  /** Offset below which everything was handed to all who are at the live end; undefined = the partition is not read. */
+  positionOf(partition: Partition): number | undefined {
+    const known = this.readers.get(topicPartitionKey(partition.topic, partition.index))
+    return known?.partition === partition ? known.reader.endOffset : undefined
+  }
+
   /** Stops reading for good. */
   stopAll(): void {
     for (const { reader } of this.readers.values()) reader.stop()

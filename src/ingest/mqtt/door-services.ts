@@ -1,5 +1,6 @@
 import type { Clock, Entropy, Observer } from '../../base/ports.ts'
 import type { Broker } from '../../broker/broker.ts'
+import type { Partition } from '../../cluster/partition/partition.ts'
 import type { PacketColumns } from '../../protocol/mqtt/packet-columns.ts'
 import type { CommitBatches } from './commit-batch.ts'
 import type { DoorCounters } from './door-counters.ts'
@@ -35,6 +36,8 @@ export interface DoorServices {
   readonly columns: PacketColumns
   /** Subscriptions were added or removed. */
   onSubscriptionsChanged(): void
+  /** Offset from which a partition's records are still to be handed over; undefined = it is not read. */
+  livePosition(partition: Partition): number | undefined
   /** A session lost its connection: it is kept for a while, or ended. */
   onDetached(session: MqttSession): void
   /** A session has a connection again. */

@@ -14,6 +14,7 @@ import { createPacketColumns } from '../../protocol/mqtt/packet-columns.ts'
 import { reasonCodes, reasonName } from '../../protocol/mqtt/reason-codes.ts'
 import { type CommitBatch, CommitBatches, reasonOf } from './commit-batch.ts'
 import { MqttConnection } from './connection.ts'
+import { CatchUp } from './catch-up.ts'
 import { Delivery } from './delivery.ts'
 import { DoorCounters } from './door-counters.ts'
 import type { DoorServices, PendingBytesWaiter } from './door-services.ts'
@@ -25,7 +26,8 @@ import type { MqttDoorOptions } from './mqtt-options.ts'
 import { mqttSessionsTopic, PacketIdLog } from './packet-id-log.ts'
 import { RetainedKeeper, retainedTopic } from './retained-keeper.ts'
 import { RouteTable } from './route-table.ts'
-import type { DropReason, LogDelivery, MqttSession, SessionBounds } from './session.ts'
+import type { MqttSession } from './session.ts'
+import type { DropReason, LogDelivery, SessionBounds } from './session-types.ts'
 import type { ReplayOutcome } from './state-replay.ts'
 import { SessionTable } from './session-table.ts'
 import { dropSubscriptions } from './subscribe-handler.ts'
@@ -67,6 +69,7 @@ export class MqttDoor {
   private readonly packetIds: PacketIdLog
   private readonly retained: RetainedKeeper
   private readonly delivery: Delivery
+  private readonly catchUp: CatchUp
   private readonly bounds: SessionBounds
   private readonly counters = new DoorCounters()
   private readonly eventBudget: EventBudget
@@ -90,13 +93,16 @@ export class MqttDoor {
       queuedBytesTotalMax: options.queuedBytesTotalMax,
       queuedBytesTotal: 0,
       onDrop: (session, reason) => this.onDrop(session, reason),
+      onRoom: (session) => this.onRoom(session),
     }
     this.sessions = new SessionTable({
       sessionsMax: options.sessionsMax,
       bounds: this.bounds,
       onEnd: (session, cause) => this.onSessionEnd(session, cause),
     })
-    this.subscriptions = new SubscriptionIndex(options.subscriptionsMax, options.filterCharactersMax)
+    this.subscriptions = new SubscriptionIndex(options.subscriptionsMax, options.filterCharactersMax, (group) =>
+      this.catchUp.forget(group),
+    )
     const { lastResortTopic, autoTopicsMax } = options
     this.routes = new RouteTable({ broker, mapping, clock, observer, lastResortTopic, autoTopicsMax })
     this.commits = new CommitBatches({ broker, onSettled: (batch, error) => this.onCommitSettled(batch, error) })
@@ -104,14 +110,22 @@ export class MqttDoor {
     this.retained = new RetainedKeeper({ broker, commits: this.commits, bytesMax: options.retainedBytesMax })
     const { routes, commits, counters, retained } = this
     this.wills = new WillKeeper({ clock, routes, commits, counters, retained })
-    this.delivery = new Delivery({
+    const reading = {
       broker,
       clock,
       observer,
       compute: parts.compute,
-      fanOut: new FanOut(this.subscriptions, () => this.reportFiguresSoon()),
+      fanOut: new FanOut(
+        this.subscriptions,
+        () => this.reportFiguresSoon(),
+        (reader) => this.catchUp.request(reader),
+      ),
       readBytes: options.tailReadBytes,
       decompressedBytesMax: options.decompressedBytesMax,
+    }
+    this.catchUp = new CatchUp({ ...reading, livePosition: (partition) => this.delivery.positionOf(partition) })
+    this.delivery = new Delivery({
+      ...reading,
       hasSubscriptions: () => this.subscriptions.size > 0,
     })
     this.services = this.createServices(mapping)
@@ -137,6 +151,7 @@ export class MqttDoor {
       counters: this.counters,
       columns: createPacketColumns(rowsMax),
       onSubscriptionsChanged: () => this.delivery.onSubscriptionsChanged(),
+      livePosition: (partition) => this.delivery.positionOf(partition),
       onAttached: (session) => this.onAttached(session),
       onDetached: (session) => this.onDetached(session),
       waitForPendingBytes: (waiter) => this.waitForPendingBytes(waiter),
@@ -212,6 +227,7 @@ export class MqttDoor {
     this.wills.fireAll()
     await this.settled()
     this.delivery.stopAll()
+    this.catchUp.stop()
     for (const timer of this.expiries.values()) this.parts.clock.cancel(timer)
     this.expiries.clear()
     if (this.figuresTimer !== null) this.parts.clock.cancel(this.figuresTimer)
@@ -253,6 +269,15 @@ export class MqttDoor {
     )
   }
 
+  /** What waits for the session, or for a shared subscription that it is a member of, is read now. */
+  private onRoom(session: MqttSession): void {
+    this.catchUp.request(session)
+    for (const group of session.groups) {
+      group.giveReturned(this.parts.clock.wallMs())
+      this.catchUp.request(group)
+    }
+  }
+
   private giveToGroups(deliveries: readonly LogDelivery[]): void {
     const wallMs = this.parts.clock.wallMs()
     for (const delivery of deliveries) delivery.group?.takeBack([delivery], wallMs)
@@ -263,6 +288,7 @@ export class MqttDoor {
     if (timer !== undefined) this.parts.clock.cancel(timer)
     this.expiries.delete(session)
     const left = session.giveBackAll()
+    this.catchUp.forget(session)
     dropSubscriptions(this.services, session)
     this.giveToGroups(left)
     this.wills.fireDelayed(session.clientId)

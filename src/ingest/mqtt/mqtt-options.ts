@@ -38,7 +38,7 @@ export interface MqttDoorOptions {
   readonly retainedBytesMax: number
   /** Unfinished QoS 1 and 2 messages on their way to one subscriber, however many it would take. */
   readonly sendWindowMax: number
-  /** QoS 1 and 2 messages waiting for one subscriber; further ones are dropped and counted. */
+  /** QoS 1 and 2 messages waiting for one subscriber; further ones wait in the log alone. */
   readonly queuedMessagesMax: number
   readonly queuedBytesMax: number
   /** The same over all sessions. */

@@ -1,3 +1,4 @@
+import type { Partition } from '../../cluster/partition/partition.ts'
 import { type EncodedPublish, encodePublish } from '../../protocol/mqtt/encode.ts'
 import type { QualityOfService } from '../../protocol/mqtt/packet-types.ts'
 import { encodeProperties } from '../../protocol/mqtt/properties.ts'
@@ -13,17 +14,31 @@ export interface PublishForm {
   readonly subscriptionIds: readonly number[]
 }
 
+/** A place in the log. */
+export interface MessageOrigin {
+  readonly partition: Partition
+  readonly offset: number
+}
+
 /**
  * One record on its way to subscribers: shared by all of them, and encoded once for each form that they have in common. Holds copies, so that a
  * waiting message does not hold the read buffer.
  */
 export class OutgoingMessage {
+  /** Where in the log it stands; null = it is a retained one. */
+  readonly origin: MessageOrigin | null
   readonly topic: Uint8Array
   readonly payload: Uint8Array
   readonly headers: DecodedHeaders
   private readonly encoded = new Map<number, EncodedPublish>()
 
-  constructor(topic: Uint8Array, payload: Uint8Array, headers: readonly RecordHeader[]) {
+  constructor(
+    topic: Uint8Array,
+    payload: Uint8Array,
+    headers: readonly RecordHeader[],
+    origin: MessageOrigin | null = null,
+  ) {
+    this.origin = origin
     this.topic = topic
     this.payload = payload
     this.headers = decodeRecordHeaders(headers)

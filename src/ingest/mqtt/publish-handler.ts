@@ -17,7 +17,8 @@ import type { ReceivedId } from './packet-id-log.ts'
 import { RecordHeaderEncoder } from './record-headers.ts'
 import type { RetainedMessage } from './retained-keeper.ts'
 import type { Route } from './route-table.ts'
-import type { JoinCommit, MqttSession, ReceivedPublish } from './session.ts'
+import type { MqttSession } from './session.ts'
+import type { JoinCommit, ReceivedPublish } from './session-types.ts'
 
 /** Bytes that a record takes beside its topic, payload and headers. */
 const recordOverheadBytes = 40

@@ -1,4 +1,5 @@
-import { MqttSession, type SessionBounds } from './session.ts'
+import { MqttSession } from './session.ts'
+import type { SessionBounds } from './session-types.ts'
 
 export interface SessionTableOptions {
   /** Sessions kept at a time, connected ones included. */

@@ -5,56 +5,18 @@
 import { MqttProtocolError } from '../../protocol/mqtt/mqtt-protocol-error.ts'
 import type { QualityOfService } from '../../protocol/mqtt/packet-types.ts'
 import { reasonCodes } from '../../protocol/mqtt/reason-codes.ts'
+import type { Partition } from '../../cluster/partition/partition.ts'
 import type { OutgoingMessage, PublishForm } from './outgoing-message.ts'
-import type { AckGroup, Committer } from './ack-queue.ts'
 import type { RetainedEntry } from './retained-store.ts'
+import type {
+  Delivery,
+  LogDelivery,
+  ReceivedPublish,
+  SessionBounds,
+  SessionLink,
+  Subscription,
+} from './session-types.ts'
 import type { SharedGroup } from './shared-group.ts'
-
-/** The connection that is attached to a session. */
-export interface SessionLink {
-  readonly level: 3 | 4 | 5
-  /** Unfinished QoS 1 and 2 messages that the client takes at a time: its Receive Maximum, and our own bound. */
-  readonly sendWindow: number
-  /** Largest packet the client takes. */
-  readonly packetBytesMax: number
-  /** False while what was sent before waits in the socket's backlog. */
-  readonly isWritable: boolean
-  /** Queues a packet; `flush` sends what is queued. */
-  sendPublish(packet: Uint8Array): void
-  /** Queues PUBREL. */
-  sendRelease(packetId: number): void
-  flush(): void
-  /** Another connection brings the same client id. */
-  takeOver(cleanStart: boolean): void
-}
-
-export interface Subscription {
-  readonly session: MqttSession
-  /** As the client wrote it: `$share/NAME/FILTER` for a shared one. */
-  readonly filter: string
-  readonly qos: QualityOfService
-  readonly noLocal: boolean
-  readonly retainAsPublished: boolean
-  /** 0 = none. */
-  readonly subscriptionId: number
-}
-
-/** How a message goes to one session; the form's level is that of the connection at the time. */
-export interface Delivery {
-  /** A message from the log, or the place of a retained one: what stands there when it is sent. */
-  readonly message: OutgoingMessage | RetainedEntry
-  /** The subscription's. A message goes at this or at its own, whichever is lower. */
-  readonly qos: QualityOfService
-  readonly retain: boolean
-  readonly subscriptionIds: readonly number[]
-  /** The shared subscription that it came by; null = one of the session's own. */
-  readonly group: SharedGroup | null
-}
-
-/** A message from the log on its way to one session. */
-export interface LogDelivery extends Delivery {
-  readonly message: OutgoingMessage
-}
 
 interface InflightDelivery extends LogDelivery {
   readonly packetId: number
@@ -62,40 +24,18 @@ interface InflightDelivery extends LogDelivery {
   isSent: boolean
 }
 
-/** Has the group of a connection's acknowledgements settle with a commit that is under way. */
-export type JoinCommit = (committer: Committer, group: AckGroup) => void
-
-/** A QoS 2 PUBLISH that was taken and not yet released. */
-export interface ReceivedPublish {
-  /**
-   * `appending`: message and id are on their way to the log; `received`: durable, PUBREC is due or sent; `releasing`: the removal of the id is on
-   * its way.
-   */
-  phase: 'appending' | 'received' | 'releasing'
-  /** `appending`, `releasing`: lets a repeated PUBLISH or PUBREL wait for the same commit. */
-  joinCommit: JoinCommit | null
-}
-
-export type DropReason = 'queue_full' | 'not_connected' | 'slow' | 'too_large' | 'expired'
-
-/** Bounds and counters that all sessions of a door share. */
-export interface SessionBounds {
-  readonly queuedMessagesMax: number
-  readonly queuedBytesMax: number
-  readonly queuedBytesTotalMax: number
-  /** Bytes queued in all sessions. */
-  queuedBytesTotal: number
-  onDrop(session: MqttSession, reason: DropReason): void
-}
-
 const packetIdMax = 65_535
 
 export class MqttSession {
   readonly clientId: string
   readonly subscriptions = new Map<string, Subscription>()
+  /** Shared subscriptions that it is a member of. */
+  readonly groups = new Set<SharedGroup>()
   readonly received = new Map<number, ReceivedPublish>()
   /** Ids the client had not released before the daemon was restarted, with the fingerprints of their messages: see README. */
   readonly carriedIds = new Map<number, number>()
+  /** Partitions of the log that it reads at a place of its own, and where: what it could not take waits there. */
+  readonly behind = new Map<Partition, number>()
   /** How long it is kept after its connection closed; 0 = not at all. */
   expiryMs = 0
   private readonly bounds: SessionBounds
@@ -122,12 +62,12 @@ export class MqttSession {
 
   /** Messages of QoS 1 and 2 that are queued or not finished. */
   get pendingCount(): number {
-    return this.queue.length - this.queueHead + this.inflight.size + this.releasing.size
+    return this.waitingCount + this.inflight.size + this.releasing.size
   }
 
   /** A further message would be sent at once. */
   get hasRoom(): boolean {
-    return this.queue.length === this.queueHead && this.maySend()
+    return this.waitingCount === 0 && this.maySend()
   }
 
   /** A connection takes the session over: what was not finished is said again, first, in its order [MQTT-4.4.0-1]. */
@@ -140,36 +80,74 @@ export class MqttSession {
     this.pump(wallMs)
   }
 
+  /** The connection has gone: what was not sent waits in the log, what was sent is kept. */
   detach(): void {
     this.attached = null
     this.resends = []
+    const kept: Delivery[] = []
+    for (const delivery of this.queue.slice(this.queueHead)) {
+      const origin = isFromLog(delivery) ? delivery.message.origin : null
+      if (origin === null || delivery.group !== null) kept.push(delivery)
+      else {
+        this.fallBehind(origin.partition, origin.offset)
+        this.countOut(delivery)
+      }
+    }
+    this.queue = kept
+    this.queueHead = 0
   }
 
-  /** Takes a message. At QoS 0 it is sent now or not at all; else it is sent when the window is open, queued, or dropped and counted. */
-  offer(delivery: LogDelivery, wallMs: number): void {
-    if (Math.min(delivery.qos, delivery.message.headers.qos) === 0) return this.sendAtOnce(delivery, wallMs)
-    if (this.hasRoom) return this.start(delivery, delivery.message, wallMs)
-    if (this.queue.length - this.queueHead >= this.bounds.queuedMessagesMax) {
-      return this.bounds.onDrop(this, 'queue_full')
-    }
-    this.enqueue(delivery)
+  private countOut(delivery: Delivery): void {
+    this.queuedBytes -= waitingBytes(delivery)
+    this.bounds.queuedBytesTotal -= waitingBytes(delivery)
+  }
+
+  /**
+   * Takes a message: at QoS 0 it is sent now or not at all; else it is sent when the window is open, or queued. False = it has no room for it, or no
+   * connection: then it waits in the log.
+   */
+  offer(delivery: LogDelivery, wallMs: number): boolean {
+    if (Math.min(delivery.qos, delivery.message.headers.qos) === 0) this.sendAtOnce(delivery, wallMs)
+    else if (this.hasRoom) this.start(delivery, delivery.message, wallMs)
+    else if (this.attached === null || this.waitingCount >= this.bounds.queuedMessagesMax) return false
+    else return this.enqueue(delivery)
+    return true
+  }
+
+  /** From this offset on it reads the partition by itself. */
+  fallBehind(partition: Partition, offset: number): void {
+    this.behind.set(partition, Math.min(offset, this.behind.get(partition) ?? offset))
   }
 
   /** Takes the retained messages of a new subscription: they wait for the socket and the window, at QoS 0 too. */
   offerRetained(deliveries: readonly Delivery[], wallMs: number): void {
-    for (const delivery of deliveries) this.enqueue(delivery)
+    for (const delivery of deliveries) if (!this.enqueue(delivery)) this.bounds.onDrop(this, 'queue_full')
     this.pump(wallMs)
   }
 
-  private enqueue(delivery: Delivery): void {
+  private get waitingCount(): number {
+    return this.queue.length - this.queueHead
+  }
+
+  /** It has a connection and room for more than a few messages. */
+  get wantsMore(): boolean {
+    return (
+      this.attached?.isWritable === true &&
+      this.waitingCount * 2 <= this.bounds.queuedMessagesMax &&
+      this.queuedBytes * 2 <= this.bounds.queuedBytesMax
+    )
+  }
+
+  private enqueue(delivery: Delivery): boolean {
     const size = waitingBytes(delivery)
     const isFull =
       this.queuedBytes + size > this.bounds.queuedBytesMax ||
       this.bounds.queuedBytesTotal + size > this.bounds.queuedBytesTotalMax
-    if (isFull) return this.bounds.onDrop(this, 'queue_full')
+    if (isFull) return false
     this.queue.push(delivery)
     this.queuedBytes += size
     this.bounds.queuedBytesTotal += size
+    return true
   }
 
   private sendAtOnce(delivery: LogDelivery, wallMs: number): void {
@@ -261,8 +239,7 @@ export class MqttSession {
     while (this.queueHead < this.queue.length && this.maySend()) {
       const delivery = this.queue[this.queueHead] as Delivery
       this.queueHead += 1
-      this.queuedBytes -= waitingBytes(delivery)
-      this.bounds.queuedBytesTotal -= waitingBytes(delivery)
+      this.countOut(delivery)
       const message = isFromLog(delivery) ? delivery.message : (delivery.message as RetainedEntry).message
       if (message !== null) this.start(delivery, message, wallMs)
     }
@@ -270,6 +247,7 @@ export class MqttSession {
       this.queue = this.queue.slice(this.queueHead)
       this.queueHead = 0
     }
+    if (this.wantsMore) this.bounds.onRoom(this)
   }
 
   private sayAgain(link: SessionLink, wallMs: number): void {
@@ -311,8 +289,7 @@ export class MqttSession {
         continue
       }
       givenBack.push(delivery)
-      this.queuedBytes -= waitingBytes(delivery)
-      this.bounds.queuedBytesTotal -= waitingBytes(delivery)
+      this.countOut(delivery)
     }
     this.queue = kept
     this.queueHead = 0

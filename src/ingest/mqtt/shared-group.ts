@@ -1,9 +1,11 @@
+import type { Partition } from '../../cluster/partition/partition.ts'
 import type { OutgoingMessage } from './outgoing-message.ts'
-import type { LogDelivery, MqttSession, Subscription } from './session.ts'
+import type { MqttSession } from './session.ts'
+import type { LogDelivery, Subscription } from './session-types.ts'
 
 /**
- * A shared subscription (4.8.2): each message goes to one member. Members that are online and have room in their window take turns; when none
- * has, the message waits for the one that is owed the least. What a member gives back goes to another.
+ * A shared subscription (4.8.2): each message goes to one member. Members that are online and have room in their window take turns; then it
+ * queues for the online one that is owed the least; else it waits in the log. What a member gives back goes to another.
  */
 export class SharedGroup {
   /** `$share/NAME/FILTER`. */
@@ -13,6 +15,10 @@ export class SharedGroup {
   private readonly members = new Map<MqttSession, Subscription>()
   /** The same, in the order of their turns. */
   private order: MqttSession[] = []
+  /** Partitions of the log that it reads at a place of its own, and where. */
+  readonly behind = new Map<Partition, number>()
+  /** Taken back from members. Bound: the queues and windows that they were in. */
+  private readonly returned: OutgoingMessage[] = []
   private turn = 0
 
   constructor(key: string, filter: string) {
@@ -38,31 +44,13 @@ export class SharedGroup {
     return true
   }
 
-  /** Gives the message to a member. */
+  /** A member is online and has room. */
+  get wantsMore(): boolean {
+    return this.order.some((member) => member.wantsMore)
+  }
+
+  /** Gives the message to a member; null when none takes it: then it waits in the log. */
   offer(message: OutgoingMessage, wallMs: number): MqttSession | null {
-    const member = this.choose()
-    const subscription = member === null ? undefined : this.members.get(member)
-    if (member === null || subscription === undefined) return null
-    const { qos, retainAsPublished, subscriptionId } = subscription
-    member.offer(
-      {
-        message,
-        qos,
-        retain: retainAsPublished && message.headers.retain,
-        subscriptionIds: subscriptionId === 0 ? [] : [subscriptionId],
-        group: this,
-      },
-      wallMs,
-    )
-    return member
-  }
-
-  /** Messages that a member will not deliver: it has left, or its connection has gone before they were sent. */
-  takeBack(deliveries: readonly LogDelivery[], wallMs: number): void {
-    for (const { message } of deliveries) this.offer(message, wallMs)?.link?.flush()
-  }
-
-  private choose(): MqttSession | null {
     const count = this.order.length
     let best: MqttSession | null = null
     for (let step = 0; step < count; step += 1) {
@@ -70,17 +58,35 @@ export class SharedGroup {
       const member = this.order[at] as MqttSession
       if (member.hasRoom) {
         this.turn = (at + 1) % count
-        return member
+        return this.give(member, message, wallMs) ? member : null
       }
-      if (best === null || owesLess(member, best)) best = member
+      if (member.link !== null && (best === null || member.pendingCount < best.pendingCount)) best = member
     }
-    return best
+    return best !== null && this.give(best, message, wallMs) ? best : null
   }
-}
 
-/** Those who are online come first, then those who wait for less. */
-function owesLess(one: MqttSession, other: MqttSession): boolean {
-  const isOnline = one.link !== null
-  if (isOnline !== (other.link !== null)) return isOnline
-  return one.pendingCount < other.pendingCount
+  private give(member: MqttSession, message: OutgoingMessage, wallMs: number): boolean {
+    const { qos, retainAsPublished, subscriptionId } = this.members.get(member) as Subscription
+    const retain = retainAsPublished && message.headers.retain
+    const subscriptionIds = subscriptionId === 0 ? [] : [subscriptionId]
+    return member.offer({ message, qos, retain, subscriptionIds, group: this }, wallMs)
+  }
+
+  /** Messages that a member will not deliver: it has left, or its connection has gone before they were sent. They come first again. */
+  takeBack(deliveries: readonly LogDelivery[], wallMs: number): void {
+    for (const { message } of deliveries) this.returned.push(message)
+    this.giveReturned(wallMs)
+  }
+
+  /** Gives what was taken back to whoever has room. */
+  giveReturned(wallMs: number): void {
+    let given = 0
+    for (const message of this.returned) {
+      const member = this.offer(message, wallMs)
+      if (member === null) break
+      given += 1
+      member.link?.flush()
+    }
+    this.returned.splice(0, given)
+  }
 }

@@ -1,10 +1,12 @@
 /** SUBSCRIBE and UNSUBSCRIBE, 3.1 to 5.0; `$share/NAME/FILTER` is a shared subscription in every version. */
+import type { Partition } from '../../cluster/partition/partition.ts'
 import { MqttProtocolError } from '../../protocol/mqtt/mqtt-protocol-error.ts'
 import type { SubscribePacket, SubscriptionRequest, UnsubscribePacket } from '../../protocol/mqtt/packets.ts'
 import { reasonCodes } from '../../protocol/mqtt/reason-codes.ts'
 import { judgeFilter, sharedFilterOf } from '../../protocol/mqtt/topic-filter.ts'
 import type { DoorServices } from './door-services.ts'
-import type { Delivery, MqttSession, Subscription } from './session.ts'
+import type { MqttSession } from './session.ts'
+import type { Delivery, Subscription } from './session-types.ts'
 
 export interface SubscribeOutcome {
   /** SUBACK's, as 5.0 has them. */
@@ -73,10 +75,21 @@ function subscribeOne(
     if (!hasRoom || !services.subscriptions.hasRoomFor(filter)) return reasonCodes.quotaExceeded
   }
   const { qos } = request
-  const subscription = { session, filter, qos, noLocal, retainAsPublished, subscriptionId } as const
+  const since = sinceOf(services, session, filter)
+  const subscription = { session, filter, qos, noLocal, retainAsPublished, subscriptionId, since } as const
   subscriptions.set(filter, subscription)
   services.subscriptions.set(subscription)
   return qos
+}
+
+/** A subscription hears what comes from now on, also where the session is still reading older messages for its others. */
+function sinceOf(services: DoorServices, session: MqttSession, filter: string): Subscription['since'] {
+  const before = session.subscriptions.get(filter)
+  if (before !== undefined) return before.since
+  if (session.behind.size === 0) return null
+  const since = new Map<Partition, number>()
+  for (const partition of session.behind.keys()) since.set(partition, services.livePosition(partition) ?? 0)
+  return since
 }
 
 /** Unsubscribes; answers UNSUBACK's reason codes. Messages that wait already are still delivered [MQTT-3.10.4-3]. */

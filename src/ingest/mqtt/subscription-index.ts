@@ -1,5 +1,6 @@
 import { sharedFilterOf, TopicFilterTrie } from '../../protocol/mqtt/topic-filter.ts'
-import type { MqttSession, Subscription } from './session.ts'
+import type { MqttSession } from './session.ts'
+import type { Subscription } from './session-types.ts'
 import { SharedGroup } from './shared-group.ts'
 
 /** Who gets a message: a session for a subscription of its own, or a shared subscription. */
@@ -11,7 +12,11 @@ export class SubscriptionIndex {
   private readonly groups = new Map<string, SharedGroup>()
   private members = 0
 
-  constructor(entriesMax: number, charactersMax: number) {
+  private readonly onGroupEnd: (group: SharedGroup) => void
+
+  /** `onGroupEnd` is called when the last member of a shared subscription has left. */
+  constructor(entriesMax: number, charactersMax: number, onGroupEnd: (group: SharedGroup) => void) {
+    this.onGroupEnd = onGroupEnd
     this.trie = new TopicFilterTrie(entriesMax, charactersMax)
   }
 
@@ -24,7 +29,7 @@ export class SubscriptionIndex {
     return this.groups.has(filter) || this.trie.hasRoomFor(filter)
   }
 
-  /** Adds a subscription; answers its group when it is a shared one. */
+  /** Adds a subscription. */
   set(subscription: Subscription): void {
     const { filter, session } = subscription
     const shared = sharedFilterOf(filter)
@@ -40,6 +45,7 @@ export class SubscriptionIndex {
     }
     const before = group.size
     group.set(subscription)
+    session.groups.add(group)
     this.members += group.size - before
   }
 
@@ -53,7 +59,9 @@ export class SubscriptionIndex {
     const group = this.groups.get(filter)
     if (group === undefined || !group.delete(session)) return
     this.members -= 1
+    session.groups.delete(group)
     if (group.size === 0) {
+      this.onGroupEnd(group)
       this.groups.delete(filter)
       this.trie.delete(shared.filter, groupOwner(shared.group))
     }

@@ -55,6 +55,11 @@ export class TailReader {
     this.schedule()
   }
 
+  /** Everything below was handed over. */
+  get endOffset(): number {
+    return this.position
+  }
+
   stop(): void {
     this.isStopped = true
     this.unsubscribe()
@@ -159,8 +164,9 @@ export class TailReader {
       const span = { start: records.start, end: records.end, count: batchRecordCount(header, at) }
       try {
         scanRecords(records.bytes, span, (record) => {
-          if (baseOffset + record.offsetDelta < this.position) return
-          this.options.fanOut.offer(records.bytes, record, wallMs)
+          const offset = baseOffset + record.offsetDelta
+          if (offset < this.position) return
+          this.options.fanOut.offer(records.bytes, record, { partition: this.partition, offset, wallMs })
         })
       } catch {
         return this.skipTo(endOffset, 'a batch could not be read')
