@@ -10,6 +10,7 @@ import type { PacketIdLog } from './packet-id-log.ts'
 import type { RetainedKeeper } from './retained-keeper.ts'
 import type { RouteTable } from './route-table.ts'
 import type { MqttSession } from './session.ts'
+import type { SessionKeeper } from './session-keeper.ts'
 import type { SessionTable } from './session-table.ts'
 import type { SubscriptionIndex } from './subscription-index.ts'
 import type { TopicMapping } from './topic-mapping.ts'
@@ -29,6 +30,7 @@ export interface DoorServices {
   readonly sessions: SessionTable
   readonly subscriptions: SubscriptionIndex
   readonly wills: WillKeeper
+  readonly keeper: SessionKeeper
   readonly retained: RetainedKeeper
   readonly eventBudget: EventBudget
   readonly counters: DoorCounters

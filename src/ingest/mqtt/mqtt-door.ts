@@ -1,3 +1,4 @@
+import type { Partition } from '../../cluster/partition/partition.ts'
 import type { Broker } from '../../broker/broker.ts'
 import type {
   Clock,
@@ -29,11 +30,12 @@ import { RouteTable } from './route-table.ts'
 import type { MqttSession } from './session.ts'
 import type { DropReason, LogDelivery, SessionBounds } from './session-types.ts'
 import type { ReplayOutcome } from './state-replay.ts'
+import { SessionKeeper } from './session-keeper.ts'
 import { SessionTable } from './session-table.ts'
 import { dropSubscriptions } from './subscribe-handler.ts'
 import { SubscriptionIndex } from './subscription-index.ts'
 import { TopicMapping } from './topic-mapping.ts'
-import { WillKeeper } from './will-keeper.ts'
+import { type Will, WillKeeper } from './will-keeper.ts'
 
 export interface MqttDoorParts {
   readonly net: Net
@@ -70,6 +72,7 @@ export class MqttDoor {
   private readonly retained: RetainedKeeper
   private readonly delivery: Delivery
   private readonly catchUp: CatchUp
+  private readonly keeper: SessionKeeper
   private readonly bounds: SessionBounds
   private readonly counters = new DoorCounters()
   private readonly eventBudget: EventBudget
@@ -94,22 +97,25 @@ export class MqttDoor {
       queuedBytesTotal: 0,
       onDrop: (session, reason) => this.onDrop(session, reason),
       onRoom: (session) => this.onRoom(session),
+      onProgress: (session) => this.keeper.onProgress(session),
     }
     this.sessions = new SessionTable({
       sessionsMax: options.sessionsMax,
       bounds: this.bounds,
       onEnd: (session, cause) => this.onSessionEnd(session, cause),
     })
-    this.subscriptions = new SubscriptionIndex(options.subscriptionsMax, options.filterCharactersMax, (group) =>
-      this.catchUp.forget(group),
-    )
+    this.subscriptions = new SubscriptionIndex(options.subscriptionsMax, options.filterCharactersMax, (group) => {
+      this.catchUp.forget(group)
+      this.keeper.forgetGroup(group)
+    })
     const { lastResortTopic, autoTopicsMax } = options
     this.routes = new RouteTable({ broker, mapping, clock, observer, lastResortTopic, autoTopicsMax })
     this.commits = new CommitBatches({ broker, onSettled: (batch, error) => this.onCommitSettled(batch, error) })
     this.packetIds = new PacketIdLog(broker)
     this.retained = new RetainedKeeper({ broker, commits: this.commits, bytesMax: options.retainedBytesMax })
     const { routes, commits, counters, retained } = this
-    this.wills = new WillKeeper({ clock, routes, commits, counters, retained })
+    const onPublished = (will: Will): void => this.keeper.willPublished(will)
+    this.wills = new WillKeeper({ clock, routes, commits, counters, retained, onPublished })
     const reading = {
       broker,
       clock,
@@ -126,8 +132,13 @@ export class MqttDoor {
     this.catchUp = new CatchUp({ ...reading, livePosition: (partition) => this.delivery.positionOf(partition) })
     this.delivery = new Delivery({
       ...reading,
+      onRead: () => this.keeper.onRead(),
+      startOf: (partition) => this.keeper.startOf(partition),
       hasSubscriptions: () => this.subscriptions.size > 0,
     })
+    const { sessions, subscriptions, wills } = this
+    const livePositions = (): Iterable<readonly [Partition, number]> => this.delivery.positions()
+    this.keeper = new SessionKeeper({ broker, clock, commits, sessions, subscriptions, wills, livePositions })
     this.services = this.createServices(mapping)
   }
 
@@ -147,6 +158,7 @@ export class MqttDoor {
       subscriptions: this.subscriptions,
       wills: this.wills,
       retained: this.retained,
+      keeper: this.keeper,
       eventBudget: this.eventBudget,
       counters: this.counters,
       columns: createPacketColumns(rowsMax),
@@ -181,10 +193,34 @@ export class MqttDoor {
 
   private async open(): Promise<void> {
     const { observer, clock, options } = this.parts
-    this.reportUnread(mqttSessionsTopic.name, await this.packetIds.open(options.tailReadBytes))
+    const replay = (key: Uint8Array, value: Uint8Array | null): void => this.keeper.replay(key, value)
+    this.reportUnread(mqttSessionsTopic.name, await this.packetIds.open(options.tailReadBytes, replay))
     this.reportUnread(retainedTopic.name, await this.retained.open(options.tailReadBytes, clock.wallMs()))
     const packetIds = this.packetIds.openCount
     if (packetIds > 0) observer.event(mqttEvents.packetIdsReplayed, { packetIds })
+    this.restoreSessions()
+  }
+
+  /** Sessions of the last run go on; wills of those whose connection a crash has taken are due. */
+  private restoreSessions(): void {
+    const { clock, observer } = this.parts
+    const wallMs = clock.wallMs()
+    const restored = this.keeper.restore()
+    for (const [session, stored] of restored) {
+      for (const packetId of this.packetIds.takeCarried(session.clientId).keys()) {
+        session.received.set(packetId, { phase: 'received', joinCommit: null })
+      }
+      // Without a clock that can be trusted nobody's time is over.
+      const { expiryMs, expiresAtMs, willDueMs } = stored
+      const endsInMs = expiresAtMs === null || !clock.wallTrusted() ? expiryMs : Math.max(0, expiresAtMs - wallMs)
+      if (stored.will !== null && willDueMs === null) this.wills.fire(stored.will, endsInMs)
+      else if (stored.will !== null) this.wills.fireIn(stored.will, Math.max(0, Number(willDueMs) - wallMs))
+      if (endsInMs === 0) this.sessions.end(session, 'expired')
+      else this.endIn(session, endsInMs)
+    }
+    this.delivery.onSubscriptionsChanged()
+    this.keeper.forgetReplayed()
+    if (restored.length > 0) observer.event(mqttEvents.sessionsRestored, { sessions: this.sessions.size })
   }
 
   private reportUnread(topic: string, { unread }: ReplayOutcome): void {
@@ -197,6 +233,7 @@ export class MqttDoor {
   onPartitionsChanged(): void {
     this.routes.invalidate()
     this.delivery.onPartitionsChanged()
+    this.keeper.onPartitionsChanged()
   }
 
   private onConnection(socket: Connection): void {
@@ -224,8 +261,9 @@ export class MqttDoor {
     for (const connection of this.connections) connection.stopReading()
     await this.settled()
     for (const connection of [...this.connections]) connection.close(reasonCodes.serverShuttingDown, 'the server stops')
-    this.wills.fireAll()
+    this.keeper.stop()
     await this.settled()
+    this.wills.stop()
     this.delivery.stopAll()
     this.catchUp.stop()
     for (const timer of this.expiries.values()) this.parts.clock.cancel(timer)
@@ -263,10 +301,13 @@ export class MqttDoor {
     this.giveToGroups(session.giveBackQueued(null))
     if (session.expiryMs === 0) return this.sessions.end(session, 'expired')
     this.sessions.touch(session)
-    this.expiries.set(
-      session,
-      this.parts.clock.schedule(Math.min(session.expiryMs, timerMsMax), () => this.sessions.end(session, 'expired')),
-    )
+    this.keeper.save(session)
+    if (!this.isStopping) this.endIn(session, session.expiryMs)
+  }
+
+  private endIn(session: MqttSession, delayMs: number): void {
+    const timer = this.parts.clock.schedule(Math.min(delayMs, timerMsMax), () => this.sessions.end(session, 'expired'))
+    this.expiries.set(session, timer)
   }
 
   /** What waits for the session, or for a shared subscription that it is a member of, is read now. */
@@ -288,10 +329,12 @@ export class MqttDoor {
     if (timer !== undefined) this.parts.clock.cancel(timer)
     this.expiries.delete(session)
     const left = session.giveBackAll()
+    const filters = [...session.subscriptions.keys()]
     this.catchUp.forget(session)
     dropSubscriptions(this.services, session)
     this.giveToGroups(left)
     this.wills.fireDelayed(session.clientId)
+    this.keeper.forget(session, filters)
     this.forgetPacketIds(session)
     if (cause !== 'evicted' || !this.eventBudget.take()) return
     const { observer, options } = this.parts

@@ -63,6 +63,12 @@ export const mqttEvents = defineEvents({
     sentence: 'delivery from {topic}-{partition} skipped from offset {fromOffset} to {toOffset}: {reason}',
     fields: { topic: 'string', partition: 'number', fromOffset: 'number', toOffset: 'number', reason: 'string' },
   },
+  sessionsRestored: {
+    id: 'mqtt-sessions-restored',
+    level: 'info',
+    sentence: '{sessions} MQTT sessions go on from the last run',
+    fields: { sessions: 'number' },
+  },
   packetIdsReplayed: {
     id: 'mqtt-packet-ids-replayed',
     level: 'info',

@@ -10,14 +10,14 @@ import type { TurnAppend } from '../../broker/turn-append.ts'
 import { inspectUtf8, utf8Bytes, utf8Malformed, utf8Text } from '../../protocol/mqtt/utf8.ts'
 import { type ReplayOutcome, replayTopic } from './state-replay.ts'
 
-/** Sessions of MQTT clients; for now their QoS 2 packet ids. */
+/** Sessions of MQTT clients: their QoS 2 packet ids here, everything else in `session-log.ts`. */
 export const mqttSessionsTopic: InternalTopicDefinition = {
   name: '__headwater_mqtt_sessions',
   partitions: 4,
-  // Ids matter only between a crash and the client's return; until compaction is there, time bounds the topic.
-  configs: { 'cleanup.policy': 'delete', 'retention.ms': '86400000', 'segment.bytes': '16777216' },
+  configs: { 'cleanup.policy': 'compact', 'segment.bytes': '16777216' },
   readable: false,
-  holds: 'Packet ids of QoS 2 messages that MQTT clients have not released yet, by client id.',
+  holds:
+    'Sessions of MQTT clients: how long they are kept, wills, subscriptions, where they are in the log, packet ids of QoS 2 messages.',
 }
 
 const recordVersion = 1
@@ -89,12 +89,14 @@ export class PacketIdLog {
     return this.carriedCount
   }
 
-  /** Makes sure of the topic and reads it back. */
-  async open(readBytes: number): Promise<ReplayOutcome> {
+  /** Makes sure of the topic and reads it back; `other` gets the records that are not of packet ids. */
+  async open(readBytes: number, other: (key: Uint8Array, value: Uint8Array | null) => void): Promise<ReplayOutcome> {
     await this.broker.ensureInternalTopic(mqttSessionsTopic)
-    return replayTopic(this.broker, mqttSessionsTopic, readBytes, (record) => {
-      const id = record.key === null ? null : readPacketIdKey(record.key)
-      if (id !== null) this.apply(id.clientId, id.packetId, record.value)
+    return replayTopic(this.broker, mqttSessionsTopic, readBytes, ({ key, value }) => {
+      if (key === null) return
+      const id = readPacketIdKey(key)
+      if (id === null) other(key, value)
+      else this.apply(id.clientId, id.packetId, value)
     })
   }
 

@@ -18,6 +18,8 @@ export interface RequestContext {
   readonly session: MqttSession
   /** Queues a packet. */
   readonly send: (packet: Uint8Array) => void
+  /** Sends what is queued. */
+  readonly flush: () => void
 }
 
 /** Answers a request; false for a packet that is none. Throws MqttProtocolError. */
@@ -27,13 +29,17 @@ export function answerRequest(firstByte: number, body: PacketBody, level: 3 | 4 
     case packetTypes.subscribe: {
       const packet = decodeSubscribe(firstByte, body, level)
       const { reasons, retainedFor } = subscribe(services, session, packet)
-      send(encodeSuback(level, packet.packetId, reasons))
-      deliverRetained(services, retainedFor)
+      const filters = packet.subscriptions.map(({ filter }) => filter)
+      whenSaved(context, filters, (isSaved) => {
+        send(encodeSuback(level, packet.packetId, isSaved ? reasons : reasons.map(() => reasonCodes.quotaExceeded)))
+        deliverRetained(services, retainedFor)
+      })
       return true
     }
     case packetTypes.unsubscribe: {
       const packet = decodeUnsubscribe(firstByte, body, level)
-      send(encodeUnsuback(level, packet.packetId, unsubscribe(services, session, packet)))
+      const reasons = unsubscribe(services, session, packet)
+      whenSaved(context, packet.filters, () => send(encodeUnsuback(level, packet.packetId, reasons)))
       return true
     }
     case packetTypes.pingreq:
@@ -43,6 +49,16 @@ export function answerRequest(firstByte: number, body: PacketBody, level: 3 | 4 
     default:
       return false
   }
+}
+
+/** A kept session's subscriptions are in the log before the client is told of them: it will not subscribe again when it comes back. */
+function whenSaved(context: RequestContext, filters: readonly string[], answer: (isSaved: boolean) => void): void {
+  const batch = context.services.keeper.saveSubscriptions(context.session, new Set(filters))
+  if (batch === null) return answer(true)
+  batch.whenSettled((isSaved) => {
+    answer(isSaved)
+    context.flush()
+  })
 }
 
 /** PUBREL, also in answer to a PUBREC whose packet id we do not know: the client is told so and can let go of it. */

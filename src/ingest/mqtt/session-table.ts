@@ -44,6 +44,13 @@ export class SessionTable {
     return { session, isPresent: false }
   }
 
+  /** A session of the last run, without a connection. */
+  restore(clientId: string): MqttSession {
+    const session = new MqttSession(clientId, this.options.bounds)
+    this.sessions.set(clientId, session)
+    return session
+  }
+
   /** The session that has been without a connection for longest makes room. */
   private evictOne(): boolean {
     for (const session of this.sessions.values()) {

@@ -79,6 +79,8 @@ export interface SessionBounds {
   /** Bytes queued in all sessions. */
   queuedBytesTotal: number
   onDrop(session: MqttSession, reason: DropReason): void
+  /** Where it is in the log has changed. */
+  onProgress(session: MqttSession): void
   /** The session could take more than it is given. */
   onRoom(session: MqttSession): void
 }

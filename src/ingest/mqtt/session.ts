@@ -6,7 +6,7 @@ import { MqttProtocolError } from '../../protocol/mqtt/mqtt-protocol-error.ts'
 import type { QualityOfService } from '../../protocol/mqtt/packet-types.ts'
 import { reasonCodes } from '../../protocol/mqtt/reason-codes.ts'
 import type { Partition } from '../../cluster/partition/partition.ts'
-import type { OutgoingMessage, PublishForm } from './outgoing-message.ts'
+import type { MessageOrigin, OutgoingMessage, PublishForm } from './outgoing-message.ts'
 import type { RetainedEntry } from './retained-store.ts'
 import type {
   Delivery,
@@ -16,6 +16,7 @@ import type {
   SessionLink,
   Subscription,
 } from './session-types.ts'
+import type { Will } from './will-keeper.ts'
 import type { SharedGroup } from './shared-group.ts'
 
 interface InflightDelivery extends LogDelivery {
@@ -36,6 +37,10 @@ export class MqttSession {
   readonly carriedIds = new Map<number, number>()
   /** Partitions of the log that it reads at a place of its own, and where: what it could not take waits there. */
   readonly behind = new Map<Partition, number>()
+  /** The log knows of it. */
+  isStored = false
+  /** Owed when its connection is lost, or by now. */
+  will: Will | null = null
   /** How long it is kept after its connection closed; 0 = not at all. */
   expiryMs = 0
   private readonly bounds: SessionBounds
@@ -110,13 +115,15 @@ export class MqttSession {
     if (Math.min(delivery.qos, delivery.message.headers.qos) === 0) this.sendAtOnce(delivery, wallMs)
     else if (this.hasRoom) this.start(delivery, delivery.message, wallMs)
     else if (this.attached === null || this.waitingCount >= this.bounds.queuedMessagesMax) return false
-    else return this.enqueue(delivery)
+    else if (!this.enqueue(delivery)) return false
+    this.bounds.onProgress(this)
     return true
   }
 
   /** From this offset on it reads the partition by itself. */
   fallBehind(partition: Partition, offset: number): void {
     this.behind.set(partition, Math.min(offset, this.behind.get(partition) ?? offset))
+    this.bounds.onProgress(this)
   }
 
   /** Takes the retained messages of a new subscription: they wait for the socket and the window, at QoS 0 too. */
@@ -196,7 +203,21 @@ export class MqttSession {
     if (delivery.qos !== 1) throw new MqttProtocolError(reasonCodes.protocolError, 'PUBACK for a QoS 2 message')
     this.inflight.delete(packetId)
     this.sentCount -= 1
+    this.bounds.onProgress(this)
     this.pump(wallMs)
+  }
+
+  /** Places in the log of what was taken and is not done with, of the session itself (null) or by way of a shared subscription. */
+  *pendingOrigins(group: SharedGroup | null): Iterable<MessageOrigin> {
+    for (const delivery of this.inflight.values()) {
+      if (delivery.group === group && delivery.message.origin !== null) yield delivery.message.origin
+    }
+    for (let at = this.queueHead; at < this.queue.length; at += 1) {
+      const delivery = this.queue[at] as Delivery
+      if (delivery.group === group && isFromLog(delivery) && delivery.message.origin !== null) {
+        yield delivery.message.origin
+      }
+    }
   }
 
   /**
@@ -212,6 +233,7 @@ export class MqttSession {
     if (delivery === undefined || !delivery.isSent) return false
     if (delivery.qos !== 2) throw new MqttProtocolError(reasonCodes.protocolError, 'PUBREC for a QoS 1 message')
     this.inflight.delete(packetId)
+    this.bounds.onProgress(this)
     if (reason >= 0x80) {
       this.sentCount -= 1
       this.pump(wallMs)

@@ -1,5 +1,5 @@
 import type { Partition } from '../../cluster/partition/partition.ts'
-import type { OutgoingMessage } from './outgoing-message.ts'
+import type { MessageOrigin, OutgoingMessage } from './outgoing-message.ts'
 import type { MqttSession } from './session.ts'
 import type { LogDelivery, Subscription } from './session-types.ts'
 
@@ -42,6 +42,12 @@ export class SharedGroup {
     if (!this.members.delete(session)) return false
     this.order = this.order.filter((member) => member !== session)
     return true
+  }
+
+  /** Places in the log of what its members were given and are not done with. */
+  *pendingOrigins(): Iterable<MessageOrigin> {
+    for (const member of this.order) yield* member.pendingOrigins(this)
+    for (const { origin } of this.returned) if (origin !== null) yield origin
   }
 
   /** A member is online and has room. */

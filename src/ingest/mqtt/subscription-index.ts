@@ -68,6 +68,11 @@ export class SubscriptionIndex {
     group.takeBack(session.giveBackQueued(group), wallMs)
   }
 
+  /** All shared subscriptions. */
+  shared(): Iterable<SharedGroup> {
+    return this.groups.values()
+  }
+
   match(topic: string, visit: (subscriber: Subscriber) => void): void {
     this.trie.match(topic, visit)
   }

@@ -26,6 +26,8 @@ export interface TailReaderOptions {
   /** Bytes of one read, and about what one turn of the loop spends on a partition. */
   readonly readBytes: number
   readonly decompressedBytesMax: number
+  /** Called after a read. */
+  readonly onRead: () => void
 }
 
 /** Why a reader passed over records. */
@@ -81,11 +83,13 @@ export class TailReader {
     const hot = broker.readTail(this.partition, this.position, readBytes)
     if (hot !== null) {
       if (!this.take(hot)) this.schedule()
+      this.options.onRead()
       return
     }
     this.wait(
       broker.readTailCold(this.partition, this.position, readBytes).then((read) => {
         if (!this.isStopped) this.take(read)
+        this.options.onRead()
       }),
     )
   }

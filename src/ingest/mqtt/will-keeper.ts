@@ -20,6 +20,8 @@ export interface WillKeeperOptions {
   readonly commits: CommitBatches
   readonly counters: DoorCounters
   readonly retained: RetainedKeeper
+  /** The will is in the current turn's set. */
+  readonly onPublished: (will: Will) => void
 }
 
 /**
@@ -28,7 +30,7 @@ export interface WillKeeperOptions {
  */
 export class WillKeeper {
   private readonly options: WillKeeperOptions
-  private readonly delayed = new Map<string, { readonly will: Will; readonly timer: Timer }>()
+  private readonly delayed = new Map<string, { readonly will: Will; readonly timer: Timer; readonly dueMs: number }>()
   private waitingForTopic = 0
 
   constructor(options: WillKeeperOptions) {
@@ -42,12 +44,21 @@ export class WillKeeper {
 
   /** The connection went without a normal DISCONNECT. The will is published at the latest when its session ends, in `sessionEndsInMs`. */
   fire(will: Will, sessionEndsInMs: number): void {
-    const delayMs = Math.min((will.message.properties.willDelayInterval ?? 0) * 1000, sessionEndsInMs)
+    this.fireIn(will, Math.min((will.message.properties.willDelayInterval ?? 0) * 1000, sessionEndsInMs))
+  }
+
+  /** The same with a delay that is known. */
+  fireIn(will: Will, delayMs: number): void {
     if (delayMs <= 0) return this.publish(will)
     const { clientId } = will.publisher
     this.cancel(clientId)
     const timer = this.options.clock.schedule(Math.min(delayMs, timerMsMax), () => this.fireDelayed(clientId))
-    this.delayed.set(clientId, { will, timer })
+    this.delayed.set(clientId, { will, timer, dueMs: this.options.clock.wallMs() + delayMs })
+  }
+
+  /** Wall ms at which the client's will is due; null = none waits. */
+  dueMs(clientId: string): number | null {
+    return this.delayed.get(clientId)?.dueMs ?? null
   }
 
   /** The client is back before the delay has passed [MQTT-3.1.2-26]. */
@@ -66,17 +77,18 @@ export class WillKeeper {
     this.publish(delayed.will)
   }
 
-  /** The door closes, and with it every session of this run. */
-  fireAll(): void {
-    for (const clientId of [...this.delayed.keys()]) this.fireDelayed(clientId)
+  /** The door closes: what waits is written down and waits on. */
+  stop(): void {
+    for (const { timer } of this.delayed.values()) this.options.clock.cancel(timer)
+    this.delayed.clear()
   }
 
   private publish(will: Will): void {
-    const { clock, routes, commits, counters } = this.options
+    const { clock, routes, commits } = this.options
     const topic = utf8Bytes(will.message.topic)
     const wallMs = clock.wallMs()
     const route = routes.find(topic, 0, topic.length, wallMs)
-    if (route === null) return counters.refuse(willRefused)
+    if (route === null) return this.giveUp(will, willRefused)
     if (route.state === 'waiting') {
       this.waitingForTopic += 1
       return routes.whenDecided(route, () => {
@@ -84,7 +96,7 @@ export class WillKeeper {
         this.publish(will)
       })
     }
-    if (route.state !== 'ready' || route.partition === null) return counters.refuse(reasonName(route.reason))
+    if (route.state !== 'ready' || route.partition === null) return this.giveUp(will, reasonName(route.reason))
     const { qos, retain, properties, payload } = will.message
     const headers = new RecordHeaderEncoder(will.publisher).build({
       headers: route.headers,
@@ -97,10 +109,17 @@ export class WillKeeper {
     })
     const batch = commits.current()
     const error = batch.turn.append(route.partition, wallMs, route.key ?? topic, payload, headers)
-    if (error !== null) return counters.refuse(reasonName(reasonOf(error)))
+    if (error !== null) return this.giveUp(will, reasonName(reasonOf(error)))
     batch.messages += 1
     batch.bytes += topic.length + payload.length
     if (retain) this.retain(batch, will, topic, wallMs)
+    this.options.onPublished(will)
+  }
+
+  /** It will not be published, not after a restart either. */
+  private giveUp(will: Will, reason: string): void {
+    this.options.counters.refuse(reason)
+    this.options.onPublished(will)
   }
 
   /** A will that there is no room for is published all the same; nobody can be told. */

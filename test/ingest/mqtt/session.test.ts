@@ -63,6 +63,7 @@ function bench(options: Partial<SessionBounds> = {}): Bench {
     queuedBytesTotal: 0,
     onDrop: (_session, reason) => drops.push(reason),
     onRoom: () => {},
+    onProgress: () => {},
     ...options,
   }
   const session = new MqttSession('c', bounds)

@@ -1,0 +1,281 @@
+/**
+ * Keeps sessions over the daemon's life: what must be known after a crash is written before the client is told of it, where readers are in the log
+ * a little later. After a crash a session is given again what it was given since then (QoS 1 allows it); after a stop nothing twice.
+ */
+import type { Clock, Timer } from '../../base/ports.ts'
+import type { Broker } from '../../broker/broker.ts'
+import type { Partition } from '../../cluster/partition/partition.ts'
+import type { CommitBatch, CommitBatches } from './commit-batch.ts'
+import type { MqttSession } from './session.ts'
+import {
+  applyRecord,
+  emptyState,
+  SessionLog,
+  type StoredPosition,
+  type StoredSession,
+  type StoredState,
+  tailKey,
+} from './session-log.ts'
+import type { SessionTable } from './session-table.ts'
+import type { SharedGroup } from './shared-group.ts'
+import type { SubscriptionIndex } from './subscription-index.ts'
+import type { Will, WillKeeper } from './will-keeper.ts'
+
+export interface SessionKeeperOptions {
+  readonly broker: Broker
+  readonly clock: Clock
+  readonly commits: CommitBatches
+  readonly sessions: SessionTable
+  readonly subscriptions: SubscriptionIndex
+  readonly wills: WillKeeper
+  /** Offsets of the common reader, partition by partition. */
+  readonly livePositions: () => Iterable<readonly [Partition, number]>
+}
+
+/** Positions are written this long after they have changed: what a crash makes a client hear twice. */
+const checkpointEveryMs = 1000
+
+export class SessionKeeper {
+  private readonly options: SessionKeeperOptions
+  private readonly log: SessionLog
+  private readonly state: StoredState = emptyState()
+  /** What was written last, by reader. Bound: the kept sessions and their shared subscriptions. */
+  private readonly written = new Map<string, string>()
+  private readonly dirtyGroups = new Set<SharedGroup>()
+  private readonly dirtySessions = new Set<MqttSession>()
+  private readonly writtenTails = new Map<Partition, number>()
+  /** Sessions that the log has. */
+  private stored = 0
+  private timer: Timer | null = null
+  private isRestoring = true
+  private isStopped = false
+
+  constructor(options: SessionKeeperOptions) {
+    this.options = options
+    this.log = new SessionLog(options.broker)
+  }
+
+  // ------------------------------------------------------------------------------------------ the start
+
+  /** Takes a record of the topic while it is read back. */
+  replay(key: Uint8Array, value: Uint8Array | null): void {
+    applyRecord(this.state, key, value)
+  }
+
+  /**
+   * Makes the sessions of the last run again; answers them with what was known of each. Their expiry and their wills are the caller's. Readers begin
+   * where they were: see `startOf`.
+   */
+  restore(): (readonly [MqttSession, StoredSession])[] {
+    const { sessions, subscriptions } = this.options
+    const restored: (readonly [MqttSession, StoredSession])[] = []
+    for (const [clientId, stored] of this.state.sessions) {
+      const session = sessions.restore(clientId)
+      session.expiryMs = stored.expiryMs
+      session.will = stored.will
+      session.isStored = true
+      this.stored += 1
+      for (const [filter, options] of this.state.subscriptions.get(clientId) ?? []) {
+        const subscription = { session, filter, ...options, since: null }
+        session.subscriptions.set(filter, subscription)
+        subscriptions.set(subscription)
+      }
+      this.restorePositions(ownReader(session), session.behind)
+      restored.push([session, stored])
+    }
+    for (const group of subscriptions.shared()) this.restorePositions(groupReader(group), group.behind)
+    return restored
+  }
+
+  private restorePositions(reader: string, behind: Map<Partition, number>): void {
+    const positions = this.state.positions.get(reader)
+    if (positions === undefined) return
+    this.written.set(reader, JSON.stringify(positions))
+    for (const { topicId, partition: index, offset } of positions) {
+      const partition = this.options.broker.partitions.byTopicId(topicId, index)
+      if (partition !== undefined) behind.set(partition, Math.max(offset, partition.log.logStartOffset))
+    }
+  }
+
+  /** Where the common reader begins in a partition after a start with kept sessions; undefined = at the live end. */
+  startOf(partition: Partition): number | undefined {
+    if (this.stored === 0 || !this.isRestoring) return undefined
+    const { topicId, index, log } = partition
+    // A partition that no position is known of is younger than the last of them.
+    const offset = this.state.tails.get(tailKey(topicId, index)) ?? log.logStartOffset
+    return Math.min(Math.max(offset, log.logStartOffset), partition.highWatermark)
+  }
+
+  /** What was read back has been used. */
+  forgetReplayed(): void {
+    this.isRestoring = false
+    const { sessions, subscriptions, positions, tails } = this.state
+    for (const map of [sessions, subscriptions, positions, tails]) map.clear()
+  }
+
+  // -------------------------------------------------------------------------------------------- writing
+
+  /** Writes what a session is now, if the log has to know it; answers the batch that it is in, or null. */
+  save(session: MqttSession): CommitBatch | null {
+    const { clock, commits, wills } = this.options
+    if (session.expiryMs === 0 && session.will === null && !session.isStored) return null
+    const wallMs = clock.wallMs()
+    const isConnected = session.link !== null
+    const batch = commits.current()
+    this.log.session(batch.turn, wallMs, session.clientId, {
+      expiryMs: session.expiryMs,
+      expiresAtMs: isConnected ? null : wallMs + session.expiryMs,
+      will: session.will,
+      willDueMs: isConnected ? null : wills.dueMs(session.clientId),
+    })
+    if (!session.isStored) this.stored += 1
+    session.isStored = true
+    return batch
+  }
+
+  /** Writes the subscriptions under these filters as they are now; answers the batch that they are in, or null when the session is not kept. */
+  saveSubscriptions(session: MqttSession, filters: Iterable<string>): CommitBatch | null {
+    if (!session.isStored || session.expiryMs === 0) return null
+    const { clock, commits } = this.options
+    const wallMs = clock.wallMs()
+    const batch = commits.current()
+    for (const filter of filters) this.saveSubscription(batch, session, filter, wallMs)
+    // What is older than the subscription is not heard after a crash either.
+    this.checkpoint()
+    return batch
+  }
+
+  private saveSubscription(batch: CommitBatch, session: MqttSession, filter: string, wallMs: number): void {
+    const subscription = session.subscriptions.get(filter)
+    const { clientId } = session
+    if (subscription === undefined) {
+      this.log.subscription(batch.turn, wallMs, { clientId, filter }, null)
+      return
+    }
+    const { qos, noLocal, retainAsPublished, subscriptionId } = subscription
+    const stored = { qos, noLocal, retainAsPublished, subscriptionId }
+    this.log.subscription(batch.turn, wallMs, { clientId, filter }, stored)
+  }
+
+  /** A session has ended; `filters` are those it had. Its will may still be due: then `willPublished` takes the rest away. */
+  forget(session: MqttSession, filters: Iterable<string>): void {
+    this.dirtySessions.delete(session)
+    if (!session.isStored) return
+    const { clock, commits } = this.options
+    const wallMs = clock.wallMs()
+    const { turn } = commits.current()
+    const { clientId } = session
+    for (const filter of filters) this.log.subscription(turn, wallMs, { clientId, filter }, null)
+    this.forgetPositions(ownReader(session))
+    if (session.will === null) this.log.session(turn, wallMs, clientId, null)
+    session.isStored = false
+    this.stored -= 1
+  }
+
+  /** A shared subscription has lost its last member. */
+  forgetGroup(group: SharedGroup): void {
+    this.dirtyGroups.delete(group)
+    this.forgetPositions(groupReader(group))
+  }
+
+  private forgetPositions(reader: string): void {
+    if (!this.written.delete(reader)) return
+    this.log.positions(this.options.commits.current().turn, this.options.clock.wallMs(), reader, null)
+  }
+
+  /** A will stands in the current turn's set: in the same set it is not owed any more. */
+  willPublished(will: Will): void {
+    const { sessions, commits, clock } = this.options
+    const { clientId } = will.publisher
+    const session = sessions.get(clientId)
+    if (session === undefined || !session.isStored)
+      this.log.session(commits.current().turn, clock.wallMs(), clientId, null)
+    else if (session.will === will) {
+      session.will = null
+      this.save(session)
+    }
+  }
+
+  // ------------------------------------------------------------------------------------------ positions
+
+  /** Something was given to the session, or acknowledged by it. */
+  onProgress(session: MqttSession): void {
+    if (!session.isStored || session.expiryMs === 0) return
+    this.dirtySessions.add(session)
+    for (const group of session.groups) this.dirtyGroups.add(group)
+    this.checkpointSoon()
+  }
+
+  /** The common reader went on. */
+  onRead(): void {
+    if (this.stored > 0) this.checkpointSoon()
+  }
+
+  private checkpointSoon(): void {
+    if (this.timer !== null || this.isStopped) return
+    this.timer = this.options.clock.schedule(checkpointEveryMs, () => {
+      this.timer = null
+      this.checkpoint()
+    })
+  }
+
+  /** Writes where everybody is, as one set: the common reader's place means nothing without that of those who are behind it. */
+  checkpoint(): void {
+    const { clock, commits, livePositions } = this.options
+    if (this.stored === 0) return
+    const wallMs = clock.wallMs()
+    const { turn } = commits.current()
+    for (const session of this.dirtySessions) {
+      this.writePositions(ownReader(session), positionsOf(session.behind, session.pendingOrigins(null)))
+    }
+    for (const group of this.dirtyGroups) {
+      if (group.size > 0) this.writePositions(groupReader(group), positionsOf(group.behind, group.pendingOrigins()))
+    }
+    this.dirtySessions.clear()
+    this.dirtyGroups.clear()
+    for (const [partition, offset] of livePositions()) {
+      if (this.writtenTails.get(partition) === offset) continue
+      this.writtenTails.set(partition, offset)
+      this.log.tail(turn, wallMs, { topicId: partition.topicId, partition: partition.index, offset })
+    }
+  }
+
+  private writePositions(reader: string, positions: readonly StoredPosition[]): void {
+    const text = JSON.stringify(positions)
+    if ((this.written.get(reader) ?? '[]') === text) return
+    const { clock, commits } = this.options
+    this.written.set(reader, text)
+    this.log.positions(commits.current().turn, clock.wallMs(), reader, positions)
+  }
+
+  /** Partitions are gone: their places are forgotten. */
+  onPartitionsChanged(): void {
+    for (const partition of this.writtenTails.keys()) if (!partition.isLeader) this.writtenTails.delete(partition)
+  }
+
+  stop(): void {
+    this.isStopped = true
+    if (this.timer !== null) this.options.clock.cancel(this.timer)
+    this.checkpoint()
+  }
+}
+
+/** The lowest offset of each partition that is not done with. */
+function positionsOf(
+  behind: ReadonlyMap<Partition, number>,
+  pending: Iterable<{ readonly partition: Partition; readonly offset: number }>,
+): StoredPosition[] {
+  const lowest = new Map(behind)
+  for (const { partition, offset } of pending) {
+    lowest.set(partition, Math.min(offset, lowest.get(partition) ?? offset))
+  }
+  return [...lowest].map(([{ topicId, index }, offset]) => ({ topicId, partition: index, offset }))
+}
+
+function ownReader(session: MqttSession): string {
+  return `c${session.clientId}`
+}
+
+function groupReader(group: SharedGroup): string {
+  return `g${group.key}`
+}
