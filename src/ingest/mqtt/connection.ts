@@ -23,6 +23,7 @@ import { answerRequest, encodeRelease } from './request-handler.ts'
 import type { Route } from './route-table.ts'
 import type { MqttSession } from './session.ts'
 import type { SessionLink } from './session-types.ts'
+import { TopicAliases } from './topic-aliases.ts'
 import type { Will } from './will-keeper.ts'
 
 /** A closing socket may take this long to send its last packet. */
@@ -32,6 +33,7 @@ export class MqttConnection implements SessionLink, Committer, PendingBytesWaite
   level: 3 | 4 | 5 = 4
   sendWindow = 0
   packetBytesMax = Number.POSITIVE_INFINITY
+  aliases = new TopicAliases(0)
   private readonly socket: Connection
   private readonly services: DoorServices
   private readonly onEnded: (connection: MqttConnection) => void
@@ -240,6 +242,7 @@ export class MqttConnection implements SessionLink, Committer, PendingBytesWaite
     this.expiryMs = grant.sessionExpiryMs
     session.expiryMs = grant.sessionExpiryMs
     this.sendWindow = Math.min(packet.properties.receiveMaximum ?? 65_535, options.sendWindowMax)
+    this.aliases = new TopicAliases(Math.min(packet.properties.topicAliasMaximum ?? 0, options.topicAliasMaximum))
     this.packetBytesMax = packet.properties.maximumPacketSize ?? Number.POSITIVE_INFINITY
     const { level, userName } = packet
     this.publisher = new PublishHandler({ services, session, level, userName, committer: this })

@@ -21,7 +21,7 @@ export interface MqttDoorOptions {
   readonly clientIdBytesMax: number
   /** QoS 1 and 2 messages that a client may have unacknowledged: announced as Receive Maximum and enforced for 5.0; before, only for QoS 2. */
   readonly receiveMaximum: number
-  /** Topic aliases a client may set up; each holds a topic name. */
+  /** Topic aliases a client may set up, and that we set up towards it if it takes so many; each holds a topic name. */
   readonly topicAliasMaximum: number
   /** Longest keep-alive: a 5.0 client that asks for more, or for none, is told this one. */
   readonly keepAliveSecondsMax: number

@@ -3,6 +3,7 @@ import { type EncodedPublish, encodePublish } from '../../protocol/mqtt/encode.t
 import type { QualityOfService } from '../../protocol/mqtt/packet-types.ts'
 import { encodeProperties } from '../../protocol/mqtt/properties.ts'
 import type { RecordHeader } from '../../protocol/records/record.ts'
+import type { TopicAlias } from './topic-aliases.ts'
 import { type DecodedHeaders, decodeRecordHeaders } from './record-headers.ts'
 
 /** How one subscriber gets a message. */
@@ -12,6 +13,8 @@ export interface PublishForm {
   readonly retain: boolean
   /** 5.0: identifiers of every matching subscription that has one [MQTT-3.3.4-4]. */
   readonly subscriptionIds: readonly number[]
+  /** 5.0: how the topic is abbreviated; null = not. */
+  readonly alias: TopicAlias | null
 }
 
 /** A place in the log. */
@@ -72,7 +75,8 @@ export class OutgoingMessage {
 
   private encode(form: PublishForm, wallMs: number): EncodedPublish {
     // The rest of the expiry interval changes with time, the identifiers with the subscriber.
-    const isShared = form.subscriptionIds.length === 0 && (form.level !== 5 || this.headers.expiresMs === null)
+    const isShared =
+      form.subscriptionIds.length === 0 && form.alias === null && (form.level !== 5 || this.headers.expiresMs === null)
     const slot = (form.level === 5 ? 8 : 0) | (form.retain ? 4 : 0) | form.qos
     const known = isShared ? this.encoded.get(slot) : undefined
     if (known !== undefined) return known
@@ -81,19 +85,20 @@ export class OutgoingMessage {
       qos: form.qos,
       retain: form.retain,
       duplicate: false,
-      topic: this.topic,
+      topic: form.alias?.isKnown === true ? noBytes : this.topic,
       packetId: 0,
-      properties: form.level === 5 ? this.propertyList(form.subscriptionIds, wallMs) : noBytes,
+      properties: form.level === 5 ? this.propertyList(form, wallMs) : noBytes,
       payload: this.payload,
     })
     if (isShared) this.encoded.set(slot, publish)
     return publish
   }
 
-  private propertyList(subscriptionIds: readonly number[], wallMs: number): Uint8Array {
+  private propertyList({ subscriptionIds, alias }: PublishForm, wallMs: number): Uint8Array {
     const expires = this.headers.expiresMs
     const properties = {
       ...this.headers.properties,
+      topicAlias: alias?.alias,
       // [MQTT-3.3.2-6]: the received value minus the time spent here.
       messageExpiryInterval:
         expires === null ? undefined : Math.min(0xffff_ffff, Math.max(1, Math.ceil((expires - wallMs) / 1000))),

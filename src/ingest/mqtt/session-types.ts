@@ -5,6 +5,7 @@ import type { AckGroup, Committer } from './ack-queue.ts'
 import type { OutgoingMessage } from './outgoing-message.ts'
 import type { RetainedEntry } from './retained-store.ts'
 import type { MqttSession } from './session.ts'
+import type { TopicAliases } from './topic-aliases.ts'
 import type { SharedGroup } from './shared-group.ts'
 
 /** The connection that is attached to a session. */
@@ -12,6 +13,8 @@ export interface SessionLink {
   readonly level: 3 | 4 | 5
   /** Unfinished QoS 1 and 2 messages that the client takes at a time: its Receive Maximum, and our own bound. */
   readonly sendWindow: number
+  /** Topics that the client knows by a number. */
+  readonly aliases: TopicAliases
   /** Largest packet the client takes. */
   readonly packetBytesMax: number
   /** False while what was sent before waits in the socket's backlog. */

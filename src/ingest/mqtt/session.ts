@@ -108,11 +108,12 @@ export class MqttSession {
   }
 
   /**
-   * Takes a message: at QoS 0 it is sent now or not at all; else it is sent when the window is open, or queued. False = it has no room for it, or no
-   * connection: then it waits in the log.
+   * Takes a message: it is sent when the window is open, or queued; at QoS 0 it is sent now or dropped, unless others are before it in the queue.
+   * False = it has no room for it, or no connection: then it waits in the log.
    */
   offer(delivery: LogDelivery, wallMs: number): boolean {
-    if (Math.min(delivery.qos, delivery.message.headers.qos) === 0) this.sendAtOnce(delivery, wallMs)
+    const isQos0 = Math.min(delivery.qos, delivery.message.headers.qos) === 0
+    if (isQos0 && (this.attached === null || this.waitingCount === 0)) this.sendAtOnce(delivery, wallMs)
     else if (this.hasRoom) this.start(delivery, delivery.message, wallMs)
     else if (this.attached === null || this.waitingCount >= this.bounds.queuedMessagesMax) return false
     else if (!this.enqueue(delivery)) return false
@@ -165,14 +166,32 @@ export class MqttSession {
   }
 
   private sendQos0(link: SessionLink, delivery: Delivery, message: OutgoingMessage, wallMs: number): void {
-    const packet = message.packetQos0(formOf(delivery, link, 0), wallMs)
-    if (packet.length > link.packetBytesMax) return this.bounds.onDrop(this, 'too_large') // [MQTT-3.1.2-28]
+    const form = formOf(delivery, link, 0, message)
+    this.sendPacket(link, message, message.packetQos0(form, wallMs))
+  }
+
+  /** False when the packet is larger than the client takes: it is dropped and counted [MQTT-3.1.2-24], [MQTT-3.1.2-25]. */
+  private sendPacket(link: SessionLink, message: OutgoingMessage, packet: Uint8Array): boolean {
+    if (packet.length > link.packetBytesMax) {
+      this.bounds.onDrop(this, 'too_large')
+      return false
+    }
+    link.aliases.keep(message.topic)
     link.sendPublish(packet)
+    return true
   }
 
   private maySend(): boolean {
     const link = this.attached
     return link !== null && link.isWritable && this.resends.length === 0 && this.sentCount < link.sendWindow
+  }
+
+  /** A QoS 0 message at the head of the queue needs no place in the window. */
+  private mayPass(): boolean {
+    const head = this.queue[this.queueHead] as Delivery
+    const message = isFromLog(head) ? head.message : (head.message as RetainedEntry).message
+    if (message === null || this.attached?.isWritable !== true) return message === null
+    return Math.min(head.qos, message.headers.qos) === 0
   }
 
   private start(delivery: Delivery, message: OutgoingMessage, wallMs: number): void {
@@ -181,11 +200,10 @@ export class MqttSession {
     const qos = Math.min(delivery.qos, message.headers.qos) as QualityOfService
     if (qos === 0) return this.sendQos0(link, delivery, message, wallMs)
     const packetId = this.freePacketId()
-    const packet = message.packetWithId(formOf(delivery, link, qos), packetId, false, wallMs)
-    if (packet.length > link.packetBytesMax) return this.bounds.onDrop(this, 'too_large')
+    const packet = message.packetWithId(formOf(delivery, link, qos, message), packetId, false, wallMs)
+    if (!this.sendPacket(link, message, packet)) return
     this.inflight.set(packetId, { ...delivery, message, qos, packetId, isSent: true })
     this.sentCount += 1
-    link.sendPublish(packet)
   }
 
   /** An id that is not in use [MQTT-2.2.1-4]; the window is smaller than the ids, so there is one. */
@@ -258,7 +276,7 @@ export class MqttSession {
     const link = this.attached
     if (link === null) return
     this.sayAgain(link, wallMs)
-    while (this.queueHead < this.queue.length && this.maySend()) {
+    while (this.queueHead < this.queue.length && (this.maySend() || this.mayPass())) {
       const delivery = this.queue[this.queueHead] as Delivery
       this.queueHead += 1
       this.countOut(delivery)
@@ -290,14 +308,14 @@ export class MqttSession {
 
   /** A message that was sent before keeps its id and is not dropped for its age (4.3.2: its delivery has begun). */
   private resend(delivery: InflightDelivery, link: SessionLink, wallMs: number): void {
-    const packet = delivery.message.packetWithId(formOf(delivery, link, delivery.qos), delivery.packetId, true, wallMs)
-    if (packet.length > link.packetBytesMax) {
-      this.inflight.delete(delivery.packetId)
-      return this.bounds.onDrop(this, 'too_large')
+    const { message, qos, packetId } = delivery
+    const packet = message.packetWithId(formOf(delivery, link, qos, message), packetId, true, wallMs)
+    if (!this.sendPacket(link, message, packet)) {
+      this.inflight.delete(packetId)
+      return
     }
     delivery.isSent = true
     this.sentCount += 1
-    link.sendPublish(packet)
   }
 
   /** Takes out of the queue what came by a shared subscription (null = by any) and has not been sent. */
@@ -347,12 +365,13 @@ function isFromLog(delivery: Delivery): delivery is LogDelivery {
 
 const retainedReferenceBytes = 64
 
-function formOf(delivery: Delivery, link: SessionLink, qos: QualityOfService): PublishForm {
+function formOf(delivery: Delivery, link: SessionLink, qos: QualityOfService, message: OutgoingMessage): PublishForm {
   return {
     level: link.level,
     qos,
     retain: delivery.retain,
     subscriptionIds: link.level === 5 ? delivery.subscriptionIds : none,
+    alias: link.level === 5 ? link.aliases.of(message.topic) : null,
   }
 }
 

@@ -187,7 +187,7 @@ describe('an outgoing message', () => {
       { key: 'mqtt.expires', value: Buffer.from('61000') },
       { key: 'a', value: Buffer.from('b') },
     ]
-    const form = { level: 5, qos: 0, retain: false, subscriptionIds: [] } as const
+    const form = { level: 5, qos: 0, retain: false, subscriptionIds: [], alias: null } as const
     const aging = new OutgoingMessage(Buffer.from('t'), Buffer.from('p'), headers)
     expect(aging.isExpired(60_999)).toBe(false)
     expect(aging.isExpired(61_000)).toBe(true)

@@ -4,11 +4,13 @@ import { headerNames } from '../../../src/ingest/mqtt/record-headers.ts'
 import { MqttSession } from '../../../src/ingest/mqtt/session.ts'
 import type { DropReason, SessionBounds, SessionLink } from '../../../src/ingest/mqtt/session-types.ts'
 import type { RecordHeader } from '../../../src/protocol/records/record.ts'
+import { TopicAliases } from '../../../src/ingest/mqtt/topic-aliases.ts'
 import { SessionTable } from '../../../src/ingest/mqtt/session-table.ts'
 
 /** A connection that writes down what the session sends: `payload#id` and `!` for DUP. */
 class RecordingLink implements SessionLink {
   readonly level = 4
+  readonly aliases = new TopicAliases(0)
   packetBytesMax = Number.POSITIVE_INFINITY
   isWritable = true
   sendWindow: number
@@ -165,12 +167,26 @@ describe('a session', () => {
     const link = new RecordingLink(10)
     session.attach(link, 0)
     link.isWritable = false
-    offer('a')
     session.offer({ message: message('q'), qos: 0, retain: false, subscriptionIds: [], group: null }, 0)
+    offer('a')
     expect([link.look(), drops.join()]).toEqual(['', 'slow'])
     link.isWritable = true
     session.pump(0)
     expect(link.look()).toBe('a#1')
+  })
+
+  it('keeps the order of a QoS 0 message among others, but needs no window for it', () => {
+    const { session, offer } = bench({ queuedMessagesMax: 10 })
+    const link = new RecordingLink(1)
+    session.attach(link, 0)
+    for (const payload of ['a', 'b']) offer(payload)
+    session.offer({ message: message('q'), qos: 0, retain: false, subscriptionIds: [], group: null }, 0)
+    offer('c')
+    expect(link.look()).toBe('a#1')
+    session.acknowledge(1, 0)
+    expect(link.look()).toBe('b#2 q')
+    session.acknowledge(2, 0)
+    expect(link.look()).toBe('c#3')
   })
 
   it('drops what has expired, but not what was sent before', () => {
