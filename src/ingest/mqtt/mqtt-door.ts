@@ -207,8 +207,8 @@ export class MqttDoor {
     const wallMs = clock.wallMs()
     const restored = this.keeper.restore()
     for (const [session, stored] of restored) {
-      for (const packetId of this.packetIds.takeCarried(session.clientId).keys()) {
-        session.received.set(packetId, { phase: 'received', joinCommit: null })
+      for (const [packetId, fingerprint] of this.packetIds.takeCarried(session.clientId)) {
+        session.carriedIds.set(packetId, fingerprint)
       }
       // Without a clock that can be trusted nobody's time is over.
       const { expiryMs, expiresAtMs, willDueMs } = stored

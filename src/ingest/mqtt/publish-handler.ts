@@ -119,8 +119,8 @@ export class PublishHandler {
   }
 
   /**
-   * After a restart the client was told that the session is gone: an id from before is held only by the same message again, with DUP. Without DUP,
-   * or with another content, it is a new message under an old id.
+   * An id from before a restart is held only by the same message again, with DUP. Without DUP, or with another content, it is a new message under an
+   * old id: the session may be gone, or the client was told of a failure and the commit went through after all.
    */
   private recallCarried(source: Uint8Array, columns: PacketColumns, row: number): void {
     const { received, carriedIds } = this.session

@@ -94,22 +94,25 @@ describe('QoS 2 under kills and power cuts', () => {
 describe('a QoS 2 packet id', () => {
   const kept = { clean: false }
 
-  it('of a session that is gone is held by the same message only', async () => {
-    const world = await DoorWorld.start()
-    const before = await world.connect('careful', 5, kept)
-    before.publish('a/0', 'one', 2, 7)
-    await before.until('pubrec#7')
-    await world.restart()
-    const client = await world.connect('careful', 5, kept)
-    client.publish('a/0', 'one', 2, 7, { dup: true })
-    await client.until('pubrec#7')
-    expect(await world.values('a')).toBe('one')
-    await world.restart()
-    const later = await world.connect('careful', 5, kept)
-    later.publish('a/0', 'two', 2, 7, { dup: true })
-    await later.until('pubrec#7')
-    expect(await world.values('a')).toBe('one two')
-  })
+  it.each([4, 5] as const)(
+    'from before a restart is held by the same message only (level %i: kept, gone)',
+    async (level) => {
+      const world = await DoorWorld.start()
+      const before = await world.connect('careful', level, kept)
+      before.publish('a/0', 'one', 2, 7)
+      await before.until('pubrec#7')
+      await world.restart()
+      const client = await world.connect('careful', level, kept)
+      client.publish('a/0', 'one', 2, 7, { dup: true })
+      await client.until('pubrec#7')
+      expect(await world.values('a')).toBe('one')
+      await world.restart()
+      const later = await world.connect('careful', level, kept)
+      later.publish('a/0', 'two', 2, 7, { dup: true })
+      await later.until('pubrec#7')
+      expect(await world.values('a')).toBe('one two')
+    },
+  )
 
   it('is given back when its release is durable, however often that is asked for', async () => {
     const world = await DoorWorld.start()
