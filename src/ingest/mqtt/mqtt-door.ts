@@ -98,6 +98,7 @@ export class MqttDoor {
       onDrop: (session, reason) => this.onDrop(session, reason),
       onRoom: (session) => this.onRoom(session),
       onProgress: (session) => this.keeper.onProgress(session),
+      recordOutgoing: (session, origin, id, then) => this.keeper.recordOutgoing(session, origin, id, then),
     }
     this.sessions = new SessionTable({
       sessionsMax: options.sessionsMax,

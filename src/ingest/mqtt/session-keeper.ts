@@ -6,6 +6,8 @@ import type { Clock, Timer } from '../../base/ports.ts'
 import type { Broker } from '../../broker/broker.ts'
 import type { Partition } from '../../cluster/partition/partition.ts'
 import type { CommitBatch, CommitBatches } from './commit-batch.ts'
+import { type OutgoingId, placeOf } from './outgoing-ids.ts'
+import type { MessageOrigin } from './outgoing-message.ts'
 import type { MqttSession } from './session.ts'
 import {
   applyRecord,
@@ -81,10 +83,32 @@ export class SessionKeeper {
         subscriptions.set(subscription)
       }
       this.restorePositions(ownReader(session), session.behind)
+      this.restoreOutgoing(session)
       restored.push([session, stored])
     }
     for (const group of subscriptions.shared()) this.restorePositions(groupReader(group), group.behind)
     return restored
+  }
+
+  private restoreOutgoing(session: MqttSession): void {
+    const { broker } = this.options
+    for (const [place, id] of this.state.outgoing.get(session.clientId) ?? []) {
+      const [topicId = '', index, offset] = place.split(' ')
+      const partition = broker.partitions.byTopicId(topicId, Number(index))
+      if (partition !== undefined) session.restoreOutgoing({ partition, offset: Number(offset) }, id)
+    }
+  }
+
+  /** See `SessionBounds.recordOutgoing`. */
+  recordOutgoing(session: MqttSession, origin: MessageOrigin, id: OutgoingId, then: (wallMs: number) => void): boolean {
+    if (!session.isStored || session.expiryMs === 0) return false
+    const { clock, commits } = this.options
+    const batch = commits.current()
+    this.log.outgoing(batch.turn, clock.wallMs(), { clientId: session.clientId, place: placeOf(origin) }, id)
+    batch.whenSettled((isDurable) => {
+      if (isDurable) then(clock.wallMs())
+    })
+    return true
   }
 
   private restorePositions(reader: string, behind: Map<Partition, number>): void {
@@ -109,8 +133,8 @@ export class SessionKeeper {
   /** What was read back has been used. */
   forgetReplayed(): void {
     this.isRestoring = false
-    const { sessions, subscriptions, positions, tails } = this.state
-    for (const map of [sessions, subscriptions, positions, tails]) map.clear()
+    const { sessions, subscriptions, positions, outgoing, tails } = this.state
+    for (const map of [sessions, subscriptions, positions, outgoing, tails]) map.clear()
   }
 
   // -------------------------------------------------------------------------------------------- writing
@@ -167,6 +191,9 @@ export class SessionKeeper {
     const { clientId } = session
     for (const filter of filters) this.log.subscription(turn, wallMs, { clientId, filter }, null)
     this.forgetPositions(ownReader(session))
+    for (const origin of [...session.passedOutgoing(() => true), ...session.begunOrigins()]) {
+      this.log.outgoing(turn, wallMs, { clientId, place: placeOf(origin) }, null)
+    }
     if (session.will === null) this.log.session(turn, wallMs, clientId, null)
     session.isStored = false
     this.stored -= 1
@@ -225,15 +252,23 @@ export class SessionKeeper {
     if (this.stored === 0) return
     const wallMs = clock.wallMs()
     const { turn } = commits.current()
+    const live = new Map(livePositions())
     for (const session of this.dirtySessions) {
-      this.writePositions(ownReader(session), positionsOf(session.behind, session.pendingOrigins(null)))
+      const positions = positionsOf(session.behind, session.pendingOrigins(null))
+      this.writePositions(ownReader(session), stored(positions))
+      const isPassed = ({ partition, offset }: MessageOrigin): boolean =>
+        offset < (positions.get(partition) ?? live.get(partition) ?? 0)
+      for (const origin of session.passedOutgoing(isPassed)) {
+        this.log.outgoing(turn, wallMs, { clientId: session.clientId, place: placeOf(origin) }, null)
+      }
     }
     for (const group of this.dirtyGroups) {
-      if (group.size > 0) this.writePositions(groupReader(group), positionsOf(group.behind, group.pendingOrigins()))
+      if (group.size > 0)
+        this.writePositions(groupReader(group), stored(positionsOf(group.behind, group.pendingOrigins())))
     }
     this.dirtySessions.clear()
     this.dirtyGroups.clear()
-    for (const [partition, offset] of livePositions()) {
+    for (const [partition, offset] of live) {
       if (this.writtenTails.get(partition) === offset) continue
       this.writtenTails.set(partition, offset)
       this.log.tail(turn, wallMs, { topicId: partition.topicId, partition: partition.index, offset })
@@ -264,12 +299,16 @@ export class SessionKeeper {
 function positionsOf(
   behind: ReadonlyMap<Partition, number>,
   pending: Iterable<{ readonly partition: Partition; readonly offset: number }>,
-): StoredPosition[] {
+): Map<Partition, number> {
   const lowest = new Map(behind)
   for (const { partition, offset } of pending) {
     lowest.set(partition, Math.min(offset, lowest.get(partition) ?? offset))
   }
-  return [...lowest].map(([{ topicId, index }, offset]) => ({ topicId, partition: index, offset }))
+  return lowest
+}
+
+function stored(positions: ReadonlyMap<Partition, number>): StoredPosition[] {
+  return [...positions].map(([{ topicId, index }, offset]) => ({ topicId, partition: index, offset }))
 }
 
 function ownReader(session: MqttSession): string {

@@ -4,6 +4,7 @@
  *   ["session", client]             how long it is kept, whether it is connected, its will
  *   ["subscription", client, filter] one subscription
  *   ["positions", reader]           where a session ("c" + client) or a shared subscription ("g" + filter) is behind the common reader
+ *   ["outgoing", client, place]     the packet id of a QoS 2 message on its way to the client, and whether the client has it
  *   ["tail", topic id, partition]   where the common reader is: up to there everybody who is not behind has been served
  */
 import { partitionForKey } from '../../base/murmur2.ts'
@@ -13,6 +14,7 @@ import { decodeProperties, encodeProperties } from '../../protocol/mqtt/properti
 import { propertyListAt } from '../../protocol/mqtt/packet-columns.ts'
 import type { QualityOfService } from '../../protocol/mqtt/packet-types.ts'
 import { utf8Bytes } from '../../protocol/mqtt/utf8.ts'
+import type { OutgoingId } from './outgoing-ids.ts'
 import { mqttSessionsTopic } from './packet-id-log.ts'
 import type { Will } from './will-keeper.ts'
 
@@ -43,6 +45,8 @@ export interface StoredState {
   readonly sessions: Map<string, StoredSession>
   readonly subscriptions: Map<string, Map<string, StoredSubscription>>
   readonly positions: Map<string, readonly StoredPosition[]>
+  /** By client, then by place (`placeOf`). */
+  readonly outgoing: Map<string, Map<string, OutgoingId>>
   /** By `tailKey`. */
   readonly tails: Map<string, number>
 }
@@ -78,6 +82,15 @@ export class SessionLog {
     return this.append(turn, wallMs, ['positions', reader], stored)
   }
 
+  outgoing(
+    turn: TurnAppend,
+    wallMs: number,
+    at: { readonly clientId: string; readonly place: string },
+    id: OutgoingId | null,
+  ): string | null {
+    return this.append(turn, wallMs, ['outgoing', at.clientId, at.place], id)
+  }
+
   tail(turn: TurnAppend, wallMs: number, { topicId, partition, offset }: StoredPosition): string | null {
     return this.append(turn, wallMs, ['tail', topicId, partition], offset)
   }
@@ -93,7 +106,7 @@ export class SessionLog {
 }
 
 export function emptyState(): StoredState {
-  return { sessions: new Map(), subscriptions: new Map(), positions: new Map(), tails: new Map() }
+  return { sessions: new Map(), subscriptions: new Map(), positions: new Map(), outgoing: new Map(), tails: new Map() }
 }
 
 /** Takes one record of the topic into the state; what a newer version wrote, or another kind of record, is left alone. */
@@ -106,15 +119,19 @@ export function applyRecord(state: StoredState, keyBytes: Uint8Array, valueBytes
   if (kind === 'session') put(state.sessions, name, value === null ? null : storedSession(value as SessionValue))
   else if (kind === 'positions') put(state.positions, name, value as readonly StoredPosition[] | null)
   else if (kind === 'tail') put(state.tails, tailKey(name, Number(detail)), value as number | null)
-  else if (kind === 'subscription') {
-    let filters = state.subscriptions.get(name)
-    if (filters === undefined) {
-      filters = new Map()
-      state.subscriptions.set(name, filters)
-    }
-    put(filters, String(detail), value as StoredSubscription | null)
-    if (filters.size === 0) state.subscriptions.delete(name)
+  else if (kind === 'subscription')
+    putInner(state.subscriptions, name, String(detail), value as StoredSubscription | null)
+  else if (kind === 'outgoing') putInner(state.outgoing, name, String(detail), value as OutgoingId | null)
+}
+
+function putInner<T>(maps: Map<string, Map<string, T>>, name: string, detail: string, value: T | null): void {
+  let inner = maps.get(name)
+  if (inner === undefined) {
+    inner = new Map()
+    maps.set(name, inner)
   }
+  put(inner, detail, value)
+  if (inner.size === 0) maps.delete(name)
 }
 
 function put<T>(map: Map<string, T>, name: string, value: T | null): void {

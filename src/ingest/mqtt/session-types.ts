@@ -2,7 +2,8 @@
 import type { Partition } from '../../cluster/partition/partition.ts'
 import type { QualityOfService } from '../../protocol/mqtt/packet-types.ts'
 import type { AckGroup, Committer } from './ack-queue.ts'
-import type { OutgoingMessage } from './outgoing-message.ts'
+import type { OutgoingId } from './outgoing-ids.ts'
+import type { MessageOrigin, OutgoingMessage } from './outgoing-message.ts'
 import type { RetainedEntry } from './retained-store.ts'
 import type { MqttSession } from './session.ts'
 import type { TopicAliases } from './topic-aliases.ts'
@@ -82,6 +83,11 @@ export interface SessionBounds {
   /** Bytes queued in all sessions. */
   queuedBytesTotal: number
   onDrop(session: MqttSession, reason: DropReason): void
+  /**
+   * Writes what is known of a QoS 2 message on its way to a kept session; `then` is called with the wall ms when that is durable. False = the session is
+   * not kept, nothing is written.
+   */
+  recordOutgoing(session: MqttSession, origin: MessageOrigin, id: OutgoingId, then: (wallMs: number) => void): boolean
   /** Where it is in the log has changed. */
   onProgress(session: MqttSession): void
   /** The session could take more than it is given. */

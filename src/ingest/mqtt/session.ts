@@ -7,6 +7,7 @@ import type { QualityOfService } from '../../protocol/mqtt/packet-types.ts'
 import { reasonCodes } from '../../protocol/mqtt/reason-codes.ts'
 import type { Partition } from '../../cluster/partition/partition.ts'
 import type { MessageOrigin, OutgoingMessage, PublishForm } from './outgoing-message.ts'
+import { type OutgoingId, OutgoingIds } from './outgoing-ids.ts'
 import type { RetainedEntry } from './retained-store.ts'
 import type {
   Delivery,
@@ -21,8 +22,19 @@ import type { SharedGroup } from './shared-group.ts'
 
 interface InflightDelivery extends LogDelivery {
   readonly packetId: number
-  /** False after a reconnect until it was sent again. */
+  /** False until it was sent on this connection. */
   isSent: boolean
+  /** It was sent on any connection: the next time with DUP. */
+  wasSent: boolean
+  /** The log knows its id: `recording` while that is on its way; `none` = it need not. */
+  record: 'none' | 'recording' | 'durable'
+}
+
+/** A QoS 2 message that the client has (PUBREC): `recording` until the log knows that, then PUBREL is `due`, then `sent`. */
+interface Release {
+  state: 'recording' | 'due' | 'sent'
+  /** Its place, if the log knows the id. */
+  readonly origin: MessageOrigin | null
 }
 
 const packetIdMax = 65_535
@@ -46,8 +58,9 @@ export class MqttSession {
   private readonly bounds: SessionBounds
   private attached: SessionLink | null = null
   private readonly inflight = new Map<number, InflightDelivery>()
-  /** QoS 2 messages that the client has (PUBREC) and that wait for PUBCOMP, in the order of the PUBRECs [MQTT-4.6.0-4]; true = PUBREL was sent. */
-  private readonly releasing = new Map<number, boolean>()
+  /** QoS 2 messages that wait for PUBCOMP, in the order of the PUBRECs [MQTT-4.6.0-4]. */
+  private readonly releasing = new Map<number, Release>()
+  private readonly outgoing = new OutgoingIds()
   /** In-flight messages that must be sent again on this connection. */
   private resends: InflightDelivery[] = []
   private queue: Delivery[] = []
@@ -79,9 +92,9 @@ export class MqttSession {
   attach(link: SessionLink, wallMs: number): void {
     this.attached = link
     this.sentCount = 0
-    this.resends = [...this.inflight.values()]
+    this.resends = [...this.inflight.values()].filter(({ record }) => record !== 'recording')
     for (const delivery of this.resends) delivery.isSent = false
-    for (const packetId of this.releasing.keys()) this.releasing.set(packetId, false)
+    for (const release of this.releasing.values()) if (release.state === 'sent') release.state = 'due'
     this.pump(wallMs)
   }
 
@@ -112,6 +125,8 @@ export class MqttSession {
    * False = it has no room for it, or no connection: then it waits in the log.
    */
   offer(delivery: LogDelivery, wallMs: number): boolean {
+    // The client had it before the restart.
+    if (this.outgoing.before(delivery.message.origin)?.isReleased === true) return true
     const isQos0 = Math.min(delivery.qos, delivery.message.headers.qos) === 0
     if (isQos0 && (this.attached === null || this.waitingCount === 0)) this.sendAtOnce(delivery, wallMs)
     else if (this.hasRoom) this.start(delivery, delivery.message, wallMs)
@@ -183,7 +198,8 @@ export class MqttSession {
 
   private maySend(): boolean {
     const link = this.attached
-    return link !== null && link.isWritable && this.resends.length === 0 && this.sentCount < link.sendWindow
+    if (link === null || !link.isWritable || this.resends.length > 0 || this.outgoing.isFull) return false
+    return this.sentCount < link.sendWindow
   }
 
   /** A QoS 0 message at the head of the queue needs no place in the window. */
@@ -199,19 +215,68 @@ export class MqttSession {
     if (message.isExpired(wallMs)) return this.bounds.onDrop(this, 'expired')
     const qos = Math.min(delivery.qos, message.headers.qos) as QualityOfService
     if (qos === 0) return this.sendQos0(link, delivery, message, wallMs)
+    if (qos === 2 && delivery.group === null && message.origin !== null) {
+      return this.startRecorded(link, { ...delivery, message, qos }, message.origin, wallMs)
+    }
     const packetId = this.freePacketId()
     const packet = message.packetWithId(formOf(delivery, link, qos, message), packetId, false, wallMs)
     if (!this.sendPacket(link, message, packet)) return
-    this.inflight.set(packetId, { ...delivery, message, qos, packetId, isSent: true })
+    this.inflight.set(packetId, {
+      ...delivery,
+      message,
+      qos,
+      packetId,
+      isSent: true,
+      wasSent: true,
+      record: 'none',
+    })
     this.sentCount += 1
+  }
+
+  /** A QoS 2 message of a kept session: the log knows its id before the client does, so that it is not sent under another after a crash. */
+  private startRecorded(link: SessionLink, delivery: LogDelivery, origin: MessageOrigin, wallMs: number): void {
+    const before = this.outgoing.before(origin)
+    const packetId = before?.packetId ?? this.freePacketId()
+    this.outgoing.take(origin)
+    const started: InflightDelivery = {
+      ...delivery,
+      packetId,
+      isSent: false,
+      wasSent: before !== undefined,
+      record: before === undefined ? 'recording' : 'durable',
+    }
+    this.inflight.set(packetId, started)
+    this.sentCount += 1
+    const send = (sendWallMs: number): void => {
+      this.sentCount -= 1
+      this.resend(started, link, sendWallMs)
+    }
+    if (before !== undefined) return send(wallMs)
+    const isOnItsWay = this.bounds.recordOutgoing(this, origin, { packetId, isReleased: false }, (laterMs) => {
+      if (this.inflight.get(packetId) !== started) return
+      started.record = 'durable'
+      if (this.attached === link) send(laterMs)
+      else if (this.attached !== null) {
+        this.resends.push(started)
+        this.pump(laterMs)
+      }
+      this.attached?.flush()
+    })
+    if (isOnItsWay) return
+    started.record = 'none'
+    send(wallMs)
   }
 
   /** An id that is not in use [MQTT-2.2.1-4]; the window is smaller than the ids, so there is one. */
   private freePacketId(): number {
     do {
       this.lastPacketId = this.lastPacketId === packetIdMax ? 1 : this.lastPacketId + 1
-    } while (this.inflight.has(this.lastPacketId) || this.releasing.has(this.lastPacketId))
+    } while (this.isUsed(this.lastPacketId))
     return this.lastPacketId
+  }
+
+  private isUsed(packetId: number): boolean {
+    return this.inflight.has(packetId) || this.releasing.has(packetId) || this.outgoing.has(packetId)
   }
 
   /** PUBACK with any reason code: the message is done [MQTT-4.4.0-2]. Throws MqttProtocolError when the message wants PUBREC. */
@@ -243,8 +308,9 @@ export class MqttSession {
    * MqttProtocolError when the message wants PUBACK.
    */
   receive(packetId: number, reason: number, wallMs: number): boolean {
-    if (this.releasing.get(packetId) === true) {
-      if (reason < 0x80) this.attached?.sendRelease(packetId)
+    const release = this.releasing.get(packetId)
+    if (release !== undefined) {
+      if (reason < 0x80 && release.state === 'sent') this.attached?.sendRelease(packetId)
       return true
     }
     const delivery = this.inflight.get(packetId)
@@ -252,22 +318,67 @@ export class MqttSession {
     if (delivery.qos !== 2) throw new MqttProtocolError(reasonCodes.protocolError, 'PUBREC for a QoS 1 message')
     this.inflight.delete(packetId)
     this.bounds.onProgress(this)
+    const origin = delivery.record === 'none' ? null : delivery.message.origin
     if (reason >= 0x80) {
       this.sentCount -= 1
+      this.finish(packetId, origin)
       this.pump(wallMs)
-    } else {
-      // From here on the message is not sent again [MQTT-4.3.3-6]; its place in the window stays taken until PUBCOMP.
-      this.releasing.set(packetId, true)
-      this.attached?.sendRelease(packetId)
-    }
+    } else this.release(packetId, origin)
     return true
+  }
+
+  /** From here on the message is not sent again [MQTT-4.3.3-6]; its place in the window stays taken until PUBCOMP. */
+  private release(packetId: number, origin: MessageOrigin | null): void {
+    const link = this.attached
+    const release: Release = { state: 'recording', origin }
+    this.releasing.set(packetId, release)
+    const say = (): void => {
+      release.state = 'sent'
+      link?.sendRelease(packetId)
+    }
+    const isOnItsWay =
+      origin !== null &&
+      this.bounds.recordOutgoing(this, origin, { packetId, isReleased: true }, (laterMs) => {
+        if (this.releasing.get(packetId) !== release) return
+        release.state = 'due'
+        if (this.attached === link) say()
+        else this.pump(laterMs)
+        this.attached?.flush()
+      })
+    if (!isOnItsWay) say()
+  }
+
+  private finish(packetId: number, origin: MessageOrigin | null): void {
+    if (origin !== null) this.outgoing.finish(packetId, origin)
+    this.bounds.onProgress(this)
+  }
+
+  /** What the log knew of a QoS 2 message when the last run ended. */
+  restoreOutgoing(origin: MessageOrigin, id: OutgoingId): void {
+    this.outgoing.restore(origin, id)
+    if (id.isReleased) this.releasing.set(id.packetId, { state: 'due', origin })
+  }
+
+  /** Places of QoS 2 messages that have been begun and are not finished. */
+  *begunOrigins(): Iterable<MessageOrigin> {
+    for (const { message, record } of this.inflight.values()) {
+      if (record !== 'none' && message.origin !== null) yield message.origin
+    }
+    for (const { origin } of this.releasing.values()) if (origin !== null) yield origin
+  }
+
+  /** Messages of ids that the log may forget when it knows that the session's place has passed them. */
+  passedOutgoing(isPassed: (origin: MessageOrigin) => boolean): MessageOrigin[] {
+    return this.outgoing.passed(isPassed, (packetId) => this.releasing.has(packetId))
   }
 
   /** PUBCOMP with any reason code: the id is free. */
   complete(packetId: number, wallMs: number): void {
-    if (this.releasing.get(packetId) !== true) return
+    const release = this.releasing.get(packetId)
+    if (release?.state !== 'sent') return
     this.releasing.delete(packetId)
     this.sentCount -= 1
+    this.finish(packetId, release.origin)
     this.pump(wallMs)
   }
 
@@ -297,10 +408,10 @@ export class MqttSession {
       at += 1
     }
     if (at > 0) this.resends = this.resends.slice(at)
-    for (const [packetId, isSent] of this.releasing) {
-      if (isSent) continue
+    for (const [packetId, release] of this.releasing) {
+      if (release.state !== 'due') continue
       if (!link.isWritable || this.sentCount >= link.sendWindow) return
-      this.releasing.set(packetId, true)
+      release.state = 'sent'
       this.sentCount += 1
       link.sendRelease(packetId)
     }
@@ -309,12 +420,13 @@ export class MqttSession {
   /** A message that was sent before keeps its id and is not dropped for its age (4.3.2: its delivery has begun). */
   private resend(delivery: InflightDelivery, link: SessionLink, wallMs: number): void {
     const { message, qos, packetId } = delivery
-    const packet = message.packetWithId(formOf(delivery, link, qos, message), packetId, true, wallMs)
+    const packet = message.packetWithId(formOf(delivery, link, qos, message), packetId, delivery.wasSent, wallMs)
     if (!this.sendPacket(link, message, packet)) {
       this.inflight.delete(packetId)
-      return
+      return this.finish(packetId, delivery.record === 'none' ? null : message.origin)
     }
     delivery.isSent = true
+    delivery.wasSent = true
     this.sentCount += 1
   }
 

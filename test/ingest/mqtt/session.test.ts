@@ -66,6 +66,7 @@ function bench(options: Partial<SessionBounds> = {}): Bench {
     onDrop: (_session, reason) => drops.push(reason),
     onRoom: () => {},
     onProgress: () => {},
+    recordOutgoing: () => false,
     ...options,
   }
   const session = new MqttSession('c', bounds)
