@@ -253,6 +253,7 @@ class BuiltAppliance implements Appliance {
       observer,
       broker,
       options: mqttDoorOptions(this.#config.mqtt),
+      version: this.#facts.version,
     })
     this.#rooms = { ...this.#rooms, mqttDoor }
     broker.onTopicsChange(() => mqttDoor.onPartitionsChanged())

@@ -60,7 +60,7 @@ export class MqttConnection implements SessionLink, Committer, PendingBytesWaite
     this.socket = socket
     this.services = services
     this.onEnded = onEnded
-    this.output = new ConnectionOutput(socket)
+    this.output = new ConnectionOutput(socket, services.counters)
     this.pauses = new PauseSwitch(socket)
     const { columns, options } = services
     this.decoder = new MqttStreamDecoder({
@@ -88,6 +88,7 @@ export class MqttConnection implements SessionLink, Committer, PendingBytesWaite
   private onBytes(bytes: Uint8Array): void {
     if (this.state === 'closed') return
     this.lastReceivedMs = this.services.clock.monotonicMs()
+    this.services.counters.totals.receivedBytes += bytes.length
     try {
       this.decoder.push(bytes)
     } catch (error) {
@@ -270,7 +271,10 @@ export class MqttConnection implements SessionLink, Committer, PendingBytesWaite
 
   sendPublish(packet: Uint8Array): void {
     if (this.state !== 'open') return
-    this.services.counters.delivered += 1
+    const { counters } = this.services
+    counters.delivered += 1
+    counters.totals.sentMessages += 1
+    counters.totals.sentMessageBytes += packet.length
     this.output.push(packet)
   }
 

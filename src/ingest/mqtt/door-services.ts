@@ -13,6 +13,7 @@ import type { MqttSession } from './session.ts'
 import type { SessionKeeper } from './session-keeper.ts'
 import type { SessionTable } from './session-table.ts'
 import type { SubscriptionIndex } from './subscription-index.ts'
+import type { SysTopics } from './sys-topics.ts'
 import type { TopicMapping } from './topic-mapping.ts'
 import type { WillKeeper } from './will-keeper.ts'
 
@@ -32,6 +33,7 @@ export interface DoorServices {
   readonly wills: WillKeeper
   readonly keeper: SessionKeeper
   readonly retained: RetainedKeeper
+  readonly sys: SysTopics
   readonly eventBudget: EventBudget
   readonly counters: DoorCounters
   /** One set of columns for all connections: decoding is synchronous. */

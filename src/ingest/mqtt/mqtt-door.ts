@@ -34,6 +34,7 @@ import { SessionKeeper } from './session-keeper.ts'
 import { SessionTable } from './session-table.ts'
 import { dropSubscriptions } from './subscribe-handler.ts'
 import { SubscriptionIndex } from './subscription-index.ts'
+import { type SysFigures, SysTopics } from './sys-topics.ts'
 import { TopicMapping } from './topic-mapping.ts'
 import { type Will, WillKeeper } from './will-keeper.ts'
 
@@ -45,6 +46,8 @@ export interface MqttDoorParts {
   readonly observer: Observer
   readonly broker: Broker
   readonly options: MqttDoorOptions
+  /** Ours, as `$SYS/broker/version` tells it. */
+  readonly version: string
 }
 
 /** Rows of one decoder step: a chunk of 64 KB holds more only when its packets are tiny. */
@@ -73,6 +76,8 @@ export class MqttDoor {
   private readonly delivery: Delivery
   private readonly catchUp: CatchUp
   private readonly keeper: SessionKeeper
+  private readonly sys: SysTopics
+  private readonly startedMs: number
   private readonly bounds: SessionBounds
   private readonly counters = new DoorCounters()
   private readonly eventBudget: EventBudget
@@ -140,6 +145,8 @@ export class MqttDoor {
     const { sessions, subscriptions, wills } = this
     const livePositions = (): Iterable<readonly [Partition, number]> => this.delivery.positions()
     this.keeper = new SessionKeeper({ broker, clock, commits, sessions, subscriptions, wills, livePositions })
+    this.startedMs = clock.monotonicMs()
+    this.sys = new SysTopics({ clock, subscriptions, figures: () => this.sysFigures() })
     this.services = this.createServices(mapping)
   }
 
@@ -160,6 +167,7 @@ export class MqttDoor {
       wills: this.wills,
       retained: this.retained,
       keeper: this.keeper,
+      sys: this.sys,
       eventBudget: this.eventBudget,
       counters: this.counters,
       columns: createPacketColumns(rowsMax),
@@ -248,6 +256,8 @@ export class MqttDoor {
       this.reportFiguresSoon()
     })
     this.connections.add(connection)
+    const { totals } = this.counters
+    totals.connectedMax = Math.max(totals.connectedMax, this.connections.size)
     this.reportFiguresSoon()
   }
 
@@ -267,6 +277,7 @@ export class MqttDoor {
     this.wills.stop()
     this.delivery.stopAll()
     this.catchUp.stop()
+    this.sys.stop()
     for (const timer of this.expiries.values()) this.parts.clock.cancel(timer)
     this.expiries.clear()
     if (this.figuresTimer !== null) this.parts.clock.cancel(this.figuresTimer)
@@ -364,6 +375,8 @@ export class MqttDoor {
     if (error === null) {
       observer.add(mqttMetrics.published, batch.messages)
       observer.add(mqttMetrics.publishedBytes, batch.bytes)
+      this.counters.totals.receivedMessages += batch.messages
+      this.counters.totals.receivedMessageBytes += batch.bytes
     } else {
       observer.add(mqttMetrics.refused, batch.messages, { reason: reasonName(reasonOf(error)) })
       if (this.eventBudget.take()) observer.event(mqttEvents.appendFailed, { reason: error })
@@ -394,6 +407,18 @@ export class MqttDoor {
   }
 
   // -------------------------------------------------------------------------------------------- figures
+
+  private sysFigures(): SysFigures {
+    return {
+      ...this.counters.totals,
+      version: this.parts.version,
+      uptimeSeconds: Math.floor((this.parts.clock.monotonicMs() - this.startedMs) / 1000),
+      connected: this.connections.size,
+      sessions: this.sessions.size,
+      retained: this.retained.size,
+      subscriptions: this.subscriptions.size,
+    }
+  }
 
   /** Nothing is scheduled while nothing happens. */
   private reportFiguresSoon(): void {

@@ -5,6 +5,7 @@ import type { SubscribePacket, SubscriptionRequest, UnsubscribePacket } from '..
 import { reasonCodes } from '../../protocol/mqtt/reason-codes.ts'
 import { judgeFilter, sharedFilterOf } from '../../protocol/mqtt/topic-filter.ts'
 import type { DoorServices } from './door-services.ts'
+import type { RetainedEntry } from './retained-store.ts'
 import type { MqttSession } from './session.ts'
 import type { Delivery, Subscription } from './session-types.ts'
 
@@ -49,11 +50,13 @@ export function deliverRetained(services: DoorServices, subscriptions: readonly 
   for (const { session, filter, qos, noLocal, subscriptionId } of subscriptions) {
     const deliveries: Delivery[] = []
     const subscriptionIds = subscriptionId === 0 ? [] : [subscriptionId]
-    services.retained.match(filter, (entry) => {
+    const offer = (entry: RetainedEntry): void => {
       if (entry.message === null || entry.message.isExpired(wallMs)) return
       if (noLocal && entry.message.headers.clientId === session.clientId) return
       deliveries.push({ message: entry, qos, retain: true, subscriptionIds, group: null })
-    })
+    }
+    services.retained.match(filter, offer)
+    services.sys.match(filter, offer)
     if (deliveries.length > 0) session.offerRetained(deliveries, wallMs)
   }
 }
@@ -79,6 +82,7 @@ function subscribeOne(
   const subscription = { session, filter, qos, noLocal, retainAsPublished, subscriptionId, since } as const
   subscriptions.set(filter, subscription)
   services.subscriptions.set(subscription)
+  services.sys.onSubscribed(filter)
   return qos
 }
 
