@@ -65,8 +65,10 @@ export class MqttSubscriber implements Client {
       level: this.#level,
       onPacket: (packet, from) => {
         if (packet.cmd === 'suback') {
-          this.#isSubscribed = true
-          suback()
+          // A subscription that could not be written down is refused: it is asked for again.
+          this.#isSubscribed = Number(packet.granted[0]) < 0x80
+          if (this.#isSubscribed) suback()
+          else from.destroy()
         } else this.#take(from, packet)
       },
     })
