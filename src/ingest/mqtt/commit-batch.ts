@@ -13,8 +13,16 @@ interface PacketIdStep {
   readonly kind: 'received' | 'released'
 }
 
+/** Something on its way to the log; the callback may be called at once. */
+export interface Saving {
+  whenSettled(callback: (isDurable: boolean) => void): void
+}
+
+/** What the log did not even take. */
+export const refusedSaving: Saving = { whenSettled: (callback) => callback(false) }
+
 /** Everything the door appended in one turn of the loop: it settles as a whole. */
-export class CommitBatch {
+export class CommitBatch implements Saving {
   readonly turn: TurnAppend
   messages = 0
   bytes = 0

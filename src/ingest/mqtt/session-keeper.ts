@@ -5,7 +5,7 @@
 import type { Clock, Timer } from '../../base/ports.ts'
 import type { Broker } from '../../broker/broker.ts'
 import type { Partition } from '../../cluster/partition/partition.ts'
-import type { CommitBatch, CommitBatches } from './commit-batch.ts'
+import { type CommitBatch, type CommitBatches, refusedSaving, type Saving } from './commit-batch.ts'
 import { type OutgoingId, placeOf } from './outgoing-ids.ts'
 import type { MessageOrigin } from './outgoing-message.ts'
 import type { MqttSession } from './session.ts'
@@ -104,7 +104,9 @@ export class SessionKeeper {
     if (!session.isStored || session.expiryMs === 0) return false
     const { clock, commits } = this.options
     const batch = commits.current()
-    this.log.outgoing(batch.turn, clock.wallMs(), { clientId: session.clientId, place: placeOf(origin) }, id)
+    const at = { clientId: session.clientId, place: placeOf(origin) }
+    // A log that does not take it has failed: the client is not told of the message until the next start.
+    if (this.log.outgoing(batch.turn, clock.wallMs(), at, id) !== null) return true
     batch.whenSettled((isDurable) => {
       if (isDurable) then(clock.wallMs())
     })
@@ -139,46 +141,46 @@ export class SessionKeeper {
 
   // -------------------------------------------------------------------------------------------- writing
 
-  /** Writes what a session is now, if the log has to know it; answers the batch that it is in, or null. */
-  save(session: MqttSession): CommitBatch | null {
+  /** Writes what a session is now; null = the log need not know it. */
+  save(session: MqttSession): Saving | null {
     const { clock, commits, wills } = this.options
     if (session.expiryMs === 0 && session.will === null && !session.isStored) return null
     const wallMs = clock.wallMs()
     const isConnected = session.link !== null
     const batch = commits.current()
-    this.log.session(batch.turn, wallMs, session.clientId, {
+    const error = this.log.session(batch.turn, wallMs, session.clientId, {
       expiryMs: session.expiryMs,
       expiresAtMs: isConnected ? null : wallMs + session.expiryMs,
       will: session.will,
       willDueMs: isConnected ? null : wills.dueMs(session.clientId),
     })
+    if (error !== null) return refusedSaving
     if (!session.isStored) this.stored += 1
     session.isStored = true
     return batch
   }
 
-  /** Writes the subscriptions under these filters as they are now; answers the batch that they are in, or null when the session is not kept. */
-  saveSubscriptions(session: MqttSession, filters: Iterable<string>): CommitBatch | null {
+  /** Writes the subscriptions under these filters as they are now; null when the session is not kept. */
+  saveSubscriptions(session: MqttSession, filters: Iterable<string>): Saving | null {
     if (!session.isStored || session.expiryMs === 0) return null
     const { clock, commits } = this.options
     const wallMs = clock.wallMs()
     const batch = commits.current()
-    for (const filter of filters) this.saveSubscription(batch, session, filter, wallMs)
+    let isTaken = true
+    for (const filter of filters) isTaken = this.saveSubscription(batch, session, filter, wallMs) && isTaken
     // What is older than the subscription is not heard after a crash either.
-    this.checkpoint()
-    return batch
+    return this.checkpoint() && isTaken ? batch : refusedSaving
   }
 
-  private saveSubscription(batch: CommitBatch, session: MqttSession, filter: string, wallMs: number): void {
+  private saveSubscription(batch: CommitBatch, session: MqttSession, filter: string, wallMs: number): boolean {
     const subscription = session.subscriptions.get(filter)
     const { clientId } = session
     if (subscription === undefined) {
-      this.log.subscription(batch.turn, wallMs, { clientId, filter }, null)
-      return
+      return this.log.subscription(batch.turn, wallMs, { clientId, filter }, null) === null
     }
     const { qos, noLocal, retainAsPublished, subscriptionId } = subscription
     const stored = { qos, noLocal, retainAsPublished, subscriptionId }
-    this.log.subscription(batch.turn, wallMs, { clientId, filter }, stored)
+    return this.log.subscription(batch.turn, wallMs, { clientId, filter }, stored) === null
   }
 
   /** A session has ended; `filters` are those it had. Its will may still be due: then `willPublished` takes the rest away. */
@@ -246,16 +248,19 @@ export class SessionKeeper {
     })
   }
 
-  /** Writes where everybody is, as one set: the common reader's place means nothing without that of those who are behind it. */
-  checkpoint(): void {
+  /**
+   * Writes where everybody is, as one set: the common reader's place means nothing without that of those who are behind it. False when the log does
+   * not take it.
+   */
+  checkpoint(): boolean {
     const { clock, commits, livePositions } = this.options
-    if (this.stored === 0) return
+    if (this.stored === 0) return true
     const wallMs = clock.wallMs()
     const { turn } = commits.current()
     const live = new Map(livePositions())
     for (const session of this.dirtySessions) {
       const positions = positionsOf(session.behind, session.pendingOrigins(null))
-      this.writePositions(ownReader(session), stored(positions))
+      if (!this.writePositions(ownReader(session), stored(positions))) return false
       const isPassed = ({ partition, offset }: MessageOrigin): boolean =>
         offset < (positions.get(partition) ?? live.get(partition) ?? 0)
       for (const origin of session.passedOutgoing(isPassed)) {
@@ -263,24 +268,27 @@ export class SessionKeeper {
       }
     }
     for (const group of this.dirtyGroups) {
-      if (group.size > 0)
-        this.writePositions(groupReader(group), stored(positionsOf(group.behind, group.pendingOrigins())))
+      const positions = stored(positionsOf(group.behind, group.pendingOrigins()))
+      if (group.size > 0 && !this.writePositions(groupReader(group), positions)) return false
     }
     this.dirtySessions.clear()
     this.dirtyGroups.clear()
     for (const [partition, offset] of live) {
       if (this.writtenTails.get(partition) === offset) continue
+      const tail = { topicId: partition.topicId, partition: partition.index, offset }
+      if (this.log.tail(turn, wallMs, tail) !== null) return false
       this.writtenTails.set(partition, offset)
-      this.log.tail(turn, wallMs, { topicId: partition.topicId, partition: partition.index, offset })
     }
+    return true
   }
 
-  private writePositions(reader: string, positions: readonly StoredPosition[]): void {
+  private writePositions(reader: string, positions: readonly StoredPosition[]): boolean {
     const text = JSON.stringify(positions)
-    if ((this.written.get(reader) ?? '[]') === text) return
+    if ((this.written.get(reader) ?? '[]') === text) return true
     const { clock, commits } = this.options
+    if (this.log.positions(commits.current().turn, clock.wallMs(), reader, positions) !== null) return false
     this.written.set(reader, text)
-    this.log.positions(commits.current().turn, clock.wallMs(), reader, positions)
+    return true
   }
 
   /** Partitions are gone: their places are forgotten. */
