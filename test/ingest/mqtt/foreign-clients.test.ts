@@ -17,7 +17,7 @@ const run = promisify(execFile)
 
 /** A program that is not there has no exit status; that of its help may be anything. */
 const isInstalled = (program: string): boolean => spawnSync(program, ['--help'], { stdio: 'ignore' }).status !== null
-const hasMosquitto = ['mosquitto_pub', 'mosquitto_sub'].every(isInstalled)
+const hasMosquitto = ['mosquitto_pub', 'mosquitto_sub', 'mosquitto_rr'].every(isInstalled)
 if (!hasMosquitto) console.log('mosquitto_pub: skipped: not installed (Debian: apt-get install mosquitto-clients)')
 
 let folder = ''
@@ -131,6 +131,31 @@ describe.skipIf(!hasMosquitto)('mosquitto_pub and mosquitto_sub', () => {
     }
     expect((await heard).stdout).toBe('reading\n')
     await subscriber.client.endAsync()
+  })
+
+  it('asks and is answered: mosquitto_rr', async () => {
+    const responder = await connect({ clientId: 'responder', protocolVersion: 5 })
+    await responder.client.subscribeAsync('mosquitto/ask', { qos: 1 })
+    responder.client.on('message', (_topic, payload, packet) => {
+      const { responseTopic, correlationData } = packet.properties ?? {}
+      if (responseTopic === undefined) return
+      const properties = correlationData === undefined ? {} : { correlationData }
+      responder.client.publish(responseTopic, `re ${payload.toString()}`, { qos: 1, properties })
+    })
+    const place = ['-h', '127.0.0.1', '-p', String(port), '-V', 'mqttv5', '-W', '20']
+    const asked = await run('mosquitto_rr', [
+      ...place,
+      '-q',
+      '1',
+      '-t',
+      'mosquitto/ask',
+      '-e',
+      'mosquitto/answer',
+      '-m',
+      'who',
+    ])
+    expect(asked.stdout).toBe('re who\n')
+    await responder.client.endAsync()
   })
 
   it.each(['mqttv31', 'mqttv311', 'mqttv5'])('set and get a retained message, %s', async (version) => {

@@ -128,6 +128,30 @@ export const mqttRetainedAndShared: InteropCase = {
   },
 }
 
+export const mqttKeptSession: InteropCase = {
+  name: 'a kept session of mosquitto_sub gets over a restart what came meanwhile',
+  missing: () => hasPrograms('mosquitto_sub', 'mosquitto_pub'),
+  async run(folder) {
+    let daemon = await startHeadwater({ dataDir: `${folder}/data` })
+    const place = (): string[] => [
+      '-h',
+      ...daemon.mqtt.split(':').flatMap((part, index) => (index === 0 ? [part] : ['-p', part])),
+    ]
+    const kept = ['-c', '-i', 'kept', '-q', '2', '-t', 'plant/#']
+    try {
+      await program('mosquitto_sub', [...place(), ...kept, '-E'])
+      await output('mosquitto_pub', [...place(), '-q', '1', '-t', 'plant/x', '-m', 'one'])
+      await daemon.stop()
+      daemon = await startHeadwater({ dataDir: `${folder}/data` })
+      await output('mosquitto_pub', [...place(), '-q', '2', '-t', 'plant/x', '-m', 'two'])
+      const heard = await program('mosquitto_sub', [...place(), ...kept, '-C', '2', '-W', '20'])
+      assert.deepEqual(heard.stdout.trim().split('\n'), ['one', 'two'])
+    } finally {
+      await daemon.stop()
+    }
+  },
+}
+
 /** Same lines, and each key's lines in the order in which they were sent. */
 function assertSameInOrder(actual: readonly string[], expected: readonly string[]): void {
   const byKey = (all: readonly string[]): string[] =>
