@@ -45,7 +45,7 @@ export function mqttPacketRows(world: DoorWorld): readonly Row[] {
     faultRow(4),
     faultRow(5),
     {
-      name: 'MQTT: PUBREL of an unknown id is answered (0x92 in 5.0), $share is refused (0x9E, 0x80), and the connection goes on',
+      name: 'MQTT: PUBREL of an unknown id is answered (0x92 in 5.0), $share is granted, and the connection goes on',
       async run() {
         for (const level of [4, 5] as const) {
           const talk = await open(level)

@@ -250,6 +250,16 @@ export class MqttDoor {
     this.routes.invalidate()
     this.delivery.onPartitionsChanged()
     this.keeper.onPartitionsChanged()
+    for (const session of this.sessions.values()) this.forgetGone(session.behind)
+    for (const group of this.subscriptions.shared()) this.forgetGone(group.behind)
+  }
+
+  /** Nobody waits for what was in a topic that is gone. */
+  private forgetGone(behind: Map<Partition, number>): void {
+    const { partitions } = this.parts.broker
+    for (const partition of behind.keys()) {
+      if (partitions.get(partition.topic, partition.index) !== partition) behind.delete(partition)
+    }
   }
 
   private onConnection(socket: Connection): void {

@@ -169,13 +169,13 @@ export class TailReader {
     const baseOffset = batchBaseOffset(header, at)
     const endOffset = batchLastOffset(header, at) + 1
     if (!batchIsControl(header, at) && endOffset > this.position) {
-      const wallMs = this.options.clock.wallMs()
+      // One object for all records: most are nobody's.
+      const place = { partition: this.partition, offset: 0, wallMs: this.options.clock.wallMs() }
       const span = { start: records.start, end: records.end, count: batchRecordCount(header, at) }
       try {
         scanRecords(records.bytes, span, (record) => {
-          const offset = baseOffset + record.offsetDelta
-          if (offset < this.position) return
-          this.options.fanOut.offer(records.bytes, record, { partition: this.partition, offset, wallMs })
+          place.offset = baseOffset + record.offsetDelta
+          if (place.offset >= this.position) this.options.fanOut.offer(records.bytes, record, place)
         })
       } catch {
         return this.skipTo(endOffset, 'a batch could not be read')

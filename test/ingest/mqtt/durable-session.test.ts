@@ -186,6 +186,11 @@ describe('a kept session', () => {
     client.sendConnect('c', keptFor(100))
     await world.runFor(2000)
     expect(client.heard.join(', ')).toBe('connack 0x88, closed')
+    // The log takes nothing any more.
+    const next = await world.open(5)
+    next.sendConnect('d', keptFor(100))
+    await world.runFor(2000)
+    expect(next.heard.join(', ')).toBe('connack 0x88, closed')
   })
 })
 
