@@ -146,8 +146,7 @@ export class LogDirectory {
       producerExpirationMs: options.producerExpirationMs ?? 86_400_000,
       logs,
       roll: (log) => this.#roll(log),
-      isStopped: () => this.#isClosed || this.#failure !== null,
-      onFailure,
+      ...{ isStopped: () => this.#isClosed || this.#failure !== null, onFailure },
     })
     this.compactor = this.#makeCompactor()
     const isStopped = (): boolean => this.#isClosed || this.#failure !== null
@@ -211,6 +210,11 @@ export class LogDirectory {
   /** Writes down what is given up for want of space, before it goes; false = it cannot, and nothing goes. Without one nothing goes. */
   onLoss(recorder: (loss: Loss) => Promise<boolean>): void {
     this.#onLoss = recorder
+  }
+
+  /** Files of the rooms above: in the order of the directory's queue, and on a full disk they wait for room as everything here does. */
+  writeAside(operations: readonly DiskOperation[]): Promise<void> {
+    return this.#write(operations)
   }
 
   /** Bytes appended and not yet handed to the disk. */
@@ -376,8 +380,7 @@ export class LogDirectory {
       ...{ journal: this.#journal, dirty: this.#dirty, checkpointer: this.#checkpointer, reader: this.#home },
       options: { ...defaultCompactionOptions, ...this.#options.compaction },
       logs: () => this.#logs.values(),
-      isStopped: () => this.#isClosed || this.#failure !== null,
-      onFailure: (error) => this.#fail(error),
+      ...{ isStopped: () => this.#isClosed || this.#failure !== null, onFailure: (error) => this.#fail(error) },
     })
   }
 
@@ -389,8 +392,7 @@ export class LogDirectory {
     return {
       ...{ disk, clock, observer, compute },
       indexes: this.#indexes,
-      nextCommit: () => this.#driver.nextCommit(),
-      isCommitting: () => this.#driver.isCommitting,
+      ...{ nextCommit: () => this.#driver.nextCommit(), isCommitting: () => this.#driver.isCommitting },
       indexRebuilt: (log, segment) => {
         if (this.#failure === null && !this.#isClosed) this.#checkpointer.onIndexRebuilt(log, segment)
       },

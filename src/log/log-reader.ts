@@ -72,7 +72,7 @@ function readHotAt(
   for (let attempt = 0; attempt < 2; attempt++) {
     const bytes = disk.readHot(segment.logPath, position.at, length)
     if (bytes === null || bytes.length < batchHeaderBytes) return null
-    if (!looksRight(bytes, segment)) return null
+    if (!looksRight(bytes, segment) || !isAsIndexed(bytes, position)) return null
     const cut = cutBatches(bytes, request)
     if (cut.kind === 'batches') return acceptCut(log, segment, { bytes, cut, position: position.at, request })
     if (cut.kind !== 'short' || position.at + cut.bytes > segment.sizeInBytes) return null
@@ -171,9 +171,16 @@ async function readColdIn(
     }
     length = Math.max(length, readLength(log, segment, position, request))
     const bytes = await readFrom(segment, position.at, length, parts.disk)
-    if (bytes === null || bytes.length < batchHeaderBytes || !looksRight(bytes, segment)) {
-      return examine(log, segment, request, parts)
+    const isRight = bytes !== null && bytes.length >= batchHeaderBytes && looksRight(bytes, segment)
+    if (!(isRight && isAsIndexed(bytes, position)) && isFromFile(position)) {
+      // The index has changed since it was written: it is derived anew, then it says nothing of a file.
+      await rebuildIndex(log, segment, parts)
+      if (segment.replacement !== null) return null
+      position = await findPosition(log, segment, request.fromOffset, parts)
+      length = 0
+      continue
     }
+    if (!isRight) return examine(log, segment, request, parts)
     const cut = cutBatches(bytes, request)
     if (cut.kind === 'batches') {
       const accepted = acceptCut(log, segment, { bytes, cut, position: position.at, request })
@@ -247,10 +254,12 @@ function answerEarly(log: UnifiedLog, request: LogReadRequest): LogReadResult | 
   return bad === null ? null : { kind: 'damaged', nextOffset: bad.endOffset }
 }
 
-interface Position {
+export interface Position {
   readonly at: number
   /** Does the batch that is looked for begin there? Else a little behind. */
   readonly isExact: boolean
+  /** Last offset of the batch that begins there by an index file; null = no file was asked. */
+  readonly indexedOffset?: number | null
 }
 
 /** Where to start reading, from memory alone; null when the index file has to be read. */
@@ -263,7 +272,10 @@ function knownPosition(segment: Segment, offset: number, indexes: IndexCache): P
   if (!segment.indexIsChecked) return null
   if (segment.index.filedOffsets === 0) return { at: 0, isExact: false }
   const file = indexes.get(segment.indexPath)
-  return file === null ? null : { at: lookupOffsetFile(file, relative), isExact: false }
+  if (file === null) return null
+  const entry = lookupOffsetFile(file, relative)
+  if (entry === null) return { at: 0, isExact: false }
+  return { at: entry.position, isExact: false, indexedOffset: segment.baseOffset + entry.relativeOffset }
 }
 
 /** Where to start reading for an offset of this segment. */
@@ -308,6 +320,15 @@ function batchesFault(log: UnifiedLog, bytes: Uint8Array, fromOffset: number): s
 function looksRight(bytes: Uint8Array, segment: Segment): boolean {
   if (batchMagic(bytes) !== 2 || batchSizeInBytes(bytes) < batchHeaderBytes) return false
   return batchBaseOffset(bytes) >= segment.baseOffset
+}
+
+function isFromFile(position: Position): boolean {
+  return position.indexedOffset !== undefined && position.indexedOffset !== null
+}
+
+/** Does the batch that the index names begin there? A flipped bit in it would let a reader pass over records. */
+export function isAsIndexed(bytes: Uint8Array, position: Position, at = 0): boolean {
+  return !isFromFile(position) || batchLastOffset(bytes, at) === position.indexedOffset
 }
 
 type Cut =
