@@ -126,8 +126,8 @@ export class MeteredDisk implements Disk {
     const dash = folder.lastIndexOf('-')
     let topic = dash > 0 ? folder.slice(0, dash) : folder
     if (!this.#byTopic.has(topic) && this.#byTopic.size >= topicsMax) topic = restOfTopics
-    let figures = this.#byTopic.get(topic)
-    if (figures === undefined) this.#byTopic.set(topic, (figures = newFigures()))
+    const figures = this.#byTopic.get(topic) ?? newFigures()
+    this.#byTopic.set(topic, figures)
     return figures
   }
 }
