@@ -1,7 +1,7 @@
 /**
  * The one place where everything is built: layers 1 to 7 on six ports, real or simulated. `main.ts` adds the operator's surfaces.
  */
-import type { ApplianceStatus, HealthReport, ListenerStatus, Operations } from './admin/operations.ts'
+import type { ApplianceStatus, HealthReport, ListenerStatus, Operations, WritesStatus } from './admin/operations.ts'
 import type { Listener, Ports } from './base/ports.ts'
 import { Broker } from './broker/broker.ts'
 import { InternalTopics } from './broker/internal-topics.ts'
@@ -9,6 +9,7 @@ import { lossLedgerTopic, recordLoss } from './broker/loss-ledger.ts'
 import { TopicAdmin } from './broker/topic-admin.ts'
 import { Cluster } from './cluster/cluster.ts'
 import { BrokerSettings } from './cluster/metadata/broker-config.ts'
+import type { NodeBudget } from './cluster/metadata/topic-budget.ts'
 import { metadataVersionLevel } from './cluster/metadata/metadata-controller.ts'
 import type { ApplianceConfig } from './config.ts'
 import { mirrorOptions, mqttDoorOptions, scrubOptions, spaceOptions } from './config-rooms.ts'
@@ -28,11 +29,15 @@ import { retainedTopic } from './ingest/mqtt/retained-keeper.ts'
 import { Lifecycle } from './lifecycle.ts'
 import { LogDirectory } from './log/log-directory.ts'
 import { logMetrics } from './log/log-metrics.ts'
+import { MeteredDisk } from './log/metered-disk.ts'
 import { mirrorTopic } from './mirror/anchor.ts'
 import { Mirror } from './mirror/mirror.ts'
+import { writesStatusOf } from './write-status.ts'
 
 /** Topics that asking for them may create, in all: each costs files, memory and start time. */
 const autoTopicsMax = 1_000
+/** Open files that are left to connections and to the process itself. */
+const connectionFiles = 256
 /** The free space is asked for at most this often. */
 const spaceEveryMs = 5_000
 
@@ -40,6 +45,8 @@ export interface ApplianceFacts {
   readonly version: string
   /** True while the disk's writer makes no progress: the process is not live. */
   readonly isWriterStalled?: () => boolean
+  /** What the process may keep open and in memory; without it topics are bounded by their number alone. */
+  readonly limits?: { readonly openFiles: number; readonly heapBytes: number }
 }
 
 /** What `ready` needs to say. */
@@ -76,6 +83,7 @@ class BuiltAppliance implements Appliance {
   readonly operations: Operations
   readonly #config: ApplianceConfig
   readonly #ports: Ports
+  readonly #disk: MeteredDisk
   readonly #facts: ApplianceFacts
   readonly #settings: BrokerSettings
   readonly #lifecycle: Lifecycle
@@ -90,7 +98,8 @@ class BuiltAppliance implements Appliance {
 
   constructor(config: ApplianceConfig, ports: Ports, facts: ApplianceFacts) {
     this.#config = config
-    this.#ports = ports
+    this.#disk = new MeteredDisk(ports.disk, config.dataDir, ports.observer)
+    this.#ports = { ...ports, disk: this.#disk }
     this.#facts = facts
     this.#settings = new BrokerSettings(config.kafka)
     this.#lifecycle = new Lifecycle(ports.observer)
@@ -179,6 +188,7 @@ class BuiltAppliance implements Appliance {
       ports: this.#ports,
       isInternal: (topic) => internalTopics.isInternal(topic),
       endpoint: first,
+      budget: () => this.#budget(directory),
       configsOf: (topic) => internalTopics.definition(topic)?.configs ?? null,
     })
     this.#rooms = { ...this.#rooms, cluster }
@@ -336,6 +346,7 @@ class BuiltAppliance implements Appliance {
       disk: { logBytes, freeBytes: this.#space?.freeBytes ?? null, totalBytes: this.#space?.totalBytes ?? null },
       clockTrusted: this.#ports.clock.wallTrusted(),
       held: cluster?.hold.reason ?? null,
+      writes: this.#writes(),
       damage: directory?.damage ?? { ranges: 0, logs: [] },
       topics: cluster?.image.topicCount ?? 0,
       partitions: cluster?.image.partitionCount ?? 0,
@@ -351,7 +362,31 @@ class BuiltAppliance implements Appliance {
     }
   }
 
+  /** What a new topic has to fit into. */
+  #budget(directory: LogDirectory): NodeBudget | null {
+    const { limits } = this.#facts
+    if (limits === undefined) return null
+    const { budgetBytes } = directory.space
+    return {
+      descriptors: limits.openFiles - connectionFiles,
+      // The other half is for clients, reads and the tail.
+      memoryBytes: Math.floor(limits.heapBytes / 2),
+      diskBytes: Number.isFinite(budgetBytes) ? budgetBytes : null,
+    }
+  }
+
+  #writes(): WritesStatus {
+    return writesStatusOf(this.#disk, {
+      committedBytes: this.#rooms.directory?.commitFigures.committedBytes ?? 0,
+      uptimeMs: this.#ports.clock.monotonicMs() - this.#startedMs,
+      ratedBytes: this.#config.disk.ratedWrites === 0 ? null : this.#config.disk.ratedWrites,
+    })
+  }
+
   #refreshGauges(): void {
+    const { amplification, lifetimeDays } = this.#writes()
+    this.#ports.observer.set(logMetrics.writeAmplification, amplification ?? 0)
+    this.#ports.observer.set(logMetrics.mediumLifetimeSeconds, (lifetimeDays ?? 0) * 86_400)
     this.#ports.observer.set(logMetrics.damagedRangesNow, this.#rooms.directory?.damage.ranges ?? 0)
     this.#rooms.coordinator?.refreshGauges()
     this.#rooms.kafkaDoor?.refreshGauges()

@@ -205,6 +205,11 @@ const disk = z.strictObject({
     .describe(
       'Size of the ballast, a file that is given up when the file system is full, so that what was begun can be finished. 0 = none.',
     ),
+  ratedWrites: bytes()
+    .prefault('0')
+    .describe(
+      'What the medium is rated to take in its life (TBW of its data sheet), for the estimate of how long it lasts. 0 = not known.',
+    ),
   scrubRate: bytes({ max: 2 ** 40 })
     .prefault('1MiB')
     .describe('Bytes a second at which all stored bytes are looked through for damage. 0 = never.'),

@@ -112,6 +112,7 @@ async function runDaemon(source: ConfigurationSource): Promise<void> {
   const ports = nodePorts({ observer, onWriterLost: (error) => stop(`the writer thread ended: ${error.message}`) })
   const appliance = createAppliance(config, ports, {
     version: packageJson.version,
+    limits: await processLimits(),
     isWriterStalled: () => ports.disk.stalledMs() > writerStallMsMax,
   })
   const http = new HttpSurface({
@@ -148,6 +149,12 @@ async function runDaemon(source: ConfigurationSource): Promise<void> {
     await ports.close()
     observer.flush()
   }
+}
+
+async function processLimits(): Promise<{ readonly openFiles: number; readonly heapBytes: number }> {
+  const { openFilesLimit } = await import('./node/node-ports.ts')
+  const { heapBytesMax } = await import('./node/heap.ts')
+  return { openFiles: openFilesLimit(), heapBytes: heapBytesMax() }
 }
 
 /** Ready, and alive as long as the loop and the writer make progress. Answers how to stop telling. */

@@ -18,6 +18,7 @@ import type { BrokerSettings } from './metadata/broker-config.ts'
 import { MetadataController, type TopicCreation, type TopicOutcome } from './metadata/metadata-controller.ts'
 import { configResourceType, MetadataImage, type TopicImage } from './metadata/metadata-image.ts'
 import { MetadataLog, metadataTopic, metadataTopicId } from './metadata/metadata-log.ts'
+import type { NodeBudget } from './metadata/topic-budget.ts'
 import { logConfigOf } from './metadata/topic-config.ts'
 import { RecoveryHold } from './recovery-hold.ts'
 import { Partition } from './partition/partition.ts'
@@ -31,6 +32,8 @@ export interface ClusterOptions {
   readonly isInternal: (topic: string) => boolean
   /** What the registration record names; clients are told by the listener they came in on. */
   readonly endpoint: { readonly host: string; readonly port: number }
+  /** What a new topic has to fit into; null = it is bounded by the number of partitions alone. */
+  readonly budget?: () => NodeBudget | null
   /** What an internal topic is declared with; null = it is none of ours. */
   readonly configsOf?: (topic: string) => Readonly<Record<string, string>> | null
 }
@@ -83,6 +86,8 @@ export class Cluster {
       directoryId: options.directory.directoryId,
       defaultPartitions: () => options.settings.number('num.partitions'),
       isInternal: options.isInternal,
+      budget: options.budget ?? (() => null),
+      segmentBytes: () => Number(options.settings.topicDefault('segment.bytes')),
     })
     const own = String(options.directory.nodeId)
     options.settings.useDynamic(

@@ -25,6 +25,7 @@ export class RecoveryHold {
   #reason: string | null = null
   #timer: Timer | null = null
   #isStopped = false
+  #isWritten = false
 
   constructor(parts: HoldParts) {
     this.#parts = parts
@@ -39,17 +40,26 @@ export class RecoveryHold {
   /** Takes up a hold of an earlier start. */
   async open(): Promise<void> {
     const bytes = await readSmall(this.#parts.ports.disk, this.#path, bytesMax)
-    if (bytes !== null) this.#hold(Buffer.from(bytes).toString('utf8').trim())
+    if (bytes === null) return
+    this.#isWritten = true
+    this.#hold(Buffer.from(bytes).toString('utf8').trim())
   }
 
   /** Holds from now on, over restarts. */
   async begin(reason: string): Promise<void> {
-    const { ports, stateDirectory } = this.#parts
-    await ports.disk.submit([
-      ...replaceFile(this.#path, Buffer.from(`${reason}\n`)),
-      { kind: 'syncDirectory', path: stateDirectory },
-    ])
     this.#hold(reason)
+    await this.#write(reason)
+  }
+
+  /** On a full disk it is held all the same, and written down when there is room. */
+  async #write(reason: string): Promise<void> {
+    const { ports, stateDirectory } = this.#parts
+    const bytes = Buffer.from(`${reason}\n`)
+    const operations = [...replaceFile(this.#path, bytes), { kind: 'syncDirectory', path: stateDirectory } as const]
+    this.#isWritten = await ports.disk.submit(operations).then(
+      () => true,
+      () => false,
+    )
   }
 
   stop(): void {
@@ -76,6 +86,10 @@ export class RecoveryHold {
 
   async #look(): Promise<boolean> {
     const { disk, observer } = this.#parts.ports
+    if (!this.#isWritten) {
+      await this.#write(this.#reason ?? '')
+      return true
+    }
     const size = await disk.size(this.#path).catch(() => 0)
     if (size !== null || this.#isStopped) return true
     this.#reason = null

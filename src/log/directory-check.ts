@@ -152,6 +152,7 @@ class DirectoryCheck {
     const known = this.#known.get(name) ?? null
     const entries = await this.#disk.list(folder)
     const { segments, snapshots } = sortLogFiles(entries)
+    const names = entries.map((entry) => entry.name)
     this.#summary.logs++
     const metadata = await readSmall(this.#disk, `${folder}/partition.metadata`, 4096)
     const topicId = parsePartitionMetadata(metadata)
@@ -170,7 +171,12 @@ class DirectoryCheck {
       segments,
     )
     const durableEndOffset = known?.recoveryPoint ?? null
-    const log = { folder, epochs, durableEndOffset, gapsAreNormal: this.#compacted.has(name) }
+    const log = {
+      folder,
+      epochs,
+      durableEndOffset,
+      gapsAreNormal: this.#compacted.has(name) || known?.mayHaveGaps === true || names.some(isDeletedSegment),
+    }
     let endOffset = segments[0] ?? 0
     for (const [index, baseOffset] of segments.entries()) {
       const next = segments[index + 1] ?? null
@@ -270,6 +276,10 @@ class DirectoryCheck {
     const end = await scanSegment({ ...place, checkCrc: true, visit() {} })
     if (end.reason !== null) this.#hint(path, `position ${end.position}: ${end.reason}`)
   }
+}
+
+function isDeletedSegment(name: string): boolean {
+  return name.endsWith('.log.deleted')
 }
 
 /** Holds the entries of an offset index against the batches as they come by. */

@@ -90,7 +90,8 @@ export async function loadDirectory(place: DirectoryPlace, parts: DirectoryParts
     (folder) => new UnifiedLog({ ...folder, directory: `${logDirectory}/${folder.name}` }, place.config, parts.home),
   )
   // Only where compaction has been may offsets be missing.
-  for (const log of (await readCleanerOffsets(disk, place, empty)).keys()) log.wasCompacted = true
+  for (const log of (await readCleanerOffsets(disk, place, empty)).keys()) log.mayHaveGaps = true
+  for (const log of empty) log.mayHaveGaps ||= known?.get(log.key)?.mayHaveGaps === true
   const logs = await mapInTurns([...folders.entries()], async ([index, folder]) => {
     const log = empty[index] as UnifiedLog
     const hints: LoadHints = {

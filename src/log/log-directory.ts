@@ -391,8 +391,7 @@ export class LogDirectory {
     return {
       ...{ disk, clock, observer, compute },
       indexes: this.#indexes,
-      nextCommit: () => this.#driver.nextCommit(),
-      isCommitting: () => this.#driver.isCommitting,
+      ...{ nextCommit: () => this.#driver.nextCommit(), isCommitting: () => this.#driver.isCommitting },
       indexRebuilt: (log, segment) => {
         if (this.#failure === null && !this.#isClosed) this.#checkpointer.onIndexRebuilt(log, segment)
       },

@@ -31,6 +31,8 @@ export async function loadLog(log: UnifiedLog, hints: LoadHints, parts: LoadPart
   const entries = await finishSwaps(parts.disk, log.directory, await parts.disk.list(log.directory))
   const files = sortLogFiles(entries)
   log.snapshotOffsets = [...files.snapshots]
+  // Names reach the medium in any order: an older segment of a deletion may be back while a newer one is gone.
+  if (files.leftovers.some((name) => name.endsWith('.log.deleted'))) log.mayHaveGaps = true
   if (files.leftovers.length > 0) {
     const unlink = (name: string): DiskOperation => ({ kind: 'unlink', path: `${log.directory}/${name}` })
     await parts.disk.submit(files.leftovers.map(unlink))

@@ -88,6 +88,30 @@ export const logMetrics = defineMetrics({
     help: 'Passes of the scrub over all logs that have come to their end.',
     labels: [],
   },
+  diskWrittenBytes: {
+    name: 'headwater_writes_bytes_total',
+    kind: 'counter',
+    help: 'Bytes handed to the disk for writing, by cause.',
+    labels: ['cause'],
+  },
+  diskSyncs: {
+    name: 'headwater_writes_syncs_total',
+    kind: 'counter',
+    help: 'Syncs of files and directories, by cause.',
+    labels: ['cause'],
+  },
+  writeAmplification: {
+    name: 'headwater_writes_amplification',
+    kind: 'gauge',
+    help: 'Bytes of whole pages written since the start for each byte of record batches committed.',
+    labels: [],
+  },
+  mediumLifetimeSeconds: {
+    name: 'headwater_writes_medium_lifetime_seconds',
+    kind: 'gauge',
+    help: 'Time in which the rate since the start would use up disk.ratedWrites; 0 while either is not known.',
+    labels: [],
+  },
   recoverySeconds: {
     name: 'headwater_log_recovery_seconds',
     kind: 'gauge',

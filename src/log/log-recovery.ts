@@ -48,7 +48,7 @@ export async function recoverLog(log: UnifiedLog, hints: LoadHints, parts: LoadP
   // Bad bytes at the recovery point itself are the torn tail; before it they are damage.
   const isDamaged = begin.reason !== null && begin.offset < scanFrom
   await scanOn(log, startIndex, begin, { cutFrom, operations, hints, parts, isDamaged })
-  endWhereKnown(log, hints, parts)
+  await endWhereKnown(log, hints, parts)
   // The active segment's entries go out with the next checkpoint; a sealed one's would stay in memory.
   const scanned = log.segments.slice(startIndex, -1).filter((segment) => segment.index.hasUnfiled)
   for (const segment of scanned) await adoptEqualFiles(segment, parts)
@@ -67,9 +67,10 @@ export async function recoverLog(log: UnifiedLog, hints: LoadHints, parts: LoadP
  * A log that ends before the offset up to which it was durable has lost its tail: that range is damaged, and no offset of it is given
  * again. Only our own sealed copy of the recovery points is believed so far; Apache Kafka's file has no checksum.
  */
-export function endWhereKnown(log: UnifiedLog, hints: LoadHints, parts: LoadParts): void {
+async function endWhereKnown(log: UnifiedLog, hints: LoadHints, parts: LoadParts): Promise<void> {
   const { recoveryPoint } = hints
   const segment = log.activeSegment
+  let hasJumped = false
   if (recoveryPoint !== null && log.logEndOffset < recoveryPoint) {
     if (hints.epochsCrc === null) {
       const { logEndOffset: endOffset } = log
@@ -82,9 +83,12 @@ export function endWhereKnown(log: UnifiedLog, hints: LoadHints, parts: LoadPart
     const known = log.damage.ranges.filter((each) => each.path === segment.logPath)
     enterDamage(log, segment.logPath, [...known, { ...range, endPosition: position, reason }], parts.observer)
     log.logEndOffset = recoveryPoint
+    hasJumped = true
+    // Who wrote what is missing is known as of then.
+    await loadProducers(log, recoveryPoint, hints, parts)
   }
-  // Nothing is appended to a file that has a damage.
-  if (!log.damage.touches(segment.logPath) || segment.baseOffset === log.logEndOffset) return
+  // Nothing is appended to a file that has a damage, or behind a gap.
+  if ((!hasJumped && !log.damage.touches(segment.logPath)) || segment.baseOffset === log.logEndOffset) return
   segment.sealTimeIndex()
   const next = new Segment(log.directory, log.logEndOffset, segment.createdMs)
   next.isOnDisk = false
@@ -292,7 +296,7 @@ function knownFault(
   const { bytes, at, dueOffset } = batch
   const baseOffset = batchBaseOffset(bytes, at)
   if (isClean && batchLastOffset(bytes, at) >= recoveryPoint) return `an offset beyond the end of the log`
-  if (baseOffset > dueOffset && dueOffset < recoveryPoint && !log.wasCompacted) return 'offsets are missing'
+  if (baseOffset > dueOffset && dueOffset < recoveryPoint && !log.mayHaveGaps) return 'offsets are missing'
   const epoch = log.dueEpochAt(baseOffset)
   const isWrong = epoch >= 0 && baseOffset < recoveryPoint && epoch !== batchPartitionLeaderEpoch(bytes, at)
   return isWrong ? 'another leader epoch is due' : null

@@ -53,10 +53,12 @@ export interface KnownLog {
   readonly epochsCrc: string | null
   /** That file has every epoch that began below the recovery point. */
   readonly hasEpochs: boolean
+  /** Offsets may be missing: compaction has been there, or a deletion was cut short. */
+  readonly mayHaveGaps: boolean
 }
 
 /**
- * Our copy: `topic-partition topicId recoveryPoint snapshot epochsCrc hasEpochs` a line, sealed with a CRC. The topic id tells a log from an earlier
+ * Our copy: `topic-partition topicId recoveryPoint snapshot epochsCrc hasEpochs mayHaveGaps` a line, sealed with a CRC. The topic id tells a log from an earlier
  * one of its name; the producers' state stands here in one file for all logs, so that a checkpoint syncs one file and not one a log.
  */
 export function sealKnownLogs(lines: readonly string[]): Uint8Array {
@@ -69,7 +71,9 @@ export function knownLogLines(logs: Iterable<UnifiedLog>): string {
   for (const log of logs) {
     const snapshot = Buffer.from(log.recoverySnapshot).toString('base64')
     const epochsCrc = crcOf(formatEpochs(log.epochs.filedEntries))
-    lines += `${log.key} ${log.topicId} ${log.recoveryPoint} ${snapshot} ${epochsCrc} ${log.hasFiledEpochs ? 1 : 0}\n`
+    const { hasFiledEpochs, mayHaveGaps } = log
+    const flags = `${hasFiledEpochs ? 1 : 0} ${mayHaveGaps ? 1 : 0}`
+    lines += `${log.key} ${log.topicId} ${log.recoveryPoint} ${snapshot} ${epochsCrc} ${flags}\n`
   }
   return lines
 }
@@ -80,7 +84,7 @@ export function parseKnownLogs(bytes: Uint8Array | null): ReadonlyMap<string, Kn
   if (body === null) return null
   const known = new Map<string, KnownLog>()
   for (const line of Buffer.from(body).toString('utf8').split('\n')) {
-    const [key, topicId, offset, snapshot, epochsCrc = null, hasEpochs = '0'] = line.split(' ')
+    const [key, topicId, offset, snapshot, epochsCrc = null, hasEpochs = '0', gaps = '1'] = line.split(' ')
     if (key === undefined || topicId === undefined || offset === undefined || snapshot === undefined) continue
     known.set(key, {
       topicId,
@@ -88,6 +92,8 @@ export function parseKnownLogs(bytes: Uint8Array | null): ReadonlyMap<string, Kn
       snapshot: Buffer.from(snapshot, 'base64'),
       epochsCrc,
       hasEpochs: hasEpochs === '1',
+      // A line of an earlier release does not say: then a gap is no fault.
+      mayHaveGaps: gaps === '1',
     })
   }
   return known

@@ -68,8 +68,8 @@ export class UnifiedLog {
   onDurable: (() => void) | null = null
   /** What cannot be read of it. */
   readonly damage = new DamageMap()
-  /** Compaction has been here once: offsets may be missing. */
-  wasCompacted = false
+  /** Offsets may be missing: compaction has been here, or a crash has cut a deletion of segments short. */
+  mayHaveGaps = false
   /** The epochs are not merely derived from what the batches say: a batch that says otherwise is wrong. */
   epochsAreKnown = true
   isDeleted = false
@@ -118,7 +118,7 @@ export class UnifiedLog {
 
   /** May offsets be missing without anything being wrong? */
   get gapsAreNormal(): boolean {
-    return this.wasCompacted || this.#config.cleanupPolicy.has('compact')
+    return this.mayHaveGaps || this.#config.cleanupPolicy.has('compact')
   }
 
   /** Does the file have every epoch that began below the recovery point? */

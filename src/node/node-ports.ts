@@ -71,7 +71,7 @@ export function dataDescriptorsByLimit(openFilesMax: number): number {
 }
 
 /** The hard limit of open files; Node raises the soft one to it at its start. */
-function openFilesLimit(): number {
+export function openFilesLimit(): number {
   try {
     const line = /^Max open files\s+\S+\s+(\S+)/m.exec(fs.readFileSync('/proc/self/limits', 'utf8'))
     return line?.[1] === 'unlimited' ? Number.MAX_SAFE_INTEGER : Number(line?.[1] ?? 1024)

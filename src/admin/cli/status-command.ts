@@ -68,12 +68,27 @@ function describeStatus(status: ApplianceStatus): string {
       `${commit.commits} (${commit.journalCommits} by journal)${perCommit}, ${formatBytes(commit.pendingBytes)} pending`,
     ],
   ]
+  facts.push(['written', describeWrites(status)])
   const listeners = status.listeners.map((listener): [string, string] => [
     listener.protocol,
     `${listener.host}:${listener.port}${listener.advertised === null ? '' : ` as ${listener.advertised}`}, ${listener.connections} connections`,
   ])
   const mirrors = status.mirrors.map((mirror): [string, string] => [`mirror ${mirror.name}`, mirrorSentence(mirror)])
   return formatFacts([...facts, ...listeners, ...mirrors])
+}
+
+function describeWrites({ writes }: ApplianceStatus): string {
+  const causes = writes.causes
+    .toSorted((a, b) => b.pageBytes - a.pageBytes)
+    .map(({ cause, pageBytes, syncs }) => `${cause} ${formatBytes(pageBytes)} in ${syncs} syncs`)
+  const times = writes.amplification === null ? '' : `, ${writes.amplification.toFixed(2)} times what was committed`
+  const perDay = writes.pageBytesPerDay === null ? '' : `, ${formatBytes(writes.pageBytesPerDay)} a day`
+  const lasts = writes.lifetimeDays === null ? '' : `: the medium lasts ${formatDays(writes.lifetimeDays)} at this rate`
+  return `${formatBytes(writes.pageBytes)} of pages${times}${perDay}${lasts} (${causes.join(', ')})`
+}
+
+function formatDays(days: number): string {
+  return days > 730 ? `${(days / 365).toFixed(1)} years` : `${Math.floor(days)} days`
 }
 
 /** Nothing when all is well. */

@@ -12,6 +12,7 @@ import {
 } from '../../protocol/kafka/stored/metadata-record.ts'
 import { configResourceType, type MetadataImage, type TopicImage } from './metadata-image.ts'
 import { type FoundLog, type Rebuild, rebuildMetadata, type RebuildOptions } from './metadata-rebuild.ts'
+import { budgetFault, type NodeBudget } from './topic-budget.ts'
 import type { MetadataLog } from './metadata-log.ts'
 import { collisionKey, topicNameFault } from './topic-names.ts'
 import { type ConfigOwner, topicConfigFault } from './topic-config.ts'
@@ -61,6 +62,9 @@ export interface ControllerOptions {
   readonly directoryId: string
   readonly defaultPartitions: () => number
   readonly isInternal: (topic: string) => boolean
+  readonly budget: () => NodeBudget | null
+  /** The node's default of segment.bytes. */
+  readonly segmentBytes: () => number
 }
 
 export class MetadataController {
@@ -186,6 +190,8 @@ export class MetadataController {
           `a topic may have ${partitionsPerTopicMax} partitions, this node ${partitionsMax}`,
         )
       }
+      const tooMuch = this.#budgetRefusal(count - before, this.image.configs(configResourceType.topic, name))
+      if (tooMuch !== null) return { kind: 'refused', ...tooMuch }
       if (assignments !== null) {
         if (assignments.length !== count - before) {
           return refused(
@@ -367,7 +373,28 @@ export class MetadataController {
       const wrong = topicConfigFault(key, value, creation.owner)
       if (wrong !== null) return { error: 'INVALID_CONFIG', message: wrong }
     }
-    return null
+    // The node's own topics are few, and it cannot do without them.
+    return creation.owner === 'node' ? null : this.#budgetRefusal(count, creation.configs)
+  }
+
+  /** Does a topic of `count` more partitions with these settings fit on this node? */
+  #budgetRefusal(count: number, configs: ReadonlyMap<string, string | null>): Refusal | null {
+    const budget = this.#options.budget()
+    if (budget === null) return null
+    let retainedBytesBefore = 0
+    for (const { name, partitions } of this.image.topics())
+      retainedBytesBefore += this.#retainedBytes(partitions.length, this.image.configs(configResourceType.topic, name))
+    const retainedBytesMore = this.#retainedBytes(count, configs)
+    const partitions = { partitionsBefore: this.image.partitionCount, partitionsMore: count }
+    const message = budgetFault({ ...partitions, retainedBytesBefore, retainedBytesMore }, budget)
+    return message === null ? null : { error: 'POLICY_VIOLATION', message }
+  }
+
+  /** What partitions with an own `retention.bytes` may fill; without one nothing is promised, and nothing is counted. */
+  #retainedBytes(count: number, configs: ReadonlyMap<string, string | null>): number {
+    const retentionBytes = Number(configs.get('retention.bytes') ?? -1)
+    if (retentionBytes <= 0) return 0
+    return count * (retentionBytes + Number(configs.get('segment.bytes') ?? this.#options.segmentBytes()))
   }
 
   #partitionCountOf(creation: TopicCreation): number {

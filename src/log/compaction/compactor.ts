@@ -194,9 +194,9 @@ export class Compactor {
       const map = new OffsetMap(range.endOffset - firstDirtyOffset, this.#parts.options.mapBytesMax)
       const built = await buildMap(dirty, firstDirtyOffset, map, this.#cleaning)
       if (built.endOffset <= firstDirtyOffset) return
-      if (!log.wasCompacted) {
+      if (!log.mayHaveGaps) {
         // Durable before the first gap is: where it is not, a missing offset is a damage.
-        log.wasCompacted = true
+        log.mayHaveGaps = true
         this.#offsets.set(log, firstDirtyOffset)
         await this.#writeOffsets()
       }

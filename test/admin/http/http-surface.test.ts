@@ -21,6 +21,10 @@ const status: ApplianceStatus = {
   clockTrusted: true,
   held: null,
   damage: { ranges: 0, logs: [] },
+  writes: {
+    ...{ bytes: 0, pageBytes: 0, syncs: 0, causes: [], topics: [] },
+    ...{ amplification: null, pageBytesPerDay: null, lifetimeDays: null },
+  },
   topics: 0,
   partitions: 0,
   groups: 0,
