@@ -74,11 +74,7 @@ export class KafkaLoad {
   }
 
   /** Creates a topic, in steps that one request may ask for. */
-  async createTopic(
-    name: string,
-    partitions: number,
-    configs: Readonly<Record<string, string>> = {},
-  ): Promise<Topic> {
+  async createTopic(name: string, partitions: number, configs: Readonly<Record<string, string>> = {}): Promise<Topic> {
     const { topics } = await this.#connection.send(createTopicsApi, {
       topics: [
         {
@@ -146,7 +142,11 @@ export class KafkaLoad {
   }
 
   /** The batches from an offset on in each of these partitions, one batch at least of each. */
-  async fetch(topic: Topic, offsets: ReadonlyMap<number, number>, bytesEach = 1): Promise<ReadonlyMap<number, Uint8Array>> {
+  async fetch(
+    topic: Topic,
+    offsets: ReadonlyMap<number, number>,
+    bytesEach = 1,
+  ): Promise<ReadonlyMap<number, Uint8Array>> {
     const found = new Map<number, Uint8Array>()
     const left = new Map(offsets)
     while (left.size > 0) {

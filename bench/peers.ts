@@ -39,10 +39,7 @@ export async function headwaterPeer(
     dataDir: join(folder, 'data'),
     configFile,
     logFile: join(folder, 'daemon.log'),
-    prefix: [
-      ...(options.core === undefined ? [] : ['taskset', '-c', String(options.core)]),
-      ...(options.prefix ?? []),
-    ],
+    prefix: [...(options.core === undefined ? [] : ['taskset', '-c', String(options.core)]), ...(options.prefix ?? [])],
     environment: options.environment ?? {},
     readyWithinMs: 120_000,
   })

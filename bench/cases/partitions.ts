@@ -96,12 +96,7 @@ export const partitionSpread: BenchCase = {
 }
 
 /** Requests of 10 batches for 10 partitions, eight under way; MB/s. */
-async function throughput(
-  context: BenchContext,
-  name: string,
-  partitions: number,
-  notes: string[],
-): Promise<number> {
+async function throughput(context: BenchContext, name: string, partitions: number, notes: string[]): Promise<number> {
   const node = await headwaterPeer(join(context.folder, name))
   try {
     const load = await KafkaLoad.open(node.bootstrap)
@@ -109,7 +104,9 @@ async function throughput(
     const shape = { batch: batchOf(batchBytes), batchesPerRequest: 10, inFlight: 1 }
     // Each topic has its own loop, so that the batches go round over all of them.
     const over = (requests: number): Promise<unknown> => spread(load, topics, { ...shape, inFlight: 8 }, requests)
-    const requests = Math.ceil(Math.max(600_000_000 * Math.min(1, context.scale * 4), partitions * batchBytes * 2) / (10 * batchBytes))
+    const requests = Math.ceil(
+      Math.max(600_000_000 * Math.min(1, context.scale * 4), partitions * batchBytes * 2) / (10 * batchBytes),
+    )
     await over(Math.ceil(partitions / 10))
     const cpu = cpuSeconds(node.pid)
     const startedAt = performance.now()

@@ -18,7 +18,14 @@ interface Mix {
 const mixes: readonly Mix[] = [
   { name: '1 partition, 1 MB', partitions: 1, batchBytes: 1_000_000, batchesPerRequest: 1, inFlight: 4, bytes: 1e9 },
   { name: '16 partitions, 16 KB', partitions: 16, batchBytes: 16_384, batchesPerRequest: 16, inFlight: 8, bytes: 1e9 },
-  { name: '256 partitions, 16 KB', partitions: 256, batchBytes: 16_384, batchesPerRequest: 64, inFlight: 8, bytes: 1e9 },
+  {
+    name: '256 partitions, 16 KB',
+    partitions: 256,
+    batchBytes: 16_384,
+    batchesPerRequest: 64,
+    inFlight: 8,
+    bytes: 1e9,
+  },
   { name: '256 partitions, 4 KB', partitions: 256, batchBytes: 4_096, batchesPerRequest: 256, inFlight: 8, bytes: 5e8 },
   { name: '256 partitions, 1 KB', partitions: 256, batchBytes: 1_024, batchesPerRequest: 256, inFlight: 8, bytes: 2e8 },
   { name: '8 partitions, 200 B', partitions: 8, batchBytes: 200, batchesPerRequest: 8, inFlight: 64, bytes: 5e7 },

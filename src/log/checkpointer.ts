@@ -14,14 +14,7 @@ import { snapshotPath } from './producer-loader.ts'
 import { logMetrics } from './log-metrics.ts'
 import { encodeSnapshot } from './producer-snapshot.ts'
 import type { Segment } from './segment.ts'
-import {
-  knownLogLines,
-  logFileNames,
-  offsetsOf,
-  replaceFile,
-  sealKnownLogs,
-  stateFileNames,
-} from './side-files.ts'
+import { knownLogLines, logFileNames, offsetsOf, replaceFile, sealKnownLogs, stateFileNames } from './side-files.ts'
 import type { UnifiedLog } from './unified-log.ts'
 
 /** Appended bytes from one checkpoint to the next: a quarter of the 256 MiB that may be unscanned. */
@@ -256,8 +249,7 @@ export class Checkpointer {
 
   #sideWrites(log: UnifiedLog, isFinal: boolean): readonly Writes[] {
     const writes = [indexWrites(log.activeSegment, this.#parts.indexes), epochWrites(log)]
-    if (isFinal && lacksSnapshot(log))
-      writes.push(snapshotWrites(log, log.logEndOffset, encodeSnapshot(log.producers)))
+    if (isFinal && lacksSnapshot(log)) writes.push(snapshotWrites(log, log.logEndOffset, encodeSnapshot(log.producers)))
     return writes
   }
 
