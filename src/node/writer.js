@@ -145,9 +145,7 @@ function runOperation(kind, commands, at) {
       return flushed(path)
     case 'flushedDirectory':
       // A missing one must be told of as ever.
-      if (flushedThrough < 0) syncDirectory(path)
-      else fs.accessSync(`${path}/.`)
-      return
+      return flushedThrough < 0 ? syncDirectory(path) : fs.accessSync(`${path}/.`)
     case 'rename':
       fs.renameSync(path, commands[at + 1])
       return renamed(path, commands[at + 1])
@@ -451,11 +449,11 @@ function loadAddOn(file) {
   const module = { exports: {} }
   try {
     process.dlopen(module, file)
+    return /** @type {FlushAddOn} */ (module.exports)
   } catch {
     // The loop's side has loaded it and would have told of a fault.
     return null
   }
-  return /** @type {FlushAddOn} */ (module.exports)
 }
 
 /** @param {() => void} call */
