@@ -26,6 +26,7 @@ import { Lifecycle } from './lifecycle.ts'
 import { LogDirectory } from './log/log-directory.ts'
 import { mirrorTopic } from './mirror/anchor.ts'
 import { Mirror } from './mirror/mirror.ts'
+import { TlsKeeper } from './security/tls-keeper.ts'
 
 /** Topics that asking for them may create, in all: each costs files, memory and start time. */
 const autoTopicsMax = 1_000
@@ -75,6 +76,7 @@ class BuiltAppliance implements Appliance {
   readonly #facts: ApplianceFacts
   readonly #settings: BrokerSettings
   readonly #lifecycle: Lifecycle
+  readonly #certificates: TlsKeeper
   readonly #startedMs: number
   #rooms: Partial<Rooms> = {}
   #listeners: { readonly protocol: string; readonly listener: Listener; readonly advertised: string | null }[] = []
@@ -87,6 +89,7 @@ class BuiltAppliance implements Appliance {
     this.#facts = facts
     this.#settings = new BrokerSettings(config.kafka)
     this.#lifecycle = new Lifecycle(ports.observer)
+    this.#certificates = new TlsKeeper(ports)
     this.#startedMs = ports.clock.monotonicMs()
     this.operations = {
       status: () => this.#status(),
@@ -102,6 +105,7 @@ class BuiltAppliance implements Appliance {
       { name: 'cluster', start: () => this.#openCluster(), stop: () => this.#rooms.cluster?.controller.idle() },
       { name: 'coordinator', start: () => this.#openCoordinator(), stop: () => this.#rooms.coordinator?.stop() },
       { name: 'mirror', start: () => this.#startMirror(), stop: () => this.#rooms.mirror?.stop() },
+      { name: 'certificates', start: async () => {}, stop: () => this.#certificates.stop() },
       { name: 'kafka', start: () => this.#openKafkaDoor(), stop: () => this.#rooms.kafkaDoor?.stop() },
       { name: 'mqtt', start: () => this.#openMqttDoor(), stop: () => this.#rooms.mqttDoor?.stop() },
     ])
@@ -216,8 +220,9 @@ class BuiltAppliance implements Appliance {
       options: kafkaDoorOptionsOf(this.#settings, () => featuresOf(cluster)),
     })
     this.#rooms = { ...this.#rooms, kafkaDoor }
-    for (const { listen, advertise } of this.#config.listeners.kafka) {
-      const listener = await kafkaDoor.listen(listen, advertise)
+    for (const [index, { listen, advertise, tls }] of this.#config.listeners.kafka.entries()) {
+      const context = tls === null ? null : await this.#certificates.open(`kafka[${index}]`, tls)
+      const listener = await kafkaDoor.listen(listen, { advertise, tls: context })
       this.#listeners.push({
         protocol: 'kafka',
         listener,
@@ -240,8 +245,9 @@ class BuiltAppliance implements Appliance {
     })
     this.#rooms = { ...this.#rooms, mqttDoor }
     broker.onTopicsChange(() => mqttDoor.onPartitionsChanged())
-    for (const { listen } of this.#config.listeners.mqtt) {
-      this.#listeners.push({ protocol: 'mqtt', listener: await mqttDoor.listen(listen), advertised: null })
+    for (const [index, { listen, tls }] of this.#config.listeners.mqtt.entries()) {
+      const context = tls === null ? null : await this.#certificates.open(`mqtt[${index}]`, tls)
+      this.#listeners.push({ protocol: 'mqtt', listener: await mqttDoor.listen(listen, context), advertised: null })
     }
   }
 

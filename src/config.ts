@@ -29,8 +29,35 @@ const node = z.strictObject({
     .describe('Name of the place. Mirrors put it in front of the topic names at the central cluster.'),
 })
 
+const tls = z
+  .strictObject({
+    certificate: z.string().min(1).describe('PEM file: the certificate, then the intermediate ones.'),
+    key: z.string().min(1).describe('PEM file: the private key of the certificate, not encrypted.'),
+    clientCa: z
+      .string()
+      .min(1)
+      .nullable()
+      .prefault(null)
+      .describe("PEM file: the authorities whose signature makes a client's certificate good."),
+    clientAuth: z
+      .enum(['none', 'requested', 'required'])
+      .prefault('none')
+      .describe('Must clients show a certificate? `requested`: they may, and one that they show must be good.'),
+  })
+  .superRefine(({ clientAuth, clientCa }, context) => {
+    if ((clientAuth !== 'none') === (clientCa !== null)) return
+    const message =
+      clientCa === null
+        ? `clientAuth: ${clientAuth} needs a clientCa to judge certificates by`
+        : 'a clientCa judges nothing while clientAuth is none'
+    context.addIssue({ code: 'custom', path: ['clientCa'], message })
+  })
+  .nullable()
+  .prefault(null)
+
 const kafkaListener = z.strictObject({
   listen: address().describe('Address to listen on, HOST:PORT. Port 0 is any free port.'),
+  tls,
   advertise: address()
     .nullable()
     .prefault(null)
@@ -39,12 +66,14 @@ const kafkaListener = z.strictObject({
 
 const mqttListener = z.strictObject({
   listen: address().describe('Address to listen on, HOST:PORT. Port 0 is any free port.'),
+  tls,
 })
 
 const httpListener = z.strictObject({
   listen: address()
     .prefault('127.0.0.1:9640')
     .describe('Address of health, metrics and status, HOST:PORT. Port 0 is any free port.'),
+  tls,
 })
 
 const listeners = z.strictObject({
@@ -218,5 +247,6 @@ type DeepReadonly<T> =
 
 /** A valid configuration with every default filled in: bytes and milliseconds as numbers, addresses as host and port. */
 export type ApplianceConfig = DeepReadonly<z.infer<typeof configSchema>>
+export type TlsConfig = ApplianceConfig['listeners']['http']['tls']
 export type MqttConfig = ApplianceConfig['mqtt']
 export type MirrorConfig = ApplianceConfig['mirrors'][number]

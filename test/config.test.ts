@@ -70,6 +70,32 @@ describe('a configuration', () => {
     }
   })
 
+  it('takes a certificate for each listener, and refuses one that is half said', async () => {
+    const tls = '{ certificate: c.pem, key: k.pem, clientCa: ca.pem, clientAuth: required }'
+    const config = await readConfiguration(source(`listeners: { kafka: [ { listen: "[::1]:9093", tls: ${tls} } ] }`))
+    expect(config.listeners.kafka[0]?.tls).toEqual({
+      certificate: 'c.pem',
+      key: 'k.pem',
+      clientCa: 'ca.pem',
+      clientAuth: 'required',
+    })
+    expect(config.listeners.http.tls).toBeNull()
+    const environment = {
+      HEADWATER_LISTENERS_HTTP_TLS_CERTIFICATE: 'c.pem',
+      HEADWATER_LISTENERS_HTTP_TLS_KEY: 'k.pem',
+    }
+    expect((await readConfiguration(source(null, {}, environment))).listeners.http.tls?.clientAuth).toBe('none')
+    const refused = async (written: string): Promise<string> =>
+      readConfiguration(source(`listeners: { http: { tls: ${written} } }`)).then(
+        () => 'taken',
+        (thrown: unknown) => String(thrown),
+      )
+    expect(await refused('{ certificate: c.pem }')).toMatch(/listeners\.http\.tls\.key: this key is required/)
+    expect(await refused('{ certificate: c, key: k, clientAuth: required }')).toMatch(/needs a clientCa/)
+    expect(await refused('{ certificate: c, key: k, clientCa: a }')).toMatch(/judges nothing/)
+    expect(await refused('{ certificate: c, keys: k }')).toMatch(/did you mean listeners\.http\.tls\.key/)
+  })
+
   it('yields to variables, and these to flags', async () => {
     const environment = {
       HEADWATER_NODE_SITE: 'plant-8',

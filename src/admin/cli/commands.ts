@@ -116,5 +116,7 @@ function withConfigurationFlags(command: Command): Command {
 }
 
 function withHttpFlags(command: Command): Command {
-  return command.option('--http <HOST:PORT>', "the daemon's HTTP listener", '127.0.0.1:9640').option(...jsonOption)
+  return command
+    .option('--http <HOST:PORT>', "the daemon's HTTP listener (https://HOST:PORT under TLS)", '127.0.0.1:9640')
+    .option(...jsonOption)
 }

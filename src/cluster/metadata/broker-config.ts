@@ -5,6 +5,7 @@
 import { ApplianceError } from '../../base/errors.ts'
 import { brokerConfigErrors } from './metadata-errors.ts'
 import { type ConfigDefinition, type ConfigTable, faultOf } from './config-table.ts'
+import { parsePrincipalMapping } from '../../security/principal-mapping.ts'
 import { topicConfigTable } from './topic-config.ts'
 
 /** Settings that give topics their defaults: same type, checks and meaning as the topic's. */
@@ -76,6 +77,15 @@ export const brokerConfigTable: ConfigTable = {
     default: '600000',
     least: 1000,
     doc: 'A connection without traffic is closed after this time.',
+  },
+  'ssl.principal.mapping.rules': {
+    type: 'string',
+    default: 'DEFAULT',
+    doc: "How the subject of a client's certificate becomes the name of its principal.",
+    refuse: (value) => {
+      const rules = parsePrincipalMapping(value)
+      return typeof rules === 'string' ? rules : null
+    },
   },
   'group.initial.rebalance.delay.ms': {
     type: 'int',

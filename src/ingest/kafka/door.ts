@@ -1,5 +1,5 @@
 /** The Kafka door: any number of listeners, their connections, and what these share. */
-import type { Clock, Connection, ListenAddress, Listener, Net, Observer, Timer } from '../../base/ports.ts'
+import type { Clock, Connection, ListenAddress, Listener, Net, Observer, Timer, TlsContext } from '../../base/ports.ts'
 import { type CloseReason, type ConnectionHost, KafkaConnection } from './connection.ts'
 import { Dispatcher } from './dispatch.ts'
 import { kafkaDoorEvents } from './door-events.ts'
@@ -18,6 +18,14 @@ export interface KafkaDoorParts {
   /** The door adds ApiVersions itself. */
   readonly handlers: HandlerTable
   readonly options: KafkaDoorOptions
+}
+
+export interface ListenerOptions {
+  /** What clients are told; without it each is told the address its own connection came in on. */
+  readonly advertise?: AdvertisedAddress | null
+  /** The listener's label in figures. */
+  readonly name?: string
+  readonly tls?: TlsContext | null
 }
 
 /** How often connections are looked at: rarely, or often while some wait for memory that others hold. */
@@ -91,11 +99,11 @@ export class KafkaDoor {
   }
 
   /**
-   * Listens on an address. `advertise` is what clients are told; without it each is told the address its own connection came in
-   * on. `name` is the listener's label in figures. Rejects with a NetError.
+   * Listens on an address. Rejects with a NetError.
    */
-  async listen(address: ListenAddress, advertise: AdvertisedAddress | null = null, name = 'kafka'): Promise<Listener> {
-    const listener = await this.#net.listen(name, address, (connection) => this.#accept(connection, advertise))
+  async listen(address: ListenAddress, options: ListenerOptions = {}): Promise<Listener> {
+    const { name = 'kafka', tls = null } = options
+    const listener = await this.#net.listen(name, address, (connection) => this.#accept(connection, options), tls)
     this.#listeners.push(listener)
     return listener
   }
@@ -131,7 +139,7 @@ export class KafkaDoor {
     this.#observer.set(kafkaDoorMetrics.responseMemoryBytes, this.#host.responseMemory.usedBytes)
   }
 
-  #accept(connection: Connection, advertise: AdvertisedAddress | null): void {
+  #accept(connection: Connection, { advertise }: ListenerOptions): void {
     const { peer } = connection
     if (this.#isStopping || this.#connections.size >= this.#options.connectionsMax) {
       if (!this.#isStopping && this.#mayLogRefusal())
@@ -142,9 +150,15 @@ export class KafkaDoor {
       this.#observer.add(kafkaDoorMetrics.connectionsClosed, 1, { reason: 'limit' satisfies CloseReason })
       return connection.destroy()
     }
+    const principal = this.#options.principalOf(peer)
+    if (principal === null) {
+      if (this.#mayLogRefusal()) this.#observer.event(kafkaDoorEvents.principalRefused, { client: peer.remoteHost })
+      this.#observer.add(kafkaDoorMetrics.connectionsClosed, 1, { reason: 'refused' satisfies CloseReason })
+      return connection.destroy()
+    }
     const facts = {
       connectionId: this.#nextConnectionId++,
-      principal: 'User:ANONYMOUS',
+      principal,
       clientHost: peer.remoteHost,
       localHost: peer.localHost,
       localPort: peer.localPort,

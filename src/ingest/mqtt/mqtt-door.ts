@@ -9,6 +9,7 @@ import type {
   Net,
   Observer,
   Timer,
+  TlsContext,
 } from '../../base/ports.ts'
 import { createPacketColumns } from '../../protocol/mqtt/packet-columns.ts'
 import { reasonCodes, reasonName } from '../../protocol/mqtt/reason-codes.ts'
@@ -151,10 +152,10 @@ export class MqttDoor {
   /**
    * Opens a listener; the first one reads the packet ids of unfinished QoS 2 messages back before anybody may connect. Rejects with a NetError.
    */
-  async listen(address: ListenAddress): Promise<Listener> {
+  async listen(address: ListenAddress, tls: TlsContext | null = null): Promise<Listener> {
     this.opening ??= this.open()
     await this.opening
-    const listener = await this.parts.net.listen('mqtt', address, (socket) => this.onConnection(socket))
+    const listener = await this.parts.net.listen('mqtt', address, (socket) => this.onConnection(socket), tls)
     this.listeners.push(listener)
     return listener
   }
