@@ -15,6 +15,7 @@ import { partitionTableLog } from './coordinator/runtime/partition-table-log.ts'
 import { GroupCoordinator } from './coordinator/group/group-coordinator.ts'
 import { groupOptionsOf } from './coordinator/group/group-options.ts'
 import { offsetsTopicOf } from './coordinator/group/offsets-topic.ts'
+import type { SaslListener } from './ingest/kafka/connection-security.ts'
 import { KafkaDoor } from './ingest/kafka/door.ts'
 import { type ClusterFeatures, kafkaDoorOptionsOf } from './ingest/kafka/door-options.ts'
 import { adminHandlers } from './ingest/kafka/handlers/admin-handlers.ts'
@@ -26,6 +27,9 @@ import { Lifecycle } from './lifecycle.ts'
 import { LogDirectory } from './log/log-directory.ts'
 import { mirrorTopic } from './mirror/anchor.ts'
 import { Mirror } from './mirror/mirror.ts'
+import { Authenticator } from './security/authenticator.ts'
+import { certificateNaming, principalOfPeer } from './security/principal.ts'
+import type { SaslMechanism } from './security/sasl/sasl-server.ts'
 import { TlsKeeper } from './security/tls-keeper.ts'
 
 /** Topics that asking for them may create, in all: each costs files, memory and start time. */
@@ -119,6 +123,7 @@ class BuiltAppliance implements Appliance {
 
   // ------------------------------------------------------------------------------------------ building
 
+  #authenticator: Authenticator | null = null
   #broker: Broker | null = null
   #topics: TopicAdmin | null = null
   readonly #internalTopics = (): InternalTopics =>
@@ -162,7 +167,15 @@ class BuiltAppliance implements Appliance {
       endpoint: first,
     })
     this.#rooms = { ...this.#rooms, cluster }
-    const { clock, observer } = this.#ports
+    const { clock, compute, entropy, observer } = this.#ports
+    this.#authenticator = new Authenticator({
+      clock,
+      compute,
+      entropy,
+      observer,
+      credentials: cluster.image.credentials,
+      failureDelayMs: () => this.#settings.number('connection.failed.authentication.delay.ms'),
+    })
     this.#topics = new TopicAdmin({ cluster, settings: this.#settings, clock, observer, internalTopics, autoTopicsMax })
     this.#broker = new Broker({
       cluster,
@@ -220,9 +233,10 @@ class BuiltAppliance implements Appliance {
       options: kafkaDoorOptionsOf(this.#settings, () => featuresOf(cluster)),
     })
     this.#rooms = { ...this.#rooms, kafkaDoor }
-    for (const [index, { listen, advertise, tls }] of this.#config.listeners.kafka.entries()) {
+    for (const [index, { listen, advertise, tls, saslMechanisms }] of this.#config.listeners.kafka.entries()) {
       const context = tls === null ? null : await this.#certificates.open(`kafka[${index}]`, tls)
-      const listener = await kafkaDoor.listen(listen, { advertise, tls: context })
+      const sasl = saslMechanisms.length === 0 ? null : this.#sasl(saslMechanisms)
+      const listener = await kafkaDoor.listen(listen, { advertise, tls: context, sasl })
       this.#listeners.push({
         protocol: 'kafka',
         listener,
@@ -231,9 +245,15 @@ class BuiltAppliance implements Appliance {
     }
   }
 
+  #sasl(mechanisms: readonly SaslMechanism[]): SaslListener {
+    const sessionMs = (): number => this.#settings.number('connections.max.reauth.ms')
+    return { mechanisms, authenticator: must(this.#authenticator), sessionMs }
+  }
+
   async #openMqttDoor(): Promise<void> {
     const { net, clock, compute, entropy, observer } = this.#ports
     const broker = must(this.#broker)
+    const naming = certificateNaming(this.#settings.text('ssl.principal.mapping.rules'))
     const mqttDoor = new MqttDoor({
       net,
       clock,
@@ -242,12 +262,15 @@ class BuiltAppliance implements Appliance {
       observer,
       broker,
       options: mqttDoorOptions(this.#config.mqtt),
+      authenticator: must(this.#authenticator),
+      principalOf: (peer) => principalOfPeer(peer, naming),
     })
     this.#rooms = { ...this.#rooms, mqttDoor }
     broker.onTopicsChange(() => mqttDoor.onPartitionsChanged())
-    for (const [index, { listen, tls }] of this.#config.listeners.mqtt.entries()) {
+    for (const [index, { listen, tls, authentication }] of this.#config.listeners.mqtt.entries()) {
       const context = tls === null ? null : await this.#certificates.open(`mqtt[${index}]`, tls)
-      this.#listeners.push({ protocol: 'mqtt', listener: await mqttDoor.listen(listen, context), advertised: null })
+      const listener = await mqttDoor.listen(listen, { tls: context, authentication })
+      this.#listeners.push({ protocol: 'mqtt', listener, advertised: null })
     }
   }
 

@@ -58,6 +58,13 @@ const tls = z
 const kafkaListener = z.strictObject({
   listen: address().describe('Address to listen on, HOST:PORT. Port 0 is any free port.'),
   tls,
+  saslMechanisms: z
+    .array(z.enum(['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512']))
+    .max(3)
+    .prefault([])
+    .describe(
+      'SASL mechanisms by which clients authenticate. Without any, a client is who its certificate says, or `User:ANONYMOUS`.',
+    ),
   advertise: address()
     .nullable()
     .prefault(null)
@@ -67,6 +74,12 @@ const kafkaListener = z.strictObject({
 const mqttListener = z.strictObject({
   listen: address().describe('Address to listen on, HOST:PORT. Port 0 is any free port.'),
   tls,
+  authentication: z
+    .enum(['none', 'password'])
+    .prefault('none')
+    .describe(
+      'How clients authenticate. `password`: user name and password of CONNECT, checked against the SCRAM credentials. `none`: a client is who its certificate says, or `User:ANONYMOUS`.',
+    ),
 })
 
 const httpListener = z.strictObject({

@@ -257,6 +257,15 @@ export interface Compute {
   compress(codec: CompressionCodec, bytes: Uint8Array, level?: number): Promise<Uint8Array>
   /** Rejects with code COMPRESSION_LIMIT when the output would exceed `bytesMax`, COMPRESSION_CORRUPT when it cannot be decoded. */
   decompress(codec: CompressionCodec, bytes: Uint8Array, bytesMax: number): Promise<Uint8Array>
+  /** PBKDF2 with HMAC (RFC 8018), as long as the digest. Callers bound how many they ask for. */
+  deriveKey(request: KeyDerivation): Promise<Uint8Array>
+}
+
+export interface KeyDerivation {
+  readonly password: Uint8Array
+  readonly salt: Uint8Array
+  readonly iterations: number
+  readonly digest: 'sha256' | 'sha512'
 }
 
 export class ComputeError extends Error {

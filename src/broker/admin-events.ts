@@ -32,4 +32,10 @@ export const adminEvents = defineEvents({
     sentence: 'settings of {resource} have changed: {keys}',
     fields: { resource: 'string', keys: 'string' },
   },
+  credentialsChanged: {
+    id: 'credentials-changed',
+    level: 'info',
+    sentence: 'SCRAM credentials of the user "{user}" have changed; there are now: {mechanisms}',
+    fields: { user: 'string', mechanisms: 'string' },
+  },
 })

@@ -26,4 +26,16 @@ export const securityEvents = defineEvents({
     sentence: 'The certificate of the listener {listener}, {subject}, expired at {notAfter}: clients will refuse it',
     fields: { listener: 'string', subject: 'string', notAfter: 'string' },
   },
+  authenticationFailed: {
+    id: 'authentication-failed',
+    level: 'warn',
+    sentence: 'A client at {client} could not authenticate as "{user}" by {mechanism}: {reason}',
+    fields: { client: 'string', user: 'string', mechanism: 'string', reason: 'string' },
+  },
+  lockedOut: {
+    id: 'authentication-locked-out',
+    level: 'warn',
+    sentence: 'Too many failures: {client} is locked out for a minute, last as "{user}"',
+    fields: { client: 'string', user: 'string' },
+  },
 })

@@ -20,4 +20,10 @@ export const securityMetrics = defineMetrics({
     help: 'New certificates that could not be used, so that the old one stayed.',
     labels: ['listener'],
   },
+  authentications: {
+    name: 'headwater_authentications_total',
+    kind: 'counter',
+    help: 'Authentications that ended, by mechanism (a SASL mechanism, or password) and outcome (done, failed).',
+    labels: ['mechanism', 'outcome'],
+  },
 })

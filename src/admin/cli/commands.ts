@@ -6,6 +6,7 @@ import type { CommandLineHost } from './host.ts'
 import { addRecordCommands } from './record-commands.ts'
 import { configurationFlags, gatherConfiguration, type StartFlags } from './start-command.ts'
 import { addGroupCommands, addTopicCommands } from './topic-group-commands.ts'
+import { addUserCommands } from './user-commands.ts'
 
 /** Parses and runs; resolves with the exit status. Rejects when the command itself fails. */
 export async function runCommands(args: readonly string[], host: CommandLineHost): Promise<number> {
@@ -25,6 +26,7 @@ export async function runCommands(args: readonly string[], host: CommandLineHost
   addTopicCommands(context)
   addRecordCommands(context)
   addGroupCommands(context)
+  addUserCommands(context)
   addStatus(context)
   addConfig(context)
   addDumpLog(context)

@@ -78,6 +78,20 @@ export const brokerConfigTable: ConfigTable = {
     least: 1000,
     doc: 'A connection without traffic is closed after this time.',
   },
+  'connections.max.reauth.ms': {
+    type: 'long',
+    default: '0',
+    least: 0,
+    most: 31_536_000_000,
+    doc: 'A client that authenticates by SASL must do so again within this time (KIP-368); 0 = never.',
+  },
+  'connection.failed.authentication.delay.ms': {
+    type: 'int',
+    default: '100',
+    least: 0,
+    most: 9_000,
+    doc: 'How long a client waits to be told that authentication has failed.',
+  },
   'ssl.principal.mapping.rules': {
     type: 'string',
     default: 'DEFAULT',

@@ -1,5 +1,7 @@
 /** The cluster as the records of `__cluster_metadata` tell it. Pure: `replay` is the only thing that changes it. */
 import type { MetadataRecord } from '../../protocol/kafka/stored/metadata-record.ts'
+import { scramMechanismOf } from '../../security/sasl/scram-crypto.ts'
+import { ScramCredentials } from '../../security/scram-credentials.ts'
 
 export interface PartitionImage {
   readonly partition: number
@@ -32,6 +34,7 @@ export interface BrokerImage {
 export const configResourceType = { topic: 2, broker: 4, brokerLogger: 8, clientMetrics: 16, group: 32 } as const
 
 export class MetadataImage {
+  readonly credentials = new ScramCredentials()
   readonly #topics = new Map<string, TopicImage>()
   readonly #names = new Map<string, string>()
   readonly #configs = new Map<string, Map<string, string>>()
@@ -150,6 +153,20 @@ export class MetadataImage {
       case 'UnregisterBrokerRecord':
         this.#brokers.delete(record.value.brokerId)
         return
+      case 'UserScramCredentialRecord': {
+        const { name, salt, storedKey, serverKey, iterations } = record.value
+        const mechanism = scramMechanismOf(record.value.mechanism)
+        if (mechanism === undefined) return
+        // The record's bytes are views into a batch.
+        const own = { salt: salt.slice(), storedKey: storedKey.slice(), serverKey: serverKey.slice(), iterations }
+        this.credentials.set(name, mechanism, own)
+        return
+      }
+      case 'RemoveUserScramCredentialRecord': {
+        const mechanism = scramMechanismOf(record.value.mechanism)
+        if (mechanism !== undefined) this.credentials.delete(record.value.name, mechanism)
+        return
+      }
       default:
         return
     }

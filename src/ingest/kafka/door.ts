@@ -1,12 +1,14 @@
 /** The Kafka door: any number of listeners, their connections, and what these share. */
 import type { Clock, Connection, ListenAddress, Listener, Net, Observer, Timer, TlsContext } from '../../base/ports.ts'
 import { type CloseReason, type ConnectionHost, KafkaConnection } from './connection.ts'
+import type { SaslListener } from './connection-security.ts'
 import { Dispatcher } from './dispatch.ts'
 import { kafkaDoorEvents } from './door-events.ts'
 import { kafkaDoorMetrics } from './door-metrics.ts'
 import type { KafkaDoorOptions } from './door-options.ts'
 import type { AdvertisedAddress, HandlerTable } from './handler.ts'
 import { apiVersionsHandler, apiVersionsKey } from './handlers/api-versions.ts'
+import { saslHandlers } from './handlers/sasl-handlers.ts'
 import { FrameMemory } from '../../protocol/kafka/frame-memory.ts'
 import { MemoryBudget } from './memory-budget.ts'
 import type { ConnectionFacts } from './request-context.ts'
@@ -15,7 +17,7 @@ export interface KafkaDoorParts {
   readonly net: Net
   readonly clock: Clock
   readonly observer: Observer
-  /** The door adds ApiVersions itself. */
+  /** The door adds ApiVersions, SaslHandshake and SaslAuthenticate itself. */
   readonly handlers: HandlerTable
   readonly options: KafkaDoorOptions
 }
@@ -26,6 +28,8 @@ export interface ListenerOptions {
   /** The listener's label in figures. */
   readonly name?: string
   readonly tls?: TlsContext | null
+  /** How clients authenticate; null = they are who their certificate says, or anonymous. */
+  readonly sasl?: SaslListener | null
 }
 
 /** How often connections are looked at: rarely, or often while some wait for memory that others hold. */
@@ -64,7 +68,7 @@ export class KafkaDoor {
     this.#clock = clock
     this.#observer = observer
     this.#options = options
-    const handlers = new Map(parts.handlers)
+    const handlers = new Map([...parts.handlers, ...saslHandlers()])
     handlers.set(
       apiVersionsKey,
       apiVersionsHandler({
@@ -139,7 +143,7 @@ export class KafkaDoor {
     this.#observer.set(kafkaDoorMetrics.responseMemoryBytes, this.#host.responseMemory.usedBytes)
   }
 
-  #accept(connection: Connection, { advertise }: ListenerOptions): void {
+  #accept(connection: Connection, { advertise, sasl = null }: ListenerOptions): void {
     const { peer } = connection
     if (this.#isStopping || this.#connections.size >= this.#options.connectionsMax) {
       if (!this.#isStopping && this.#mayLogRefusal())
@@ -159,6 +163,7 @@ export class KafkaDoor {
     const facts = {
       connectionId: this.#nextConnectionId++,
       principal,
+      sasl,
       clientHost: peer.remoteHost,
       localHost: peer.localHost,
       localPort: peer.localPort,

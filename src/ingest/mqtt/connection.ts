@@ -11,7 +11,15 @@ import { type ConnectPacket, decodeConnect, decodeDisconnect, type PacketBody } 
 import { reasonCodes, reasonName } from '../../protocol/mqtt/reason-codes.ts'
 import { MqttStreamDecoder } from '../../protocol/mqtt/stream-decoder.ts'
 import type { AckGroup, Committer } from './ack-queue.ts'
-import { type ConnectGrant, judgeConnect, openSession, peekLevel } from './connect-handler.ts'
+import {
+  type ConnectGrant,
+  type Identity,
+  identify,
+  judgeConnect,
+  type MqttListenerOptions,
+  openSession,
+  peekLevel,
+} from './connect-handler.ts'
 import { ConnectionOutput } from './connection-output.ts'
 import { Deadline } from './deadline.ts'
 import type { DoorServices, PendingBytesWaiter } from './door-services.ts'
@@ -32,6 +40,7 @@ export class MqttConnection implements SessionLink, Committer, PendingBytesWaite
   sendWindow = 0
   packetBytesMax = Number.POSITIVE_INFINITY
   private readonly socket: Connection
+  private readonly listener: MqttListenerOptions
   private readonly services: DoorServices
   private readonly onEnded: (connection: MqttConnection) => void
   private readonly decoder: MqttStreamDecoder
@@ -52,8 +61,14 @@ export class MqttConnection implements SessionLink, Committer, PendingBytesWaite
   private hasConnect = false
 
   /** `onEnded` is called once, when nothing of the connection is left. */
-  constructor(socket: Connection, services: DoorServices, onEnded: (connection: MqttConnection) => void) {
+  constructor(
+    socket: Connection,
+    listener: MqttListenerOptions,
+    services: DoorServices,
+    onEnded: (connection: MqttConnection) => void,
+  ) {
     this.socket = socket
+    this.listener = listener
     this.services = services
     this.onEnded = onEnded
     this.output = new ConnectionOutput(socket)
@@ -93,7 +108,7 @@ export class MqttConnection implements SessionLink, Committer, PendingBytesWaite
   }
 
   /** The Kafka topic that a message waited for is decided. */
-  private onTopicDecided(): void {
+  private goOn(): void {
     if (this.state === 'closed') return
     try {
       this.decoder.resume()
@@ -105,6 +120,7 @@ export class MqttConnection implements SessionLink, Committer, PendingBytesWaite
   }
 
   private onRows(source: Uint8Array, columns: PacketColumns): number {
+    if (this.pauses.has(pauseReasons.identity)) return 0
     const wallMs = this.services.clock.wallMs()
     for (let row = 0; row < columns.count; row += 1) {
       if (this.state === 'closed') return row
@@ -154,7 +170,7 @@ export class MqttConnection implements SessionLink, Committer, PendingBytesWaite
       const route = this.waitingFor
       this.waitingFor = null
       this.pauses.add(pauseReasons.topic)
-      this.services.routes.whenDecided(route, () => this.onTopicDecided())
+      this.services.routes.whenDecided(route, () => this.goOn())
     }
     this.sendOwed()
     const { options, broker } = this.services
@@ -191,8 +207,23 @@ export class MqttConnection implements SessionLink, Committer, PendingBytesWaite
     this.level = packet.level
     const verdict = judgeConnect(packet, this.services)
     if (verdict.kind === 'refused') return this.refuse(verdict.reason, verdict.because)
-    const opened = openSession(packet, verdict.clientId, this.services)
-    if (opened === null) return this.refuse(reasonCodes.quotaExceeded, 'as many sessions as are allowed are connected')
+    const identity = identify(packet, this.socket.peer, this.listener, this.services)
+    if (!(identity instanceof Promise)) return this.onIdentified(identity, packet, verdict, wallMs)
+    // What follows the CONNECT waits, and is read by the rules of its version.
+    this.decoder.level = packet.level
+    this.pauses.add(pauseReasons.identity)
+    void identity.then((known) => {
+      if (this.state === 'closed') return
+      this.unpause(pauseReasons.identity)
+      this.onIdentified(known, packet, verdict, this.services.clock.wallMs())
+      this.goOn()
+    })
+  }
+
+  private onIdentified(identity: Identity, packet: ConnectPacket, verdict: ConnectGrant, wallMs: number): void {
+    if (identity.kind === 'refused') return this.refuse(identity.reason, identity.because)
+    const opened = openSession(packet, { clientId: verdict.clientId, principal: identity.principal }, this.services)
+    if (opened.kind === 'refused') return this.refuse(opened.reason, opened.because)
     const { session, isPresent } = opened
     this.accept(packet, verdict, session)
     const properties = verdict.isAssignedClientId

@@ -1,7 +1,8 @@
-import type { Clock, Entropy, Observer } from '../../base/ports.ts'
+import type { Clock, Entropy, Observer, PeerFacts } from '../../base/ports.ts'
 import type { Broker } from '../../broker/broker.ts'
 import type { PacketColumns } from '../../protocol/mqtt/packet-columns.ts'
 import type { TopicFilterTrie } from '../../protocol/mqtt/topic-filter.ts'
+import type { Authenticator } from '../../security/authenticator.ts'
 import type { CommitBatches } from './commit-batch.ts'
 import type { DoorCounters } from './door-counters.ts'
 import type { EventBudget } from './event-budget.ts'
@@ -20,6 +21,10 @@ export interface DoorServices {
   readonly observer: Observer
   readonly broker: Broker
   readonly options: MqttDoorOptions
+  /** Null: no listener checks passwords. */
+  readonly authenticator: Authenticator | null
+  /** Who a connection speaks for where no password is asked for; null = nobody whom the door takes. */
+  readonly principalOf: (peer: PeerFacts) => string | null
   readonly mapping: TopicMapping
   readonly routes: RouteTable
   readonly commits: CommitBatches

@@ -8,13 +8,16 @@ import type {
   Listener,
   Net,
   Observer,
+  PeerFacts,
   Timer,
-  TlsContext,
 } from '../../base/ports.ts'
 import { createPacketColumns } from '../../protocol/mqtt/packet-columns.ts'
 import { reasonCodes, reasonName } from '../../protocol/mqtt/reason-codes.ts'
 import { TopicFilterTrie } from '../../protocol/mqtt/topic-filter.ts'
+import type { Authenticator } from '../../security/authenticator.ts'
+import { anonymousPrincipal } from '../../security/principal.ts'
 import { type CommitBatch, CommitBatches, reasonOf } from './commit-batch.ts'
+import type { MqttListenerOptions } from './connect-handler.ts'
 import { MqttConnection } from './connection.ts'
 import { Delivery } from './delivery.ts'
 import { DoorCounters } from './door-counters.ts'
@@ -40,6 +43,10 @@ export interface MqttDoorParts {
   readonly observer: Observer
   readonly broker: Broker
   readonly options: MqttDoorOptions
+  /** For listeners with passwords. */
+  readonly authenticator?: Authenticator
+  /** Names the client of a certificate; omitted: everybody is anonymous. */
+  readonly principalOf?: (peer: PeerFacts) => string | null
 }
 
 /** Rows of one decoder step: a chunk of 64 KB holds more only when its packets are tiny. */
@@ -121,6 +128,8 @@ export class MqttDoor {
       observer,
       broker,
       options,
+      authenticator: this.parts.authenticator ?? null,
+      principalOf: this.parts.principalOf ?? (() => anonymousPrincipal),
       mapping,
       routes: this.routes,
       commits: this.commits,
@@ -152,10 +161,15 @@ export class MqttDoor {
   /**
    * Opens a listener; the first one reads the packet ids of unfinished QoS 2 messages back before anybody may connect. Rejects with a NetError.
    */
-  async listen(address: ListenAddress, tls: TlsContext | null = null): Promise<Listener> {
+  async listen(address: ListenAddress, options: MqttListenerOptions = {}): Promise<Listener> {
     this.opening ??= this.open()
     await this.opening
-    const listener = await this.parts.net.listen('mqtt', address, (socket) => this.onConnection(socket), tls)
+    const listener = await this.parts.net.listen(
+      'mqtt',
+      address,
+      (socket) => this.onConnection(socket, options),
+      options.tls,
+    )
     this.listeners.push(listener)
     return listener
   }
@@ -171,13 +185,13 @@ export class MqttDoor {
     this.delivery.onPartitionsChanged()
   }
 
-  private onConnection(socket: Connection): void {
+  private onConnection(socket: Connection, listener: MqttListenerOptions): void {
     if (this.isStopping || this.connections.size >= this.parts.options.connectionsMax) {
       socket.destroy()
       this.parts.observer.add(mqttMetrics.disconnects, 1, { reason: 'refused' })
       return
     }
-    const connection = new MqttConnection(socket, this.services, (ended) => {
+    const connection = new MqttConnection(socket, listener, this.services, (ended) => {
       this.connections.delete(ended)
       this.reportFiguresSoon()
     })

@@ -78,6 +78,8 @@ export class MqttSession {
   readonly received = new Map<number, ReceivedPublish>()
   /** Ids the client had not released before the daemon was restarted, with the fingerprints of their messages: see README. */
   readonly carriedIds = new Map<number, number>()
+  /** The principal whose it is; null until a client has been accepted. */
+  owner: string | null = null
   /** How long it is kept after its connection closed; 0 = not at all. */
   expiryMs = 0
   private readonly bounds: SessionBounds

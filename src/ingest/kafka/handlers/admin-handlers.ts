@@ -2,6 +2,7 @@
 import type { Ports } from '../../../base/ports.ts'
 import { ConfigAdmin } from '../../../broker/config-admin.ts'
 import type { InternalTopics } from '../../../broker/internal-topics.ts'
+import { ScramAdmin } from '../../../broker/scram-admin.ts'
 import type { TopicAdmin } from '../../../broker/topic-admin.ts'
 import type { Cluster } from '../../../cluster/cluster.ts'
 import type { BrokerSettings } from '../../../cluster/metadata/broker-config.ts'
@@ -9,6 +10,7 @@ import type { LogDirectory } from '../../../log/log-directory.ts'
 import type { HandlerEntry } from '../handler.ts'
 import type { AdminParts } from './admin-parts.ts'
 import { configHandlers } from './config-handlers.ts'
+import { credentialHandlers } from './credential-handlers.ts'
 import { metadataHandlers } from './metadata-handlers.ts'
 import { replicaHandlers } from './replica-handlers.ts'
 import { topicHandlers } from './topic-handlers.ts'
@@ -37,5 +39,11 @@ export function adminHandlers(options: AdminHandlerOptions): readonly HandlerEnt
     clusterId,
     logDirectory,
   }
-  return [...metadataHandlers(parts), ...topicHandlers(parts), ...configHandlers(parts), ...replicaHandlers(parts)]
+  return [
+    ...metadataHandlers(parts),
+    ...topicHandlers(parts),
+    ...configHandlers(parts),
+    ...replicaHandlers(parts),
+    ...credentialHandlers(new ScramAdmin(cluster, ports.observer)),
+  ]
 }
