@@ -5,12 +5,13 @@ import type { ApplianceStatus, HealthReport, ListenerStatus, Operations } from '
 import type { Listener, Ports } from './base/ports.ts'
 import { Broker } from './broker/broker.ts'
 import { InternalTopics } from './broker/internal-topics.ts'
+import { lossLedgerTopic, recordLoss } from './broker/loss-ledger.ts'
 import { TopicAdmin } from './broker/topic-admin.ts'
 import { Cluster } from './cluster/cluster.ts'
 import { BrokerSettings } from './cluster/metadata/broker-config.ts'
 import { metadataVersionLevel } from './cluster/metadata/metadata-controller.ts'
 import type { ApplianceConfig } from './config.ts'
-import { mirrorOptions, mqttDoorOptions } from './config-rooms.ts'
+import { mirrorOptions, mqttDoorOptions, spaceOptions } from './config-rooms.ts'
 import { partitionTableLog } from './coordinator/runtime/partition-table-log.ts'
 import { GroupCoordinator } from './coordinator/group/group-coordinator.ts'
 import { groupOptionsOf } from './coordinator/group/group-options.ts'
@@ -127,7 +128,7 @@ class BuiltAppliance implements Appliance {
   #broker: Broker | null = null
   #topics: TopicAdmin | null = null
   readonly #internalTopics = (): InternalTopics =>
-    (this.#internal ??= new InternalTopics([this.#offsetsTopic(), mqttSessionsTopic, mirrorTopic]))
+    (this.#internal ??= new InternalTopics([this.#offsetsTopic(), mqttSessionsTopic, mirrorTopic, lossLedgerTopic]))
   #internal: InternalTopics | null = null
 
   #offsetsTopic() {
@@ -142,8 +143,14 @@ class BuiltAppliance implements Appliance {
       {
         dataDir: this.#config.dataDir,
         nodeId: this.#config.node.id,
+        space: spaceOptions(this.#config.disk),
         retentionCheckIntervalMs: this.#settings.number('log.retention.check.interval.ms'),
         producerExpirationMs: this.#settings.number('producer.id.expiration.ms'),
+        compaction: {
+          backoffMs: this.#settings.number('log.cleaner.backoff.ms'),
+          mapBytesMax: this.#settings.number('log.cleaner.dedupe.buffer.size'),
+          bytesPerSecond: this.#settings.number('log.cleaner.io.max.bytes.per.second'),
+        },
       },
       this.#ports,
     )
@@ -177,13 +184,15 @@ class BuiltAppliance implements Appliance {
       failureDelayMs: () => this.#settings.number('connection.failed.authentication.delay.ms'),
     })
     this.#topics = new TopicAdmin({ cluster, settings: this.#settings, clock, observer, internalTopics, autoTopicsMax })
-    this.#broker = new Broker({
+    const broker = new Broker({
       cluster,
       settings: this.#settings,
       ports: this.#ports,
       topics: this.#topics,
       internalTopics,
     })
+    this.#broker = broker
+    directory.onLoss((loss) => recordLoss(loss, broker, clock))
   }
 
   async #openCoordinator(): Promise<void> {
@@ -299,6 +308,9 @@ class BuiltAppliance implements Appliance {
     const isStalled = this.#facts.isWriterStalled?.() ?? false
     if (isStalled) reasons.push('the disk has not finished a write for a long time')
     if (failure !== null) reasons.push(`the data directory has failed: ${failure.message}`)
+    const refusal = this.#rooms.directory?.space.refusal ?? null
+    // Still ready: consumers are served, and producers are told to try again.
+    if (refusal !== null && failure === null) reasons.push(`new data is refused: ${refusal}`)
     if (phase !== 'serving' && failure === null) reasons.push(`the appliance is ${phase}`)
     // A failed directory does not heal by a restart of a process that still serves reads.
     return { live: !isStalled, ready: phase === 'serving' && !isStalled, reasons }

@@ -2,6 +2,12 @@
 import { defineErrors } from './base/errors.ts'
 
 export const configErrors = defineErrors({
+  dataDirEmpty: {
+    code: 'DATA_DIR_EMPTY',
+    sentence: '{path} is not a data directory: it has no log/meta.properties',
+    remedy: 'Name the directory that the daemon ran on, by --data-dir or dataDir in the configuration.',
+    retriable: false,
+  },
   configInvalid: {
     code: 'CONFIG_INVALID',
     sentence: 'the configuration is not valid:\n  {problems}',

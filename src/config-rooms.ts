@@ -1,7 +1,13 @@
 /** From the configuration to the options of the rooms. Where the file is silent about a bound, the room's own default stands. */
-import type { MirrorConfig, MqttConfig } from './config.ts'
+import type { DiskConfig, MirrorConfig, MqttConfig } from './config.ts'
 import { type MqttDoorOptions, mqttDoorDefaults } from './ingest/mqtt/mqtt-options.ts'
+import type { SpaceOptions } from './log/space-guard.ts'
 import { defaultMirrorLimits, type MirrorOptions } from './mirror/mirror-options.ts'
+
+export function spaceOptions(disk: DiskConfig): SpaceOptions {
+  const budget = 'share' in disk.budget ? { budgetShare: disk.budget.share } : { budgetBytes: disk.budget.bytes }
+  return { ...budget, whenFull: disk.whenFull, ballastBytes: disk.reserve }
+}
 
 export function mqttDoorOptions(mqtt: MqttConfig): MqttDoorOptions {
   return {

@@ -75,6 +75,22 @@ export function bytes(bounds: QuantityBounds = {}) {
   return quantity(parseBytes, 'bytes', bounds)
 }
 
+/** A key that holds a size or a share of something whole (`90%`). */
+export function bytesOrShare(bounds: QuantityBounds = {}) {
+  return z
+    .union([z.string(), z.number()])
+    .transform((written, context): { readonly bytes: number } | { readonly share: number } => {
+      const match = /^\s*(\d+(?:\.\d+)?)\s*%\s*$/.exec(String(written))
+      const share = Number(match?.[1]) / 100
+      if (match !== null && share > 0 && share <= 1) return { share }
+      const value = match === null ? parseBytes(written) : `"${written}" is not above 0% and at most 100%`
+      const problem = typeof value === 'string' ? value : outOfBounds(written, value, 'bytes', bounds)
+      if (problem === null) return { bytes: Number(value) }
+      context.addIssue({ code: 'custom', message: match === null ? `${problem}, or a share such as 90%` : problem })
+      return z.NEVER
+    })
+}
+
 /** A key that holds a duration; its value is a number of milliseconds. */
 export function durationMs(bounds: QuantityBounds = {}) {
   return quantity(parseDurationMs, 'ms', bounds)

@@ -7,7 +7,7 @@
  */
 import { z } from 'zod'
 import { kafkaSettingFault } from './config-kafka.ts'
-import { address, bytes, count, durationMs } from './config-values.ts'
+import { address, bytes, bytesOrShare, count, durationMs } from './config-values.ts'
 
 const listenerCountMax = 16
 const mirrorCountMax = 32
@@ -221,6 +221,23 @@ const log = z.strictObject({
     .describe('`json`: one object a line. `text`: for eyes. `auto`: text on a terminal, else json.'),
 })
 
+const disk = z.strictObject({
+  budget: bytesOrShare({ min: 32 * 2 ** 20 })
+    .prefault('90%')
+    .describe('Most that everything in dataDir may take: a size, or a share of the file system such as 90%.'),
+  whenFull: z
+    .enum(['reject', 'drop-oldest'])
+    .prefault('reject')
+    .describe(
+      'When the budget is used up: refuse new data, or give up the oldest segments first; each loss is written to __headwater_loss_ledger.',
+    ),
+  reserve: bytes({ max: 2 ** 40 })
+    .prefault('64MiB')
+    .describe(
+      'Size of the ballast, a file that is given up when the file system is full, so that what was begun can be finished. 0 = none.',
+    ),
+})
+
 /** Checked by Kafka's own table, name by name, so that every fault has its place. */
 const kafkaSettings = z
   .record(z.string(), z.union([z.string(), z.number(), z.boolean()]).transform(String))
@@ -239,6 +256,7 @@ export const configSchema = z.strictObject({
     .min(1)
     .prefault('./data')
     .describe('Directory of the log and of all state. Created when missing. One daemon at a time.'),
+  disk: disk.prefault({}),
   node: node.prefault({}),
   listeners: listeners.prefault({}),
   kafka: kafkaSettings
@@ -262,4 +280,5 @@ type DeepReadonly<T> =
 export type ApplianceConfig = DeepReadonly<z.infer<typeof configSchema>>
 export type TlsConfig = ApplianceConfig['listeners']['http']['tls']
 export type MqttConfig = ApplianceConfig['mqtt']
+export type DiskConfig = ApplianceConfig['disk']
 export type MirrorConfig = ApplianceConfig['mirrors'][number]

@@ -28,6 +28,19 @@ const host: CommandLineHost = {
     const { inspectConfiguration } = await import('./config-reader.ts')
     return inspectConfiguration(source)
   },
+  async exportForKafka(source) {
+    const { readConfiguration } = await import('./config-reader.ts')
+    const { exportForKafka } = await import('./kafka-export.ts')
+    const { nodePorts } = await import('./node/node-ports.ts')
+    const { silentObserver } = await import('./admin/silent-observer.ts')
+    const config = await readConfiguration(source)
+    const ports = nodePorts({ observer: silentObserver })
+    try {
+      return await exportForKafka(config, ports)
+    } finally {
+      await ports.close()
+    }
+  },
   async clientPorts() {
     const { NodeClock } = await import('./node/clock.ts')
     const { NodeEntropy } = await import('./node/entropy.ts')

@@ -124,12 +124,15 @@ export class DiskError extends Error {
   readonly code: string
   readonly operation: string
   readonly path: string
-  constructor(code: string, operation: string, path: string) {
+  /** Place of the operation in its group. */
+  readonly index: number
+  constructor(code: string, operation: string, path: string, index = 0) {
     super(`${operation} ${path}: ${code}`)
     this.name = 'DiskError'
     this.code = code
     this.operation = operation
     this.path = path
+    this.index = index
   }
 }
 

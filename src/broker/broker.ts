@@ -14,7 +14,8 @@ import type { FetchRequest, FetchResponseInput } from '../protocol/kafka/message
 import type { ProduceRequest, ProduceResponseInput } from '../protocol/kafka/messages/produce.ts'
 import { type FetchCaller, type FetchParts, fetch } from './fetch.ts'
 import { FetchSessionCache } from './fetch-session.ts'
-import { type ProduceParts, produce } from './produce.ts'
+import { type ProduceCaller, type ProduceParts, produce, type UnheardRefusal } from './produce.ts'
+import { ProduceOrder } from './produce-order.ts'
 import { ProducerIds } from './producer-ids.ts'
 import type { InternalTopics } from './internal-topics.ts'
 import type { TopicAdmin } from './topic-admin.ts'
@@ -51,7 +52,12 @@ export class Broker {
     this.isInternal = (topic) => options.internalTopics.isInternal(topic)
     this.isReadable = (topic) => options.internalTopics.isReadable(topic)
     this.producerIds = new ProducerIds(cluster.controller)
-    this.#appender = new TurnAppender(ports.clock, cluster.partitions, this.isInternal)
+    this.#appender = new TurnAppender({
+      clock: ports.clock,
+      compute: ports.compute,
+      partitions: cluster.partitions,
+      isInternal: this.isInternal,
+    })
     this.#fetchParts = {
       clock: ports.clock,
       partitions: cluster.partitions,
@@ -61,7 +67,13 @@ export class Broker {
       bytesMax: () => settings.number('fetch.max.bytes'),
       isReadable: this.isReadable,
     }
-    this.#produceParts = { clock: ports.clock, partitions: cluster.partitions, isInternal: this.isInternal }
+    this.#produceParts = {
+      clock: ports.clock,
+      compute: ports.compute,
+      partitions: cluster.partitions,
+      order: new ProduceOrder(),
+      isInternal: this.isInternal,
+    }
   }
 
   /** The set of small records of this turn of the loop (turn-append.ts). */
@@ -74,8 +86,11 @@ export class Broker {
     return this.#appender.pendingBytes
   }
 
-  produce(request: ProduceRequest, apiVersion: number): Promise<ProduceResponseInput> | ProduceResponseInput | null {
-    return produce(request, apiVersion, this.#produceParts)
+  produce(
+    request: ProduceRequest,
+    caller: ProduceCaller,
+  ): Promise<ProduceResponseInput | UnheardRefusal | null> | ProduceResponseInput | UnheardRefusal | null {
+    return produce(request, caller, this.#produceParts)
   }
 
   fetch(request: FetchRequest, caller: FetchCaller): Promise<FetchResponseInput> {

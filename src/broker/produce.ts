@@ -1,14 +1,18 @@
 /**
- * Produce: each partition's batch is a set of its own, all of them are in the books before this function returns, and the answer
- * waits for the high watermark (acks=-1) or this node's disk (acks=1).
+ * Produce: each partition's batch is a set of its own, and the answer waits for the high watermark (acks=-1) or this node's disk
+ * (acks=1). Uncompressed batches are in the books before this function returns. Where a codec is needed first (log/batch-preparation.ts)
+ * the whole request is appended when all of its batches are ready, and later requests of the connection behind it (produce-order.ts).
  */
 import { zeroUuid } from '../base/ids.ts'
-import type { Clock, Timer } from '../base/ports.ts'
+import type { Clock, Compute, Timer } from '../base/ports.ts'
 import type { Partition, WaitCallback } from '../cluster/partition/partition.ts'
 import type { PartitionAppend, PartitionTable } from '../cluster/partition/partition-table.ts'
-import { errorCode, type KafkaErrorName } from '../protocol/kafka/error-codes.ts'
+import { needsPreparation, prepareBatch } from '../log/batch-preparation.ts'
+import type { RecordError } from '../log/record-walk.ts'
+import { errorCode, errorName, type KafkaErrorName } from '../protocol/kafka/error-codes.ts'
 import { batchCodec, batchHeaderBytes, batchIsTransactional, batchMagic } from '../protocol/records/record-batch.ts'
 import type { ProduceRequest, ProduceResponseInput } from '../protocol/kafka/messages/produce.ts'
+import type { ProduceOrder } from './produce-order.ts'
 
 type PartitionAnswer = NonNullable<
   NonNullable<NonNullable<ProduceResponseInput['responses']>[number]>['partitionResponses']
@@ -17,7 +21,9 @@ type ProducedData = ProduceRequest['topicData'][number]['partitionData'][number]
 
 export interface ProduceParts {
   readonly clock: Clock
+  readonly compute: Compute
   readonly partitions: PartitionTable
+  readonly order: ProduceOrder
   /** Internal topics take no client's records. */
   readonly isInternal: (topic: string) => boolean
 }
@@ -33,35 +39,76 @@ interface Slot {
 interface Refusal {
   readonly error: KafkaErrorName
   readonly message: string | null
+  readonly recordErrors?: readonly RecordError[]
+}
+
+/** Whose request it is, as far as an append wants to know. */
+export interface ProduceCaller {
+  readonly apiVersion: number
+  /** Requests of one connection are appended in order. */
+  readonly connectionId: number
+}
+
+/** What the log is asked to append, and whose answer that makes. */
+interface Append extends PartitionAppend {
+  readonly slot: Slot
 }
 
 /** The facts of one request that each of its partitions needs. */
 interface Producing {
   readonly apiVersion: number
   readonly parts: ProduceParts
-  /** What the log is asked to append, and whose answers that makes. */
-  readonly appends: PartitionAppend[]
-  readonly appending: Slot[]
+  readonly appends: Append[]
   /** What refuses the whole request. */
   readonly fault: Refusal | null
 }
 
-/** Answers the response, or null for acks=0. Past `timeoutMs` what still waits is answered REQUEST_TIMED_OUT and stays appended. */
+/** A request with acks=0 of which something was refused: there is no answer to say so in. */
+export interface UnheardRefusal {
+  readonly refusal: string
+  readonly responses: readonly []
+}
+
+/**
+ * Answers the response; for acks=0 null, or what was refused. Past `timeoutMs` what still waits is answered REQUEST_TIMED_OUT and
+ * stays appended.
+ */
 export function produce(
   request: ProduceRequest,
-  apiVersion: number,
+  { apiVersion, connectionId }: ProduceCaller,
   parts: ProduceParts,
-): Promise<ProduceResponseInput> | ProduceResponseInput | null {
-  const { acks } = request
-  const producing: Producing = { apiVersion, parts, appends: [], appending: [], fault: requestFault(request) }
+): Promise<ProduceResponseInput | UnheardRefusal | null> | ProduceResponseInput | UnheardRefusal | null {
+  const producing: Producing = { apiVersion, parts, appends: [], fault: requestFault(request) }
   const topics = request.topicData.map(({ name, topicId, partitionData }) => ({
     name,
     topicId,
     slots: partitionData.map((data) => produceOne(name, topicId, data, producing)),
   }))
-  const pending = new PendingProduce(parts.clock, request.timeoutMs)
-  append(producing, acks, pending)
-  if (acks === 0) return null
+  const { appends } = producing
+  const finish = (
+    ready: readonly Append[],
+  ): Promise<ProduceResponseInput> | ProduceResponseInput | UnheardRefusal | null =>
+    appendAndAnswer(request, topics, ready, parts)
+  const unready = appends.filter(({ batch, partition }) => needsPreparation(batch, partition.log.config))
+  if (appends.length === 0 || (unready.length === 0 && !parts.order.isBusy(connectionId))) return finish(appends)
+  return parts.order.run(connectionId, prepareAll(appends, parts), finish)
+}
+
+interface TopicSlots {
+  readonly name: string
+  readonly topicId: string
+  readonly slots: readonly Slot[]
+}
+
+function appendAndAnswer(
+  { acks, timeoutMs }: ProduceRequest,
+  topics: readonly TopicSlots[],
+  appends: readonly Append[],
+  parts: ProduceParts,
+): Promise<ProduceResponseInput> | ProduceResponseInput | UnheardRefusal | null {
+  const pending = new PendingProduce(parts.clock, timeoutMs)
+  append(appends, acks, pending, parts)
+  if (acks === 0) return unheardRefusal(topics)
   const respond = (): ProduceResponseInput => ({
     responses: topics.map(({ name, topicId, slots }) => ({
       name,
@@ -70,6 +117,29 @@ export function produce(
     })),
   })
   return pending.isDone ? respond() : pending.whenDone(respond)
+}
+
+function unheardRefusal(topics: readonly TopicSlots[]): UnheardRefusal | null {
+  const refused = topics.flatMap(({ slots }) => slots).find(({ answer }) => (answer.errorCode ?? 0) !== 0)
+  return refused === undefined ? null : { refusal: errorName(refused.answer.errorCode ?? 0), responses: [] }
+}
+
+/** Has every batch looked into that needs a codec for it; answers what there is to append, in order. */
+async function prepareAll(appends: readonly Append[], parts: ProduceParts): Promise<readonly Append[]> {
+  const nowMs = parts.clock.wallMs()
+  const clockTrusted = parts.clock.wallTrusted()
+  const prepared = await Promise.all(
+    appends.map(async (each): Promise<Append | null> => {
+      const { batch, partition, slot } = each
+      const { config } = partition.log
+      if (!needsPreparation(batch, config)) return each
+      const outcome = await prepareBatch(batch, { config, origin: 'client', nowMs, clockTrusted }, parts)
+      if (outcome.kind === 'ready') return { ...each, batch: outcome.batch, recordsChecked: true }
+      slot.answer = failure(slot.index, outcome)
+      return null
+    }),
+  )
+  return prepared.filter((each) => each !== null)
 }
 
 const noTransactions: Refusal = {
@@ -96,8 +166,7 @@ function produceOne(name: string, topicId: string, data: ProducedData, producing
     return failed(data.index, { error: 'INVALID_TOPIC_EXCEPTION', message })
   }
   const slot: Slot = { index: data.index, answer: { index: data.index }, isWaiting: false }
-  producing.appends.push({ partition, batch: records, origin: 'client' })
-  producing.appending.push(slot)
+  producing.appends.push({ partition, batch: records, origin: 'client', slot })
   return slot
 }
 
@@ -138,22 +207,20 @@ function batchFault(records: Uint8Array, apiVersion: number): Refusal | null {
 }
 
 /** Appends everything that nothing spoke against, and lets the answers wait. */
-function append({ parts, appends, appending }: Producing, acks: number, pending: PendingProduce): void {
+function append(appends: readonly Append[], acks: number, pending: PendingProduce, parts: ProduceParts): void {
   if (appends.length === 0) return
   const outcomes = parts.partitions.appendEach(appends)
   for (let at = 0; at < appends.length; at++) {
-    const slot = appending[at] as Slot
+    const { slot, partition } = appends[at] as Append
     const outcome = outcomes[at]
     if (outcome === undefined || outcome.kind === 'refused') {
-      const { error, message } = outcome ?? noOutcome
-      slot.answer = failure(slot.index, error, message)
+      slot.answer = failure(slot.index, outcome ?? noOutcome)
       continue
     }
     const { baseOffset, logAppendTimeMs, logStartOffset } = outcome
     slot.answer = { index: slot.index, errorCode: 0, baseOffset, logAppendTimeMs, logStartOffset }
     if (acks === 0) continue
     // A duplicate waits as its original does: that one may not be durable yet.
-    const { partition } = appends[at] as PartitionAppend
     const done = pending.wait(slot)
     if (acks === 1) partition.whenDurable(outcome.lastOffset + 1, done)
     else partition.whenHighWatermark(outcome.lastOffset + 1, done)
@@ -163,11 +230,20 @@ function append({ parts, appends, appending }: Producing, acks: number, pending:
 const noOutcome: Refusal = { error: 'UNKNOWN_SERVER_ERROR', message: null }
 
 function failed(index: number, refusal: Refusal): Slot {
-  return { index, answer: failure(index, refusal.error, refusal.message), isWaiting: false }
+  return { index, answer: failure(index, refusal), isWaiting: false }
 }
 
-function failure(index: number, error: KafkaErrorName, errorMessage: string | null): PartitionAnswer {
-  return { index, errorCode: errorCode(error), baseOffset: -1, errorMessage }
+function failure(index: number, { error, message, recordErrors = [] }: Refusal): PartitionAnswer {
+  return {
+    index,
+    errorCode: errorCode(error),
+    baseOffset: -1,
+    errorMessage: message,
+    recordErrors: recordErrors.map((each) => ({
+      batchIndex: each.batchIndex,
+      batchIndexErrorMessage: each.message,
+    })),
+  }
 }
 
 /** Counts the partitions of one request that wait, and gives up at the request's timeout. */
@@ -195,7 +271,7 @@ class PendingProduce {
     return (error) => {
       if (!slot.isWaiting) return
       slot.isWaiting = false
-      if (error !== null) slot.answer = failure(slot.index, error, null)
+      if (error !== null) slot.answer = failure(slot.index, { error, message: null })
       if (--this.#waiting === 0) this.#finish()
     }
   }
@@ -212,7 +288,7 @@ class PendingProduce {
     for (const slot of this.#slots) {
       if (!slot.isWaiting) continue
       slot.isWaiting = false
-      slot.answer = failure(slot.index, 'REQUEST_TIMED_OUT', null)
+      slot.answer = failure(slot.index, { error: 'REQUEST_TIMED_OUT', message: null })
     }
     this.#waiting = 0
     this.#finish()

@@ -113,7 +113,9 @@ export class TopicAdmin {
       }
       return refusal.error
     }
-    return errorOf(await this.#createOnce({ ...defaultTopic, name, owner: 'client' }, 'automatically'))
+    const error = errorOf(await this.#createOnce({ ...defaultTopic, name, owner: 'client' }, 'automatically'))
+    // Known, but the directory lost its logs or cannot make them.
+    return error ?? (this.#isServed(name) ? null : 'KAFKA_STORAGE_ERROR')
   }
 
   /** Makes sure that an internal topic is there. Throws INTERNAL_TOPIC_MISSING when it cannot be created. */

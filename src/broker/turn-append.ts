@@ -6,10 +6,11 @@
  * The hot path copies key and value at once, so that the caller's read buffer is free again, and allocates nothing per record.
  */
 import { assert } from '../base/assert.ts'
-import type { Clock } from '../base/ports.ts'
+import type { Clock, Compute } from '../base/ports.ts'
 import type { Partition } from '../cluster/partition/partition.ts'
 import type { PartitionAppend, PartitionTable } from '../cluster/partition/partition-table.ts'
 import type { AppendOutcome } from '../log/append.ts'
+import { asksForCodec, compressOwnBatch } from '../log/batch-preparation.ts'
 import type { KafkaErrorName } from '../protocol/kafka/error-codes.ts'
 import { FrameMemory } from '../protocol/kafka/frame-memory.ts'
 import { batchHeaderBytes } from '../protocol/records/record-batch.ts'
@@ -37,6 +38,8 @@ interface Slot {
   readonly isInternal: boolean
   /** The largest batch that the partition's log takes from us. */
   readonly bytesMax: number
+  /** A compacted topic of users: no record without a key. */
+  readonly needsKeys: boolean
   /** Batches that were closed in this turn because they were full. */
   readonly full: Uint8Array[]
 }
@@ -46,6 +49,8 @@ interface AppendSet {
   readonly entries: readonly PartitionAppend[]
   /** It writes to an internal topic: all or nothing. */
   readonly isAtomic: boolean
+  /** One of its topics has its batches compressed (compression.type). */
+  readonly needsCodec: boolean
 }
 
 /** The set that this turn of the loop fills. Use it at once; the next turn has another. */
@@ -111,6 +116,7 @@ export class TurnAppend {
     assert(!this.#isClosed, 'an append to a turn that is over')
     let slot = this.#last?.partition === partition ? this.#last : this.#slotOf(partition)
     if (slot === null) return refusalOf(partition)
+    if (keyLength < 0 && slot.needsKeys) return 'INVALID_RECORD'
     const recordBytes = keyLength + valueLength + encodedHeaders.length + recordOverheadBytes
     if (batchHeaderBytes + recordBytes > slot.bytesMax) return 'MESSAGE_TOO_LARGE'
     if (this.#setBytes + recordBytes > setBytesMax && this.#setBytes > 0 && !slot.isInternal) {
@@ -161,12 +167,14 @@ export class TurnAppend {
     if (slot === undefined) {
       // Asked here, so that one partition that cannot be written to does not refuse the set of all the others.
       if (!partition.isLeader || partition.log.damage !== null) return null
-      const { maxMessageBytes, segmentBytes } = partition.log.config
+      const { maxMessageBytes, segmentBytes, cleanupPolicy } = partition.log.config
+      const isInternal = this.#owner.isInternal(partition.topic)
       slot = {
         partition,
         builder: this.#owner.takeBuilder(),
-        isInternal: this.#owner.isInternal(partition.topic),
+        isInternal,
         bytesMax: Math.min(maxMessageBytes, segmentBytes),
+        needsKeys: !isInternal && cleanupPolicy.has('compact'),
         full: [],
       }
       this.#slots.set(partition, slot)
@@ -178,16 +186,18 @@ export class TurnAppend {
   #closeSet(): void {
     const entries: PartitionAppend[] = []
     let isAtomic = false
+    let needsCodec = false
     for (const { partition, builder, full, isInternal } of this.#slots.values()) {
       for (const batch of full) entries.push({ partition, batch, origin: 'internal' })
       if (builder.recordCount > 0) entries.push({ partition, batch: builder.build(), origin: 'internal' })
       this.#owner.giveBuilder(builder)
       isAtomic ||= isInternal
+      needsCodec ||= takesCodec(partition, isInternal)
     }
     this.#slots.clear()
     this.#last = null
     this.#setBytes = 0
-    if (entries.length > 0) this.#sets.push({ entries, isAtomic })
+    if (entries.length > 0) this.#sets.push({ entries, isAtomic, needsCodec })
   }
 }
 
@@ -195,9 +205,21 @@ const nothing = new Uint8Array(0)
 /** A header section without headers: the count 0. */
 const noHeaders = new Uint8Array(1)
 
+/** Topics of this node's own are stored as they are built. */
+function takesCodec(partition: Partition, isInternal: boolean): boolean {
+  return !isInternal && asksForCodec(partition.log.config)
+}
+
 /** Why nothing can be appended to this partition. */
 function refusalOf(partition: Partition): KafkaErrorName {
   return partition.log.isDeleted ? 'UNKNOWN_TOPIC_OR_PARTITION' : 'KAFKA_STORAGE_ERROR'
+}
+
+export interface TurnParts {
+  readonly clock: Clock
+  readonly compute: Compute
+  readonly partitions: PartitionTable
+  readonly isInternal: (topic: string) => boolean
 }
 
 /** Memory of batches in powers of two: what one batch gives back fits the next, whatever their sizes were. */
@@ -217,6 +239,7 @@ class TurnMemory implements BatchMemory {
 export class TurnAppender {
   readonly isInternal: (topic: string) => boolean
   readonly #clock: Clock
+  readonly #compute: Compute
   readonly #partitions: PartitionTable
   /** Of the batches: the log copies what it appends, so that it is free again at the end of the turn. */
   readonly #memory = new TurnMemory()
@@ -224,11 +247,14 @@ export class TurnAppender {
   readonly #spareBuilders: RecordBatchBuilder[] = []
   #turn: TurnAppend | null = null
   #pendingBytes = 0
+  /** Settles when the last set that waits for a codec, or for one that does, has been appended. */
+  #tail: Promise<void> | null = null
 
-  constructor(clock: Clock, partitions: PartitionTable, isInternal: (topic: string) => boolean) {
-    this.#clock = clock
-    this.#partitions = partitions
-    this.isInternal = isInternal
+  constructor(parts: TurnParts) {
+    this.#clock = parts.clock
+    this.#compute = parts.compute
+    this.#partitions = parts.partitions
+    this.isInternal = parts.isInternal
   }
 
   /** Bytes that were handed over and are not settled yet, of all turns. */
@@ -263,14 +289,47 @@ export class TurnAppender {
       this.#pendingBytes -= bytes
       turn.settle(error)
     })
-    for (const set of turn.close()) this.#append(set, settlement)
-    settlement.expectNoMore()
+    for (const set of turn.close()) this.#submit(set, settlement)
+    settlement.release(null)
   }
 
-  #append({ entries, isAtomic }: AppendSet, settlement: Settlement): void {
+  /** Appends a set at once, or in its order when it or one before it waits for a codec. */
+  #submit(set: AppendSet, settlement: Settlement): void {
+    const { entries, isAtomic, needsCodec } = set
+    const before = this.#tail
+    if (before === null && !needsCodec) {
+      this.#append(entries, isAtomic, settlement)
+      for (const { batch } of entries) this.#memory.give(batch)
+      return
+    }
+    settlement.hold()
+    const appended = Promise.all([this.#inCodecs(set), before]).then(
+      ([ready]) => {
+        this.#append(ready, isAtomic, settlement)
+        settlement.release(null)
+      },
+      () => settlement.release('UNKNOWN_SERVER_ERROR'),
+    )
+    const tail: Promise<void> = Promise.allSettled([appended, before]).then(() => {
+      if (this.#tail === tail) this.#tail = null
+    })
+    this.#tail = tail
+  }
+
+  #inCodecs({ entries, needsCodec }: AppendSet): Promise<readonly PartitionAppend[]> {
+    if (!needsCodec) return Promise.resolve(entries)
+    return Promise.all(
+      entries.map(async (entry) => {
+        const { partition, batch } = entry
+        if (!takesCodec(partition, this.isInternal(partition.topic))) return entry
+        return { ...entry, batch: await compressOwnBatch(batch, partition.log.config, this.#compute) }
+      }),
+    )
+  }
+
+  #append(entries: readonly PartitionAppend[], isAtomic: boolean, settlement: Settlement): void {
     if (isAtomic) settlement.add(entries, this.#partitions.appendSet(entries))
     else for (const entry of entries) settlement.add([entry], this.#partitions.appendSet([entry]))
-    for (const { batch } of entries) this.#memory.give(batch)
   }
 }
 
@@ -293,9 +352,14 @@ class Settlement {
     }
   }
 
-  /** Everything has been added. */
-  expectNoMore(): void {
-    this.#settled(null)
+  /** Something will be added later, and `release` called. */
+  hold(): void {
+    this.#left++
+  }
+
+  /** What was held has been added, or will not be; called once for the turn itself, too. */
+  release(error: KafkaErrorName | null): void {
+    this.#settled(error)
   }
 
   readonly #settled = (error: KafkaErrorName | null): void => {

@@ -3,7 +3,8 @@
  *
  * 1. the metadata log is opened (created on a new directory) and replayed into the image
  * 2. the epoch of this start begins, the broker is registered
- * 3. after an unclean stop every partition's leader epoch is raised, before anything can be appended
+ * 3. after an unclean stop every partition's leader epoch is raised, before anything can be appended; partitions that Apache Kafka has
+ *    left without a leader get theirs back
  * 4. logs of deleted topics go; logs that metadata knows and the disk does not are created; strangers are left alone and told of
  */
 import { topicPartitionKey, uuidToString } from '../base/ids.ts'
@@ -166,7 +167,7 @@ export class Cluster {
   async #start(removed: ReadonlySet<string>): Promise<void> {
     const { directory, endpoint, ports } = this.#options
     await this.controller.registerBroker(endpoint, uuidToString(ports.entropy.bytes(16)))
-    if (!directory.wasClean) await this.controller.raiseLeaderEpochs()
+    await this.controller.takeLeadership(directory.wasClean ? 'leaderless' : 'all')
     // Before the others are served: a topic of the same name may have been created since.
     for (const log of [...directory.logs.values()]) if (removed.has(log.topicId)) await directory.deleteLog(log)
     for (const topic of this.image.topics()) await this.#serve(topic)

@@ -1,8 +1,9 @@
 /**
- * What a batch must be before it may enter the log (Kafka's LogValidator and analyzeAndValidateRecords, with the same error
- * names). Records of a compressed batch are not looked into: that would need the codec on the loop; the batch's header, its CRC and
- * the first bytes of the codec's frame are.
+ * What a client's batch must be before it may enter the log (Kafka's LogValidator and analyzeAndValidateRecords, with the same
+ * error names). Here is what can be done at once; what needs a codec was done before, by batch-preparation.ts. Batches that this
+ * node has built itself are trusted: only their size is looked at.
  */
+import { assert } from '../base/assert.ts'
 import type { KafkaErrorName } from '../protocol/kafka/error-codes.ts'
 import { beginsLikeCodec, codecOfAttributes } from '../protocol/records/compression.ts'
 import {
@@ -27,14 +28,9 @@ import {
   transactionalBit,
   updateBatchCrc,
 } from '../protocol/records/record-batch.ts'
-import { readVarint, readVarlong, type VarintCursor } from '../protocol/records/varint.ts'
 import type { AppendOrigin } from './append.ts'
 import type { LogConfig } from './log-config.ts'
-
-export interface Refusal {
-  readonly error: KafkaErrorName
-  readonly message: string
-}
+import { RecordWalk, type Refusal } from './record-walk.ts'
 
 export interface ValidationContext {
   readonly config: LogConfig
@@ -42,6 +38,8 @@ export interface ValidationContext {
   readonly nowMs: number
   /** False: the host's clock is known to be wrong, and a producer's timestamp is not measured against it. */
   readonly clockTrusted: boolean
+  /** Records and CRC have been checked already (batch-preparation.ts). */
+  readonly recordsChecked?: boolean
 }
 
 /**
@@ -49,12 +47,15 @@ export interface ValidationContext {
  * as Kafka does.
  */
 export function validateBatch(batch: Uint8Array, context: ValidationContext): Refusal | null {
-  return (
-    checkShape(batch, context) ??
-    checkHeader(batch, context) ??
-    checkTimes(batch, context) ??
-    checkRecords(batch, context)
-  )
+  const misfit = checkShape(batch, context)
+  if (misfit !== null || context.origin !== 'client') return misfit
+  if (context.recordsChecked === true) return checkHeader(batch)
+  return checkIntegrity(batch) ?? checkHeader(batch) ?? checkTimes(batch) ?? checkRecords(batch, context)
+}
+
+/** The part of `validateBatch` that comes before the records are looked at. */
+export function validateFrame(batch: Uint8Array, context: ValidationContext): Refusal | null {
+  return checkShape(batch, context) ?? checkIntegrity(batch) ?? checkHeader(batch) ?? checkTimes(batch)
 }
 
 function refuse(error: KafkaErrorName, message: string): Refusal {
@@ -74,17 +75,25 @@ function checkShape(batch: Uint8Array, context: ValidationContext): Refusal | nu
   if (size < batchHeaderBytes) return refuse('CORRUPT_MESSAGE', `the batch says that it has ${size} bytes`)
   if (size > batch.length) return refuse('CORRUPT_MESSAGE', `the batch says ${size} bytes, ${batch.length} came`)
   if (size < batch.length) return refuse('INVALID_RECORD', 'more than one record batch for one partition')
-  const { maxMessageBytes, segmentBytes } = context.config
-  if (size > maxMessageBytes && context.origin === 'client') {
+  return checkSize(size, context)
+}
+
+/** May a batch have so many bytes? */
+export function checkSize(size: number, { config, origin }: ValidationContext): Refusal | null {
+  const { maxMessageBytes, segmentBytes } = config
+  if (size > maxMessageBytes && origin === 'client') {
     return refuse('MESSAGE_TOO_LARGE', `the batch has ${size} bytes, max.message.bytes is ${maxMessageBytes}`)
   }
   if (size > segmentBytes)
     return refuse('RECORD_LIST_TOO_LARGE', `the batch has ${size} bytes, segment.bytes is ${segmentBytes}`)
-  if (!batchCrcIsValid(batch)) return refuse('CORRUPT_MESSAGE', 'the CRC of the batch does not match its bytes')
   return null
 }
 
-function checkHeader(batch: Uint8Array, context: ValidationContext): Refusal | null {
+function checkIntegrity(batch: Uint8Array): Refusal | null {
+  return batchCrcIsValid(batch) ? null : refuse('CORRUPT_MESSAGE', 'the CRC of the batch does not match its bytes')
+}
+
+function checkHeader(batch: Uint8Array): Refusal | null {
   const count = batchRecordCount(batch)
   const attributes = batchAttributes(batch)
   const delta = batchLastOffsetDelta(batch)
@@ -98,7 +107,6 @@ function checkHeader(batch: Uint8Array, context: ValidationContext): Refusal | n
     return refuse('INVALID_RECORD', `the records are not what ${codec} writes`)
   const producerId = batchProducerId(batch)
   if (producerId < none || !Number.isSafeInteger(producerId)) return refuse('INVALID_RECORD', 'invalid producer id')
-  if (context.origin !== 'client') return null
   if (batchBaseOffset(batch) !== 0) return refuse('INVALID_RECORD', 'the base offset of a produced batch must be 0')
   if ((attributes & controlBit) !== 0) return refuse('INVALID_RECORD', 'clients may not write control records')
   if (producerId === none) {
@@ -113,109 +121,53 @@ function checkHeader(batch: Uint8Array, context: ValidationContext): Refusal | n
   return null
 }
 
-function checkTimes(batch: Uint8Array, context: ValidationContext): Refusal | null {
-  if (context.origin === 'client' && (batchAttributes(batch) & logAppendTimeBit) !== 0) {
+function checkTimes(batch: Uint8Array): Refusal | null {
+  if ((batchAttributes(batch) & logAppendTimeBit) !== 0) {
     return refuse('INVALID_TIMESTAMP', 'a producer may not set the timestamp type LogAppendTime')
   }
   const base = batchBaseTimestamp(batch)
   if (!isTimestamp(base)) return refuse('INVALID_TIMESTAMP', `base timestamp ${base}`)
   const max = batchMaxTimestamp(batch)
   if (!isTimestamp(max)) return refuse('INVALID_TIMESTAMP', `max timestamp ${max}`)
-  // Of a compressed batch the header is all there is to see; an uncompressed one is measured record by record.
-  return checkBounds(base, context) ?? (isCompressed(batch) ? checkBounds(max, context) : null)
+  return null
 }
 
 function isTimestamp(timestampMs: number): boolean {
   return timestampMs >= none && timestampMs <= Number.MAX_SAFE_INTEGER
 }
 
-function checkBounds(timestampMs: number, context: ValidationContext): Refusal | null {
-  const { config, nowMs } = context
-  if (timestampMs === none || config.timestampType !== 'CreateTime') return null
-  if (context.origin !== 'client' || !context.clockTrusted) return null
-  if (timestampMs - nowMs > config.timestampAfterMaxMs) {
-    return refuse(
-      'INVALID_TIMESTAMP',
-      `timestamp ${timestampMs} is too far after ${nowMs} (message.timestamp.after.max.ms)`,
-    )
-  }
-  if (nowMs - timestampMs > config.timestampBeforeMaxMs) {
-    return refuse(
-      'INVALID_TIMESTAMP',
-      `timestamp ${timestampMs} is too far before ${nowMs} (message.timestamp.before.max.ms)`,
-    )
-  }
-  return null
-}
-
 function isCompressed(batch: Uint8Array): boolean {
   return codecOfAttributes(batchAttributes(batch)) !== 'none'
 }
 
-// One walk at a time: the log appends in one turn of the loop and nothing here waits.
-const cursor: VarintCursor = { at: 0, end: 0, failed: false }
-
+/** Walks the records of an uncompressed batch. Those of a compressed one were looked into before (batch-preparation.ts). */
 function checkRecords(batch: Uint8Array, context: ValidationContext): Refusal | null {
-  if (isCompressed(batch)) return null
-  const count = batchRecordCount(batch)
-  const base = batchBaseTimestamp(batch)
-  const keysNeeded = context.origin === 'client' && context.config.cleanupPolicy.has('compact')
-  let maxDelta = Number.NEGATIVE_INFINITY
-  let minDelta = Number.POSITIVE_INFINITY
-  cursor.at = batchHeaderBytes
-  cursor.end = batch.length
-  cursor.failed = false
-  for (let index = 0; index < count; index++) {
-    const bodyBytes = readVarint(batch, cursor)
-    const end = cursor.at + bodyBytes
-    if (cursor.failed || bodyBytes < 0 || end > batch.length) return badRecord(index)
-    cursor.end = end
-    cursor.at++
-    const timestampDelta = readVarlong(batch, cursor)
-    if (readVarint(batch, cursor) !== index) return refuse('INVALID_RECORD', `record ${index} has another offset delta`)
-    const keyBytes = readVarint(batch, cursor)
-    if (keyBytes < 0 && keysNeeded) return refuse('INVALID_RECORD', 'a record of a compacted topic needs a key')
-    if (keyBytes > 0) cursor.at += keyBytes
-    const valueBytes = cursor.at <= end ? readVarint(batch, cursor) : 0
-    if (valueBytes > 0) cursor.at += valueBytes
-    if (cursor.at > end || keyBytes < -1 || valueBytes < -1 || !skipHeaders(batch)) return badRecord(index)
-    if (cursor.failed || cursor.at !== end) return badRecord(index)
-    cursor.end = batch.length
-    if (timestampDelta > maxDelta) maxDelta = timestampDelta
-    if (timestampDelta < minDelta) minDelta = timestampDelta
+  if (isCompressed(batch)) {
+    assert(context.recordsChecked === true, 'a compressed batch of a client that nobody has looked into')
+    return null
   }
-  if (cursor.at !== batch.length) return refuse('INVALID_RECORD', `bytes behind the last of ${count} records`)
-  return finishTimes(batch, base + minDelta, base + maxDelta, context)
+  const walk = walkOf(batch, batch, batchHeaderBytes, context)
+  walk.step(Number.POSITIVE_INFINITY)
+  return walk.refusal ?? finishTimes(batch, walk.maxTimestampMs)
 }
 
-function badRecord(index: number): Refusal {
-  return refuse('INVALID_RECORD', `record ${index} cannot be read`)
+/** A walk over the records of a batch, which begin at `start` of `records`: in the batch itself, or unpacked. */
+export function walkOf(batch: Uint8Array, records: Uint8Array, start: number, context: ValidationContext): RecordWalk {
+  const { config, nowMs } = context
+  const isMeasured = config.timestampType === 'CreateTime' && context.clockTrusted
+  return new RecordWalk(records, start, records.length, {
+    recordCount: batchRecordCount(batch),
+    baseTimestampMs: batchBaseTimestamp(batch),
+    keysNeeded: config.cleanupPolicy.has('compact'),
+    earliestMs: isMeasured ? nowMs - config.timestampBeforeMaxMs : Number.NEGATIVE_INFINITY,
+    latestMs: isMeasured ? nowMs + config.timestampAfterMaxMs : Number.POSITIVE_INFINITY,
+  })
 }
 
-function skipHeaders(batch: Uint8Array): boolean {
-  const count = readVarint(batch, cursor)
-  if (count === 0) return !cursor.failed
-  if (cursor.failed || count < 0 || count > (cursor.end - cursor.at) / 2) return false
-  for (let index = 0; index < count; index++) {
-    const keyBytes = readVarint(batch, cursor)
-    if (keyBytes < 0) return false
-    cursor.at += keyBytes
-    if (cursor.at > cursor.end) return false
-    const valueBytes = readVarint(batch, cursor)
-    if (valueBytes < -1 || cursor.failed) return false
-    if (valueBytes > 0) cursor.at += valueBytes
-    if (cursor.at > cursor.end) return false
-  }
-  return true
-}
-
-function finishTimes(batch: Uint8Array, minMs: number, maxMs: number, context: ValidationContext): Refusal | null {
-  if (!isTimestamp(minMs) || !isTimestamp(maxMs))
-    return refuse('INVALID_TIMESTAMP', 'a record has an impossible timestamp')
-  const refusal = checkBounds(minMs, context) ?? checkBounds(maxMs, context)
-  if (refusal !== null) return refusal
-  if ((batchAttributes(batch) & logAppendTimeBit) === 0 && batchMaxTimestamp(batch) !== maxMs) {
-    setBatchMaxTimestamp(batch, 0, maxMs)
+/** Corrects a wrong max timestamp in the header. */
+export function finishTimes(batch: Uint8Array, maxTimestampMs: number): null {
+  if (batchMaxTimestamp(batch) !== maxTimestampMs) {
+    setBatchMaxTimestamp(batch, 0, maxTimestampMs)
     updateBatchCrc(batch)
   }
   return null

@@ -1,5 +1,6 @@
 /** What is appended, and what comes of it. */
 import type { KafkaErrorName } from '../protocol/kafka/error-codes.ts'
+import type { RecordError } from './record-walk.ts'
 import type { UnifiedLog } from './unified-log.ts'
 
 /**
@@ -14,6 +15,8 @@ export interface AppendEntry {
   readonly batch: Uint8Array
   readonly leaderEpoch: number
   readonly origin: AppendOrigin
+  /** The batch has passed `prepareBatch`: CRC and records need no second look. */
+  readonly recordsChecked?: boolean
 }
 
 export interface AppendDone {
@@ -31,6 +34,8 @@ export interface AppendRefused {
   readonly kind: 'refused'
   readonly error: KafkaErrorName
   readonly message: string
+  /** The records that are at fault, where it is some of them. */
+  readonly recordErrors?: readonly RecordError[]
 }
 
 export type AppendOutcome = AppendDone | AppendRefused

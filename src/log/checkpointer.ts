@@ -51,6 +51,8 @@ export class Checkpointer {
   /** The checkpoint goes on when the queue of appends is empty. */
   #isWaiting = false
   #isStopped = false
+  /** Ends with the newest checkpoint. */
+  #latest: Promise<void> = Promise.resolve()
   readonly #background = new Set<Promise<void>>()
 
   constructor(parts: CheckpointParts) {
@@ -73,9 +75,17 @@ export class Checkpointer {
     this.#runIfDue()
   }
 
+  /** Brings the recovery points up to what is in the books now; resolves when they are durable, or nothing can be written any more. */
+  async checkpointNow(): Promise<void> {
+    // The one under way may have begun before what is asked for.
+    await this.#latest
+    if (!this.#isRunning && !this.#isStopped) this.#latest = this.#inBackground(this.#run())
+    await this.#latest
+  }
+
   #runIfDue(): void {
     if (this.#appendedBytes < this.#parts.everyBytes || this.#isRunning || this.#isStopped) return
-    this.#inBackground(this.#run())
+    this.#latest = this.#inBackground(this.#run())
   }
 
   /** The segment takes no more batches: its files are completed and synced behind the appends made so far. */
@@ -84,20 +94,20 @@ export class Checkpointer {
     const snapshot = encodeSnapshot(log.producers)
     this.#parts.driver.whenSubmitted(() => {
       if (log.isDeleted || !log.segments.includes(segment)) return
-      this.#inBackground(this.#finishSegment(log, segment, { offset, bytes: snapshot }))
+      void this.#inBackground(this.#finishSegment(log, segment, { offset, bytes: snapshot }))
     })
   }
 
   /** The index was rebuilt in memory: writes its files. */
   onIndexRebuilt(log: UnifiedLog, segment: Segment): void {
     this.#parts.driver.whenSubmitted(() => {
-      if (!log.isDeleted && log.segments.includes(segment))
-        this.#inBackground(this.#write(indexWrites(segment, this.#parts.indexes)))
+      if (!log.isDeleted && segment.replacement === null && log.segments.includes(segment))
+        void this.#inBackground(this.#write(indexWrites(segment, this.#parts.indexes)))
     })
   }
 
   /** Runs a task in the background of the directory: its failure is the directory's, a clean stop waits for it. */
-  #inBackground(task: Promise<void>): void {
+  #inBackground(task: Promise<void>): Promise<void> {
     const watched = task
       .catch((error: unknown) => {
         if (!this.#isStopped) this.#parts.onFailure(asError(error))
@@ -106,6 +116,7 @@ export class Checkpointer {
         this.#background.delete(watched)
       })
     this.#background.add(watched)
+    return watched
   }
 
   /** No more checkpoints; resolves when what is under way has ended. */
@@ -167,11 +178,13 @@ export class Checkpointer {
     const { driver } = this.#parts
     return new Promise((resolve, reject) => {
       this.#isWaiting = true
-      driver.whenSubmitted(() => {
+      const task = (): void => {
         this.#isWaiting = false
         const present = logs.filter((log) => !log.isDeleted)
         this.#checkpointLogs(present, false).then(resolve, reject)
-      })
+      }
+      // A stop waits for this checkpoint: it must end also when the commits do not go on.
+      driver.whenSubmitted(task, () => reject(new Error('the appends were given up before the checkpoint')))
       // Commits may have been held back; this checkpoint waits for them now.
       driver.poke()
     })

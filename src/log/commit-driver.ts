@@ -6,11 +6,12 @@
  * deletions) finds its place: its task runs when no batch is in the books without being submitted.
  */
 import { asError } from '../base/errors.ts'
-import type { Clock, Disk, DiskOperation, Observer } from '../base/ports.ts'
+import type { Clock, DiskOperation, Observer } from '../base/ports.ts'
 import type { CommitJournal } from './commit-journal.ts'
 import { type CommitPlan, planCommit, type QueuedBatch } from './commit-plan.ts'
 import type { DirtyFiles } from './dirty-files.ts'
 import { logMetrics } from './log-metrics.ts'
+import type { PatientDisk } from './patient-disk.ts'
 import type { UnifiedLog } from './unified-log.ts'
 
 /** A relaxed log is synced this long after the first byte that is not. */
@@ -42,7 +43,7 @@ export interface CommitFigures {
 
 export class CommitDriver {
   readonly figures: CommitFigures = { commits: 0, journalCommits: 0, committedBytes: 0 }
-  readonly #disk: Disk
+  readonly #disk: PatientDisk
   readonly #clock: Clock
   readonly #observer: Observer
   readonly #journal: CommitJournal
@@ -58,12 +59,12 @@ export class CommitDriver {
   #isDraining = false
   #hasFailed = false
   #relaxedTimer = false
-  #afterSubmit: (() => void)[] = []
+  #afterSubmit: { readonly task: () => void; readonly onDropped: (() => void) | undefined }[] = []
   #idleWaiters: (() => void)[] = []
   #commitWaiters: (() => void)[] = []
 
   constructor(
-    ports: { readonly disk: Disk; readonly clock: Clock; readonly observer: Observer },
+    ports: { readonly disk: PatientDisk; readonly clock: Clock; readonly observer: Observer },
     journal: CommitJournal,
     dirty: DirtyFiles,
     hooks: CommitDriverHooks,
@@ -102,10 +103,13 @@ export class CommitDriver {
     this.#start()
   }
 
-  /** Runs `task` when every batch in the books has been submitted to the disk: at once, or right behind the submission. */
-  whenSubmitted(task: () => void): void {
+  /**
+   * Runs `task` when every batch in the books has been submitted to the disk: at once, or right behind the submission; or
+   * `onDropped`, when the driver stops before that.
+   */
+  whenSubmitted(task: () => void, onDropped?: () => void): void {
     if (this.#queue.length === 0) task()
-    else this.#afterSubmit.push(task)
+    else this.#afterSubmit.push({ task, onDropped })
   }
 
   /** Resolves when nothing is queued or under way (at once after a failure). */
@@ -134,7 +138,7 @@ export class CommitDriver {
   stop(): void {
     this.#hasFailed = true
     this.#queue = []
-    this.#afterSubmit = []
+    for (const { onDropped } of this.#afterSubmit.splice(0)) onDropped?.()
     this.#wakeWaiters()
   }
 
@@ -146,7 +150,8 @@ export class CommitDriver {
     this.#queue = plan.taken === this.#queue.length ? [] : this.#queue.slice(plan.taken)
     this.#queuedBytes -= plan.bytes
     const fail = (error: unknown): void => this.#fail(error)
-    this.#disk.submit(plan.operations).then(() => this.#complete(plan, startMs), fail)
+    const lane = { lane: 'commit', isFrameOnly: plan.isFrameOnly } as const
+    this.#disk.submit(plan.operations, lane).then(() => this.#complete(plan, startMs), fail)
     if (plan.writes.length > 0) {
       this.#unwritten++
       // Without its frame a set must not stand in the files, not even in a part.
@@ -158,7 +163,7 @@ export class CommitDriver {
   #runAfterSubmit(): void {
     const tasks = this.#afterSubmit
     this.#afterSubmit = []
-    for (const task of tasks) task()
+    for (const { task } of tasks) task()
   }
 
   #complete(plan: CommitPlan, startMs: number): void {

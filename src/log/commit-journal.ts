@@ -43,6 +43,8 @@ export class CommitJournal {
   #liveBytes = 0
   #isGrowing = false
   #nextSequence = 1
+  /** What a replay would begin with if the newest frame were the last. */
+  #replayFrom = 1
 
   constructor(disk: Disk, options: JournalOptions, dirty: DirtyFiles) {
     this.#disk = disk
@@ -52,6 +54,11 @@ export class CommitJournal {
 
   get path(): string {
     return this.#options.path
+  }
+
+  /** Size of the file after its next step of growth. */
+  get sizeSoon(): number {
+    return Math.max(this.#capacity, Math.min(this.#options.bytesMax, this.#capacity + this.#options.stepBytes))
   }
 
   get nextSequence(): number {
@@ -92,6 +99,12 @@ export class CommitJournal {
     this.#live.length = 0
     this.#liveBytes = 0
     this.#head = journalBlockBytes
+    this.#replayFrom = this.#nextSequence
+  }
+
+  /** Would no replay read a frame below this sequence, once what is submitted so far has completed? */
+  hasPassed(sequence: number): boolean {
+    return this.#replayFrom >= sequence
   }
 
   /** Is there room for a frame of this size now? Else `beginAnew`. */
@@ -111,6 +124,7 @@ export class CommitJournal {
     const oldestNeeded = this.#dirty.oldestNeeded(sequence)
     const chunks = encodeFrame({ incarnation: this.#incarnation, sequence, oldestNeeded }, ranges)
     this.#nextSequence = sequence + 1
+    this.#replayFrom = oldestNeeded
     this.#live.push({ sequence, position, bytes: footprint })
     this.#liveBytes += footprint
     this.#head = position + footprint

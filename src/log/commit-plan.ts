@@ -57,6 +57,8 @@ export interface CommitPlan {
   /** How many batches of the queue it takes; the rest waits for the next commit. */
   readonly taken: number
   readonly usesJournal: boolean
+  /** The group writes and syncs one frame, and nothing else. */
+  readonly isFrameOnly: boolean
   /** To be called when the group has completed. */
   readonly completeSyncs: readonly (() => void)[]
 }
@@ -100,7 +102,8 @@ export function planCommit(queue: readonly QueuedBatch[], journal: CommitJournal
     completeSyncs.push(dirty.beginSync(direct))
     for (const path of direct) operations.push({ kind: 'sync', path })
   }
-  return { commits, operations, writes, bytes, taken, usesJournal, completeSyncs }
+  const isFrameOnly = usesJournal && operations.length === 2
+  return { commits, operations, writes, bytes, taken, usesJournal, isFrameOnly, completeSyncs }
 }
 
 function gather(queue: readonly QueuedBatch[]): { commits: LogCommit[]; taken: number; bytes: number } {

@@ -6,6 +6,7 @@ import { type Identity, openIdentity } from './identity.ts'
 import { logErrors } from './log-errors.ts'
 import { parseLogName } from './log-files.ts'
 import { readSmall } from './load-parts.ts'
+import { isSpaceError } from './patient-disk.ts'
 import { logFileNames } from './side-files.ts'
 
 export interface HeldDirectory {
@@ -40,7 +41,12 @@ export async function holdDirectory(
     throw new ApplianceError(logErrors.directoryLocked, { path: dataDir, holder: lock.holder ?? 'unknown' })
   }
   try {
-    await attempt(dataDir, () => disk.submit([...writeProbe(logDirectory), ...writeProbe(stateDirectory)]))
+    await attempt(dataDir, () =>
+      disk.submit([...writeProbe(logDirectory), ...writeProbe(stateDirectory)]).catch((thrown: unknown) => {
+        // A full one is served until there is room.
+        if (!isSpaceError(thrown)) throw thrown
+      }),
+    )
     const entries = await disk.list(logDirectory)
     const hasLogs = entries.some((entry) => entry.isDirectory && parseLogName(entry.name) !== null)
     const place = {

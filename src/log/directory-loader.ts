@@ -2,7 +2,7 @@
 import { zeroUuid } from '../base/ids.ts'
 import type { Clock, Disk, DiskOperation, Observer } from '../base/ports.ts'
 import { uuidToString } from '../base/ids.ts'
-import { checkpointBytesMax, formatPartitionMetadata, isDamagedTopicId, parseOffsets } from './checkpoint-file.ts'
+import { checkpointBytesMax, isDamagedTopicId, parseOffsets } from './checkpoint-file.ts'
 import type { LogConfig } from './log-config.ts'
 import { logEvents } from './log-events.ts'
 import { isDeletedLogName, parseLogName } from './log-files.ts'
@@ -10,8 +10,10 @@ import { type LoadHints, readSmall, readTopicId } from './load-parts.ts'
 import { loadLog } from './log-loader.ts'
 import { readLogStarts } from './log-start-file.ts'
 import { replayJournal } from './journal-replay.ts'
+import { findOtherOwner } from './other-owner.ts'
 import { segmentName } from './segment.ts'
 import { type KnownLog, logFileNames, parseKnownLogs, stateFileNames } from './side-files.ts'
+import { topicIdWrites } from './topic-id-file.ts'
 import { type LogHome, UnifiedLog } from './unified-log.ts'
 
 /** Logs opened at a time: enough to keep the disk busy, few enough to bound the memory of their scans. */
@@ -39,7 +41,7 @@ export interface LoadedDirectory {
   readonly replayedFrames: number
   /** Names of folders whose deletion was under way. */
   readonly deletedNames: readonly string[]
-  /** log-start-offset-checkpoint speaks of logs that are gone: write it again before a log of that name is created. */
+  /** The files of log starts speak of logs that are gone, or ours of another time: write them before a log of such a name is created. */
   readonly hasStaleLogStarts: boolean
   /** Our copy of the recovery points was there. */
   readonly hasKnownLogs: boolean
@@ -62,11 +64,14 @@ export async function loadDirectory(place: DirectoryPlace, parts: DirectoryParts
   const read = (path: string): Promise<Uint8Array | null> => readSmall(disk, path, checkpointBytesMax)
   const offsets = async (name: string): Promise<ReadonlyMap<string, number> | null> =>
     parseOffsets(await read(`${logDirectory}/${name}`))
-  const known = parseKnownLogs(await read(`${stateDirectory}/${stateFileNames.recoveryPoints}`))
+  const other = await findOtherOwner(disk, place)
+  if (other !== null) observer.event(logEvents.otherOwner, { ...other })
+  const known = other === null ? parseKnownLogs(await read(`${stateDirectory}/${stateFileNames.recoveryPoints}`)) : null
   const recoveryPoints = await offsets(logFileNames.recoveryPoints)
   const logStarts = readLogStarts(
     await read(`${logDirectory}/${logFileNames.logStarts}`),
     await read(`${stateDirectory}/${stateFileNames.logStarts}`),
+    other !== null,
   )
   const highWatermarks = await offsets(logFileNames.highWatermarks)
 
@@ -87,7 +92,7 @@ export async function loadDirectory(place: DirectoryPlace, parts: DirectoryParts
     return log
   })
   const present = new Set(folders.map((folder) => folder.name))
-  const hasStaleLogStarts = [...(logStarts?.keys() ?? [])].some((key) => !present.has(key))
+  const hasStaleLogStarts = other !== null || [...(logStarts?.keys() ?? [])].some((key) => !present.has(key))
   return { logs, replayedFrames, deletedNames, hasStaleLogStarts, hasKnownLogs: known !== null }
 }
 
@@ -111,16 +116,6 @@ async function openFolder(
   parts.observer.event(logEvents.hintIgnored, { file: `${directory}/partition.metadata` })
   if (topicId !== zeroUuid) await parts.disk.submit(topicIdWrites(directory, topicId))
   return { name, ...parsed, topicId }
-}
-
-/** Writes `partition.metadata`; the folder is synced with it. */
-export function topicIdWrites(directory: string, topicId: string): readonly DiskOperation[] {
-  const path = `${directory}/partition.metadata`
-  return [
-    { kind: 'writeFile', path, bytes: formatPartitionMetadata(topicId) },
-    { kind: 'sync', path },
-    { kind: 'syncDirectory', path: directory },
-  ]
 }
 
 /**

@@ -1,5 +1,11 @@
 /** What a log directory is opened with, and what a log is created from. */
+import { uuidFromString } from '../base/ids.ts'
+import type { JournalOptions } from './commit-journal.ts'
+import type { CompactionOptions } from './compaction/compaction-options.ts'
+import type { HeldDirectory } from './directory-hold.ts'
 import type { LogConfig } from './log-config.ts'
+import { stateFileNames } from './side-files.ts'
+import type { SpaceOptions } from './space-guard.ts'
 
 export interface LogDirectoryOptions {
   /** Absolute. `log/` and `state/` are made below it. */
@@ -21,8 +27,12 @@ export interface LogDirectoryOptions {
   readonly indexCacheBytes?: number
   /** log.retention.check.interval.ms; default 5 minutes. */
   readonly retentionCheckIntervalMs?: number
+  /** Bounds of what the directory takes; default: none, and no ballast. */
+  readonly space?: SpaceOptions
   /** producer.id.expiration.ms; default one day. */
   readonly producerExpirationMs?: number
+  /** What compaction may take; what is left out is as in compaction-options.ts. */
+  readonly compaction?: Partial<CompactionOptions>
 }
 
 export interface LogCreation {
@@ -30,4 +40,19 @@ export interface LogCreation {
   readonly partition: number
   readonly topicId: string
   readonly config: LogConfig
+}
+
+/** The journal of a directory that is opened with these. */
+export function journalOptionsOf(options: LogDirectoryOptions, held: HeldDirectory): JournalOptions {
+  return {
+    path: `${held.stateDirectory}/${stateFileNames.journal}`,
+    bytesMax: options.journalBytesMax ?? journalBytesMaxOf(options.space?.budgetBytes),
+    stepBytes: options.journalStepBytes ?? 4 * 1_048_576,
+    directoryId: uuidFromString(held.identity.directoryId),
+  }
+}
+
+/** Most bytes of the journal: 64 MiB; less under a small budget, but room for two of the largest frames. */
+function journalBytesMaxOf(budgetBytes = Number.POSITIVE_INFINITY): number {
+  return Math.max(17 * 1_048_576, Math.min(64 * 1_048_576, budgetBytes / 8))
 }

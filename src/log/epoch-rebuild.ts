@@ -3,7 +3,7 @@ import type { Disk } from '../base/ports.ts'
 import { batchBaseOffset, batchHeaderBytes, batchPartitionLeaderEpoch } from '../protocol/records/record-batch.ts'
 import type { EpochEntry } from './leader-epoch-cache.ts'
 import type { Segment } from './segment.ts'
-import { scanSegment } from './segment-scan.ts'
+import { headersOf, scanSegment } from './segment-scan.ts'
 import type { UnifiedLog } from './unified-log.ts'
 
 /**
@@ -28,12 +28,7 @@ export async function rebuildEpochs(log: UnifiedLog, disk: Disk): Promise<void> 
     if (firsts[index + 1] === first) continue
     await scanSegment({
       disk,
-      path: segment.logPath,
-      from: 0,
-      to: segment.sizeInBytes,
-      segmentBaseOffset: segment.baseOffset,
-      expectedOffset: segment.baseOffset,
-      checkCrc: false,
+      ...headersOf(segment),
       visit(bytes, at) {
         note(batchPartitionLeaderEpoch(bytes, at), batchBaseOffset(bytes, at))
       },

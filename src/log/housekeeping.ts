@@ -7,7 +7,9 @@ import type { DiskOperation, Ports, Timer } from '../base/ports.ts'
 import type { CommitDriver } from './commit-driver.ts'
 import type { DirtyFiles } from './dirty-files.ts'
 import type { ReaderParts } from './log-reader.ts'
-import { deleteBelowStart, type RetentionParts, retainLog } from './retention.ts'
+import type { PatientDisk } from './patient-disk.ts'
+import { deleteBelowStart, dropOldest, type Loss, type RetentionParts, retainLog } from './retention.ts'
+import { offsetEntryBytes, timeEntryBytes } from './segment-index.ts'
 import type { UnifiedLog } from './unified-log.ts'
 
 /** As often as Kafka looks (producer.id.expiration.check.interval.ms). */
@@ -15,6 +17,7 @@ const producerCheckMs = 600_000
 
 export interface HousekeepingParts {
   readonly ports: Ports
+  readonly disk: PatientDisk
   readonly logDirectory: string
   readonly dirty: DirtyFiles
   readonly driver: CommitDriver
@@ -33,19 +36,40 @@ export class Housekeeping {
   readonly #retention: RetentionParts
   readonly #timers = new Set<Timer>()
   #pass: Promise<void> = Promise.resolve()
+  /** Files that wait for their removal. */
+  #goingBytes = 0
 
   constructor(parts: HousekeepingParts) {
     this.#parts = parts
     this.#retention = {
-      disk: parts.ports.disk,
+      disk: parts.disk,
       clock: parts.ports.clock,
       observer: parts.ports.observer,
       dirty: parts.dirty,
       reader: parts.reader,
-      whenSubmitted: (task) => parts.driver.whenSubmitted(task),
+      whenSubmitted: (task, onDropped) => parts.driver.whenSubmitted(task, onDropped),
       later: (delayMs, task) => this.later(delayMs, task),
+      onGoing: (bytes) => {
+        this.#goingBytes += bytes
+      },
       roll: (log) => parts.roll(log),
     }
+  }
+
+  /** What the logs take, their indexes and what waits for its removal included. */
+  usedBytes(): number {
+    let bytes = this.#goingBytes
+    for (const log of this.#parts.logs()) {
+      for (const { sizeInBytes, index } of log.segments) {
+        bytes += sizeInBytes + index.offsetEntries * offsetEntryBytes + index.timeEntries * timeEntryBytes
+      }
+    }
+    return bytes
+  }
+
+  /** Gives up the oldest sealed segment of users' logs, once `record` has answered true; answers whether there was one. */
+  dropOldest(record: (loss: Loss) => Promise<boolean>): Promise<boolean> {
+    return dropOldest([...this.#parts.logs()], record, this.#retention)
   }
 
   start(): void {
@@ -101,13 +125,27 @@ export class Housekeeping {
 
   /** Removes the folders of deleted logs. What cannot be removed now is removed at the next start. */
   purge(names: readonly string[]): void {
-    const { disk } = this.#parts.ports
-    const purgeOne = async (name: string): Promise<void> => {
-      const folder = `${this.#parts.logDirectory}/${name}`
-      const entries = await disk.list(folder)
-      const unlinks = entries.map((entry): DiskOperation => ({ kind: 'unlink', path: `${folder}/${entry.name}` }))
-      await disk.submit([...unlinks, { kind: 'removeDirectory', path: folder }])
-    }
-    for (const name of names) purgeOne(name).catch(() => {})
+    for (const name of names) this.#purgeOne(name).catch(() => {})
+  }
+
+  /** The same for one log that was deleted now, when the delay has passed. */
+  purgeLater(name: string, delayMs: number, bytes: number): void {
+    this.#goingBytes += bytes
+    this.later(delayMs, () => {
+      this.#purgeOne(name)
+        .then(() => {
+          this.#goingBytes -= bytes
+        })
+        .catch(() => {})
+    })
+  }
+
+  async #purgeOne(name: string): Promise<void> {
+    const { disk, logDirectory } = this.#parts
+    const folder = `${logDirectory}/${name}`
+    const entries = await disk.list(folder)
+    const unlinks = entries.map((entry): DiskOperation => ({ kind: 'unlink', path: `${folder}/${entry.name}` }))
+    await disk.submit([...unlinks, { kind: 'removeDirectory', path: folder }], { lane: 'relief' })
+    disk.retry()
   }
 }

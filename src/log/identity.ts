@@ -11,6 +11,7 @@ import { parseProperties } from './checkpoint-file.ts'
 import { logErrors } from './log-errors.ts'
 import { logEvents } from './log-events.ts'
 import { readSmall } from './load-parts.ts'
+import { isSpaceError } from './patient-disk.ts'
 import { replaceFile } from './side-files.ts'
 
 export interface Identity {
@@ -58,12 +59,16 @@ export async function openIdentity(
   checkOwner(identity, place)
   if (found !== null && copied !== null) checkSame(found, copied, place)
   const bytes = formatIdentity(identity)
-  if (found === null) {
-    await disk.submit([...replaceFile(path, bytes), { kind: 'syncDirectory', path: place.logDirectory }])
+  const restore = async (file: string, directory: string): Promise<void> => {
+    try {
+      await disk.submit([...replaceFile(file, bytes), { kind: 'syncDirectory', path: directory }])
+    } catch (thrown) {
+      // One is left: the other is restored when there is room.
+      if (!isSpaceError(thrown) || (found ?? spare) === null) throw thrown
+    }
   }
-  if (copied === null) {
-    await disk.submit([...replaceFile(copyPath, bytes), { kind: 'syncDirectory', path: place.stateDirectory }])
-  }
+  if (found === null) await restore(path, place.logDirectory)
+  if (copied === null) await restore(copyPath, place.stateDirectory)
   return { identity, isNew: found === null && spare === null && !place.hasLogs }
 }
 

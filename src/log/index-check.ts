@@ -6,7 +6,6 @@
 import type { Disk } from '../base/ports.ts'
 import {
   batchHeaderBytes,
-  batchMaxTimestamp,
   batchLastOffset,
   batchSizeInBytes,
   readInt32,
@@ -14,7 +13,7 @@ import {
 } from '../protocol/records/record-batch.ts'
 import type { ReaderParts } from './log-reader.ts'
 import { logEvents } from './log-events.ts'
-import { Segment } from './segment.ts'
+import { recordsMaxTimestamp, Segment } from './segment.ts'
 import { offsetEntryBytes, timeEntryBytes, validOffsetEntries, validTimeEntries } from './segment-index.ts'
 import { scanSegment } from './segment-scan.ts'
 import type { UnifiedLog } from './unified-log.ts'
@@ -27,6 +26,8 @@ const gapBytesMax = 262_144
 /** Makes the index of a segment usable: checked or rebuilt, its offset file in the cache. */
 export async function checkIndex(log: UnifiedLog, segment: Segment, parts: ReaderParts): Promise<void> {
   const file = await readIndex(parts.disk, segment.indexPath)
+  // The file may be that of the segment which takes this one's place.
+  if (segment.replacement !== null) return
   if (segment.indexIsChecked) {
     const held = segment.index.filedOffsets * offsetEntryBytes
     if (file.length >= held) parts.indexes.put(segment.indexPath, file.subarray(0, held))
@@ -47,6 +48,7 @@ export async function checkIndex(log: UnifiedLog, segment: Segment, parts: Reade
     timeEntries.length === timeCount * timeEntryBytes &&
     validTimeEntries(timeEntries, relativeEnd) === timeCount &&
     (await coversLog(segment, { entries, limit, lastTimeMs: isActive ? null : lastTime(timeEntries) }, parts.disk))
+  if (segment.replacement !== null) return
   if (!isRight) {
     parts.observer.event(logEvents.hintIgnored, { file: segment.indexPath })
     await rebuildIndex(log, segment, parts)
@@ -63,7 +65,11 @@ export async function checkIndex(log: UnifiedLog, segment: Segment, parts: Reade
 /** Makes the greatest timestamp of a sealed segment known: the last entry of its time index. */
 export async function ensureMaxTimestamp(log: UnifiedLog, segment: Segment, parts: ReaderParts): Promise<void> {
   if (segment.maxTimestampIsKnown) return
-  if (!(await adoptPlausibleEnd(log, segment, parts.disk))) await checkIndex(log, segment, parts)
+  try {
+    if (!(await adoptPlausibleEnd(log, segment, parts.disk))) await checkIndex(log, segment, parts)
+  } catch (thrown) {
+    if (segment.replacement === null) throw thrown
+  }
   segment.maxTimestampIsKnown = true
 }
 
@@ -77,7 +83,7 @@ async function adoptPlausibleEnd(log: UnifiedLog, segment: Segment, disk: Disk):
   const next = log.segments[log.segments.indexOf(segment) + 1]
   const end = (next?.baseOffset ?? log.logEndOffset) - segment.baseOffset
   const relativeOffset = readInt32(entry, 8)
-  if (relativeOffset < 0 || relativeOffset >= end || readInt64(entry, 0) < batchMaxTimestamp(header)) return false
+  if (relativeOffset < 0 || relativeOffset >= end || readInt64(entry, 0) < recordsMaxTimestamp(header)) return false
   adoptMaxTimestamp(segment, entry)
   return true
 }
@@ -109,6 +115,7 @@ export async function rebuildIndex(log: UnifiedLog, segment: Segment, parts: Rea
     },
   })
   if (segment !== log.activeSegment) rebuilt.sealTimeIndex()
+  if (segment.replacement !== null) return
   segment.index.replaceFiled(rebuilt.index)
   if (rebuilt.maxTimestampMs > segment.maxTimestampMs) {
     segment.maxTimestampMs = rebuilt.maxTimestampMs
@@ -159,7 +166,7 @@ async function coversLog(segment: Segment, coverage: Coverage, disk: Disk): Prom
     visit(bytes, at, position) {
       if (position === from && count > 0 && batchLastOffset(bytes, at) !== lastIndexed) isRight = false
       if (position - from > gapBytesMax + batchSizeInBytes(bytes, at)) isRight = false
-      if (lastTimeMs !== null && batchMaxTimestamp(bytes, at) > lastTimeMs) isRight = false
+      if (lastTimeMs !== null && recordsMaxTimestamp(bytes, at) > lastTimeMs) isRight = false
       return isRight
     },
   })

@@ -2,7 +2,7 @@
  * The append itself: validates a set, gives offsets, patches the bytes, keeps the books, queues the commit. All in one turn; a
  * set is refused whole or appended whole.
  */
-import type { Clock, Observer } from '../base/ports.ts'
+import type { Clock, Entropy, Observer } from '../base/ports.ts'
 import {
   batchLastOffset,
   batchLastOffsetDelta,
@@ -26,6 +26,7 @@ import { appendTimeOf, type UnifiedLog } from './unified-log.ts'
 
 export interface AppendParts {
   readonly clock: Clock
+  readonly entropy: Entropy
   readonly observer: Observer
   readonly driver: CommitDriver
   readonly tails: TailCache
@@ -44,7 +45,13 @@ export function appendSet(entries: readonly AppendEntry[], parts: AppendParts): 
   for (let index = 0; index < entries.length; index++) {
     const entry = entries[index] as AppendEntry
     const { log, origin } = entry
-    const found = examine(entry, set, { config: log.config, origin, nowMs, clockTrusted })
+    const found = examine(entry, set, {
+      config: log.config,
+      origin,
+      nowMs,
+      clockTrusted,
+      recordsChecked: entry.recordsChecked === true,
+    })
     if (found?.kind === 'refused') return refuseSet(entries, index, found)
     duplicates[index] = found
     if (found === null) bytes += entry.batch.length
@@ -73,7 +80,13 @@ export function appendEach(entries: readonly AppendEntry[], parts: AppendParts):
   for (const entry of entries) {
     const { log, origin, batch } = entry
     const set = parts.driver.nextSet()
-    const found = examine(entry, set, { config: log.config, origin, nowMs, clockTrusted })
+    const found = examine(entry, set, {
+      config: log.config,
+      origin,
+      nowMs,
+      clockTrusted,
+      recordsChecked: entry.recordsChecked === true,
+    })
     if (found === null) {
       batches++
       bytes += batch.length
@@ -140,7 +153,7 @@ function append(entry: AppendEntry, set: number, nowMs: number, parts: AppendPar
     updateBatchCrc(batch)
   }
   const lastOffset = baseOffset + batchLastOffsetDelta(batch)
-  if (shouldRoll(log, batch, nowMs)) roll(log, nowMs, parts)
+  if (shouldRoll(log, batch, nowMs, parts)) roll(log, nowMs, parts)
   if (leaderEpoch > log.latestLeaderEpoch) log.epochs.assign(leaderEpoch, baseOffset)
   const segment = log.activeSegment
   const position = segment.addBatch(batch, 0, log.config.indexIntervalBytes)
@@ -158,7 +171,7 @@ function append(entry: AppendEntry, set: number, nowMs: number, parts: AppendPar
 }
 
 /** Kafka's reasons to begin a new segment: size, age of its first record, a full index, an offset too far from the base. */
-function shouldRoll(log: UnifiedLog, batch: Uint8Array, nowMs: number): boolean {
+function shouldRoll(log: UnifiedLog, batch: Uint8Array, nowMs: number, parts: AppendParts): boolean {
   const { config, activeSegment: segment } = log
   if (segment.sizeInBytes === 0) return false
   if (segment.sizeInBytes + batch.length > config.segmentBytes) return true
@@ -166,7 +179,17 @@ function shouldRoll(log: UnifiedLog, batch: Uint8Array, nowMs: number): boolean 
   if (batchLastOffset(batch) - segment.baseOffset > relativeOffsetMax) return true
   const waitedMs =
     segment.firstTimestampMs >= 0 ? batchMaxTimestamp(batch) - segment.firstTimestampMs : nowMs - segment.createdMs
-  return waitedMs > config.segmentMs
+  // A record in the active segment cannot be compacted (KIP-354).
+  const isCompacted = config.cleanupPolicy.has('compact') && config.maxCompactionLagMs > 0
+  const ageMs = isCompacted ? Math.min(config.segmentMs, config.maxCompactionLagMs) : config.segmentMs
+  return waitedMs > ageMs - jitterMs(log, ageMs, parts)
+}
+
+/** By how much the active segment is closed before its age; drawn once a segment. */
+function jitterMs({ config, activeSegment: segment }: UnifiedLog, ageMs: number, { entropy }: AppendParts): number {
+  if (config.segmentJitterMs === 0) return 0
+  segment.jitterShare ??= entropy.uint32() / 2 ** 32
+  return Math.floor(segment.jitterShare * Math.min(config.segmentJitterMs, ageMs))
 }
 
 /** Ends the active segment and begins one at the log's end. Its file is created by the commit that first writes to it. */

@@ -4,16 +4,20 @@
  */
 import { assert } from '../base/assert.ts'
 import { ApplianceError, asError } from '../base/errors.ts'
-import { uuidFromString, zeroUuid, topicPartitionKey } from '../base/ids.ts'
+import { topicPartitionKey, uuidFromString } from '../base/ids.ts'
 import { DiskError, type DiskOperation, type Ports } from '../base/ports.ts'
+import { type Gate, passEach, refuseSet } from './append-gate.ts'
 import type { AppendEntry, AppendOutcome } from './append.ts'
-import { formatCleanShutdown, isDamagedTopicId } from './checkpoint-file.ts'
+import { Ballast } from './ballast.ts'
+import { formatCleanShutdown } from './checkpoint-file.ts'
 import { Checkpointer, checkpointEveryBytesDefault } from './checkpointer.ts'
+import { defaultCompactionOptions } from './compaction/compaction-options.ts'
+import { Compactor } from './compaction/compactor.ts'
 import { CommitDriver, type CommitFigures } from './commit-driver.ts'
 import { CommitJournal } from './commit-journal.ts'
-import { loadDirectory, topicIdWrites } from './directory-loader.ts'
+import { loadDirectory } from './directory-loader.ts'
 import { DirtyFiles } from './dirty-files.ts'
-import type { LogCreation, LogDirectoryOptions } from './directory-options.ts'
+import { journalOptionsOf, type LogCreation, type LogDirectoryOptions } from './directory-options.ts'
 import { Housekeeping } from './housekeeping.ts'
 import type { Identity } from './identity.ts'
 import { IndexCache } from './index-cache.ts'
@@ -25,14 +29,18 @@ import { deletedLogName } from './log-files.ts'
 import { LogStartFile } from './log-start-file.ts'
 import { logMetrics } from './log-metrics.ts'
 import { type HeldDirectory, holdDirectory } from './directory-hold.ts'
+import { isSpaceError, PatientDisk, type PatientOptions } from './patient-disk.ts'
 import { Segment } from './segment.ts'
 import { logFileNames, stateFileNames } from './side-files.ts'
+import { SpaceGuard, type SpaceReport } from './space-guard.ts'
+import type { Loss } from './retention.ts'
 import { TailCache } from './tail-cache.ts'
+import { adoptTopicId, topicIdWrites } from './topic-id-file.ts'
 import { type LogHome, UnifiedLog } from './unified-log.ts'
 
 export type { LogCreation, LogDirectoryOptions } from './directory-options.ts'
 
-const storageError = 'KAFKA_STORAGE_ERROR'
+type LogPorts = Ports & { readonly disk: PatientDisk }
 
 export class LogDirectory {
   readonly logDirectory: string
@@ -46,7 +54,7 @@ export class LogDirectory {
   readonly isNew: boolean
   /** Broker epoch in the marker of the last clean stop (KIP-966); -1 = none. */
   readonly previousBrokerEpoch: number
-  readonly #ports: Ports
+  readonly #ports: LogPorts
   readonly #options: LogDirectoryOptions
   readonly #held: HeldDirectory
   readonly #logs = new Map<string, UnifiedLog>()
@@ -59,11 +67,14 @@ export class LogDirectory {
   readonly #tails: TailCache
   readonly #logStarts: LogStartFile
   readonly #housekeeping: Housekeeping
+  readonly compactor: Compactor
+  readonly #guard: SpaceGuard
   readonly #home: LogHome
   readonly #appendParts: AppendParts
   readonly #listeners: ((error: Error) => void)[] = []
   #failure: Error | null = null
   #isClosed = false
+  #onLoss: (loss: Loss) => Promise<boolean> = () => Promise.resolve(false)
   #recoveryMs = 0
 
   /**
@@ -74,7 +85,8 @@ export class LogDirectory {
     const startMs = ports.clock.monotonicMs()
     const held = await holdDirectory(options, ports)
     try {
-      const directory = new LogDirectory(options, ports, held)
+      const disk = new PatientDisk(ports.disk, ports.clock)
+      const directory = new LogDirectory(options, { ...ports, disk }, held)
       await directory.#load(startMs)
       return directory
     } catch (thrown) {
@@ -85,7 +97,7 @@ export class LogDirectory {
     }
   }
 
-  private constructor(options: LogDirectoryOptions, ports: Ports, held: HeldDirectory) {
+  private constructor(options: LogDirectoryOptions, ports: LogPorts, held: HeldDirectory) {
     const identity: Identity = held.identity
     this.#ports = ports
     this.#options = options
@@ -100,16 +112,7 @@ export class LogDirectory {
     this.previousBrokerEpoch = held.brokerEpoch ?? -1
     this.#indexes = new IndexCache(options.indexCacheBytes ?? 8 * 1_048_576)
     this.#tails = new TailCache(options.tailCacheBytes ?? 8 * 1_048_576)
-    this.#journal = new CommitJournal(
-      ports.disk,
-      {
-        path: `${held.stateDirectory}/${stateFileNames.journal}`,
-        bytesMax: options.journalBytesMax ?? 64 * 1_048_576,
-        stepBytes: options.journalStepBytes ?? 4 * 1_048_576,
-        directoryId: uuidFromString(identity.directoryId),
-      },
-      this.#dirty,
-    )
+    this.#journal = new CommitJournal(ports.disk, journalOptionsOf(options, held), this.#dirty)
     const onFailure = (error: Error): void => this.#fail(error)
     const logs = (): Iterable<UnifiedLog> => this.#logs.values()
     this.#driver = new CommitDriver(ports, this.#journal, this.#dirty, {
@@ -133,6 +136,7 @@ export class LogDirectory {
     })
     this.#appendParts = {
       clock: ports.clock,
+      entropy: ports.entropy,
       observer: ports.observer,
       driver: this.#driver,
       tails: this.#tails,
@@ -142,6 +146,7 @@ export class LogDirectory {
     this.#home = this.#makeHome()
     this.#housekeeping = new Housekeeping({
       ports,
+      disk: ports.disk,
       logDirectory: held.logDirectory,
       dirty: this.#dirty,
       driver: this.#driver,
@@ -155,6 +160,8 @@ export class LogDirectory {
       isStopped: () => this.#isClosed || this.#failure !== null,
       onFailure,
     })
+    this.compactor = this.#makeCompactor()
+    this.#guard = this.#makeGuard()
   }
 
   /** By `topic-partition`. */
@@ -182,24 +189,37 @@ export class LogDirectory {
    * final but not durable: wait for the log's `durableEndOffset`. Sets of one batch are independent of each other.
    */
   appendSet(entries: readonly AppendEntry[]): readonly AppendOutcome[] {
-    return this.#refuseAll(entries) ?? appendSet(entries, this.#appendParts)
+    return refuseSet(entries, this.#gate()) ?? appendSet(entries, this.#appendParts)
   }
 
   /** As many sets of one batch, in order: each is appended or refused for itself. */
   appendEach(entries: readonly AppendEntry[]): readonly AppendOutcome[] {
-    return this.#refuseAll(entries) ?? appendEach(entries, this.#appendParts)
+    return passEach(entries, this.#gate(), (passed) => appendEach(passed, this.#appendParts))
   }
 
-  /** Nothing can be written: failed, or being closed. */
-  #refuseAll(entries: readonly AppendEntry[]): readonly AppendOutcome[] | null {
-    if (this.#failure === null && !this.#isClosed) return null
-    const message = this.#failure === null ? 'the data directory is being closed' : this.#failure.message
-    return entries.map(() => ({ kind: 'refused', error: storageError, message }))
+  #gate(): Gate {
+    const closed = this.#failure?.message ?? (this.#isClosed ? 'the data directory is being closed' : null)
+    return { closed, refusal: this.#guard.refusal, waitingBytes: this.#driver.queuedBytes }
   }
 
   /** Group commits since the start. */
   get commitFigures(): Readonly<CommitFigures> {
     return this.#driver.figures
+  }
+
+  /** What the directory takes, what it may take, and whether new data is refused for want of space. */
+  get space(): SpaceReport {
+    return this.#guard.report()
+  }
+
+  /** Looks at the space now, and acts on it. */
+  checkSpace(): Promise<void> {
+    return this.#guard.check()
+  }
+
+  /** Writes down what is given up for want of space, before it goes; false = it cannot, and nothing goes. Without one nothing goes. */
+  onLoss(recorder: (loss: Loss) => Promise<boolean>): void {
+    this.#onLoss = recorder
   }
 
   /** Bytes appended and not yet handed to the disk. */
@@ -238,13 +258,14 @@ export class LogDirectory {
     const name = deletedLogName(log.key, this.#ports.entropy.bytes(16))
     const folder = `${this.logDirectory}/${name}`
     const rename: DiskOperation = { kind: 'rename', from: log.directory, to: folder }
-    await this.#write([rename, { kind: 'syncDirectory', path: this.logDirectory }])
-    for (const segment of log.segments) {
-      for (const path of [segment.logPath, segment.indexPath, segment.timeIndexPath]) this.#ports.disk.forget(path)
-    }
+    const paths = log.segments.flatMap((each) => [each.logPath, each.indexPath, each.timeIndexPath])
+    const lane = this.#ports.disk.isWaitingFor(new Set(paths)) ? 'ordered' : 'relief'
+    await this.#write([rename, { kind: 'syncDirectory', path: this.logDirectory }], { lane })
+    for (const path of paths) this.#ports.disk.forget(path)
     if (log.logStartOffset > 0) await this.#logStarts.write().catch((error: unknown) => this.#failAndThrow(error))
     this.#ports.observer.event(logEvents.logDeleted, { log: log.key })
-    this.#housekeeping.later(log.config.fileDeleteDelayMs, () => this.#housekeeping.purge([name]))
+    this.compactor.onDeleted(log)
+    this.#housekeeping.purgeLater(name, log.config.fileDeleteDelayMs, log.sizeInBytes)
   }
 
   /** One retention pass over all logs. */
@@ -259,9 +280,11 @@ export class LogDirectory {
   async close(brokerEpoch = -1): Promise<void> {
     if (this.#isClosed) return
     this.#isClosed = true
-    const retained = this.#housekeeping.stop()
+    const background = [this.#housekeeping.stop(), this.compactor.stop()]
+    // What meets a full disk from now on, the ballast given up, is left to the recovery of the next start.
+    this.#ports.disk.giveUp()
     try {
-      await retained
+      await Promise.all(background)
       if (this.#failure === null) await this.#leaveClean(brokerEpoch)
     } catch (thrown) {
       this.#fail(asError(thrown))
@@ -275,7 +298,8 @@ export class LogDirectory {
     await this.#driver.idle()
     await this.#checkpointer.stop()
     await this.#logStarts.idle()
-    await this.#checkpointer.finishAll()
+    // What was in the books when it failed is not on the disk: no file may say that it is.
+    if (this.#failure === null) await this.#checkpointer.finishAll()
     if (this.#failure !== null) return
     await this.#journal.reset(this.#ports.entropy.bytes(16))
     const path = `${this.logDirectory}/${logFileNames.cleanShutdown}`
@@ -288,6 +312,7 @@ export class LogDirectory {
 
   async #load(startMs: number): Promise<void> {
     const { disk, clock, observer } = this.#ports
+    await this.#guard.open()
     const loaded = await loadDirectory(
       {
         logDirectory: this.logDirectory,
@@ -305,14 +330,17 @@ export class LogDirectory {
     }
     await this.#journal.reset(this.#ports.entropy.bytes(16))
     await disk.submit([{ kind: 'syncDirectory', path: this.stateDirectory }])
-    if (!this.wasClean || !loaded.hasKnownLogs) await this.#checkpointer.writeNodeFiles()
-    if (loaded.hasStaleLogStarts) await this.#logStarts.write()
+    // Before anything that may have to wait for space: a commit may go past what waits.
     await disk.submit([
       { kind: 'unlink', path: `${this.logDirectory}/${logFileNames.cleanShutdown}` },
       { kind: 'syncDirectory', path: this.logDirectory },
     ])
+    if (!this.wasClean || !loaded.hasKnownLogs) await this.#unlessLacking(this.#checkpointer.writeNodeFiles())
+    if (loaded.hasStaleLogStarts) await this.#unlessLacking(this.#logStarts.write())
+    await this.#guard.check()
     this.#housekeeping.purge(loaded.deletedNames)
     this.#housekeeping.start()
+    await this.compactor.start()
     this.#recoveryMs = clock.monotonicMs() - startMs
     observer.set(logMetrics.logs, this.#logs.size)
     observer.set(logMetrics.directoryOffline, 0)
@@ -322,6 +350,41 @@ export class LogDirectory {
       durationMs: Math.round(this.#recoveryMs),
       clean: this.wasClean,
       frames: loaded.replayedFrames,
+    })
+  }
+
+  /** A file that only helps is not waited for on a full disk: it is written in its place when there is room. */
+  #unlessLacking(written: Promise<void>): Promise<void> {
+    written.catch((thrown: unknown) => this.#fail(asError(thrown)))
+    return this.#ports.disk.unlessLacking(written)
+  }
+
+  #makeGuard(): SpaceGuard {
+    const { stateDirectory: directory } = this.#held
+    const ballast = { directory, path: `${directory}/${stateFileNames.ballast}` }
+    return new SpaceGuard({
+      disk: this.#ports.disk,
+      clock: this.#ports.clock,
+      observer: this.#ports.observer,
+      dataDir: this.#options.dataDir,
+      ballast: new Ballast(this.#ports.disk, ballast, this.#options.space?.ballastBytes ?? 0),
+      options: this.#options.space ?? {},
+      usedBytes: () => this.#journal.sizeSoon + this.#housekeeping.usedBytes(),
+      dropOldest: () => this.#housekeeping.dropOldest(this.#onLoss),
+      isStopped: () => this.#isClosed || this.#failure !== null,
+      onFailure: (error) => this.#fail(error),
+    })
+  }
+
+  #makeCompactor(): Compactor {
+    return new Compactor({
+      ports: this.#ports,
+      ...{ logDirectory: this.logDirectory, stateDirectory: this.stateDirectory },
+      ...{ journal: this.#journal, dirty: this.#dirty, checkpointer: this.#checkpointer, reader: this.#home },
+      options: { ...defaultCompactionOptions, ...this.#options.compaction },
+      logs: () => this.#logs.values(),
+      isStopped: () => this.#isClosed || this.#failure !== null,
+      onFailure: (error) => this.#fail(error),
     })
   }
 
@@ -343,23 +406,16 @@ export class LogDirectory {
   }
 
   async #adopt(log: UnifiedLog, creation: LogCreation): Promise<UnifiedLog> {
-    const isUnknown = log.topicId === zeroUuid || isDamagedTopicId(log.topicId, creation.topicId)
-    if (isUnknown && creation.topicId !== zeroUuid) {
-      log.adoptTopicId(creation.topicId)
-      await this.#write(topicIdWrites(log.directory, creation.topicId))
-    } else if (log.topicId !== creation.topicId) {
-      throw new ApplianceError(logErrors.topicIdDiffers, {
-        log: log.key,
-        found: log.topicId,
-        expected: creation.topicId,
-      })
-    }
+    const writes = adoptTopicId(log, creation.topicId)
+    if (writes.length > 0) await this.#write(writes)
     log.updateConfig(creation.config)
     return log
   }
 
   async #create(key: string, creation: LogCreation): Promise<UnifiedLog> {
     this.#assertWritable()
+    const { lack } = this.#ports.disk
+    if (lack !== null) throw new ApplianceError(logErrors.directoryFull, { reason: lack.message })
     const directory = `${this.logDirectory}/${key}`
     const log = new UnifiedLog({ ...creation, directory }, creation.config, this.#home)
     const segment = new Segment(directory, 0, this.#ports.clock.wallMs())
@@ -404,13 +460,14 @@ export class LogDirectory {
 
   #onCommitted(bytes: number): void {
     this.#checkpointer.onCommitted(bytes)
+    this.#guard.onCommitted(bytes)
     this.#ports.observer.set(logMetrics.journalLiveBytes, this.#journal.liveBytes)
     this.#ports.observer.set(logMetrics.unscannedBytes, this.#checkpointer.unscannedBytes)
   }
 
-  async #write(operations: readonly DiskOperation[]): Promise<void> {
+  async #write(operations: readonly DiskOperation[], options?: PatientOptions): Promise<void> {
     try {
-      await this.#ports.disk.submit(operations)
+      await this.#ports.disk.submit(operations, options)
     } catch (thrown) {
       this.#failAndThrow(thrown)
     }
@@ -432,6 +489,10 @@ export class LogDirectory {
     if (this.#failure !== null) return
     this.#failure = error
     this.#driver.stop()
+    if (this.#isClosed && (isSpaceError(error) || (error instanceof DiskError && error.code === 'ECANCELED'))) {
+      this.#ports.observer.event(logEvents.leftFull, { error: error.message })
+      return
+    }
     this.#ports.observer.event(logEvents.directoryFailed, { error: error.message })
     this.#ports.observer.set(logMetrics.directoryOffline, 1)
     for (const listener of this.#listeners) listener(error)

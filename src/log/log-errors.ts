@@ -51,6 +51,12 @@ export const logErrors = defineErrors({
     remedy: 'Check the disk and restart: what was not acknowledged may be gone.',
     retriable: true,
   },
+  directoryFull: {
+    code: 'DATA_DIRECTORY_FULL',
+    sentence: 'The data directory has no room for another log: {reason}.',
+    remedy: 'Make room on the file system or give the daemon a larger one; it goes on by itself when there is room.',
+    retriable: true,
+  },
   directoryClosed: {
     code: 'DATA_DIRECTORY_CLOSED',
     sentence: 'The data directory has been closed.',

@@ -2,6 +2,13 @@ import { defineEvents } from '../base/event-def.ts'
 
 /** What the log engine reports. */
 export const logEvents = defineEvents({
+  otherOwner: {
+    id: 'log-other-owner',
+    level: 'info',
+    sentence:
+      'another broker has written here since (quorum epoch {foundEpoch}, our last was {ownEpoch}): its files are believed, not our copies',
+    fields: { foundEpoch: 'number', ownEpoch: 'number' },
+  },
   opened: {
     id: 'log-directory-opened',
     level: 'info',
@@ -70,6 +77,24 @@ export const logEvents = defineEvents({
     sentence: '{log} gave up {segments} segments below offset {logStartOffset}: {reason}',
     fields: { log: 'string', segments: 'number', logStartOffset: 'number', reason: 'string' },
   },
+  logCompacted: {
+    id: 'log-compacted',
+    level: 'info',
+    sentence: 'compacted {log} up to offset {endOffset}: {bytesBefore} bytes became {bytesAfter} in {durationMs} ms',
+    fields: { log: 'string', endOffset: 'number', bytesBefore: 'number', bytesAfter: 'number', durationMs: 'number' },
+  },
+  compactionFailed: {
+    id: 'log-compaction-failed',
+    level: 'error',
+    sentence: '{log} is not compacted any more until the next start: {reason}',
+    fields: { log: 'string', reason: 'string' },
+  },
+  compactionPostponed: {
+    id: 'log-compaction-postponed',
+    level: 'warn',
+    sentence: 'the compaction of {log} waits for {delayMs} ms: {reason}',
+    fields: { log: 'string', delayMs: 'number', reason: 'string' },
+  },
   logCreated: {
     id: 'log-created',
     level: 'debug',
@@ -81,6 +106,30 @@ export const logEvents = defineEvents({
     level: 'info',
     sentence: 'deleted the log {log}',
     fields: { log: 'string' },
+  },
+  dataRefused: {
+    id: 'log-data-refused',
+    level: 'error',
+    sentence: 'new data is refused until there is room ({reason}); reads go on',
+    fields: { reason: 'string' },
+  },
+  dataTaken: {
+    id: 'log-data-taken',
+    level: 'info',
+    sentence: 'there is room again: new data is taken',
+    fields: {},
+  },
+  dataDropped: {
+    id: 'log-data-dropped',
+    level: 'warn',
+    sentence: '{log} lost {bytes} bytes, the offsets from {startOffset} to below {endOffset}: {reason}',
+    fields: { log: 'string', startOffset: 'number', endOffset: 'number', bytes: 'number', reason: 'string' },
+  },
+  leftFull: {
+    id: 'log-directory-left-full',
+    level: 'warn',
+    sentence: 'the stop found no room to leave the directory clean ({error}); the next start recovers it',
+    fields: { error: 'string' },
   },
   directoryFailed: {
     id: 'log-directory-failed',

@@ -20,7 +20,7 @@ export function sortLogFiles(entries: readonly DirectoryEntry[]): LogFiles {
     const match = /^(\d{20})\.(log|snapshot)$/.exec(name)
     const offset = Number(match?.[1])
     if (match !== null && Number.isSafeInteger(offset)) (match[2] === 'log' ? segments : snapshots).push(offset)
-    else if (/\.(deleted|tmp)$/.test(name)) leftovers.push(name)
+    else if (/\.(deleted|tmp|cleaned)$/.test(name)) leftovers.push(name)
   }
   const rising = (a: number, b: number): number => a - b
   return { segments: segments.sort(rising), snapshots: snapshots.sort(rising), leftovers }

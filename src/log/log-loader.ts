@@ -12,6 +12,7 @@ import {
   readInt32,
 } from '../protocol/records/record-batch.ts'
 import { checkpointBytesMax, crcOf, formatEpochs, parseEpochs } from './checkpoint-file.ts'
+import { finishSwaps } from './compaction/segment-swap.ts'
 import { rebuildEpochs } from './epoch-rebuild.ts'
 import { adoptMaxTimestamp } from './index-check.ts'
 import { logEvents } from './log-events.ts'
@@ -27,7 +28,8 @@ import type { UnifiedLog } from './unified-log.ts'
 
 /** Fills an empty UnifiedLog from its folder. */
 export async function loadLog(log: UnifiedLog, hints: LoadHints, parts: LoadParts): Promise<void> {
-  const files = sortLogFiles(await parts.disk.list(log.directory))
+  const entries = await finishSwaps(parts.disk, log.directory, await parts.disk.list(log.directory))
+  const files = sortLogFiles(entries)
   log.snapshotOffsets = [...files.snapshots]
   if (files.leftovers.length > 0) {
     const unlink = (name: string): DiskOperation => ({ kind: 'unlink', path: `${log.directory}/${name}` })

@@ -46,6 +46,24 @@ export const logMetrics = defineMetrics({
     help: 'Bytes above the recovery points: what an unclean start would scan.',
     labels: [],
   },
+  compactionRuns: {
+    name: 'headwater_log_compaction_runs_total',
+    kind: 'counter',
+    help: 'Passes of compaction over one log that have come to their end.',
+    labels: [],
+  },
+  compactionBytes: {
+    name: 'headwater_log_compaction_bytes_total',
+    kind: 'counter',
+    help: 'Bytes of segments before and after they were compacted, and those written for it.',
+    labels: ['what'],
+  },
+  compactionFailedLogs: {
+    name: 'headwater_log_compaction_failed_logs',
+    kind: 'gauge',
+    help: 'Logs that are not compacted any more because their content could not be read.',
+    labels: [],
+  },
   recoverySeconds: {
     name: 'headwater_log_recovery_seconds',
     kind: 'gauge',
@@ -56,6 +74,30 @@ export const logMetrics = defineMetrics({
     name: 'headwater_log_logs',
     kind: 'gauge',
     help: 'Logs (partition replicas) in the data directory.',
+    labels: [],
+  },
+  refusesData: {
+    name: 'headwater_log_refuses_data',
+    kind: 'gauge',
+    help: '1 while new data is refused because the budget is used up or the disk is full.',
+    labels: [],
+  },
+  usedBytes: {
+    name: 'headwater_log_used_bytes',
+    kind: 'gauge',
+    help: 'Bytes that the data directory takes: logs, indexes, journal, ballast, and what waits for its removal.',
+    labels: [],
+  },
+  budgetBytes: {
+    name: 'headwater_log_budget_bytes',
+    kind: 'gauge',
+    help: 'Most bytes that the data directory may take.',
+    labels: [],
+  },
+  droppedBytes: {
+    name: 'headwater_log_dropped_bytes_total',
+    kind: 'counter',
+    help: 'Bytes of old data given up before their time because the budget was used up or the disk was full.',
     labels: [],
   },
   directoryOffline: {

@@ -46,6 +46,7 @@ export function readHot(log: UnifiedLog, request: LogReadRequest, parts: ReaderP
   let index = log.segmentIndexOf(request.fromOffset)
   for (; index < log.segments.length; index++) {
     const segment = log.segments[index] as Segment
+    if (segment.replacement !== null) return null
     const position = knownPosition(segment, request.fromOffset, parts.indexes)
     if (position === null) return null
     if (position.at >= segment.sizeInBytes) continue
@@ -85,9 +86,14 @@ export async function readCold(log: UnifiedLog, request: LogReadRequest, parts: 
   while (index < log.segments.length) {
     const segment = log.segments[index] as Segment
     const result = await readColdIn(log, segment, bounded, parts).catch((error: unknown) => {
-      if (log.segments.includes(segment) && !log.isDeleted) throw error
+      if (segment.replacement === null && log.segments.includes(segment) && !log.isDeleted) throw error
       return null
     })
+    if (segment.replacement !== null) {
+      await segment.replacement
+      index = log.segmentIndexOf(request.fromOffset)
+      continue
+    }
     if (result !== null) return result
     // The segment may have been deleted meanwhile.
     index = log.segments.indexOf(segment) + 1

@@ -8,12 +8,17 @@ import { formatOffsets, parseOffsets, sealText, unsealText } from './checkpoint-
 import { logFileNames, replaceFile, stateFileNames } from './side-files.ts'
 import type { UnifiedLog } from './unified-log.ts'
 
-/** The starts, by `topic-partition`, from both files' bytes; null when neither can be read. */
+/**
+ * The starts, by `topic-partition`, from both files' bytes; null when neither can be read. The sealed copy wins, unless another broker
+ * has written here since.
+ */
 export function readLogStarts(
   kafkas: Uint8Array | null,
   sealed: Uint8Array | null,
+  hadOtherOwner: boolean,
 ): ReadonlyMap<string, number> | null {
-  return parseOffsets(unsealText(sealed)) ?? parseOffsets(kafkas)
+  const [copy, main] = [parseOffsets(unsealText(sealed)), parseOffsets(kafkas)]
+  return hadOtherOwner ? (main ?? copy) : (copy ?? main)
 }
 
 export class LogStartFile {

@@ -10,7 +10,7 @@ import {
 import type { TimestampOffset } from './append.ts'
 import { ensureMaxTimestamp, indexBytesMax } from './index-check.ts'
 import { findPosition, type ReaderParts, readCold } from './log-reader.ts'
-import type { Segment } from './segment.ts'
+import { recordsMaxTimestamp, type Segment } from './segment.ts'
 import { lookupTimeFile, timeEntryBytes, validTimeEntries } from './segment-index.ts'
 import { scanSegment } from './segment-scan.ts'
 import type { UnifiedLog } from './unified-log.ts'
@@ -25,26 +25,48 @@ export async function findTimestamp(
   parts: ReaderParts,
 ): Promise<TimestampOffset | null> {
   await untilWritten(log, parts)
-  for (const segment of [...log.segments]) {
+  const segments = [...log.segments]
+  for (const segment of segments) {
     if (segment.sizeInBytes === 0) continue
-    await ensureMaxTimestamp(log, segment, parts)
-    if (segment.maxTimestampMs < timestampMs) continue
-    const batch = await firstBatchSince(log, segment, timestampMs, parts)
-    if (batch === null) continue
-    const found = await recordIn(log, batch, parts, (record) => record.timestampMs >= timestampMs)
+    const found = await firstRecordSince(log, segment, timestampMs, parts).catch((error: unknown) => {
+      if (segment.replacement === null) throw error
+      return null
+    })
+    if (segment.replacement !== null) {
+      await segment.replacement
+      return findTimestamp(log, timestampMs, parts)
+    }
     if (found !== null) return found
   }
   return null
+}
+
+async function firstRecordSince(
+  log: UnifiedLog,
+  segment: Segment,
+  timestampMs: number,
+  parts: ReaderParts,
+): Promise<TimestampOffset | null> {
+  await ensureMaxTimestamp(log, segment, parts)
+  if (segment.maxTimestampMs < timestampMs) return null
+  const batch = await firstBatchSince(log, segment, timestampMs, parts)
+  return batch === null ? null : recordIn(log, batch, parts, (record) => record.timestampMs >= timestampMs)
 }
 
 /** The record with the greatest timestamp, or null. */
 export async function findMaxTimestamp(log: UnifiedLog, parts: ReaderParts): Promise<TimestampOffset | null> {
   await untilWritten(log, parts)
   let best: Segment | null = null
-  for (const segment of [...log.segments]) {
+  const segments = [...log.segments]
+  for (const segment of segments) {
     if (segment.sizeInBytes === 0) continue
     await ensureMaxTimestamp(log, segment, parts)
     if (segment.maxTimestampMs > (best?.maxTimestampMs ?? -1)) best = segment
+  }
+  const replaced = segments.find((segment) => segment.replacement !== null)
+  if (replaced !== undefined) {
+    await replaced.replacement
+    return findMaxTimestamp(log, parts)
   }
   if (best === null) return null
   const offset = best.maxTimestampOffset
@@ -86,7 +108,7 @@ async function firstBatchSince(
     checkCrc: false,
     visit(bytes, at) {
       if (batchLastOffset(bytes, at) >= log.writtenEndOffset) return false
-      if (batchMaxTimestamp(bytes, at) < timestampMs || batchLastOffset(bytes, at) < log.logStartOffset) return true
+      if (recordsMaxTimestamp(bytes, at) < timestampMs || batchLastOffset(bytes, at) < log.logStartOffset) return true
       offset = Math.max(batchBaseOffset(bytes, at), log.logStartOffset)
       return false
     },

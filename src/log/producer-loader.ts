@@ -4,7 +4,7 @@ import { type LoadHints, type LoadParts, readSmall } from './load-parts.ts'
 import { logEvents } from './log-events.ts'
 import { decodeSnapshot, snapshotBytesMax } from './producer-snapshot.ts'
 import type { Segment } from './segment.ts'
-import { scanSegment } from './segment-scan.ts'
+import { headersOf, scanSegment } from './segment-scan.ts'
 import type { UnifiedLog } from './unified-log.ts'
 
 /** Producer state at `endOffset`: the newest snapshot not above it, then the headers of what follows. */
@@ -21,12 +21,7 @@ export async function loadProducers(
     if (next !== undefined && next.baseOffset <= from) continue
     await scanSegment({
       disk: parts.disk,
-      path: segment.logPath,
-      from: 0,
-      to: segment.sizeInBytes,
-      segmentBaseOffset: segment.baseOffset,
-      expectedOffset: segment.baseOffset,
-      checkCrc: false,
+      ...headersOf(segment),
       visit(bytes, at) {
         const lastOffset = batchLastOffset(bytes, at)
         if (lastOffset >= endOffset) return false

@@ -2,27 +2,43 @@
  * Gives up old segments: by time, by size, and those wholly below the log's start (DeleteRecords). Only whole segments below the
  * high watermark go. With a clock that is known to be wrong nothing goes by time (safety.md A32).
  */
-import type { Clock, Disk, DiskOperation, Observer } from '../base/ports.ts'
+import type { Clock, DiskOperation, Observer } from '../base/ports.ts'
 import type { DirtyFiles } from './dirty-files.ts'
 import { ensureMaxTimestamp } from './index-check.ts'
 import { logEvents } from './log-events.ts'
+import { logMetrics } from './log-metrics.ts'
+import type { PatientDisk } from './patient-disk.ts'
 import { snapshotPath } from './producer-loader.ts'
 import type { ReaderParts } from './log-reader.ts'
 import type { Segment } from './segment.ts'
 import type { UnifiedLog } from './unified-log.ts'
 
 export interface RetentionParts {
-  readonly disk: Disk
+  readonly disk: PatientDisk
   readonly clock: Clock
   readonly observer: Observer
   readonly dirty: DirtyFiles
   readonly reader: ReaderParts
   /** Runs when everything in the books has been submitted. */
-  whenSubmitted(task: () => void): void
+  /** `onDropped` is called instead when nothing can be submitted any more. */
+  whenSubmitted(task: () => void, onDropped: () => void): void
   /** Runs the task once, unless the directory is closed before. */
   later(delayMs: number, task: () => void): void
+  /** Files of this many bytes wait for their removal (negative: have been removed). */
+  onGoing(bytes: number): void
   /** Ends the active segment and begins one. */
   roll(log: UnifiedLog): void
+}
+
+/** Data that is given up before its time. */
+export interface Loss {
+  readonly topic: string
+  readonly partition: number
+  readonly startOffset: number
+  /** Exclusive. */
+  readonly endOffset: number
+  readonly bytes: number
+  readonly reason: string
 }
 
 /** One pass over one log. */
@@ -41,6 +57,48 @@ export async function deleteBelowStart(log: UnifiedLog, parts: RetentionParts): 
   const count = log.segments.filter((_, index) => endOf(log, index) <= log.logStartOffset).length
   const below = Math.min(count, log.segments.length - 1)
   if (below > 0) await deleteSegments(log, below, 'records deleted', parts)
+}
+
+/**
+ * Gives up the sealed segment whose newest record is the oldest of all logs of users, once `record` has answered that it is written down. Compacted logs and
+ * those of this node itself are left alone. Answers false when there is none that may go.
+ */
+export async function dropOldest(
+  logs: Iterable<UnifiedLog>,
+  record: (loss: Loss) => Promise<boolean>,
+  parts: RetentionParts,
+): Promise<boolean> {
+  let oldest: UnifiedLog | null = null
+  let oldestMs = Number.POSITIVE_INFINITY
+  for (const log of logs) {
+    if (log.segments.length < 2 || log.topic.startsWith('__') || log.isDeleted || log.damage !== null) continue
+    if (!log.config.cleanupPolicy.has('delete') || endOf(log, 0) > log.highWatermark) continue
+    const [first] = log.segments as [Segment]
+    await ensureMaxTimestamp(log, first, parts.reader)
+    const newestMs = first.maxTimestampMs >= 0 ? first.maxTimestampMs : first.createdMs
+    if (newestMs >= oldestMs || log.segments[0] !== first) continue
+    oldest = log
+    oldestMs = newestMs
+  }
+  if (oldest === null) return false
+  const going = oldest.segments[0] as Segment
+  const { topic, partition } = oldest
+  const startOffset = Math.max(going.baseOffset, oldest.logStartOffset)
+  const loss: Loss = {
+    topic,
+    partition,
+    startOffset,
+    endOffset: endOf(oldest, 0),
+    bytes: going.sizeInBytes,
+    reason: 'disk budget',
+  }
+  if (!(await record(loss))) return false
+  if (oldest.segments[0] !== going || oldest.segments.length < 2) return true
+  await deleteSegments(oldest, 1, loss.reason, parts, true)
+  const { endOffset, bytes, reason } = loss
+  parts.observer.event(logEvents.dataDropped, { log: oldest.key, startOffset, endOffset, bytes, reason })
+  parts.observer.add(logMetrics.droppedBytes, bytes)
+  return true
 }
 
 /** Exclusive end of a segment's offsets. */
@@ -69,8 +127,8 @@ function countSurplus(log: UnifiedLog): number {
   let excess = log.sizeInBytes - retentionBytes
   let count = 0
   for (const [index, segment] of log.segments.entries()) {
-    if (excess - segment.sizeInBytes < 0 || endOf(log, index) > log.highWatermark || index === log.segments.length - 1)
-      break
+    if (excess - segment.sizeInBytes < 0 || endOf(log, index) > log.highWatermark) break
+    if (index === log.segments.length - 1 && segment.sizeInBytes === 0) break
     excess -= segment.sizeInBytes
     count++
   }
@@ -79,19 +137,27 @@ function countSurplus(log: UnifiedLog): number {
 
 /**
  * Deletes the first `count` segments: the log's start moves, the files are renamed to `.deleted` and go later. When they are
- * all of the log, a new empty segment is created first: its name keeps the log's end.
+ * all of the log, a new empty segment is created first: its name keeps the log's end. Urgent: the files go at once.
  */
-async function deleteSegments(log: UnifiedLog, count: number, reason: string, parts: RetentionParts): Promise<void> {
+async function deleteSegments(
+  log: UnifiedLog,
+  count: number,
+  reason: string,
+  parts: RetentionParts,
+  isUrgent = false,
+): Promise<void> {
   if (count === log.segments.length) parts.roll(log)
   const going = log.segments.slice(0, count)
   await new Promise<void>((resolve, reject) => {
-    parts.whenSubmitted(() => {
-      if (log.isDeleted || log.segments[0] !== going[0]) {
+    const remove = (): void => {
+      const isChanged = going.some((segment, index) => segment.replacement !== null || log.segments[index] !== segment)
+      if (log.isDeleted || isChanged) {
         resolve()
         return
       }
-      removeSegments(log, going, parts).then(resolve, reject)
-    })
+      removeSegments(log, going, parts, isUrgent).then(resolve, reject)
+    }
+    parts.whenSubmitted(remove, () => reject(new Error('the appends were given up before the deletion')))
   })
   parts.observer.event(logEvents.segmentsDeleted, {
     log: log.key,
@@ -101,12 +167,20 @@ async function deleteSegments(log: UnifiedLog, count: number, reason: string, pa
   })
 }
 
-async function removeSegments(log: UnifiedLog, going: readonly Segment[], parts: RetentionParts): Promise<void> {
+async function removeSegments(
+  log: UnifiedLog,
+  going: readonly Segment[],
+  parts: RetentionParts,
+  isUrgent: boolean,
+): Promise<void> {
   log.segments = log.segments.slice(going.length)
   const first = log.segments[0] as Segment
   log.logStartOffset = Math.max(log.logStartOffset, first.baseOffset)
   log.epochs.truncateStart(log.logStartOffset)
   const operations: DiskOperation[] = []
+  const paths = going.flatMap((segment) => [segment.logPath, segment.indexPath, segment.timeIndexPath])
+  // Nothing may be committed to a new segment whose file is not there yet; what removes only may go past what waits for space.
+  const lane = !first.isOnDisk ? 'commit' : parts.disk.isWaitingFor(new Set(paths)) ? 'ordered' : 'relief'
   if (!first.isOnDisk) {
     first.isOnDisk = true
     operations.push({ kind: 'writeFile', path: first.logPath, bytes: new Uint8Array(0) })
@@ -124,12 +198,22 @@ async function removeSegments(log: UnifiedLog, going: readonly Segment[], parts:
     }
   }
   operations.push({ kind: 'syncDirectory', path: log.directory })
-  await parts.disk.submit(operations)
-  for (const segment of going)
-    for (const path of [segment.logPath, segment.indexPath, segment.timeIndexPath]) parts.disk.forget(path)
+  await parts.disk.submit(operations, { lane })
+  for (const path of paths) parts.disk.forget(path)
+  const bytes = going.reduce((sum, segment) => sum + segment.sizeInBytes, 0)
+  parts.onGoing(bytes)
+  const unlinks = going.map((segment): DiskOperation => ({ kind: 'unlink', path: `${segment.logPath}.deleted` }))
+  const unlink = async (): Promise<void> => {
+    await parts.disk.submit(unlinks, { lane: 'relief' })
+    parts.onGoing(-bytes)
+    parts.disk.retry()
+  }
+  if (isUrgent) {
+    await unlink()
+    return
+  }
   parts.later(log.config.fileDeleteDelayMs, () => {
-    const unlinks = going.map((segment): DiskOperation => ({ kind: 'unlink', path: `${segment.logPath}.deleted` }))
     // What cannot be removed now is removed when the log is opened next.
-    parts.disk.submit(unlinks).catch(() => {})
+    unlink().catch(() => {})
   })
 }

@@ -17,7 +17,7 @@ import {
   batchMagic,
   batchSizeInBytes,
 } from '../protocol/records/record-batch.ts'
-import { relativeOffsetMax } from './segment.ts'
+import { relativeOffsetMax, type Segment } from './segment.ts'
 
 /** Bytes read at once. */
 const chunkBytes = 1_048_576
@@ -51,6 +51,12 @@ export interface ScanEnd {
   readonly nextOffset: number
   /** Why the bytes at `position` are no batch; null when the scan reached `to` or was stopped by `visit`. */
   readonly reason: string | null
+}
+
+/** The scan of all headers of a segment. */
+export function headersOf(segment: Segment): Omit<SegmentScan, 'disk' | 'visit'> {
+  const { logPath: path, sizeInBytes: to, baseOffset } = segment
+  return { path, from: 0, to, segmentBaseOffset: baseOffset, expectedOffset: baseOffset, checkCrc: false }
 }
 
 /** Scans from one position to another. */

@@ -1,5 +1,11 @@
 /** One segment of a log: a `.log` file with its indexes, named by the first offset that it may hold. */
-import { batchLastOffset, batchMaxTimestamp, batchSizeInBytes, none } from '../protocol/records/record-batch.ts'
+import {
+  batchLastOffset,
+  batchMaxTimestamp,
+  batchRecordCount,
+  batchSizeInBytes,
+  none,
+} from '../protocol/records/record-batch.ts'
 import { offsetEntryBytes, SegmentIndex, timeEntryBytes } from './segment-index.ts'
 
 /** Positions remembered for readers that go on where they stopped; the oldest goes first. */
@@ -13,6 +19,11 @@ export function segmentName(baseOffset: number): string {
   return String(baseOffset).padStart(20, '0')
 }
 
+/** Greatest timestamp of the records of a batch; -1 for one that compaction has left without records: no time search may end there. */
+export function recordsMaxTimestamp(bytes: Uint8Array, at = 0): number {
+  return batchRecordCount(bytes, at) === 0 ? none : batchMaxTimestamp(bytes, at)
+}
+
 export class Segment {
   readonly directory: string
   readonly baseOffset: number
@@ -22,6 +33,8 @@ export class Segment {
   readonly createdMs: number
   /** Max timestamp of the first batch, against which segment.ms counts; -1 = unknown or empty. */
   firstTimestampMs: number = none
+  /** How much of segment.jitter.ms this segment is closed earlier, [0, 1); null = not drawn yet. */
+  jitterShare: number | null = null
   /** Greatest timestamp and the last offset of the batch that has it; -1 = none. */
   maxTimestampMs: number = none
   maxTimestampOffset: number = none
@@ -31,6 +44,11 @@ export class Segment {
   indexIsChecked = true
   /** Does the file exist, durably? Else the next commit creates it. */
   isOnDisk = true
+  /**
+   * Set while and after compaction puts another file in this one's place: what was read since may be of either. Wait for it, then look
+   * the segment up again.
+   */
+  replacement: Promise<void> | null = null
   #logPath: string | null = null
   #bytesSinceIndexEntry = 0
   readonly #readHints = new Map<number, number>()
@@ -69,7 +87,7 @@ export class Segment {
 
   /** The index and timestamp side of `addBatch`, for a batch that a recovery meets at `position`. */
   noteBatch(bytes: Uint8Array, at: number, position: number, indexIntervalBytes: number): void {
-    const maxTimestamp = batchMaxTimestamp(bytes, at)
+    const maxTimestamp = recordsMaxTimestamp(bytes, at)
     const lastOffset = batchLastOffset(bytes, at)
     if (position === 0) this.firstTimestampMs = maxTimestamp
     if (maxTimestamp > this.maxTimestampMs) {
@@ -88,7 +106,7 @@ export class Segment {
 
   /** The first batch of a segment whose headers are not walked from the start. */
   noteFirst(header: Uint8Array): void {
-    this.firstTimestampMs = batchMaxTimestamp(header)
+    this.firstTimestampMs = recordsMaxTimestamp(header)
   }
 
   /** The last entry of the time index is the segment's greatest timestamp: called when it is sealed and at a clean stop. */

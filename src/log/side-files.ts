@@ -8,6 +8,7 @@ export const logFileNames = {
   recoveryPoints: 'recovery-point-offset-checkpoint',
   highWatermarks: 'replication-offset-checkpoint',
   logStarts: 'log-start-offset-checkpoint',
+  cleanerOffsets: 'cleaner-offset-checkpoint',
   cleanShutdown: '.kafka_cleanshutdown',
   identity: 'meta.properties',
   lock: '.lock',
@@ -16,9 +17,12 @@ export const logFileNames = {
 /** Names in dataDir/state, ours. */
 export const stateFileNames = {
   journal: 'journal',
+  ballast: 'ballast',
   identity: 'meta.properties',
   recoveryPoints: 'recovery-points',
   logStarts: 'log-starts',
+  cleanerOffsets: 'cleaner-offsets',
+  quorumEpoch: 'quorum-epoch',
 } as const
 
 /** Replaces a file so that a crash leaves the old or the new content (safety.md R3); a `syncDirectory` has to follow. */

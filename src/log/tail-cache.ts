@@ -1,6 +1,6 @@
 /**
  * The newest batches of all logs, as they were appended: consumers that keep up are answered from here without touching a file.
- * One byte budget for the node, oldest out first.
+ * One byte budget for the node, oldest out first; what its file does not have yet stays, because it can be read nowhere else.
  *
  * The cache is also where a batch lives until its file has it. What is appended is copied into slabs that are used again and again:
  * whoever brought it may use its memory again at once, and a steady stream of batches makes no garbage. (Memory outside of V8's heap
@@ -19,9 +19,23 @@ const empty = new Uint8Array(0)
 
 /** The cached batches of one log: the newest ones, up to its end without a gap. */
 export class LogTail {
+  readonly #writtenEndOffset: () => number
   #batches: TailBatch[] = []
+  /** Below it compaction has changed the log: what is cached there is not answered any more. */
+  floorOffset = 0
   /** Index of the oldest batch that is still cached. */
   #head = 0
+
+  /** `writtenEndOffset`: end of what the log's file holds. */
+  constructor(writtenEndOffset: () => number) {
+    this.#writtenEndOffset = writtenEndOffset
+  }
+
+  /** Can the oldest batch be read from the file? */
+  get isOldestWritten(): boolean {
+    const oldest = this.#batches[this.#head]
+    return oldest === undefined || oldest.lastOffset < this.#writtenEndOffset()
+  }
 
   push(bytes: Uint8Array): void {
     this.#batches.push({ bytes, baseOffset: batchBaseOffset(bytes), lastOffset: batchLastOffset(bytes) })
@@ -53,6 +67,7 @@ export class LogTail {
    * cached. A copy: what is cached is overwritten in time.
    */
   read(request: LogReadRequest): Uint8Array | null {
+    if (request.fromOffset < this.floorOffset) return null
     const first = this.#find(request.fromOffset)
     if (first < 0) return null
     let total = 0
@@ -136,7 +151,8 @@ export class TailCache {
     this.#order.push(tail)
     this.#slabs.push(slab)
     this.#bytes += batch.length
-    while (this.#bytes > this.#bytesMax && this.#head < this.#order.length) this.#dropOldest()
+    // What its file does not have stays: bounded by what may wait for the disk.
+    while (this.#bytes > this.#bytesMax && this.#order[this.#head]?.isOldestWritten === true) this.#dropOldest()
     if (this.#head >= 1024 && this.#head * 2 > this.#order.length) {
       this.#order.splice(0, this.#head)
       this.#slabs.splice(0, this.#head)

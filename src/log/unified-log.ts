@@ -53,7 +53,7 @@ export class UnifiedLog {
   readonly key: string
   readonly producers = new ProducerState()
   readonly epochs = new LeaderEpochCache()
-  readonly tail = new LogTail()
+  readonly tail = new LogTail(() => this.writtenEndOffset)
   /** In offset order, never empty once loaded; the last one is active. Changed by the log engine only. */
   segments: Segment[] = []
   logStartOffset = 0

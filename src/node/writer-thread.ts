@@ -311,7 +311,7 @@ export class WriterThread {
     const [sequence, index, code] = message as [number, number, string]
     const group = this.#sent[((sequence - this.#settledCount) | 0) - 1] ?? this.#waiting[0]
     const operation = group?.operations[index]
-    if (group && operation) group.failure = new DiskError(code, operation.kind, pathOf(operation))
+    if (group && operation) group.failure = new DiskError(code, operation.kind, pathOf(operation), index)
   }
 
   #lost(error: Error): void {

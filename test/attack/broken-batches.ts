@@ -3,8 +3,7 @@
  * batch is refused here and taken there, or the error says more: a torn batch is CORRUPT_MESSAGE, old formats are named as such, and nothing
  * is answered UNKNOWN_SERVER_ERROR.
  *
- * The records inside a compressed batch are looked into by Apache Kafka and not here (src/log/README.md): `lyingCompressedBatches` are stored
- * as they come, and a consumer of either server has to live with its producer.
+ * Apache Kafka unpacks a batch without a bound, record by record; here what is unpacked is bounded, so bombs are refused.
  */
 import { gzipSync, zstdCompressSync } from 'node:zlib'
 import type { KafkaErrorName } from '../../src/protocol/kafka/error-codes.ts'
@@ -199,25 +198,101 @@ export function brokenBatches(): readonly BrokenBatch[] {
       records: batchOfValues(['x'.repeat(1_100_000)]),
       error: 'MESSAGE_TOO_LARGE',
     },
+    ...lyingCompressedBatches(),
   ]
 }
 
 /** Compressed batches whose frame is the codec's and whose content is not what the header says. */
-export function lyingCompressedBatches(): readonly { readonly name: string; readonly records: Uint8Array }[] {
-  const gzipped = (body: Uint8Array, count: number): Buffer =>
-    batchOf([], { attributes: gzip, body, count, lastOffsetDelta: count - 1 })
+export function lyingCompressedBatches(): readonly BrokenBatch[] {
+  const inCodec = (codec: number, body: Uint8Array, count: number): Buffer =>
+    batchOf([], { attributes: codec, body, count, lastOffsetDelta: count - 1 })
   const whole = gzipSync(twoRecords)
+  const sameOffset = Buffer.concat([recordOf(0, null, 'a'), recordOf(0, null, 'b')])
+  const nextYear = batchTimes(31_536_000_000)
   return [
-    { name: 'gzip of no records', records: gzipped(gzipSync(noise), 2) },
-    { name: 'gzip of fewer records than counted', records: gzipped(whole, 3) },
-    { name: 'gzip of more records than counted', records: gzipped(whole, 1) },
-    { name: 'gzip cut', records: gzipped(whole.subarray(0, whole.length - 12), 2) },
+    { name: 'gzip of no records', records: inCodec(gzip, gzipSync(noise), 2), error: 'INVALID_RECORD' },
+    { name: 'gzip of fewer records than counted', records: inCodec(gzip, whole, 3), error: 'INVALID_RECORD' },
+    { name: 'gzip of more records than counted', records: inCodec(gzip, whole, 1), error: 'INVALID_RECORD' },
+    {
+      name: 'gzip cut',
+      records: inCodec(gzip, whole.subarray(0, whole.length - 12), 2),
+      error: 'INVALID_RECORD',
+      apacheKafka: 'UNKNOWN_SERVER_ERROR',
+    },
+    { name: 'gzip of nothing', records: inCodec(gzip, gzipSync(Buffer.alloc(0)), 1), error: 'INVALID_RECORD' },
     {
       name: 'a zstd frame of nothing',
-      records: batchOf([], { attributes: zstd, body: zstdNoise, count: 2, lastOffsetDelta: 1 }),
+      records: inCodec(zstd, zstdNoise, 2),
+      error: 'INVALID_RECORD',
+      apacheKafka: 'UNKNOWN_SERVER_ERROR',
     },
-    { name: 'gzip of 200 MB', records: gzipped(gzipSync(Buffer.alloc(200_000_000)), 1) },
+    {
+      name: 'zstd of one offset twice',
+      records: inCodec(zstd, zstdCompressSync(sameOffset), 2),
+      error: 'INVALID_RECORD',
+      apacheKafka: 'UNKNOWN_SERVER_ERROR',
+    },
+    {
+      name: 'zstd of a record of next year',
+      records: batchOf([], {
+        attributes: zstd,
+        body: zstdCompressSync(twoRecords),
+        count: 2,
+        lastOffsetDelta: 1,
+        ...nextYear,
+      }),
+      error: 'INVALID_TIMESTAMP',
+    },
+    {
+      name: 'zstd of a record that is next year by its delta',
+      records: inCodec(zstd, zstdCompressSync(recordOf(0, null, 'a', { timestampDelta: 1_000_000_000 })), 1),
+      error: 'INVALID_TIMESTAMP',
+    },
+    ...bombs(),
   ]
+}
+
+function batchTimes(aheadMs: number): { readonly baseTimestamp: bigint; readonly maxTimestamp: bigint } {
+  const timestamp = BigInt(Date.now() + aheadMs)
+  return { baseTimestamp: timestamp, maxTimestamp: timestamp }
+}
+
+/** Small batches that open to very much. */
+export function bombs(): readonly BrokenBatch[] {
+  const alone = (codec: number, body: Uint8Array): Buffer =>
+    batchOf([], { attributes: codec, body, count: 1, lastOffsetDelta: 0 })
+  const zeros = Buffer.alloc(200_000_000)
+  const record = recordOf(0, null, 'x'.repeat(100_000_000))
+  const error = 'MESSAGE_TOO_LARGE'
+  return [
+    { name: 'gzip of 200 MB', records: alone(gzip, gzipSync(zeros)), error, apacheKafka: 'INVALID_RECORD' },
+    { name: 'zstd of 200 MB', records: alone(zstd, zstdCompressSync(zeros)), error, apacheKafka: 'INVALID_RECORD' },
+    { name: 'zstd of a record of 100 MB', records: alone(zstd, zstdCompressSync(record)), error, apacheKafka: 'NONE' },
+    {
+      name: 'snappy that claims 2 GB',
+      records: alone(snappy, Buffer.from('ffffffff0700616263', 'hex')),
+      error,
+      apacheKafka: 'UNKNOWN_SERVER_ERROR',
+    },
+    { name: 'lz4 of 240 MB', records: alone(lz4, lz4Bomb()), error, apacheKafka: 'INVALID_RECORD' },
+  ]
+}
+
+/** An LZ4 frame of 60 blocks of 4 MiB, each one literal and one match without an end. */
+function lz4Bomb(): Buffer {
+  const header = Buffer.from('04224d18607073', 'hex')
+  const matchBytes = 4 * 1_048_576 - 20
+  const block = Buffer.concat([
+    Buffer.from([0x1f, 0x61, 1, 0]),
+    Buffer.alloc(Math.floor((matchBytes - 19) / 255), 255),
+    Buffer.from([(matchBytes - 19) % 255]),
+    Buffer.from([0x50]),
+    Buffer.from('abcde'),
+  ])
+  const size = Buffer.alloc(4)
+  size.writeUInt32LE(block.length)
+  const blocks = Array.from({ length: 60 }, () => Buffer.concat([size, block]))
+  return Buffer.concat([header, ...blocks, Buffer.alloc(4)])
 }
 
 function flipped(bytes: Buffer, at: number): Buffer {

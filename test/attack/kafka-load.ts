@@ -3,6 +3,7 @@ import { strict as assert } from 'node:assert'
 import { apiVersionsApi, fetchApi } from '../../src/protocol/kafka/apis.ts'
 import { decodeResponse, encodeRequest } from '../../src/protocol/kafka/header.ts'
 import { batchOfValues, int32 } from './batch-bytes.ts'
+import { bombs } from './broken-batches.ts'
 import { doorBounds, type DoorWorld } from './door-world.ts'
 import { metadataRequest } from './kafka-frames.ts'
 import { memoryOf } from './process-facts.ts'
@@ -50,6 +51,38 @@ export function kafkaLoadRows(world: DoorWorld): readonly Row[] {
         const grown = memoryOf(pid).residentBytes - before
         assert.ok(grown < 64 * mib, `memory has grown by ${grown} bytes`)
         await Promise.all(silent.map((client) => client.closed(doorBounds.kafkaIdleMs * 2 + 5_000)))
+      },
+    },
+    {
+      name: 'Kafka: twenty clients that send batches which open to hundreds of megabytes take a bounded memory, and others are served',
+      async run() {
+        const opening = bombs()
+        const clients = await Promise.all(Array.from({ length: 20 }, () => world.talk()))
+        const honest = await world.talk()
+        assert.equal(await honest.createTopic('bombs'), 'NONE')
+        const before = memoryOf(pid).residentBytes
+        let largest = before
+        let areDone = false
+        const attacks = Promise.all(
+          clients.map(async (client) => {
+            for (const { records, error } of opening)
+              assert.equal((await client.produce('bombs', 0, records)).error, error)
+          }),
+        ).finally(() => {
+          areDone = true
+        })
+        let slowestMs = 0
+        while (!areDone) {
+          const startMs = Date.now()
+          assert.equal((await honest.produce('bombs', 0, batchOfValues(['honest']))).error, 'NONE')
+          slowestMs = Math.max(slowestMs, Date.now() - startMs)
+          largest = Math.max(largest, memoryOf(pid).residentBytes)
+          await pause(20)
+        }
+        await attacks
+        for (const client of [...clients, honest]) client.close()
+        assert.ok(largest - before < 160 * mib, `memory has grown by ${largest - before} bytes`)
+        assert.ok(slowestMs < 2_000, `an honest client waited ${slowestMs} ms`)
       },
     },
     {

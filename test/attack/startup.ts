@@ -120,7 +120,7 @@ function configRow(folder: string): Row {
     { name: 'a key twice', yaml: 'node: { id: 1 }\nnode: { id: 2 }\n', says: /unique/ },
     { name: 'what is no YAML', yaml: 'node: [\n', says: /headwater\.yaml/ },
     { name: 'a list', yaml: '- node\n', says: /mapping of keys/ },
-    { name: 'a compacted topic default', yaml: 'kafka:\n  log.cleanup.policy: compact\n', says: /compact/ },
+    { name: 'a policy that is none', yaml: 'kafka:\n  log.cleanup.policy: shred\n', says: /compact/ },
     { name: 'an unfolding bomb', yaml: bomb(), says: /headwater\.yaml/ },
   ]
   return {

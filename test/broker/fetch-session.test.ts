@@ -12,6 +12,7 @@ import {
   openRecords,
   produceRequest,
   type RecordWorld,
+  clientOf,
 } from './record-world.ts'
 import { batchOf } from '../log/log-fixture.ts'
 
@@ -182,7 +183,7 @@ class SessionClient {
 }
 
 async function write(node: RecordWorld, text: string, index = 0): Promise<void> {
-  await node.settle(node.broker.produce(produceRequest([['readings', index, batchOf([text])]]), 12))
+  await node.settle(node.broker.produce(produceRequest([['readings', index, batchOf([text])]]), clientOf(12)))
 }
 
 describe('a fetch in a session', () => {

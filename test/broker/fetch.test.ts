@@ -17,6 +17,7 @@ import {
   openRecords,
   produceRequest,
   type RecordWorld,
+  clientOf,
 } from './record-world.ts'
 
 interface Fetching {
@@ -32,7 +33,9 @@ async function open(): Promise<Fetching> {
 
 /** Appends one batch of these texts and waits until it is committed. */
 async function write(node: RecordWorld, texts: readonly string[], index = 0): Promise<void> {
-  const answer = await node.settle(node.broker.produce(produceRequest([['readings', index, batchOf(texts)]]), 12))
+  const answer = await node.settle(
+    node.broker.produce(produceRequest([['readings', index, batchOf(texts)]]), clientOf(12)),
+  )
   expect(answer?.responses?.[0]?.partitionResponses?.[0]?.errorCode).toBe(0)
 }
 
@@ -79,7 +82,7 @@ describe('what is read', () => {
     const { node, partitions } = await open()
     await write(node, ['a'])
     node.host.stallDisk(5_000)
-    void node.broker.produce(produceRequest([['readings', 0, batchOf(['b'])]]), 12)
+    void node.broker.produce(produceRequest([['readings', 0, batchOf(['b'])]]), clientOf(12))
     expect([partitions[0]?.log.logEndOffset, partitions[0]?.highWatermark]).toEqual([2, 1])
     expect(await ask(node, fetchRequest([{ offset: 0 }]))).toEqual(['readings-0: 0..0'])
     expect(await ask(node, fetchRequest([{ offset: 2 }]))).toEqual(['readings-0: empty'])
@@ -150,7 +153,7 @@ describe('what is read', () => {
   it('tells zstd only to versions that know it', async () => {
     const { node } = await open()
     const batch = await compressedBatch('zstd', ['a'])
-    await node.settle(node.broker.produce(produceRequest([['readings', 0, batch]]), 12))
+    await node.settle(node.broker.produce(produceRequest([['readings', 0, batch]]), clientOf(12)))
     const request = fetchRequest([{}])
     expect(await ask(node, request, 9)).toEqual(['readings-0: UNSUPPORTED_COMPRESSION_TYPE'])
     expect(await ask(node, request, 10)).toEqual(['readings-0: 0..0'])
@@ -288,7 +291,7 @@ describe('a wait', () => {
     const waiting = begin(node, fetchRequest([{ index: 0 }, { index: 1 }], { maxWaitMs: 60_000 }))
     await node.world.runFor(100)
     node.host.stallDisk(1_000)
-    void node.broker.produce(produceRequest([['readings', 1, batchOf(['a'])]]), 12)
+    void node.broker.produce(produceRequest([['readings', 1, batchOf(['a'])]]), clientOf(12))
     await node.world.runFor(900)
     expect([partitions[1]?.log.logEndOffset, waiting.response]).toEqual([1, null])
     await node.world.run(() => waiting.response !== null)
@@ -316,7 +319,7 @@ describe('a wait', () => {
     const batches = [0, 1].flatMap((index) =>
       ['y'.repeat(8_000), big].map((text) => ['readings', index, batchOf([text])] as const),
     )
-    await node.settle(node.broker.produce(produceRequest(batches), 12))
+    await node.settle(node.broker.produce(produceRequest(batches), clientOf(12)))
     await node.world.runFor(0)
     expect(fetched(waiting.response ?? {})).toEqual(['readings-0: 0..1', 'readings-1: empty'])
   })
@@ -390,7 +393,7 @@ describe('a wait', () => {
     const { node } = await open()
     const waiting = begin(node, fetchRequest([{}, { index: 1 }], { maxWaitMs: 60_000 }))
     node.host.failDisk({ operation: 'sync', code: 'EIO' })
-    void node.broker.produce(produceRequest([['readings', 1, batchOf(['a'])]]), 12)
+    void node.broker.produce(produceRequest([['readings', 1, batchOf(['a'])]]), clientOf(12))
     await node.world.runFor(100)
     expect(fetched(waiting.response ?? {})).toEqual([
       'readings-0: KAFKA_STORAGE_ERROR',
@@ -408,7 +411,7 @@ describe('a wait', () => {
     for (let delayMs = 0; delayMs < 15; delayMs++) {
       const end = again.broker.partitions.get('readings', 1)?.highWatermark ?? 0
       const asked: Asked[] = [{ index: 1, offset: end }, { index: 0 }]
-      void again.broker.produce(produceRequest([['readings', 1, batchOf(['y'.repeat(100)])]]), 12)
+      void again.broker.produce(produceRequest([['readings', 1, batchOf(['y'.repeat(100)])]]), clientOf(12))
       await again.world.runFor(delayMs)
       const waiting = begin(again, fetchRequest(asked, { maxWaitMs: 60_000, minBytes: 20_200 }))
       await again.world.run(() => waiting.response !== null, 1_000)

@@ -13,12 +13,13 @@ import {
   openRecords,
   produceRequest,
   type RecordWorld,
+  clientOf,
 } from './record-world.ts'
 
 const special = { latest: -1, earliest: -2, maxTimestamp: -3, earliestLocal: -4, latestTiered: -5 } as const
 
 async function write(node: RecordWorld, timestampMs: number, texts = ['x'], topic = 'readings'): Promise<void> {
-  await node.settle(node.broker.produce(produceRequest([[topic, 0, batchOf(texts, { timestampMs })]]), 12))
+  await node.settle(node.broker.produce(produceRequest([[topic, 0, batchOf(texts, { timestampMs })]]), clientOf(12)))
 }
 
 interface Listing {
@@ -92,7 +93,7 @@ describe('ListOffsets', () => {
     const { node } = await open()
     await write(node, 500)
     const batch = await compressedBatch('gzip', ['a', 'b'])
-    await node.settle(node.broker.produce(produceRequest([['readings', 0, batch]]), 12))
+    await node.settle(node.broker.produce(produceRequest([['readings', 0, batch]]), clientOf(12)))
     expect(await list(node, { timestamp: 600 })).toBe('1@1000/0')
   })
 
@@ -114,7 +115,7 @@ describe('ListOffsets', () => {
     expect(await list(node, { timestamp: 2_000, ...committed })).toBe('-1@-1/-1')
     expect(await list(node, { timestamp: 2_000 })).toBe('1@2000/0')
     node.host.stallDisk(5_000)
-    void node.broker.produce(produceRequest([['readings', 0, batchOf(['late'], { timestampMs: 9_000 })]]), 12)
+    void node.broker.produce(produceRequest([['readings', 0, batchOf(['late'], { timestampMs: 9_000 })]]), clientOf(12))
     expect(await list(node, { timestamp: special.latest })).toBe('3@-1/0')
     expect(partition.log.logEndOffset).toBe(4)
   })
@@ -176,7 +177,7 @@ describe('ListOffsets', () => {
       { length: 40 },
       (_, at) => ['readings', at, batchOf(['x'], { timestampMs: 1_000 + at })] as const,
     )
-    await node.settle(node.broker.produce(produceRequest(batches), 12))
+    await node.settle(node.broker.produce(produceRequest(batches), clientOf(12)))
     // A journaled commit is answered before its files are written.
     await node.world.runFor(100)
     const found = await listAll(
@@ -251,7 +252,7 @@ describe('DeleteRecords', () => {
     await makeSecretTopic(node)
     await write(node, 1_000)
     node.host.stallDisk(1_000)
-    void node.broker.produce(produceRequest([['readings', 0, batchOf(['uncommitted'])]]), 12)
+    void node.broker.produce(produceRequest([['readings', 0, batchOf(['uncommitted'])]]), clientOf(12))
     expect([partition.log.logEndOffset, await cut(node, 2), await cut(node, -2)]).toEqual([
       2,
       'OFFSET_OUT_OF_RANGE',
@@ -316,7 +317,7 @@ describe('DescribeProducers', () => {
       return answer?.errorCode === 0 ? answer.activeProducers : nameOf(answer?.errorCode)
     }
     const batch = batchOf(['a', 'b'], { producerId: 7, producerEpoch: 3, baseSequence: 0 })
-    await node.settle(node.broker.produce(produceRequest([['readings', 0, batch]]), 12))
+    await node.settle(node.broker.produce(produceRequest([['readings', 0, batch]]), clientOf(12)))
     const producers = [
       {
         producerId: 7,

@@ -21,6 +21,7 @@ import {
   produced,
   produceRequest,
   type RecordWorld,
+  clientOf,
 } from './record-world.ts'
 
 async function open(): Promise<{ readonly node: RecordWorld; readonly partition: Partition }> {
@@ -32,14 +33,14 @@ async function open(): Promise<{ readonly node: RecordWorld; readonly partition:
 /** Starts a request; what came of it, once there is something. */
 function start(node: RecordWorld, request: ProduceRequest, version = 12): { answer: ProduceResponseInput | null } {
   const state: { answer: ProduceResponseInput | null } = { answer: null }
-  void Promise.resolve(node.broker.produce(request, version)).then((answer) => {
+  void Promise.resolve(node.broker.produce(request, clientOf(version))).then((answer) => {
     state.answer = answer
   })
   return state
 }
 
 async function send(node: RecordWorld, request: ProduceRequest, version = 12): Promise<readonly string[]> {
-  return produced(await node.settle(node.broker.produce(request, version)))
+  return produced(await node.settle(node.broker.produce(request, clientOf(version))))
 }
 
 /** A batch that was changed after it was made, with a CRC that fits. */
@@ -77,10 +78,13 @@ describe('acks', () => {
     }
   })
 
-  it('0 is never answered, and the records are in the log all the same', async () => {
+  it('0 is never answered, the records are in the log all the same, and what is refused is told to the door', async () => {
     const { node, partition } = await open()
-    expect(node.broker.produce(produceRequest([['readings', 0, batchOf(['a'])]], { acks: 0 }), 12)).toBe(null)
-    expect(node.broker.produce(produceRequest([['nowhere', 0, batchOf(['a'])]], { acks: 0 }), 12)).toBe(null)
+    expect(node.broker.produce(produceRequest([['readings', 0, batchOf(['a'])]], { acks: 0 }), clientOf(12))).toBe(null)
+    expect(node.broker.produce(produceRequest([['nowhere', 0, batchOf(['a'])]], { acks: 0 }), clientOf(12))).toEqual({
+      refusal: 'UNKNOWN_TOPIC_OR_PARTITION',
+      responses: [],
+    })
     await node.world.runFor(1_000)
     expect(await batchesOf(node, partition)).toEqual([['a']])
   })
@@ -243,7 +247,7 @@ describe('one request', () => {
       ['stamped', 0, batchOf(['a'])],
       ['readings', 0, batchOf(['a'])],
     ])
-    const answer = await node.settle(node.broker.produce(request, 12))
+    const answer = await node.settle(node.broker.produce(request, clientOf(12)))
     const facts = (answer?.responses ?? []).map(({ partitionResponses }) => partitionResponses?.[0])
     expect(facts.map((each) => [(each?.logAppendTimeMs ?? 0) > 1_700_000_000_000, each?.logStartOffset])).toEqual([
       [true, 0],
@@ -257,7 +261,7 @@ describe('what a client may not write', () => {
   it('is anything under a transactional id', async () => {
     const { node, partition } = await open()
     const request = produceRequest([['readings', 0, batchOf(['a'])]], { transactionalId: 'tx' })
-    const answer = await node.settle(node.broker.produce(request, 12))
+    const answer = await node.settle(node.broker.produce(request, clientOf(12)))
     const refused = answer?.responses?.[0]?.partitionResponses?.[0]
     expect([nameOf(refused?.errorCode), refused?.errorMessage]).toEqual([
       'TRANSACTIONAL_ID_AUTHORIZATION_FAILED',

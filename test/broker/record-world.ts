@@ -1,6 +1,7 @@
 /** The verbs of records over a broker of one node on a simulated host. */
 import type { CompressionCodec, Ports } from '../../src/base/ports.ts'
 import { Broker } from '../../src/broker/broker.ts'
+import type { ProduceCaller } from '../../src/broker/produce.ts'
 import { InternalTopics } from '../../src/broker/internal-topics.ts'
 import { TopicAdmin } from '../../src/broker/topic-admin.ts'
 import { Cluster } from '../../src/cluster/cluster.ts'
@@ -109,6 +110,11 @@ export function produceRequest(
       partitionData: [{ index, records }],
     })),
   }
+}
+
+/** A client's connection as an append sees it. */
+export function clientOf(apiVersion = 12, connectionId = 1): ProduceCaller {
+  return { apiVersion, connectionId }
 }
 
 /** `topic-partition: base offset` or the error's name, for each partition of an answer. */
@@ -253,8 +259,12 @@ export async function dropTopic(node: RecordWorld, name: string): Promise<void> 
 const compute = nodeCompute({ inline: true })
 
 /** A batch with one record for each text, its records compressed. */
-export async function compressedBatch(codec: CompressionCodec, texts: readonly string[]): Promise<Uint8Array> {
-  const plain = batchOf(texts)
+export async function compressedBatch(
+  codec: CompressionCodec,
+  texts: readonly string[],
+  options: Parameters<typeof batchOf>[1] = {},
+): Promise<Uint8Array> {
+  const plain = batchOf(texts, options)
   const records = await compute.compress(codec, plain.subarray(batchHeaderBytes))
   const batch = new Uint8Array(Buffer.concat([plain.subarray(0, batchHeaderBytes), records]))
   writeInt32(batch, lengthAt, batch.length - logOverheadBytes)

@@ -48,6 +48,15 @@ describe('a topic that a client creates', () => {
 })
 
 describe('a topic that is asked for', () => {
+  it('is answered KAFKA_STORAGE_ERROR, not "there it is", while it is known and its logs are not there', async () => {
+    const { topics, cluster, host, settle } = await openAdmin()
+    host.failDisk({ operation: 'makeDirectory', path: /lost-0$/, code: 'EIO' })
+    await settle(topics.create(topicRequest('lost'), patient))
+    expect(cluster.image.topic('lost')?.partitions).toHaveLength(1)
+    expect(cluster.partitions.get('lost', 0)).toBeUndefined()
+    expect(await settle(topics.ensure('lost'))).toBe('KAFKA_STORAGE_ERROR')
+  })
+
   it('is created once, however many ask at the same time', async () => {
     const { topics, host, settle } = await openAdmin({ ...newWorld() }, { 'num.partitions': '4' })
     const answers = await settle(Promise.all([1, 2, 3].map(() => topics.ensure('sensors'))))

@@ -323,7 +323,7 @@ function configuration(kafkaPort: number, relayPort: number): string {
 }
 
 async function createTopics(port: number): Promise<void> {
-  const args = ['--json', '--bootstrap', `127.0.0.1:${port}`, '--partitions', '4']
+  const args = ['--json', '--bootstrap-server', `127.0.0.1:${port}`, '--partitions', '4']
   for (const topic of [kafkaTopic, mqttTopic]) {
     const created = spawnSync(join(repositoryRoot, 'tools/headwater'), ['topics', 'create', topic, ...args], {
       encoding: 'utf8',

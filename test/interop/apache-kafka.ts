@@ -29,6 +29,10 @@ export interface ApacheKafkaOptions {
   readonly heap?: string
   /** Where the partitions live; default `dir/data`. A folder that has a meta.properties is opened as it is, not formatted. */
   readonly logDir?: string
+  /** Port of the controller; omitted = as `port`. */
+  readonly controllerPort?: number
+  /** The whole of server.properties, which must name the ports; the settings above and those of this file are not added. */
+  readonly serverProperties?: string
   /** A running broker whose cluster this one joins as a further broker; `properties` must then give its `node.id`. */
   readonly joins?: ApacheKafka
 }
@@ -123,7 +127,10 @@ export async function startApacheKafka(options: ApacheKafkaOptions): Promise<Apa
   const logDir = options.logDir ?? join(options.dir, 'data')
   const propertiesFile = join(options.dir, 'server.properties')
   const roles = options.joins === undefined ? ownController(ports) : joined(ports.port, options.joins)
-  writeFileSync(propertiesFile, serverProperties(logDir, { ...roles, ...options.properties }))
+  writeFileSync(
+    propertiesFile,
+    options.serverProperties ?? serverProperties(logDir, { ...roles, ...options.properties }),
+  )
   const logging = join(options.dir, 'log4j2.properties')
   writeFileSync(logging, loggingProperties('INFO'))
   if (!existsSync(join(logDir, 'meta.properties'))) {
@@ -259,6 +266,8 @@ function answersMetadata(port: number): Promise<boolean> {
 
 async function portsOf(options: ApacheKafkaOptions): Promise<{ port: number; controllerPort: number }> {
   const file = join(options.dir, 'ports.json')
+  if (options.port !== undefined && options.controllerPort !== undefined)
+    return { port: options.port, controllerPort: options.controllerPort }
   if (existsSync(file)) {
     const kept = JSON.parse(readFileSync(file, 'utf8')) as { port: number; controllerPort: number }
     return { port: options.port ?? kept.port, controllerPort: kept.controllerPort }

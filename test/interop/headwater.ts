@@ -124,6 +124,6 @@ export async function startHeadwater(options: HeadwaterOptions): Promise<Running
 }
 
 /** The daemon refuses HEADWATER_ variables that it does not know, and ours point at foreign programs. */
-function daemonEnvironment(): NodeJS.ProcessEnv {
+export function daemonEnvironment(): NodeJS.ProcessEnv {
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('HEADWATER_')))
 }

@@ -11,9 +11,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { InteropCase } from './case.ts'
 import { aiokafka, codecMatrix } from './cases/codecs.ts'
+import { sameCompaction } from './cases/compaction.ts'
 import { kafkaCodec, kafkaHeaders, kafkaLayouts } from './cases/kafka-codec.ts'
 import { dumpLogSegments, kafkaTools } from './cases/kafka-tools.ts'
 import { mirrorToApacheKafka } from './mirror.ts'
+import { outAndBack } from './cases/out-and-back.ts'
 import { kafkaToMqtt, mqttBadInput, mqttToKafka } from './cases/mqtt-to-kafka.ts'
 
 const cases: readonly InteropCase[] = [
@@ -27,6 +29,8 @@ const cases: readonly InteropCase[] = [
   aiokafka,
   kafkaTools,
   dumpLogSegments,
+  sameCompaction,
+  outAndBack,
   mirrorToApacheKafka,
 ]
 

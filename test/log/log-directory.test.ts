@@ -246,6 +246,52 @@ describe('segments', () => {
     expect([log.logStartOffset, log.logEndOffset]).toEqual([20, 20])
   })
 
+  test('all go with retention.bytes=0, the last one too, and no new one is made for nothing', async () => {
+    const directory = await open()
+    const log = await create(directory, 'a', { segmentBytes: 2000, retentionBytes: 0 })
+    await fill(directory, log, 10)
+    await world.settle(directory.retain())
+    expect([log.logStartOffset, log.logEndOffset, log.sizeInBytes, log.segmentCount]).toEqual([10, 10, 0, 1])
+    const [only] = log.segments
+    await world.settle(directory.retain())
+    expect(log.segments[0]).toBe(only)
+  })
+
+  test('are rolled up to segment.jitter.ms before their age, each by chance and none earlier', async () => {
+    const directory = await open()
+    const log = await create(directory, 'a', { segmentMs: 1000, segmentJitterMs: 500 })
+    const lengths = new Set<number>()
+    for (let index = 0; index < 2000; index++) {
+      const before = log.segmentCount
+      done(appendOne(directory, log, batchOf(['x'], { timestampMs: 1000 + index * 10 })))
+      const rolled = log.segments.at(-2)
+      if (log.segmentCount > before && rolled !== undefined) lengths.add(1000 + index * 10 - rolled.firstTimestampMs)
+    }
+    expect(Math.min(...lengths)).toBeGreaterThan(500)
+    expect(Math.max(...lengths)).toBeLessThanOrEqual(1010)
+    expect(lengths.size).toBeGreaterThan(8)
+  })
+
+  test('that are given up stay on the disk for file.delete.delay.ms, however long that is', async () => {
+    const directory = await open()
+    const log = await create(directory, 'a', { segmentBytes: 2000, retentionBytes: 0, fileDeleteDelayMs: 60_000 })
+    const left = async (): Promise<number> =>
+      (await world.settle(ports.disk.list(log.directory))).filter(({ name }) => name.endsWith('.deleted')).length
+    await fill(directory, log, 10)
+    await world.settle(directory.retain())
+    const count = await left()
+    expect(count).toBeGreaterThan(1)
+    await world.runFor(59_000)
+    expect(await left()).toBe(count)
+    await world.runFor(2_000)
+    expect(await left()).toBe(0)
+    log.updateConfig({ ...log.config, fileDeleteDelayMs: Number.POSITIVE_INFINITY })
+    await fill(directory, log, 4)
+    await world.settle(directory.retain())
+    await world.runFor(120_000)
+    expect(await left()).toBeGreaterThan(0)
+  })
+
   test('are not given up by time while the clock is known to be wrong', async () => {
     const directory = await open()
     const log = await create(directory, 'a', { segmentBytes: 2000, retentionMs: 1000 })

@@ -27,7 +27,11 @@ describe('tail cache', () => {
     fc.assert(
       fc.property(fc.array(step, { minLength: 20, maxLength: 60 }), (steps) => {
         const cache = new TailCache(4096 * kibibyte)
-        const tails = [new LogTail(), new LogTail(), new LogTail()] as const
+        const tails = [
+          new LogTail(() => Number.POSITIVE_INFINITY),
+          new LogTail(() => Number.POSITIVE_INFINITY),
+          new LogTail(() => Number.POSITIVE_INFINITY),
+        ] as const
         const ends = [0, 0, 0]
         const unwritten: { readonly kept: Uint8Array; readonly expected: Uint8Array }[] = []
         for (const { log, bytes, written } of steps) {
@@ -52,7 +56,7 @@ describe('tail cache', () => {
 
   it('uses the memory of written batches again', () => {
     const cache = new TailCache(4096 * kibibyte)
-    const tail = new LogTail()
+    const tail = new LogTail(() => Number.POSITIVE_INFINITY)
     const buffers = new Set<ArrayBufferLike>()
     for (let offset = 0; offset < 400; offset++) {
       buffers.add(cache.add(tail, batchAt(offset, 100 * kibibyte)).buffer)
@@ -63,7 +67,7 @@ describe('tail cache', () => {
 
   it('uses it again also where the disk is behind the cache', () => {
     const cache = new TailCache(4096 * kibibyte)
-    const tail = new LogTail()
+    const tail = new LogTail(() => Number.POSITIVE_INFINITY)
     const buffers = new Set<ArrayBufferLike>()
     for (let offset = 0; offset < 800; offset++) {
       buffers.add(cache.add(tail, batchAt(offset, 100 * kibibyte)).buffer)
@@ -74,7 +78,7 @@ describe('tail cache', () => {
 
   it('answers a copy: what was read does not change when the memory is used again', () => {
     const cache = new TailCache(2048 * kibibyte)
-    const tail = new LogTail()
+    const tail = new LogTail(() => Number.POSITIVE_INFINITY)
     const first = batchAt(0, 100 * kibibyte)
     cache.add(tail, first)
     const read = tail.read({ fromOffset: 0, endOffset: 1, bytesMax: 1, minOneBatch: true }) as Uint8Array

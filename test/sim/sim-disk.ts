@@ -168,14 +168,14 @@ export class SimDisk implements Disk {
     const endsMs: number[] = []
     let failure: DiskError | null = null
     const isCancelled = group.needsPrevious && this.#previousFailed
-    for (const operation of group.operations) {
+    for (const [index, operation] of group.operations.entries()) {
       const isSync = operation.kind === 'sync' || operation.kind === 'syncDirectory'
       const [low, high] = isSync ? times.syncMs : times.operationMs
       atMs += prng.real(low, high) + (bytesOf(operation) / 1024) * times.kibibyteMs
       endsMs.push(atMs)
       const code = isCancelled ? 'ECANCELED' : this.#host.faults.codeFor(operation.kind, pathOf(operation))
       if (code === null) continue
-      failure = new DiskError(code, operation.kind, pathOf(operation))
+      failure = new DiskError(code, operation.kind, pathOf(operation), index)
       break
     }
     this.#running = { ...group, endsMs, failure }
@@ -188,8 +188,8 @@ export class SimDisk implements Disk {
     this.#running = null
     const end = running.endsMs.length - (running.failure ? 1 : 0)
     let failure: DiskError | null = null
-    for (const operation of running.operations.slice(0, end)) {
-      failure = tryApply(image, operation)
+    for (const [index, operation] of running.operations.slice(0, end).entries()) {
+      failure = tryApply(image, operation, index)
       if (failure) break
       if (operation.kind === 'write' && prng.chance(0.05)) image.file(operation.path).writeBack(prng)
     }
@@ -257,12 +257,12 @@ function apply(image: DiskImage, operation: DiskOperation): void {
   }
 }
 
-function tryApply(image: DiskImage, operation: DiskOperation): DiskError | null {
+function tryApply(image: DiskImage, operation: DiskOperation, index = 0): DiskError | null {
   try {
     apply(image, operation)
     return null
   } catch (error) {
-    return asDiskError(error, operation.kind, pathOf(operation))
+    return asDiskError(error, operation.kind, pathOf(operation), index)
   }
 }
 
@@ -289,7 +289,7 @@ function failOperation(image: DiskImage, operation: DiskOperation, prng: Prng): 
 }
 
 /** The system's error as the port tells it; anything else is a mistake of the simulator and goes on up. */
-function asDiskError(error: unknown, operation: string, path: string): DiskError {
-  if (error instanceof ImageError) return new DiskError(error.code, operation, path)
+function asDiskError(error: unknown, operation: string, path: string, index = 0): DiskError {
+  if (error instanceof ImageError) return new DiskError(error.code, operation, path, index)
   throw error
 }

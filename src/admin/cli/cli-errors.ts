@@ -23,7 +23,7 @@ export const cliErrors = defineErrors({
   kafkaUnreachable: {
     code: 'CLI_KAFKA_UNREACHABLE',
     sentence: 'no broker answers at {addresses}: {detail}',
-    remedy: 'Start the daemon, or name a Kafka listener with --bootstrap HOST:PORT.',
+    remedy: 'Start the daemon, or name a Kafka listener with --bootstrap-server HOST:PORT.',
     retriable: true,
   },
   kafkaRefused: {

@@ -8,7 +8,7 @@ import type { KafkaClient } from './kafka-client.ts'
 
 /** Flags of commands that speak Kafka. */
 export interface KafkaFlags {
-  readonly bootstrap: readonly ListenAddress[]
+  readonly bootstrapServer: readonly ListenAddress[]
   readonly json?: true
 }
 
@@ -25,7 +25,12 @@ export const jsonOption = ['--json', 'machine-readable output'] as const
 /** Adds the flags of a command that speaks Kafka. */
 export function withKafkaFlags(command: Command): Command {
   return command
-    .option('-b, --bootstrap <HOST:PORT,...>', 'Kafka listeners to ask first', addresses, addresses('127.0.0.1:9092'))
+    .option(
+      '-b, --bootstrap-server <HOST:PORT,...>',
+      'Kafka listeners to ask first',
+      addresses,
+      addresses('127.0.0.1:9092'),
+    )
     .option(...jsonOption)
 }
 
@@ -36,7 +41,7 @@ export async function withClient(
   work: (client: KafkaClient) => Promise<void>,
 ): Promise<void> {
   const { KafkaClient } = await import('./kafka-client.ts')
-  const client = new KafkaClient(await host.clientPorts(), flags.bootstrap)
+  const client = new KafkaClient(await host.clientPorts(), flags.bootstrapServer)
   try {
     await work(client)
   } finally {
@@ -78,11 +83,13 @@ export function pointInTime(name: string, text: string): number {
   return value
 }
 
+/** Parser of one address. */
+export function listenAddress(text: string): ListenAddress {
+  const match = /^(?:\[([^\]]+)\]|([^:[\]\s]+)):(\d{1,5})$/.exec(text.trim())
+  if (match === null || Number(match[3]) > 65_535) throw new InvalidArgumentError('HOST:PORT is wanted.')
+  return { host: match[1] ?? match[2] ?? '', port: Number(match[3]) }
+}
+
 function addresses(text: string): ListenAddress[] {
-  return text.split(',').map((part) => {
-    const match = /^(?:\[([^\]]+)\]|([^:[\]\s]+)):(\d{1,5})$/.exec(part.trim())
-    if (match === null || Number(match[3]) > 65_535)
-      throw new InvalidArgumentError('HOST:PORT[,HOST:PORT...] is wanted.')
-    return { host: match[1] ?? match[2] ?? '', port: Number(match[3]) }
-  })
+  return text.split(',').map(listenAddress)
 }

@@ -1,6 +1,7 @@
 /** Every command of the command line, on commander; the files that do the work are imported when their command runs. */
 import { Command, CommanderError } from 'commander'
-import { type CommandContext, jsonOption, wholeNumber } from './command-flags.ts'
+import type { ListenAddress } from '../../base/ports.ts'
+import { type CommandContext, jsonOption, listenAddress, wholeNumber } from './command-flags.ts'
 import { exitStatus } from './exit-status.ts'
 import type { CommandLineHost } from './host.ts'
 import { addRecordCommands } from './record-commands.ts'
@@ -30,6 +31,7 @@ export async function runCommands(args: readonly string[], host: CommandLineHost
   addStatus(context)
   addConfig(context)
   addDumpLog(context)
+  addExportKafka(context)
   addDemo(context)
   try {
     await program.parseAsync([...args], { from: 'user' })
@@ -89,6 +91,25 @@ function addDumpLog({ program, host, finish }: CommandContext): void {
       const compute = async () => (await host.clientPorts()).compute
       const isSound = await dumpLog(paths, { json: flags.json ?? false, records: flags.records ?? false }, compute)
       finish(isSound ? exitStatus.done : exitStatus.failed)
+    })
+}
+
+function addExportKafka({ program, host }: CommandContext): void {
+  const command = program
+    .command('export-kafka')
+    .description('ready a stopped data directory for Apache Kafka and print the server.properties that opens it there')
+  withConfigurationFlags(command)
+    .option(
+      '--controller <HOST:PORT>',
+      "listener of Kafka's controller",
+      listenAddress,
+      listenAddress('127.0.0.1:9093'),
+    )
+    .option(...jsonOption)
+    .action(async (flags: StartFlags & { controller: ListenAddress; json?: true }) => {
+      const { json = false, controller, ...rest } = flags
+      const { printKafkaExport } = await import('./export-kafka-command.ts')
+      printKafkaExport(await host.exportForKafka(await gatherConfiguration(rest)), controller, json)
     })
 }
 

@@ -1,6 +1,20 @@
 /** What the command line asks of its host, `main.ts`: the layers above it and the operating system below. */
-import type { Ports } from '../../base/ports.ts'
+import type { ListenAddress, Ports } from '../../base/ports.ts'
 import type { ConfigurationReport, ConfigurationSource } from './configuration-source.ts'
+
+/** A data directory that is ready for Apache Kafka. */
+export interface KafkaExport {
+  /** What Kafka's `log.dirs` has to name. */
+  readonly logDir: string
+  readonly nodeId: number
+  readonly clusterId: string
+  readonly listener: ListenAddress
+  /** Nothing had to be recovered. */
+  readonly wasClean: boolean
+  readonly topics: readonly { readonly name: string; readonly partitions: number; readonly records: number }[]
+  /** Kafka's broker settings that the configuration sets. */
+  readonly settings: readonly (readonly [name: string, value: string])[]
+}
 
 export interface CommandLineHost {
   readonly version: string
@@ -11,6 +25,8 @@ export interface CommandLineHost {
   startDaemon(source: ConfigurationSource): Promise<void>
   /** `inspectConfiguration` of src/config-reader.ts. */
   inspectConfiguration(source: ConfigurationSource): Promise<ConfigurationReport>
+  /** Opens the data directory, checks it and stops it cleanly. Rejects with an ApplianceError, also while a process holds it. */
+  exportForKafka(source: ConfigurationSource): Promise<KafkaExport>
   /** Real ports for the commands that speak Kafka; made when first asked for, no writer thread is needed. */
   clientPorts(): Promise<Pick<Ports, 'net' | 'clock' | 'compute' | 'entropy'>>
   /** The command that starts this program again, without arguments: `demo` runs two daemons. */

@@ -53,6 +53,25 @@ export const brokerConfigTable: ConfigTable = {
     least: 1,
     doc: 'How long an idle producer is remembered.',
   },
+  'log.cleaner.backoff.ms': {
+    type: 'long',
+    default: '15000',
+    least: 1,
+    doc: 'Time between two looks for logs to compact.',
+  },
+  'log.cleaner.dedupe.buffer.size': {
+    type: 'long',
+    default: '16777216',
+    least: 65_536,
+    most: 1_073_741_824,
+    doc: 'Memory of compaction while it runs: 24 bytes a key; a log with more keys is compacted in several passes. Kafka: 128 MiB.',
+  },
+  'log.cleaner.io.max.bytes.per.second': {
+    type: 'double',
+    default: '16777216',
+    least: 65_536,
+    doc: 'Bytes a second that compaction reads and writes together. Kafka has no limit by default.',
+  },
   'fetch.max.bytes': {
     type: 'int',
     default: '57671680',
@@ -160,6 +179,7 @@ const spellings: Readonly<Record<string, readonly (readonly [name: string, scale
     ['log.retention.hours', 3_600_000],
   ],
   'log.roll.ms': [['log.roll.hours', 3_600_000]],
+  'log.roll.jitter.ms': [['log.roll.jitter.hours', 3_600_000]],
 }
 
 /** The node's settings: what the configuration says over Kafka's defaults, and what has been changed since. */

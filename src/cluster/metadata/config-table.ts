@@ -58,7 +58,8 @@ export function faultOf(name: string, definition: ConfigDefinition, value: strin
   const invalid = (why: string): string => `Invalid value ${value} for configuration ${name}: ${why}`
   switch (definition.type) {
     case 'boolean':
-      return /^(true|false)$/i.test(value.trim()) ? null : invalid('Expected value to be either true or false')
+      if (!/^(true|false)$/i.test(value.trim())) return invalid('Expected value to be either true or false')
+      return definition.refuse?.(value) ?? null
     case 'string':
       if (definition.choices !== undefined && !definition.choices.includes(value))
         return invalid(choiceText(definition))

@@ -118,16 +118,22 @@ export class MetadataController {
     })
   }
 
-  /** Names this node as the leader of each partition again, which raises the leader epoch: after an unclean start. */
-  async raiseLeaderEpochs(): Promise<void> {
+  /**
+   * Names this node as the leader of partitions, which raises their leader epoch: of all after an unclean stop, else of those that
+   * have none. (Apache Kafka takes its leadership back when it stops.)
+   */
+  async takeLeadership(which: 'all' | 'leaderless'): Promise<void> {
+    const { nodeId } = this.#options
     await this.#inTurn(async () => {
       const records: MetadataRecordInput[] = []
       for (const topic of this.image.topics()) {
-        for (const { partition } of topic.partitions) {
+        for (const { partition, leader, isr, replicas } of topic.partitions) {
+          if ((which === 'leaderless' && leader === nodeId) || !replicas.includes(nodeId)) continue
+          const value = { partitionId: partition, topicId: topic.topicId, leader: nodeId }
           records.push({
             type: 'PartitionChangeRecord',
             version: 2,
-            value: { partitionId: partition, topicId: topic.topicId, leader: this.#options.nodeId },
+            value: isr.includes(nodeId) ? value : { ...value, isr: [nodeId] },
           })
         }
       }

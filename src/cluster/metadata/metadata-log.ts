@@ -7,6 +7,7 @@
 import { ApplianceError } from '../../base/errors.ts'
 import type { Ports } from '../../base/ports.ts'
 import type { LogDirectory } from '../../log/log-directory.ts'
+import { quorumEpochOf, quorumEpochWrites, quorumStateName } from '../../log/other-owner.ts'
 import type { UnifiedLog } from '../../log/unified-log.ts'
 import { encodeMessage } from '../../protocol/kafka/compile.ts'
 import {
@@ -21,13 +22,17 @@ import { forEachRecord } from '../../protocol/records/record.ts'
 import { batchIsControl, batchLastOffset, forEachBatch } from '../../protocol/records/record-batch.ts'
 import { RecordBatchBuilder } from '../../protocol/records/record-batch-builder.ts'
 import type { Partition } from '../partition/partition.ts'
+import { clusterEvents } from '../cluster-events.ts'
 import { metadataErrors } from './metadata-errors.ts'
+import { readSnapshot, snapshotsIn } from './metadata-snapshot.ts'
 
 export const metadataTopic = '__cluster_metadata'
 /** Kafka's fixed id of the metadata topic. */
 export const metadataTopicId = 'AAAAAAAAAAAAAAAAAAAAAQ'
 const readBytes = 1_048_576
 const quorumStateBytesMax = 65_536
+/** Far above the records of 20,000 partitions. */
+const snapshotBytesMax = 268_435_456
 
 export interface ReplayedRecord {
   readonly record: MetadataRecord
@@ -36,12 +41,12 @@ export interface ReplayedRecord {
 
 export class MetadataLog {
   readonly #directory: LogDirectory
-  readonly #ports: Pick<Ports, 'disk' | 'clock'>
+  readonly #ports: Pick<Ports, 'disk' | 'clock' | 'observer'>
   readonly partition: Partition
   readonly #log: UnifiedLog
   #epoch = 0
 
-  constructor(directory: LogDirectory, partition: Partition, ports: Pick<Ports, 'disk' | 'clock'>) {
+  constructor(directory: LogDirectory, partition: Partition, ports: Pick<Ports, 'disk' | 'clock' | 'observer'>) {
     this.#directory = directory
     this.#ports = ports
     this.partition = partition
@@ -53,9 +58,12 @@ export class MetadataLog {
     return this.#epoch
   }
 
-  /** Every record in order. Throws METADATA_UNREADABLE when one cannot be read: what comes after it would mean something else. */
+  /**
+   * Every record in order: those of the newest whole snapshot, then those of the log behind it. Throws METADATA_UNREADABLE when one
+   * cannot be read, or when the log begins behind every snapshot: what comes after would mean something else.
+   */
   async replay(visit: (replayed: ReplayedRecord) => void): Promise<void> {
-    let offset = this.#log.logStartOffset
+    let offset = await this.#replaySnapshot(visit)
     while (offset < this.#log.logEndOffset) {
       const read = await this.#log.read({
         fromOffset: offset,
@@ -71,6 +79,27 @@ export class MetadataLog {
         offset = batchLastOffset(bytes, at) + 1
       })
     }
+  }
+
+  /** Answers the offset at which the log goes on. */
+  async #replaySnapshot(visit: (replayed: ReplayedRecord) => void): Promise<number> {
+    const { disk } = this.#ports
+    const { directory, logStartOffset, logEndOffset } = this.#log
+    const names = (await disk.list(directory)).map(({ name }) => name)
+    let reason = 'no snapshot stands for what has been deleted'
+    for (const { name, endOffset } of snapshotsIn(names)) {
+      if (endOffset < logStartOffset || endOffset > logEndOffset) continue
+      const bytes = await disk.readFile(`${directory}/${name}`, snapshotBytesMax)
+      const records = bytes === null ? 'it is too large' : readSnapshot(bytes)
+      if (typeof records !== 'string') {
+        for (const record of records) visit({ record, offset: endOffset - 1 })
+        return endOffset
+      }
+      reason = `${name}: ${records}`
+      this.#ports.observer.event(clusterEvents.snapshotIgnored, { file: name, reason: records })
+    }
+    if (logStartOffset > 0) throw new ApplianceError(metadataErrors.metadataUnreadable, { offset: 0, reason })
+    return 0
   }
 
   #replayBatch(bytes: Uint8Array, at: number, visit: (replayed: ReplayedRecord) => void): void {
@@ -89,9 +118,9 @@ export class MetadataLog {
   /** Begins the epoch of this start. Durable when it resolves. */
   async beginEpoch(): Promise<void> {
     const folder = this.#log.directory
-    const path = `${folder}/quorum-state`
+    const path = `${folder}/${quorumStateName}`
     const before = await this.#ports.disk.readFile(path, quorumStateBytesMax)
-    this.#epoch = Math.max(epochOf(before), this.#log.latestLeaderEpoch, 0) + 1
+    this.#epoch = Math.max(quorumEpochOf(before), this.#log.latestLeaderEpoch, 0) + 1
     const leaderId = this.#directory.nodeId
     const state = {
       leaderId,
@@ -101,6 +130,7 @@ export class MetadataLog {
       data_version: 1,
     }
     await this.#ports.disk.submit([
+      ...quorumEpochWrites(this.#directory.stateDirectory, this.#epoch),
       { kind: 'writeFile', path: `${path}.tmp`, bytes: Buffer.from(JSON.stringify(state)) },
       { kind: 'sync', path: `${path}.tmp` },
       { kind: 'rename', from: `${path}.tmp`, to: path },
@@ -161,16 +191,5 @@ export class MetadataLog {
       encodeMessage(VotersRecord, 0, { version: 0, voters: [{ ...voter, endpoints, kRaftVersionFeature }] }),
     )
     return builder
-  }
-}
-
-/** The epoch in a `quorum-state` file; 0 when it is missing or not to be understood. */
-function epochOf(bytes: Uint8Array | null): number {
-  if (bytes === null) return 0
-  try {
-    const state = JSON.parse(Buffer.from(bytes).toString('utf8')) as { leaderEpoch?: unknown }
-    return typeof state.leaderEpoch === 'number' && Number.isSafeInteger(state.leaderEpoch) ? state.leaderEpoch : 0
-  } catch {
-    return 0
   }
 }

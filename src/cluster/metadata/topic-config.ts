@@ -12,23 +12,39 @@ export const topicConfigTable: ConfigTable = {
     type: 'list',
     default: 'delete',
     choices: ['delete', 'compact'],
-    doc: 'What happens to old segments. Only `delete` so far: compaction of user topics is refused until it exists.',
+    doc: 'What happens to old segments: `delete` gives them up by age and size, `compact` keeps the last record of each key, both may be set.',
     synonym: { name: 'log.cleanup.policy' },
-    refuse: (value) =>
-      listOf(value).includes('compact')
-        ? 'cleanup.policy=compact is refused: this version does not compact topics yet; use delete'
-        : null,
+  },
+  'compression.gzip.level': {
+    type: 'int',
+    default: '-1',
+    least: -1,
+    most: 9,
+    doc: 'Level with which `compression.type=gzip` compresses, 1 to 9; -1 = the library’s default.',
+    synonym: { name: 'compression.gzip.level' },
+    refuse: (value) => (Number(value) === 0 ? 'compression.gzip.level must be 1 to 9, or -1 for the default' : null),
   },
   'compression.type': {
     type: 'string',
     default: 'producer',
     choices: ['producer', 'uncompressed', 'gzip', 'snappy', 'lz4', 'zstd'],
-    doc: 'Codec in which batches are stored. Only `producer` so far: batches are stored as they arrive.',
+    doc: 'Codec in which batches are stored, MQTT’s too; `producer`: as they arrive.',
     synonym: { name: 'compression.type' },
-    refuse: (value) =>
-      value === 'producer'
-        ? null
-        : `compression.type=${value} is refused: this version stores batches as the producer compressed them`,
+  },
+  'compression.zstd.level': {
+    type: 'int',
+    default: '3',
+    least: -131_072,
+    most: 22,
+    doc: 'Level with which `compression.type=zstd` compresses.',
+    synonym: { name: 'compression.zstd.level' },
+  },
+  'delete.retention.ms': {
+    type: 'long',
+    default: '86400000',
+    least: 0,
+    doc: 'How long compaction leaves a tombstone (a record without a value) for readers that are behind.',
+    synonym: { name: 'log.cleaner.delete.retention.ms' },
   },
   'file.delete.delay.ms': {
     type: 'long',
@@ -37,12 +53,33 @@ export const topicConfigTable: ConfigTable = {
     doc: 'How long a deleted segment stays on disk under another name.',
     synonym: { name: 'log.segment.delete.delay.ms' },
   },
+  'flush.messages': {
+    type: 'long',
+    default: String(longMax),
+    least: 1,
+    doc: 'Records after which the log is flushed at the latest. Every value is kept: a batch is flushed before it is acknowledged.',
+    synonym: { name: 'log.flush.interval.messages' },
+  },
+  'flush.ms': {
+    type: 'long',
+    default: String(longMax),
+    least: 0,
+    doc: 'Time after which the log is flushed at the latest. Every value is kept: a batch is flushed before it is acknowledged.',
+    synonym: { name: 'log.flush.interval.ms' },
+  },
   'index.interval.bytes': {
     type: 'int',
     default: '4096',
     least: 0,
     doc: 'Bytes of log between two entries of an offset index.',
     synonym: { name: 'log.index.interval.bytes' },
+  },
+  'max.compaction.lag.ms': {
+    type: 'long',
+    default: String(longMax),
+    least: 1,
+    doc: 'Age at which a record is compacted however little there is to compact; its segment is closed for it.',
+    synonym: { name: 'log.cleaner.max.compaction.lag.ms' },
   },
   'max.message.bytes': {
     type: 'int',
@@ -72,6 +109,21 @@ export const topicConfigTable: ConfigTable = {
     doc: 'Whose clock stamps a record: the producer’s or this node’s.',
     synonym: { name: 'log.message.timestamp.type' },
   },
+  'min.cleanable.dirty.ratio': {
+    type: 'double',
+    default: '0.5',
+    least: 0,
+    most: 1,
+    doc: 'Share of a partition that must not have been compacted yet before it is compacted again.',
+    synonym: { name: 'log.cleaner.min.cleanable.ratio' },
+  },
+  'min.compaction.lag.ms': {
+    type: 'long',
+    default: '0',
+    least: 0,
+    doc: 'How long a record is left alone by compaction.',
+    synonym: { name: 'log.cleaner.min.compaction.lag.ms' },
+  },
   'min.insync.replicas': {
     type: 'int',
     default: '1',
@@ -81,6 +133,16 @@ export const topicConfigTable: ConfigTable = {
     refuse: (value) =>
       Number(value) > 1
         ? 'min.insync.replicas above 1 is refused: there is one node, and no write could be acknowledged'
+        : null,
+  },
+  preallocate: {
+    type: 'boolean',
+    default: 'false',
+    doc: 'Is the file of a segment made in its full size? Not here.',
+    synonym: { name: 'log.preallocate' },
+    refuse: (value) =>
+      isTrue(value)
+        ? 'preallocate=true is refused: a segment file ends where its records end, so that a power cut leaves no tail of zeros'
         : null,
   },
   'retention.bytes': {
@@ -110,6 +172,13 @@ export const topicConfigTable: ConfigTable = {
     doc: 'Largest offset index; a full one closes the segment.',
     synonym: { name: 'log.index.size.max.bytes' },
   },
+  'segment.jitter.ms': {
+    type: 'long',
+    default: '0',
+    least: 0,
+    doc: 'Each segment is closed up to so much earlier than segment.ms, by chance, so that not all are closed at once.',
+    synonym: { name: 'log.roll.jitter.ms' },
+  },
   'segment.ms': {
     type: 'long',
     default: '604800000',
@@ -117,19 +186,20 @@ export const topicConfigTable: ConfigTable = {
     doc: 'Age at which a segment is closed.',
     synonym: { name: 'log.roll.ms' },
   },
+  'unclean.leader.election.enable': {
+    type: 'boolean',
+    default: 'false',
+    doc: 'May a replica that lacks records become the leader? There is one replica.',
+    synonym: { name: 'unclean.leader.election.enable' },
+    refuse: (value) =>
+      isTrue(value)
+        ? 'unclean.leader.election.enable=true is refused: there is one replica, and no other could be elected'
+        : null,
+  },
 }
 
 /** Topic configs that Kafka knows and this node does not act on yet. */
 const notServed: Readonly<Record<string, string>> = {
-  'delete.retention.ms': 'it belongs to compaction, which does not exist yet',
-  'min.cleanable.dirty.ratio': 'it belongs to compaction, which does not exist yet',
-  'min.compaction.lag.ms': 'it belongs to compaction, which does not exist yet',
-  'max.compaction.lag.ms': 'it belongs to compaction, which does not exist yet',
-  'flush.messages': 'every acknowledged batch is flushed already',
-  'flush.ms': 'every acknowledged batch is flushed already',
-  preallocate: 'segments are not preallocated yet',
-  'segment.jitter.ms': 'segments are closed without jitter',
-  'unclean.leader.election.enable': 'there is one replica',
   'leader.replication.throttled.replicas': 'there is one replica',
   'follower.replication.throttled.replicas': 'there is one replica',
   'remote.storage.enable': 'there is no tiered storage yet',
@@ -137,12 +207,10 @@ const notServed: Readonly<Record<string, string>> = {
   'remote.log.delete.on.disable': 'there is no tiered storage yet',
   'local.retention.ms': 'there is no tiered storage yet',
   'local.retention.bytes': 'there is no tiered storage yet',
-  'compression.gzip.level': 'batches are stored as the producer compressed them',
-  'compression.lz4.level': 'batches are stored as the producer compressed them',
-  'compression.zstd.level': 'batches are stored as the producer compressed them',
+  'compression.lz4.level': 'the LZ4 library of this version has one level; compression.type=lz4 works without it',
 }
 
-/** Configs that an internal topic is declared with may say `compact`: its owner replays it whole, and compaction comes later. */
+/** The configs of an internal topic are its owner's: they may say what is refused to clients. */
 export type ConfigOwner = 'client' | 'node'
 
 /** What is wrong with a topic config, as a sentence for the client; null when it may be set. */
@@ -171,6 +239,7 @@ export function logConfigOf(set: ReadonlyMap<string, string>, defaultOf: (name: 
   return {
     segmentBytes: number('segment.bytes'),
     segmentMs: number('segment.ms'),
+    segmentJitterMs: number('segment.jitter.ms'),
     segmentIndexBytes: number('segment.index.bytes'),
     indexIntervalBytes: number('index.interval.bytes'),
     retentionMs: number('retention.ms'),
@@ -180,7 +249,21 @@ export function logConfigOf(set: ReadonlyMap<string, string>, defaultOf: (name: 
     timestampBeforeMaxMs: number('message.timestamp.before.max.ms'),
     timestampAfterMaxMs: number('message.timestamp.after.max.ms'),
     fileDeleteDelayMs: number('file.delete.delay.ms'),
+    deleteRetentionMs: number('delete.retention.ms'),
+    minCleanableDirtyRatio: number('min.cleanable.dirty.ratio'),
+    minCompactionLagMs: number('min.compaction.lag.ms'),
+    maxCompactionLagMs: number('max.compaction.lag.ms'),
     cleanupPolicy: new Set(listOf(text('cleanup.policy')) as CleanupPolicy[]),
+    compressionType: compressionTypeOf(text('compression.type')),
+    compressionLevels: { gzip: number('compression.gzip.level'), zstd: number('compression.zstd.level') },
     flush: defaultLogConfig.flush,
   }
+}
+
+function isTrue(value: string): boolean {
+  return value.trim().toLowerCase() === 'true'
+}
+
+function compressionTypeOf(value: string): LogConfig['compressionType'] {
+  return value === 'uncompressed' ? 'none' : (value as LogConfig['compressionType'])
 }

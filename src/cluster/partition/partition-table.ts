@@ -9,6 +9,8 @@ export interface PartitionAppend {
   /** Exactly one v2 batch; the log keeps a copy. */
   readonly batch: Uint8Array
   readonly origin: AppendOrigin
+  /** The batch has passed `prepareBatch`. */
+  readonly recordsChecked?: boolean
 }
 
 export class PartitionTable {
@@ -71,8 +73,8 @@ export class PartitionTable {
   }
 }
 
-function entryOf({ partition, batch, origin }: PartitionAppend): AppendEntry {
-  return { log: partition.log, batch, leaderEpoch: partition.leaderEpoch, origin }
+function entryOf({ partition, batch, origin, recordsChecked = false }: PartitionAppend): AppendEntry {
+  return { log: partition.log, batch, leaderEpoch: partition.leaderEpoch, origin, recordsChecked }
 }
 
 function place(map: Map<string, Partition[]>, key: string, partition: Partition): void {

@@ -12,6 +12,7 @@ import { ConnectionSecurity, type SaslListener, unauthenticatedFrameBytesMax } f
 import { apiKeyOf, type Dispatched, type Dispatcher } from './dispatch.ts'
 import { kafkaDoorEvents } from './door-events.ts'
 import { kafkaDoorMetrics } from './door-metrics.ts'
+import { CloseConnection } from './handler.ts'
 import type { KafkaDoorOptions } from './door-options.ts'
 import type { MemoryBudget } from './memory-budget.ts'
 import { type ConnectionFacts, PendingRequest } from './request-context.ts'
@@ -325,6 +326,7 @@ export class KafkaConnection {
       (clock.monotonicMs() - run.beganMs) / 1_000,
       labelsOf(run.dispatched.api.name),
     )
+    if (response instanceof CloseConnection) return this.#refuse(response.reason)
     let chunks: readonly Uint8Array[] | null
     try {
       chunks = response === null ? null : dispatcher.encode(run.dispatched, response)

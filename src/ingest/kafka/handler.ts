@@ -32,6 +32,15 @@ export interface AdvertisedAddress {
   readonly port: number
 }
 
+/** The only thing left to tell a client that has asked for no answer: its connection goes, with the reason in our log. */
+export class CloseConnection {
+  readonly reason: string
+
+  constructor(reason: string) {
+    this.reason = reason
+  }
+}
+
 /**
  * Answers one request: the response's body, now or later, or null for no response at all (produce with acks=0).
  *
@@ -42,7 +51,10 @@ export interface AdvertisedAddress {
  * `Q` is the decoded request (`InferMessage`), `R` the response to encode (`InferInput`). Byte fields of the request are views into
  * the frame, which is memory of its own and belongs to the handler.
  */
-export type KafkaHandler<Q, R> = (request: Q, context: RequestContext) => R | null | Promise<R | null>
+export type KafkaHandler<Q, R> = (
+  request: Q,
+  context: RequestContext,
+) => R | null | CloseConnection | Promise<R | null | CloseConnection>
 
 /** A handler whose types the table has forgotten; every `KafkaHandler<Q, R>` is one. */
 export type AnyKafkaHandler = KafkaHandler<never, unknown>

@@ -84,5 +84,5 @@ export const mqttDoorDefaults: MqttDoorOptions = {
   drainDeadlineMs: 60_000,
   failurePauseMs: 2000,
   tailReadBytes: 262_144,
-  decompressedBytesMax: 16_777_216,
+  decompressedBytesMax: 33_554_432,
 }

@@ -2,7 +2,6 @@
  * Memory for frames that goes round. A busy producer sends some thousand frames a second, each dead a millisecond later; as fresh
  * buffers they are memory outside of V8's heap, and that sets off its full collections (a third of all processor time once).
  */
-
 /** Smaller frames cost little as they are. */
 export const pooledFrameBytesMin = 8 * 1024
 /** Larger ones are rare, and too much to keep. */
@@ -34,6 +33,8 @@ export class FrameMemory {
     if (length < pooledFrameBytesMin || length > pooledFrameBytesMax) return
     if (this.#freeBytes + buffer.byteLength > freeBytesMax) return
     const size = sizeClass(length)
+    // Part of something larger, which has other users or would be found too small.
+    if (buffer.byteLength !== 2 ** size) return
     let free = this.#free.get(size)
     if (free === undefined) {
       free = []

@@ -40,6 +40,7 @@ describe('headwater', () => {
       'status',
       'config',
       'dump-log',
+      'export-kafka',
       'demo',
     ]) {
       expect(help.stdout).toMatch(new RegExp(`^ {2}${command}`, 'm'))
@@ -66,6 +67,7 @@ describe('headwater', () => {
       'config print',
       'config check',
       'dump-log',
+      'export-kafka',
       'demo',
     ]
     for (const command of [...commands, ...more])

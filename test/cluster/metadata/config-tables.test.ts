@@ -23,7 +23,11 @@ function kafkaSettings(kind: string): ReadonlyMap<string, KafkaSetting> {
 /** Broker settings whose default differs, with Kafka's: a small host, or a default that Kafka spells with another setting. */
 const otherDefaults: Readonly<Record<string, string>> = {
   'group.max.size': '2147483647',
+  'log.flush.interval.ms': 'null',
+  'log.cleaner.dedupe.buffer.size': '134217728',
+  'log.cleaner.io.max.bytes.per.second': '1.7976931348623157E308',
   'log.retention.ms': 'null',
+  'log.roll.jitter.ms': 'null',
   'log.roll.ms': 'null',
   'max.connections': '2147483647',
   'offsets.topic.num.partitions': '50',
@@ -68,6 +72,19 @@ describe('the topic configs', () => {
         ['cleanup.policy', 'shred'],
         ['cleanup.policy', 'compact,delete'],
         ['compression.type', 'zstd'],
+        ['compression.type', 'brotli'],
+        ['compression.gzip.level', '0'],
+        ['compression.gzip.level', '10'],
+        ['compression.lz4.level', '9'],
+        ['compression.zstd.level', '23'],
+        ['flush.messages', '0'],
+        ['flush.ms', '1000'],
+        ['preallocate', 'false'],
+        ['preallocate', 'True'],
+        ['segment.jitter.ms', '-1'],
+        ['unclean.leader.election.enable', 'true'],
+        ['remote.storage.enable', 'true'],
+        ['local.retention.ms', '1000'],
         ['min.insync.replicas', '2'],
         ['retention.ms', null],
       ] as const
@@ -87,8 +104,21 @@ describe('the topic configs', () => {
         "message.timestamp.type=logappendtime: Invalid value logappendtime for configuration message.timestamp.type: String must be one of: CreateTime, LogAppendTime",
         "cleanup.policy=delete: ok",
         "cleanup.policy=shred: Invalid value shred for configuration cleanup.policy: String must be one of: delete, compact",
-        "cleanup.policy=compact,delete: cleanup.policy=compact is refused: this version does not compact topics yet; use delete",
-        "compression.type=zstd: compression.type=zstd is refused: this version stores batches as the producer compressed them",
+        "cleanup.policy=compact,delete: ok",
+        "compression.type=zstd: ok",
+        "compression.type=brotli: Invalid value brotli for configuration compression.type: String must be one of: producer, uncompressed, gzip, snappy, lz4, zstd",
+        "compression.gzip.level=0: compression.gzip.level must be 1 to 9, or -1 for the default",
+        "compression.gzip.level=10: Invalid value 10 for configuration compression.gzip.level: Value must be no more than 9",
+        "compression.lz4.level=9: The topic config compression.lz4.level is not served: the LZ4 library of this version has one level; compression.type=lz4 works without it",
+        "compression.zstd.level=23: Invalid value 23 for configuration compression.zstd.level: Value must be no more than 22",
+        "flush.messages=0: Invalid value 0 for configuration flush.messages: Value must be at least 1",
+        "flush.ms=1000: ok",
+        "preallocate=false: ok",
+        "preallocate=True: preallocate=true is refused: a segment file ends where its records end, so that a power cut leaves no tail of zeros",
+        "segment.jitter.ms=-1: Invalid value -1 for configuration segment.jitter.ms: Value must be at least 0",
+        "unclean.leader.election.enable=true: unclean.leader.election.enable=true is refused: there is one replica, and no other could be elected",
+        "remote.storage.enable=true: The topic config remote.storage.enable is not served: there is no tiered storage yet",
+        "local.retention.ms=1000: The topic config local.retention.ms is not served: there is no tiered storage yet",
         "min.insync.replicas=2: min.insync.replicas above 1 is refused: there is one node, and no write could be acknowledged",
         "retention.ms=null: Null value not supported for topic configs: retention.ms",
       ]
@@ -100,8 +130,8 @@ describe('the topic configs', () => {
     expect(topicConfigFault('cleanup.policy', value)).toMatch(/exceeds the maximum value size/)
   })
 
-  it('of an internal topic may ask for compaction, which is refused to clients', () => {
-    expect(topicConfigFault('cleanup.policy', 'compact', 'node')).toBeNull()
+  it('of an internal topic may say what is refused to clients, but nothing that is wrong', () => {
+    expect(topicConfigFault('compression.type', 'zstd', 'node')).toBeNull()
     expect(topicConfigFault('cleanup.policy', 'shred', 'node')).not.toBeNull()
   })
 

@@ -6,6 +6,7 @@ import {
   LeaderChangeMessage,
   VotersRecord,
 } from '../../../src/protocol/kafka/stored/quorum-records.ts'
+import { encodeMetadataRecord } from '../../../src/protocol/kafka/stored/metadata-record.ts'
 import { forEachRecord } from '../../../src/protocol/records/record.ts'
 import { batchIsControl, batchPartitionLeaderEpoch, forEachBatch } from '../../../src/protocol/records/record-batch.ts'
 import { RecordBatchBuilder } from '../../../src/protocol/records/record-batch-builder.ts'
@@ -103,5 +104,44 @@ describe('the metadata log', () => {
     first.directory.appendSet([{ log, batch: builder.build(), leaderEpoch: 1, origin: 'internal' }])
     await stopCluster(place, first)
     await expect(startCluster(place)).rejects.toMatchObject({ code: 'METADATA_UNREADABLE' })
+  })
+
+  it('gives partitions that another broker has left without a leader theirs back, in a higher epoch, and believes its log starts', async () => {
+    const place = clusterWorld()
+    const first = await startCluster(place)
+    await place.world.settle(first.cluster.createTopic(creationOf('a')))
+    const batch = new RecordBatchBuilder()
+    for (const value of ['x', 'y', 'z']) batch.append(first.ports.clock.wallMs(), null, Buffer.from(value), null)
+    const log = first.directory.logs.get('a-0')
+    const metadata = first.directory.logs.get('__cluster_metadata-0')
+    if (log === undefined || metadata === undefined) throw new Error('no log')
+    first.directory.appendSet([{ log, batch: batch.build(), leaderEpoch: 0, origin: 'internal' }])
+    // Leaves a sealed copy of the log starts that will be of another time.
+    await place.world.run(() => log.durableEndOffset === 3)
+    await place.world.settle(log.deleteRecordsBefore(1))
+    const resigned = new RecordBatchBuilder()
+    const topicId = first.cluster.image.topic('a')?.topicId ?? ''
+    const value = { partitionId: 0, topicId, leader: -1 }
+    const record = encodeMetadataRecord({ type: 'PartitionChangeRecord', version: 2, value })
+    resigned.append(first.ports.clock.wallMs(), null, record, null)
+    first.directory.appendSet([{ log: metadata, batch: resigned.build(), leaderEpoch: 1, origin: 'internal' }])
+    await stopCluster(place, first)
+
+    const ports = place.host.boot()
+    const vote = Buffer.from('{"leaderId":1,"leaderEpoch":5,"votedId":-1,"data_version":1}')
+    await place.world.settle(
+      ports.disk.submit([
+        { kind: 'writeFile', path: '/data/log/__cluster_metadata-0/quorum-state', bytes: vote },
+        { kind: 'writeFile', path: '/data/log/log-start-offset-checkpoint', bytes: Buffer.from('0\n1\na 0 2\n') },
+      ]),
+    )
+    place.host.kill()
+    for (const epoch of [6, 7]) {
+      const { cluster, directory } = await startCluster(place)
+      expect(cluster.metadataEpoch).toBe(epoch)
+      expect(cluster.image.topic('a')?.partitions[0]).toMatchObject({ leader: 1, leaderEpoch: 2 })
+      expect(directory.logs.get('a-0')?.logStartOffset).toBe(2)
+      await stopCluster(place, { cluster, directory, ports, settings: first.settings })
+    }
   })
 })

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import type { HandlerEntry, KafkaHandler } from '../../../src/ingest/kafka/handler.ts'
+import { CloseConnection, type HandlerEntry, type KafkaHandler } from '../../../src/ingest/kafka/handler.ts'
 import type { HeartbeatRequest, HeartbeatResponseInput } from '../../../src/protocol/kafka/messages/heartbeat.ts'
 import { frame, heartbeatBody, int32, openDoor, type RawClient, text } from './door-harness.ts'
 
@@ -71,6 +71,20 @@ describe('pipelining', () => {
     )
     await world.run(() => client.frames.length === 2)
     expect(client.correlations).toEqual([2, 4])
+  })
+
+  test('a handler that has no other way to tell its client closes the connection, behind the answers that are ready', async () => {
+    const { world, connect } = await openDoor([
+      [
+        heartbeatKey,
+        ((request) =>
+          request.memberId === 'lost' ? new CloseConnection('lost') : { errorCode: 0 }) satisfies HeartbeatHandler,
+      ],
+    ])
+    const client = await connect()
+    client.send(frame(heartbeatKey, 0, 1, heartbeatBody('a')), frame(heartbeatKey, 0, 2, heartbeatBody('lost')))
+    await world.run(() => client.isClosed)
+    expect(client.correlations).toEqual([1])
   })
 
   test('no more requests run than the bound allows, and none is lost', async () => {

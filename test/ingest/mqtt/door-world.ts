@@ -68,7 +68,7 @@ export class DoorWorld {
   produce(topic: string, index: number, batch: Uint8Array): void {
     const partition = this.broker.partitions.get(topic, index)
     if (partition === undefined) throw new Error(`no ${topic}-${index}`)
-    const [outcome] = this.broker.partitions.appendSet([{ partition, batch, origin: 'client' }])
+    const [outcome] = this.broker.partitions.appendSet([{ partition, batch, origin: 'client', recordsChecked: true }])
     if (outcome?.kind !== 'appended') throw new Error(JSON.stringify(outcome))
   }
 

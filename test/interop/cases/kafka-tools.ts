@@ -131,6 +131,9 @@ export const kafkaTools: InteropCase = {
   },
 }
 
+/** Topics that ask for a codec of their own. */
+const storedCodecs = ['gzip', 'snappy', 'lz4', 'zstd']
+
 export const dumpLogSegments: InteropCase = {
   name: 'DumpLogSegments reads every file of ours, deeply and with the index check, without a complaint',
   missing: () => apacheKafkaMissing() ?? hasPrograms('kcat', 'mosquitto_pub'),
@@ -164,6 +167,10 @@ export const dumpLogSegments: InteropCase = {
         'batch.num.messages=10',
       ]
       await output('kcat', args, { stdin: record.repeat(3000) })
+    }
+    for (const codec of storedCodecs) {
+      await tool('topics', [...at, '--create', '--topic', `in-${codec}`, '--config', `compression.type=${codec}`])
+      await output('kcat', ['-P', '-b', daemon.kafka, '-t', `in-${codec}`], { stdin: record.repeat(300) })
     }
     const [host = '', port = ''] = daemon.mqtt.split(':')
     await output('mosquitto_pub', ['-h', host, '-p', port, '-q', '2', '-t', 'small/x', '-m', 'y'])
@@ -201,6 +208,14 @@ export const dumpLogSegments: InteropCase = {
         text,
         /mismatch|non-consecutive|not valid|isvalid: false|invalid|corrupt|Could not|Exception|out of order/i,
       )
+    }
+    for (const codec of storedCodecs) {
+      const packed = await tool('dumpLog', [
+        '--files',
+        data.filter((name) => name.includes(`/in-${codec}-0/`)).join(','),
+      ])
+      assert.match(packed, new RegExp(`compresscodec: ${codec}\\b`))
+      assert.doesNotMatch(packed, /compresscodec: none/)
     }
     // Without the sanity flag the tool compares each index entry with the log.
     const compared = await tool('dumpLog', [

@@ -20,8 +20,9 @@ import type {
   OffsetForLeaderEpochRequest,
   OffsetForLeaderEpochResponseInput,
 } from '../../../protocol/kafka/messages/offset-for-leader-epoch.ts'
+import type { UnheardRefusal } from '../../../broker/produce.ts'
 import type { ProduceRequest, ProduceResponseInput } from '../../../protocol/kafka/messages/produce.ts'
-import type { HandlerEntry, KafkaHandler } from '../handler.ts'
+import { CloseConnection, type HandlerEntry, type KafkaHandler } from '../handler.ts'
 
 export function recordHandlers(broker: Broker): readonly HandlerEntry[] {
   return [
@@ -35,9 +36,21 @@ export function recordHandlers(broker: Broker): readonly HandlerEntry[] {
   ]
 }
 
-/** Produce 0-13. Batch v2 only: versions 0 to 2 are answered UNSUPPORTED_FOR_MESSAGE_FORMAT. Transactional ids are refused. */
+/**
+ * Produce 0-13. Batch v2 only: versions 0 to 2 are answered UNSUPPORTED_FOR_MESSAGE_FORMAT. Transactional ids are refused. With
+ * acks=0 a refusal closes the connection, as in Kafka: the producer connects again, and asks for the metadata anew.
+ */
 function produceHandler(broker: Broker): KafkaHandler<ProduceRequest, ProduceResponseInput> {
-  return (request, context) => broker.produce(request, context.apiVersion)
+  const answerOf = (
+    answer: ProduceResponseInput | UnheardRefusal | null,
+  ): ProduceResponseInput | CloseConnection | null =>
+    answer === null || !('refusal' in answer)
+      ? answer
+      : new CloseConnection(`records sent with acks=0 were refused: ${answer.refusal}`)
+  return (request, context) => {
+    const answer = broker.produce(request, context)
+    return answer instanceof Promise ? answer.then(answerOf) : answerOf(answer)
+  }
 }
 
 /** Fetch 4-18: consumers only; a follower's fetch is answered like a consumer's, because there is one replica. */

@@ -12,7 +12,7 @@ import {
   produceApi,
 } from '../../../../src/protocol/kafka/apis.ts'
 import { KafkaClientConnection } from '../../../../src/protocol/kafka/client-connection.ts'
-import { makeTopic, nameOf, openRecords, type RecordWorld } from '../../../broker/record-world.ts'
+import { compressedBatch, makeTopic, nameOf, openRecords, type RecordWorld } from '../../../broker/record-world.ts'
 import { batchOf } from '../../../log/log-fixture.ts'
 import { type DoorHarness, openDoor } from '../door-harness.ts'
 
@@ -91,6 +91,38 @@ describe('Produce', () => {
     expect(nameOf(unknown.responses[0]?.partitionResponses[0]?.errorCode)).toBe(
       version >= 13 ? 'UNKNOWN_TOPIC_ID' : 'UNKNOWN_TOPIC_OR_PARTITION',
     )
+  })
+
+  it.each(versions(produceApi).filter((version) => version >= 3))(
+    'version %i names the records that are refused, from version 8 on',
+    async (version) => {
+      const [partition] = await makeTopic(node, 'timely', 1, { 'message.timestamp.before.max.ms': '1000' })
+      topicId = partition?.topicId ?? ''
+      const value = produceValue(version, batchOf(['a', 'b'], { timestampMs: 5 }), -1, 'timely')
+      const named = version >= 13 ? { topicId } : { name: 'timely' }
+      const [data] = (value as { topicData: object[] }).topicData
+      const { responses } = await settle(
+        client.send(produceApi, { ...value, topicData: [{ ...data, ...named }] }, { version }),
+      )
+      const answer = responses[0]?.partitionResponses[0]
+      const at = answer?.recordErrors.map(({ batchIndex }) => batchIndex)
+      expect([nameOf(answer?.errorCode), at]).toEqual(['INVALID_TIMESTAMP', version < 8 ? [] : [0, 1]])
+      for (const { batchIndexErrorMessage } of answer?.recordErrors ?? [])
+        expect(batchIndexErrorMessage).toMatch(/message\.timestamp\.before\.max\.ms/)
+    },
+  )
+
+  it('keeps the order of a connection whose batches are compressed or plain', async () => {
+    const sent = [
+      await compressedBatch('gzip', ['a', 'b']),
+      batchOf(['c']),
+      await compressedBatch('zstd', ['d']),
+      batchOf(['e']),
+    ]
+    const answers = await settle(
+      Promise.all(sent.map((batch) => client.send(produceApi, produceValue(12, batch), { version: 12 }))),
+    )
+    expect(answers.map(({ responses }) => responses[0]?.partitionResponses[0]?.baseOffset)).toEqual([0, 2, 3, 4])
   })
 
   it('without acks has no answer: the next request of the connection is answered next', async () => {

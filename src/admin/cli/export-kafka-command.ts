@@ -1,0 +1,60 @@
+/**
+ * `headwater export-kafka`: readies a stopped data directory for Apache Kafka and prints the server.properties that opens it there.
+ * What is only for eyes stands in comments, so that the output is the file.
+ */
+import type { ListenAddress } from '../../base/ports.ts'
+import type { KafkaExport } from './host.ts'
+import { print } from './output.ts'
+
+const ownPrefix = '__headwater_'
+/** Settings that one node needs, where the defaults of Apache Kafka count on three. */
+const oneNode: readonly (readonly [string, string])[] = [
+  ['offsets.topic.replication.factor', '1'],
+  ['transaction.state.log.replication.factor', '1'],
+  ['transaction.state.log.min.isr', '1'],
+  ['share.coordinator.state.topic.replication.factor', '1'],
+  ['share.coordinator.state.topic.min.isr', '1'],
+]
+
+/** Prints the file, or (`json`) the facts with the properties in them. */
+export function printKafkaExport(facts: KafkaExport, controller: ListenAddress, json: boolean): void {
+  const properties = propertiesOf(facts, controller)
+  if (json) return print(JSON.stringify({ ...facts, settings: undefined, properties: Object.fromEntries(properties) }))
+  const own = facts.topics.filter(({ name }) => name.startsWith(ownPrefix))
+  const records = facts.topics.reduce((sum, topic) => sum + topic.records, 0)
+  const partitions = facts.topics.reduce((sum, topic) => sum + topic.partitions, 0)
+  const comments = [
+    `server.properties for Apache Kafka 4.3.1: it opens ${facts.logDir} as it is. Do not format it.`,
+    `cluster ${facts.clusterId}, ${facts.topics.length} topics, ${partitions} partitions, ${records} records`,
+    facts.wasClean
+      ? 'the last stop was clean'
+      : 'the last stop was not clean: everything acknowledged has been recovered',
+    ...own.map(
+      ({ name }) => `${name} is an internal topic of Headwater, to Kafka an ordinary one: leave it for the way back`,
+    ),
+  ]
+  for (const comment of comments) print(`# ${comment}`)
+  for (const [name, value] of properties) print(`${name}=${value}`)
+}
+
+function propertiesOf(facts: KafkaExport, controller: ListenAddress): readonly (readonly [string, string])[] {
+  const listeners = `PLAINTEXT://${place(facts.listener)},CONTROLLER://${place(controller)}`
+  const offsetsTopic = facts.topics.find(({ name }) => name === '__consumer_offsets')
+  const properties = new Map<string, string>([
+    ['process.roles', 'broker,controller'],
+    ['node.id', String(facts.nodeId)],
+    ['controller.quorum.bootstrap.servers', place(controller)],
+    ['controller.listener.names', 'CONTROLLER'],
+    ['listener.security.protocol.map', 'PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT'],
+    ['listeners', listeners],
+    ['log.dirs', facts.logDir],
+    ...oneNode,
+    ...facts.settings,
+  ])
+  if (offsetsTopic !== undefined) properties.set('offsets.topic.num.partitions', String(offsetsTopic.partitions))
+  return [...properties]
+}
+
+function place({ host, port }: ListenAddress): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
+}

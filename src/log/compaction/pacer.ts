@@ -1,0 +1,86 @@
+/**
+ * Keeps compaction out of the way: it gives the loop back every few milliseconds, moves no more bytes a second than it may, stops
+ * where it is while it is paused, and ends soon when it is to stop.
+ */
+import type { Clock, Timer } from '../../base/ports.ts'
+
+/** Longest stretch of work in one turn of the loop: the 10 ms that nothing may exceed leave room for clients and the collector. */
+const sliceMs = 3
+/** Shorter waits are saved up. */
+const waitMsMin = 2
+
+/** The pass has been told to stop, or its log is gone: no fault. */
+export class CompactionStopped extends Error {
+  constructor() {
+    super('compaction was stopped')
+    this.name = 'CompactionStopped'
+  }
+}
+
+export class Pacer {
+  readonly #clock: Clock
+  readonly #bytesPerSecond: number
+  #sliceStartMs = Number.NEGATIVE_INFINITY
+  /** When the bytes moved so far are paid for. */
+  #paidMs = 0
+  #isStopped = false
+  #isPaused = false
+  #timer: Timer | null = null
+  #wake: (() => void) | null = null
+
+  constructor(clock: Clock, bytesPerSecond: number) {
+    this.#clock = clock
+    this.#bytesPerSecond = bytesPerSecond
+  }
+
+  /** Between two small pieces of work. Rejects with CompactionStopped once `stop` was called. */
+  async breathe(): Promise<void> {
+    if (this.#isStopped) throw new CompactionStopped()
+    if (!this.#isPaused && this.#clock.monotonicMs() - this.#sliceStartMs < sliceMs) return
+    await new Promise<void>((resolve) => {
+      this.#clock.defer(resolve)
+    })
+    while (this.#isPaused && !this.#isStopped) await this.#sleep(null)
+    if (this.#isStopped) throw new CompactionStopped()
+    this.#sliceStartMs = this.#clock.monotonicMs()
+  }
+
+  /** This many bytes have been read or written: waits until the rate allows more. */
+  async spend(bytes: number): Promise<void> {
+    const nowMs = this.#clock.monotonicMs()
+    this.#paidMs = Math.max(this.#paidMs, nowMs) + (bytes / this.#bytesPerSecond) * 1000
+    if (this.#paidMs - nowMs >= waitMsMin && !this.#isStopped) await this.#sleep(this.#paidMs - nowMs)
+    // Whatever was waited for, a new turn has begun.
+    this.#sliceStartMs = this.#clock.monotonicMs()
+    await this.breathe()
+  }
+
+  pause(): void {
+    this.#isPaused = true
+  }
+
+  resume(): void {
+    this.#isPaused = false
+    this.#awake()
+  }
+
+  stop(): void {
+    this.#isStopped = true
+    this.#awake()
+  }
+
+  #sleep(delayMs: number | null): Promise<void> {
+    return new Promise((resolve) => {
+      this.#wake = resolve
+      if (delayMs !== null) this.#timer = this.#clock.schedule(Math.ceil(delayMs), () => this.#awake())
+    })
+  }
+
+  #awake(): void {
+    if (this.#timer !== null) this.#clock.cancel(this.#timer)
+    const wake = this.#wake
+    this.#timer = null
+    this.#wake = null
+    wake?.()
+  }
+}

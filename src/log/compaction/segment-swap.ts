@@ -1,0 +1,85 @@
+/**
+ * Puts a cleaned file in the place of the segments it was made from, as Apache Kafka does it, so that either program finishes what
+ * the other was killed in:
+ *
+ * - `.cleaned`: being written; a start removes it
+ * - `.swap`: whole and durable; a start removes the segments that it covers and takes its suffix away
+ */
+import type { DirectoryEntry, Disk, DiskOperation } from '../../base/ports.ts'
+import { segmentName, Segment } from '../segment.ts'
+import { scanSegment } from '../segment-scan.ts'
+import { cleanedSuffix } from './cleaned-file.ts'
+
+const swapSuffix = '.swap'
+
+/** The operations of one group. Behind the first sync of the directory the swap counts as done; the rest tidies up. */
+export function swapOperations(sources: readonly Segment[], cleaned: Segment): readonly DiskOperation[] {
+  const { directory } = cleaned
+  const places = [cleaned.indexPath, cleaned.timeIndexPath, cleaned.logPath]
+  const covered = sources.filter((source) => source.baseOffset !== cleaned.baseOffset)
+  return [
+    // The log last: without it the others are hints for nothing.
+    ...places.map((path) => rename(`${path}${cleanedSuffix}`, `${path}${swapSuffix}`)),
+    { kind: 'syncDirectory', path: directory },
+    ...covered.flatMap((source) => removal(directory, source.baseOffset)),
+    // The suffix tells a start what to remove: it must not be gone before that is.
+    { kind: 'syncDirectory', path: directory },
+    ...places.map((path) => rename(`${path}${swapSuffix}`, path)),
+    { kind: 'syncDirectory', path: directory },
+  ]
+}
+
+function rename(from: string, to: string): DiskOperation {
+  return { kind: 'rename', from, to }
+}
+
+function removal(directory: string, baseOffset: number): readonly DiskOperation[] {
+  const name = `${directory}/${segmentName(baseOffset)}`
+  return ['log', 'index', 'timeindex', 'snapshot'].map((kind) => ({ kind: 'unlink', path: `${name}.${kind}` }))
+}
+
+/** Finishes the swaps that the last run has left in the folder of a log; answers what is in the folder then. */
+export async function finishSwaps(
+  disk: Disk,
+  directory: string,
+  entries: readonly DirectoryEntry[],
+): Promise<readonly DirectoryEntry[]> {
+  const swaps = entries.filter((entry) => !entry.isDirectory && entry.name.endsWith(swapSuffix))
+  if (swaps.length === 0) return entries
+  const sync: DiskOperation = { kind: 'syncDirectory', path: directory }
+  const operations: DiskOperation[] = []
+  const bases = swaps.map((entry) => /^(\d{20})\.log\.swap$/.exec(entry.name)?.[1]).filter((base) => base !== undefined)
+  for (const base of bases) {
+    const end = await endOf(disk, directory, Number(base))
+    for (const { name } of entries) {
+      const other = /^(\d{20})\.log$/.exec(name)?.[1]
+      if (other !== undefined && Number(other) > Number(base) && Number(other) < end)
+        operations.push(...removal(directory, Number(other)))
+    }
+  }
+  operations.push(sync)
+  for (const { name } of swaps) {
+    const path = `${directory}/${name}`
+    const isOfSwap = bases.some((base) => name.startsWith(base))
+    // Of an index alone nothing is known: its log has its name already, and the index is built anew when it does not fit.
+    operations.push(isOfSwap ? rename(path, path.slice(0, -swapSuffix.length)) : { kind: 'unlink', path })
+  }
+  await disk.submit([...operations, sync])
+  return disk.list(directory)
+}
+
+/** Exclusive end of the offsets in a `.swap` file, which was synced before it got this name. */
+async function endOf(disk: Disk, directory: string, baseOffset: number): Promise<number> {
+  const path = `${new Segment(directory, baseOffset, 0).logPath}${swapSuffix}`
+  const end = await scanSegment({
+    disk,
+    path,
+    from: 0,
+    to: (await disk.size(path)) ?? 0,
+    segmentBaseOffset: baseOffset,
+    expectedOffset: baseOffset,
+    checkCrc: false,
+    visit() {},
+  })
+  return end.nextOffset
+}

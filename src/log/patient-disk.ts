@@ -1,0 +1,297 @@
+/**
+ * The disk of one data directory, as its engine sees it: a full disk is a slow disk. A group that meets a lack of space stops where
+ * it is, everything submitted behind it waits in its order, and it is tried again until space returns; so no promise of the order of
+ * the queue is lost, and no commit is answered that is not on the disk. Any other failure goes to whoever submitted the group.
+ *
+ * How the order is kept: a group that is sent to the port while another is there needs the one before it. So one failure cancels
+ * all that is in the port, and the groups are sent again in the same order, the failed one from its failed operation on.
+ *
+ * Two kinds of group may go past what waits, because nothing that waits depends on them:
+ * - `relief`: removes files that no waiting group speaks of; it is how space comes back
+ * - `commit` with nothing but a journal frame, while no earlier commit waits: the journal's room is there already
+ */
+import type { Clock, DirectoryEntry, Disk, DiskOperation, LockOutcome, SubmitOptions } from '../base/ports.ts'
+import { DiskError } from '../base/ports.ts'
+
+/** No space, no quota, a file at its largest: nothing is wrong with the device. */
+const spaceCodes: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT', 'EFBIG'])
+/** What waits for space is tried again this often. */
+const retryMs = 1000
+
+/**
+ * Did the operation fail for want of space only? A failed sync is never that, whatever its code: what it did not write is called
+ * clean from then on (safety.md R6).
+ */
+export function isSpaceError(error: unknown): error is DiskError {
+  return (
+    error instanceof DiskError &&
+    spaceCodes.has(error.code) &&
+    error.operation !== 'sync' &&
+    error.operation !== 'syncDirectory'
+  )
+}
+
+export interface PatientOptions extends SubmitOptions {
+  /** `ordered` when omitted. An `attempt` does not wait for space: it is rejected when it meets a lack. */
+  readonly lane?: 'ordered' | 'relief' | 'commit' | 'attempt'
+  /** Of a commit: it writes one journal frame and nothing else. */
+  readonly isFrameOnly?: boolean
+}
+
+interface Group {
+  /** What is still to be done. */
+  operations: readonly DiskOperation[]
+  readonly options: PatientOptions
+  /** Set while it matters: when the caller said `needsPrevious`. */
+  previous: Group | null
+  /** Rejected for good. */
+  hasFailed: boolean
+  isInPort: boolean
+  /** It may go past the others and has met a lack of space itself since the last try. */
+  wasTried: boolean
+  readonly resolve: () => void
+  readonly reject: (error: Error) => void
+}
+
+const chained: SubmitOptions = { needsPrevious: true }
+const ordered: PatientOptions = {}
+const none: readonly DiskOperation[] = []
+
+export class PatientDisk implements Disk {
+  readonly #port: Disk
+  readonly #clock: Clock
+  /** Not settled yet, in the order of submission. Bounded by those who submit, as in the port. */
+  readonly #groups: Group[] = []
+  #inPort = 0
+  #last: Group | null = null
+  /** Something was cancelled or waits for space: nothing is sent until the port is empty. */
+  #isHolding = false
+  #lack: DiskError | null = null
+  #isRetryDue = false
+  #isGivingUp = false
+  /** While giving up: the ballast has been asked for, the next lack is final. */
+  #hasTriedLast = false
+  #isTimerSet = false
+  /** At most as many as a start has steps. */
+  #lackWaiters: (() => void)[] = []
+  /** Called when the first group meets a lack of space, and when the last one waiting for it goes on. */
+  onLack: (error: DiskError) => void = () => {}
+  onSpace: () => void = () => {}
+
+  constructor(port: Disk, clock: Clock) {
+    this.#port = port
+    this.#clock = clock
+  }
+
+  /** What waits for space, as the first operation that met the lack; null = nothing does. */
+  get lack(): DiskError | null {
+    return this.#lack
+  }
+
+  submit(operations: readonly DiskOperation[], options: PatientOptions = ordered): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const group: Group = {
+        operations,
+        options,
+        previous: options.needsPrevious === true ? this.#last : null,
+        hasFailed: false,
+        isInPort: false,
+        wasTried: false,
+        resolve,
+        reject,
+      }
+      this.#last = group
+      this.#groups.push(group)
+      if (this.#isHolding) this.#pump()
+      else this.#send(group)
+    })
+  }
+
+  /** Tries now what waits for space. */
+  retry(): void {
+    if (this.#lack === null) return
+    this.#isRetryDue = true
+    for (const group of this.#groups) group.wasTried = false
+    this.#pump()
+  }
+
+  /** The directory is being left: what still meets a lack of space, after one more try, is rejected, and so is all behind it. */
+  giveUp(): void {
+    this.#isGivingUp = true
+    this.retry()
+  }
+
+  /** Resolves with the promise, or at once when its group waits for space: what it was to do is done later, in its place. */
+  unlessLacking(promise: Promise<void>): Promise<void> {
+    if (this.#lack !== null) return Promise.resolve()
+    return new Promise((resolve, reject) => {
+      this.#lackWaiters.push(resolve)
+      promise.then(resolve, reject)
+    })
+  }
+
+  /** Does a group that has not completed speak of one of these paths? */
+  isWaitingFor(paths: ReadonlySet<string>): boolean {
+    return this.#groups.some((group) => group.operations.some((operation) => paths.has(pathOf(operation))))
+  }
+
+  read(path: string, position: number, length: number): Promise<Uint8Array> {
+    return this.#port.read(path, position, length)
+  }
+
+  readHot(path: string, position: number, length: number): Uint8Array | null {
+    return this.#port.readHot(path, position, length)
+  }
+
+  readFile(path: string, bytesMax: number): Promise<Uint8Array | null> {
+    return this.#port.readFile(path, bytesMax)
+  }
+
+  list(path: string): Promise<readonly DirectoryEntry[]> {
+    return this.#port.list(path)
+  }
+
+  size(path: string): Promise<number | null> {
+    return this.#port.size(path)
+  }
+
+  space(path: string): Promise<{ readonly freeBytes: number; readonly totalBytes: number }> {
+    return this.#port.space(path)
+  }
+
+  lock(path: string): Promise<LockOutcome> {
+    return this.#port.lock(path)
+  }
+
+  forget(path: string): void {
+    this.#port.forget(path)
+  }
+
+  #send(group: Group): void {
+    group.isInPort = true
+    const isChained = this.#inPort > 0
+    this.#inPort++
+    this.#port.submit(group.operations, isChained ? chained : undefined).then(
+      () => this.#done(group),
+      (error: unknown) => this.#failed(group, error as Error),
+    )
+  }
+
+  #done(group: Group): void {
+    this.#inPort--
+    this.#remove(group)
+    group.resolve()
+    if (!this.#isHolding) return
+    const wasRetried = this.#lack !== null && this.#isRetried === group
+    if (wasRetried) this.#lack = null
+    this.#pump()
+    if (wasRetried) this.onSpace()
+  }
+
+  #failed(group: Group, error: Error): void {
+    this.#inPort--
+    group.isInPort = false
+    this.#isHolding = true
+    if (isSpaceError(error) && group.options.lane !== 'attempt' && !(this.#isGivingUp && this.#hasTriedLast)) {
+      this.#hasTriedLast = this.#isGivingUp
+      group.operations = group.operations.slice(error.index)
+      group.wasTried = true
+      this.#noteLack(error)
+    } else if (!isCancelled(error) || group.previous?.hasFailed === true) this.#rejectForGood(group, error)
+    this.#pump()
+  }
+
+  #rejectForGood(group: Group, error: Error): void {
+    group.hasFailed = true
+    this.#remove(group)
+    group.reject(error)
+    if (!this.#isGivingUp || !isSpaceError(error)) return
+    // Given up: what stands behind depends on it.
+    this.#lack = null
+    for (const other of this.#groups.filter((each) => !each.isInPort)) this.#rejectForGood(other, cancelled(other))
+  }
+
+  #noteLack(error: DiskError): void {
+    this.#isRetried = null
+    const isNew = this.#lack === null
+    this.#lack = error
+    this.#retryLater()
+    if (!isNew) return
+    for (const resolve of this.#lackWaiters.splice(0)) resolve()
+    this.onLack(error)
+  }
+
+  #retryLater(): void {
+    if (this.#isTimerSet) return
+    this.#isTimerSet = true
+    this.#clock.schedule(retryMs, () => {
+      this.#isTimerSet = false
+      this.retry()
+    })
+  }
+
+  /** The group whose success ends the lack. */
+  #isRetried: Group | null = null
+
+  /** Goes on where it can, once nothing is in the port. */
+  #pump(): void {
+    if (this.#inPort > 0 || !this.#isHolding) return
+    if (this.#lack === null) {
+      this.#isHolding = false
+      for (const group of [...this.#groups]) {
+        if (group.previous?.hasFailed === true) this.#rejectForGood(group, cancelled(group))
+        else this.#send(group)
+      }
+      return
+    }
+    const express = this.#firstExpress()
+    if (express !== null) {
+      this.#send(express)
+      return
+    }
+    const head = this.#groups.find((group) => group.options.lane !== 'relief') ?? this.#groups[0]
+    if (head === undefined) {
+      this.#lack = null
+      this.#isHolding = false
+      this.onSpace()
+    } else if (this.#isRetryDue) {
+      this.#isRetryDue = false
+      this.#isRetried = head
+      this.#send(head)
+    }
+  }
+
+  #firstExpress(): Group | null {
+    for (const group of this.#groups) {
+      const { lane, isFrameOnly } = group.options
+      if (lane === 'relief' && !group.wasTried) return group
+      if (lane !== 'commit') continue
+      return isFrameOnly === true && !group.wasTried && group !== this.#groups[0] ? group : this.#firstRelief()
+    }
+    return null
+  }
+
+  #firstRelief(): Group | null {
+    return this.#groups.find((group) => group.options.lane === 'relief' && !group.wasTried) ?? null
+  }
+
+  #remove(group: Group): void {
+    group.previous = null
+    group.operations = none
+    if (this.#groups[0] === group) this.#groups.shift()
+    else this.#groups.splice(this.#groups.indexOf(group), 1)
+  }
+}
+
+function isCancelled(error: Error): boolean {
+  return error instanceof DiskError && error.code === 'ECANCELED'
+}
+
+function cancelled(group: Group): DiskError {
+  const first = group.operations[0]
+  return new DiskError('ECANCELED', first?.kind ?? 'submit', first === undefined ? '' : pathOf(first))
+}
+
+function pathOf(operation: DiskOperation): string {
+  return operation.kind === 'rename' ? operation.from : operation.path
+}

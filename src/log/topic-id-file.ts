@@ -1,0 +1,31 @@
+/** `partition.metadata`: which topic the log of a directory belongs to. */
+import { ApplianceError } from '../base/errors.ts'
+import { zeroUuid } from '../base/ids.ts'
+import type { DiskOperation } from '../base/ports.ts'
+import { formatPartitionMetadata, isDamagedTopicId } from './checkpoint-file.ts'
+import { logErrors } from './log-errors.ts'
+import type { UnifiedLog } from './unified-log.ts'
+
+/** Writes `partition.metadata`; the folder is synced with it. */
+export function topicIdWrites(directory: string, topicId: string): readonly DiskOperation[] {
+  const path = `${directory}/partition.metadata`
+  return [
+    { kind: 'writeFile', path, bytes: formatPartitionMetadata(topicId) },
+    { kind: 'sync', path },
+    { kind: 'syncDirectory', path: directory },
+  ]
+}
+
+/**
+ * A log that is there already becomes the one of this topic id: answers what must be written for it, nothing when it is. Throws
+ * TOPIC_ID_DIFFERS for the log of another topic.
+ */
+export function adoptTopicId(log: UnifiedLog, topicId: string): readonly DiskOperation[] {
+  if (log.topicId === topicId) return []
+  const isUnknown = log.topicId === zeroUuid || isDamagedTopicId(log.topicId, topicId)
+  if (!isUnknown || topicId === zeroUuid) {
+    throw new ApplianceError(logErrors.topicIdDiffers, { log: log.key, found: log.topicId, expected: topicId })
+  }
+  log.adoptTopicId(topicId)
+  return topicIdWrites(log.directory, topicId)
+}

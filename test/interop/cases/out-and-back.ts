@@ -1,0 +1,216 @@
+/** The way out and back: a stopped Headwater is opened by a real Apache Kafka, which writes, and what Kafka leaves is opened again. */
+import { strict as assert } from 'node:assert'
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { apacheKafkaMissing, freePort, kafkaTool, startApacheKafka } from '../apache-kafka.ts'
+import { type InteropCase, lines, output } from '../case.ts'
+import { hasPrograms } from '../foreign.ts'
+import { daemonEnvironment, repositoryRoot, startHeadwater } from '../headwater.ts'
+
+const partitions = 3
+const perRun = 200
+const ownCommand = join(repositoryRoot, 'tools/headwater')
+const consumerGroups = 'org.apache.kafka.tools.consumer.group.ConsumerGroupCommand'
+/** What a broker says that has found something wrong with its files. */
+const complaint = /\b(WARN|ERROR|FATAL)\b.*(corrupt|recover|truncat|stray|mismatch|invalid|inconsistent|unexpected)/i
+
+export const outAndBack: InteropCase = {
+  name: 'a stopped Headwater is opened by Apache Kafka with everything in it, and what Kafka leaves is opened again',
+  missing: () => apacheKafkaMissing() ?? hasPrograms('kcat'),
+  async run(folder) {
+    const place = new Place(folder)
+    for (const round of [1, 2]) {
+      await place.fill(round)
+      await place.throughKafka(round)
+    }
+    await place.check('after the last round', 4 * perRun, 4)
+  },
+}
+
+class Place {
+  readonly #folder: string
+  readonly #dataDir: string
+
+  constructor(folder: string) {
+    this.#folder = folder
+    this.#dataDir = join(folder, 'data')
+  }
+
+  /** Headwater: topics, settings, records of several producers, a group's offsets. */
+  async fill(round: number): Promise<void> {
+    const daemon = await startHeadwater({ dataDir: this.#dataDir, logFile: join(this.#folder, 'headwater.log') })
+    try {
+      if (round === 1) {
+        const at = ['--bootstrap-server', daemon.kafka]
+        const wide = ['--partitions', String(partitions), '--config', 'retention.ms=7200000']
+        await output(ownCommand, ['topics', 'create', 'readings', ...at, ...wide])
+        await output(ownCommand, ['topics', 'create', 'doomed', ...at])
+        await output(ownCommand, ['topics', 'delete', 'doomed', ...at])
+      } else {
+        await checkContents(daemon.kafka, 2 * perRun, 2)
+        assert.match(await describeTopic(daemon.kafka, 'made-by-kafka'), /PartitionCount: 2\b.*segment\.bytes=2097152/)
+        assert.match(await describeTopic(daemon.kafka, 'made-by-kafka'), /Leader: 1/)
+        assert.equal((await readAll(daemon.kafka, 'made-by-kafka')).length, 6, 'what Kafka deleted stays deleted')
+      }
+      await produce(daemon.kafka, `headwater-${round}`)
+      await readAsGroup(daemon.kafka, round === 1 ? perRun : 2 * perRun - half)
+    } finally {
+      assert.equal(await daemon.stop(), 0)
+    }
+  }
+
+  async throughKafka(round: number): Promise<void> {
+    const port = await freePort()
+    const controllerPort = await freePort()
+    const properties = await output(
+      ownCommand,
+      [
+        ...['export-kafka', '--data-dir', this.#dataDir, '--kafka', `127.0.0.1:${port}`],
+        ...['--controller', `127.0.0.1:${controllerPort}`],
+      ],
+      { env: daemonEnvironment() },
+    )
+    const kafka = await startApacheKafka({
+      dir: join(this.#folder, 'kafka'),
+      logDir: join(this.#dataDir, 'log'),
+      port,
+      controllerPort,
+      serverProperties: properties + hurried,
+    })
+    try {
+      await checkContents(kafka.bootstrap, (2 * round - 1) * perRun, 2 * round - 1)
+      assert.match(await describeTopic(kafka.bootstrap, 'readings'), /retention\.ms=7200000/)
+      await produce(kafka.bootstrap, `kafka-${round}`)
+      if (round === 1) {
+        const args = [
+          '--bootstrap-server',
+          kafka.bootstrap,
+          '--create',
+          '--topic',
+          'made-by-kafka',
+          '--partitions',
+          '2',
+        ]
+        const made = await kafkaTool('org.apache.kafka.tools.TopicCommand', [
+          ...args,
+          '--config',
+          'segment.bytes=2097152',
+        ])
+        assert.equal(made.code, 0, made.stdout + made.stderr)
+        await this.#deleteRecords(kafka.bootstrap)
+      }
+      await readAsGroup(kafka.bootstrap, half)
+    } finally {
+      await kafka.stop()
+    }
+    const said = lines(readFileSync(kafka.logFile, 'utf8')).filter((line) => complaint.test(line))
+    assert.deepEqual(said, [], 'what Apache Kafka says of the files')
+    cutMetadataLog(join(this.#dataDir, 'log', '__cluster_metadata-0'))
+  }
+
+  /** Ten records in a partition of Kafka's making, the first four of them deleted. */
+  async #deleteRecords(bootstrap: string): Promise<void> {
+    const stdin = `${Array.from({ length: 10 }, (_, at) => `r${at}`).join('\n')}\n`
+    await output('kcat', ['-P', '-b', bootstrap, '-t', 'made-by-kafka', '-p', '0'], { stdin })
+    const plan = join(this.#folder, 'delete.json')
+    const partitions = [{ topic: 'made-by-kafka', partition: 0, offset: 4 }]
+    writeFileSync(plan, JSON.stringify({ partitions, version: 1 }))
+    const args = ['--bootstrap-server', bootstrap, '--offset-json-file', plan]
+    const deleted = await kafkaTool('org.apache.kafka.tools.DeleteRecordsCommand', args)
+    assert.match(deleted.stdout, /low_watermark: 4/)
+  }
+
+  async check(when: string, records: number, producers: number): Promise<void> {
+    const daemon = await startHeadwater({ dataDir: this.#dataDir, logFile: join(this.#folder, 'headwater.log') })
+    try {
+      await checkContents(daemon.kafka, records, producers)
+      await produce(daemon.kafka, 'afterwards')
+    } catch (error) {
+      throw new Error(`${when}: ${error instanceof Error ? error.message : String(error)}`, { cause: error })
+    } finally {
+      assert.equal(await daemon.stop(), 0)
+    }
+  }
+}
+
+/** Of each round of Kafka's, the group reads half. */
+const half = perRun / 2
+
+/** Snapshots of the metadata after every few records, and a metadata log that is cut behind them, in seconds instead of hours. */
+const hurried = [
+  'metadata.log.max.record.bytes.between.snapshots=1',
+  'metadata.max.retention.ms=1000',
+  'metadata.log.segment.ms=1000',
+  'broker.session.timeout.ms=2000',
+  'broker.heartbeat.interval.ms=500',
+  '',
+].join('\n')
+
+async function produce(bootstrap: string, prefix: string): Promise<void> {
+  const values = Array.from({ length: perRun }, (_, at) => `${prefix}-${at}`)
+  const args = ['-P', '-b', bootstrap, '-t', 'readings', '-z', 'lz4', '-X', 'enable.idempotence=true']
+  await output('kcat', args, { stdin: `${values.join('\n')}\n` })
+}
+
+async function readAsGroup(bootstrap: string, count: number): Promise<void> {
+  const args = [
+    '-b',
+    bootstrap,
+    '-q',
+    '-c',
+    String(count),
+    '-X',
+    'auto.offset.reset=earliest',
+    '-G',
+    'plant',
+    'readings',
+  ]
+  const read = lines(await output('kcat', args))
+  assert.equal(read.length, count, 'what the group has left to read')
+}
+
+/** Every record of every run is there once, every producer is known, and the group stands where it stood. */
+async function checkContents(bootstrap: string, records: number, runs: number): Promise<void> {
+  const values = await readAll(bootstrap, 'readings')
+  assert.equal(values.length, records)
+  assert.equal(new Set(values).size, records)
+  const lagging = await kafkaTool(consumerGroups, ['--bootstrap-server', bootstrap, '--describe', '--group', 'plant'])
+  const lags = [...lagging.stdout.matchAll(/^plant\s+readings\s+\d+\s+(\d+)\s+(\d+)/gm)]
+  assert.ok(lags.length > 0, lagging.stdout + lagging.stderr)
+  const producers = new Set<string>()
+  for (let partition = 0; partition < partitions; partition++) {
+    const at = ['--bootstrap-server', bootstrap, 'describe-producers', '--topic', 'readings']
+    const { stdout } = await kafkaTool('org.apache.kafka.tools.TransactionsCommand', [
+      ...at,
+      '--partition',
+      String(partition),
+    ])
+    for (const [, id] of stdout.matchAll(/^(\d+)\s/gm)) producers.add(id as string)
+  }
+  assert.equal(producers.size, runs, `producers: ${[...producers].join(' ')}`)
+}
+
+async function readAll(bootstrap: string, topic: string): Promise<string[]> {
+  return lines(await output('kcat', ['-C', '-b', bootstrap, '-t', topic, '-q', '-e', '-o', 'beginning']))
+}
+
+/**
+ * What Kafka does with its metadata log after a minute or more: everything in front of a snapshot goes. The newest segment that a
+ * snapshot stands in front of becomes the first.
+ */
+function cutMetadataLog(folder: string): void {
+  const names = readdirSync(folder)
+  const snapshots = new Set(names.flatMap((name) => /^(\d{20})-\d{10}\.checkpoint$/.exec(name)?.[1] ?? []))
+  const bases = names.flatMap((name) => /^(\d{20})\.log$/.exec(name)?.[1] ?? [])
+  const first = bases
+    .filter((base) => snapshots.has(base))
+    .toSorted()
+    .at(-1)
+  assert.ok(first !== undefined && Number(first) > 0, `a segment begins at a snapshot: ${names.join(' ')}`)
+  for (const name of names) if (/^\d{20}[.-]/.test(name) && name.slice(0, 20) < first) rmSync(join(folder, name))
+}
+
+async function describeTopic(bootstrap: string, topic: string): Promise<string> {
+  const args = ['--bootstrap-server', bootstrap, '--describe', '--topic', topic]
+  return (await kafkaTool('org.apache.kafka.tools.TopicCommand', args)).stdout
+}
