@@ -19,6 +19,9 @@ import { offsetsTopicOf } from './coordinator/group/offsets-topic.ts'
 import type { SaslListener } from './ingest/kafka/connection-security.ts'
 import { KafkaDoor } from './ingest/kafka/door.ts'
 import { type ClusterFeatures, kafkaDoorOptionsOf } from './ingest/kafka/door-options.ts'
+import { guardHandlers } from './ingest/kafka/guards/guard.ts'
+import { guardTable } from './ingest/kafka/guards/guard-table.ts'
+import type { HandlerEntry } from './ingest/kafka/handler.ts'
 import { adminHandlers } from './ingest/kafka/handlers/admin-handlers.ts'
 import { groupHandlers } from './ingest/kafka/handlers/group-handlers.ts'
 import { recordHandlers } from './ingest/kafka/handlers/record-handlers.ts'
@@ -29,6 +32,7 @@ import { LogDirectory } from './log/log-directory.ts'
 import { mirrorTopic } from './mirror/anchor.ts'
 import { Mirror } from './mirror/mirror.ts'
 import { Authenticator } from './security/authenticator.ts'
+import { Authorizer, parseSuperUsers } from './security/authorizer.ts'
 import { certificateNaming, principalOfPeer } from './security/principal.ts'
 import type { SaslMechanism } from './security/sasl/sasl-server.ts'
 import { TlsKeeper } from './security/tls-keeper.ts'
@@ -125,6 +129,7 @@ class BuiltAppliance implements Appliance {
   // ------------------------------------------------------------------------------------------ building
 
   #authenticator: Authenticator | null = null
+  #authorizer: Authorizer | null = null
   #broker: Broker | null = null
   #topics: TopicAdmin | null = null
   readonly #internalTopics = (): InternalTopics =>
@@ -175,6 +180,7 @@ class BuiltAppliance implements Appliance {
     })
     this.#rooms = { ...this.#rooms, cluster }
     const { clock, compute, entropy, observer } = this.#ports
+    this.#authorizer = authorizerOf(this.#settings, cluster)
     this.#authenticator = new Authenticator({
       clock,
       compute,
@@ -190,6 +196,7 @@ class BuiltAppliance implements Appliance {
       ports: this.#ports,
       topics: this.#topics,
       internalTopics,
+      authorizer: this.#authorizer,
     })
     this.#broker = broker
     directory.onLoss((loss) => recordLoss(loss, broker, clock))
@@ -224,21 +231,23 @@ class BuiltAppliance implements Appliance {
       net,
       clock,
       observer,
-      handlers: new Map([
-        ...recordHandlers(broker),
-        ...adminHandlers({
-          cluster,
-          directory: must(this.#rooms.directory),
-          settings: this.#settings,
-          topics: must(this.#topics),
-          internalTopics: this.#internalTopics(),
-          ports: this.#ports,
-        }),
-        ...groupHandlers(must(this.#rooms.coordinator), {
-          nodeId: this.#config.node.id,
-          partitionCountOf: (topic) => broker.topicPartitions(topic),
-        }),
-      ]),
+      handlers: new Map(
+        this.#guarded(cluster, [
+          ...recordHandlers(broker),
+          ...adminHandlers({
+            cluster,
+            directory: must(this.#rooms.directory),
+            settings: this.#settings,
+            topics: must(this.#topics),
+            internalTopics: this.#internalTopics(),
+            ports: this.#ports,
+          }),
+          ...groupHandlers(must(this.#rooms.coordinator), {
+            nodeId: this.#config.node.id,
+            partitionCountOf: (topic) => broker.topicPartitions(topic),
+          }),
+        ]),
+      ),
       options: kafkaDoorOptionsOf(this.#settings, () => featuresOf(cluster)),
     })
     this.#rooms = { ...this.#rooms, kafkaDoor }
@@ -252,6 +261,10 @@ class BuiltAppliance implements Appliance {
         advertised: advertise === null ? null : `${advertise.host}:${advertise.port}`,
       })
     }
+  }
+
+  #guarded(cluster: Cluster, handlers: readonly HandlerEntry[]): readonly HandlerEntry[] {
+    return guardHandlers(handlers, guardTable(cluster.image), must(this.#authorizer))
   }
 
   #sasl(mechanisms: readonly SaslMechanism[]): SaslListener {
@@ -272,6 +285,7 @@ class BuiltAppliance implements Appliance {
       broker,
       options: mqttDoorOptions(this.#config.mqtt),
       authenticator: must(this.#authenticator),
+      authorizer: must(this.#authorizer),
       principalOf: (peer) => principalOfPeer(peer, naming),
     })
     this.#rooms = { ...this.#rooms, mqttDoor }
@@ -387,6 +401,16 @@ function featuresOf(cluster: Cluster): ClusterFeatures {
     ],
     finalized: [...cluster.image.features()].map(([name, level]) => ({ name, level })),
   }
+}
+
+function authorizerOf(settings: BrokerSettings, cluster: Cluster): Authorizer {
+  const superUsers = parseSuperUsers(settings.text('super.users'))
+  return new Authorizer({
+    table: cluster.image.acls,
+    isEnabled: settings.text('authorizer.class.name') !== '',
+    superUsers: typeof superUsers === 'string' ? new Set() : superUsers,
+    allowsWithoutAcl: settings.flag('allow.everyone.if.no.acl.found'),
+  })
 }
 
 function must<T>(room: T | null | undefined): T {

@@ -14,6 +14,7 @@ import { aiokafka, codecMatrix } from './cases/codecs.ts'
 import { sameCompaction } from './cases/compaction.ts'
 import { kafkaCodec, kafkaHeaders, kafkaLayouts } from './cases/kafka-codec.ts'
 import { dumpLogSegments, kafkaTools } from './cases/kafka-tools.ts'
+import { securityTools } from './cases/security-tools.ts'
 import { mirrorToApacheKafka } from './mirror.ts'
 import { outAndBack } from './cases/out-and-back.ts'
 import { kafkaToMqtt, mqttBadInput, mqttToKafka } from './cases/mqtt-to-kafka.ts'
@@ -29,6 +30,7 @@ const cases: readonly InteropCase[] = [
   aiokafka,
   kafkaTools,
   dumpLogSegments,
+  securityTools,
   sameCompaction,
   outAndBack,
   mirrorToApacheKafka,

@@ -5,6 +5,7 @@
 import { ApplianceError } from '../../base/errors.ts'
 import { brokerConfigErrors } from './metadata-errors.ts'
 import { type ConfigDefinition, type ConfigTable, faultOf } from './config-table.ts'
+import { parseSuperUsers } from '../../security/authorizer.ts'
 import { parsePrincipalMapping } from '../../security/principal-mapping.ts'
 import { topicConfigTable } from './topic-config.ts'
 
@@ -96,6 +97,26 @@ export const brokerConfigTable: ConfigTable = {
     default: '600000',
     least: 1000,
     doc: 'A connection without traffic is closed after this time.',
+  },
+  'authorizer.class.name': {
+    type: 'string',
+    default: '',
+    choices: ['', 'org.apache.kafka.metadata.authorizer.StandardAuthorizer'],
+    doc: 'What decides who may do what, for Kafka and MQTT clients alike. Empty: everybody may do everything.',
+  },
+  'super.users': {
+    type: 'string',
+    default: '',
+    doc: 'Principals that may do everything: `User:NAME`, separated by semicolons.',
+    refuse: (value) => {
+      const users = parseSuperUsers(value)
+      return typeof users === 'string' ? users : null
+    },
+  },
+  'allow.everyone.if.no.acl.found': {
+    type: 'boolean',
+    default: 'false',
+    doc: 'May everybody use a resource for which there is no access control entry?',
   },
   'connections.max.reauth.ms': {
     type: 'long',

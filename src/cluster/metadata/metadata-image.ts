@@ -1,5 +1,6 @@
 /** The cluster as the records of `__cluster_metadata` tell it. Pure: `replay` is the only thing that changes it. */
 import type { MetadataRecord } from '../../protocol/kafka/stored/metadata-record.ts'
+import { AclTable } from '../../security/acl-table.ts'
 import { scramMechanismOf } from '../../security/sasl/scram-crypto.ts'
 import { ScramCredentials } from '../../security/scram-credentials.ts'
 
@@ -35,6 +36,7 @@ export const configResourceType = { topic: 2, broker: 4, brokerLogger: 8, client
 
 export class MetadataImage {
   readonly credentials = new ScramCredentials()
+  readonly acls = new AclTable()
   readonly #topics = new Map<string, TopicImage>()
   readonly #names = new Map<string, string>()
   readonly #configs = new Map<string, Map<string, string>>()
@@ -152,6 +154,14 @@ export class MetadataImage {
       }
       case 'UnregisterBrokerRecord':
         this.#brokers.delete(record.value.brokerId)
+        return
+      case 'AccessControlEntryRecord': {
+        const { id, resourceType, resourceName, patternType, principal, host, operation, permissionType } = record.value
+        this.acls.add(id, { resourceType, resourceName, patternType, principal, host, operation, permissionType })
+        return
+      }
+      case 'RemoveAccessControlEntryRecord':
+        this.acls.remove(record.value.id)
         return
       case 'UserScramCredentialRecord': {
         const { name, salt, storedKey, serverKey, iterations } = record.value

@@ -10,6 +10,7 @@ import { userPrincipal } from '../../security/principal.ts'
 import { utf8Bytes } from '../../protocol/mqtt/utf8.ts'
 import type { DoorServices } from './door-services.ts'
 import type { MqttSession } from './session.ts'
+import { TopicRights } from './topic-rights.ts'
 
 /** A listener of the door. */
 export interface MqttListenerOptions {
@@ -140,12 +141,17 @@ function grantedExpiry(packet: ConnectPacket, secondsMax: number): number {
  */
 export function openSession(
   packet: ConnectPacket,
-  { clientId, principal }: { readonly clientId: string; readonly principal: string },
+  who: { readonly clientId: string; readonly principal: string; readonly host: string },
   services: DoorServices,
 ):
   | { readonly kind: 'opened'; readonly session: MqttSession; readonly isPresent: boolean }
   | (ConnectVerdict & { readonly kind: 'refused' }) {
+  const { clientId, principal } = who
   const { sessions, packetIds, wills } = services
+  const rights = rightsOf(who, services)
+  if (packet.will !== null && rights !== null && !rights.mayPublishTo(packet.will.topic)) {
+    return { kind: 'refused', reason: reasonCodes.notAuthorized, because: 'the will may not be published' }
+  }
   const before = sessions.get(clientId)
   if (before !== undefined && before.owner !== null && before.owner !== principal) {
     return { kind: 'refused', reason: reasonCodes.notAuthorized, because: "the session is another user's" }
@@ -157,10 +163,21 @@ export function openSession(
     return { kind: 'refused', reason: reasonCodes.quotaExceeded, because }
   }
   opened.session.owner = principal
+  opened.session.rights = rights
   const carried = packetIds.takeCarried(clientId)
   if (!packet.cleanStart) for (const [id, fingerprint] of carried) opened.session.carriedIds.set(id, fingerprint)
   wills.cancel(clientId)
   return { kind: 'opened', ...opened }
+}
+
+/** Null: the client may do everything. */
+function rightsOf(
+  { principal, host }: { readonly principal: string; readonly host: string },
+  { authorizer, mapping, options }: DoorServices,
+): TopicRights | null {
+  const subject = authorizer?.subject(principal, host)
+  if (subject === undefined || subject.isUnlimited) return null
+  return new TopicRights({ subject, mapping, lastResortTopic: options.lastResortTopic })
 }
 
 /** The level that a CONNECT claims, as far as an answer to it depends on it: what is above 5 is answered in the way of 5.0. */

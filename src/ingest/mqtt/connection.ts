@@ -222,7 +222,9 @@ export class MqttConnection implements SessionLink, Committer, PendingBytesWaite
 
   private onIdentified(identity: Identity, packet: ConnectPacket, verdict: ConnectGrant, wallMs: number): void {
     if (identity.kind === 'refused') return this.refuse(identity.reason, identity.because)
-    const opened = openSession(packet, { clientId: verdict.clientId, principal: identity.principal }, this.services)
+    const { principal } = identity
+    const who = { clientId: verdict.clientId, principal, host: this.socket.peer.remoteHost }
+    const opened = openSession(packet, who, this.services)
     if (opened.kind === 'refused') return this.refuse(opened.reason, opened.because)
     const { session, isPresent } = opened
     this.accept(packet, verdict, session)
@@ -248,7 +250,11 @@ export class MqttConnection implements SessionLink, Committer, PendingBytesWaite
     const { level, userName } = packet
     this.publisher = new PublishHandler({ services, session, level, userName, committer: this })
     if (packet.will !== null) {
-      this.will = { message: packet.will, publisher: { clientId: session.clientId, userName, level } }
+      this.will = {
+        message: packet.will,
+        publisher: { clientId: session.clientId, userName, level },
+        rights: session.rights,
+      }
     }
     this.keepAliveMs = grant.keepAliveMs * 1.5
     this.deadline.disarm()

@@ -2,6 +2,7 @@ import type { Clock, Entropy, Observer, PeerFacts } from '../../base/ports.ts'
 import type { Broker } from '../../broker/broker.ts'
 import type { PacketColumns } from '../../protocol/mqtt/packet-columns.ts'
 import type { TopicFilterTrie } from '../../protocol/mqtt/topic-filter.ts'
+import type { Authorizer } from '../../security/authorizer.ts'
 import type { Authenticator } from '../../security/authenticator.ts'
 import type { CommitBatches } from './commit-batch.ts'
 import type { DoorCounters } from './door-counters.ts'
@@ -23,6 +24,8 @@ export interface DoorServices {
   readonly options: MqttDoorOptions
   /** Null: no listener checks passwords. */
   readonly authenticator: Authenticator | null
+  /** Null: everybody may do everything. */
+  readonly authorizer: Authorizer | null
   /** Who a connection speaks for where no password is asked for; null = nobody whom the door takes. */
   readonly principalOf: (peer: PeerFacts) => string | null
   readonly mapping: TopicMapping

@@ -39,8 +39,8 @@ export class FanOut {
     this.version += 1
   }
 
-  /** Offers the record to its subscribers; `flush` sends what they were given. */
-  offer(bytes: Uint8Array, record: ScannedRecord, wallMs: number): void {
+  /** Offers a record of a Kafka topic to its subscribers; `flush` sends what they were given. */
+  offer(bytes: Uint8Array, record: ScannedRecord, wallMs: number, kafkaTopic: string): void {
     const isNamed = record.topicStart >= 0
     const start = isNamed ? record.topicStart : record.keyStart
     const end = isNamed ? record.topicEnd : record.keyEnd
@@ -50,7 +50,9 @@ export class FanOut {
     const payload = record.valueStart < 0 ? noBytes : bytes.slice(record.valueStart, record.valueEnd)
     const message = new OutgoingMessage(bytes.slice(start, end), payload, headersOf(bytes, record))
     if (message.isExpired(wallMs)) return
-    for (const match of matches) this.deliver(message, match, wallMs)
+    for (const match of matches) {
+      if (match.session.rights?.mayRead(kafkaTopic) !== false) this.deliver(message, match, wallMs)
+    }
   }
 
   private matchesOf(bytes: Uint8Array, start: number, end: number): readonly Match[] {

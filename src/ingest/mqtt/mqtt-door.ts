@@ -14,6 +14,7 @@ import type {
 import { createPacketColumns } from '../../protocol/mqtt/packet-columns.ts'
 import { reasonCodes, reasonName } from '../../protocol/mqtt/reason-codes.ts'
 import { TopicFilterTrie } from '../../protocol/mqtt/topic-filter.ts'
+import type { Authorizer } from '../../security/authorizer.ts'
 import type { Authenticator } from '../../security/authenticator.ts'
 import { anonymousPrincipal } from '../../security/principal.ts'
 import { type CommitBatch, CommitBatches, reasonOf } from './commit-batch.ts'
@@ -45,6 +46,8 @@ export interface MqttDoorParts {
   readonly options: MqttDoorOptions
   /** For listeners with passwords. */
   readonly authenticator?: Authenticator
+  /** Omitted: everybody may do everything. */
+  readonly authorizer?: Authorizer
   /** Names the client of a certificate; omitted: everybody is anonymous. */
   readonly principalOf?: (peer: PeerFacts) => string | null
 }
@@ -129,6 +132,7 @@ export class MqttDoor {
       broker,
       options,
       authenticator: this.parts.authenticator ?? null,
+      authorizer: this.parts.authorizer ?? null,
       principalOf: this.parts.principalOf ?? (() => anonymousPrincipal),
       mapping,
       routes: this.routes,

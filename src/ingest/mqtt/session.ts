@@ -4,6 +4,7 @@
  */
 import type { OutgoingMessage, PublishForm } from './outgoing-message.ts'
 import type { AckGroup, Committer } from './ack-queue.ts'
+import type { TopicRights } from './topic-rights.ts'
 
 /** The connection that is attached to a session. */
 export interface SessionLink {
@@ -80,6 +81,8 @@ export class MqttSession {
   readonly carriedIds = new Map<number, number>()
   /** The principal whose it is; null until a client has been accepted. */
   owner: string | null = null
+  /** Null: it may publish and read everything. */
+  rights: TopicRights | null = null
   /** How long it is kept after its connection closed; 0 = not at all. */
   expiryMs = 0
   private readonly bounds: SessionBounds

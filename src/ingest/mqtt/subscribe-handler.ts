@@ -36,6 +36,7 @@ function subscribeOne(
   const verdict = judgeFilter(filter)
   if (verdict === 'shared') return reasonCodes.sharedSubscriptionsNotSupported
   if (verdict === 'tooDeep') return reasonCodes.topicFilterInvalid
+  if (session.rights?.maySubscribe(filter) === false) return reasonCodes.notAuthorized
   // Without headers a record does not say who published it.
   if (noLocal && services.mapping.omitsHeaders) return reasonCodes.implementationSpecificError
   const { subscriptions } = session

@@ -157,7 +157,7 @@ export class TailReader {
       try {
         scanRecords(records.bytes, span, (record) => {
           if (baseOffset + record.offsetDelta < this.position) return
-          this.options.fanOut.offer(records.bytes, record, wallMs)
+          this.options.fanOut.offer(records.bytes, record, wallMs, this.partition.topic)
         })
       } catch {
         return this.skipTo(endOffset, 'a batch could not be read')

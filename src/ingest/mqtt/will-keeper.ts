@@ -1,16 +1,19 @@
 import type { Clock, Timer } from '../../base/ports.ts'
 import type { WillMessage } from '../../protocol/mqtt/packets.ts'
-import { reasonName } from '../../protocol/mqtt/reason-codes.ts'
+import { reasonCodes, reasonName } from '../../protocol/mqtt/reason-codes.ts'
 import { utf8Bytes } from '../../protocol/mqtt/utf8.ts'
 import { type CommitBatches, reasonOf } from './commit-batch.ts'
 import type { DoorCounters } from './door-counters.ts'
 import { type PublisherFacts, RecordHeaderEncoder } from './record-headers.ts'
 import type { RouteTable } from './route-table.ts'
+import type { TopicRights } from './topic-rights.ts'
 
 /** A will and who left it. */
 export interface Will {
   readonly message: WillMessage
   readonly publisher: PublisherFacts
+  /** Null: the client may publish everything. */
+  readonly rights: TopicRights | null
 }
 
 export interface WillKeeperOptions {
@@ -73,6 +76,8 @@ export class WillKeeper {
     const { clock, routes, commits, counters } = this.options
     const topic = utf8Bytes(will.message.topic)
     const wallMs = clock.wallMs()
+    // Asked again: what was allowed at CONNECT may not be any more.
+    if (will.rights?.mayPublish(topic, 0, topic.length) === false) return counters.refuse(notAuthorized)
     const route = routes.find(topic, 0, topic.length, wallMs)
     if (route === null) return counters.refuse(willRefused)
     if (route.state === 'waiting') {
@@ -83,6 +88,7 @@ export class WillKeeper {
       })
     }
     if (route.state !== 'ready' || route.partition === null) return counters.refuse(reasonName(route.reason))
+    if (will.rights?.mayWrite(route.partition.topic) === false) return counters.refuse(notAuthorized)
     const { qos, retain, properties, payload } = will.message
     const headers = new RecordHeaderEncoder(will.publisher).build({
       headers: route.headers,
@@ -101,6 +107,7 @@ export class WillKeeper {
   }
 }
 
+const notAuthorized = reasonName(reasonCodes.notAuthorized)
 const willRefused = 'topicNameInvalid'
 /** Timers of the platform hold 31 bits. */
 const timerMsMax = 2_147_483_647

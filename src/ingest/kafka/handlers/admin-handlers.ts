@@ -2,6 +2,7 @@
 import type { Ports } from '../../../base/ports.ts'
 import { ConfigAdmin } from '../../../broker/config-admin.ts'
 import type { InternalTopics } from '../../../broker/internal-topics.ts'
+import { AclAdmin } from '../../../broker/acl-admin.ts'
 import { ScramAdmin } from '../../../broker/scram-admin.ts'
 import type { TopicAdmin } from '../../../broker/topic-admin.ts'
 import type { Cluster } from '../../../cluster/cluster.ts'
@@ -9,6 +10,7 @@ import type { BrokerSettings } from '../../../cluster/metadata/broker-config.ts'
 import type { LogDirectory } from '../../../log/log-directory.ts'
 import type { HandlerEntry } from '../handler.ts'
 import type { AdminParts } from './admin-parts.ts'
+import { aclHandlers } from './acl-handlers.ts'
 import { configHandlers } from './config-handlers.ts'
 import { credentialHandlers } from './credential-handlers.ts'
 import { metadataHandlers } from './metadata-handlers.ts'
@@ -21,7 +23,7 @@ export interface AdminHandlerOptions {
   readonly settings: BrokerSettings
   readonly topics: TopicAdmin
   readonly internalTopics: InternalTopics
-  readonly ports: Pick<Ports, 'disk' | 'observer'>
+  readonly ports: Pick<Ports, 'disk' | 'entropy' | 'observer'>
 }
 
 /** Their rows of the table. */
@@ -45,5 +47,6 @@ export function adminHandlers(options: AdminHandlerOptions): readonly HandlerEnt
     ...configHandlers(parts),
     ...replicaHandlers(parts),
     ...credentialHandlers(new ScramAdmin(cluster, ports.observer)),
+    ...aclHandlers(new AclAdmin({ cluster, ...ports }), () => settings.text('authorizer.class.name') !== ''),
   ]
 }

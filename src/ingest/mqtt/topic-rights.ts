@@ -1,0 +1,76 @@
+/**
+ * What a client may publish to and read: the rights on the Kafka topics that its MQTT topics map to (WRITE and READ). There is no right to
+ * create: a topic that a rule names, and that may be written, is created as for anybody.
+ */
+import { isValidTopicName, utf8Text } from '../../protocol/mqtt/utf8.ts'
+import { aclOperation, aclResource } from '../../security/acl.ts'
+import type { Subject } from '../../security/authorizer.ts'
+import { type CachedByTopic, hashTopic, TopicCache } from './route-cache.ts'
+import type { TopicMapping } from './topic-mapping.ts'
+
+export interface TopicRightsOptions {
+  readonly subject: Subject
+  readonly mapping: TopicMapping
+  readonly lastResortTopic: string
+}
+
+interface PlannedTopic extends CachedByTopic {
+  /** Null: the topic is not stored at all, and refused by others. */
+  readonly kafkaTopic: string | null
+}
+
+/** MQTT topics of one client whose Kafka topic is remembered. */
+const cacheCapacity = 256
+
+/** The rights of one client that is not unlimited. */
+export class TopicRights {
+  private readonly options: TopicRightsOptions
+  private readonly cache = new TopicCache<PlannedTopic>(cacheCapacity)
+
+  constructor(options: TopicRightsOptions) {
+    this.options = options
+  }
+
+  /** May a message be published to the topic name [start, end)? What is no topic name is for others to refuse. */
+  mayPublish(bytes: Uint8Array, start: number, end: number): boolean {
+    const hash = hashTopic(bytes, start, end)
+    let planned = this.cache.find(hash, bytes, start, end)
+    if (planned === undefined) {
+      if (!isValidTopicName(bytes, start, end)) return true
+      planned = { topic: bytes.slice(start, end), topicHash: hash, kafkaTopic: this.plan(utf8Text(bytes, start, end)) }
+      this.cache.add(planned)
+    }
+    return planned.kafkaTopic === null || this.mayWrite(planned.kafkaTopic)
+  }
+
+  /** The same for a topic as text. */
+  mayPublishTo(topic: string): boolean {
+    const kafkaTopic = this.plan(topic)
+    return kafkaTopic === null || this.mayWrite(kafkaTopic)
+  }
+
+  /** Where a message really goes may be another topic than the planned one: the last resort. */
+  mayWrite(kafkaTopic: string): boolean {
+    return this.options.subject.allows(aclOperation.write, aclResource.topic, kafkaTopic)
+  }
+
+  mayRead(kafkaTopic: string): boolean {
+    return this.options.subject.allows(aclOperation.read, aclResource.topic, kafkaTopic)
+  }
+
+  /**
+   * May the filter be subscribed to? One with wildcards speaks of topics that nobody knows yet: it is refused where nothing at all may be
+   * read, and each message is judged when it is delivered.
+   */
+  maySubscribe(filter: string): boolean {
+    if (/[+#]/.test(filter)) return this.options.subject.allowsSome(aclOperation.read, aclResource.topic)
+    const kafkaTopic = this.plan(filter)
+    return kafkaTopic === null || this.mayRead(kafkaTopic)
+  }
+
+  private plan(topic: string): string | null {
+    const plan = this.options.mapping.plan(topic)
+    if (plan.kind === 'refused') return null
+    return plan.kind === 'routed' ? plan.kafkaTopic : this.options.lastResortTopic
+  }
+}
