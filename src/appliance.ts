@@ -2,6 +2,7 @@
  * The one place where everything is built: layers 1 to 7 on six ports, real or simulated. `main.ts` adds the operator's surfaces.
  */
 import type { ApplianceStatus, HealthReport, ListenerStatus, Operations } from './admin/operations.ts'
+import { ApplianceError } from './base/errors.ts'
 import type { Listener, Ports } from './base/ports.ts'
 import { Broker } from './broker/broker.ts'
 import { InternalTopics } from './broker/internal-topics.ts'
@@ -11,6 +12,7 @@ import { Cluster } from './cluster/cluster.ts'
 import { BrokerSettings } from './cluster/metadata/broker-config.ts'
 import { metadataVersionLevel } from './cluster/metadata/metadata-controller.ts'
 import type { ApplianceConfig } from './config.ts'
+import { needsUsers, unprotectedListeners } from './config-safety.ts'
 import { mirrorOptions, mqttDoorOptions, spaceOptions } from './config-rooms.ts'
 import { partitionTableLog } from './coordinator/runtime/partition-table-log.ts'
 import { GroupCoordinator } from './coordinator/group/group-coordinator.ts'
@@ -32,6 +34,8 @@ import { LogDirectory } from './log/log-directory.ts'
 import { mirrorTopic } from './mirror/anchor.ts'
 import { Mirror } from './mirror/mirror.ts'
 import { Authenticator } from './security/authenticator.ts'
+import { securityErrors } from './security/security-errors.ts'
+import { securityEvents } from './security/security-events.ts'
 import { Authorizer, parseSuperUsers } from './security/authorizer.ts'
 import { certificateNaming, principalOfPeer } from './security/principal.ts'
 import type { SaslMechanism } from './security/sasl/sasl-server.ts'
@@ -180,6 +184,7 @@ class BuiltAppliance implements Appliance {
     })
     this.#rooms = { ...this.#rooms, cluster }
     const { clock, compute, entropy, observer } = this.#ports
+    this.#judgeListeners(cluster)
     this.#authorizer = authorizerOf(this.#settings, cluster)
     this.#authenticator = new Authenticator({
       clock,
@@ -260,6 +265,17 @@ class BuiltAppliance implements Appliance {
         listener,
         advertised: advertise === null ? null : `${advertise.host}:${advertise.port}`,
       })
+    }
+  }
+
+  /** The configuration has refused what is unprotected, unless it was told not to. */
+  #judgeListeners(cluster: Cluster): void {
+    const { listeners } = this.#config
+    if (!listeners.dangerouslyAllowUnprotected && needsUsers(listeners) && cluster.image.credentials.size === 0) {
+      throw new ApplianceError(securityErrors.noUsers)
+    }
+    for (const { path, reason } of unprotectedListeners(listeners)) {
+      this.#ports.observer.event(securityEvents.listenerUnprotected, { listener: path.join('.'), reason })
     }
   }
 

@@ -7,6 +7,7 @@
  */
 import { z } from 'zod'
 import { kafkaSettingFault } from './config-kafka.ts'
+import { unprotectedListeners } from './config-safety.ts'
 import { address, bytes, bytesOrShare, count, durationMs } from './config-values.ts'
 
 const listenerCountMax = 16
@@ -89,21 +90,36 @@ const httpListener = z.strictObject({
   tls,
 })
 
-const listeners = z.strictObject({
-  kafka: z
-    .array(kafkaListener)
-    .min(1)
-    .max(listenerCountMax)
-    .prefault([{ listen: '127.0.0.1:9092' }])
-    .describe('Listeners for Kafka clients.'),
-  mqtt: z
-    .array(mqttListener)
-    .min(1)
-    .max(listenerCountMax)
-    .prefault([{ listen: '127.0.0.1:1883' }])
-    .describe('Listeners for MQTT clients.'),
-  http: httpListener.prefault({}).describe('The listener of the operator.'),
-})
+const listeners = z
+  .strictObject({
+    kafka: z
+      .array(kafkaListener)
+      .min(1)
+      .max(listenerCountMax)
+      .prefault([{ listen: '127.0.0.1:9092' }])
+      .describe('Listeners for Kafka clients.'),
+    mqtt: z
+      .array(mqttListener)
+      .min(1)
+      .max(listenerCountMax)
+      .prefault([{ listen: '127.0.0.1:1883' }])
+      .describe('Listeners for MQTT clients.'),
+    http: httpListener.prefault({}).describe('The listener of the operator.'),
+    dangerouslyAllowUnprotected: z
+      .boolean()
+      .prefault(false)
+      .describe(
+        'Start although other hosts can reach a listener that carries plain text or lets anybody in. For networks that nobody else can reach.',
+      ),
+  })
+  .superRefine((written, context) => {
+    if (written.dangerouslyAllowUnprotected) return
+    for (const { path, reason } of unprotectedListeners(written)) {
+      const remedy = 'or listen on 127.0.0.1, or set listeners.dangerouslyAllowUnprotected: true'
+      const message = `other hosts can reach this listener, and ${reason}; ${remedy}`
+      context.addIssue({ code: 'custom', path: [...path, 'listen'], message })
+    }
+  })
 
 const mqttRoute = z.strictObject({
   match: z.string().min(1).describe('MQTT topic filter. `{name}` captures one level, `{name...}` at the end the rest.'),

@@ -38,4 +38,10 @@ export const securityEvents = defineEvents({
     sentence: 'Too many failures: {client} is locked out for a minute, last as "{user}"',
     fields: { client: 'string', user: 'string' },
   },
+  listenerUnprotected: {
+    id: 'listener-unprotected',
+    level: 'warn',
+    sentence: 'Other hosts can reach listeners.{listener}, and {reason}: dangerouslyAllowUnprotected is set',
+    fields: { listener: 'string', reason: 'string' },
+  },
 })

@@ -122,8 +122,10 @@ describe('who fails too often', () => {
   it('is locked out as an address when it tries many names', () => {
     const attempts = new FailedAttempts()
     const { perAddressMax, lockMs } = failedAttemptsDefaults
-    for (let at = 0; at < perAddressMax; at++)
-      expect(attempts.isLocked('h', 'alice', at)).toBe(false), attempts.failed('h', `u${at}`, at)
+    for (let at = 0; at < perAddressMax; at++) {
+      expect(attempts.isLocked('h', 'alice', at)).toBe(false)
+      attempts.failed('h', `u${at}`, at)
+    }
     expect(attempts.isLocked('h', 'alice', perAddressMax)).toBe(true)
     expect(attempts.isLocked('h', null, perAddressMax)).toBe(true)
     expect(attempts.isLocked('other', 'alice', perAddressMax)).toBe(false)

@@ -155,6 +155,13 @@ export class MetadataImage {
       case 'UnregisterBrokerRecord':
         this.#brokers.delete(record.value.brokerId)
         return
+      default:
+        this.#replaySecurity(record)
+    }
+  }
+
+  #replaySecurity(record: MetadataRecord): void {
+    switch (record.type) {
       case 'AccessControlEntryRecord': {
         const { id, resourceType, resourceName, patternType, principal, host, operation, permissionType } = record.value
         this.acls.add(id, { resourceType, resourceName, patternType, principal, host, operation, permissionType })
