@@ -1,6 +1,6 @@
 /**
  * What our TLS servers show and accept. TLS 1.2 and 1.3, suites with forward secrecy and authenticated encryption only, no
- * renegotiation. Where clients show certificates a session is never resumed: each handshake is judged by the client CA in force.
+ * renegotiation. A new certificate brings new ticket keys, so that no session is resumed that an older client CA has judged.
  */
 import { constants, createPrivateKey, X509Certificate } from 'node:crypto'
 import tls from 'node:tls'
@@ -63,7 +63,6 @@ export class NodeTlsContext implements TlsContext {
   }
 
   #contextOptions({ certificate, key, clientCa }: TlsMaterial): tls.SecureContextOptions {
-    const noTickets = this.clientAuth === 'none' ? 0 : constants.SSL_OP_NO_TICKET
     return {
       cert: Buffer.from(certificate),
       key: Buffer.from(key),
@@ -72,7 +71,7 @@ export class NodeTlsContext implements TlsContext {
       minVersion: 'TLSv1.2',
       ciphers,
       honorCipherOrder: true,
-      secureOptions: constants.SSL_OP_NO_RENEGOTIATION | noTickets,
+      secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
     }
   }
 }

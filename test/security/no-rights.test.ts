@@ -5,11 +5,20 @@ import { silentObserver } from '../../src/admin/silent-observer.ts'
 import { parseAddress } from '../../src/config-values.ts'
 import { guardTable } from '../../src/ingest/kafka/guards/guard-table.ts'
 import { nodePorts } from '../../src/node/node-ports.ts'
-import { apiByKey, createTopicsApi, kafkaApis } from '../../src/protocol/kafka/apis.ts'
+import {
+  apiByKey,
+  createTopicsApi,
+  deleteTopicsApi,
+  fetchApi,
+  kafkaApis,
+  metadataApi,
+  produceApi,
+} from '../../src/protocol/kafka/apis.ts'
 import { ApplianceWorld } from './appliance-world.ts'
 
 let world: ApplianceWorld
 let client: KafkaClient
+let realId = ''
 const closers: (() => Promise<void>)[] = []
 /** APIs that a connection answers by itself, before anybody has rights. */
 const ofConnection = new Set([17, 18, 36])
@@ -29,7 +38,10 @@ async function connect(kafka: string): Promise<KafkaClient> {
 beforeAll(async () => {
   world = await ApplianceWorld.create()
   const first = await connect((await world.start()).kafka)
-  await first.ask(createTopicsApi, { topics: [{ name: 'real', numPartitions: 1, replicationFactor: 1 }] })
+  const created = await first.ask(createTopicsApi, {
+    topics: [{ name: 'real', numPartitions: 1, replicationFactor: 1 }],
+  })
+  realId = created.topics[0]?.topicId ?? ''
   const authorizer = 'org.apache.kafka.metadata.authorizer.StandardAuthorizer'
   client = await connect((await world.start({ settings: { 'authorizer.class.name': authorizer } })).kafka)
 })
@@ -135,6 +147,18 @@ describe('a principal without any right', () => {
     // What is not there is answered in the same words.
     const other = JSON.stringify(await ask(key, 'fake'))
     expect(other.replaceAll('fake', 'real')).toBe(JSON.stringify(answer))
+  })
+
+  it('reads, writes and sees nothing by the id of a topic', async () => {
+    const asked = client as unknown as { ask(api: object, request: object): Promise<unknown> }
+    const topic = { topicId: realId, partitions: [partition], partitionData: [{ index: 0 }] }
+    const fetched = await asked.ask(fetchApi, { maxWaitMs: 1, minBytes: 1, sessionEpoch: -1, topics: [topic] })
+    expect(new Set(errorsIn(fetched))).toEqual(new Set([0, 29]))
+    expect(errorsIn(await asked.ask(produceApi, { acks: -1, timeoutMs: 1000, topicData: [topic] }))).toEqual([29])
+    const seen = await asked.ask(metadataApi, { topics: [{ topicId: realId, name: null }] })
+    expect(seen).toMatchObject({ topics: [{ errorCode: 29, name: null, partitions: [] }] })
+    const deleted = await asked.ask(deleteTopicsApi, { topics: [{ topicId: realId, name: null }] })
+    expect(deleted).toMatchObject({ responses: [{ errorCode: 29, name: null }] })
   })
 
   it('is shown no topic, no group and no right', async () => {

@@ -164,6 +164,30 @@ describe('SCRAM', () => {
     expect(said(server.step(Buffer.from(message)))).toMatch(/^failed: /)
   })
 
+  it.each([
+    ['another binding', 'c=eSws', 'NONCE', 'failed: the channel binding is not the one of client-first'],
+    [
+      'the nonce of the server alone',
+      'c=biws',
+      vector.serverNonce,
+      'failed: the nonce is not the one of this exchange',
+    ],
+    [
+      'its own nonce twice (librdkafka before 2.6)',
+      'c=biws',
+      'abcNONCE',
+      'failed: the nonce is not the one of this exchange',
+    ],
+    ['a longer nonce', 'c=biws', 'NONCEx', 'failed: the nonce is not the one of this exchange'],
+  ])('refuses %s although the password is right and the lie is signed', (_, binding, lie, reason) => {
+    const server = serverOf()
+    const clientFirst = 'n,,n=user,r=abc'
+    const serverFirst = said(server.step(Buffer.from(clientFirst)))
+    const withoutProof = `${binding},r=${lie.replace('NONCE', `abc${vector.serverNonce}`)}`
+    const signed = proofFor(clientFirst, serverFirst, withoutProof, 'SCRAM-SHA-256')
+    expect(said(server.step(Buffer.from(`${withoutProof},p=${signed}`)))).toBe(reason)
+  })
+
   it('has more than 40 forms that it refuses', () => expect(firsts.length + finals.length).toBeGreaterThanOrEqual(40))
 
   it('goes on after neither a success nor a failure', () => {
