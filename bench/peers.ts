@@ -24,7 +24,7 @@ export interface MqttPeer {
 /** Ours, with its default of fsync before each acknowledgement. */
 export async function headwaterPeer(
   folder: string,
-  options: { readonly core?: number; readonly config?: string } = {},
+  options: { readonly core?: number; readonly config?: string; readonly command?: readonly string[] } = {},
 ) {
   mkdirSync(folder, { recursive: true })
   const configFile = join(folder, 'headwater.yaml')
@@ -33,6 +33,7 @@ export async function headwaterPeer(
     dataDir: join(folder, 'data'),
     configFile,
     logFile: join(folder, 'daemon.log'),
+    ...(options.command === undefined ? {} : { command: options.command }),
     ...(options.core === undefined ? {} : { prefix: ['taskset', '-c', String(options.core)] }),
   })
   const [host = '', port = ''] = daemon.mqtt.split(':')

@@ -214,6 +214,8 @@ export class Checkpointer {
     }
     const complete = dirty.beginSync(paths)
     await disk.submit(operations)
+    // A sync that succeeds behind one that failed says nothing of what that one had to write.
+    if (this.#parts.driver.hasStopped) throw new Error('the directory has failed during the checkpoint')
     complete()
     for (const write of writes) write.done()
     for (const { log, endOffset, snapshot } of ends) {

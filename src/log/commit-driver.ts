@@ -108,7 +108,8 @@ export class CommitDriver {
    * `onDropped`, when the driver stops before that.
    */
   whenSubmitted(task: () => void, onDropped?: () => void): void {
-    if (this.#queue.length === 0) task()
+    if (this.#hasFailed) onDropped?.()
+    else if (this.#queue.length === 0) task()
     else this.#afterSubmit.push({ task, onDropped })
   }
 
@@ -119,6 +120,11 @@ export class CommitDriver {
         this.#idleWaiters.push(resolve)
       })
     }
+  }
+
+  /** Nothing is committed any more: what stands in the books need not be on the disk. */
+  get hasStopped(): boolean {
+    return this.#hasFailed
   }
 
   /** Something is queued or under way. */

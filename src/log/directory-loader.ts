@@ -41,7 +41,7 @@ export interface LoadedDirectory {
   readonly replayedFrames: number
   /** Names of folders whose deletion was under way. */
   readonly deletedNames: readonly string[]
-  /** The files of log starts speak of logs that are gone, or ours of another time: write them before a log of such a name is created. */
+  /** The files of log starts speak of what is gone, or ours of another time: write them before a log is created or appended to. */
   readonly hasStaleLogStarts: boolean
   /** Our copy of the recovery points was there. */
   readonly hasKnownLogs: boolean
@@ -68,7 +68,7 @@ export async function loadDirectory(place: DirectoryPlace, parts: DirectoryParts
   if (other !== null) observer.event(logEvents.otherOwner, { ...other })
   const known = other === null ? parseKnownLogs(await read(`${stateDirectory}/${stateFileNames.recoveryPoints}`)) : null
   const recoveryPoints = await offsets(logFileNames.recoveryPoints)
-  const logStarts = readLogStarts(
+  const { starts: logStarts, isSealed } = readLogStarts(
     await read(`${logDirectory}/${logFileNames.logStarts}`),
     await read(`${stateDirectory}/${stateFileNames.logStarts}`),
     other !== null,
@@ -86,13 +86,16 @@ export async function loadDirectory(place: DirectoryPlace, parts: DirectoryParts
       isClean: place.isClean,
       ...recoveryPointOf(folder, known, recoveryPoints),
       logStartOffset: logStarts?.get(folder.name) ?? null,
+      logStartIsSealed: isSealed,
       highWatermark: highWatermarks?.get(folder.name) ?? null,
     }
     await loadLog(log, hints, { disk, clock: parts.clock, observer })
     return log
   })
-  const present = new Set(folders.map((folder) => folder.name))
-  const hasStaleLogStarts = other !== null || [...(logStarts?.keys() ?? [])].some((key) => !present.has(key))
+  const ends = new Map(logs.map((log) => [log.key, log.logEndOffset]))
+  // Of logs that are gone, or beyond what a relaxed log has left: what is appended there next would be hidden.
+  const isStale = ([key, start]: readonly [string, number]): boolean => start > (ends.get(key) ?? -1)
+  const hasStaleLogStarts = other !== null || [...(logStarts ?? [])].some(isStale)
   return { logs, replayedFrames, deletedNames, hasStaleLogStarts, hasKnownLogs: known !== null }
 }
 

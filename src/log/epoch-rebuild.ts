@@ -1,6 +1,11 @@
 /** Derives the leader epochs of a log from its batches when `leader-epoch-checkpoint` cannot be believed. */
 import type { Disk } from '../base/ports.ts'
-import { batchBaseOffset, batchHeaderBytes, batchPartitionLeaderEpoch } from '../protocol/records/record-batch.ts'
+import {
+  batchBaseOffset,
+  batchHeaderBytes,
+  batchMagic,
+  batchPartitionLeaderEpoch,
+} from '../protocol/records/record-batch.ts'
 import type { EpochEntry } from './leader-epoch-cache.ts'
 import type { Segment } from './segment.ts'
 import { headersOf, scanSegment } from './segment-scan.ts'
@@ -15,7 +20,9 @@ export async function rebuildEpochs(log: UnifiedLog, disk: Disk): Promise<void> 
   const firsts: number[] = []
   for (const segment of segments) {
     const header = await disk.read(segment.logPath, 0, batchHeaderBytes)
-    firsts.push(header.length < batchHeaderBytes ? -1 : batchPartitionLeaderEpoch(header))
+    // A torn one at the end of the log tells nothing: its zeros would look like epoch 0.
+    const isBatch = header.length === batchHeaderBytes && batchMagic(header) === 2
+    firsts.push(isBatch ? batchPartitionLeaderEpoch(header) : -1)
   }
   const found: EpochEntry[] = []
   const note = (epoch: number, startOffset: number): void => {

@@ -19,6 +19,8 @@ export interface LoadHints {
   readonly epochsCrc: string | null
   /** From log-start-offset-checkpoint; null = the first segment's base offset. */
   readonly logStartOffset: number | null
+  /** It comes from our sealed copy: an authority, not a hint that a flipped bit may have changed. */
+  readonly logStartIsSealed: boolean
   readonly highWatermark: number | null
 }
 

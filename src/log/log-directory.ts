@@ -222,6 +222,11 @@ export class LogDirectory {
     this.#onLoss = recorder
   }
 
+  /** Files of the rooms above: in the order of the directory's queue, and on a full disk they wait for room as everything here does. */
+  writeAside(operations: readonly DiskOperation[]): Promise<void> {
+    return this.#write(operations)
+  }
+
   /** Bytes appended and not yet handed to the disk. */
   get queuedBytes(): number {
     return this.#driver.queuedBytes

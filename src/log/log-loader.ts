@@ -48,7 +48,8 @@ export async function loadLog(log: UnifiedLog, hints: LoadHints, parts: LoadPart
   }
   if (log.logStartOffset > log.logEndOffset) {
     parts.observer.event(logEvents.hintIgnored, { file: `log-start-offset-checkpoint (${log.key})` })
-    log.logStartOffset = first.baseOffset
+    // A relaxed log may have lost records that were deleted already: those before them stay deleted.
+    log.logStartOffset = hints.logStartIsSealed ? log.logEndOffset : first.baseOffset
   }
   if (hints.isClean && isLoaded) await loadProducers(log, log.logEndOffset, hints, parts)
   log.writtenEndOffset = log.logEndOffset

@@ -14,7 +14,7 @@ import {
 } from '../protocol/records/record-batch.ts'
 import type { LogReadRequest, LogReadResult } from './append.ts'
 import type { IndexCache } from './index-cache.ts'
-import { checkIndex } from './index-check.ts'
+import { checkIndex, rebuildIndex } from './index-check.ts'
 import type { Segment } from './segment.ts'
 import { lookupOffsetFile } from './segment-index.ts'
 import type { UnifiedLog } from './unified-log.ts'
@@ -60,7 +60,7 @@ function readHotAt(segment: Segment, position: Position, request: LogReadRequest
   for (let attempt = 0; attempt < 2; attempt++) {
     const bytes = disk.readHot(segment.logPath, position.at, length)
     if (bytes === null || bytes.length < batchHeaderBytes) return null
-    if (!looksRight(bytes, segment)) return null
+    if (!looksRight(bytes, segment) || !isAsIndexed(bytes, position)) return null
     const cut = cutBatches(bytes, request)
     if (cut.kind === 'batches') {
       if (cut.end > cut.start) segment.rememberRead(cut.nextOffset, position.at + cut.end)
@@ -113,7 +113,16 @@ async function readColdIn(
   let length = readLength(segment, position, request)
   while (position.at < segment.sizeInBytes) {
     const bytes = await parts.disk.read(segment.logPath, position.at, length)
-    if (bytes.length < batchHeaderBytes || !looksRight(bytes, segment)) return damaged
+    const isRight = bytes.length >= batchHeaderBytes && looksRight(bytes, segment)
+    if (!(isRight && isAsIndexed(bytes, position)) && isFromFile(position)) {
+      // The index has changed since it was written: it is derived anew, then it says nothing of a file.
+      await rebuildIndex(log, segment, parts)
+      if (segment.replacement !== null) return null
+      position = await findPosition(log, segment, request.fromOffset, parts)
+      length = readLength(segment, position, request)
+      continue
+    }
+    if (!isRight) return damaged
     const cut = cutBatches(bytes, request)
     if (cut.kind === 'batches') {
       if (cut.end > cut.start) segment.rememberRead(cut.nextOffset, position.at + cut.end)
@@ -140,10 +149,12 @@ function answerEarly(log: UnifiedLog, request: LogReadRequest): LogReadResult | 
   return bytes === null ? null : { kind: 'batches', bytes }
 }
 
-interface Position {
+export interface Position {
   readonly at: number
   /** Does the batch that is looked for begin there? Else a little behind. */
   readonly isExact: boolean
+  /** Last offset of the batch that begins there by an index file; null = no file was asked. */
+  readonly indexedOffset?: number | null
 }
 
 /** Where to start reading, from memory alone; null when the index file has to be read. */
@@ -156,7 +167,10 @@ function knownPosition(segment: Segment, offset: number, indexes: IndexCache): P
   if (!segment.indexIsChecked) return null
   if (segment.index.filedOffsets === 0) return { at: 0, isExact: false }
   const file = indexes.get(segment.indexPath)
-  return file === null ? null : { at: lookupOffsetFile(file, relative), isExact: false }
+  if (file === null) return null
+  const entry = lookupOffsetFile(file, relative)
+  if (entry === null) return { at: 0, isExact: false }
+  return { at: entry.position, isExact: false, indexedOffset: segment.baseOffset + entry.relativeOffset }
 }
 
 /** Where to start reading for an offset of this segment. */
@@ -182,6 +196,15 @@ function readLength(segment: Segment, position: Position, request: LogReadReques
 function looksRight(bytes: Uint8Array, segment: Segment): boolean {
   if (batchMagic(bytes) !== 2 || batchSizeInBytes(bytes) < batchHeaderBytes) return false
   return batchBaseOffset(bytes) >= segment.baseOffset
+}
+
+function isFromFile(position: Position): boolean {
+  return position.indexedOffset !== undefined && position.indexedOffset !== null
+}
+
+/** Does the batch that the index names begin there? A flipped bit in it would let a reader pass over records. */
+export function isAsIndexed(bytes: Uint8Array, position: Position, at = 0): boolean {
+  return !isFromFile(position) || batchLastOffset(bytes, at) === position.indexedOffset
 }
 
 type Cut =

@@ -43,7 +43,7 @@ export async function recoverLog(log: UnifiedLog, hints: LoadHints, parts: LoadP
   if (begin.reason !== null && begin.offset < scanFrom) {
     markDamaged(log, start, begin, parts)
   } else {
-    await scanOn(log, startIndex, begin, { cutFrom, operations, parts })
+    await scanOn(log, startIndex, begin, { cutFrom, operations, hints, parts })
   }
   if (log.logEndOffset < (hints.recoveryPoint ?? 0) && log.damage === null && !hints.isClean) {
     const recoveryPoint = hints.recoveryPoint ?? 0
@@ -81,6 +81,7 @@ async function beginIndex(log: UnifiedLog, segment: Segment, scanFrom: number, p
     to: segment.sizeInBytes,
     segmentBaseOffset: segment.baseOffset,
     expectedOffset: segment.baseOffset,
+    ...boundOf(log, segment),
     checkCrc: false,
     visit(bytes, at, position) {
       if (batchLastOffset(bytes, at) >= scanFrom) return false
@@ -145,6 +146,7 @@ async function adoptEqualFiles(segment: Segment, parts: LoadParts): Promise<void
 interface ScanRun {
   readonly cutFrom: number
   readonly operations: DiskOperation[]
+  readonly hints: LoadHints
   readonly parts: LoadParts
 }
 
@@ -169,6 +171,9 @@ async function scanOn(log: UnifiedLog, startIndex: number, begin: BeginPoint, ru
       return
     }
     if (later.length > 0) segment.sealTimeIndex()
+    const next = later[0]?.baseOffset ?? 0
+    // What is missing was deleted, or compacted by Apache Kafka: a snapshot made behind it knows its producers.
+    if (next > end.nextOffset) await loadProducers(log, next, run.hints, run.parts)
     from = 0
   }
 }
@@ -194,6 +199,7 @@ async function scanTail(log: UnifiedLog, segment: Segment, from: number, parts: 
     to: segment.sizeInBytes,
     segmentBaseOffset: segment.baseOffset,
     expectedOffset: Math.max(segment.baseOffset, from === 0 ? 0 : log.logEndOffset),
+    ...boundOf(log, segment),
     checkCrc: true,
     visit(bytes, at, position) {
       segment.noteBatch(bytes, at, position, log.config.indexIntervalBytes)
@@ -202,6 +208,12 @@ async function scanTail(log: UnifiedLog, segment: Segment, from: number, parts: 
       log.producers.update(bytes, at)
     },
   })
+}
+
+/** A base offset lies outside the CRC: one that is wrong upwards would make the segments behind it look like no part of the log. */
+function boundOf(log: UnifiedLog, segment: Segment): { readonly endOffset?: number } {
+  const next = log.segments[log.segments.indexOf(segment) + 1]
+  return next === undefined ? {} : { endOffset: next.baseOffset }
 }
 
 /** Truncates the segment there, and removes the segments behind it. */

@@ -8,17 +8,20 @@ import { formatOffsets, parseOffsets, sealText, unsealText } from './checkpoint-
 import { logFileNames, replaceFile, stateFileNames } from './side-files.ts'
 import type { UnifiedLog } from './unified-log.ts'
 
+export interface LogStarts {
+  /** Null when neither file can be read. */
+  readonly starts: ReadonlyMap<string, number> | null
+  readonly isSealed: boolean
+}
+
 /**
- * The starts, by `topic-partition`, from both files' bytes; null when neither can be read. The sealed copy wins, unless another broker
+ * The starts, by `topic-partition`, from both files' bytes. The sealed copy wins, unless another broker
  * has written here since.
  */
-export function readLogStarts(
-  kafkas: Uint8Array | null,
-  sealed: Uint8Array | null,
-  hadOtherOwner: boolean,
-): ReadonlyMap<string, number> | null {
+export function readLogStarts(kafkas: Uint8Array | null, sealed: Uint8Array | null, hadOtherOwner: boolean): LogStarts {
   const [copy, main] = [parseOffsets(unsealText(sealed)), parseOffsets(kafkas)]
-  return hadOtherOwner ? (main ?? copy) : (copy ?? main)
+  const starts = hadOtherOwner ? (main ?? copy) : (copy ?? main)
+  return { starts, isSealed: starts !== null && starts === copy }
 }
 
 export class LogStartFile {

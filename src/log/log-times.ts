@@ -8,8 +8,8 @@ import {
   batchPartitionLeaderEpoch,
 } from '../protocol/records/record-batch.ts'
 import type { TimestampOffset } from './append.ts'
-import { ensureMaxTimestamp, indexBytesMax } from './index-check.ts'
-import { findPosition, type ReaderParts, readCold } from './log-reader.ts'
+import { ensureMaxTimestamp, indexBytesMax, rebuildIndex } from './index-check.ts'
+import { findPosition, isAsIndexed, type ReaderParts, readCold } from './log-reader.ts'
 import { recordsMaxTimestamp, type Segment } from './segment.ts'
 import { lookupTimeFile, timeEntryBytes, validTimeEntries } from './segment-index.ts'
 import { scanSegment } from './segment-scan.ts'
@@ -98,7 +98,9 @@ async function firstBatchSince(
   const relative = await timeLookup(log, segment, timestampMs, parts)
   const from = await findPosition(log, segment, segment.baseOffset + relative, parts)
   let offset = -1
-  await scanSegment({
+  let isFirst = true
+  let isWrong = false
+  const end = await scanSegment({
     disk: parts.disk,
     path: segment.logPath,
     from: from.at,
@@ -107,12 +109,19 @@ async function firstBatchSince(
     expectedOffset: segment.baseOffset,
     checkCrc: false,
     visit(bytes, at) {
-      if (batchLastOffset(bytes, at) >= log.writtenEndOffset) return false
+      isWrong = isFirst && !isAsIndexed(bytes, from, at)
+      isFirst = false
+      if (isWrong || batchLastOffset(bytes, at) >= log.writtenEndOffset) return false
       if (recordsMaxTimestamp(bytes, at) < timestampMs || batchLastOffset(bytes, at) < log.logStartOffset) return true
       offset = Math.max(batchBaseOffset(bytes, at), log.logStartOffset)
       return false
     },
   })
+  if (isWrong || (isFirst && end.reason !== null && (from.indexedOffset ?? null) !== null)) {
+    await rebuildIndex(log, segment, parts)
+    // The rebuilt entries are in memory: no file is asked again.
+    return segment.replacement === null ? firstBatchSince(log, segment, timestampMs, parts) : null
+  }
   if (offset < 0) return null
   const request = { fromOffset: offset, endOffset: log.writtenEndOffset, bytesMax: 1, minOneBatch: true }
   const read = await readCold(log, request, parts)

@@ -145,11 +145,21 @@ export class SegmentIndex {
   }
 }
 
-/** Position of the last entry of an offset file's bytes that is not above the relative offset; 0 when there is none. */
-export function lookupOffsetFile(bytes: Uint8Array, relativeOffset: number): number {
+/** A batch as an index names it: by its last offset, less the segment's base. */
+export interface OffsetEntry {
+  readonly relativeOffset: number
+  readonly position: number
+}
+
+/** The last entry of an offset file's bytes that is not above the relative offset; null when there is none. */
+export function lookupOffsetFile(bytes: Uint8Array, relativeOffset: number): OffsetEntry | null {
   const count = Math.floor(bytes.length / offsetEntryBytes)
   const index = lastNotAbove(count, (at) => readInt32(bytes, at * offsetEntryBytes), relativeOffset)
-  return index < 0 ? 0 : readInt32(bytes, index * offsetEntryBytes + 4)
+  if (index < 0) return null
+  return {
+    relativeOffset: readInt32(bytes, index * offsetEntryBytes),
+    position: readInt32(bytes, index * offsetEntryBytes + 4),
+  }
 }
 
 /** Relative offset of the last entry of a time file's bytes whose timestamp is below the asked one; 0 when there is none. */

@@ -36,6 +36,8 @@ export interface SegmentScan {
   readonly segmentBaseOffset: number
   /** No batch may begin below it. */
   readonly expectedOffset: number
+  /** No batch may reach it: the next segment begins there. */
+  readonly endOffset?: number
   /** Read everything and check the CRCs; else only headers are looked at. */
   readonly checkCrc: boolean
   /**
@@ -119,6 +121,7 @@ function headerFault(
   const delta = batchLastOffsetDelta(bytes, at)
   if (baseOffset < due.nextOffset) return `base offset ${baseOffset} where ${due.nextOffset} is due`
   if (delta < 0 || baseOffset + delta - scan.segmentBaseOffset > relativeOffsetMax) return 'offsets beyond the segment'
+  if (scan.endOffset !== undefined && baseOffset + delta >= scan.endOffset) return 'offsets of the next segment'
   return null
 }
 

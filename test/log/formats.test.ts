@@ -200,7 +200,7 @@ describe('segment indexes', () => {
       [500, 200_000],
       [9999, 200_000],
     ] as const) {
-      expect(lookupOffsetFile(offsets, relative)).toBe(position)
+      expect(lookupOffsetFile(offsets, relative)?.position ?? 0).toBe(position)
       expect(index.lookupUnfiled(relative) ?? 0).toBe(position)
     }
     for (const [later, relative] of [

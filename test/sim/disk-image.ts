@@ -44,12 +44,44 @@ export class ImageError extends Error {
 export class DiskImage {
   #directoryId = 0
   #changes = 0
-  readonly #root = this.#newDirectory()
+  #root = this.#newDirectory()
   #pending: NameChange[] = []
   /** What an unprivileged writer may use; writes beyond it fail with ENOSPC. */
   capacityBytes = Number.POSITIVE_INFINITY
   /** Bytes of all files by their size. */
   usedBytes = 0
+
+  /** A file system with the same past and a future of its own. Bytes are shared until one of the two changes them. */
+  fork(): DiskImage {
+    const copy = new DiskImage()
+    copy.#directoryId = this.#directoryId
+    copy.#changes = this.#changes
+    copy.capacityBytes = this.capacityBytes
+    copy.usedBytes = this.usedBytes
+    const copies = new Map<SimNode, SimNode>()
+    const copyOf = <N extends SimNode>(node: N): N => {
+      const known = copies.get(node)
+      if (known !== undefined) return known as N
+      if (node instanceof SimFile) {
+        const file = node.fork()
+        copies.set(node, file)
+        return file as N
+      }
+      const directory = new SimDirectory(node.id)
+      copies.set(node, directory)
+      for (const [name, entry] of node.entries) directory.entries.set(name, copyOf(entry))
+      for (const [name, entry] of node.durableEntries) directory.durableEntries.set(name, copyOf(entry))
+      return directory as N
+    }
+    copy.#root = copyOf(this.#root)
+    copy.#pending = this.#pending.map((change) => ({
+      ...change,
+      directory: copyOf(change.directory),
+      node: change.node === null ? null : copyOf(change.node),
+      from: change.from === null ? null : { ...change.from, directory: copyOf(change.from.directory) },
+    }))
+    return copy
+  }
 
   /** The node at an absolute path, or null. */
   find(path: string): SimNode | null {
@@ -69,6 +101,19 @@ export class DiskImage {
     if (!node) throw new ImageError('ENOENT')
     if (node instanceof SimDirectory) throw new ImageError('EISDIR')
     return node
+  }
+
+  /** Paths of all files, in the order of their names. */
+  filePaths(): string[] {
+    const paths: string[] = []
+    const walk = (directory: SimDirectory, prefix: string): void => {
+      for (const [name, node] of directory.entries) {
+        if (node instanceof SimFile) paths.push(`${prefix}/${name}`)
+        else walk(node, `${prefix}/${name}`)
+      }
+    }
+    walk(this.#root, '')
+    return paths.sort()
   }
 
   openOrCreate(path: string): SimFile {
@@ -156,23 +201,26 @@ export class DiskImage {
     this.#pending = rest
   }
 
-  /** A power cut: what is not on the device is gone, but for the seeded part that happened to make it. */
-  crash(prng: Prng): void {
+  /**
+   * A power cut: what is not on the device is gone, but for the seeded part that happened to make it. `tornShare`: of the sectors
+   * that did not make it, those that did in a part.
+   */
+  crash(prng: Prng, tornShare = 0): void {
     for (const group of tiedChanges(this.#pending)) {
       const kept = prng.pick([0, group.length, prng.between(0, group.length)])
       for (const change of group.slice(0, kept)) applyToDevice(change)
     }
     this.#pending = []
     this.usedBytes = 0
-    this.#revive(this.#root, prng)
+    this.#revive(this.#root, prng, tornShare)
   }
 
-  #revive(directory: SimDirectory, prng: Prng): void {
+  #revive(directory: SimDirectory, prng: Prng, tornShare: number): void {
     directory.entries = new Map(directory.durableEntries)
     for (const node of directory.entries.values()) {
-      if (node instanceof SimDirectory) this.#revive(node, prng)
+      if (node instanceof SimDirectory) this.#revive(node, prng, tornShare)
       else {
-        node.crash(prng)
+        node.crash(prng, tornShare)
         this.usedBytes += node.size
       }
     }

@@ -222,7 +222,7 @@ export class SimDisk implements Disk {
   }
 }
 
-function pathOf(operation: DiskOperation): string {
+export function pathOf(operation: DiskOperation): string {
   return operation.kind === 'rename' ? operation.from : operation.path
 }
 
@@ -257,7 +257,7 @@ function apply(image: DiskImage, operation: DiskOperation): void {
   }
 }
 
-function tryApply(image: DiskImage, operation: DiskOperation, index = 0): DiskError | null {
+export function tryApply(image: DiskImage, operation: DiskOperation, index = 0): DiskError | null {
   try {
     apply(image, operation)
     return null
@@ -267,7 +267,7 @@ function tryApply(image: DiskImage, operation: DiskOperation, index = 0): DiskEr
 }
 
 /** An operation that the process did not live to see the end of. */
-function applyPart(image: DiskImage, operation: DiskOperation, prng: Prng): void {
+export function applyPart(image: DiskImage, operation: DiskOperation, prng: Prng): void {
   if (operation.kind !== 'write' && operation.kind !== 'writeFile') {
     if (prng.chance(0.5)) tryApply(image, operation)
     return
@@ -289,7 +289,7 @@ function failOperation(image: DiskImage, operation: DiskOperation, prng: Prng): 
 }
 
 /** The system's error as the port tells it; anything else is a mistake of the simulator and goes on up. */
-function asDiskError(error: unknown, operation: string, path: string, index = 0): DiskError {
+export function asDiskError(error: unknown, operation: string, path: string, index = 0): DiskError {
   if (error instanceof ImageError) return new DiskError(error.code, operation, path, index)
   throw error
 }

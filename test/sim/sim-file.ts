@@ -18,10 +18,27 @@ export class SimFile {
   #durableSize = 0
   /** Smallest size since the size was last made durable: a crash may show any size a write has passed through. */
   #lowestSize = 0
-  readonly #pages: Page[] = []
-  readonly #durablePages: Page[] = []
-  /** Page index -> mask of dirty sectors. A dirty page belongs to the cached view alone. */
-  readonly #dirty = new Map<number, number>()
+  #pages: Page[] = []
+  #durablePages: Page[] = []
+  /** Page index -> mask of dirty sectors. A dirty page belongs to the cached view alone, but for those that a fork shares. */
+  #dirty = new Map<number, number>()
+  /** Dirty pages that another fork holds too: copied before they are written. */
+  #shared: Set<number> | null = null
+
+  /** A file with the same past and a future of its own; pages are shared until one of the two writes them. */
+  fork(): SimFile {
+    const copy = new SimFile()
+    copy.size = this.size
+    copy.#durableSize = this.#durableSize
+    copy.#lowestSize = this.#lowestSize
+    copy.#pages = this.#pages.slice()
+    copy.#durablePages = this.#durablePages.slice()
+    if (this.#dirty.size === 0) return copy
+    copy.#dirty = new Map(this.#dirty)
+    this.#shared = new Set(this.#dirty.keys())
+    copy.#shared = new Set(this.#shared)
+    return copy
+  }
 
   get isDirty(): boolean {
     return this.#dirty.size > 0 || this.size !== this.#durableSize
@@ -92,19 +109,22 @@ export class SimFile {
     if (prng.chance(0.5)) this.#settleSize(this.size)
   }
 
-  /** A power cut: the cache is gone, a seeded part of what was dirty has made it. */
-  crash(prng: Prng): void {
+  /**
+   * A power cut: the cache is gone, a seeded part of what was dirty has made it. `tornShare` of the sectors that did not make it have
+   * made it in a part, as on a device that tears them.
+   */
+  crash(prng: Prng, tornShare = 0): void {
     const share = prng.pick([0, 0, 1, 1, prng.real(0, 1), prng.real(0, 1)])
     for (const [index, mask] of this.#dirty) {
       let kept = 0
       for (let sector = 0; sector < 8; sector++) if (prng.chance(share)) kept |= 1 << sector
+      if (tornShare > 0) this.#tearSome(index, mask & ~kept, tornShare, prng)
       this.#persist(index, mask & kept)
     }
     this.#dirty.clear()
     this.#settleSize(this.#crashSize(prng))
     this.size = this.#durableSize
-    this.#pages.length = 0
-    for (const page of this.#durablePages) this.#pages.push(page)
+    this.#pages = this.#durablePages.slice()
   }
 
   /** Damages bytes in both views, as a bad medium does. */
@@ -114,6 +134,18 @@ export class SimFile {
       const page = (pages[index] ?? zeros).slice()
       page[position % pageBytes] = (page[position % pageBytes] as number) ^ mask
       if (index < pages.length) pages[index] = page
+    }
+  }
+
+  /** Of some of these sectors the first bytes reach the device, the others stay as they were there. */
+  #tearSome(index: number, mask: number, share: number, prng: Prng): void {
+    for (let sector = 0; sector < 8; sector++) {
+      if ((mask & (1 << sector)) === 0 || !prng.chance(share)) continue
+      while (this.#durablePages.length <= index) this.#durablePages.push(null)
+      const torn = (this.#durablePages[index] ?? zeros).slice()
+      const start = sector * sectorBytes
+      torn.set((this.#pages[index] ?? zeros).subarray(start, start + prng.between(1, sectorBytes - 1)), start)
+      this.#durablePages[index] = torn
     }
   }
 
@@ -128,7 +160,8 @@ export class SimFile {
   #ownPage(index: number, mask: number): Uint8Array {
     const dirty = this.#dirty.get(index)
     let page = this.#pages[index]
-    if (dirty === undefined || !page) {
+    if (dirty === undefined || !page || this.#shared?.has(index)) {
+      this.#shared?.delete(index)
       page = page ? page.slice() : new Uint8Array(pageBytes)
       while (this.#pages.length < index) this.#pages.push(null)
       this.#pages[index] = page

@@ -129,7 +129,7 @@ export class MetadataLog {
       votedDirectoryId: 'AAAAAAAAAAAAAAAAAAAAAA',
       data_version: 1,
     }
-    await this.#ports.disk.submit([
+    await this.#directory.writeAside([
       ...quorumEpochWrites(this.#directory.stateDirectory, this.#epoch),
       { kind: 'writeFile', path: `${path}.tmp`, bytes: Buffer.from(JSON.stringify(state)) },
       { kind: 'sync', path: `${path}.tmp` },

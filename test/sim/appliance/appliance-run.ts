@@ -11,7 +11,7 @@ import { FetchConsumer } from './fetch-consumer.ts'
 import { type Client, type Field, kafkaTopic, mqttTopic, partitionCount } from './field.ts'
 import { committedOffsets, GroupMember } from './group-member.ts'
 import { type Dump, type DumpedRecord, History } from './history.ts'
-import { endOffset, fetchOnce, openKafka, positionOf } from './kafka-link.ts'
+import { endOffset, fetchOnce, positionOf, withKafka } from './kafka-link.ts'
 import { KafkaProducer } from './kafka-producer.ts'
 import { MqttPublisher } from './mqtt-publisher.ts'
 import { MqttSubscriber } from './mqtt-subscriber.ts'
@@ -155,8 +155,7 @@ export class ApplianceRun {
 
   /** Asks on a connection of its own. */
   #asked<T>(question: (kafka: KafkaClientConnection) => Promise<T>): Promise<T> {
-    const answer = openKafka(this.#field, 'the reader').then((kafka) => question(kafka).finally(() => kafka.close()))
-    return this.world.settle(answer, healedWithinMs).catch((error: unknown) => {
+    return this.world.settle(withKafka(this.#field, 'the reader', question), healedWithinMs).catch((error: unknown) => {
       throw this.#failure([error instanceof Error ? (error.stack ?? error.message) : String(error)])
     })
   }

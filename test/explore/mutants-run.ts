@@ -1,0 +1,63 @@
+/**
+ * Holds the explorer against its mutants: each must be found. A state that once killed a mutant is tried first; where the engine has
+ * changed since and it does not any more, histories are searched for another.
+ */
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Search } from './explorer.ts'
+import { explorerWith } from './mutant-loader.ts'
+import { type Mutant, mutants } from './mutants.ts'
+
+const statesFile = join(import.meta.dirname, 'killing-states.json')
+/** A mutant is searched for in so many histories, and so long. */
+const historiesMax = 400
+const searchMsMax = 60_000
+
+export interface MutantsOptions {
+  /** Only this one. */
+  readonly name: string | null
+  /** Write the killing states down. */
+  readonly isRecording: boolean
+}
+
+/** Answers whether every mutant was found. Prints a line for each. */
+export async function findMutants(options: MutantsOptions): Promise<boolean> {
+  const known = JSON.parse(readFileSync(statesFile, 'utf8')) as Record<string, string>
+  const chosen = mutants.filter(({ name }) => options.name === null || name === options.name)
+  if (chosen.length === 0)
+    throw new Error(`no mutant ${options.name}; there are ${mutants.map(({ name }) => name).join(', ')}`)
+  const startMs = Date.now()
+  let found = 0
+  for (const mutant of chosen) {
+    const kill = await findOne(mutant, known[mutant.name] ?? null)
+    if (kill !== null) {
+      found++
+      known[mutant.name] = kill.state
+    }
+    console.log(`mutant ${mutant.name}: ${kill === null ? 'NOT FOUND' : `${kill.state} ${kill.sentence}`}`)
+  }
+  console.log(`explorer: ${found} of ${chosen.length} mutants found in ${((Date.now() - startMs) / 1000).toFixed(1)} s`)
+  if (options.isRecording) writeFileSync(statesFile, `${JSON.stringify(known, null, 2)}\n`)
+  return found === chosen.length
+}
+
+interface Kill {
+  readonly state: string
+  readonly sentence: string
+}
+
+async function findOne(mutant: Mutant, state: string | null): Promise<Kill | null> {
+  const explorer = await explorerWith(mutant)
+  if (state !== null) {
+    const sentence = await explorer.replayState(explorer.parseStateName(state)).catch(String)
+    if (sentence !== null) return { state, sentence }
+  }
+  const endMs = Date.now() + searchMsMax
+  for (let history = 1; history <= historiesMax && Date.now() < endMs; history++) {
+    const search: Search = { histories: 0, states: 0, found: null }
+    await explorer.exploreHistory(history, 1, search)
+    if (search.found !== null)
+      return { state: explorer.formatStateName(search.found.name), sentence: search.found.sentence }
+  }
+  return null
+}

@@ -1,0 +1,74 @@
+/** Settings of explored directories: small in everything, so that short histories roll, checkpoint, wrap the journal and run full. */
+import type { LogConfig } from '../../src/log/log-config.ts'
+import type { LogDirectoryOptions } from '../../src/log/log-directory.ts'
+import type { Prng } from '../sim/prng.ts'
+import { smallConfig } from '../log/log-fixture.ts'
+import type { LogKind } from './model.ts'
+
+/** What one history is played with. */
+export interface Settings {
+  readonly directory: LogDirectoryOptions
+  readonly segmentBytes: number
+  /** delete.retention.ms of the compacted log. */
+  readonly tombstoneMs: number
+  readonly kinds: readonly LogKind[]
+  /** Chance of a history that the disk runs full now and then. */
+  readonly isShortOfSpace: boolean
+  /** Most bytes that the directory may take but for what is under way; null = no budget. */
+  readonly budgetBytes: number | null
+}
+
+const kinds: readonly LogKind[] = ['plain', 'retained', 'compacted', 'relaxed', 'large']
+
+export function drawSettings(prng: Prng): Settings {
+  const segmentBytes = prng.pick([1800, 3000, 6000])
+  const isShortOfSpace = prng.chance(0.25)
+  const chosen = kinds.filter(() => prng.chance(0.55))
+  const journalBytesMax = prng.pick([40_960, 65_536, 131_072])
+  const budgetBytes = isShortOfSpace && prng.chance(0.5) ? journalBytesMax + 24_000 : null
+  const whenFull = prng.pick(['reject', 'drop-oldest'] as const)
+  return {
+    segmentBytes,
+    tombstoneMs: prng.pick([0, 60_000_000]),
+    kinds: chosen.length === 0 ? ['plain'] : chosen,
+    isShortOfSpace,
+    budgetBytes,
+    directory: {
+      dataDir: '/data',
+      nodeId: 1,
+      config: { ...smallConfig, segmentBytes },
+      journalBytesMax,
+      journalStepBytes: 16_384,
+      checkpointEveryBytes: prng.pick([4_000, 12_000, 1_000_000]),
+      tailCacheBytes: prng.pick([0, 8192]),
+      indexCacheBytes: 65_536,
+      producerExpirationMs: Number.POSITIVE_INFINITY,
+      retentionCheckIntervalMs: 1e12,
+      compaction: { backoffMs: 1e12, bytesPerSecond: 1e12, mapBytesMax: prng.pick([600, 1_048_576]) },
+      ...(isShortOfSpace
+        ? { space: budgetBytes === null ? { whenFull, ballastBytes: 20_000 } : { whenFull, budgetBytes } }
+        : {}),
+    },
+  }
+}
+
+export function logConfigOf(kind: LogKind, settings: Settings): LogConfig {
+  const base = { ...smallConfig, segmentBytes: settings.segmentBytes, fileDeleteDelayMs: 2000 }
+  switch (kind) {
+    case 'plain':
+      return base
+    case 'retained':
+      return { ...base, retentionBytes: settings.segmentBytes * 2 }
+    case 'compacted':
+      return {
+        ...base,
+        cleanupPolicy: new Set(['compact'] as const),
+        minCleanableDirtyRatio: 0,
+        deleteRetentionMs: settings.tombstoneMs,
+      }
+    case 'relaxed':
+      return { ...base, flush: 'relaxed' }
+    case 'large':
+      return { ...base, segmentBytes: 1_000_000 }
+  }
+}
