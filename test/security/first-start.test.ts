@@ -1,11 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { EventDefinition } from '../../src/base/event-def.ts'
 import { silentObserver } from '../../src/admin/silent-observer.ts'
-import { KafkaClient } from '../../src/admin/cli/kafka-client.ts'
-import { setUser } from '../../src/admin/cli/users-command.ts'
-import { parseAddress } from '../../src/config-values.ts'
-import { nodePorts } from '../../src/node/node-ports.ts'
-import { ApplianceWorld } from './appliance-world.ts'
+import { sourceCommand } from '../interop/headwater.ts'
+import { ApplianceWorld, runProgram } from './appliance-world.ts'
 import { CertificateFolder, hasOpenssl } from './certificates.ts'
 
 let world: ApplianceWorld
@@ -23,13 +20,22 @@ describe('a first start', () => {
     const tls = folder.leaf('server', folder.authority('authority'))
     const kafka = { listen: '0.0.0.0:0', tls, saslMechanisms: ['SCRAM-SHA-256'] }
     await expect(world.start({ kafka })).rejects.toMatchObject({ code: 'SECURITY_NO_USERS' })
-    const address = parseAddress((await world.start()).kafka)
-    if (typeof address === 'string') throw new Error(address)
-    const ports = nodePorts({ observer: silentObserver, withoutAddOn: true })
-    const client = new KafkaClient(ports, [address])
-    await setUser(client, 'alice', { password: 'wonderland', mechanism: 'SCRAM-SHA-256', iterations: 4096 })
-    await client.close()
-    await ports.close()
+    const { kafka: bootstrap } = await world.start()
+    const headwater = (words: readonly string[], input = '') =>
+      runProgram('sh', [...sourceCommand.slice(1), ...words, '-b', bootstrap], { input })
+    expect(await headwater(['users', 'set', 'alice'], 'short\n')).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/at least 8/),
+    })
+    expect(await headwater(['users', 'set', 'alice'], 'wonderland\n')).toMatchObject({ code: 0, stderr: '' })
+    expect((await headwater(['users', 'list', '--json'])).stdout).toContain('"mechanism": "SCRAM-SHA-256"')
+    expect(await headwater(['users', 'set', 'bob', '--mechanism', 'MD5'], 'wonderland')).toMatchObject({ code: 1 })
+    await headwater(['users', 'set', 'bob', '--mechanism', 'SCRAM-SHA-512', '--iterations', '8192'], 'wonderland')
+    expect(await headwater(['users', 'remove', 'bob'])).toMatchObject({ code: 0 })
+    expect(await headwater(['users', 'remove', 'bob'])).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/RESOURCE_NOT_FOUND/),
+    })
     expect((await world.start({ kafka })).kafka).toMatch(/^0\.0\.0\.0:/)
   })
 

@@ -102,6 +102,36 @@ describe('kafkajs', () => {
   })
 })
 
+test('what is logged holds no password and no proof, however authentication ends', async () => {
+  const told: string[] = []
+  const observer: Observer = {
+    ...silentObserver,
+    event: (definition, fields) => told.push(JSON.stringify([definition.id, fields])),
+    add: (metric, _, labels) => told.push(JSON.stringify([metric.name, labels])),
+  }
+  const canaries = { alice: 'canary-of-alice', nobody: 'canary-of-nobody' }
+  const { kafka, mqtt } = await world.start({
+    kafka: { saslMechanisms: all },
+    mqtt: { authentication: 'password' },
+    observer,
+  })
+  for (const [username, password] of Object.entries(canaries)) {
+    for (const mechanism of mechanisms) {
+      const sasl = saslOf(mechanism, username, password)
+      const producer = new Kafka({
+        brokers: [kafka],
+        sasl,
+        logLevel: logLevel.NOTHING,
+        retry: { retries: 0 },
+      }).producer()
+      await expect(producer.connect()).rejects.toThrow()
+    }
+    await expect(connectAsync(`mqtt://${mqtt}`, { username, password, reconnectPeriod: 0 })).rejects.toThrow()
+  }
+  expect(told.filter((line) => line.includes('authentication-failed'))).toHaveLength(8)
+  expect(told.filter((line) => /canary|p=|wonderland/.test(line))).toEqual([])
+})
+
 const missing = hasPrograms('kcat')
 if (missing !== null) console.log(missing)
 

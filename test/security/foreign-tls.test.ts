@@ -1,6 +1,7 @@
 /** TLS as programs that are not ours speak it, from a configuration to the last byte. */
 import { readFileSync } from 'node:fs'
 import { Kafka, logLevel } from 'kafkajs'
+import { connectAsync } from 'mqtt'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { hasPrograms } from '../interop/foreign.ts'
 import { ApplianceWorld, runProgram } from './appliance-world.ts'
@@ -45,6 +46,51 @@ describe.skipIf(!hasOpenssl)('kafkajs', () => {
     expect(sent?.errorCode).toBe(0)
     await producer.disconnect()
     await expect(open(files).producer().connect()).rejects.toThrow()
+  })
+})
+
+describe.skipIf(!hasOpenssl)('a certificate', () => {
+  test('is a principal with rights, for Kafka and for MQTT', async () => {
+    const settings = {
+      'ssl.principal.mapping.rules': 'RULE:^CN=(.*)$/$1/U',
+      'authorizer.class.name': 'org.apache.kafka.metadata.authorizer.StandardAuthorizer',
+      'super.users': 'User:CLIENT',
+    }
+    const other = folder.leaf('other', authority)
+    const { kafka, mqtt } = await world.start({ kafka: tls('required'), mqtt: tls('required'), settings })
+    const ca = readFileSync(authority.certificate)
+    const identity = (files: CertificateFiles) => ({
+      cert: readFileSync(files.certificate),
+      key: readFileSync(files.key),
+    })
+    const produce = async (files: CertificateFiles): Promise<unknown> => {
+      const ssl = { ca: [ca], ...identity(files) }
+      const producer = new Kafka({
+        brokers: [kafka],
+        ssl,
+        logLevel: logLevel.NOTHING,
+        retry: { retries: 0 },
+      }).producer()
+      await producer.connect()
+      const sent = await producer
+        .send({ topic: 'named', messages: [{ value: 'x' }] })
+        .catch((thrown: unknown) => thrown)
+      await producer.disconnect()
+      return sent
+    }
+    expect(await produce(client)).toMatchObject([{ errorCode: 0 }])
+    expect(await produce(other)).toMatchObject({ cause: { type: 'TOPIC_AUTHORIZATION_FAILED' } })
+    const publish = async (files: CertificateFiles): Promise<void> => {
+      const connected = await connectAsync(`mqtts://${mqtt}`, {
+        protocolVersion: 5,
+        ca,
+        ...identity(files),
+        reconnectPeriod: 0,
+      })
+      await connected.publishAsync('named/a', '1', { qos: 1 }).finally(() => connected.endAsync())
+    }
+    await publish(client)
+    await expect(publish(other)).rejects.toMatchObject({ code: 0x87 })
   })
 })
 

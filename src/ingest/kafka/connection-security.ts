@@ -81,23 +81,26 @@ export class ConnectionSecurity {
   }
 
   judge(apiKey: number): FrameVerdict {
-    const isExpired = this.#options.clock.monotonicMs() >= this.#sessionEndMs
     switch (this.#state) {
       case 'open':
-        if (!isExpired || apiKey === handshakeApi || apiKey === apiVersionsApi) return 'request'
+        if (!this.#isExpired() || apiKey === handshakeApi || apiKey === apiVersionsApi) return 'request'
         return { refused: 'the session has ended and was not renewed' }
       case 'handshake':
         if (apiKey === handshakeApi || apiKey === apiVersionsApi) return 'request'
         return { refused: `API key ${apiKey} before SaslHandshake` }
       case 'authenticate':
         // A client that renews its session may have requests under way.
-        if (apiKey === authenticateApi || (this.#mechanism !== null && !isExpired)) return 'request'
+        if (apiKey === authenticateApi || (this.#mechanism !== null && !this.#isExpired())) return 'request'
         return { refused: `API key ${apiKey} in place of SaslAuthenticate` }
       case 'token':
         return 'token'
       case 'over':
         return { refused: 'a request after authentication has failed' }
     }
+  }
+
+  #isExpired(): boolean {
+    return Number.isFinite(this.#sessionEndMs) && this.#options.clock.monotonicMs() >= this.#sessionEndMs
   }
 
   /** The connection is gone. */
