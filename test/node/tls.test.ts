@@ -120,6 +120,29 @@ describe.skipIf(!hasOpenssl)('a TLS listener', () => {
     expect(await said(await dial(port), 'still here')).toBe('still here')
   })
 
+  it('bounds the handshakes that are under way, and serves on when they go', async () => {
+    const { port } = await echo()
+    const { connect } = await import('node:net')
+    const sockets = Array.from({ length: 300 }, () => connect(port, '127.0.0.1').on('error', () => {}))
+    closers.push(() => {
+      for (const socket of sockets) socket.destroy()
+    })
+    const refused = await new Promise<number>((resolve) => {
+      let closed = 0
+      for (const socket of sockets) socket.once('close', () => ++closed === 44 && resolve(closed))
+    })
+    expect(refused).toBe(44)
+    for (const socket of sockets) socket.destroy()
+    // The listener hears of their end a little later than we do.
+    for (;;) {
+      const answer = await dial(port).then(
+        (socket) => said(socket, 'room again'),
+        () => 'closed',
+      )
+      if (answer === 'room again') break
+    }
+  })
+
   it('tells the certificate of a client that shows a good one', async () => {
     const { port, accepted } = await echo('required')
     expect(await said(await dial(port, identity(client)), 'me')).toBe('me')
