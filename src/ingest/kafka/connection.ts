@@ -314,7 +314,7 @@ export class KafkaConnection {
         this.#settle(slot, token === null ? null : [length, token])
         if (this.#security.hasFailed) this.#end('unauthenticated')
       },
-      (thrown: unknown) => this.#host.refused(this.facts, String(thrown)),
+      (thrown: unknown) => this.#refuse(`authentication broke off: ${String(thrown)}`, 'failed'),
     )
   }
 

@@ -212,10 +212,14 @@ export class MqttConnection implements SessionLink, Committer, PendingBytesWaite
     // What follows the CONNECT waits, and is read by the rules of its version.
     this.decoder.level = packet.level
     this.pauses.add(pauseReasons.identity)
-    void identity.then((known) => {
+    const known = identity.catch((thrown: unknown): Identity => {
+      const because = `the password could not be checked: ${String(thrown)}`
+      return { kind: 'refused', reason: reasonCodes.unspecifiedError, because }
+    })
+    void known.then((judged) => {
       if (this.state === 'closed') return
       this.unpause(pauseReasons.identity)
-      this.onIdentified(known, packet, verdict, this.services.clock.wallMs())
+      this.onIdentified(judged, packet, verdict, this.services.clock.wallMs())
       this.goOn()
     })
   }
