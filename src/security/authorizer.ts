@@ -129,10 +129,13 @@ export class Authorizer {
 
 /** Is everything that the entry allows denied by a longer or equal word? */
 function isOverruled(allowed: AclEntry, denials: readonly AclEntry[]): boolean {
+  const isLiteral = allowed.patternType === aclPattern.literal
+  // Every name: no prefix covers it.
+  if (isLiteral && allowed.resourceName === wildcard) return false
   return denials.some(({ patternType, resourceName }) =>
     patternType === aclPattern.prefixed
-      ? allowed.resourceName.startsWith(resourceName) && allowed.resourceName !== wildcard
-      : allowed.patternType === aclPattern.literal && allowed.resourceName === resourceName,
+      ? allowed.resourceName.startsWith(resourceName)
+      : isLiteral && allowed.resourceName === resourceName,
   )
 }
 

@@ -10,6 +10,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { InteropCase } from './case.ts'
+import { authorizerOfKafka } from './cases/authorizer.ts'
 import { aiokafka, codecMatrix } from './cases/codecs.ts'
 import { sameCompaction } from './cases/compaction.ts'
 import { kafkaCodec, kafkaHeaders, kafkaLayouts } from './cases/kafka-codec.ts'
@@ -31,6 +32,7 @@ const cases: readonly InteropCase[] = [
   kafkaTools,
   dumpLogSegments,
   securityTools,
+  authorizerOfKafka,
   sameCompaction,
   outAndBack,
   mirrorToApacheKafka,

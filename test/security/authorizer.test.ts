@@ -129,6 +129,14 @@ describe('the authorizer', () => {
       false,
     ],
     ['reading alone', [entry()], false],
+    [
+      'a prefix of a star that is denied too',
+      [
+        entry({ ...prefixed, resourceName: '*', operation: write }),
+        entry({ ...deny, ...prefixed, resourceName: '*', operation: write }),
+      ],
+      false,
+    ],
   ])('finds out whether something may be written, given %s', (_, entries, expected) => {
     expect(authorizerOf(entries).authorizer.subject('User:alice', 'h').allowsSome(write, topic)).toBe(expected)
   })
