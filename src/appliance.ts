@@ -2,6 +2,7 @@
  * The one place where everything is built: layers 1 to 7 on six ports, real or simulated. `main.ts` adds the operator's surfaces.
  */
 import type { ApplianceStatus, HealthReport, ListenerStatus, Operations, WritesStatus } from './admin/operations.ts'
+import { ApplianceError } from './base/errors.ts'
 import type { Listener, Ports } from './base/ports.ts'
 import { Broker } from './broker/broker.ts'
 import { InternalTopics } from './broker/internal-topics.ts'
@@ -12,14 +13,19 @@ import { BrokerSettings } from './cluster/metadata/broker-config.ts'
 import type { NodeBudget } from './cluster/metadata/topic-budget.ts'
 import { metadataVersionLevel } from './cluster/metadata/metadata-controller.ts'
 import type { ApplianceConfig } from './config.ts'
+import { needsUsers, unprotectedListeners } from './config-safety.ts'
 import { mirrorOptions, mqttDoorOptions, scrubOptions, spaceOptions } from './config-rooms.ts'
 import { partitionTableLog } from './coordinator/runtime/partition-table-log.ts'
 import { ClockWatch } from './clock-watch.ts'
 import { GroupCoordinator } from './coordinator/group/group-coordinator.ts'
 import { groupOptionsOf } from './coordinator/group/group-options.ts'
 import { offsetsTopicOf } from './coordinator/group/offsets-topic.ts'
+import type { SaslListener } from './ingest/kafka/connection-security.ts'
 import { KafkaDoor } from './ingest/kafka/door.ts'
 import { type ClusterFeatures, kafkaDoorOptionsOf } from './ingest/kafka/door-options.ts'
+import { guardHandlers } from './ingest/kafka/guards/guard.ts'
+import { guardTable } from './ingest/kafka/guards/guard-table.ts'
+import type { HandlerEntry } from './ingest/kafka/handler.ts'
 import { adminHandlers } from './ingest/kafka/handlers/admin-handlers.ts'
 import { groupHandlers } from './ingest/kafka/handlers/group-handlers.ts'
 import { recordHandlers } from './ingest/kafka/handlers/record-handlers.ts'
@@ -33,6 +39,13 @@ import { MeteredDisk } from './log/metered-disk.ts'
 import { mirrorTopic } from './mirror/anchor.ts'
 import { Mirror } from './mirror/mirror.ts'
 import { writesStatusOf } from './write-status.ts'
+import { Authenticator } from './security/authenticator.ts'
+import { securityErrors } from './security/security-errors.ts'
+import { securityEvents } from './security/security-events.ts'
+import { Authorizer, parseSuperUsers } from './security/authorizer.ts'
+import { certificateNaming, principalOfPeer } from './security/principal.ts'
+import type { SaslMechanism } from './security/sasl/sasl-server.ts'
+import { TlsKeeper } from './security/tls-keeper.ts'
 
 /** Topics that asking for them may create, in all: each costs files, memory and start time. */
 const autoTopicsMax = 1_000
@@ -87,6 +100,7 @@ class BuiltAppliance implements Appliance {
   readonly #facts: ApplianceFacts
   readonly #settings: BrokerSettings
   readonly #lifecycle: Lifecycle
+  readonly #certificates: TlsKeeper
   readonly #startedMs: number
   /** Names this run in the marks of records that are received while the time is not known. */
   readonly #bootId: string
@@ -103,6 +117,7 @@ class BuiltAppliance implements Appliance {
     this.#facts = facts
     this.#settings = new BrokerSettings(config.kafka)
     this.#lifecycle = new Lifecycle(ports.observer)
+    this.#certificates = new TlsKeeper(ports)
     this.#startedMs = ports.clock.monotonicMs()
     this.#bootId = Buffer.from(ports.entropy.bytes(8)).toString('hex')
     this.#clockWatch = new ClockWatch(ports, this.#bootId)
@@ -121,6 +136,7 @@ class BuiltAppliance implements Appliance {
       { name: 'cluster', start: () => this.#openCluster(), stop: () => this.#rooms.cluster?.stop() },
       { name: 'coordinator', start: () => this.#openCoordinator(), stop: () => this.#rooms.coordinator?.stop() },
       { name: 'mirror', start: () => this.#startMirror(), stop: () => this.#rooms.mirror?.stop() },
+      { name: 'certificates', start: async () => {}, stop: () => this.#certificates.stop() },
       { name: 'kafka', start: () => this.#openKafkaDoor(), stop: () => this.#rooms.kafkaDoor?.stop() },
       { name: 'mqtt', start: () => this.#openMqttDoor(), stop: () => this.#rooms.mqttDoor?.stop() },
     ])
@@ -134,6 +150,8 @@ class BuiltAppliance implements Appliance {
 
   // ------------------------------------------------------------------------------------------ building
 
+  #authenticator: Authenticator | null = null
+  #authorizer: Authorizer | null = null
   #broker: Broker | null = null
   #topics: TopicAdmin | null = null
   readonly #internalTopics = (): InternalTopics =>
@@ -192,7 +210,17 @@ class BuiltAppliance implements Appliance {
       configsOf: (topic) => internalTopics.definition(topic)?.configs ?? null,
     })
     this.#rooms = { ...this.#rooms, cluster }
-    const { clock, observer } = this.#ports
+    const { clock, compute, entropy, observer } = this.#ports
+    this.#judgeListeners(cluster)
+    this.#authorizer = authorizerOf(this.#settings, cluster)
+    this.#authenticator = new Authenticator({
+      clock,
+      compute,
+      entropy,
+      observer,
+      credentials: cluster.image.credentials,
+      failureDelayMs: () => this.#settings.number('connection.failed.authentication.delay.ms'),
+    })
     this.#topics = new TopicAdmin({ cluster, settings: this.#settings, clock, observer, internalTopics, autoTopicsMax })
     const broker = new Broker({
       cluster,
@@ -200,6 +228,7 @@ class BuiltAppliance implements Appliance {
       ports: this.#ports,
       topics: this.#topics,
       internalTopics,
+      authorizer: this.#authorizer,
     })
     this.#broker = broker
     directory.onLoss((loss) => recordLoss(loss, broker, clock))
@@ -234,26 +263,30 @@ class BuiltAppliance implements Appliance {
       net,
       clock,
       observer,
-      handlers: new Map([
-        ...recordHandlers(broker),
-        ...adminHandlers({
-          cluster,
-          directory: must(this.#rooms.directory),
-          settings: this.#settings,
-          topics: must(this.#topics),
-          internalTopics: this.#internalTopics(),
-          ports: this.#ports,
-        }),
-        ...groupHandlers(must(this.#rooms.coordinator), {
-          nodeId: this.#config.node.id,
-          partitionCountOf: (topic) => broker.topicPartitions(topic),
-        }),
-      ]),
+      handlers: new Map(
+        this.#guarded(cluster, [
+          ...recordHandlers(broker),
+          ...adminHandlers({
+            cluster,
+            directory: must(this.#rooms.directory),
+            settings: this.#settings,
+            topics: must(this.#topics),
+            internalTopics: this.#internalTopics(),
+            ports: this.#ports,
+          }),
+          ...groupHandlers(must(this.#rooms.coordinator), {
+            nodeId: this.#config.node.id,
+            partitionCountOf: (topic) => broker.topicPartitions(topic),
+          }),
+        ]),
+      ),
       options: kafkaDoorOptionsOf(this.#settings, () => featuresOf(cluster)),
     })
     this.#rooms = { ...this.#rooms, kafkaDoor }
-    for (const { listen, advertise } of this.#config.listeners.kafka) {
-      const listener = await kafkaDoor.listen(listen, advertise)
+    for (const [index, { listen, advertise, tls, saslMechanisms }] of this.#config.listeners.kafka.entries()) {
+      const context = tls === null ? null : await this.#certificates.open(`kafka[${index}]`, tls)
+      const sasl = saslMechanisms.length === 0 ? null : this.#sasl(saslMechanisms)
+      const listener = await kafkaDoor.listen(listen, { advertise, tls: context, sasl })
       this.#listeners.push({
         protocol: 'kafka',
         listener,
@@ -262,9 +295,30 @@ class BuiltAppliance implements Appliance {
     }
   }
 
+  /** The configuration has refused what is unprotected, unless it was told not to. */
+  #judgeListeners(cluster: Cluster): void {
+    const { listeners } = this.#config
+    if (!listeners.dangerouslyAllowUnprotected && needsUsers(listeners) && cluster.image.credentials.size === 0) {
+      throw new ApplianceError(securityErrors.noUsers)
+    }
+    for (const { path, reason } of unprotectedListeners(listeners)) {
+      this.#ports.observer.event(securityEvents.listenerUnprotected, { listener: path.join('.'), reason })
+    }
+  }
+
+  #guarded(cluster: Cluster, handlers: readonly HandlerEntry[]): readonly HandlerEntry[] {
+    return guardHandlers(handlers, guardTable(cluster.image), must(this.#authorizer))
+  }
+
+  #sasl(mechanisms: readonly SaslMechanism[]): SaslListener {
+    const sessionMs = (): number => this.#settings.number('connections.max.reauth.ms')
+    return { mechanisms, authenticator: must(this.#authenticator), sessionMs }
+  }
+
   async #openMqttDoor(): Promise<void> {
     const { net, clock, compute, entropy, observer } = this.#ports
     const broker = must(this.#broker)
+    const naming = certificateNaming(this.#settings.text('ssl.principal.mapping.rules'))
     const mqttDoor = new MqttDoor({
       net,
       clock,
@@ -275,11 +329,16 @@ class BuiltAppliance implements Appliance {
       options: mqttDoorOptions(this.#config.mqtt),
       bootId: this.#bootId,
       version: this.#facts.version,
+      authenticator: must(this.#authenticator),
+      authorizer: must(this.#authorizer),
+      principalOf: (peer) => principalOfPeer(peer, naming),
     })
     this.#rooms = { ...this.#rooms, mqttDoor }
     broker.onTopicsChange(() => mqttDoor.onPartitionsChanged())
-    for (const { listen } of this.#config.listeners.mqtt) {
-      this.#listeners.push({ protocol: 'mqtt', listener: await mqttDoor.listen(listen), advertised: null })
+    for (const [index, { listen, tls, authentication }] of this.#config.listeners.mqtt.entries()) {
+      const context = tls === null ? null : await this.#certificates.open(`mqtt[${index}]`, tls)
+      const listener = await mqttDoor.listen(listen, { tls: context, authentication })
+      this.#listeners.push({ protocol: 'mqtt', listener, advertised: null })
     }
   }
 
@@ -419,6 +478,16 @@ function featuresOf(cluster: Cluster): ClusterFeatures {
     ],
     finalized: [...cluster.image.features()].map(([name, level]) => ({ name, level })),
   }
+}
+
+function authorizerOf(settings: BrokerSettings, cluster: Cluster): Authorizer {
+  const superUsers = parseSuperUsers(settings.text('super.users'))
+  return new Authorizer({
+    table: cluster.image.acls,
+    isEnabled: settings.text('authorizer.class.name') !== '',
+    superUsers: typeof superUsers === 'string' ? new Set() : superUsers,
+    allowsWithoutAcl: settings.flag('allow.everyone.if.no.acl.found'),
+  })
 }
 
 function must<T>(room: T | null | undefined): T {

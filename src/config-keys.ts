@@ -42,6 +42,8 @@ function collect(schema: JsonSchema, path: readonly string[], insideLists: boole
     return
   }
   const some = schema.anyOf?.find((choice) => choice.type !== 'null') ?? schema
+  // A section that may be left out: its keys stand for it.
+  if (some.properties !== undefined) return collect(some, path, insideLists, keys)
   keys.push({
     name: path.join('.').replaceAll('.[]', '[]'),
     path,

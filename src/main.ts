@@ -10,6 +10,7 @@ import packageJson from '../package.json' with { type: 'json' }
 import { runCommandLine } from './admin/cli/command-line.ts'
 import type { ConfigurationSource } from './admin/cli/configuration-source.ts'
 import type { CommandLineHost } from './admin/cli/host.ts'
+import type { HttpSurface } from './admin/http/http-surface.ts'
 import type { Appliance } from './appliance.ts'
 import type { AddOn } from './node/add-on.ts'
 
@@ -100,7 +101,7 @@ async function runDaemon(source: ConfigurationSource): Promise<void> {
   const config = await readConfiguration(source)
   const { ProcessObserver } = await import('./admin/observer.ts')
   const { metricTables } = await import('./metric-tables.ts')
-  const { HttpSurface } = await import('./admin/http/http-surface.ts')
+  const surface = await import('./admin/http/http-surface.ts')
   const { nodePorts } = await import('./node/node-ports.ts')
   const { createAppliance } = await import('./appliance.ts')
   const observer = new ProcessObserver({
@@ -115,13 +116,18 @@ async function runDaemon(source: ConfigurationSource): Promise<void> {
     limits: await processLimits(),
     isWriterStalled: () => ports.disk.stalledMs() > writerStallMsMax,
   })
-  const http = new HttpSurface({
-    operations: () => appliance.operations,
-    metricsText: () => observer.metrics.text(),
-    observer,
-  })
+  const { TlsKeeper } = await import('./security/tls-keeper.ts')
+  const certificates = new TlsKeeper(ports)
+  let http: HttpSurface | null = null
   try {
-    const httpAddress = await http.listen(config.listeners.http.listen)
+    const { listen, tls } = config.listeners.http
+    http = new surface.HttpSurface({
+      operations: () => appliance.operations,
+      metricsText: () => observer.metrics.text(),
+      observer,
+      tls: tls === null ? null : await certificates.open('http', tls),
+    })
+    const httpAddress = await http.listen(listen)
     const stopRequested = new Promise<string>((resolve) => {
       stop = resolve
     })
@@ -145,7 +151,8 @@ async function runDaemon(source: ConfigurationSource): Promise<void> {
     await appliance.stop()
   } finally {
     armLastResort(drainMsMax)
-    await http.close()
+    certificates.stop()
+    await http?.close()
     await ports.close()
     observer.flush()
   }

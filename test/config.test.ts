@@ -70,11 +70,58 @@ describe('a configuration', () => {
     }
   })
 
+  it.each([
+    ['kafka: [ { listen: "0.0.0.0:9092" } ]', /kafka\[0\]\.listen: .*plain text.*lets anybody in.*dangerouslyAllow/],
+    ['kafka: [ { listen: "127.0.0.1:1" }, { listen: "edge:9092" } ]', /kafka\[1\]\.listen: .*plain text/],
+    ['kafka: [ { listen: "[::]:9092", saslMechanisms: [PLAIN] } ]', /it carries plain text \(add tls\);/],
+    ['kafka: [ { listen: "10.0.0.1:9092", tls: { certificate: c, key: k } } ]', /and it lets anybody in \(add sasl/],
+    ['mqtt: [ { listen: "0.0.0.0:1883", authentication: password } ]', /mqtt\[0\]\.listen: .*plain text \(add tls\);/],
+    ['http: { listen: "0.0.0.0:9640", tls: { certificate: c, key: k } }', /http\.listen: .*lets anybody in/],
+  ])('does not let other hosts at what is unprotected: %s', async (written, reason) => {
+    expect(await problemsOf(source(`listeners: { ${written} }`))).toEqual([expect.stringMatching(reason)])
+    expect(await problemsOf(source(`listeners: { ${written}, dangerouslyAllowUnprotected: true }`))).toEqual([])
+  })
+
+  it.each([
+    'kafka: [ { listen: "0.0.0.0:9092", tls: { certificate: c, key: k }, saslMechanisms: [SCRAM-SHA-256] } ]',
+    'mqtt: [ { listen: "0.0.0.0:1", tls: { certificate: c, key: k, clientCa: a, clientAuth: required } } ]',
+    'kafka: [ { listen: "127.0.0.7:1" }, { listen: "localhost:2" }, { listen: "[::1]:3" } ]',
+  ])('lets them at what is protected, and this machine at everything: %s', async (written) => {
+    expect(await problemsOf(source(`listeners: { ${written} }`))).toEqual([])
+  })
+
+  it('takes a certificate for each listener, and refuses one that is half said', async () => {
+    const tls = '{ certificate: c.pem, key: k.pem, clientCa: ca.pem, clientAuth: required }'
+    const config = await readConfiguration(source(`listeners: { kafka: [ { listen: "[::1]:9093", tls: ${tls} } ] }`))
+    expect(config.listeners.kafka[0]?.tls).toEqual({
+      certificate: 'c.pem',
+      key: 'k.pem',
+      clientCa: 'ca.pem',
+      clientAuth: 'required',
+    })
+    expect(config.listeners.http.tls).toBeNull()
+    const environment = {
+      HEADWATER_LISTENERS_HTTP_TLS_CERTIFICATE: 'c.pem',
+      HEADWATER_LISTENERS_HTTP_TLS_KEY: 'k.pem',
+    }
+    expect((await readConfiguration(source(null, {}, environment))).listeners.http.tls?.clientAuth).toBe('none')
+    const refused = async (written: string): Promise<string> =>
+      readConfiguration(source(`listeners: { http: { tls: ${written} } }`)).then(
+        () => 'taken',
+        (thrown: unknown) => String(thrown),
+      )
+    expect(await refused('{ certificate: c.pem }')).toMatch(/listeners\.http\.tls\.key: this key is required/)
+    expect(await refused('{ certificate: c, key: k, clientAuth: required }')).toMatch(/needs a clientCa/)
+    expect(await refused('{ certificate: c, key: k, clientCa: a }')).toMatch(/judges nothing/)
+    expect(await refused('{ certificate: c, keys: k }')).toMatch(/did you mean listeners\.http\.tls\.key/)
+  })
+
   it('yields to variables, and these to flags', async () => {
     const environment = {
       HEADWATER_NODE_SITE: 'plant-8',
       HEADWATER_NODE_ID: '7',
       HEADWATER_LISTENERS_KAFKA: '[{"listen":"0.0.0.0:9093"},{"listen":"[::1]:9094"}]',
+      HEADWATER_LISTENERS_DANGEROUSLY_ALLOW_UNPROTECTED: 'true',
       HEADWATER_DATA_DIR: 'from-variable',
       HEADWATER_KAFKA_NUM_PARTITIONS: '9',
       PATH: '/bin',
@@ -114,7 +161,7 @@ describe('a wrong configuration', () => {
     ['dataDirr: x', 'headwater.yaml:1: dataDirr: there is no such key; did you mean dataDir?'],
     ['node:\n  id: 1\n  sites: x', 'headwater.yaml:3: node.sites: there is no such key; did you mean node.site?'],
     [
-      'listeners:\n  kafka:\n    - listen: "a:1"\n      advertize: "b:2"',
+      'listeners:\n  kafka:\n    - listen: "localhost:1"\n      advertize: "b:2"',
       'headwater.yaml:4: listeners.kafka[0].advertize: there is no such key; did you mean listeners.kafka[0].advertise?',
     ],
     [

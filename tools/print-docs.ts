@@ -11,6 +11,8 @@ import { type ConfigKey, configKeys, environmentName } from '../src/config-keys.
 import { adminHandlers } from '../src/ingest/kafka/handlers/admin-handlers.ts'
 import { apiVersionsKey } from '../src/ingest/kafka/handlers/api-versions.ts'
 import { groupHandlers } from '../src/ingest/kafka/handlers/group-handlers.ts'
+import { saslHandlers } from '../src/ingest/kafka/handlers/sasl-handlers.ts'
+import { guardTable } from '../src/ingest/kafka/guards/guard-table.ts'
 import { recordHandlers } from '../src/ingest/kafka/handlers/record-handlers.ts'
 import { apiByKey } from '../src/protocol/kafka/apis.ts'
 import { conformance5, testFiles } from '../test/protocol/mqtt/conformance-table.ts'
@@ -152,17 +154,21 @@ function internalTopicsDocument(tables: Tables): string {
 }
 
 function kafkaApisDocument(): string {
+  const rights = new Map(guardTable(null as never).map(({ apiKey, needs }) => [apiKey, needs]))
   const rows = [...servedApis()]
     .sort((one, other) => one - other)
     .map((key) => {
       const api = apiByKey.get(key)
-      return api === undefined ? [] : [String(key), api.name, `${api.minVersion} to ${api.maxVersion}`]
+      const needs = rights.get(key) ?? 'nothing: it comes before authentication'
+      return api === undefined ? [] : [String(key), api.name, `${api.minVersion} to ${api.maxVersion}`, needs]
     })
   return document('Kafka APIs', [
     'What the Kafka listener answers, at the version ranges of Apache Kafka 4.1. A request with another API key ends its connection; ApiVersions in',
     'a version that is not known is answered in version 0 with UNSUPPORTED_VERSION, as clients expect.',
     '',
-    table(['Key', 'API', 'Versions'], rows),
+    'The last column says which right an API needs where an authorizer is configured (docs/security.md).',
+    '',
+    table(['Key', 'API', 'Versions', 'Right'], rows),
   ])
 }
 
@@ -192,6 +198,7 @@ function servedApis(): Set<number> {
     ...recordHandlers(nobody as never),
     ...adminHandlers(nobody as never),
     ...groupHandlers(nobody as never, nobody as never),
+    ...saslHandlers(),
   ]
   return new Set([apiVersionsKey, ...handlers.map(([key]) => key)])
 }

@@ -155,6 +155,41 @@ export interface PeerFacts {
   readonly localPort: number
   /** Name of the listener (`kafka`, `mqtt`, `http`) or `outbound`. */
   readonly listener: string
+  /** The stream is encrypted by TLS. */
+  readonly isEncrypted: boolean
+  /** The client's certificate (DER), proved by the handshake and signed by the listener's client CA; null = none. */
+  readonly certificate: Uint8Array | null
+}
+
+/** `requested`: a client may stay without a certificate, but one that it shows must be good. */
+export type TlsClientAuth = 'none' | 'requested' | 'required'
+
+/** The content of PEM files. */
+export interface TlsMaterial {
+  /** The certificate, with the intermediate ones behind it. */
+  readonly certificate: Uint8Array
+  /** Its private key, not encrypted. */
+  readonly key: Uint8Array
+  /** Whose signature makes a client's certificate good; null = nobody's. */
+  readonly clientCa: Uint8Array | null
+}
+
+/** What a certificate says of itself. */
+export interface TlsFacts {
+  readonly subject: string
+  readonly notAfterMs: number
+  /** The same as a date (ISO 8601). */
+  readonly notAfter: string
+}
+
+/** What a listener shows in its handshakes. Several listeners may share one. */
+export interface TlsContext {
+  readonly clientAuth: TlsClientAuth
+  /**
+   * Handshakes from now on use this; open connections stay as they are. Throws a NetError (TLS_UNUSABLE) and changes nothing when
+   * it cannot be used: not PEM, or a key that does not belong to the certificate. Whether it has expired is the caller's to judge.
+   */
+  replace(material: TlsMaterial): TlsFacts
 }
 
 export interface ConnectionHandlers {
@@ -197,7 +232,14 @@ export interface Listener {
 
 export interface Net {
   /** Rejects with a `NetError` (EADDRINUSE, EACCES, EADDRNOTAVAIL ...). `name` becomes `peer.listener`. */
-  listen(name: string, address: ListenAddress, onConnection: (connection: Connection) => void): Promise<Listener>
+  listen(
+    name: string,
+    address: ListenAddress,
+    onConnection: (connection: Connection) => void,
+    tls?: TlsContext | null,
+  ): Promise<Listener>
+  /** A context of this port's listeners, empty until `replace`. */
+  tlsContext(clientAuth: TlsClientAuth): TlsContext
   /** Rejects with a `NetError` (ECONNREFUSED, ETIMEDOUT, ENOTFOUND ...). */
   connect(address: ListenAddress, timeoutMs: number): Promise<Connection>
 }
@@ -221,6 +263,15 @@ export interface Compute {
   compress(codec: CompressionCodec, bytes: Uint8Array, level?: number): Promise<Uint8Array>
   /** Rejects with code COMPRESSION_LIMIT when the output would exceed `bytesMax`, COMPRESSION_CORRUPT when it cannot be decoded. */
   decompress(codec: CompressionCodec, bytes: Uint8Array, bytesMax: number): Promise<Uint8Array>
+  /** PBKDF2 with HMAC (RFC 8018), as long as the digest. Callers bound how many they ask for. */
+  deriveKey(request: KeyDerivation): Promise<Uint8Array>
+}
+
+export interface KeyDerivation {
+  readonly password: Uint8Array
+  readonly salt: Uint8Array
+  readonly iterations: number
+  readonly digest: 'sha256' | 'sha512'
 }
 
 export class ComputeError extends Error {

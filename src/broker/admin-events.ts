@@ -32,4 +32,22 @@ export const adminEvents = defineEvents({
     sentence: 'settings of {resource} have changed: {keys}',
     fields: { resource: 'string', keys: 'string' },
   },
+  credentialsChanged: {
+    id: 'credentials-changed',
+    level: 'info',
+    sentence: 'SCRAM credentials of the user "{user}" have changed; there are now: {mechanisms}',
+    fields: { user: 'string', mechanisms: 'string' },
+  },
+  aclCreated: {
+    id: 'acl-created',
+    level: 'info',
+    sentence: 'access control entry added: {entry}',
+    fields: { entry: 'string' },
+  },
+  aclDeleted: {
+    id: 'acl-deleted',
+    level: 'info',
+    sentence: 'access control entry removed: {entry}',
+    fields: { entry: 'string' },
+  },
 })

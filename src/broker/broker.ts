@@ -9,6 +9,7 @@ import type { MetadataImage } from '../cluster/metadata/metadata-image.ts'
 import type { Partition } from '../cluster/partition/partition.ts'
 import type { PartitionTable } from '../cluster/partition/partition-table.ts'
 import type { LogReadResult } from '../log/append.ts'
+import type { Authorizer } from '../security/authorizer.ts'
 import type { KafkaErrorName } from '../protocol/kafka/error-codes.ts'
 import type { FetchRequest, FetchResponseInput } from '../protocol/kafka/messages/fetch.ts'
 import type { ProduceRequest, ProduceResponseInput } from '../protocol/kafka/messages/produce.ts'
@@ -27,6 +28,8 @@ export interface BrokerOptions {
   readonly ports: Ports
   readonly topics: TopicAdmin
   readonly internalTopics: InternalTopics
+  /** Null or omitted: everybody may do everything. */
+  readonly authorizer?: Authorizer | null
 }
 
 export class Broker {
@@ -66,6 +69,7 @@ export class Broker {
       ),
       bytesMax: () => settings.number('fetch.max.bytes'),
       isReadable: this.isReadable,
+      authorizer: options.authorizer ?? null,
     }
     this.#produceParts = {
       clock: ports.clock,

@@ -5,6 +5,8 @@
 import { zeroUuid } from '../base/ids.ts'
 import type { Clock } from '../base/ports.ts'
 import type { PartitionTable } from '../cluster/partition/partition-table.ts'
+import { aclOperation, aclResource } from '../security/acl.ts'
+import type { Authorizer } from '../security/authorizer.ts'
 import { errorCode } from '../protocol/kafka/error-codes.ts'
 import type { FetchRequest, FetchResponseInput } from '../protocol/kafka/messages/fetch.ts'
 import { FetchReading, type FetchTarget, type FetchedPartition, type PartitionAnswer } from './fetch-read.ts'
@@ -24,10 +26,14 @@ export interface FetchParts {
   readonly bytesMax: () => number
   /** May a client read this topic? */
   readonly isReadable: (topic: string) => boolean
+  /** Null: everybody may do everything. */
+  readonly authorizer: Authorizer | null
 }
 
 export interface FetchCaller {
   readonly apiVersion: number
+  readonly principal: string
+  readonly clientHost: string
   onClose(callback: () => void): void
 }
 
@@ -50,8 +56,9 @@ export async function fetch(
   const usesTopicIds = caller.apiVersion >= topicIdVersionMin
   const context = parts.sessions.contextOf(request, usesTopicIds, clock.monotonicMs())
   if (context.kind === 'refused') return { errorCode: errorCode(context.error), sessionId: 0, responses: [] }
+  const mayRead = readerOf(caller, parts)
   const bytesMax = Math.min(request.maxBytes, parts.bytesMax())
-  const targets = context.partitions.map((each) => targetOf(each, usesTopicIds, parts))
+  const targets = context.partitions.map((each) => targetOf(each, usesTopicIds, parts, mayRead))
   const reading = new FetchReading(targets, {
     knowsZstd: caller.apiVersion >= zstdVersionMin,
     isReadCommitted: request.isolationLevel === 1,
@@ -70,8 +77,22 @@ export async function fetch(
   return responseOf(context, reading.fetched)
 }
 
-function targetOf(request: FetchPartition, usesTopicIds: boolean, parts: FetchParts): FetchTarget {
+/** Which topics the caller may read. */
+function readerOf({ principal, clientHost }: FetchCaller, { authorizer }: FetchParts): (topic: string) => boolean {
+  const subject = authorizer?.subject(principal, clientHost)
+  if (subject === undefined || subject.isUnlimited) return () => true
+  return (topic) => subject.allows(aclOperation.read, aclResource.topic, topic)
+}
+
+function targetOf(
+  request: FetchPartition,
+  usesTopicIds: boolean,
+  parts: FetchParts,
+  mayRead: (topic: string) => boolean,
+): FetchTarget {
   const { partitions, isReadable } = parts
+  // Before anything tells whether the topic exists.
+  if (!usesTopicIds && !mayRead(request.topic)) return { request, partition: null, error: 'TOPIC_AUTHORIZATION_FAILED' }
   const partition = usesTopicIds
     ? partitions.byTopicId(request.topicId, request.partition)
     : partitions.get(request.topic, request.partition)
@@ -80,7 +101,8 @@ function targetOf(request: FetchPartition, usesTopicIds: boolean, parts: FetchPa
       usesTopicIds && (request.topicId === zeroUuid || partitions.byTopicId(request.topicId, 0) === undefined)
     return { request, partition: null, error: isUnknownId ? 'UNKNOWN_TOPIC_ID' : 'UNKNOWN_TOPIC_OR_PARTITION' }
   }
-  if (!isReadable(partition.topic)) return { request, partition: null, error: 'TOPIC_AUTHORIZATION_FAILED' }
+  if (!isReadable(partition.topic) || !mayRead(partition.topic))
+    return { request, partition: null, error: 'TOPIC_AUTHORIZATION_FAILED' }
   return { request, partition, error: null }
 }
 

@@ -1,15 +1,16 @@
 /**
- * Compression for the Compute port.
+ * Compression and key derivation for the Compute port.
  *
  * Small work runs at once (the thread pool costs more than it saves below some ten kilobytes), larger work on the pool, at most
  * `poolJobsMax` at a time, so that file reads always find a thread. Native codecs hand out memory that is only freed when the loop
  * turns: after `inlineBytesPerTurn` bytes of inline output the next job waits for a turn.
  */
+import { pbkdf2, pbkdf2Sync } from 'node:crypto'
 import { promisify } from 'node:util'
 import zlib from 'node:zlib'
 import lz4 from 'lz4-napi'
 import snappy from 'snappy'
-import { type CompressionCodec, type Compute, ComputeError } from '../base/ports.ts'
+import { type CompressionCodec, type Compute, ComputeError, type KeyDerivation } from '../base/ports.ts'
 import { lz4Frames } from './lz4-frame.ts'
 import { snappyBlocks, xerialBlockBytes, xerialHeader } from './snappy-framing.ts'
 import { zstdFrames } from './zstd-frame.ts'
@@ -32,6 +33,10 @@ const inlineBytesPerTurn = 1024 * 1024
 /** libuv's pool has four threads; two stay free for reads. */
 const poolJobsMax = 2
 
+const pbkdf2OnPool = promisify(pbkdf2)
+/** Bytes of a derived key. */
+const keyBytes = { sha256: 32, sha512: 64 } as const
+
 const gzipOnPool = promisify<zlib.InputType, zlib.ZlibOptions, Buffer>(zlib.gzip)
 const gunzipOnPool = promisify<zlib.InputType, zlib.ZlibOptions, Buffer>(zlib.gunzip)
 const zstdOnPool = promisify<zlib.InputType, zlib.ZstdOptions, Buffer>(zlib.zstdCompress)
@@ -47,6 +52,7 @@ class NodeCompute implements Compute {
   #inlineBytes = 0
   #turn: Promise<void> | null = null
   #poolJobs = 0
+  #derivation: Promise<unknown> = Promise.resolve()
   /** Jobs that wait for the pool; bounded by the callers, each of which waits for its own. */
   readonly #poolQueue: (() => void)[] = []
 
@@ -83,6 +89,15 @@ class NodeCompute implements Compute {
     const output = await this.#decode(codec, bytes, bytesMax)
     if (output.length > bytesMax) throw tooLarge(codec, bytesMax)
     return output
+  }
+
+  deriveKey({ password, salt, iterations, digest }: KeyDerivation): Promise<Uint8Array> {
+    const length = keyBytes[digest]
+    if (this.#inline) return Promise.resolve(pbkdf2Sync(password, salt, iterations, length, digest))
+    // A queue of its own, one at a time: a flood of passwords must not hold up the codecs.
+    const derived = this.#derivation.then(() => pbkdf2OnPool(password, salt, iterations, length, digest))
+    this.#derivation = derived.catch(() => {})
+    return derived
   }
 
   async #decode(codec: CompressionCodec, bytes: Uint8Array, bytesMax: number): Promise<Uint8Array> {

@@ -42,6 +42,8 @@ export interface SocketConnectionOptions {
   /** Null: the socket reads by `data` events. */
   readonly reader: SocketReader | null
   readonly listener: string
+  /** Of a TLS stream: the client's verified certificate (DER), or null. Omitted: the stream is plain. */
+  readonly tls?: { readonly certificate: Uint8Array | null }
 }
 
 export class SocketConnection implements Connection {
@@ -64,6 +66,8 @@ export class SocketConnection implements Connection {
       localHost: plainAddress(socket.localAddress),
       localPort: socket.localPort ?? 0,
       listener: options.listener,
+      isEncrypted: options.tls !== undefined,
+      certificate: options.tls?.certificate ?? null,
     }
     socket.on('error', (error: NodeJS.ErrnoException) => {
       this.#error ??= new NetError(error.code ?? error.message, this.#attempt())

@@ -1,8 +1,19 @@
-/** The Net port on TCP sockets. */
+/** The Net port on TCP sockets, plain or under TLS. */
 import net from 'node:net'
-import { type Connection, type ListenAddress, type Listener, type Net, NetError, type Observer } from '../base/ports.ts'
+import {
+  type Connection,
+  type ListenAddress,
+  type Listener,
+  type Net,
+  NetError,
+  type Observer,
+  type TlsClientAuth,
+  type TlsContext,
+} from '../base/ports.ts'
 import { SocketConnection, SocketReader } from './connection.ts'
 import { nodeEvents } from './node-events.ts'
+import { NodeTlsContext } from './tls-context.ts'
+import { createTlsServer } from './tls-server.ts'
 
 export interface NodeNetOptions {
   readonly observer: Observer
@@ -16,6 +27,13 @@ const backlogBytesMark = 1024 * 1024
 const keepAliveMs = 60_000
 /** Connections that wait for accept; the kernel cuts it at net.core.somaxconn. */
 const acceptQueueMax = 1024
+
+const serverOptions = {
+  noDelay: true,
+  keepAlive: true,
+  keepAliveInitialDelay: keepAliveMs,
+  highWaterMark: backlogBytesMark,
+} as const
 
 /** What Node keeps of a socket: the one place where we look behind its interface. */
 const handleProperty = '_handle'
@@ -34,15 +52,17 @@ export class NodeNet implements Net {
     this.#readByEvents = options.readByEvents ?? false
   }
 
-  listen(name: string, address: ListenAddress, onConnection: (connection: Connection) => void): Promise<Listener> {
-    const server = net.createServer({
-      pauseOnConnect: true,
-      noDelay: true,
-      keepAlive: true,
-      keepAliveInitialDelay: keepAliveMs,
-      highWaterMark: backlogBytesMark,
-    })
-    server.on('connection', (socket) => onConnection(this.#accepted(name, socket)))
+  tlsContext(clientAuth: TlsClientAuth): NodeTlsContext {
+    return new NodeTlsContext(clientAuth)
+  }
+
+  listen(
+    name: string,
+    address: ListenAddress,
+    onConnection: (connection: Connection) => void,
+    tls: TlsContext | null = null,
+  ): Promise<Listener> {
+    const server = tls === null ? this.#plainServer(name, onConnection) : this.#tlsServer(name, onConnection, tls)
     return new Promise((resolve, reject) => {
       const fail = (error: NodeJS.ErrnoException): void => {
         reject(new NetError(error.code ?? error.message, `listen for ${name} on ${address.host}:${address.port}`))
@@ -57,6 +77,27 @@ export class NodeNet implements Net {
         const bound = server.address() as net.AddressInfo
         resolve({ host: bound.address, port: bound.port, close: () => this.#stopListening(server) })
       })
+    })
+  }
+
+  #plainServer(name: string, onConnection: (connection: Connection) => void): net.Server {
+    const server = net.createServer({ ...serverOptions, pauseOnConnect: true })
+    server.on('connection', (socket) => onConnection(this.#accepted(name, socket)))
+    return server
+  }
+
+  #tlsServer(name: string, onConnection: (connection: Connection) => void, context: TlsContext): net.Server {
+    if (!(context instanceof NodeTlsContext)) throw new Error('a TLS context comes from the port that listens')
+    return createTlsServer({
+      name,
+      context,
+      observer: this.#observer,
+      socketOptions: serverOptions,
+      onSecure: (socket, certificate) => onConnection(this.#connection(socket, null, name, { certificate })),
+      onRaw: (socket) => {
+        this.#open.add(socket)
+        socket.once('close', () => this.#open.delete(socket))
+      },
     })
   }
 
@@ -114,10 +155,15 @@ export class NodeNet implements Net {
     return this.#connection(socket, reader, name)
   }
 
-  #connection(socket: net.Socket, reader: SocketReader | null, listener: string): SocketConnection {
+  #connection(
+    socket: net.Socket,
+    reader: SocketReader | null,
+    listener: string,
+    tls?: { readonly certificate: Uint8Array | null },
+  ): SocketConnection {
     this.#open.add(socket)
     socket.once('close', () => this.#open.delete(socket))
-    return new SocketConnection({ socket, reader, listener })
+    return new SocketConnection({ socket, reader, listener, ...(tls === undefined ? {} : { tls }) })
   }
 
   /** The port is free when this resolves; open connections stay. */

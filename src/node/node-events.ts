@@ -34,4 +34,10 @@ export const nodeEvents = defineEvents({
     sentence: 'The listener {listener} could not accept a connection: {code}.',
     fields: { listener: 'string', code: 'string' },
   },
+  tlsHandshakeFailed: {
+    id: 'tls-handshake-failed',
+    level: 'warn',
+    sentence: 'A TLS handshake on the listener {listener} failed with {client}: {reason}.',
+    fields: { listener: 'string', client: 'string', reason: 'string' },
+  },
 })

@@ -35,4 +35,10 @@ export const nodeMetrics = defineMetrics({
     help: 'Descriptors of data files held open, by side.',
     labels: ['side'],
   },
+  tlsHandshakesFailed: {
+    name: 'headwater_tls_handshakes_failed_total',
+    kind: 'counter',
+    help: 'TLS handshakes that failed or were refused, by listener.',
+    labels: ['listener'],
+  },
 })

@@ -42,6 +42,10 @@ class HeldCompute implements Compute {
     return this.#real.decompress(...job)
   }
 
+  deriveKey(...job: Parameters<Compute['deriveKey']>): Promise<Uint8Array> {
+    return this.#real.deriveKey(...job)
+  }
+
   #held(): Promise<void> {
     return new Promise((resolve) => this.waiting.push(resolve))
   }

@@ -188,6 +188,8 @@ export function fetchRequest(asked: readonly Asked[], options: FetchOptions = {}
 /** A client's connection as a fetch sees it. */
 export class Caller {
   readonly apiVersion: number
+  readonly principal = 'User:ANONYMOUS'
+  readonly clientHost = '127.0.0.1'
   #onClose: (() => void)[] = []
 
   constructor(apiVersion = 12) {

@@ -10,10 +10,12 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { InteropCase } from './case.ts'
+import { authorizerOfKafka } from './cases/authorizer.ts'
 import { aiokafka, codecMatrix } from './cases/codecs.ts'
 import { sameCompaction } from './cases/compaction.ts'
 import { kafkaCodec, kafkaHeaders, kafkaLayouts } from './cases/kafka-codec.ts'
 import { dumpLogSegments, kafkaTools } from './cases/kafka-tools.ts'
+import { securityTools } from './cases/security-tools.ts'
 import { mirrorToApacheKafka } from './mirror.ts'
 import { outAndBack } from './cases/out-and-back.ts'
 import { kafkaToMqtt, mqttKeptSession, mqttRetainedAndShared, mqttToKafka } from './cases/mqtt-to-kafka.ts'
@@ -30,6 +32,8 @@ const cases: readonly InteropCase[] = [
   aiokafka,
   kafkaTools,
   dumpLogSegments,
+  securityTools,
+  authorizerOfKafka,
   sameCompaction,
   outAndBack,
   mirrorToApacheKafka,

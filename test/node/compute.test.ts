@@ -210,3 +210,17 @@ describe('random damage', () => {
     await expect(compute.decompress('gzip', packed, 0)).rejects.toMatchObject({ code: 'COMPRESSION_LIMIT' })
   })
 })
+
+it.each([false, true])('derives keys as RFC 7914 section 11 shows, many at a time (inline: %s)', async (inline) => {
+  const port = nodeCompute({ inline })
+  const request = {
+    password: Buffer.from('passwd'),
+    salt: Buffer.from('salt'),
+    iterations: 1,
+    digest: 'sha256' as const,
+  }
+  const keys = await Promise.all(Array.from({ length: 20 }, () => port.deriveKey(request)))
+  const expected = '55ac046e56e3089fec1691c22544b605f94185216dde0465e68b9d57c20dacbc'
+  expect(new Set(keys.map((key) => Buffer.from(key).toString('hex')))).toEqual(new Set([expected]))
+  expect(await port.deriveKey({ ...request, digest: 'sha512' })).toHaveLength(64)
+})

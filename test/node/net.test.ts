@@ -114,6 +114,8 @@ for (const readByEvents of [false, true]) {
         localHost: '127.0.0.1',
         localPort: listener.port,
         listener: 'kafka',
+        isEncrypted: false,
+        certificate: null,
       })
     })
 

@@ -86,6 +86,9 @@ export class SimNetwork implements StreamWorld {
   portFor(process: NetProcess): Net {
     return {
       listen: (name, address, onConnection) => this.#listen({ name, process, onConnection }, address),
+      tlsContext: () => {
+        throw new NetError('ENOTSUP', 'the simulated network has no TLS')
+      },
       connect: (address, timeoutMs) => this.#connect(process, address, timeoutMs),
     }
   }
@@ -181,6 +184,8 @@ export class SimNetwork implements StreamWorld {
       localHost: process.host.address,
       localPort: remotePort,
       listener: 'outbound',
+      isEncrypted: false,
+      certificate: null,
     }
     const farPeer: PeerFacts = {
       remoteHost: process.host.address,
@@ -188,6 +193,8 @@ export class SimNetwork implements StreamWorld {
       localHost: listener.process.host.address,
       localPort: address.port,
       listener: listener.name,
+      isEncrypted: false,
+      certificate: null,
     }
     const near = new SimConnection(this, process, nearPeer)
     const far = new SimConnection(this, listener.process, farPeer)

@@ -7,6 +7,7 @@ import type { CommandLineHost } from './host.ts'
 import { addRecordCommands } from './record-commands.ts'
 import { configurationFlags, gatherConfiguration, type StartFlags } from './start-command.ts'
 import { addGroupCommands, addTopicCommands } from './topic-group-commands.ts'
+import { addUserCommands } from './user-commands.ts'
 
 /** Parses and runs; resolves with the exit status. Rejects when the command itself fails. */
 export async function runCommands(args: readonly string[], host: CommandLineHost): Promise<number> {
@@ -26,6 +27,7 @@ export async function runCommands(args: readonly string[], host: CommandLineHost
   addTopicCommands(context)
   addRecordCommands(context)
   addGroupCommands(context)
+  addUserCommands(context)
   addStatus(context)
   addConfig(context)
   addDumpLog(context)
@@ -172,5 +174,7 @@ function withConfigurationFlags(command: Command): Command {
 }
 
 function withHttpFlags(command: Command): Command {
-  return command.option('--http <HOST:PORT>', "the daemon's HTTP listener", '127.0.0.1:9640').option(...jsonOption)
+  return command
+    .option('--http <HOST:PORT>', "the daemon's HTTP listener (https://HOST:PORT under TLS)", '127.0.0.1:9640')
+    .option(...jsonOption)
 }

@@ -8,7 +8,7 @@ const answerMs = 10_000
 
 /** Asks one path of the daemon's HTTP listener. Throws CLI_DAEMON_UNREACHABLE. */
 export async function askDaemon<T>(address: string, path: string): Promise<T> {
-  const attempt = `http://${address}${path}`
+  const attempt = `${address.startsWith('https://') ? '' : 'http://'}${address}${path}`
   try {
     const response = await fetch(attempt, { signal: AbortSignal.timeout(answerMs) })
     const body = (await response.json()) as T & { readonly message?: string }

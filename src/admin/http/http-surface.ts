@@ -2,10 +2,12 @@
  * The operator's HTTP listener: health, metrics and status. It begins as a bare `node:http` server; the framework (fastify) is
  * loaded at the first request, so that an appliance nobody asks costs neither its memory nor its start time.
  *
- * Read only, without authentication: it listens on the loopback by default.
+ * Read only. It listens on the loopback by default; elsewhere it asks for certificates of clients.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { createServer as createSecureServer } from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
+import type { Server as TlsServer, TlsOptions } from 'node:tls'
 import { asError } from '../../base/errors.ts'
 import type { ListenAddress, Observer } from '../../base/ports.ts'
 import { NetError } from '../../base/ports.ts'
@@ -28,6 +30,14 @@ export interface HttpSurfaceOptions {
   /** The text of `/metrics`. */
   readonly metricsText: () => Promise<string>
   readonly observer: Observer
+  /** The certificate of the listener; omitted or null = plain HTTP. */
+  readonly tls?: HttpTls | null
+}
+
+/** Certificates that may be replaced while the server runs. */
+export interface HttpTls {
+  serverOptions(): TlsOptions
+  attach(server: TlsServer): void
 }
 
 export type RequestHandler = (request: IncomingMessage, response: ServerResponse) => void
@@ -39,16 +49,21 @@ export class HttpSurface {
 
   constructor(options: HttpSurfaceOptions) {
     this.#options = options
-    this.#server = createServer(
-      {
-        maxHeaderSize: headerBytesMax,
-        headersTimeout: requestMs,
-        requestTimeout: requestMs,
-        keepAliveTimeout: idleMs,
-        connectionsCheckingInterval: idleMs,
-      },
-      (request, response) => this.#answer(request, response),
-    )
+    const bounds = {
+      maxHeaderSize: headerBytesMax,
+      headersTimeout: requestMs,
+      requestTimeout: requestMs,
+      keepAliveTimeout: idleMs,
+      connectionsCheckingInterval: idleMs,
+    }
+    const answer: RequestHandler = (request, response) => this.#answer(request, response)
+    const tls = options.tls ?? null
+    if (tls === null) this.#server = createServer(bounds, answer)
+    else {
+      const server = createSecureServer({ ...bounds, ...tls.serverOptions() }, answer)
+      tls.attach(server)
+      this.#server = server
+    }
     this.#server.maxConnections = connectionCountMax
     this.#server.on('clientError', refuseMalformed)
   }
@@ -97,7 +112,7 @@ export class HttpSurface {
 }
 
 function refuseMalformed(error: NodeJS.ErrnoException, socket: Socket): void {
-  if (!socket.writable || error.code === 'ECONNRESET') {
+  if (!socket.writable || error.code === 'ECONNRESET' || /^ERR_(?:SSL|TLS)_/.test(error.code ?? '')) {
     socket.destroy()
     return
   }

@@ -5,6 +5,8 @@
 import { ApplianceError } from '../../base/errors.ts'
 import { brokerConfigErrors } from './metadata-errors.ts'
 import { type ConfigDefinition, type ConfigTable, faultOf } from './config-table.ts'
+import { parseSuperUsers } from '../../security/authorizer.ts'
+import { parsePrincipalMapping } from '../../security/principal-mapping.ts'
 import { topicConfigTable } from './topic-config.ts'
 
 /** Settings that give topics their defaults: same type, checks and meaning as the topic's. */
@@ -95,6 +97,49 @@ export const brokerConfigTable: ConfigTable = {
     default: '600000',
     least: 1000,
     doc: 'A connection without traffic is closed after this time.',
+  },
+  'authorizer.class.name': {
+    type: 'string',
+    default: '',
+    choices: ['', 'org.apache.kafka.metadata.authorizer.StandardAuthorizer'],
+    doc: 'What decides who may do what, for Kafka and MQTT clients alike. Empty: everybody may do everything.',
+  },
+  'super.users': {
+    type: 'string',
+    default: '',
+    doc: 'Principals that may do everything: `User:NAME`, separated by semicolons.',
+    refuse: (value) => {
+      const users = parseSuperUsers(value)
+      return typeof users === 'string' ? users : null
+    },
+  },
+  'allow.everyone.if.no.acl.found': {
+    type: 'boolean',
+    default: 'false',
+    doc: 'May everybody use a resource for which there is no access control entry?',
+  },
+  'connections.max.reauth.ms': {
+    type: 'long',
+    default: '0',
+    least: 0,
+    most: 31_536_000_000,
+    doc: 'A client that authenticates by SASL must do so again within this time (KIP-368); 0 = never.',
+  },
+  'connection.failed.authentication.delay.ms': {
+    type: 'int',
+    default: '100',
+    least: 0,
+    most: 9_000,
+    doc: 'How long a client waits to be told that authentication has failed.',
+  },
+  'ssl.principal.mapping.rules': {
+    type: 'string',
+    default: 'DEFAULT',
+    doc: "How the subject of a client's certificate becomes the name of its principal.",
+    refuse: (value) => {
+      const rules = parsePrincipalMapping(value)
+      return typeof rules === 'string' ? rules : null
+    },
   },
   'group.initial.rebalance.delay.ms': {
     type: 'int',

@@ -57,6 +57,12 @@ export interface ConfigChange {
   readonly value: string | null
 }
 
+/** Records to write, and what to answer when they are. */
+export interface Decision<T> {
+  readonly records: readonly MetadataRecordInput[]
+  readonly answer: T
+}
+
 export interface ControllerOptions {
   readonly nodeId: number
   readonly directoryId: string
@@ -235,6 +241,19 @@ export class MetadataController {
           value: { resourceType: type, resourceName: name, name: key, value },
         })),
       )
+    })
+  }
+
+  /**
+   * Writes what `decide` finds right; it sees the image that every earlier command has left. Resolves with its
+   * answer when the records are durable and in the image.
+   */
+  write<T>(decide: (image: MetadataImage) => Decision<T>): Promise<T> {
+    return this.#inTurn(async () => {
+      const { records, answer } = decide(this.image)
+      for (let from = 0; from < records.length; from += recordsPerBatchMax)
+        await this.#commit(records.slice(from, from + recordsPerBatchMax))
+      return answer
     })
   }
 

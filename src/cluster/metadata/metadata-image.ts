@@ -1,5 +1,8 @@
 /** The cluster as the records of `__cluster_metadata` tell it. Pure: `replay` is the only thing that changes it. */
 import type { MetadataRecord } from '../../protocol/kafka/stored/metadata-record.ts'
+import { AclTable } from '../../security/acl-table.ts'
+import { scramMechanismOf } from '../../security/sasl/scram-crypto.ts'
+import { ScramCredentials } from '../../security/scram-credentials.ts'
 
 export interface PartitionImage {
   readonly partition: number
@@ -32,6 +35,8 @@ export interface BrokerImage {
 export const configResourceType = { topic: 2, broker: 4, brokerLogger: 8, clientMetrics: 16, group: 32 } as const
 
 export class MetadataImage {
+  readonly credentials = new ScramCredentials()
+  readonly acls = new AclTable()
   readonly #topics = new Map<string, TopicImage>()
   readonly #names = new Map<string, string>()
   readonly #configs = new Map<string, Map<string, string>>()
@@ -150,6 +155,35 @@ export class MetadataImage {
       case 'UnregisterBrokerRecord':
         this.#brokers.delete(record.value.brokerId)
         return
+      default:
+        this.#replaySecurity(record)
+    }
+  }
+
+  #replaySecurity(record: MetadataRecord): void {
+    switch (record.type) {
+      case 'AccessControlEntryRecord': {
+        const { id, resourceType, resourceName, patternType, principal, host, operation, permissionType } = record.value
+        this.acls.add(id, { resourceType, resourceName, patternType, principal, host, operation, permissionType })
+        return
+      }
+      case 'RemoveAccessControlEntryRecord':
+        this.acls.remove(record.value.id)
+        return
+      case 'UserScramCredentialRecord': {
+        const { name, salt, storedKey, serverKey, iterations } = record.value
+        const mechanism = scramMechanismOf(record.value.mechanism)
+        if (mechanism === undefined) return
+        // The record's bytes are views into a batch.
+        const own = { salt: salt.slice(), storedKey: storedKey.slice(), serverKey: serverKey.slice(), iterations }
+        this.credentials.set(name, mechanism, own)
+        return
+      }
+      case 'RemoveUserScramCredentialRecord': {
+        const mechanism = scramMechanismOf(record.value.mechanism)
+        if (mechanism !== undefined) this.credentials.delete(record.value.name, mechanism)
+        return
+      }
       default:
         return
     }

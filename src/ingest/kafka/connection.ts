@@ -6,8 +6,9 @@
  * with the same read wait here (no more than one read holds).
  */
 import type { MemoryPool } from '../../base/memory-pool.ts'
-import type { Clock, Connection, Observer } from '../../base/ports.ts'
+import type { Clock, Connection, Observer, Timer } from '../../base/ports.ts'
 import { FrameAssembler } from '../../protocol/kafka/frame.ts'
+import { ConnectionSecurity, type SaslListener, unauthenticatedFrameBytesMax } from './connection-security.ts'
 import { apiKeyOf, type Dispatched, type Dispatcher } from './dispatch.ts'
 import { kafkaDoorEvents } from './door-events.ts'
 import { kafkaDoorMetrics } from './door-metrics.ts'
@@ -33,7 +34,14 @@ export interface ConnectionHost {
   closed(connection: KafkaConnection, reason: CloseReason): void
 }
 
-export type CloseReason = 'client' | 'refused' | 'failed' | 'idle' | 'stalled' | 'limit' | 'stop'
+/** What a connection is opened with. */
+export interface ConnectionOptions extends Omit<ConnectionFacts, 'isClosed' | 'security'> {
+  /** Who it speaks for where no SASL is asked for. */
+  readonly principal: string
+  readonly sasl: SaslListener | null
+}
+
+export type CloseReason = 'client' | 'refused' | 'unauthenticated' | 'failed' | 'idle' | 'stalled' | 'limit' | 'stop'
 
 /** Nobody holds on to the frame of an answered Produce: the log has copied its batches. */
 const givesFrameBackApi = 0
@@ -50,6 +58,7 @@ export class KafkaConnection {
   readonly #host: ConnectionHost
   readonly #connection: Connection
   readonly #assembler: FrameAssembler
+  readonly #security: ConnectionSecurity
   readonly #queue = new ResponseQueue()
   /** Requests at work, with their API key. */
   readonly #running = new Map<PendingRequest, number>()
@@ -70,21 +79,34 @@ export class KafkaConnection {
   #isPaused = false
   #isStopping = false
   #closeReason: CloseReason | null = null
+  #linger: Timer | null = null
   #isClosed = false
   #activeAtMs: number
   #progressBacklog = 0
 
-  constructor(connection: Connection, facts: Omit<ConnectionFacts, 'isClosed'>, host: ConnectionHost) {
+  constructor(connection: Connection, { principal, sasl, ...facts }: ConnectionOptions, host: ConnectionHost) {
+    const { clock, options } = host
     this.#host = host
     this.#connection = connection
-    this.facts = { ...facts, isClosed: () => this.#isClosed }
-    this.#activeAtMs = host.clock.monotonicMs()
+    this.#security = new ConnectionSecurity({
+      sasl,
+      principal,
+      clock,
+      host: facts.clientHost,
+      onOpen: () => {
+        this.#assembler.frameBytesMax = options.requestBytesMax
+      },
+      onLate: () => this.#refuse('no authentication in time', 'unauthenticated'),
+    })
+    this.facts = { ...facts, security: this.#security, isClosed: () => this.#isClosed }
+    this.#activeAtMs = clock.monotonicMs()
     this.#assembler = new FrameAssembler({
-      frameBytesMax: host.options.requestBytesMax,
+      frameBytesMax:
+        sasl === null ? options.requestBytesMax : Math.min(options.requestBytesMax, unauthenticatedFrameBytesMax),
       memory: host.frameMemory,
       onFrame: (frame) => this.#framed(frame),
       onOversize: (length) => {
-        this.#broken = `a frame of ${length} bytes, the limit is ${host.options.requestBytesMax}`
+        this.#broken = `a frame of ${length} bytes, the limit is ${this.#assembler.frameBytesMax}`
       },
     })
     connection.start({
@@ -121,6 +143,8 @@ export class KafkaConnection {
     this.#isStopping = true
     this.#waitingFrames.length = 0
     this.#setPaused(true)
+    // It has ended already, and only its client's side is open.
+    if (this.#closeReason !== null && this.#connection.backlogBytes === 0) return this.#connection.destroy()
     this.#endIfDone()
   }
 
@@ -136,8 +160,8 @@ export class KafkaConnection {
   }
 
   /**
-   * Looked at now and then: closes a connection that nobody uses, one that does not go after its end, and, while others wait for
-   * the memory that it holds, one that does not move.
+   * Looked at now and then: closes a connection that nobody uses, and, while others wait for the memory that it holds, one that does
+   * not move.
    */
   inspect(nowMs: number, limits: { readonly idleMs: number; readonly stallMs: number }): void {
     const backlog = this.#connection.backlogBytes
@@ -145,10 +169,7 @@ export class KafkaConnection {
     this.#progressBacklog = backlog
     this.#countUnsent()
     const quietMs = nowMs - this.#activeAtMs
-    if (this.#closeReason !== null) {
-      if (quietMs >= lingerMs) this.#connection.destroy()
-      return
-    }
+    if (this.#closeReason !== null) return
     if (quietMs >= limits.idleMs && (this.#running.size === 0 || backlog > 0)) return this.destroy('idle')
     if (quietMs >= limits.stallMs && this.#blocksOthers()) {
       const { connectionId, clientHost } = this.facts
@@ -230,6 +251,7 @@ export class KafkaConnection {
 
   #mayBegin(frame: Uint8Array): boolean {
     const { options, requestMemory, responseMemory } = this.#host
+    if (this.#security.isBusy) return false
     if (this.#queue.pendingCount >= options.pendingRequestsMax) return false
     if (this.#queue.heldBytes + this.#connection.backlogBytes >= options.unsentBytesMax) return false
     // Whoever runs nothing may always begin, so that everybody gets on.
@@ -255,6 +277,9 @@ export class KafkaConnection {
 
   #begin(frame: Uint8Array): void {
     const { clock, dispatcher, observer } = this.#host
+    const verdict = this.#security.judge(apiKeyOf(frame))
+    if (verdict === 'token') return this.#beginToken(frame)
+    if (verdict !== 'request') return this.#refuse(verdict.refused, 'unauthenticated')
     const dispatched = dispatcher.read(frame)
     if (dispatched.kind === 'refused') return this.#refuse(dispatched.reason)
     const slot = this.#queue.open()
@@ -278,6 +303,21 @@ export class KafkaConnection {
     }
   }
 
+  /** A token of SASL without a request around it: so is its answer. */
+  #beginToken(frame: Uint8Array): void {
+    const slot = this.#queue.open()
+    this.#security.token(frame).then(
+      (token) => {
+        if (this.#isClosed) return
+        const length = Buffer.alloc(4)
+        length.writeInt32BE(token?.length ?? 0)
+        this.#settle(slot, token === null ? null : [length, token])
+        if (this.#security.hasFailed) this.#end('unauthenticated')
+      },
+      (thrown: unknown) => this.#refuse(`authentication broke off: ${String(thrown)}`, 'failed'),
+    )
+  }
+
   #answer(run: Run, response: unknown): void {
     if (!this.#finish(run)) return
     const { clock, dispatcher, observer } = this.#host
@@ -295,6 +335,7 @@ export class KafkaConnection {
     }
     if (run.dispatched.api.key === givesFrameBackApi) this.#host.frameMemory.give(run.frame)
     this.#settle(run.slot, chunks)
+    if (this.#security.hasFailed) this.#end('unauthenticated')
   }
 
   #settle(slot: ResponseSlot, chunks: readonly Uint8Array[] | null): void {
@@ -353,10 +394,10 @@ export class KafkaConnection {
 
   // ------------------------------------------------------------------------------------------------- ending
 
-  #refuse(reason: string): void {
-    if (this.#closeReason !== null) return
+  #refuse(reason: string, kind: CloseReason = 'refused'): void {
+    if (this.#closeReason !== null || this.#isClosed) return
     this.#host.refused(this.facts, reason)
-    this.#end('refused')
+    this.#end(kind)
   }
 
   /** Sends what is ready and closes. What still comes is read, so that the end of the other side is seen, and thrown away. */
@@ -368,6 +409,8 @@ export class KafkaConnection {
     this.flush()
     this.#connection.end()
     this.#setPaused(false)
+    // A client that does not close its side must not keep the connection.
+    this.#linger = this.#host.clock.schedule(lingerMs, () => this.#connection.destroy())
   }
 
   #endIfDone(): void {
@@ -377,6 +420,8 @@ export class KafkaConnection {
   #closed(): void {
     if (this.#isClosed) return
     this.#isClosed = true
+    this.#security.close()
+    if (this.#linger !== null) this.#host.clock.cancel(this.#linger)
     const { requestMemory, responseMemory } = this.#host
     requestMemory.forget(this.#proceed)
     responseMemory.forget(this.#proceed)

@@ -32,6 +32,12 @@ export const kafkaDoorEvents = defineEvents({
     sentence: 'closed connection {connection} of {client}: it holds {bytes} bytes that others need and does not move',
     fields: { connection: 'number', client: 'string', bytes: 'number' },
   },
+  principalRefused: {
+    id: 'kafka-principal-refused',
+    level: 'warn',
+    sentence: 'refused a connection of {client}: no rule of ssl.principal.mapping.rules fits its certificate',
+    fields: { client: 'string' },
+  },
   stopTimedOut: {
     id: 'kafka-stop-timed-out',
     level: 'warn',

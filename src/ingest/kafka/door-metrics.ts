@@ -17,7 +17,7 @@ export const kafkaDoorMetrics = defineMetrics({
   connectionsClosed: {
     name: 'headwater_kafka_connections_closed_total',
     kind: 'counter',
-    help: 'Connections closed, by the reason: client, refused, failed, idle, stalled, limit, stop.',
+    help: 'Connections closed, by the reason: client, refused, unauthenticated, failed, idle, stalled, limit, stop.',
     labels: ['reason'],
   },
   requests: {

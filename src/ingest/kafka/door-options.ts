@@ -1,4 +1,6 @@
 /** Settings and bounds of the Kafka door; `config.ts` and the broker configs fill them. */
+import type { PeerFacts } from '../../base/ports.ts'
+import { anonymousPrincipal, certificateNaming, principalOfPeer } from '../../security/principal.ts'
 
 /** A feature of the cluster, as ApiVersions tells it (KIP-584). A feature that is not served is not in the lists. */
 export interface ClusterFeatures {
@@ -25,6 +27,8 @@ export interface KafkaDoorOptions {
   readonly responseMemoryBytesMax: number
   /** How long a stop waits for running requests. */
   readonly stopTimeoutMs: number
+  /** Who a new connection speaks for; null = nobody whom the listener takes. */
+  readonly principalOf: (peer: PeerFacts) => string | null
   /** Asked with each ApiVersions. */
   readonly features: () => ClusterFeatures
 }
@@ -36,6 +40,7 @@ const mib = 1_048_576
  * (max.message.bytes, 1 MiB) and 8 MiB more; its connections and answers have no bound at all.
  */
 export const kafkaDoorDefaults: Omit<KafkaDoorOptions, 'features'> = {
+  principalOf: () => anonymousPrincipal,
   requestBytesMax: 9 * mib,
   connectionsMax: 1_000,
   idleMs: 600_000,
@@ -48,11 +53,13 @@ export const kafkaDoorDefaults: Omit<KafkaDoorOptions, 'features'> = {
 
 /** The options as Kafka's broker settings say them. */
 export function kafkaDoorOptionsOf(
-  settings: { number(name: string): number },
+  settings: { number(name: string): number; text(name: string): string },
   features: () => ClusterFeatures,
 ): KafkaDoorOptions {
+  const mapping = certificateNaming(settings.text('ssl.principal.mapping.rules'))
   return {
     ...kafkaDoorDefaults,
+    principalOf: (peer) => principalOfPeer(peer, mapping),
     requestBytesMax: settings.number('socket.request.max.bytes'),
     connectionsMax: settings.number('max.connections'),
     idleMs: settings.number('connections.max.idle.ms'),

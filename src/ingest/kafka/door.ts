@@ -1,13 +1,15 @@
 /** The Kafka door: any number of listeners, their connections, and what these share. */
 import { MemoryPool } from '../../base/memory-pool.ts'
-import type { Clock, Connection, ListenAddress, Listener, Net, Observer, Timer } from '../../base/ports.ts'
+import type { Clock, Connection, ListenAddress, Listener, Net, Observer, Timer, TlsContext } from '../../base/ports.ts'
 import { type CloseReason, type ConnectionHost, KafkaConnection } from './connection.ts'
+import type { SaslListener } from './connection-security.ts'
 import { Dispatcher } from './dispatch.ts'
 import { kafkaDoorEvents } from './door-events.ts'
 import { kafkaDoorMetrics } from './door-metrics.ts'
 import type { KafkaDoorOptions } from './door-options.ts'
 import type { AdvertisedAddress, HandlerTable } from './handler.ts'
 import { apiVersionsHandler, apiVersionsKey } from './handlers/api-versions.ts'
+import { saslHandlers } from './handlers/sasl-handlers.ts'
 import { MemoryBudget } from './memory-budget.ts'
 import type { ConnectionFacts } from './request-context.ts'
 
@@ -15,9 +17,19 @@ export interface KafkaDoorParts {
   readonly net: Net
   readonly clock: Clock
   readonly observer: Observer
-  /** The door adds ApiVersions itself. */
+  /** The door adds ApiVersions, SaslHandshake and SaslAuthenticate itself. */
   readonly handlers: HandlerTable
   readonly options: KafkaDoorOptions
+}
+
+export interface ListenerOptions {
+  /** What clients are told; without it each is told the address its own connection came in on. */
+  readonly advertise?: AdvertisedAddress | null
+  /** The listener's label in figures. */
+  readonly name?: string
+  readonly tls?: TlsContext | null
+  /** How clients authenticate; null = they are who their certificate says, or anonymous. */
+  readonly sasl?: SaslListener | null
 }
 
 /** How often connections are looked at: rarely, or often while some wait for memory that others hold. */
@@ -56,7 +68,7 @@ export class KafkaDoor {
     this.#clock = clock
     this.#observer = observer
     this.#options = options
-    const handlers = new Map(parts.handlers)
+    const handlers = new Map([...parts.handlers, ...saslHandlers()])
     handlers.set(
       apiVersionsKey,
       apiVersionsHandler({
@@ -91,11 +103,11 @@ export class KafkaDoor {
   }
 
   /**
-   * Listens on an address. `advertise` is what clients are told; without it each is told the address its own connection came in
-   * on. `name` is the listener's label in figures. Rejects with a NetError.
+   * Listens on an address. Rejects with a NetError.
    */
-  async listen(address: ListenAddress, advertise: AdvertisedAddress | null = null, name = 'kafka'): Promise<Listener> {
-    const listener = await this.#net.listen(name, address, (connection) => this.#accept(connection, advertise))
+  async listen(address: ListenAddress, options: ListenerOptions = {}): Promise<Listener> {
+    const { name = 'kafka', tls = null } = options
+    const listener = await this.#net.listen(name, address, (connection) => this.#accept(connection, options), tls)
     this.#listeners.push(listener)
     return listener
   }
@@ -131,7 +143,7 @@ export class KafkaDoor {
     this.#observer.set(kafkaDoorMetrics.responseMemoryBytes, this.#host.responseMemory.usedBytes)
   }
 
-  #accept(connection: Connection, advertise: AdvertisedAddress | null): void {
+  #accept(connection: Connection, { advertise, sasl = null }: ListenerOptions): void {
     const { peer } = connection
     if (this.#isStopping || this.#connections.size >= this.#options.connectionsMax) {
       if (!this.#isStopping && this.#mayLogRefusal())
@@ -142,9 +154,16 @@ export class KafkaDoor {
       this.#observer.add(kafkaDoorMetrics.connectionsClosed, 1, { reason: 'limit' satisfies CloseReason })
       return connection.destroy()
     }
+    const principal = this.#options.principalOf(peer)
+    if (principal === null) {
+      if (this.#mayLogRefusal()) this.#observer.event(kafkaDoorEvents.principalRefused, { client: peer.remoteHost })
+      this.#observer.add(kafkaDoorMetrics.connectionsClosed, 1, { reason: 'refused' satisfies CloseReason })
+      return connection.destroy()
+    }
     const facts = {
       connectionId: this.#nextConnectionId++,
-      principal: 'User:ANONYMOUS',
+      principal,
+      sasl,
       clientHost: peer.remoteHost,
       localHost: peer.localHost,
       localPort: peer.localPort,

@@ -1,10 +1,11 @@
 /** The facts of one request, over those of its connection. */
+import type { ConnectionSecurity } from './connection-security.ts'
 import type { AdvertisedAddress, RequestContext } from './handler.ts'
 
 /** What all requests of a connection have in common. */
 export interface ConnectionFacts {
   readonly connectionId: number
-  readonly principal: string
+  readonly security: ConnectionSecurity
   readonly clientHost: string
   readonly localHost: string
   readonly localPort: number
@@ -27,7 +28,11 @@ export class PendingRequest implements RequestContext {
   }
 
   get principal(): string {
-    return this.#facts.principal
+    return this.#facts.security.principal
+  }
+
+  get security(): ConnectionSecurity {
+    return this.#facts.security
   }
 
   get clientHost(): string {

@@ -1,10 +1,23 @@
-/** CONNECT, 3.1 to 5.0: what is refused, what is granted. User name and password are not checked yet; enhanced authentication is refused (0x8C). */
+/**
+ * CONNECT, 3.1 to 5.0: what is refused, what is granted, who it is. User name and password are checked where the listener asks for them; enhanced
+ * authentication is refused (0x8C).
+ */
+import type { PeerFacts, TlsContext } from '../../base/ports.ts'
 import type { ConnectPacket, PacketBody } from '../../protocol/mqtt/packets.ts'
 import type { MqttProperties } from '../../protocol/mqtt/properties.ts'
 import { reasonCodes } from '../../protocol/mqtt/reason-codes.ts'
+import { anonymousPrincipal, userPrincipal } from '../../security/principal.ts'
 import { utf8Bytes } from '../../protocol/mqtt/utf8.ts'
 import type { DoorServices } from './door-services.ts'
 import type { MqttSession } from './session.ts'
+import { rightsOf } from './topic-rights.ts'
+
+/** A listener of the door. */
+export interface MqttListenerOptions {
+  readonly tls?: TlsContext | null
+  /** `password`: user name and password of CONNECT are checked. Omitted: a client is who its certificate says, or anonymous. */
+  readonly authentication?: 'none' | 'password'
+}
 
 /** What a client gets. */
 export interface ConnectGrant {
@@ -63,6 +76,45 @@ export function judgeConnect(packet: ConnectPacket, services: DoorServices): Con
   }
 }
 
+export type Identity =
+  | { readonly kind: 'known'; readonly principal: string }
+  | (ConnectVerdict & { readonly kind: 'refused' })
+
+/** Who the client is; a promise where a password has to be checked. */
+export function identify(
+  packet: ConnectPacket,
+  peer: PeerFacts,
+  listener: MqttListenerOptions,
+  services: DoorServices,
+): Identity | Promise<Identity> {
+  if (listener.authentication === 'password') return identifyByPassword(packet, peer, services)
+  const principal = services.principalOf(peer)
+  if (principal !== null) return { kind: 'known', principal }
+  return { kind: 'refused', reason: reasonCodes.notAuthorized, because: 'no rule fits the certificate' }
+}
+
+async function identifyByPassword(
+  { userName, password }: ConnectPacket,
+  peer: PeerFacts,
+  { authenticator }: DoorServices,
+): Promise<Identity> {
+  const refuse = (reason: number, because: string): Identity => ({ kind: 'refused', reason, because })
+  if (authenticator === null) throw new Error('a listener with passwords in a door without an authenticator')
+  if (userName === null || userName === '' || password === null) {
+    return refuse(reasonCodes.badUserNameOrPassword, 'no user name or password')
+  }
+  let text: string
+  try {
+    text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(password)
+  } catch {
+    return refuse(reasonCodes.badUserNameOrPassword, 'the password is not UTF-8')
+  }
+  const verdict = await authenticator.checkPassword(peer.remoteHost, userName, text)
+  if (verdict === 'right') return { kind: 'known', principal: userPrincipal(userName) }
+  if (verdict === 'busy') return refuse(reasonCodes.serverBusy, 'too many passwords wait to be checked')
+  return refuse(reasonCodes.badUserNameOrPassword, 'wrong user name or password')
+}
+
 function refused(reason: number, because: string): ConnectVerdict {
   return { kind: 'refused', reason, because }
 }
@@ -80,6 +132,7 @@ function grantedExpiry(packet: ConnectPacket, secondsMax: number): number {
 }
 
 export interface OpenedSession {
+  readonly kind: 'opened'
   readonly session: MqttSession
   readonly isPresent: boolean
   /** The log knows of the client's session, or did until now. */
@@ -88,18 +141,38 @@ export interface OpenedSession {
 
 /**
  * The session of an accepted CONNECT: an earlier connection of the client gives way [MQTT-3.1.4-3], a waiting will is taken back, packet ids from before a
- * restart come back to a client that kept its state. Null when no more sessions are allowed.
+ * restart come back to a client that kept its state. Refused when no more sessions are allowed, and when the session is somebody else's: a client id is
+ * no secret, and the session holds messages.
  */
-export function openSession(packet: ConnectPacket, clientId: string, services: DoorServices): OpenedSession | null {
+export function openSession(
+  packet: ConnectPacket,
+  who: { readonly clientId: string; readonly principal: string; readonly host: string },
+  services: DoorServices,
+): OpenedSession | (ConnectVerdict & { readonly kind: 'refused' }) {
+  const { clientId, principal, host } = who
   const { sessions, packetIds, wills } = services
-  const wasStored = sessions.get(clientId)?.isStored === true
-  sessions.get(clientId)?.link?.takeOver(packet.cleanStart)
+  const rights = rightsOf({ principal, host }, services)
+  if (packet.will !== null && rights !== null && !rights.mayPublishTo(packet.will.topic)) {
+    return { kind: 'refused', reason: reasonCodes.notAuthorized, because: 'the will may not be published' }
+  }
+  const before = sessions.get(clientId)
+  const owner = before?.owner?.principal ?? principal
+  if (owner !== principal && owner !== anonymousPrincipal) {
+    return { kind: 'refused', reason: reasonCodes.notAuthorized, because: "the session is another user's" }
+  }
+  const wasStored = before?.isStored === true
+  before?.link?.takeOver(packet.cleanStart)
   const opened = sessions.open(clientId, packet.cleanStart)
-  if (opened === null) return null
+  if (opened === null) {
+    const because = 'as many sessions as are allowed are connected'
+    return { kind: 'refused', reason: reasonCodes.quotaExceeded, because }
+  }
+  opened.session.owner = { principal, host }
+  opened.session.rights = rights
   const carried = packetIds.takeCarried(clientId)
   if (!packet.cleanStart) for (const [id, fingerprint] of carried) opened.session.carriedIds.set(id, fingerprint)
   wills.cancel(clientId)
-  return { ...opened, wasStored }
+  return { kind: 'opened', ...opened, wasStored }
 }
 
 /** The level that a CONNECT claims, as far as an answer to it depends on it: what is above 5 is answered in the way of 5.0. */

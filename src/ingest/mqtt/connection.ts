@@ -11,7 +11,15 @@ import { type ConnectPacket, decodeConnect, decodeDisconnect, type PacketBody } 
 import { reasonCodes, reasonName } from '../../protocol/mqtt/reason-codes.ts'
 import { MqttStreamDecoder } from '../../protocol/mqtt/stream-decoder.ts'
 import type { AckGroup, Committer } from './ack-queue.ts'
-import { type ConnectGrant, judgeConnect, openSession, peekLevel } from './connect-handler.ts'
+import {
+  type ConnectGrant,
+  type Identity,
+  identify,
+  judgeConnect,
+  type MqttListenerOptions,
+  openSession,
+  peekLevel,
+} from './connect-handler.ts'
 import { ConnectionOutput } from './connection-output.ts'
 import { Deadline } from './deadline.ts'
 import type { DoorServices, PendingBytesWaiter } from './door-services.ts'
@@ -35,6 +43,7 @@ export class MqttConnection implements SessionLink, Committer, PendingBytesWaite
   packetBytesMax = Number.POSITIVE_INFINITY
   aliases = new TopicAliases(0)
   private readonly socket: Connection
+  private readonly listener: MqttListenerOptions
   private readonly services: DoorServices
   private readonly onEnded: (connection: MqttConnection) => void
   private readonly decoder: MqttStreamDecoder
@@ -56,8 +65,14 @@ export class MqttConnection implements SessionLink, Committer, PendingBytesWaite
   private hasConnect = false
 
   /** `onEnded` is called once, when nothing of the connection is left. */
-  constructor(socket: Connection, services: DoorServices, onEnded: (connection: MqttConnection) => void) {
+  constructor(
+    socket: Connection,
+    listener: MqttListenerOptions,
+    services: DoorServices,
+    onEnded: (connection: MqttConnection) => void,
+  ) {
     this.socket = socket
+    this.listener = listener
     this.services = services
     this.onEnded = onEnded
     this.output = new ConnectionOutput(socket, services.counters)
@@ -99,13 +114,14 @@ export class MqttConnection implements SessionLink, Committer, PendingBytesWaite
 
   /** The Kafka topic that a message waited for is decided. */
   private onTopicDecided(): void {
-    if (this.state === 'closed') return
     this.goOn()
+    if (this.state === 'closed') return
     if (!this.decoder.isStalled) this.unpause(pauseReasons.topic)
   }
 
   /** Takes the rows that waited. */
   private goOn(): void {
+    if (this.state === 'closed') return
     try {
       this.decoder.resume()
     } catch (error) {
@@ -115,6 +131,7 @@ export class MqttConnection implements SessionLink, Committer, PendingBytesWaite
   }
 
   private onRows(source: Uint8Array, columns: PacketColumns): number {
+    if (this.pauses.has(pauseReasons.identity)) return 0
     const wallMs = this.services.clock.wallMs()
     for (let row = 0; row < columns.count; row += 1) {
       if (this.state === 'closed' || this.state === 'opening') return row
@@ -204,8 +221,29 @@ export class MqttConnection implements SessionLink, Committer, PendingBytesWaite
     this.level = packet.level
     const verdict = judgeConnect(packet, this.services)
     if (verdict.kind === 'refused') return this.refuse(verdict.reason, verdict.because)
-    const opened = openSession(packet, verdict.clientId, this.services)
-    if (opened === null) return this.refuse(reasonCodes.quotaExceeded, 'as many sessions as are allowed are connected')
+    const identity = identify(packet, this.socket.peer, this.listener, this.services)
+    if (!(identity instanceof Promise)) return this.onIdentified(identity, packet, verdict, wallMs)
+    // What follows the CONNECT waits, and is read by the rules of its version.
+    this.decoder.level = packet.level
+    this.pauses.add(pauseReasons.identity)
+    const known = identity.catch((thrown: unknown): Identity => {
+      const because = `the password could not be checked: ${String(thrown)}`
+      return { kind: 'refused', reason: reasonCodes.unspecifiedError, because }
+    })
+    void known.then((judged) => {
+      if (this.state === 'closed') return
+      this.unpause(pauseReasons.identity)
+      this.onIdentified(judged, packet, verdict, this.services.clock.wallMs())
+      this.goOn()
+    })
+  }
+
+  private onIdentified(identity: Identity, packet: ConnectPacket, verdict: ConnectGrant, wallMs: number): void {
+    if (identity.kind === 'refused') return this.refuse(identity.reason, identity.because)
+    const { principal } = identity
+    const who = { clientId: verdict.clientId, principal, host: this.socket.peer.remoteHost }
+    const opened = openSession(packet, who, this.services)
+    if (opened.kind === 'refused') return this.refuse(opened.reason, opened.because)
     const { session, isPresent, wasStored } = opened
     this.accept(packet, verdict, session)
     this.services.onAttached(session)
@@ -248,7 +286,11 @@ export class MqttConnection implements SessionLink, Committer, PendingBytesWaite
     const { level, userName } = packet
     this.publisher = new PublishHandler({ services, session, level, userName, committer: this })
     if (packet.will !== null) {
-      this.will = { message: packet.will, publisher: { clientId: session.clientId, userName, level } }
+      this.will = {
+        message: packet.will,
+        publisher: { clientId: session.clientId, userName, level },
+        rights: session.rights,
+      }
     }
     session.will = this.will
     this.keepAliveMs = grant.keepAliveMs * 1.5

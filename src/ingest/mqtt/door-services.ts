@@ -1,8 +1,10 @@
 import type { ClockMark } from '../../base/clock-mark.ts'
-import type { Clock, Entropy, Observer } from '../../base/ports.ts'
+import type { Clock, Entropy, Observer, PeerFacts } from '../../base/ports.ts'
 import type { Broker } from '../../broker/broker.ts'
 import type { Partition } from '../../cluster/partition/partition.ts'
 import type { PacketColumns } from '../../protocol/mqtt/packet-columns.ts'
+import type { Authorizer } from '../../security/authorizer.ts'
+import type { Authenticator } from '../../security/authenticator.ts'
 import type { CommitBatches } from './commit-batch.ts'
 import type { DoorCounters } from './door-counters.ts'
 import type { EventBudget } from './event-budget.ts'
@@ -25,6 +27,12 @@ export interface DoorServices {
   readonly observer: Observer
   readonly broker: Broker
   readonly options: MqttDoorOptions
+  /** Null: no listener checks passwords. */
+  readonly authenticator: Authenticator | null
+  /** Null: everybody may do everything. */
+  readonly authorizer: Authorizer | null
+  /** Who a connection speaks for where no password is asked for; null = nobody whom the door takes. */
+  readonly principalOf: (peer: PeerFacts) => string | null
   readonly mapping: TopicMapping
   readonly routes: RouteTable
   readonly commits: CommitBatches

@@ -6,7 +6,7 @@ import type { Reader } from './catch-up.ts'
 import { OutgoingMessage } from './outgoing-message.ts'
 import { headersOf, type ScannedRecord } from './record-scan.ts'
 import { type CachedByTopic, hashTopic, TopicCache } from './route-cache.ts'
-import type { MqttSession } from './session.ts'
+import { mayRead, type MqttSession } from './session.ts'
 import type { SessionLink, Subscription } from './session-types.ts'
 import { SharedGroup } from './shared-group.ts'
 import type { SubscriptionIndex } from './subscription-index.ts'
@@ -91,6 +91,8 @@ export class FanOut {
   }
 
   private deliverShared(message: OutgoingMessage, group: SharedGroup, wallMs: number): boolean {
+    // What none of them may read is not waited with.
+    if (!group.hasReaderOf(message)) return true
     const member = group.offer(message, wallMs)
     if (member?.link != null) this.touched.add(member.link)
     return member !== null
@@ -140,6 +142,7 @@ export class FanOut {
     subscriptions: readonly Subscription[],
     wallMs: number,
   ): boolean {
+    if (!mayRead(session, message)) return true
     const isOwn = message.headers.clientId === session.clientId
     let granted = -1
     let retain = false

@@ -10,11 +10,16 @@ import type {
   Listener,
   Net,
   Observer,
+  PeerFacts,
   Timer,
 } from '../../base/ports.ts'
 import { createPacketColumns } from '../../protocol/mqtt/packet-columns.ts'
 import { reasonCodes, reasonName } from '../../protocol/mqtt/reason-codes.ts'
+import type { Authorizer } from '../../security/authorizer.ts'
+import type { Authenticator } from '../../security/authenticator.ts'
+import { anonymousPrincipal } from '../../security/principal.ts'
 import { type CommitBatch, CommitBatches, reasonOf } from './commit-batch.ts'
+import type { MqttListenerOptions } from './connect-handler.ts'
 import { MqttConnection } from './connection.ts'
 import { CatchUp } from './catch-up.ts'
 import { Delivery } from './delivery.ts'
@@ -37,6 +42,7 @@ import { dropSubscriptions } from './subscribe-handler.ts'
 import { SubscriptionIndex } from './subscription-index.ts'
 import { type SysFigures, SysTopics } from './sys-topics.ts'
 import { TopicMapping } from './topic-mapping.ts'
+import { rightsOf, type SessionOwner, type TopicRights } from './topic-rights.ts'
 import { type Will, WillKeeper } from './will-keeper.ts'
 
 export interface MqttDoorParts {
@@ -51,6 +57,12 @@ export interface MqttDoorParts {
   readonly bootId: string
   /** Ours, as `$SYS/broker/version` tells it. */
   readonly version: string
+  /** For listeners with passwords. */
+  readonly authenticator?: Authenticator
+  /** Omitted: everybody may do everything. */
+  readonly authorizer?: Authorizer
+  /** Names the client of a certificate; omitted: everybody is anonymous. */
+  readonly principalOf?: (peer: PeerFacts) => string | null
 }
 
 /** Rows of one decoder step: a chunk of 64 KB holds more only when its packets are tiny. */
@@ -150,7 +162,9 @@ export class MqttDoor {
     })
     const { sessions, subscriptions, wills } = this
     const livePositions = (): Iterable<readonly [Partition, number]> => this.delivery.positions()
-    this.keeper = new SessionKeeper({ broker, clock, commits, sessions, subscriptions, wills, livePositions })
+    const authorizer = parts.authorizer ?? null
+    const rights = (owner: SessionOwner): TopicRights | null => rightsOf(owner, { authorizer, mapping, options })
+    this.keeper = new SessionKeeper({ broker, clock, commits, sessions, subscriptions, wills, livePositions, rights })
     this.startedMs = clock.monotonicMs()
     this.sys = new SysTopics({ clock, subscriptions, figures: () => this.sysFigures() })
     this.services = this.createServices(mapping)
@@ -164,6 +178,9 @@ export class MqttDoor {
       observer,
       broker,
       options,
+      authenticator: this.parts.authenticator ?? null,
+      authorizer: this.parts.authorizer ?? null,
+      principalOf: this.parts.principalOf ?? (() => anonymousPrincipal),
       mapping,
       routes: this.routes,
       commits: this.commits,
@@ -199,10 +216,15 @@ export class MqttDoor {
   /**
    * Opens a listener; the first one reads back what is kept for clients before anybody may connect. Rejects with a NetError.
    */
-  async listen(address: ListenAddress): Promise<Listener> {
+  async listen(address: ListenAddress, options: MqttListenerOptions = {}): Promise<Listener> {
     this.opening ??= this.open()
     await this.opening
-    const listener = await this.parts.net.listen('mqtt', address, (socket) => this.onConnection(socket))
+    const listener = await this.parts.net.listen(
+      'mqtt',
+      address,
+      (socket) => this.onConnection(socket, options),
+      options.tls,
+    )
     this.listeners.push(listener)
     return listener
   }
@@ -262,13 +284,13 @@ export class MqttDoor {
     }
   }
 
-  private onConnection(socket: Connection): void {
+  private onConnection(socket: Connection, listener: MqttListenerOptions): void {
     if (this.isStopping || this.connections.size >= this.parts.options.connectionsMax) {
       socket.destroy()
       this.parts.observer.add(mqttMetrics.disconnects, 1, { reason: 'refused' })
       return
     }
-    const connection = new MqttConnection(socket, this.services, (ended) => {
+    const connection = new MqttConnection(socket, listener, this.services, (ended) => {
       this.connections.delete(ended)
       this.reportFiguresSoon()
     })

@@ -16,6 +16,8 @@ export const pauseReasons = {
   connect: 64,
   /** The door stops. */
   stop: 32,
+  /** It is not yet known who the client is. */
+  identity: 64,
 } as const
 
 /** Pauses a socket while there is any reason to. TCP is the back-pressure. */

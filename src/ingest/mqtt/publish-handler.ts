@@ -71,10 +71,18 @@ export class PublishHandler {
       if (this.repeatsReceived(packetId)) return null
     }
     if (qos > 0) this.checkReceiveMaximum(qos)
+    const { rights } = this.session
+    // Before the route: to look for it may create its Kafka topic.
+    if (rights !== null && !rights.mayPublish(this.topicSource, this.topicStart, this.topicEnd)) {
+      this.refuse(qos, packetId, reasonCodes.notAuthorized)
+      return null
+    }
     const route = this.services.routes.find(this.topicSource, this.topicStart, this.topicEnd, wallMs)
     if (route === null) this.refuseTopic()
     if (route.state === 'waiting') return route
-    if (route.state === 'ready') this.append(route, source, columns, row, wallMs)
+    if (rights !== null && route.partition !== null && !rights.mayWrite(route.partition.topic)) {
+      this.refuse(qos, packetId, reasonCodes.notAuthorized)
+    } else if (route.state === 'ready') this.append(route, source, columns, row, wallMs)
     else this.refuse(qos, packetId, route.reason)
     return null
   }

@@ -5,6 +5,7 @@
 import type { Clock, Timer } from '../../base/ports.ts'
 import type { Broker } from '../../broker/broker.ts'
 import type { Partition } from '../../cluster/partition/partition.ts'
+import { anonymousPrincipal } from '../../security/principal.ts'
 import { type CommitBatch, type CommitBatches, refusedSaving, type Saving } from './commit-batch.ts'
 import { type OutgoingId, placeOf } from './outgoing-ids.ts'
 import type { MessageOrigin } from './outgoing-message.ts'
@@ -21,6 +22,7 @@ import {
 import type { SessionTable } from './session-table.ts'
 import type { SharedGroup } from './shared-group.ts'
 import type { SubscriptionIndex } from './subscription-index.ts'
+import type { SessionOwner, TopicRights } from './topic-rights.ts'
 import type { Will, WillKeeper } from './will-keeper.ts'
 
 export interface SessionKeeperOptions {
@@ -32,7 +34,12 @@ export interface SessionKeeperOptions {
   readonly wills: WillKeeper
   /** Offsets of the common reader, partition by partition. */
   readonly livePositions: () => Iterable<readonly [Partition, number]>
+  /** What the owner of a session may do now; null = everything. */
+  readonly rights: (owner: SessionOwner) => TopicRights | null
 }
+
+/** Of a session that was written before it had an owner. */
+const nobodyKnown: SessionOwner = { principal: anonymousPrincipal, host: '' }
 
 /** Positions are written this long after they have changed: what a crash makes a client hear twice. */
 const checkpointEveryMs = 1000
@@ -71,8 +78,12 @@ export class SessionKeeper {
   restore(): (readonly [MqttSession, StoredSession])[] {
     const { sessions, subscriptions } = this.options
     const restored: (readonly [MqttSession, StoredSession])[] = []
-    for (const [clientId, stored] of this.state.sessions) {
+    for (const [clientId, known] of this.state.sessions) {
       const session = sessions.restore(clientId)
+      session.owner = known.owner
+      session.rights = this.options.rights(known.owner ?? nobodyKnown)
+      const will = known.will === null ? null : { ...known.will, rights: session.rights }
+      const stored = { ...known, will }
       session.expiryMs = stored.expiryMs
       session.will = stored.will
       session.isStored = true
@@ -149,6 +160,7 @@ export class SessionKeeper {
     const isConnected = session.link !== null
     const batch = commits.current()
     const error = this.log.session(batch.turn, wallMs, session.clientId, {
+      owner: session.owner,
       expiryMs: session.expiryMs,
       expiresAtMs: isConnected ? null : wallMs + session.expiryMs,
       will: session.will,

@@ -16,9 +16,12 @@ import type { QualityOfService } from '../../protocol/mqtt/packet-types.ts'
 import { utf8Bytes } from '../../protocol/mqtt/utf8.ts'
 import type { OutgoingId } from './outgoing-ids.ts'
 import { mqttSessionsTopic } from './packet-id-log.ts'
+import type { SessionOwner } from './topic-rights.ts'
 import type { Will } from './will-keeper.ts'
 
 export interface StoredSession {
+  /** Whose it is; null where that was not written. */
+  readonly owner: SessionOwner | null
   readonly expiryMs: number
   /** Wall ms at which it ends; null = it is connected. */
   readonly expiresAtMs: number | null
@@ -148,6 +151,7 @@ function parsed(bytes: Uint8Array): unknown {
 }
 
 interface SessionValue {
+  readonly owner?: SessionOwner | null
   readonly expiryMs: number
   readonly expiresAtMs: number | null
   readonly willDueMs: number | null
@@ -163,22 +167,24 @@ interface SessionValue {
   } | null
 }
 
-function sessionValue({ expiryMs, expiresAtMs, will, willDueMs }: StoredSession): SessionValue {
-  if (will === null) return { expiryMs, expiresAtMs, will: null, willDueMs: null }
+function sessionValue({ owner, expiryMs, expiresAtMs, will, willDueMs }: StoredSession): SessionValue {
+  if (will === null) return { owner, expiryMs, expiresAtMs, will: null, willDueMs: null }
   const { topic, payload, qos, retain, properties } = will.message
   const message = { topic, qos, retain, payload: base64(payload), properties: base64(encodeProperties(properties)) }
-  return { expiryMs, expiresAtMs, willDueMs, will: { ...message, ...will.publisher } }
+  return { owner, expiryMs, expiresAtMs, willDueMs, will: { ...message, ...will.publisher } }
 }
 
 function storedSession(value: SessionValue): StoredSession {
-  const { expiryMs, expiresAtMs, willDueMs, will } = value
-  if (will === null) return { expiryMs, expiresAtMs, will: null, willDueMs: null }
+  const { owner = null, expiryMs, expiresAtMs, willDueMs, will } = value
+  if (will === null) return { owner, expiryMs, expiresAtMs, will: null, willDueMs: null }
   const { topic, qos, retain, clientId, userName, level } = will
   const bytes = Buffer.from(will.properties, 'base64')
   const list = propertyListAt(bytes, 0, bytes.length)
   const properties = decodeProperties(bytes, list.start, list.end, 'will')
   const message = { topic, payload: Buffer.from(will.payload, 'base64'), qos, retain, properties }
-  return { expiryMs, expiresAtMs, willDueMs, will: { message, publisher: { clientId, userName, level } } }
+  // Its rights are found by who asks.
+  const found = { message, publisher: { clientId, userName, level }, rights: null }
+  return { owner, expiryMs, expiresAtMs, willDueMs, will: found }
 }
 
 function base64(bytes: Uint8Array): string {

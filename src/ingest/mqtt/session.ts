@@ -19,6 +19,7 @@ import type {
 } from './session-types.ts'
 import type { Will } from './will-keeper.ts'
 import type { SharedGroup } from './shared-group.ts'
+import type { SessionOwner, TopicRights } from './topic-rights.ts'
 
 interface InflightDelivery extends LogDelivery {
   readonly packetId: number
@@ -53,6 +54,10 @@ export class MqttSession {
   isStored = false
   /** Owed when its connection is lost, or by now. */
   will: Will | null = null
+  /** Whose it is; null until a client has been accepted. */
+  owner: SessionOwner | null = null
+  /** Null: it may publish and read everything. */
+  rights: TopicRights | null = null
   /** How long it is kept after its connection closed; 0 = not at all. */
   expiryMs = 0
   private readonly bounds: SessionBounds
@@ -488,3 +493,8 @@ function formOf(delivery: Delivery, link: SessionLink, qos: QualityOfService, me
 }
 
 const none: readonly number[] = []
+
+/** A message of the log is given to who may read its Kafka topic; what access control says may have changed since the SUBSCRIBE. */
+export function mayRead({ rights }: MqttSession, { origin }: OutgoingMessage): boolean {
+  return rights === null || origin === null || rights.mayRead(origin.partition.topic)
+}

@@ -1,6 +1,6 @@
 import type { Partition } from '../../cluster/partition/partition.ts'
 import type { MessageOrigin, OutgoingMessage } from './outgoing-message.ts'
-import type { MqttSession } from './session.ts'
+import { mayRead, type MqttSession } from './session.ts'
 import type { LogDelivery, Subscription } from './session-types.ts'
 
 /**
@@ -55,6 +55,11 @@ export class SharedGroup {
     return this.order.some((member) => member.wantsMore)
   }
 
+  /** Is there a member that may read it? */
+  hasReaderOf(message: OutgoingMessage): boolean {
+    return this.order.some((member) => mayRead(member, message))
+  }
+
   /** Gives the message to a member; null when none takes it: then it waits in the log. */
   offer(message: OutgoingMessage, wallMs: number): MqttSession | null {
     const count = this.order.length
@@ -62,6 +67,7 @@ export class SharedGroup {
     for (let step = 0; step < count; step += 1) {
       const at = (this.turn + step) % count
       const member = this.order[at] as MqttSession
+      if (!mayRead(member, message)) continue
       if (member.hasRoom) {
         this.turn = (at + 1) % count
         return this.give(member, message, wallMs) ? member : null

@@ -52,6 +52,7 @@ export function deliverRetained(services: DoorServices, subscriptions: readonly 
     const subscriptionIds = subscriptionId === 0 ? [] : [subscriptionId]
     const offer = (entry: RetainedEntry): void => {
       if (entry.message === null || entry.message.isExpired(wallMs)) return
+      if (session.rights?.mayReceive(entry.topic) === false) return
       if (noLocal && entry.message.headers.clientId === session.clientId) return
       deliveries.push({ message: entry, qos, retain: true, subscriptionIds, group: null })
     }
@@ -70,6 +71,7 @@ function subscribeOne(
   const { filter, noLocal, retainAsPublished } = request
   const verdict = judgeFilter(filter)
   if (verdict === 'tooDeep') return reasonCodes.topicFilterInvalid
+  if (session.rights?.maySubscribe(filter) === false) return reasonCodes.notAuthorized
   // Without headers a record does not say who published it.
   if (noLocal && services.mapping.omitsHeaders) return reasonCodes.implementationSpecificError
   const { subscriptions } = session

@@ -109,6 +109,7 @@ export class SysTopics {
         else {
           const { session, qos, retainAsPublished, subscriptionId } = subscriber
           const subscriptionIds = subscriptionId === 0 ? [] : [subscriptionId]
+          if (session.rights?.mayReceive(topic) === false) return
           session.offer({ message, qos, retain: retainAsPublished, subscriptionIds, group: null }, wallMs)
           session.link?.flush()
         }

@@ -8,11 +8,14 @@ import type { DoorCounters } from './door-counters.ts'
 import { type PublisherFacts, RecordHeaderEncoder } from './record-headers.ts'
 import type { RetainedKeeper } from './retained-keeper.ts'
 import type { RouteTable } from './route-table.ts'
+import type { TopicRights } from './topic-rights.ts'
 
 /** A will and who left it. */
 export interface Will {
   readonly message: WillMessage
   readonly publisher: PublisherFacts
+  /** Null: the client may publish everything. */
+  readonly rights: TopicRights | null
 }
 
 export interface WillKeeperOptions {
@@ -89,6 +92,8 @@ export class WillKeeper {
     const { clock, routes, commits } = this.options
     const topic = utf8Bytes(will.message.topic)
     const wallMs = clock.wallMs()
+    // Asked again: what was allowed at CONNECT may not be any more.
+    if (will.rights?.mayPublish(topic, 0, topic.length) === false) return this.giveUp(will, notAuthorized)
     const route = routes.find(topic, 0, topic.length, wallMs)
     if (route === null) return this.giveUp(will, willRefused)
     if (route.state === 'waiting') {
@@ -99,6 +104,7 @@ export class WillKeeper {
       })
     }
     if (route.state !== 'ready' || route.partition === null) return this.giveUp(will, reasonName(route.reason))
+    if (will.rights?.mayWrite(route.partition.topic) === false) return this.giveUp(will, notAuthorized)
     const { qos, retain, properties, payload } = will.message
     const headers = new RecordHeaderEncoder(will.publisher).build({
       headers: route.headers,
@@ -146,6 +152,7 @@ export class WillKeeper {
   }
 }
 
+const notAuthorized = reasonName(reasonCodes.notAuthorized)
 const willRefused = 'topicNameInvalid'
 /** Timers of the platform hold 31 bits. */
 const timerMsMax = 2_147_483_647

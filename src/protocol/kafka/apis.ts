@@ -43,6 +43,20 @@ import { OffsetFetchRequest, OffsetFetchResponse } from './messages/offset-fetch
 import { OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse } from './messages/offset-for-leader-epoch.ts'
 import { ProduceRequest, ProduceResponse } from './messages/produce.ts'
 import { SyncGroupRequest, SyncGroupResponse } from './messages/sync-group.ts'
+import { SaslHandshakeRequest, SaslHandshakeResponse } from './messages/sasl-handshake.ts'
+import { SaslAuthenticateRequest, SaslAuthenticateResponse } from './messages/sasl-authenticate.ts'
+import { DescribeAclsRequest, DescribeAclsResponse } from './messages/describe-acls.ts'
+import { CreateAclsRequest, CreateAclsResponse } from './messages/create-acls.ts'
+import { DeleteAclsRequest, DeleteAclsResponse } from './messages/delete-acls.ts'
+import {
+  DescribeUserScramCredentialsRequest,
+  DescribeUserScramCredentialsResponse,
+} from './messages/describe-user-scram-credentials.ts'
+import {
+  AlterUserScramCredentialsRequest,
+  AlterUserScramCredentialsResponse,
+} from './messages/alter-user-scram-credentials.ts'
+import { DescribeClientQuotasRequest, DescribeClientQuotasResponse } from './messages/describe-client-quotas.ts'
 import type { MessageSchema } from './schema.ts'
 
 export interface KafkaApi<Q extends MessageSchema = MessageSchema, R extends MessageSchema = MessageSchema> {
@@ -103,6 +117,27 @@ export const describeTopicPartitionsApi = api(
 )
 export const describeProducersApi = api('DescribeProducers', DescribeProducersRequest, DescribeProducersResponse)
 
+export const saslHandshakeApi = api('SaslHandshake', SaslHandshakeRequest, SaslHandshakeResponse)
+export const saslAuthenticateApi = api('SaslAuthenticate', SaslAuthenticateRequest, SaslAuthenticateResponse)
+export const describeAclsApi = api('DescribeAcls', DescribeAclsRequest, DescribeAclsResponse)
+export const createAclsApi = api('CreateAcls', CreateAclsRequest, CreateAclsResponse)
+export const deleteAclsApi = api('DeleteAcls', DeleteAclsRequest, DeleteAclsResponse)
+export const describeUserScramCredentialsApi = api(
+  'DescribeUserScramCredentials',
+  DescribeUserScramCredentialsRequest,
+  DescribeUserScramCredentialsResponse,
+)
+export const alterUserScramCredentialsApi = api(
+  'AlterUserScramCredentials',
+  AlterUserScramCredentialsRequest,
+  AlterUserScramCredentialsResponse,
+)
+export const describeClientQuotasApi = api(
+  'DescribeClientQuotas',
+  DescribeClientQuotasRequest,
+  DescribeClientQuotasResponse,
+)
+
 /** What a broker of ours can answer. */
 export const kafkaApis: readonly KafkaApi[] = [
   produceApi,
@@ -118,20 +153,28 @@ export const kafkaApis: readonly KafkaApi[] = [
   syncGroupApi,
   describeGroupsApi,
   listGroupsApi,
+  saslHandshakeApi,
   apiVersionsApi,
   createTopicsApi,
   deleteTopicsApi,
   deleteRecordsApi,
   initProducerIdApi,
   offsetForLeaderEpochApi,
+  describeAclsApi,
+  createAclsApi,
+  deleteAclsApi,
   describeConfigsApi,
   alterConfigsApi,
   describeLogDirsApi,
+  saslAuthenticateApi,
   createPartitionsApi,
   deleteGroupsApi,
   incrementalAlterConfigsApi,
   listPartitionReassignmentsApi,
   offsetDeleteApi,
+  describeClientQuotasApi,
+  describeUserScramCredentialsApi,
+  alterUserScramCredentialsApi,
   describeClusterApi,
   describeProducersApi,
   describeTopicPartitionsApi,

@@ -31,9 +31,12 @@ export class FrameAssembler {
   #frame: Uint8Array | null = null
   #frameFilled = 0
   #isBroken = false
+  /** May be raised (or lowered) while frames come; a frame that has begun is not asked again. */
+  frameBytesMax: number
 
   constructor(options: FrameAssemblerOptions) {
     this.#options = options
+    this.frameBytesMax = options.frameBytesMax
     this.#memory = options.memory ?? new MemoryPool()
   }
 
@@ -60,7 +63,7 @@ export class FrameAssembler {
     let length = -1
     while (bytes.length - at >= 4) {
       length = lengthAt(bytes, at)
-      if (length < 0 || length >= pooledBytesMin || length > this.#options.frameBytesMax) break
+      if (length < 0 || length >= pooledBytesMin || length > this.frameBytesMax) break
       if (bytes.length - at - 4 < length) break
       at += 4 + length
     }
@@ -93,7 +96,7 @@ export class FrameAssembler {
 
   /** False when there can be no such frame. */
   #begin(length: number): boolean {
-    if (length < 0 || length > this.#options.frameBytesMax) {
+    if (length < 0 || length > this.frameBytesMax) {
       this.#isBroken = true
       this.#options.onOversize(length)
       return false

@@ -1,10 +1,14 @@
 /** The operator's listener, asked by a plain HTTP client over the loopback. */
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import { request } from 'node:https'
 import { connect } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
 import { HttpSurface } from '../../../src/admin/http/http-surface.ts'
 import type { ApplianceStatus, HealthReport, Operations } from '../../../src/admin/operations.ts'
 import { ProcessObserver } from '../../../src/admin/observer.ts'
+import { NodeTlsContext } from '../../../src/node/tls-context.ts'
+import { CertificateFolder, hasOpenssl } from '../../security/certificates.ts'
 
 const status: ApplianceStatus = {
   phase: 'serving',
@@ -150,6 +154,42 @@ describe('the HTTP surface', () => {
     await expect(other.listen({ host: '127.0.0.1', port })).rejects.toThrow(
       `listen for http on 127.0.0.1:${port}: EADDRINUSE`,
     )
+  })
+
+  it.skipIf(!hasOpenssl)('asks for a certificate where it is told to, and shows its own', async () => {
+    const folder = new CertificateFolder()
+    const authority = folder.authority('authority')
+    const server = folder.leaf('server', authority)
+    const client = folder.leaf('client', authority)
+    const tls = new NodeTlsContext('required')
+    const clientCa = readFileSync(authority.certificate)
+    tls.replace({ certificate: readFileSync(server.certificate), key: readFileSync(server.key), clientCa })
+    surface = new HttpSurface({
+      operations: () => null,
+      metricsText: () => Promise.resolve(''),
+      observer: new ProcessObserver({
+        version: '0',
+        log: { level: 'silent', format: 'json', descriptor: 2, isTerminal: false },
+      }),
+      tls,
+    })
+    const { port } = await surface.listen({ host: '127.0.0.1', port: 0 })
+    const ask = (identity: object): Promise<number | string> =>
+      new Promise((resolve) => {
+        const asked = request(
+          { host: '127.0.0.1', port, path: '/health/live', ca: clientCa, ...identity },
+          (answer) => {
+            answer.resume()
+            resolve(answer.statusCode ?? 0)
+          },
+        )
+        asked.once('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message))
+        asked.end()
+      })
+    expect(await ask({ cert: readFileSync(client.certificate), key: readFileSync(client.key) })).toBe(200)
+    expect(await ask({})).toMatch(/CERTIFICATE_REQUIRED|ECONNRESET/)
+    expect(await ask({ cert: readFileSync(client.certificate), key: readFileSync(client.key) })).toBe(200)
+    folder.remove()
   })
 
   it('stops although a client has sent half a request', async () => {

@@ -151,9 +151,15 @@ describe('the topic configs', () => {
   })
 })
 
+/** Settings that Kafka's authorizer reads beside the table: type and default as its documentation tells them. */
+const ofAuthorizer: ReadonlyMap<string, KafkaSetting> = new Map([
+  ['super.users', { type: 'string', default: '' }],
+  ['allow.everyone.if.no.acl.found', { type: 'boolean', default: 'false' }],
+])
+
 describe('the broker settings', () => {
   it("have Kafka's names and types, and its defaults but for those that a small host needs", () => {
-    const kafka = kafkaSettings('broker')
+    const kafka = new Map([...kafkaSettings('broker'), ...ofAuthorizer])
     for (const [name, definition] of Object.entries(brokerConfigTable)) {
       expect({ name, type: definition.type }).toEqual({ name, type: kafka.get(name)?.type })
       expect([name, kafka.get(name)?.default]).toEqual([name, otherDefaults[name] ?? definition.default])

@@ -32,7 +32,7 @@ export async function openDoor(
     handlers: new Map(typeof handlers === 'function' ? await handlers(server, world) : handlers),
     options: { ...kafkaDoorDefaults, features: () => noFeatures, ...options },
   })
-  await world.settle(door.listen({ host: '0.0.0.0', port: 9092 }, advertise))
+  await world.settle(door.listen({ host: '0.0.0.0', port: 9092 }, { advertise }))
   const connect = async (): Promise<RawClient> =>
     new RawClient(await world.settle(client.net.connect({ host: 'broker', port: 9092 }, 5_000)))
   return { world, server, door, connect }

@@ -234,13 +234,14 @@ describe('ApiVersions', () => {
     const client = await connect()
     client.send(frame(18, 0, 1), apiVersions(3, 2), apiVersions(4, 3))
     await world.run(() => client.frames.length === 3)
-    const rows = '0000' + '0000' + '000d' + '000c' + '0000' + '0004' + '0012' + '0000' + '0004'
-    expect(client.frames[0]?.toString('hex')).toBe('00000001' + '0000' + '00000003' + rows)
+    const own = ['0011' + '0000' + '0001', '0012' + '0000' + '0004', '0024' + '0000' + '0002']
+    const rows = ['0000' + '0000' + '000d', '000c' + '0000' + '0004', ...own].join('')
+    expect(client.frames[0]?.toString('hex')).toBe('00000001' + '0000' + '00000005' + rows)
     const [third, fourth] = client.frames.slice(1).map((bytes) => bytes.toString('latin1'))
     expect(third).toContain('metadata.version')
     expect(third).not.toContain('kraft.version')
     expect(fourth).toContain('kraft.version')
-    expect(client.frames[1]?.readInt8(6)).toBe(4) // three rows: the body begins right behind the correlation id
+    expect(client.frames[1]?.readInt8(6)).toBe(6) // five rows: the body begins right behind the correlation id
   })
 
   test('refuses a software name that is none, and goes on', async () => {

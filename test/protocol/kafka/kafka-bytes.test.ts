@@ -40,8 +40,9 @@ describe('bytes that Apache Kafka wrote', () => {
 /** Integers beyond 2^53 become strings. */
 function exactIntegers(json: string): Json {
   return JSON.parse(json, (_key, value: Json, context?: { source?: string }) => {
-    const isLarge = typeof value === 'number' && Number.isInteger(value) && !Number.isSafeInteger(value)
-    return isLarge ? (context?.source ?? value) : value
+    const source = context?.source ?? ''
+    const isLarge = typeof value === 'number' && /^-?\d+$/.test(source) && !Number.isSafeInteger(value)
+    return isLarge ? source : value
   }) as Json
 }
 

@@ -92,7 +92,11 @@ export class Edge {
 function edgeConfig(kafka: Readonly<Record<string, string | number | boolean>>): ApplianceConfig {
   return configSchema.parse({
     dataDir: '/data',
-    listeners: { kafka: [{ listen: '0.0.0.0:9092' }], mqtt: [{ listen: '0.0.0.0:1883' }] },
+    listeners: {
+      kafka: [{ listen: '0.0.0.0:9092' }],
+      mqtt: [{ listen: '0.0.0.0:1883' }],
+      dangerouslyAllowUnprotected: true,
+    },
     kafka: {
       'num.partitions': partitionCount,
       'offsets.topic.num.partitions': 2,

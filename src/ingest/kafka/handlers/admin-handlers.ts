@@ -2,13 +2,17 @@
 import type { Ports } from '../../../base/ports.ts'
 import { ConfigAdmin } from '../../../broker/config-admin.ts'
 import type { InternalTopics } from '../../../broker/internal-topics.ts'
+import { AclAdmin } from '../../../broker/acl-admin.ts'
+import { ScramAdmin } from '../../../broker/scram-admin.ts'
 import type { TopicAdmin } from '../../../broker/topic-admin.ts'
 import type { Cluster } from '../../../cluster/cluster.ts'
 import type { BrokerSettings } from '../../../cluster/metadata/broker-config.ts'
 import type { LogDirectory } from '../../../log/log-directory.ts'
 import type { HandlerEntry } from '../handler.ts'
 import type { AdminParts } from './admin-parts.ts'
+import { aclHandlers } from './acl-handlers.ts'
 import { configHandlers } from './config-handlers.ts'
+import { credentialHandlers } from './credential-handlers.ts'
 import { metadataHandlers } from './metadata-handlers.ts'
 import { replicaHandlers } from './replica-handlers.ts'
 import { topicHandlers } from './topic-handlers.ts'
@@ -19,7 +23,7 @@ export interface AdminHandlerOptions {
   readonly settings: BrokerSettings
   readonly topics: TopicAdmin
   readonly internalTopics: InternalTopics
-  readonly ports: Pick<Ports, 'disk' | 'observer'>
+  readonly ports: Pick<Ports, 'disk' | 'entropy' | 'observer'>
 }
 
 /** Their rows of the table. */
@@ -37,5 +41,12 @@ export function adminHandlers(options: AdminHandlerOptions): readonly HandlerEnt
     clusterId,
     logDirectory,
   }
-  return [...metadataHandlers(parts), ...topicHandlers(parts), ...configHandlers(parts), ...replicaHandlers(parts)]
+  return [
+    ...metadataHandlers(parts),
+    ...topicHandlers(parts),
+    ...configHandlers(parts),
+    ...replicaHandlers(parts),
+    ...credentialHandlers(new ScramAdmin(cluster, ports.observer)),
+    ...aclHandlers(new AclAdmin({ cluster, ...ports }), () => settings.text('authorizer.class.name') !== ''),
+  ]
 }

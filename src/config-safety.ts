@@ -1,0 +1,76 @@
+/**
+ * Which listeners other hosts can reach without protection. By default none may be: a start with one fails, with the reason and what to
+ * do about it.
+ */
+import type { ListenAddress, TlsClientAuth } from './base/ports.ts'
+
+interface Tls {
+  readonly clientAuth: TlsClientAuth
+}
+
+/** What the listeners section says, as far as it matters here. */
+export interface WrittenListeners {
+  readonly kafka: readonly {
+    readonly listen: ListenAddress
+    readonly tls: Tls | null
+    readonly saslMechanisms: readonly string[]
+  }[]
+  readonly mqtt: readonly {
+    readonly listen: ListenAddress
+    readonly tls: Tls | null
+    readonly authentication: 'none' | 'password'
+  }[]
+  readonly http: { readonly listen: ListenAddress; readonly tls: Tls | null }
+}
+
+export interface UnprotectedListener {
+  /** In the listeners section: `['kafka', 0]`. */
+  readonly path: readonly (string | number)[]
+  /** What is missing, as sentences' parts. */
+  readonly reason: string
+}
+
+/** Is an address one that only this machine can reach? A name other than localhost may be anything. */
+export function isLoopback({ host }: ListenAddress): boolean {
+  return host === 'localhost' || host === '::1' || /^127(?:\.\d{1,3}){3}$/.test(host)
+}
+
+/** Listeners beyond the loopback that carry plain text, or let anybody in. */
+export function unprotectedListeners({ kafka, mqtt, http }: WrittenListeners): readonly UnprotectedListener[] {
+  const judge = (
+    path: readonly (string | number)[],
+    { listen, tls }: { readonly listen: ListenAddress; readonly tls: Tls | null },
+    authentication: { readonly isOn: boolean; readonly remedy: string },
+  ): readonly UnprotectedListener[] => {
+    if (isLoopback(listen)) return []
+    const reasons: string[] = []
+    if (tls === null) reasons.push('it carries plain text (add tls)')
+    if (!authentication.isOn && tls?.clientAuth !== 'required') {
+      reasons.push(`it lets anybody in (add ${authentication.remedy})`)
+    }
+    return reasons.length === 0 ? [] : [{ path, reason: reasons.join(' and ') }]
+  }
+  return [
+    ...kafka.flatMap((listener, index) =>
+      judge(['kafka', index], listener, {
+        isOn: listener.saslMechanisms.length > 0,
+        remedy: 'saslMechanisms, or tls.clientAuth: required',
+      }),
+    ),
+    ...mqtt.flatMap((listener, index) =>
+      judge(['mqtt', index], listener, {
+        isOn: listener.authentication === 'password',
+        remedy: 'authentication: password, or tls.clientAuth: required',
+      }),
+    ),
+    ...judge(['http'], http, { isOn: false, remedy: 'tls.clientAuth: required' }),
+  ]
+}
+
+/** Does a listener beyond the loopback let users in by their passwords? Then there must be users. */
+export function needsUsers({ kafka, mqtt }: WrittenListeners): boolean {
+  return (
+    kafka.some(({ listen, saslMechanisms }) => !isLoopback(listen) && saslMechanisms.length > 0) ||
+    mqtt.some(({ listen, authentication }) => !isLoopback(listen) && authentication === 'password')
+  )
+}

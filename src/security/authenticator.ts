@@ -1,0 +1,161 @@
+/** Authentication for every door: SASL exchanges, and a name with its password. Failures are slow, counted, and in the end locked out. */
+import type { Clock, Compute, Entropy, Observer } from '../base/ports.ts'
+import { FailedAttempts } from './failed-attempts.ts'
+import { inventCredential } from './invented-credential.ts'
+import { PasswordCheck } from './password-check.ts'
+import { PlainServer } from './sasl/plain-server.ts'
+import type { SaslMechanism, SaslServer, SaslStep } from './sasl/sasl-server.ts'
+import { ScramServer } from './sasl/scram-server.ts'
+import type { ScramCredentials } from './scram-credentials.ts'
+import { securityEvents } from './security-events.ts'
+import { securityMetrics } from './security-metrics.ts'
+
+export interface AuthenticatorParts {
+  readonly clock: Clock
+  readonly entropy: Pick<Entropy, 'bytes'>
+  readonly compute: Pick<Compute, 'deriveKey'>
+  readonly observer: Observer
+  readonly credentials: ScramCredentials
+  /** connection.failed.authentication.delay.ms */
+  readonly failureDelayMs: () => number
+}
+
+export type PasswordVerdict = 'right' | 'wrong' | 'busy'
+
+const nonceBytes = 24
+const secretBytes = 32
+/** Failures that the log tells in a window; the metric counts all. */
+const failuresLoggedMax = 20
+const failureWindowMs = 10_000
+/** Names come from outside. */
+const shownNameLengthMax = 64
+
+export class Authenticator {
+  readonly #parts: AuthenticatorParts
+  readonly #attempts = new FailedAttempts()
+  readonly #secret: Uint8Array
+  readonly #passwords: PasswordCheck
+  #logged = 0
+  #windowEndMs = 0
+
+  constructor(parts: AuthenticatorParts) {
+    this.#parts = parts
+    this.#secret = Uint8Array.from(parts.entropy.bytes(secretBytes))
+    const { credentials, compute } = parts
+    this.#passwords = new PasswordCheck({ credentials, compute, secret: this.#secret })
+  }
+
+  /** A new exchange with a client at `host`. */
+  begin(mechanism: SaslMechanism, host: string): SaslExchange {
+    return new SaslExchange(mechanism, this.#serverOf(mechanism), {
+      host,
+      isLocked: (user) => this.#attempts.isLocked(host, user, this.#parts.clock.monotonicMs()),
+      failed: (user, reason) => this.#failed({ mechanism, host, user, reason }),
+      succeeded: (user) => this.#succeeded(mechanism, host, user),
+    })
+  }
+
+  /** Judges a name with its password, for a door without SASL; a wrong one takes its time. */
+  async checkPassword(host: string, user: string, password: string): Promise<PasswordVerdict> {
+    const mechanism = 'password'
+    if (this.#attempts.isLocked(host, user, this.#parts.clock.monotonicMs())) {
+      await this.#failed({ mechanism, host, user, reason: 'locked out' })
+      return 'wrong'
+    }
+    const verdict = await this.#passwords.verify(user, password)
+    if (verdict === 'right') this.#succeeded(mechanism, host, user)
+    if (verdict === 'wrong') await this.#failed({ mechanism, host, user, reason: 'wrong user or password' })
+    return verdict
+  }
+
+  #serverOf(mechanism: SaslMechanism): SaslServer {
+    const { credentials, entropy } = this.#parts
+    if (mechanism === 'PLAIN') {
+      return new PlainServer(async (userName, password): Promise<SaslStep> => {
+        const verdict = await this.#passwords.verify(userName, password)
+        if (verdict === 'right') return { kind: 'done', userName, bytes: new Uint8Array(0) }
+        if (verdict === 'wrong') return { kind: 'failed', reason: 'wrong user or password' }
+        return { kind: 'failed', reason: 'too many passwords wait to be checked', isBusy: true }
+      })
+    }
+    return new ScramServer({
+      mechanism,
+      nonce: Buffer.from(entropy.bytes(nonceBytes)).toString('base64url'),
+      credentialOf: (userName) => {
+        const invented = inventCredential({ credentials, secret: this.#secret }, userName, mechanism)
+        const credential = credentials.get(userName, mechanism)
+        return { credential: credential ?? invented, isReal: credential !== undefined }
+      },
+    })
+  }
+
+  #succeeded(mechanism: string, host: string, user: string): void {
+    this.#attempts.succeeded(host, user)
+    this.#parts.observer.add(securityMetrics.authentications, 1, { mechanism, outcome: 'done' })
+  }
+
+  /** Resolves when the client may be told. */
+  #failed(failure: {
+    readonly mechanism: string
+    readonly host: string
+    readonly user: string | null
+    readonly reason: string
+  }): Promise<void> {
+    const { clock, observer, failureDelayMs } = this.#parts
+    const { mechanism, host, user, reason } = failure
+    const nowMs = clock.monotonicMs()
+    const name = (user ?? '').slice(0, shownNameLengthMax)
+    observer.add(securityMetrics.authentications, 1, { mechanism, outcome: 'failed' })
+    if (nowMs >= this.#windowEndMs) {
+      this.#windowEndMs = nowMs + failureWindowMs
+      this.#logged = 0
+    }
+    if (++this.#logged <= failuresLoggedMax) {
+      observer.event(securityEvents.authenticationFailed, { client: host, user: name, mechanism, reason })
+    }
+    // Whoever tries while locked out does not lengthen it.
+    if (reason !== 'locked out' && this.#attempts.failed(host, user, nowMs)) {
+      observer.event(securityEvents.lockedOut, { client: host, user: name })
+    }
+    return new Promise((resolve) => clock.schedule(Math.max(1, failureDelayMs()), resolve))
+  }
+}
+
+interface ExchangeHost {
+  readonly host: string
+  isLocked(user: string | null): boolean
+  failed(user: string | null, reason: string): Promise<void>
+  succeeded(user: string): void
+}
+
+/** One SASL exchange. After `done` or `failed` it is over. */
+export class SaslExchange {
+  readonly mechanism: SaslMechanism
+  readonly #server: SaslServer
+  readonly #host: ExchangeHost
+
+  constructor(mechanism: SaslMechanism, server: SaslServer, host: ExchangeHost) {
+    this.mechanism = mechanism
+    this.#server = server
+    this.#host = host
+  }
+
+  /** The next step; one at a time. `judge` is the caller's last word on a user that has proved to be who he is. */
+  async step(message: Uint8Array, judge: (user: string) => string | null = () => null): Promise<SaslStep> {
+    const outcome = this.#host.isLocked(null) ? lockedOut : await this.#server.step(message)
+    const { userName } = this.#server
+    const isLocked = outcome.kind !== 'failed' && this.#host.isLocked(userName)
+    const step = isLocked ? lockedOut : outcome
+    if (step.kind === 'continue' || (step.kind === 'failed' && step.isBusy === true)) return step
+    const objection = step.kind === 'done' ? judge(step.userName) : step.reason
+    if (step.kind === 'done' && objection === null) {
+      this.#host.succeeded(step.userName)
+      return step
+    }
+    const reason = objection ?? 'refused'
+    await this.#host.failed(userName, reason)
+    return { kind: 'failed', reason }
+  }
+}
+
+const lockedOut: SaslStep = { kind: 'failed', reason: 'locked out' }

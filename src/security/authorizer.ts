@@ -1,0 +1,172 @@
+/**
+ * Who may do what, as Kafka's StandardAuthorizer decides it: a superuser may do everything; a DENY that fits wins; else an ALLOW that
+ * fits, or implies it; a resource without any entry is closed unless `allow.everyone.if.no.acl.found` says otherwise.
+ *
+ * Each principal at an address has a subject, which remembers what was decided: a request costs one look-up. Every change of the
+ * entries makes it forget.
+ */
+import { type AclEntry, aclOperation, aclPattern, aclPermission, everybody, wildcard } from './acl.ts'
+import type { AclTable } from './acl-table.ts'
+
+export interface AuthorizerOptions {
+  readonly table: AclTable
+  /** False: everybody may do everything. */
+  readonly isEnabled: boolean
+  /** `User:name`. */
+  readonly superUsers: ReadonlySet<string>
+  /** allow.everyone.if.no.acl.found */
+  readonly allowsWithoutAcl: boolean
+}
+
+/** Subjects that are remembered: one for each principal at an address. */
+const subjectsMax = 10_000
+/** Decisions that one subject remembers. */
+const decisionsMax = 1_000
+/** A name that nobody has: asked for to find out whether some entry covers every name. */
+const anyName = 'hardcode'
+
+/** A principal at an address. */
+export class Subject {
+  /** True: nothing is ever refused. */
+  readonly isUnlimited: boolean
+  readonly principal: string
+  readonly host: string
+  readonly #authorizer: Authorizer
+  #decisions = new Map<string, boolean>()
+  #generation = -1
+
+  constructor(authorizer: Authorizer, principal: string, host: string) {
+    this.#authorizer = authorizer
+    this.principal = principal
+    this.host = host
+    this.isUnlimited = authorizer.isUnlimited(principal)
+  }
+
+  allows(operation: number, resourceType: number, name: string): boolean {
+    if (this.isUnlimited) return true
+    const { generation } = this.#authorizer
+    if (generation !== this.#generation || this.#decisions.size >= decisionsMax) {
+      this.#decisions = new Map()
+      this.#generation = generation
+    }
+    const key = `${operation}:${resourceType}:${name}`
+    let decision = this.#decisions.get(key)
+    if (decision === undefined) {
+      decision = this.#authorizer.decide(this, operation, resourceType, name)
+      this.#decisions.set(key, decision)
+    }
+    return decision
+  }
+
+  /** Is there any resource of the kind with which this may be done? */
+  allowsSome(operation: number, resourceType: number): boolean {
+    return this.isUnlimited || this.#authorizer.decideSome(this, operation, resourceType)
+  }
+}
+
+export class Authorizer {
+  readonly #options: AuthorizerOptions
+  readonly #subjects = new Map<string, Subject>()
+
+  constructor(options: AuthorizerOptions) {
+    this.#options = options
+  }
+
+  get isEnabled(): boolean {
+    return this.#options.isEnabled
+  }
+
+  get generation(): number {
+    return this.#options.table.generation
+  }
+
+  isUnlimited(principal: string): boolean {
+    return !this.#options.isEnabled || this.#options.superUsers.has(principal)
+  }
+
+  subject(principal: string, host: string): Subject {
+    const key = `${host} ${principal}`
+    let subject = this.#subjects.get(key)
+    if (subject === undefined) {
+      // The oldest make room: who comes again gets a new one.
+      for (const oldest of this.#subjects.keys()) {
+        if (this.#subjects.size < subjectsMax) break
+        this.#subjects.delete(oldest)
+      }
+      subject = new Subject(this, principal, host)
+      this.#subjects.set(key, subject)
+    }
+    return subject
+  }
+
+  decide(subject: Subject, operation: number, resourceType: number, name: string): boolean {
+    let hasEntry = false
+    let isDenied = false
+    let isAllowed = false
+    this.#options.table.visit(resourceType, name, (entry) => {
+      hasEntry = true
+      if (!concerns(entry, subject)) return
+      if (entry.permissionType === aclPermission.deny) isDenied ||= covers(entry.operation, operation)
+      else isAllowed ||= implies(entry.operation, operation)
+    })
+    if (isDenied) return false
+    return isAllowed || (!hasEntry && this.#options.allowsWithoutAcl)
+  }
+
+  decideSome(subject: Subject, operation: number, resourceType: number): boolean {
+    if (this.decide(subject, operation, resourceType, anyName)) return true
+    const fitting = [...this.#options.table.entries().values()].filter(
+      (entry) => entry.resourceType === resourceType && concerns(entry, subject) && covers(entry.operation, operation),
+    )
+    const denials = fitting.filter(({ permissionType }) => permissionType === aclPermission.deny)
+    if (
+      denials.some(({ patternType, resourceName }) => patternType === aclPattern.literal && resourceName === wildcard)
+    )
+      return false
+    return fitting.some((entry) => entry.permissionType === aclPermission.allow && !isOverruled(entry, denials))
+  }
+}
+
+/** Is everything that the entry allows denied by a longer or equal word? */
+function isOverruled(allowed: AclEntry, denials: readonly AclEntry[]): boolean {
+  const isLiteral = allowed.patternType === aclPattern.literal
+  // Every name: no prefix covers it.
+  if (isLiteral && allowed.resourceName === wildcard) return false
+  return denials.some(({ patternType, resourceName }) =>
+    patternType === aclPattern.prefixed
+      ? allowed.resourceName.startsWith(resourceName)
+      : isLiteral && allowed.resourceName === resourceName,
+  )
+}
+
+function concerns({ principal, host }: AclEntry, subject: Subject): boolean {
+  return (principal === subject.principal || principal === everybody) && (host === subject.host || host === wildcard)
+}
+
+function covers(entryOperation: number, operation: number): boolean {
+  return entryOperation === operation || entryOperation === aclOperation.all
+}
+
+const impliesDescribe: ReadonlySet<number> = new Set([
+  aclOperation.read,
+  aclOperation.write,
+  aclOperation.delete,
+  aclOperation.alter,
+])
+
+/** Who may read, write, delete or alter something may also see it; who may alter settings may also see these. */
+function implies(entryOperation: number, operation: number): boolean {
+  if (covers(entryOperation, operation)) return true
+  if (operation === aclOperation.describe) return impliesDescribe.has(entryOperation)
+  return operation === aclOperation.describeConfigs && entryOperation === aclOperation.alterConfigs
+}
+
+/** `User:a;User:b` of `super.users`, or a sentence that says what is wrong. */
+export function parseSuperUsers(text: string): ReadonlySet<string> | string {
+  const users = text
+    .split(';')
+    .map((user) => user.trim())
+    .filter((user) => user !== '')
+  const wrong = users.find((user) => !/^User:./.test(user))
+  return wrong === undefined ? new Set(users) : `"${wrong}" is not User:NAME; several are separated by semicolons`
+}

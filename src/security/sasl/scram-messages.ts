@@ -1,0 +1,101 @@
+/** The messages of SCRAM (RFC 5802 section 7), read to the letter: what is not in its grammar is refused with the reason. */
+
+export interface ClientFirst {
+  /** `n,,` or what else the client began with, exactly as sent: client-final repeats it. */
+  readonly gs2Header: string
+  /** The message without that: a part of what both sides sign. */
+  readonly bare: string
+  readonly userName: string
+  readonly nonce: string
+}
+
+export interface ClientFinal {
+  readonly withoutProof: string
+  /** The channel binding, decoded. */
+  readonly binding: string
+  readonly nonce: string
+  readonly proof: Uint8Array
+}
+
+/** Longest message: a user name, a nonce and a few extensions. */
+const messageBytesMax = 4096
+const userNameLengthMax = 255
+const printable = /^[\x21-\x2b\x2d-\x7e]+$/
+const attribute = /^[A-Za-z]=/
+
+/** Reads client-first, or says what is wrong with it. */
+export function readClientFirst(bytes: Uint8Array): ClientFirst | string {
+  const text = textOf(bytes)
+  if (text === null) return 'client-first is not UTF-8 or is too long'
+  const [binding, authorization, ...rest] = text.split(',')
+  if (binding === undefined || authorization === undefined || rest.length < 2) return 'client-first is cut off'
+  if (binding.startsWith('p=')) return 'channel binding is not offered'
+  if (binding !== 'n' && binding !== 'y') return 'client-first does not begin with a GS2 header'
+  const authorized = authorizationOf(authorization)
+  if (authorized === null) return 'the authorization identity is malformed'
+  const [name = '', nonceText = '', ...extensions] = rest
+  if (name.startsWith('m=')) return 'a mandatory extension is not known'
+  if (!name.startsWith('n=')) return 'client-first has no user name'
+  const userName = saslName(name.slice(2))
+  if (userName === null || userName.length > userNameLengthMax) return 'the user name is malformed'
+  const nonce = nonceText.slice(2)
+  if (!nonceText.startsWith('r=') || !printable.test(nonce)) return 'client-first has no nonce'
+  const fault = extensionFault(extensions)
+  if (fault !== null) return fault
+  if (authorized !== '' && authorized !== userName) return 'the authorization identity is not the user name'
+  return { gs2Header: `${binding},${authorization},`, bare: rest.join(','), userName, nonce }
+}
+
+/** Reads client-final, or says what is wrong with it. */
+export function readClientFinal(bytes: Uint8Array): ClientFinal | string {
+  const text = textOf(bytes)
+  if (text === null) return 'client-final is not UTF-8 or is too long'
+  const parts = text.split(',')
+  const [bindingText = '', nonceText = '', ...rest] = parts
+  const proofText = rest.pop() ?? ''
+  const binding = bindingText.startsWith('c=') ? fromBase64(bindingText.slice(2)) : null
+  if (binding === null) return 'client-final has no channel binding'
+  const nonce = nonceText.slice(2)
+  if (!nonceText.startsWith('r=') || !printable.test(nonce)) return 'client-final has no nonce'
+  const fault = extensionFault(rest)
+  if (fault !== null) return fault
+  const proof = proofText.startsWith('p=') ? fromBase64(proofText.slice(2)) : null
+  if (proof === null) return 'client-final has no proof'
+  const withoutProof = parts.slice(0, -1).join(',')
+  return { withoutProof, binding: Buffer.from(binding).toString('latin1'), nonce, proof }
+}
+
+/** Kafka's extension for delegation tokens, which are not served. */
+const tokenExtension = /^tokenauth=/
+
+function extensionFault(extensions: readonly string[]): string | null {
+  if (extensions.some((extension) => tokenExtension.test(extension))) return 'delegation tokens are not served'
+  return extensions.every((extension) => attribute.test(extension)) ? null : 'an extension is malformed'
+}
+
+/** Empty when there is none; null when it is malformed. */
+function authorizationOf(text: string): string | null {
+  if (text === '') return ''
+  return text.startsWith('a=') ? saslName(text.slice(2)) : null
+}
+
+/** A comma is `=2C`, an equals sign `=3D`, nothing else is escaped; null for what is no name. */
+function saslName(text: string): string | null {
+  if (text === '' || text.includes('\0') || /=(?!2C|3D)/.test(text)) return null
+  return text.replaceAll('=2C', ',').replaceAll('=3D', '=')
+}
+
+function textOf(bytes: Uint8Array): string | null {
+  if (bytes.length > messageBytesMax) return null
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
+  } catch {
+    return null
+  }
+}
+
+/** Base64 in its one canonical form; null for anything else. */
+function fromBase64(text: string): Uint8Array | null {
+  const bytes = Buffer.from(text, 'base64')
+  return text !== '' && bytes.toString('base64') === text ? new Uint8Array(bytes) : null
+}

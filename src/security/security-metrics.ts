@@ -1,0 +1,29 @@
+/** Metrics of certificates, authentication and access. */
+import { defineMetrics } from '../base/metric-def.ts'
+
+export const securityMetrics = defineMetrics({
+  tlsNotAfter: {
+    name: 'headwater_tls_certificate_not_after_seconds',
+    kind: 'gauge',
+    help: 'When the certificate of a listener expires, in seconds since the Unix epoch.',
+    labels: ['listener'],
+  },
+  tlsReloads: {
+    name: 'headwater_tls_reloads_total',
+    kind: 'counter',
+    help: 'Certificates that were replaced while the listener was running.',
+    labels: ['listener'],
+  },
+  tlsReloadsRefused: {
+    name: 'headwater_tls_reloads_refused_total',
+    kind: 'counter',
+    help: 'New certificates that could not be used, so that the old one stayed.',
+    labels: ['listener'],
+  },
+  authentications: {
+    name: 'headwater_authentications_total',
+    kind: 'counter',
+    help: 'Authentications that ended, by mechanism (a SASL mechanism, or password) and outcome (done, failed).',
+    labels: ['mechanism', 'outcome'],
+  },
+})

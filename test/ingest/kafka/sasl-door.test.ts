@@ -1,0 +1,238 @@
+/** SASL over the door, byte by byte: what is answered before a client has authenticated, and what ends the connection. */
+import { pbkdf2Sync } from 'node:crypto'
+import { describe, expect, test } from 'vitest'
+import { KafkaDoor } from '../../../src/ingest/kafka/door.ts'
+import { kafkaDoorDefaults } from '../../../src/ingest/kafka/door-options.ts'
+import type { RequestContext } from '../../../src/ingest/kafka/handler.ts'
+import { Authenticator } from '../../../src/security/authenticator.ts'
+import type { SaslMechanism } from '../../../src/security/sasl/sasl-server.ts'
+import { scramKeysOf } from '../../../src/security/sasl/scram-crypto.ts'
+import { ScramCredentials } from '../../../src/security/scram-credentials.ts'
+import { simWorld } from '../../sim/world.ts'
+import { frame, heartbeatBody, int32, noFeatures, RawClient, text } from './door-harness.ts'
+
+const handshakeKey = 17
+const authenticateKey = 36
+const heartbeatKey = 12
+
+const salt = Buffer.from('some salt')
+const keysOf = (password: string) => scramKeysOf('sha256', pbkdf2Sync(password, salt, 4096, 32, 'sha256'))
+
+async function openSasl(options: { readonly sessionMs?: number; readonly mechanisms?: readonly SaslMechanism[] } = {}) {
+  const world = simWorld(11)
+  const server = world.host('broker').boot()
+  const host = world.host('client').boot()
+  const credentials = new ScramCredentials()
+  credentials.set('alice', 'SCRAM-SHA-256', { salt, iterations: 4096, ...keysOf('wonder') })
+  credentials.set('bob', 'SCRAM-SHA-256', { salt, iterations: 4096, ...keysOf('builder') })
+  const principals: string[] = []
+  const door = new KafkaDoor({
+    ...server,
+    handlers: new Map([
+      [
+        heartbeatKey,
+        (_: never, { principal }: RequestContext) => {
+          principals.push(principal)
+          return { errorCode: 0 }
+        },
+      ],
+    ]),
+    options: { ...kafkaDoorDefaults, features: () => noFeatures },
+  })
+  const { mechanisms = ['PLAIN', 'SCRAM-SHA-256'], sessionMs = 0 } = options
+  const authenticator = new Authenticator({ ...server, credentials, failureDelayMs: () => 100 })
+  const sasl = { mechanisms, authenticator, sessionMs: () => sessionMs }
+  await world.settle(door.listen({ host: '0.0.0.0', port: 9092 }, { sasl }))
+  const connect = async (): Promise<RawClient> =>
+    new RawClient(await world.settle(host.net.connect({ host: 'broker', port: 9092 }, 5_000)))
+  /** Sends frames and waits for as many more answers, or for the end. */
+  const ask = async (client: RawClient, ...frames: readonly Buffer[]): Promise<readonly Buffer[]> => {
+    const before = client.frames.length
+    client.send(...frames)
+    await world.run(() => client.isClosed || client.frames.length === before + frames.length, 60_000)
+    return client.frames.slice(before)
+  }
+  const wait = async (ms: number): Promise<void> => {
+    let isOver = false
+    world.at(world.nowMs + ms, 'wait', () => {
+      isOver = true
+    })
+    await world.run(() => isOver)
+  }
+  return { world, connect, ask, wait, principals }
+}
+
+const handshake = (mechanism: string, version = 1, correlation = 1): Buffer =>
+  frame(handshakeKey, version, correlation, text(mechanism))
+const authenticate = (token: string, version = 1, correlation = 2): Buffer => {
+  const bytes = Buffer.from(token)
+  return frame(authenticateKey, version, correlation, Buffer.concat([int32(bytes.length), bytes]))
+}
+const heartbeat = (correlation = 3): Buffer => frame(heartbeatKey, 0, correlation, heartbeatBody('m'))
+const bare = (token: string): Buffer => Buffer.concat([int32(Buffer.byteLength(token)), Buffer.from(token)])
+const errorOf = (answer: Buffer | undefined): number | undefined => answer?.readInt16BE(4)
+
+describe('a listener with SASL', () => {
+  test.each([0, 1])('takes PLAIN by SaslAuthenticate %i, and requests speak for the user', async (version) => {
+    const { connect, ask, principals } = await openSasl()
+    const client = await connect()
+    const answers = await ask(client, handshake('PLAIN'), authenticate('\0alice\0wonder', version), heartbeat())
+    expect(answers.map(errorOf)).toEqual([0, 0, 0])
+    expect(principals).toEqual(['User:alice'])
+  })
+
+  test('takes bare tokens after SaslHandshake 0, as old clients send them', async () => {
+    const { connect, ask, principals } = await openSasl()
+    const client = await connect()
+    const answers = await ask(client, handshake('PLAIN', 0), bare('\0bob\0builder'), heartbeat())
+    expect(answers.map((answer) => answer.length)).toEqual([expect.any(Number), 0, 6])
+    expect(principals).toEqual(['User:bob'])
+  })
+
+  test('tells of a wrong password after its delay, and closes', async () => {
+    const { world, connect, ask, principals } = await openSasl()
+    const client = await connect()
+    await ask(client, handshake('PLAIN'))
+    const beganMs = world.nowMs
+    const answers = await ask(client, authenticate('\0alice\0guess'))
+    expect(world.nowMs - beganMs).toBeGreaterThanOrEqual(100)
+    expect(answers.map(errorOf)).toEqual([58])
+    client.send(heartbeat())
+    await world.run(() => client.isClosed)
+    expect(principals).toEqual([])
+  })
+
+  test('a wrong bare token ends the connection without an answer', async () => {
+    const { connect, ask } = await openSasl()
+    const client = await connect()
+    expect(await ask(client, handshake('PLAIN', 0), bare('\0alice\0guess'))).toHaveLength(1)
+    expect(client.isClosed).toBe(true)
+  })
+
+  test('says which mechanisms there are, and closes', async () => {
+    const { world, connect, ask } = await openSasl()
+    const client = await connect()
+    const [answer] = await ask(client, handshake('SCRAM-SHA-512'))
+    expect(errorOf(answer)).toBe(33)
+    expect(answer?.toString('latin1')).toContain('SCRAM-SHA-256')
+    await world.run(() => client.isClosed)
+  })
+
+  test.each([
+    ['a request', heartbeat()],
+    ['SaslAuthenticate', authenticate('\0alice\0wonder')],
+    ['a request in an unknown version', frame(heartbeatKey, 99, 1)],
+  ])('closes on %s before SaslHandshake', async (_, first) => {
+    const { connect, ask, principals } = await openSasl()
+    const client = await connect()
+    expect(await ask(client, first)).toEqual([])
+    expect(principals).toEqual([])
+  })
+
+  test('answers ApiVersions before anything else', async () => {
+    const { connect, ask } = await openSasl()
+    const [answer] = await ask(await connect(), frame(18, 0, 1))
+    expect(errorOf(answer)).toBe(0)
+  })
+
+  test('closes on a request in place of SaslAuthenticate', async () => {
+    const { connect, ask, principals } = await openSasl()
+    expect(await ask(await connect(), handshake('PLAIN'), heartbeat())).toHaveLength(1)
+    expect(principals).toEqual([])
+  })
+
+  test('refuses a frame above 512 KiB at its length until the client has authenticated', async () => {
+    const { world, connect, ask } = await openSasl()
+    const stranger = await connect()
+    stranger.send(int32(524_289))
+    await world.run(() => stranger.isClosed)
+    const known = await connect()
+    await ask(known, handshake('PLAIN'), authenticate('\0alice\0wonder'))
+    known.send(int32(524_289))
+    expect(await ask(await connect(), frame(18, 0, 1))).toHaveLength(1)
+    expect(known.isClosed).toBe(false)
+  })
+
+  test('closes a client that has not authenticated after ten seconds, however it spends them', async () => {
+    const { world, connect, wait, ask } = await openSasl()
+    const idle = await connect()
+    const slow = await connect()
+    const good = await connect()
+    await ask(good, handshake('PLAIN'), authenticate('\0alice\0wonder'))
+    for (let second = 0; second < 9; second++) {
+      await wait(1_000)
+      slow.send(Buffer.from([0]).subarray(0, second === 0 ? 1 : 0))
+      await ask(good, heartbeat())
+    }
+    expect([idle.isClosed, slow.isClosed]).toEqual([false, false])
+    await world.run(() => idle.isClosed && slow.isClosed, 3_000)
+    await wait(60_000)
+    expect(good.isClosed).toBe(false)
+  })
+
+  test('answers the frames behind an authentication only when it is decided', async () => {
+    const { connect, ask, principals } = await openSasl()
+    const client = await connect()
+    const answers = await ask(client, handshake('PLAIN'), authenticate('\0alice\0guess'), heartbeat())
+    expect(answers.map(errorOf)).toEqual([0, 58])
+    expect(principals).toEqual([])
+  })
+
+  test('refuses a second authentication where sessions have no end', async () => {
+    const { connect, ask } = await openSasl()
+    const client = await connect()
+    await ask(client, handshake('PLAIN'), authenticate('\0alice\0wonder'))
+    expect((await ask(client, handshake('PLAIN'), authenticate('\0bob\0builder'), heartbeat())).map(errorOf)).toEqual([
+      34, 34, 0,
+    ])
+  })
+})
+
+describe('a session with an end', () => {
+  const sessionMs = 60_000
+  const lifetimeOf = (answer: Buffer | undefined): number => Number(answer?.readBigInt64BE(answer.length - 8))
+
+  test('is told to the client, and its connection closes on the first request after it', async () => {
+    const { connect, ask, wait, principals } = await openSasl({ sessionMs })
+    const client = await connect()
+    const [, done] = await ask(client, handshake('PLAIN'), authenticate('\0alice\0wonder'))
+    expect(lifetimeOf(done)).toBe(sessionMs)
+    await wait(sessionMs - 1_000)
+    expect(await ask(client, heartbeat())).toHaveLength(1)
+    await wait(2_000)
+    expect(await ask(client, heartbeat())).toEqual([])
+    expect(principals).toHaveLength(1)
+  })
+
+  test('is renewed by the same user, before and after its end', async () => {
+    const { connect, ask, wait, principals } = await openSasl({ sessionMs })
+    const client = await connect()
+    for (const waitMs of [0, 50_000, 70_000]) {
+      await wait(waitMs)
+      const answers = await ask(client, handshake('PLAIN'), authenticate('\0alice\0wonder'), heartbeat())
+      expect(answers.map(errorOf)).toEqual([0, 0, 0])
+    }
+    expect(principals).toEqual(['User:alice', 'User:alice', 'User:alice'])
+  })
+
+  test.each([
+    ['another user', 'PLAIN', '\0bob\0builder', [0, 58]],
+    ['a wrong password', 'PLAIN', '\0alice\0guess', [0, 58]],
+    ['another mechanism', 'SCRAM-SHA-256', 'n,,n=alice,r=abc', [34]],
+  ])('is not renewed by %s', async (_, mechanism, token, codes) => {
+    const { connect, ask, principals } = await openSasl({ sessionMs })
+    const client = await connect()
+    await ask(client, handshake('PLAIN'), authenticate('\0alice\0wonder'))
+    expect((await ask(client, handshake(mechanism), authenticate(token), heartbeat())).map(errorOf)).toEqual(codes)
+    expect(client.isClosed).toBe(true)
+    expect(principals).toEqual([])
+  })
+
+  test('requests under way while it is renewed are still answered', async () => {
+    const { connect, ask } = await openSasl({ sessionMs })
+    const client = await connect()
+    await ask(client, handshake('PLAIN'), authenticate('\0alice\0wonder'))
+    const answers = await ask(client, handshake('PLAIN'), heartbeat(), authenticate('\0alice\0wonder'), heartbeat())
+    expect(answers.map(errorOf)).toEqual([0, 0, 0, 0])
+  })
+})

@@ -1,0 +1,148 @@
+import { copyFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { once } from 'node:events'
+import tls from 'node:tls'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import type { EventDefinition } from '../../src/base/event-def.ts'
+import type { Observer } from '../../src/base/ports.ts'
+import { NodeClock } from '../../src/node/clock.ts'
+import { NodeNet } from '../../src/node/net.ts'
+import { nodePorts } from '../../src/node/node-ports.ts'
+import { TlsKeeper } from '../../src/security/tls-keeper.ts'
+import { CertificateFolder, type CertificateFiles, hasOpenssl } from './certificates.ts'
+
+const folder = new CertificateFolder()
+const closers: (() => Promise<void> | void)[] = []
+let authority: CertificateFiles
+let first: CertificateFiles
+let second: CertificateFiles
+let short: CertificateFiles
+
+beforeAll(() => {
+  if (!hasOpenssl) return
+  authority = folder.authority('authority')
+  first = folder.leaf('first', authority)
+  second = folder.leaf('second', authority)
+  short = folder.leaf('short', authority, { days: 12 })
+})
+afterAll(() => folder.remove())
+afterEach(async () => {
+  for (const close of closers.splice(0).toReversed()) await close()
+})
+
+/** Events by id, with a wait for one. */
+function listeningObserver() {
+  const events: { id: string; fields: Record<string, unknown> }[] = []
+  let tell: () => void = () => {}
+  const observer: Observer = {
+    event: (definition: EventDefinition, fields: object) => {
+      events.push({ id: definition.id, fields: { ...fields } })
+      tell()
+    },
+    add: () => {},
+    set: () => {},
+    observe: () => {},
+    remove: () => {},
+  }
+  const until = async (id: string, count = 1): Promise<Record<string, unknown>> => {
+    for (;;) {
+      const found = events.filter((event) => event.id === id)
+      if (found.length >= count) return found[count - 1]?.fields ?? {}
+      await new Promise<void>((resolve) => {
+        tell = resolve
+      })
+    }
+  }
+  return { observer, events, until }
+}
+
+/** A keeper of one listener on a real port, whose files are copies that a test may replace. */
+async function keeping(files: CertificateFiles, wallMs?: number) {
+  const { observer, events, until } = listeningObserver()
+  const ports = nodePorts({ observer, withoutAddOn: true })
+  closers.push(() => ports.close())
+  const certificate = folder.file('live.pem')
+  const key = folder.file('live.key')
+  copyFileSync(files.certificate, certificate)
+  copyFileSync(files.key, key)
+  const clock = new NodeClock()
+  closers.push(() => clock.close())
+  if (wallMs !== undefined) clock.raiseWallFloor(wallMs)
+  const net = new NodeNet({ observer })
+  closers.push(() => net.close())
+  const keeper = new TlsKeeper({ disk: ports.disk, net, clock, observer, lookEveryMs: 5 })
+  closers.push(() => keeper.stop())
+  const context = await keeper.open('kafka[0]', { certificate, key, clientCa: null, clientAuth: 'none' })
+  const listener = await net.listen(
+    'kafka',
+    { host: '127.0.0.1', port: 0 },
+    (connection) => connection.start({ onBytes: () => {}, onClose: () => {} }),
+    context,
+  )
+  const shown = async (): Promise<string> => {
+    const socket = tls.connect({ host: '127.0.0.1', port: listener.port, rejectUnauthorized: false })
+    await once(socket, 'secureConnect')
+    const name = String(socket.getPeerCertificate().subject.CN)
+    socket.destroy()
+    return name
+  }
+  return { certificate, key, events, until, shown }
+}
+
+const replaceFile = (from: string, to: string): void => {
+  copyFileSync(from, `${to}.new`)
+  renameSync(`${to}.new`, to)
+}
+
+describe.skipIf(!hasOpenssl)('the keeper of certificates', () => {
+  it('puts a renewed certificate in force, though its two files come one after the other', async () => {
+    const { certificate, key, until, shown, events } = await keeping(first)
+    replaceFile(second.certificate, certificate)
+    expect(await until('tls-certificate-refused')).toMatchObject({
+      listener: 'kafka[0]',
+      reason: expect.stringMatching(/does not belong/),
+    })
+    expect(await shown()).toBe('first')
+    replaceFile(second.key, key)
+    expect(await until('tls-certificate-reloaded')).toMatchObject({ subject: 'CN=second' })
+    expect(await shown()).toBe('second')
+    expect(events.filter(({ id }) => id === 'tls-certificate-refused')).toHaveLength(1)
+  })
+
+  it.each([
+    ['broken', (path: string) => writeFileSync(path, 'not a certificate')],
+    ['missing', (path: string) => rmSync(path)],
+  ])('keeps the old certificate when the new file is %s, and says so', async (_, harm) => {
+    const { certificate, until, shown } = await keeping(first)
+    harm(certificate)
+    await until('tls-certificate-refused')
+    expect(await shown()).toBe('first')
+  })
+
+  it('warns 30 days before a certificate expires, and when it has', async () => {
+    const { until } = await keeping(short)
+    expect(await until('tls-certificate-expires-soon')).toMatchObject({ days: 11 })
+    const expired = await keeping(short, new NodeClock().wallMs() + 13 * 86_400_000)
+    expect(await expired.until('tls-certificate-expired')).toMatchObject({ subject: 'CN=short' })
+  })
+
+  it('does not take an expired certificate over one that lasts longer', async () => {
+    const { certificate, key, until, shown } = await keeping(first, new NodeClock().wallMs() + 13 * 86_400_000)
+    replaceFile(short.key, key)
+    replaceFile(short.certificate, certificate)
+    for (let count = 1; ; count++)
+      if (/expired/.test(String((await until('tls-certificate-refused', count)).reason))) break
+    expect(await shown()).toBe('first')
+  })
+
+  it('does not start without its files', async () => {
+    const { observer } = listeningObserver()
+    const ports = nodePorts({ observer, withoutAddOn: true })
+    closers.push(() => ports.close())
+    const keeper = new TlsKeeper(ports)
+    const files = { ...first, certificate: folder.file('nowhere.pem'), clientCa: null, clientAuth: 'none' as const }
+    await expect(keeper.open('mqtt[0]', files)).rejects.toMatchObject({
+      code: 'TLS_UNUSABLE',
+      message: expect.stringContaining('nowhere.pem'),
+    })
+  })
+})
