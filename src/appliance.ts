@@ -1,7 +1,7 @@
 /**
  * The one place where everything is built: layers 1 to 7 on six ports, real or simulated. `main.ts` adds the operator's surfaces.
  */
-import type { ApplianceStatus, HealthReport, ListenerStatus, Operations } from './admin/operations.ts'
+import type { ApplianceStatus, HealthReport, ListenerStatus, Operations, WritesStatus } from './admin/operations.ts'
 import type { Listener, Ports } from './base/ports.ts'
 import { Broker } from './broker/broker.ts'
 import { InternalTopics } from './broker/internal-topics.ts'
@@ -9,10 +9,12 @@ import { lossLedgerTopic, recordLoss } from './broker/loss-ledger.ts'
 import { TopicAdmin } from './broker/topic-admin.ts'
 import { Cluster } from './cluster/cluster.ts'
 import { BrokerSettings } from './cluster/metadata/broker-config.ts'
+import type { NodeBudget } from './cluster/metadata/topic-budget.ts'
 import { metadataVersionLevel } from './cluster/metadata/metadata-controller.ts'
 import type { ApplianceConfig } from './config.ts'
-import { mirrorOptions, mqttDoorOptions, spaceOptions } from './config-rooms.ts'
+import { mirrorOptions, mqttDoorOptions, scrubOptions, spaceOptions } from './config-rooms.ts'
 import { partitionTableLog } from './coordinator/runtime/partition-table-log.ts'
+import { ClockWatch } from './clock-watch.ts'
 import { GroupCoordinator } from './coordinator/group/group-coordinator.ts'
 import { groupOptionsOf } from './coordinator/group/group-options.ts'
 import { offsetsTopicOf } from './coordinator/group/offsets-topic.ts'
@@ -23,13 +25,19 @@ import { groupHandlers } from './ingest/kafka/handlers/group-handlers.ts'
 import { recordHandlers } from './ingest/kafka/handlers/record-handlers.ts'
 import { MqttDoor } from './ingest/mqtt/mqtt-door.ts'
 import { mqttSessionsTopic } from './ingest/mqtt/packet-id-log.ts'
+import { retainedTopic } from './ingest/mqtt/retained-keeper.ts'
 import { Lifecycle } from './lifecycle.ts'
 import { LogDirectory } from './log/log-directory.ts'
+import { logMetrics } from './log/log-metrics.ts'
+import { MeteredDisk } from './log/metered-disk.ts'
 import { mirrorTopic } from './mirror/anchor.ts'
 import { Mirror } from './mirror/mirror.ts'
+import { writesStatusOf } from './write-status.ts'
 
 /** Topics that asking for them may create, in all: each costs files, memory and start time. */
 const autoTopicsMax = 1_000
+/** Open files that are left to connections and to the process itself. */
+const connectionFiles = 256
 /** The free space is asked for at most this often. */
 const spaceEveryMs = 5_000
 
@@ -37,6 +45,8 @@ export interface ApplianceFacts {
   readonly version: string
   /** True while the disk's writer makes no progress: the process is not live. */
   readonly isWriterStalled?: () => boolean
+  /** What the process may keep open and in memory; without it topics are bounded by their number alone. */
+  readonly limits?: { readonly openFiles: number; readonly heapBytes: number }
 }
 
 /** What `ready` needs to say. */
@@ -73,10 +83,14 @@ class BuiltAppliance implements Appliance {
   readonly operations: Operations
   readonly #config: ApplianceConfig
   readonly #ports: Ports
+  readonly #disk: MeteredDisk
   readonly #facts: ApplianceFacts
   readonly #settings: BrokerSettings
   readonly #lifecycle: Lifecycle
   readonly #startedMs: number
+  /** Names this run in the marks of records that are received while the time is not known. */
+  readonly #bootId: string
+  readonly #clockWatch: ClockWatch
   #rooms: Partial<Rooms> = {}
   #listeners: { readonly protocol: string; readonly listener: Listener; readonly advertised: string | null }[] = []
   #space: { readonly atMs: number; readonly freeBytes: number; readonly totalBytes: number } | null = null
@@ -84,11 +98,14 @@ class BuiltAppliance implements Appliance {
 
   constructor(config: ApplianceConfig, ports: Ports, facts: ApplianceFacts) {
     this.#config = config
-    this.#ports = ports
+    this.#disk = new MeteredDisk(ports.disk, config.dataDir, ports.observer)
+    this.#ports = { ...ports, disk: this.#disk }
     this.#facts = facts
     this.#settings = new BrokerSettings(config.kafka)
     this.#lifecycle = new Lifecycle(ports.observer)
     this.#startedMs = ports.clock.monotonicMs()
+    this.#bootId = Buffer.from(ports.entropy.bytes(8)).toString('hex')
+    this.#clockWatch = new ClockWatch(ports, this.#bootId)
     this.operations = {
       status: () => this.#status(),
       health: () => this.#health(),
@@ -99,8 +116,9 @@ class BuiltAppliance implements Appliance {
 
   async start(): Promise<ReadyFacts> {
     await this.#lifecycle.start([
+      { name: 'clock', start: () => this.#clockWatch.start(), stop: () => this.#clockWatch.stop() },
       { name: 'log', start: () => this.#openLog(), stop: () => this.#closeLog() },
-      { name: 'cluster', start: () => this.#openCluster(), stop: () => this.#rooms.cluster?.controller.idle() },
+      { name: 'cluster', start: () => this.#openCluster(), stop: () => this.#rooms.cluster?.stop() },
       { name: 'coordinator', start: () => this.#openCoordinator(), stop: () => this.#rooms.coordinator?.stop() },
       { name: 'mirror', start: () => this.#startMirror(), stop: () => this.#rooms.mirror?.stop() },
       { name: 'kafka', start: () => this.#openKafkaDoor(), stop: () => this.#rooms.kafkaDoor?.stop() },
@@ -119,7 +137,13 @@ class BuiltAppliance implements Appliance {
   #broker: Broker | null = null
   #topics: TopicAdmin | null = null
   readonly #internalTopics = (): InternalTopics =>
-    (this.#internal ??= new InternalTopics([this.#offsetsTopic(), mqttSessionsTopic, mirrorTopic, lossLedgerTopic]))
+    (this.#internal ??= new InternalTopics([
+      this.#offsetsTopic(),
+      mqttSessionsTopic,
+      retainedTopic,
+      mirrorTopic,
+      lossLedgerTopic,
+    ]))
   #internal: InternalTopics | null = null
 
   #offsetsTopic() {
@@ -135,6 +159,7 @@ class BuiltAppliance implements Appliance {
         dataDir: this.#config.dataDir,
         nodeId: this.#config.node.id,
         space: spaceOptions(this.#config.disk),
+        scrub: scrubOptions(this.#config.disk),
         retentionCheckIntervalMs: this.#settings.number('log.retention.check.interval.ms'),
         producerExpirationMs: this.#settings.number('producer.id.expiration.ms'),
         compaction: {
@@ -163,6 +188,8 @@ class BuiltAppliance implements Appliance {
       ports: this.#ports,
       isInternal: (topic) => internalTopics.isInternal(topic),
       endpoint: first,
+      budget: () => this.#budget(directory),
+      configsOf: (topic) => internalTopics.definition(topic)?.configs ?? null,
     })
     this.#rooms = { ...this.#rooms, cluster }
     const { clock, observer } = this.#ports
@@ -246,6 +273,8 @@ class BuiltAppliance implements Appliance {
       observer,
       broker,
       options: mqttDoorOptions(this.#config.mqtt),
+      bootId: this.#bootId,
+      version: this.#facts.version,
     })
     this.#rooms = { ...this.#rooms, mqttDoor }
     broker.onTopicsChange(() => mqttDoor.onPartitionsChanged())
@@ -260,6 +289,7 @@ class BuiltAppliance implements Appliance {
       broker: must(this.#broker),
       nodeSite: this.#config.node.site,
       nodeId: this.#config.node.id,
+      bootId: this.#bootId,
       options: this.#config.mirrors.map(mirrorOptions),
     })
     this.#rooms = { ...this.#rooms, mirror }
@@ -282,6 +312,8 @@ class BuiltAppliance implements Appliance {
     const refusal = this.#rooms.directory?.space.refusal ?? null
     // Still ready: consumers are served, and producers are told to try again.
     if (refusal !== null && failure === null) reasons.push(`new data is refused: ${refusal}`)
+    const held = this.#rooms.cluster?.hold.reason ?? null
+    if (held !== null) reasons.push(`${held}: nothing is deleted until \`headwater recover confirm\``)
     if (phase !== 'serving' && failure === null) reasons.push(`the appliance is ${phase}`)
     // A failed directory does not heal by a restart of a process that still serves reads.
     return { live: !isStalled, ready: phase === 'serving' && !isStalled, reasons }
@@ -312,6 +344,10 @@ class BuiltAppliance implements Appliance {
         recoveryMs: Math.round(directory?.recoveryMs ?? 0),
       },
       disk: { logBytes, freeBytes: this.#space?.freeBytes ?? null, totalBytes: this.#space?.totalBytes ?? null },
+      clockTrusted: this.#ports.clock.wallTrusted(),
+      held: cluster?.hold.reason ?? null,
+      writes: this.#writes(),
+      damage: directory?.damage ?? { ranges: 0, logs: [] },
       topics: cluster?.image.topicCount ?? 0,
       partitions: cluster?.image.partitionCount ?? 0,
       groups: coordinator?.groupCount ?? 0,
@@ -326,7 +362,32 @@ class BuiltAppliance implements Appliance {
     }
   }
 
+  /** What a new topic has to fit into. */
+  #budget(directory: LogDirectory): NodeBudget | null {
+    const { limits } = this.#facts
+    if (limits === undefined) return null
+    const { budgetBytes } = directory.space
+    return {
+      descriptors: limits.openFiles - connectionFiles,
+      // The other half is for clients, reads and the tail.
+      memoryBytes: Math.floor(limits.heapBytes / 2),
+      diskBytes: Number.isFinite(budgetBytes) ? budgetBytes : null,
+    }
+  }
+
+  #writes(): WritesStatus {
+    return writesStatusOf(this.#disk, {
+      committedBytes: this.#rooms.directory?.commitFigures.committedBytes ?? 0,
+      uptimeMs: this.#ports.clock.monotonicMs() - this.#startedMs,
+      ratedBytes: this.#config.disk.ratedWrites === 0 ? null : this.#config.disk.ratedWrites,
+    })
+  }
+
   #refreshGauges(): void {
+    const { amplification, lifetimeDays } = this.#writes()
+    this.#ports.observer.set(logMetrics.writeAmplification, amplification ?? 0)
+    this.#ports.observer.set(logMetrics.mediumLifetimeSeconds, (lifetimeDays ?? 0) * 86_400)
+    this.#ports.observer.set(logMetrics.damagedRangesNow, this.#rooms.directory?.damage.ranges ?? 0)
     this.#rooms.coordinator?.refreshGauges()
     this.#rooms.kafkaDoor?.refreshGauges()
     this.#rooms.mirror?.refreshGauges()

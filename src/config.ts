@@ -115,9 +115,14 @@ const mqtt = z.strictObject({
     .prefault('7d')
     .describe('Longest time a session is kept without a connection.'),
   subscriptionsPerSessionMax: count(1, 100_000).prefault(1000).describe('Subscriptions of one session.'),
+  retainedMax: bytes({ min: 1024 })
+    .prefault('16MiB')
+    .describe(
+      'What retained messages may take in memory, about 0.5 KiB of overhead each; above it further ones are refused (0x97).',
+    ),
   queuedMessagesMax: count(1, 1_000_000)
     .prefault(1000)
-    .describe('QoS 1 messages waiting for one subscriber; further ones are dropped and counted.'),
+    .describe('QoS 1 and 2 messages waiting in memory for one subscriber; further ones wait in the log alone.'),
   queuedMax: bytes({ min: 1024 }).prefault('1MiB').describe('The same as a size.'),
   queuedTotalMax: bytes({ min: 1024 }).prefault('64MiB').describe('The same size over all sessions.'),
   uncommittedMax: bytes({ min: 1024 })
@@ -153,6 +158,12 @@ const mirror = z.strictObject({
     .prefault('earliest')
     .describe(
       'Where a partition begins that has never been mirrored, or whose target topic was deleted and created anew.',
+    ),
+  untrustedTimestamps: z
+    .enum(['restamp', 'hold'])
+    .prefault('restamp')
+    .describe(
+      'Records received while this node did not know the time: `restamp` sends them, once the time is known, with the time they should have had; `hold` sends neither them nor what follows in the partition.',
     ),
   window: bytes({ min: 65_536 })
     .prefault('12MiB')
@@ -194,6 +205,17 @@ const disk = z.strictObject({
     .describe(
       'Size of the ballast, a file that is given up when the file system is full, so that what was begun can be finished. 0 = none.',
     ),
+  ratedWrites: bytes()
+    .prefault('0')
+    .describe(
+      'What the medium is rated to take in its life (TBW of its data sheet), for the estimate of how long it lasts. 0 = not known.',
+    ),
+  scrubRate: bytes({ max: 2 ** 40 })
+    .prefault('1MiB')
+    .describe('Bytes a second at which all stored bytes are looked through for damage. 0 = never.'),
+  scrubEvery: durationMs({ min: 60_000 })
+    .prefault('7d')
+    .describe('Time from the end of one look through all stored bytes to the begin of the next.'),
 })
 
 /** Checked by Kafka's own table, name by name, so that every fault has its place. */

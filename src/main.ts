@@ -40,6 +40,32 @@ const host: CommandLineHost = {
       await ports.close()
     }
   },
+  async verifyLog(source, tell) {
+    const { readConfiguration } = await import('./config-reader.ts')
+    const { verifyLog } = await import('./log-verify.ts')
+    const { nodePorts } = await import('./node/node-ports.ts')
+    const { silentObserver } = await import('./admin/silent-observer.ts')
+    const config = await readConfiguration(source)
+    const ports = nodePorts({ observer: silentObserver })
+    try {
+      return await verifyLog(config, ports.disk, tell)
+    } finally {
+      await ports.close()
+    }
+  },
+  async confirmRecovery(source) {
+    const { readConfiguration } = await import('./config-reader.ts')
+    const { confirmRecovery } = await import('./recover-confirm.ts')
+    const { nodePorts } = await import('./node/node-ports.ts')
+    const { silentObserver } = await import('./admin/silent-observer.ts')
+    const config = await readConfiguration(source)
+    const ports = nodePorts({ observer: silentObserver })
+    try {
+      return await confirmRecovery(config, ports.disk)
+    } finally {
+      await ports.close()
+    }
+  },
   async clientPorts() {
     const { NodeClock } = await import('./node/clock.ts')
     const { NodeEntropy } = await import('./node/entropy.ts')
@@ -86,6 +112,7 @@ async function runDaemon(source: ConfigurationSource): Promise<void> {
   const ports = nodePorts({ observer, onWriterLost: (error) => stop(`the writer thread ended: ${error.message}`) })
   const appliance = createAppliance(config, ports, {
     version: packageJson.version,
+    limits: await processLimits(),
     isWriterStalled: () => ports.disk.stalledMs() > writerStallMsMax,
   })
   const http = new HttpSurface({
@@ -122,6 +149,12 @@ async function runDaemon(source: ConfigurationSource): Promise<void> {
     await ports.close()
     observer.flush()
   }
+}
+
+async function processLimits(): Promise<{ readonly openFiles: number; readonly heapBytes: number }> {
+  const { openFilesLimit } = await import('./node/node-ports.ts')
+  const { heapBytesMax } = await import('./node/heap.ts')
+  return { openFiles: openFilesLimit(), heapBytes: heapBytesMax() }
 }
 
 /** Ready, and alive as long as the loop and the writer make progress. Answers how to stop telling. */

@@ -1,11 +1,13 @@
 /**
- * Log events go out through pino to stderr, so that stdout holds nothing but the ready line. The destination is asynchronous and
+ * Log events go out through pino to stderr, so that stdout holds nothing but the ready line. Their destination is ours, asynchronous and
  * bounded: a terminal or journal that stalls never stalls the loop, and beyond the bound lines are dropped rather than kept.
- * No pino transport: those start a worker from a file that a single binary does not have.
+ * No pino transport: those start a worker from a file that a single binary does not have. No pino destination: its `flushSync` tries a
+ * full pipe again until somebody reads it.
  */
-import { writeSync } from 'node:fs'
 import { type Logger, pino } from 'pino'
 import type { EventDefinition, EventFields } from '../base/event-def.ts'
+import { eventLogEvents } from './event-log-events.ts'
+import { LogDestination } from './log-destination.ts'
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent'
 /** `json`: one object a line. `text`: for eyes. `auto`: text on a terminal, else json. */
@@ -19,34 +21,26 @@ export interface EventLogOptions {
   readonly isTerminal: boolean
 }
 
-/** A stalled reader of stderr costs this much memory at most. */
-const backlogBytesMax = 1_048_576
-
-interface Destination {
+/** What pino writes a line to. */
+interface LineSink {
   write(line: string): void
-}
-
-/** What pino's asynchronous destination does for us: one write at a time in the thread pool, the lines behind it in memory. */
-interface Backlog extends Destination {
-  flushSync(): void
 }
 
 export class EventLog {
   readonly #logger: Logger
-  readonly #backlog: Backlog
-  readonly #descriptor: number
+  readonly #destination: LogDestination
   #isFatal = false
 
   constructor(options: EventLogOptions) {
-    this.#descriptor = options.descriptor
-    const backlog = pino.destination({ dest: options.descriptor, sync: false, maxLength: backlogBytesMax })
-    // A terminal that hung up: there is nobody to tell, and it is no reason to end.
-    backlog.on('error', () => {})
-    this.#backlog = backlog
-    const destination: Destination = {
+    const destination = new LogDestination({
+      descriptor: options.descriptor,
+      onResumed: (count) => this.write(eventLogEvents.linesLost, { count }),
+    })
+    this.#destination = destination
+    const sink: LineSink = {
       write: (line) => {
-        if (this.#isFatal) this.#writeNow(line)
-        else this.#backlog.write(line)
+        if (this.#isFatal) destination.writeNow(line)
+        else destination.write(line)
       },
     }
     const isText = options.format === 'text' || (options.format === 'auto' && options.isTerminal)
@@ -58,7 +52,7 @@ export class EventLog {
         timestamp: pino.stdTimeFunctions.isoTime,
         formatters: { level: (label) => ({ level: label }) },
       },
-      isText ? textStream(destination) : destination,
+      isText ? textSink(sink) : sink,
     )
   }
 
@@ -74,27 +68,9 @@ export class EventLog {
     }
   }
 
-  /**
-   * Hands over what waits in memory. A write that is under way in the thread pool is not waited for: it keeps the loop alive until
-   * it is done, and what it did not get rid of then is written behind it. Only a process that is killed meanwhile loses it.
-   */
+  /** Tries once to hand over what waits in memory, as `LogDestination.flush` says. */
   flush(): void {
-    try {
-      this.#backlog.flushSync()
-    } catch {
-      // stderr is closed or not open yet: there is nobody to tell.
-    }
-  }
-
-  /** The thread pool may be stuck, or the process end before its turn comes: a last word does not go through it. */
-  #writeNow(line: string): void {
-    this.flush()
-    try {
-      let rest = Buffer.from(line)
-      while (rest.length > 0) rest = rest.subarray(writeSync(this.#descriptor, rest))
-    } catch {
-      // As above; or a reader that has stalled: it is not waited for.
-    }
+    this.#destination.flush()
   }
 }
 
@@ -105,11 +81,11 @@ export function fillSentence(sentence: string, fields: Readonly<Record<string, u
   )
 }
 
-function textStream(destination: Destination): { write(line: string): void } {
+function textSink(sink: LineSink): LineSink {
   return {
     write(line) {
       const { time, level, message } = JSON.parse(line) as { time: string; level: string; message: string }
-      destination.write(`${time.slice(11, 23)} ${level.toUpperCase().padEnd(5)} ${message}\n`)
+      sink.write(`${time.slice(11, 23)} ${level.toUpperCase().padEnd(5)} ${message}\n`)
     },
   }
 }

@@ -34,6 +34,33 @@ export interface DiskStatus {
   readonly totalBytes: number | null
 }
 
+export interface DamageStatus {
+  /** Ranges of stored bytes that are damaged and not served, as far as they have been met. */
+  readonly ranges: number
+  /** The logs (`topic-partition`) that they are in. */
+  readonly logs: readonly string[]
+}
+
+export interface WriteFigures {
+  readonly bytes: number
+  /** The same in whole pages of 4 KiB, as flash is programmed. */
+  readonly pageBytes: number
+  readonly syncs: number
+}
+
+/** What has been written since the start; what the file system adds of its own is not in it. */
+export interface WritesStatus extends WriteFigures {
+  readonly causes: readonly (WriteFigures & { readonly cause: string })[]
+  /** Those that write most, by the files of their logs; the journal is not parted. */
+  readonly topics: readonly (WriteFigures & { readonly topic: string })[]
+  /** `pageBytes` for each committed byte; null before the first. */
+  readonly amplification: number | null
+  /** At the rate since the start; null in its first minutes. */
+  readonly pageBytesPerDay: number | null
+  /** Until the rated writes are used up at that rate; null = not known. */
+  readonly lifetimeDays: number | null
+}
+
 export interface CommitStatus {
   /** Group commits since the start. */
   readonly commits: number
@@ -84,6 +111,12 @@ export interface ApplianceStatus {
   readonly listeners: readonly ListenerStatus[]
   readonly recovery: RecoveryStatus
   readonly disk: DiskStatus
+  /** False while the host's clock is known to be wrong. */
+  readonly clockTrusted: boolean
+  /** Why nothing is deleted or compacted until `headwater recover confirm`; null = all is well. */
+  readonly held: string | null
+  readonly damage: DamageStatus
+  readonly writes: WritesStatus
   readonly topics: number
   readonly partitions: number
   readonly groups: number

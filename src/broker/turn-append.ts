@@ -6,15 +6,15 @@
  * The hot path copies key and value at once, so that the caller's read buffer is free again, and allocates nothing per record.
  */
 import { assert } from '../base/assert.ts'
+import { MemoryPool } from '../base/memory-pool.ts'
 import type { Clock, Compute } from '../base/ports.ts'
 import type { Partition } from '../cluster/partition/partition.ts'
 import type { PartitionAppend, PartitionTable } from '../cluster/partition/partition-table.ts'
 import type { AppendOutcome } from '../log/append.ts'
 import { asksForCodec, compressOwnBatch } from '../log/batch-preparation.ts'
 import type { KafkaErrorName } from '../protocol/kafka/error-codes.ts'
-import { FrameMemory } from '../protocol/kafka/frame-memory.ts'
 import { batchHeaderBytes } from '../protocol/records/record-batch.ts'
-import { type BatchMemory, RecordBatchBuilder } from '../protocol/records/record-batch-builder.ts'
+import { RecordBatchBuilder } from '../protocol/records/record-batch-builder.ts'
 
 export type SettledCallback = (error: KafkaErrorName | null) => void
 
@@ -166,7 +166,7 @@ export class TurnAppend {
     let slot = this.#slots.get(partition)
     if (slot === undefined) {
       // Asked here, so that one partition that cannot be written to does not refuse the set of all the others.
-      if (!partition.isLeader || partition.log.damage !== null) return null
+      if (!partition.isLeader) return null
       const { maxMessageBytes, segmentBytes, cleanupPolicy } = partition.log.config
       const isInternal = this.#owner.isInternal(partition.topic)
       slot = {
@@ -222,19 +222,6 @@ export interface TurnParts {
   readonly isInternal: (topic: string) => boolean
 }
 
-/** Memory of batches in powers of two: what one batch gives back fits the next, whatever their sizes were. */
-class TurnMemory implements BatchMemory {
-  readonly #frames = new FrameMemory()
-
-  take(bytes: number): Uint8Array {
-    return this.#frames.take(2 ** Math.ceil(Math.log2(bytes)))
-  }
-
-  give(memory: Uint8Array): void {
-    this.#frames.give(memory)
-  }
-}
-
 /** Hands out the turn's set and appends it at the end of the turn. */
 export class TurnAppender {
   readonly isInternal: (topic: string) => boolean
@@ -242,7 +229,7 @@ export class TurnAppender {
   readonly #compute: Compute
   readonly #partitions: PartitionTable
   /** Of the batches: the log copies what it appends, so that it is free again at the end of the turn. */
-  readonly #memory = new TurnMemory()
+  readonly #memory = new MemoryPool()
   /** Empty ones, at their first size. */
   readonly #spareBuilders: RecordBatchBuilder[] = []
   #turn: TurnAppend | null = null

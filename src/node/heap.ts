@@ -1,4 +1,4 @@
-/** Gives back what the process needed only to be built. */
+/** The heap: gives back what the process needed only to be built, and says how large it may grow. */
 import v8 from 'node:v8'
 import vm from 'node:vm'
 
@@ -11,4 +11,9 @@ export function releaseHeap(): void {
   const collect = vm.runInNewContext('gc') as (options: object) => void
   collect({ type: 'major', flavor: 'last-resort', execution: 'sync' })
   v8.setFlagsFromString('--no-expose-gc')
+}
+
+/** Most bytes that V8 lets its heap grow to. */
+export function heapBytesMax(): number {
+  return v8.getHeapStatistics().heap_size_limit
 }

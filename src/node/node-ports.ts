@@ -32,8 +32,8 @@ export interface NodePorts extends Ports {
   close(): Promise<void>
 }
 
-/** Half of a hard limit of 1,024 leaves 500 for connections; beyond 4,096 files a descriptor more saves nothing. */
-const dataDescriptorsCeiling = 4096
+/** Half of a hard limit of 1,024 leaves 500 for connections; 16,384 let 10,000 partitions be written to without a file being opened. */
+const dataDescriptorsCeiling = 16_384
 const dataDescriptorsFloor = 16
 
 export function nodePorts(options: NodePortsOptions): NodePorts {
@@ -71,7 +71,7 @@ export function dataDescriptorsByLimit(openFilesMax: number): number {
 }
 
 /** The hard limit of open files; Node raises the soft one to it at its start. */
-function openFilesLimit(): number {
+export function openFilesLimit(): number {
   try {
     const line = /^Max open files\s+\S+\s+(\S+)/m.exec(fs.readFileSync('/proc/self/limits', 'utf8'))
     return line?.[1] === 'unlimited' ? Number.MAX_SAFE_INTEGER : Number(line?.[1] ?? 1024)

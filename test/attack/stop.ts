@@ -1,8 +1,8 @@
 /** SIGTERM at bad moments: under load, among clients that do not go, during recovery, twice. */
 import { strict as assert } from 'node:assert'
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { cpSync, existsSync, rmSync } from 'node:fs'
+import { closeSync, constants, cpSync, existsSync, openSync, rmSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { connectAsync, type MqttClient } from 'mqtt'
 import { fetchApi, joinGroupApi } from '../../src/protocol/kafka/apis.ts'
@@ -25,7 +25,7 @@ export const stops: Group = {
   name: 'stop',
   async open(folder): Promise<OpenGroup> {
     return {
-      rows: [underLoad(join(folder, 'load')), twice(join(folder, 'twice')), duringStart(folder)],
+      rows: [underLoad(join(folder, 'load')), unread(folder), twice(join(folder, 'twice')), duringStart(folder)],
       close: async () => {},
     }
   },
@@ -165,6 +165,30 @@ async function clientsThatDoNotGo(daemon: RunningHeadwater): Promise<readonly Ra
     say(mqtt, connectPacket(4, 'half').subarray(0, 7)),
     say(mqtt, connectPacket(5, 'silent')),
   ])
+}
+
+function unread(folder: string): Row {
+  const dataDir = join(folder, 'unread')
+  return {
+    name: 'SIGTERM while nobody reads stderr, and the pipe is full: served until then, exit code 0, nothing acknowledged lost',
+    async run() {
+      const logFile = join(folder, 'stderr')
+      assert.equal(spawnSync('mkfifo', [logFile]).status, 0, 'mkfifo')
+      const reader = openSync(logFile, constants.O_RDWR | constants.O_NONBLOCK)
+      assert.throws(() => {
+        for (;;) writeSync(reader, 'f'.repeat(4096))
+      }, /EAGAIN/)
+      const daemon = await startDaemon({ dataDir, logFile, environment: { HEADWATER_LOG_LEVEL: 'debug' } })
+      const load = new Load(daemon)
+      await load.start()
+      await until(() => load.acknowledged > 500, 10_000, '500 acknowledgements')
+      const code = await within(stopDeadlineMs, 'the end of the daemon', daemon.stop())
+      const acknowledged = await load.end()
+      closeSync(reader)
+      assert.equal(code, 0, 'the exit code')
+      await expectCleanStart(dataDir, acknowledged)
+    },
+  }
 }
 
 function twice(dataDir: string): Row {

@@ -2,6 +2,7 @@
 import type { Ports } from '../../src/base/ports.ts'
 import { Cluster } from '../../src/cluster/cluster.ts'
 import { BrokerSettings } from '../../src/cluster/metadata/broker-config.ts'
+import type { NodeBudget } from '../../src/cluster/metadata/topic-budget.ts'
 import type { TopicCreation, TopicOutcome } from '../../src/cluster/metadata/metadata-controller.ts'
 import type { TopicImage } from '../../src/cluster/metadata/metadata-image.ts'
 import { LogDirectory } from '../../src/log/log-directory.ts'
@@ -30,6 +31,7 @@ export function clusterWorld(seed = 11): ClusterWorld {
 export async function startCluster(
   { world, host }: ClusterWorld,
   written: Readonly<Record<string, string>> = {},
+  budget: () => NodeBudget | null = () => null,
 ): Promise<ClusterLife> {
   const ports = host.boot()
   const settings = new BrokerSettings(new Map(Object.entries(written)))
@@ -41,6 +43,7 @@ export async function startCluster(
       ports,
       isInternal: (topic) => topic.startsWith('__'),
       endpoint: { host: 'edge', port: 9092 },
+      budget,
     }),
   )
   return { cluster, directory, ports, settings }
@@ -48,7 +51,7 @@ export async function startCluster(
 
 /** A clean stop of the process. */
 export async function stopCluster({ world, host }: ClusterWorld, { cluster, directory }: ClusterLife): Promise<void> {
-  await world.settle(cluster.controller.idle())
+  await world.settle(cluster.stop())
   await world.settle(directory.close())
   host.kill()
 }

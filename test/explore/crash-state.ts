@@ -120,7 +120,7 @@ export class CrashState {
     if (!/\.log$/.test(path)) return
     for (const log of directory.logs.values()) {
       const recoveryPoint = recoveryPoints.get(`${log.key} ${log.topicId}`) ?? 0
-      if (log.damage !== null || log.logEndOffset >= recoveryPoint || !path.includes(`/${log.key}/`)) continue
+      if (!log.damage.isEmpty || log.logEndOffset >= recoveryPoint || !path.includes(`/${log.key}/`)) continue
       throw new Broken(`${log.key} was cut at ${log.logEndOffset}, synced up to ${recoveryPoint}`)
     }
   }

@@ -11,6 +11,8 @@ import {
   type MetadataRecordInput,
 } from '../../protocol/kafka/stored/metadata-record.ts'
 import { configResourceType, type MetadataImage, type TopicImage } from './metadata-image.ts'
+import { type FoundLog, type Rebuild, rebuildMetadata, type RebuildOptions } from './metadata-rebuild.ts'
+import { budgetFault, type NodeBudget } from './topic-budget.ts'
 import type { MetadataLog } from './metadata-log.ts'
 import { collisionKey, topicNameFault } from './topic-names.ts'
 import { type ConfigOwner, topicConfigFault } from './topic-config.ts'
@@ -60,6 +62,9 @@ export interface ControllerOptions {
   readonly directoryId: string
   readonly defaultPartitions: () => number
   readonly isInternal: (topic: string) => boolean
+  readonly budget: () => NodeBudget | null
+  /** The node's default of segment.bytes. */
+  readonly segmentBytes: () => number
 }
 
 export class MetadataController {
@@ -68,6 +73,7 @@ export class MetadataController {
   readonly #entropy: Entropy
   readonly #options: ControllerOptions
   #tail: Promise<unknown> = Promise.resolve()
+  #isSnapshotWanted = false
 
   constructor(log: MetadataLog, image: MetadataImage, entropy: Entropy, options: ControllerOptions) {
     this.#log = log
@@ -131,8 +137,7 @@ export class MetadataController {
           })
         }
       }
-      for (let from = 0; from < records.length; from += recordsPerBatchMax)
-        await this.#commit(records.slice(from, from + recordsPerBatchMax))
+      await this.#commitAll(records)
     })
   }
 
@@ -185,6 +190,8 @@ export class MetadataController {
           `a topic may have ${partitionsPerTopicMax} partitions, this node ${partitionsMax}`,
         )
       }
+      const tooMuch = this.#budgetRefusal(count - before, this.image.configs(configResourceType.topic, name))
+      if (tooMuch !== null) return { kind: 'refused', ...tooMuch }
       if (assignments !== null) {
         if (assignments.length !== count - before) {
           return refused(
@@ -247,9 +254,37 @@ export class MetadataController {
     })
   }
 
+  /** Writes what a rebuild of the metadata has found; answers what that was. */
+  rebuild(logs: readonly FoundLog[], configsOf: RebuildOptions['configsOf']): Promise<Rebuild> {
+    return this.#inTurn(async () => {
+      const { nodeId, directoryId } = this.#options
+      const options = { nodeId, directoryId, configsOf, freshTopicId: () => this.#freshTopicId() }
+      const rebuild = rebuildMetadata(this.image, logs, options)
+      await this.#commitAll(rebuild.records)
+      return rebuild
+    })
+  }
+
+  /** A snapshot of the metadata when it is time for one: of a start, or of any later moment. */
+  takeSnapshotIfDue(isStart: boolean): Promise<void> {
+    return this.#inTurn(async () => {
+      if (this.#log.isSnapshotDue(isStart)) await this.#log.takeSnapshot('if whole')
+    })
+  }
+
+  /** A snapshot now. `with what was lost`: what was lost has been made good as far as it can be. */
+  takeSnapshot(which: 'if whole' | 'with what was lost'): Promise<void> {
+    return this.#inTurn(() => this.#log.takeSnapshot(which))
+  }
+
   /** Resolves when every command so far is done. */
   async idle(): Promise<void> {
     await this.#tail
+  }
+
+  async #commitAll(records: readonly MetadataRecordInput[]): Promise<void> {
+    for (let from = 0; from < records.length; from += recordsPerBatchMax)
+      await this.#commit(records.slice(from, from + recordsPerBatchMax))
   }
 
   #inTurn<T>(command: () => Promise<T>): Promise<T> {
@@ -264,6 +299,19 @@ export class MetadataController {
       // Through the codec, so that the image is what the next start will read.
       this.image.replay(decodeMetadataRecord(encodeMetadataRecord(record)), first + index)
     })
+    this.#snapshotLater()
+  }
+
+  /** Behind the command that runs, and no command waits for it longer than it takes. */
+  #snapshotLater(): void {
+    if (this.#isSnapshotWanted || !this.#log.isSnapshotDue(false)) return
+    this.#isSnapshotWanted = true
+    this.takeSnapshotIfDue(false)
+      // The log itself is as it was: the next record tries again, and a failed disk has its own event.
+      .catch(() => {})
+      .finally(() => {
+        this.#isSnapshotWanted = false
+      })
   }
 
   #topicFault(creation: TopicCreation): Refusal | null {
@@ -325,7 +373,28 @@ export class MetadataController {
       const wrong = topicConfigFault(key, value, creation.owner)
       if (wrong !== null) return { error: 'INVALID_CONFIG', message: wrong }
     }
-    return null
+    // The node's own topics are few, and it cannot do without them.
+    return creation.owner === 'node' ? null : this.#budgetRefusal(count, creation.configs)
+  }
+
+  /** Does a topic of `count` more partitions with these settings fit on this node? */
+  #budgetRefusal(count: number, configs: ReadonlyMap<string, string | null>): Refusal | null {
+    const budget = this.#options.budget()
+    if (budget === null) return null
+    let retainedBytesBefore = 0
+    for (const { name, partitions } of this.image.topics())
+      retainedBytesBefore += this.#retainedBytes(partitions.length, this.image.configs(configResourceType.topic, name))
+    const retainedBytesMore = this.#retainedBytes(count, configs)
+    const partitions = { partitionsBefore: this.image.partitionCount, partitionsMore: count }
+    const message = budgetFault({ ...partitions, retainedBytesBefore, retainedBytesMore }, budget)
+    return message === null ? null : { error: 'POLICY_VIOLATION', message }
+  }
+
+  /** What partitions with an own `retention.bytes` may fill; without one nothing is promised, and nothing is counted. */
+  #retainedBytes(count: number, configs: ReadonlyMap<string, string | null>): number {
+    const retentionBytes = Number(configs.get('retention.bytes') ?? -1)
+    if (retentionBytes <= 0) return 0
+    return count * (retentionBytes + Number(configs.get('segment.bytes') ?? this.#options.segmentBytes()))
   }
 
   #partitionCountOf(creation: TopicCreation): number {

@@ -5,9 +5,9 @@
  * response queue and leave together, once a turn of the loop. Where a bound is reached the socket is paused, and frames that came
  * with the same read wait here (no more than one read holds).
  */
+import type { MemoryPool } from '../../base/memory-pool.ts'
 import type { Clock, Connection, Observer } from '../../base/ports.ts'
 import { FrameAssembler } from '../../protocol/kafka/frame.ts'
-import type { FrameMemory } from '../../protocol/kafka/frame-memory.ts'
 import { apiKeyOf, type Dispatched, type Dispatcher } from './dispatch.ts'
 import { kafkaDoorEvents } from './door-events.ts'
 import { kafkaDoorMetrics } from './door-metrics.ts'
@@ -23,7 +23,7 @@ export interface ConnectionHost {
   readonly observer: Observer
   readonly dispatcher: Dispatcher
   readonly options: KafkaDoorOptions
-  readonly frameMemory: FrameMemory
+  readonly frameMemory: MemoryPool
   readonly requestMemory: MemoryBudget
   readonly responseMemory: MemoryBudget
   /** Have `flush` called at the end of this turn. */

@@ -1,4 +1,5 @@
 /** The Kafka door: any number of listeners, their connections, and what these share. */
+import { MemoryPool } from '../../base/memory-pool.ts'
 import type { Clock, Connection, ListenAddress, Listener, Net, Observer, Timer } from '../../base/ports.ts'
 import { type CloseReason, type ConnectionHost, KafkaConnection } from './connection.ts'
 import { Dispatcher } from './dispatch.ts'
@@ -7,7 +8,6 @@ import { kafkaDoorMetrics } from './door-metrics.ts'
 import type { KafkaDoorOptions } from './door-options.ts'
 import type { AdvertisedAddress, HandlerTable } from './handler.ts'
 import { apiVersionsHandler, apiVersionsKey } from './handlers/api-versions.ts'
-import { FrameMemory } from '../../protocol/kafka/frame-memory.ts'
 import { MemoryBudget } from './memory-budget.ts'
 import type { ConnectionFacts } from './request-context.ts'
 
@@ -71,7 +71,7 @@ export class KafkaDoor {
       options,
       dispatcher: new Dispatcher(handlers),
       // One frame of the largest size must always fit.
-      frameMemory: new FrameMemory(),
+      frameMemory: new MemoryPool(),
       requestMemory: new MemoryBudget(Math.max(options.requestMemoryBytesMax, options.requestBytesMax), inspectSoon),
       responseMemory: new MemoryBudget(options.responseMemoryBytesMax, inspectSoon),
       flushLater: (connection) => this.#flushLater(connection),

@@ -5,7 +5,7 @@
  * of memory. A large frame, and one that is only begun, gets memory of its own at its full size; from 64 KiB on the rest of it is
  * read straight into it.
  */
-import { FrameMemory, pooledFrameBytesMin } from './frame-memory.ts'
+import { MemoryPool, pooledBytesMin } from '../../base/memory-pool.ts'
 
 /** A begun frame of this size or more asks for its bytes in place. */
 const windowBytesMin = 64 * 1024
@@ -13,8 +13,8 @@ const windowBytesMin = 64 * 1024
 export interface FrameAssemblerOptions {
   /** Largest frame that is accepted, without its length. */
   readonly frameBytesMax: number
-  /** Where frames from `pooledFrameBytesMin` on get their memory, for receivers that give it back. */
-  readonly memory?: FrameMemory
+  /** Where frames from `pooledBytesMin` on get their memory, for receivers that give it back. */
+  readonly memory?: MemoryPool
   /** A frame without its length. The memory is the receiver's, to keep and to change. */
   readonly onFrame: (frame: Uint8Array) => void
   /** A length that is negative or too large: nothing of the stream can be read any more. Called once. */
@@ -23,7 +23,7 @@ export interface FrameAssemblerOptions {
 
 export class FrameAssembler {
   readonly #options: FrameAssemblerOptions
-  readonly #memory: FrameMemory
+  readonly #memory: MemoryPool
   /** The first bytes of a length that came in pieces. */
   readonly #lengthBytes = new Uint8Array(4)
   #lengthFilled = 0
@@ -34,7 +34,7 @@ export class FrameAssembler {
 
   constructor(options: FrameAssemblerOptions) {
     this.#options = options
-    this.#memory = options.memory ?? new FrameMemory()
+    this.#memory = options.memory ?? new MemoryPool()
   }
 
   /** Takes the next bytes of the stream; hands out every frame that is complete with them. Bytes that came in `window()` are not copied. */
@@ -60,7 +60,7 @@ export class FrameAssembler {
     let length = -1
     while (bytes.length - at >= 4) {
       length = lengthAt(bytes, at)
-      if (length < 0 || length >= pooledFrameBytesMin || length > this.#options.frameBytesMax) break
+      if (length < 0 || length >= pooledBytesMin || length > this.#options.frameBytesMax) break
       if (bytes.length - at - 4 < length) break
       at += 4 + length
     }

@@ -37,8 +37,8 @@ export interface RecordBatchBuilderOptions {
 
 /** Buffers that go round. */
 export interface BatchMemory {
-  /** Memory of at least `bytes`, its content arbitrary. */
-  take(bytes: number): Uint8Array
+  /** Memory of `bytes` or more, its content arbitrary. */
+  takeAtLeast(bytes: number): Uint8Array
   give(memory: Uint8Array): void
 }
 
@@ -53,7 +53,7 @@ export interface RecordBatchFields {
 }
 
 const empty = new Uint8Array(0)
-const freshMemory: BatchMemory = { take: (bytes) => new Uint8Array(bytes), give: () => {} }
+const freshMemory: BatchMemory = { takeAtLeast: (bytes) => new Uint8Array(bytes), give: () => {} }
 /** A guess beyond this would waste more than it spares. */
 const expectedBytesMax = 524_288
 
@@ -173,7 +173,7 @@ export class RecordBatchBuilder {
     const end = this.#at + varintBytes(body) + body
     assert(end <= this.#bytesMax, 'a record beyond the bytes of its batch')
     if (this.#bytes.length === 0)
-      this.#bytes = this.#memory.take(Math.max(end, Math.min(this.#expectedBytes, this.#bytesMax)))
+      this.#bytes = this.#memory.takeAtLeast(Math.max(end, Math.min(this.#expectedBytes, this.#bytesMax)))
     else if (end > this.#bytes.length) this.#grow(end)
     const bytes = this.#bytes
     let at = writeVarint(bytes, this.#at, body)
@@ -195,7 +195,7 @@ export class RecordBatchBuilder {
   /** Goes on in memory of this size. */
   #move(sizeInBytes: number): void {
     const before = this.#bytes
-    this.#bytes = this.#memory.take(sizeInBytes)
+    this.#bytes = this.#memory.takeAtLeast(sizeInBytes)
     this.#bytes.set(before.subarray(0, this.#at))
     this.#memory.give(before)
   }

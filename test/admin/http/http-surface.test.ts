@@ -18,6 +18,13 @@ const status: ApplianceStatus = {
   listeners: [],
   recovery: { wasClean: true, isNew: true, recoveryMs: 1 },
   disk: { logBytes: 0, freeBytes: 1, totalBytes: 2 },
+  clockTrusted: true,
+  held: null,
+  damage: { ranges: 0, logs: [] },
+  writes: {
+    ...{ bytes: 0, pageBytes: 0, syncs: 0, causes: [], topics: [] },
+    ...{ amplification: null, pageBytesPerDay: null, lifetimeDays: null },
+  },
   topics: 0,
   partitions: 0,
   groups: 0,

@@ -85,3 +85,21 @@ test.each(Array.from({ length: 40 }, (_, seed) => seed + 1))(
     expect(Math.max(...acknowledged)).toBeGreaterThan(3)
   },
 )
+
+test('a damaged range of __consumer_offsets is passed over, counted and told; what is behind it is served', async () => {
+  const world = simWorld(77)
+  const host = world.host('broker')
+  const first = await world.settle(start(host.boot(), 0))
+  for (let round = 0; round < 3; round++)
+    for (let group = 0; group < groups; group++) await world.settle(first.coordinator.commit(commitOf(group, round)))
+  await world.settle(first.directory.close())
+  host.kill()
+  const files = [...first.directory.logs.values()].map((log) => (log.segments[0] as { logPath: string }).logPath)
+  // The first batch of each partition: commits that later ones have taken the place of.
+  for (const file of files) if ((host.fileNow(file)?.length ?? 0) > 0) host.corrupt(file, 70, 1)
+  const { coordinator } = await world.settle(start(host.boot(), 1))
+  for (let group = 0; group < groups; group++) expect(offsetOf(coordinator, group)).toBe(2)
+  const told = host.observer.eventsOf('group-records-damaged')
+  expect(told.length).toBeGreaterThan(0)
+  expect(host.observer.figure('headwater_group_damaged_offsets_total')).toBe(told.length)
+})

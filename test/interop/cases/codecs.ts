@@ -48,8 +48,8 @@ const java: Client = {
   name: 'java',
   codecs,
   async write(bootstrap, topic, codec, values) {
-    const args = ['--bootstrap-server', bootstrap, '--topic', topic, '--compression-codec', codec, '--sync']
-    const result = await kafkaTool('org.apache.kafka.tools.ConsoleProducer', args.slice(0, -1), {
+    const args = ['--bootstrap-server', bootstrap, '--topic', topic, '--compression-codec', codec]
+    const result = await kafkaTool('org.apache.kafka.tools.ConsoleProducer', args, {
       stdin: `${values.join('\n')}\n`,
     })
     assert.equal(result.code, 0, result.stderr)

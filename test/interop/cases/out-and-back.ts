@@ -70,6 +70,11 @@ class Place {
       ],
       { env: daemonEnvironment() },
     )
+    const metadata = readdirSync(join(this.#dataDir, 'log', '__cluster_metadata-0'))
+    assert.ok(
+      metadata.some((name) => name.endsWith('.checkpoint')),
+      'a metadata snapshot of ours is there',
+    )
     const kafka = await startApacheKafka({
       dir: join(this.#folder, 'kafka'),
       logDir: join(this.#dataDir, 'log'),

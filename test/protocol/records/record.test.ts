@@ -138,7 +138,7 @@ describe('records', () => {
     const free: Uint8Array[] = []
     let taken = 0
     const memory = {
-      take: (bytes: number) => {
+      takeAtLeast: (bytes: number) => {
         taken++
         const found = free.findIndex((each) => each.length >= bytes)
         return found < 0 ? new Uint8Array(bytes) : (free.splice(found, 1)[0] as Uint8Array)

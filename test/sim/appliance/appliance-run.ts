@@ -11,7 +11,7 @@ import { FetchConsumer } from './fetch-consumer.ts'
 import { type Client, type Field, kafkaTopic, mqttTopic, partitionCount } from './field.ts'
 import { committedOffsets, GroupMember } from './group-member.ts'
 import { type Dump, type DumpedRecord, History } from './history.ts'
-import { endOffset, fetchOnce, openKafka, positionOf } from './kafka-link.ts'
+import { endOffset, fetchOnce, positionOf, withKafka } from './kafka-link.ts'
 import { KafkaProducer } from './kafka-producer.ts'
 import { MqttPublisher } from './mqtt-publisher.ts'
 import { MqttSubscriber } from './mqtt-subscriber.ts'
@@ -79,6 +79,8 @@ export class ApplianceRun {
     this.#field.isFinishing = true
     await this.#until('everybody has finished', () => this.#clients.every(({ isDone }) => isDone))
     await this.#serveSubscribers()
+    // What was sent last at QoS 0 may still be on its way; nobody is told when it has come.
+    await this.world.runFor(100)
     const dump = await this.#dump()
     this.#history.judge(dump)
     for (const subscriber of this.#subscribers) subscriber.judge(dump)
@@ -89,7 +91,7 @@ export class ApplianceRun {
     return { traceHash, events, lives: this.#edge.life, acknowledged: this.#history.acknowledgedCount, records }
   }
 
-  /** While the daemon runs, a kept QoS 1 subscription misses nothing, whatever happens to its connections. */
+  /** A kept QoS 1 subscription misses nothing, whatever happens to its connections. */
   async #serveSubscribers(): Promise<void> {
     await this.#until('subscribers are served', () => this.#subscribers.every(({ isServed }) => isServed))
     const before = new Set(this.#publishers.flatMap((publisher) => publisher.finished))
@@ -155,8 +157,7 @@ export class ApplianceRun {
 
   /** Asks on a connection of its own. */
   #asked<T>(question: (kafka: KafkaClientConnection) => Promise<T>): Promise<T> {
-    const answer = openKafka(this.#field, 'the reader').then((kafka) => question(kafka).finally(() => kafka.close()))
-    return this.world.settle(answer, healedWithinMs).catch((error: unknown) => {
+    return this.world.settle(withKafka(this.#field, 'the reader', question), healedWithinMs).catch((error: unknown) => {
       throw this.#failure([error instanceof Error ? (error.stack ?? error.message) : String(error)])
     })
   }

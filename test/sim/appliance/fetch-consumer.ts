@@ -2,17 +2,16 @@
 import { fetchApi } from '../../../src/protocol/kafka/apis.ts'
 import type { KafkaClientConnection } from '../../../src/protocol/kafka/client-connection.ts'
 import type { Prng } from '../prng.ts'
-import { type Client, type Field, kafkaTopic, mqttTopic, pause, runSessions } from './field.ts'
+import { type Client, type Field, kafkaTopic, mqttTopic, pause } from './field.ts'
 import {
   expectNone,
   type FetchOptions,
   fetchOnce,
   fetchTopics,
-  openKafka,
   type Position,
   positionOf,
+  runKafkaSessions,
   takeFetched,
-  untilServed,
   watermarksOf,
 } from './kafka-link.ts'
 
@@ -44,23 +43,18 @@ export class FetchConsumer implements Client {
   }
 
   start(): void {
-    void runSessions(this.#field, this.name, this.#chance, () => this.#session())
+    void runKafkaSessions(this.#field, this.name, this.#chance, {
+      topics: [kafkaTopic, mqttTopic],
+      session: (kafka) => this.#session(kafka),
+    })
   }
 
-  async #session(): Promise<boolean> {
-    const field = this.#field
-    const kafka = await openKafka(field, this.name)
-    try {
-      await untilServed(field, kafka, kafkaTopic)
-      await untilServed(field, kafka, mqttTopic)
-      if (this.#usesSession) await this.#readInSession(kafka)
-      while (!this.#usesSession) {
-        await fetchOnce(field, this.name, kafka, this.#positions, this.#options)
-        await pause(field, this.#chance.between(1, 10))
-      }
-      return false
-    } finally {
-      kafka.close()
+  /** Ends with its connection only. */
+  async #session(kafka: KafkaClientConnection): Promise<never> {
+    if (this.#usesSession) return this.#readInSession(kafka)
+    for (;;) {
+      await fetchOnce(this.#field, this.name, kafka, this.#positions, this.#options)
+      await pause(this.#field, this.#chance.between(1, 10))
     }
   }
 

@@ -10,8 +10,8 @@ import {
 import type { KafkaClientConnection } from '../../../src/protocol/kafka/client-connection.ts'
 import type { JoinGroupResponse } from '../../../src/protocol/kafka/messages/join-group.ts'
 import type { Prng } from '../prng.ts'
-import { type Client, type Field, kafkaTopic, partitionCount, pause, runSessions, TryAgain } from './field.ts'
-import { expectNone, fetchOnce, openKafka, type Position, positionOf, untilServed } from './kafka-link.ts'
+import { type Client, type Field, kafkaTopic, partitionCount, pause, TryAgain } from './field.ts'
+import { expectNone, fetchOnce, type Position, positionOf, runKafkaSessions } from './kafka-link.ts'
 
 export const groupId = 'g'
 const heartbeatMs = 60
@@ -44,27 +44,23 @@ export class GroupMember implements Client {
   }
 
   start(): void {
-    void runSessions(this.#field, this.name, this.#chance, () => this.#session())
+    void runKafkaSessions(this.#field, this.name, this.#chance, {
+      topics: [kafkaTopic],
+      session: (kafka) => this.#session(kafka),
+    })
   }
 
-  async #session(): Promise<boolean> {
-    const kafka = await openKafka(this.#field, this.name)
-    try {
-      await untilServed(this.#field, kafka, kafkaTopic)
-      const found = await kafka.send(findCoordinatorApi, { keyType: 0, coordinatorKeys: [groupId] })
-      expectNone(found.coordinators[0]?.errorCode ?? -1, 'FindCoordinator')
-      const joined = await this.#join(kafka)
-      const shares = await this.#sync(kafka, joined)
-      const membership = {
-        generationIdOrMemberEpoch: joined.generationId,
-        memberId: joined.memberId,
-        groupInstanceId: this.name,
-      }
-      await this.#work(kafka, membership, await this.#positions(kafka, shares))
-      return true
-    } finally {
-      kafka.close()
+  async #session(kafka: KafkaClientConnection): Promise<void> {
+    const found = await kafka.send(findCoordinatorApi, { keyType: 0, coordinatorKeys: [groupId] })
+    expectNone(found.coordinators[0]?.errorCode ?? -1, 'FindCoordinator')
+    const joined = await this.#join(kafka)
+    const shares = await this.#sync(kafka, joined)
+    const membership = {
+      generationIdOrMemberEpoch: joined.generationId,
+      memberId: joined.memberId,
+      groupInstanceId: this.name,
     }
+    await this.#work(kafka, membership, await this.#positions(kafka, shares))
   }
 
   async #join(kafka: KafkaClientConnection): Promise<JoinGroupResponse> {

@@ -5,12 +5,18 @@ import { errorIsRetriable, errorName } from '../../../src/protocol/kafka/error-c
 import type { FetchResponse } from '../../../src/protocol/kafka/messages/fetch.ts'
 import { batchPartitionLeaderEpoch, forEachBatch } from '../../../src/protocol/records/record-batch.ts'
 import { forEachRecord } from '../../../src/protocol/records/record.ts'
-import { type Field, kafkaAddress, pause, partitionCount, silenceMs, TryAgain } from './field.ts'
+import type { Prng } from '../prng.ts'
+import { type Field, kafkaAddress, pause, partitionCount, runSessions, silenceMs, TryAgain } from './field.ts'
 import { type DumpedRecord, valueOf } from './history.ts'
 
-export function openKafka(field: Field, clientId: string): Promise<KafkaClientConnection> {
+/** Asks on a connection of its own, which is closed whatever comes of it. */
+export async function withKafka<T>(
+  field: Field,
+  clientId: string,
+  ask: (kafka: KafkaClientConnection) => Promise<T>,
+): Promise<T> {
   const { net, clock } = field.ports
-  return KafkaClientConnection.open({
+  const kafka = await KafkaClientConnection.open({
     net,
     clock,
     address: kafkaAddress,
@@ -19,6 +25,28 @@ export function openKafka(field: Field, clientId: string): Promise<KafkaClientCo
     requestTimeoutMs: silenceMs,
     frameBytesMax: 1 << 24,
   })
+  try {
+    return await ask(kafka)
+  } finally {
+    kafka.close()
+  }
+}
+
+/** The life of a Kafka client: after every trouble a new connection, on which `session` begins when the topics are served. */
+export interface KafkaSessions {
+  readonly topics: readonly string[]
+  /** Resolves when the client has nothing more to do. */
+  session(kafka: KafkaClientConnection): Promise<void>
+}
+
+export function runKafkaSessions(field: Field, name: string, chance: Prng, sessions: KafkaSessions): Promise<void> {
+  return runSessions(field, name, chance, () =>
+    withKafka(field, name, async (kafka) => {
+      for (const topic of sessions.topics) await untilServed(field, kafka, topic)
+      await sessions.session(kafka)
+      return true
+    }),
+  )
 }
 
 /** Throws TryAgain for an error that clients live with, Error for one that must not come. */
@@ -30,7 +58,7 @@ export function expectNone(code: number, attempt: string, lawful: readonly strin
 }
 
 /** Asks for a topic, which creates it, until all of its partitions are led. */
-export async function untilServed(field: Field, kafka: KafkaClientConnection, topic: string): Promise<void> {
+async function untilServed(field: Field, kafka: KafkaClientConnection, topic: string): Promise<void> {
   for (;;) {
     const answer = await kafka.send(metadataApi, { topics: [{ name: topic }], allowAutoTopicCreation: true })
     const found = answer.topics[0]

@@ -6,8 +6,8 @@ import { initProducerIdApi, produceApi } from '../../../src/protocol/kafka/apis.
 import type { KafkaClientConnection } from '../../../src/protocol/kafka/client-connection.ts'
 import { RecordBatchBuilder } from '../../../src/protocol/records/record-batch-builder.ts'
 import type { Prng } from '../prng.ts'
-import { type Client, type Field, kafkaTopic, partitionCount, runSessions, TryAgain } from './field.ts'
-import { expectNone, openKafka, untilServed } from './kafka-link.ts'
+import { type Client, type Field, kafkaTopic, partitionCount, TryAgain } from './field.ts'
+import { expectNone, runKafkaSessions } from './kafka-link.ts'
 
 interface Batch {
   readonly partition: number
@@ -42,19 +42,15 @@ export class KafkaProducer implements Client {
   }
 
   start(): void {
-    void runSessions(this.#field, this.name, this.#chance, () => this.#session())
+    void runKafkaSessions(this.#field, this.name, this.#chance, {
+      topics: [kafkaTopic],
+      session: (kafka) => this.#session(kafka),
+    })
   }
 
-  async #session(): Promise<boolean> {
-    const kafka = await openKafka(this.#field, this.name)
-    try {
-      await untilServed(this.#field, kafka, kafkaTopic)
-      this.#producer ??= await this.#askForId(kafka)
-      await this.#produce(kafka)
-      return true
-    } finally {
-      kafka.close()
-    }
+  async #session(kafka: KafkaClientConnection): Promise<void> {
+    this.#producer ??= await this.#askForId(kafka)
+    await this.#produce(kafka)
   }
 
   async #askForId(kafka: KafkaClientConnection): Promise<{ id: number; epoch: number }> {

@@ -1,22 +1,24 @@
 /**
- * Memory for frames that goes round. A busy producer sends some thousand frames a second, each dead a millisecond later; as fresh
- * buffers they are memory outside of V8's heap, and that sets off its full collections (a third of all processor time once).
+ * Memory that goes round. A busy node takes in some thousand frames and fills some thousand batches a second, each dead a millisecond
+ * later; as fresh buffers they are memory outside of V8's heap, and that sets off its full collections (a third of all processor time
+ * once).
  */
-/** Smaller frames cost little as they are. */
-export const pooledFrameBytesMin = 8 * 1024
+
+/** Smaller pieces cost little as they are. */
+export const pooledBytesMin = 8 * 1024
 /** Larger ones are rare, and too much to keep. */
-const pooledFrameBytesMax = 2 * 1024 * 1024
-/** Of all free memory: some dozen frames of usual batches. */
+const pooledBytesMax = 2 * 1024 * 1024
+/** Of all free memory: some dozen usual batches. */
 const freeBytesMax = 4 * 1024 * 1024
 
-export class FrameMemory {
+export class MemoryPool {
   /** Free memory by the logarithm of its size. */
   readonly #free = new Map<number, Uint8Array[]>()
   #freeBytes = 0
 
   /** Memory of `bytes`, its content arbitrary. */
   take(bytes: number): Uint8Array {
-    if (bytes < pooledFrameBytesMin || bytes > pooledFrameBytesMax) {
+    if (bytes < pooledBytesMin || bytes > pooledBytesMax) {
       const memory = Buffer.allocUnsafe(bytes)
       return new Uint8Array(memory.buffer, memory.byteOffset, bytes)
     }
@@ -27,13 +29,17 @@ export class FrameMemory {
     return free.subarray(0, bytes)
   }
 
-  /** Gives back what `take` answered. Nobody may hold it, or a part of it, any more. */
+  /** The same, as long as the next power of two: for what grows. */
+  takeAtLeast(bytes: number): Uint8Array {
+    return this.take(2 ** sizeClass(bytes))
+  }
+
+  /** Gives back what was taken, or its beginning; other memory is left alone. Nobody may hold it, or a part of it, any more. */
   give(memory: Uint8Array): void {
     const { length, buffer } = memory
-    if (length < pooledFrameBytesMin || length > pooledFrameBytesMax) return
+    if (length < pooledBytesMin || buffer.byteLength > pooledBytesMax) return
     if (this.#freeBytes + buffer.byteLength > freeBytesMax) return
-    const size = sizeClass(length)
-    // Part of something larger, which has other users or would be found too small.
+    const size = sizeClass(buffer.byteLength)
     if (buffer.byteLength !== 2 ** size) return
     let free = this.#free.get(size)
     if (free === undefined) {
