@@ -61,13 +61,15 @@ export function noSyncLibrary(folder: string): string | null {
   return shell('cc', '-shared', '-fPIC', '-o', library, source) ? library : null
 }
 
-/** System calls that change files: those of the writer, whose thread does nothing else. */
-const fileCalls = 'pwrite64,pwritev,fdatasync,fsync,ftruncate,rename,unlink,mkdir,rmdir'
+/** System calls that change files: those of the writer, whose thread does nothing else. strace counts each kind for itself. */
+const fileCalls = ['fdatasync', 'pwrite64', 'rename', 'fsync', 'unlink', 'ftruncate'] as const
 
-/** Words before a command that kill it with its `count`th call that changes a file; null where strace cannot. */
-export function killedAtCall(count: number): readonly string[] {
-  const inject = `inject=${fileCalls}:signal=SIGKILL:when=${count}`
-  return ['strace', '-f', '-qq', '--seccomp-bpf', '-o', '/dev/null', '-e', `trace=${fileCalls}`, '-e', inject]
+/** Words before a command that kill it inside one of its calls that change a file: the kinds in turn, then the next one of each. */
+export function killedAtCall(number: number): readonly string[] {
+  const call = fileCalls[number % fileCalls.length]
+  const inject = `inject=${call}:signal=SIGKILL:when=${1 + Math.floor(number / fileCalls.length)}`
+  // As a grandchild (-D), so that the process that was started is the daemon itself.
+  return ['strace', '-D', '-f', '-qq', '--seccomp-bpf', '-o', '/dev/null', '-e', `trace=${call}`, '-e', inject]
 }
 
 export function canTrace(): boolean {

@@ -3,6 +3,8 @@ export interface Mutant {
   readonly name: string
   /** The rule it breaks. */
   readonly breaks: string
+  /** Shows in few histories: only the long form searches for a state. */
+  readonly isRare?: boolean
   readonly edits: readonly { readonly file: string; readonly from: string; readonly to: string }[]
 }
 
@@ -71,6 +73,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'cut-in-the-middle',
+    isRare: true,
     breaks: 'nothing is cut below the recovery point (R7)',
     edits: [
       ...edit(
@@ -151,6 +154,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'swap-names-in-any-order',
+    isRare: true,
     breaks: 'a suffix goes when what it covers is gone durably',
     edits: edit(
       'log/compaction/segment-swap.ts',
@@ -169,6 +173,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'budget-ignored',
+    isRare: true,
     breaks: 'at the budget nothing more is taken',
     edits: edit(
       'log/space-guard.ts',
@@ -214,6 +219,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'replayed-before-durable',
+    isRare: true,
     breaks: 'a frame is durable before it is replayed',
     edits: edit(
       'log/journal-replay.ts',
@@ -252,6 +258,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'checkpoint-of-a-failed-directory',
+    isRare: true,
     breaks: 'after a failed sync no recovery point moves (R6)',
     edits: [
       ...edit('log/commit-driver.ts', 'if (this.#hasFailed) onDropped?.()\n    else if', 'if'),
@@ -269,6 +276,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'stale-log-starts-kept',
+    isRare: true,
     breaks: 'a start beyond the end does not hide what is appended next',
     edits: edit('log/directory-loader.ts', 'start > (ends.get(key) ?? -1)', 'start > (ends.get(key) ?? start)'),
   },
@@ -283,21 +291,25 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'producers-of-a-gap-lost',
+    isRare: true,
     breaks: 'a snapshot behind deleted segments knows their producers',
     edits: edit('log/log-recovery.ts', 'if (next > end.nextOffset) await', 'if (next < 0) await'),
   },
   {
     name: 'torn-segment-tells-epochs',
+    isRare: true,
     breaks: 'epochs are derived from batches only',
     edits: edit('log/epoch-rebuild.ts', 'firsts.push(isBatch ?', 'firsts.push(isBatch || true ?'),
   },
   {
     name: 'index-believed',
+    isRare: true,
     breaks: 'an index leads to the batch that it names (I13)',
     edits: edit('log/log-reader.ts', 'return !isFromFile(position) ||', 'return true ||'),
   },
   {
     name: 'overlap-cut',
+    isRare: true,
     breaks: 'a base offset that is wrong upwards cuts nothing below the recovery point (R7)',
     edits: edit(
       'log/log-recovery.ts',
@@ -307,6 +319,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'snapshots-deleted-first',
+    isRare: true,
     breaks: 'a segment goes before the snapshot at its start',
     edits: [
       ...edit(
