@@ -25,6 +25,7 @@ import { groupHandlers } from './ingest/kafka/handlers/group-handlers.ts'
 import { recordHandlers } from './ingest/kafka/handlers/record-handlers.ts'
 import { MqttDoor } from './ingest/mqtt/mqtt-door.ts'
 import { mqttSessionsTopic } from './ingest/mqtt/packet-id-log.ts'
+import { retainedTopic } from './ingest/mqtt/retained-keeper.ts'
 import { Lifecycle } from './lifecycle.ts'
 import { LogDirectory } from './log/log-directory.ts'
 import { logMetrics } from './log/log-metrics.ts'
@@ -136,7 +137,13 @@ class BuiltAppliance implements Appliance {
   #broker: Broker | null = null
   #topics: TopicAdmin | null = null
   readonly #internalTopics = (): InternalTopics =>
-    (this.#internal ??= new InternalTopics([this.#offsetsTopic(), mqttSessionsTopic, mirrorTopic, lossLedgerTopic]))
+    (this.#internal ??= new InternalTopics([
+      this.#offsetsTopic(),
+      mqttSessionsTopic,
+      retainedTopic,
+      mirrorTopic,
+      lossLedgerTopic,
+    ]))
   #internal: InternalTopics | null = null
 
   #offsetsTopic() {
@@ -267,6 +274,7 @@ class BuiltAppliance implements Appliance {
       broker,
       options: mqttDoorOptions(this.#config.mqtt),
       bootId: this.#bootId,
+      version: this.#facts.version,
     })
     this.#rooms = { ...this.#rooms, mqttDoor }
     broker.onTopicsChange(() => mqttDoor.onPartitionsChanged())

@@ -115,9 +115,14 @@ const mqtt = z.strictObject({
     .prefault('7d')
     .describe('Longest time a session is kept without a connection.'),
   subscriptionsPerSessionMax: count(1, 100_000).prefault(1000).describe('Subscriptions of one session.'),
+  retainedMax: bytes({ min: 1024 })
+    .prefault('16MiB')
+    .describe(
+      'What retained messages may take in memory, about 0.5 KiB of overhead each; above it further ones are refused (0x97).',
+    ),
   queuedMessagesMax: count(1, 1_000_000)
     .prefault(1000)
-    .describe('QoS 1 messages waiting for one subscriber; further ones are dropped and counted.'),
+    .describe('QoS 1 and 2 messages waiting in memory for one subscriber; further ones wait in the log alone.'),
   queuedMax: bytes({ min: 1024 }).prefault('1MiB').describe('The same as a size.'),
   queuedTotalMax: bytes({ min: 1024 }).prefault('64MiB').describe('The same size over all sessions.'),
   uncommittedMax: bytes({ min: 1024 })

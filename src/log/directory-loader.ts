@@ -20,8 +20,8 @@ import { type LogHome, UnifiedLog } from './unified-log.ts'
 
 /** Logs opened at a time: enough to keep the disk busy, few enough to bound the memory of their scans. */
 const logsAtATime = 16
-/** Files synced in one group after a replay. */
-const filesPerSyncGroup = 32
+/** Files synced in one group after a replay: the disk flushes many at once. */
+const filesPerSyncGroup = 4096
 
 export interface DirectoryPlace {
   readonly logDirectory: string
@@ -70,7 +70,11 @@ export async function loadDirectory(place: DirectoryPlace, parts: DirectoryParts
   if (other !== null) observer.event(logEvents.otherOwner, { ...other })
   const known = other === null ? parseKnownLogs(await read(`${stateDirectory}/${stateFileNames.recoveryPoints}`)) : null
   const recoveryPoints = await offsets(logFileNames.recoveryPoints)
-  const { starts: logStarts, isSealed } = readLogStarts(
+  const {
+    starts: logStarts,
+    isSealed,
+    differ,
+  } = readLogStarts(
     await read(`${logDirectory}/${logFileNames.logStarts}`),
     await read(`${stateDirectory}/${stateFileNames.logStarts}`),
     other !== null,
@@ -103,7 +107,7 @@ export async function loadDirectory(place: DirectoryPlace, parts: DirectoryParts
   const ends = new Map(logs.map((log) => [log.key, log.logEndOffset]))
   // Of logs that are gone, or beyond what a relaxed log has left: what is appended there next would be hidden.
   const isStale = ([key, start]: readonly [string, number]): boolean => start > (ends.get(key) ?? -1)
-  const hasStaleLogStarts = other !== null || [...(logStarts ?? [])].some(isStale)
+  const hasStaleLogStarts = other !== null || differ || [...(logStarts ?? [])].some(isStale)
   return { logs, replayedFrames, deletedNames, hasStaleLogStarts, hasKnownLogs: known !== null }
 }
 

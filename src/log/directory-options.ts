@@ -22,6 +22,8 @@ export interface LogDirectoryOptions {
   readonly journalStepBytes?: number
   /** Appended bytes after which the recovery points move on; default 64 MiB. */
   readonly checkpointEveryBytes?: number
+  /** Files synced one by one, each between two commits; above that many all together. Default 256. */
+  readonly filesSyncedAlone?: number
   /** Newest batches kept in memory for readers; default 16 MiB. */
   readonly tailCacheBytes?: number
   /** Index files kept in memory for readers of old data; default 8 MiB. */
@@ -44,6 +46,9 @@ export interface LogCreation {
   readonly topicId: string
   readonly config: LogConfig
 }
+
+/** A commit waits for the sync before it, some milliseconds a file; of more the disk flushes thousands in the time of some dozen. */
+export const syncedAloneMax = 256
 
 /** The journal of a directory that is opened with these. */
 export function journalOptionsOf(options: LogDirectoryOptions, held: HeldDirectory): JournalOptions {

@@ -14,6 +14,10 @@ import type { UnifiedLog } from './unified-log.ts'
 
 /** As often as Kafka looks (producer.id.expiration.check.interval.ms). */
 const producerCheckMs = 600_000
+/** Files removed in one group: those of one segment. */
+const filesPerUnlink = 4
+/** Logs looked at in one turn of the loop. */
+const logsPerTurn = 512
 
 export interface HousekeepingParts {
   readonly ports: Ports
@@ -102,9 +106,11 @@ export class Housekeeping {
   /** One retention pass over all logs, behind those asked for before. */
   retain(nowMs: number): Promise<void> {
     const pass = this.#pass.then(async () => {
-      for (const log of [...this.#parts.logs()]) {
+      for (const [index, log] of [...this.#parts.logs()].entries()) {
         if (this.#parts.isStopped() || this.isHeld) return
         await retainLog(log, nowMs, this.#retention)
+        if (index % logsPerTurn === logsPerTurn - 1)
+          await new Promise<void>((resolve) => this.#parts.ports.clock.defer(resolve))
       }
     })
     this.#pass = pass.catch((error: unknown) => this.#parts.onFailure(asError(error)))
@@ -148,7 +154,10 @@ export class Housekeeping {
     const folder = `${logDirectory}/${name}`
     const entries = await disk.list(folder)
     const unlinks = entries.map((entry): DiskOperation => ({ kind: 'unlink', path: `${folder}/${entry.name}` }))
-    await disk.submit([...unlinks, { kind: 'removeDirectory', path: folder }], { lane: 'relief' })
+    // To free a gigabyte takes a device its time: commits come between.
+    for (let at = 0; at < unlinks.length; at += filesPerUnlink)
+      await disk.submit(unlinks.slice(at, at + filesPerUnlink), { lane: 'relief' })
+    await disk.submit([{ kind: 'removeDirectory', path: folder }], { lane: 'relief' })
     disk.retry()
   }
 }

@@ -18,7 +18,7 @@ import { CommitJournal } from './commit-journal.ts'
 import { damageOf, examineWritten, type KnownDamage } from './damage-finder.ts'
 import { loadDirectory, reportOpened } from './directory-loader.ts'
 import { DirtyFiles } from './dirty-files.ts'
-import { journalOptionsOf, type LogCreation, type LogDirectoryOptions } from './directory-options.ts'
+import { journalOptionsOf, type LogCreation, type LogDirectoryOptions, syncedAloneMax } from './directory-options.ts'
 import { Housekeeping } from './housekeeping.ts'
 import type { Identity } from './identity.ts'
 import { IndexCache } from './index-cache.ts'
@@ -118,18 +118,20 @@ export class LogDirectory {
     this.#journal = new CommitJournal(ports.disk, journalOptionsOf(options, held), this.#dirty)
     const onFailure = (error: Error): void => this.#fail(error)
     const logs = (): Iterable<UnifiedLog> => this.#logs.values()
+    const isStopped = (): boolean => this.#isClosed || this.#failure !== null
+    const filesSyncedAlone = options.filesSyncedAlone ?? syncedAloneMax
     this.#driver = new CommitDriver(ports, this.#journal, this.#dirty, {
-      onFailure,
+      ...{ onFailure, filesSyncedAlone },
       mayCommit: () => this.#checkpointer.mayCommit,
       onCommitted: (bytes) => this.#onCommitted(bytes),
       onWritten: (batches) => this.#tails.written(batches),
       logs: () => [...this.#logs.values()],
     })
     this.#checkpointer = new Checkpointer({
-      ...{ disk: ports.disk, observer: ports.observer, driver: this.#driver },
+      ...{ clock: ports.clock, disk: ports.disk, observer: ports.observer, driver: this.#driver },
       ...{ dirty: this.#dirty, indexes: this.#indexes },
       ...{ logDirectory: held.logDirectory, stateDirectory: held.stateDirectory },
-      everyBytes: options.checkpointEveryBytes ?? checkpointEveryBytesDefault,
+      ...{ everyBytes: options.checkpointEveryBytes ?? checkpointEveryBytesDefault, filesSyncedAlone },
       ...{ logs, onFailure },
     })
     this.#appendParts = {
@@ -144,12 +146,10 @@ export class LogDirectory {
       ...{ dirty: this.#dirty, driver: this.#driver, reader: this.#home },
       retentionCheckIntervalMs: options.retentionCheckIntervalMs ?? 300_000,
       producerExpirationMs: options.producerExpirationMs ?? 86_400_000,
-      logs,
       roll: (log) => this.#roll(log),
-      ...{ isStopped: () => this.#isClosed || this.#failure !== null, onFailure },
+      ...{ logs, isStopped, onFailure },
     })
-    this.compactor = this.#makeCompactor()
-    const isStopped = (): boolean => this.#isClosed || this.#failure !== null
+    this.compactor = this.#makeCompactor(isStopped)
     this.scrubber = new Scrubber({ ports, options: options.scrub ?? noScrub, logs, reader: this.#home, isStopped })
     this.#guard = this.#makeGuard()
   }
@@ -330,8 +330,8 @@ export class LogDirectory {
       },
       { disk, clock, observer, home: this.#home },
     )
-    for (const log of loaded.logs) this.#logs.set(log.key, log)
     for (const log of loaded.logs) {
+      this.#logs.set(log.key, log)
       // Topics of Kafka's own and of ours are stamped by this node.
       if (log.topic.startsWith('__') && log.maxTimestampMs > 0) clock.raiseWallFloor(log.maxTimestampMs)
     }
@@ -373,14 +373,13 @@ export class LogDirectory {
     })
   }
 
-  #makeCompactor(): Compactor {
+  #makeCompactor(isStopped: () => boolean): Compactor {
     return new Compactor({
       ports: this.#ports,
       ...{ logDirectory: this.logDirectory, stateDirectory: this.stateDirectory },
       ...{ journal: this.#journal, dirty: this.#dirty, checkpointer: this.#checkpointer, reader: this.#home },
       options: { ...defaultCompactionOptions, ...this.#options.compaction },
-      logs: () => this.#logs.values(),
-      ...{ isStopped: () => this.#isClosed || this.#failure !== null, onFailure: (error) => this.#fail(error) },
+      ...{ logs: () => this.#logs.values(), isStopped, onFailure: (error: Error) => this.#fail(error) },
     })
   }
 
@@ -450,7 +449,7 @@ export class LogDirectory {
   }
 
   #roll(log: UnifiedLog): void {
-    roll(log, this.#ports.clock.wallMs(), { onRoll: (rolled, sealed) => this.#onRoll(rolled, sealed) })
+    roll(log, this.#ports.clock.wallMs(), this.#appendParts)
   }
 
   #onRoll(log: UnifiedLog, sealed: Segment): void {

@@ -204,7 +204,6 @@ async function removeSegments(
   }
   const snapshots = log.snapshotOffsets.filter((offset) => offset < first.baseOffset)
   log.snapshotOffsets = log.snapshotOffsets.filter((offset) => offset >= first.baseOffset)
-  for (const offset of snapshots) operations.push({ kind: 'unlink', path: snapshotPath(log, offset) })
   for (const segment of going) {
     parts.dirty.forget(segment.logPath)
     parts.reader.indexes.forget(segment.indexPath)
@@ -214,13 +213,16 @@ async function removeSegments(
     }
   }
   operations.push({ kind: 'syncDirectory', path: log.directory })
+  // A segment that a crash brings back needs the snapshot at its start: what was deleted before it is known from there only.
+  for (const offset of snapshots) operations.push({ kind: 'unlink', path: snapshotPath(log, offset) })
   await parts.disk.submit(operations, { lane })
   for (const path of paths) parts.disk.forget(path)
   const bytes = going.reduce((sum, segment) => sum + segment.sizeInBytes, 0)
   parts.onGoing(bytes)
   const unlinks = going.map((segment): DiskOperation => ({ kind: 'unlink', path: `${segment.logPath}.deleted` }))
   const unlink = async (): Promise<void> => {
-    await parts.disk.submit(unlinks, { lane: 'relief' })
+    // To free a gigabyte takes a device its time: commits come between.
+    for (const each of unlinks) await parts.disk.submit([each], { lane: 'relief' })
     parts.onGoing(-bytes)
     parts.disk.retry()
   }

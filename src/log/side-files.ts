@@ -61,16 +61,21 @@ export interface KnownLog {
  * Our copy: `topic-partition topicId recoveryPoint snapshot epochsCrc hasEpochs mayHaveGaps` a line, sealed with a CRC. The topic id tells a log from an earlier
  * one of its name; the producers' state stands here in one file for all logs, so that a checkpoint syncs one file and not one a log.
  */
-export function formatKnownLogs(logs: Iterable<UnifiedLog>): Uint8Array {
-  const lines: string[] = []
+export function sealKnownLogs(lines: readonly string[]): Uint8Array {
+  return sealText(Buffer.from(lines.join('')))
+}
+
+/** The lines of some logs for `sealKnownLogs`. */
+export function knownLogLines(logs: Iterable<UnifiedLog>): string {
+  let lines = ''
   for (const log of logs) {
     const snapshot = Buffer.from(log.recoverySnapshot).toString('base64')
     const epochsCrc = crcOf(formatEpochs(log.epochs.filedEntries))
-    lines.push(
-      `${log.key} ${log.topicId} ${log.recoveryPoint} ${snapshot} ${epochsCrc} ${log.hasFiledEpochs ? 1 : 0} ${log.mayHaveGaps ? 1 : 0}\n`,
-    )
+    const { hasFiledEpochs, mayHaveGaps } = log
+    const flags = `${hasFiledEpochs ? 1 : 0} ${mayHaveGaps ? 1 : 0}`
+    lines += `${log.key} ${log.topicId} ${log.recoveryPoint} ${snapshot} ${epochsCrc} ${flags}\n`
   }
-  return sealText(Buffer.from(lines.join('')))
+  return lines
 }
 
 /** By `topic-partition`; null when the file is missing or torn. */

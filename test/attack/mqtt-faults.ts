@@ -142,12 +142,6 @@ export const faultsOfOpen: readonly MqttFault[] = [
     reason: protocolError,
     only: 5,
   },
-  {
-    name: 'a retained message',
-    bytes: (level) => publishPacket(level, { topic: 'a/b', firstByte: 0x33 }),
-    reason: 0x9a,
-    only: 5,
-  },
   { name: 'an unknown property', bytes: withProperties(hex('7e01')), reason: malformed, only: 5 },
   { name: 'a property of another packet', bytes: withProperties(hex('1100000001')), reason: malformed, only: 5 },
   {
@@ -245,7 +239,6 @@ export const faultsOfConnect: readonly ConnectFault[] = [
     bytes: connectPacket(5, 'c', { flags: 6, payload: will(5, 'a/#') }),
     codes: [0x90],
   },
-  { name: 'a retained will', bytes: connectPacket(5, 'c', { flags: 0x26, payload: will(5, 'a/b') }), codes: [0x9a] },
   { name: 'a will flag without a will', bytes: connectPacket(4, 'c', { flags: 6 }), codes: [null] },
   {
     name: 'a password without a user name',

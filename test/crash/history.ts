@@ -1,7 +1,5 @@
-/**
- * The checker: what the clients were promised against what a reader finds afterwards. Linear in the number of records, no
- * search, because each record's value is unique and each promise names its offset.
- */
+/** What the clients of the crash suite were told and what readers found afterwards, as a history for the checker. */
+import type { HistoryEvent } from '../history/checker.ts'
 
 export interface Acknowledged {
   readonly value: string
@@ -15,53 +13,61 @@ export interface Found {
   readonly value: string
 }
 
-export interface Verdict {
-  readonly acknowledged: number
-  readonly found: number
-  /** Acknowledged and not there, or not where the acknowledgement said. */
-  readonly lost: readonly string[]
-  /** Idempotent values that are there more than once. */
-  readonly duplicates: readonly string[]
-  /** Values of one producer and partition whose counters do not rise. */
-  readonly disordered: readonly string[]
-  /** Offsets that are missing between the first and the last of a partition. */
-  readonly gaps: readonly string[]
+export interface Outcome {
+  /** Reports of idempotent producers: each value once, at this offset. */
+  readonly acknowledged: readonly Acknowledged[]
+  readonly records: readonly Found[]
+  /** Payloads of QoS 1 with a PUBACK: each at least once. */
+  readonly published: readonly string[]
+  readonly readings: readonly Found[]
 }
 
-/** Judges idempotent Kafka writes: each acknowledged value once, at its offset; no value twice; counters rise; no offset missing. */
-export function judgeIdempotent(acknowledged: readonly Acknowledged[], found: readonly Found[]): Verdict {
-  const placeOf = new Map<string, string>()
-  const duplicates: string[] = []
-  const disordered: string[] = []
-  const gaps: string[] = []
-  const lastCounter = new Map<string, number>()
-  const nextOffset = new Map<number, number>()
-  for (const record of found) {
-    const place = `${record.partition}@${record.offset}`
-    const earlier = placeOf.get(record.value)
-    if (earlier !== undefined) duplicates.push(`${record.value} at ${earlier} and ${place}`)
-    else placeOf.set(record.value, place)
-    const dash = record.value.lastIndexOf('-')
-    const stream = `${record.value.slice(0, dash)}/${record.partition}`
-    const counter = Number(record.value.slice(dash + 1))
-    if (earlier === undefined && counter <= (lastCounter.get(stream) ?? -1))
-      disordered.push(`${record.value} at ${place}`)
-    lastCounter.set(stream, Math.max(counter, lastCounter.get(stream) ?? -1))
-    const expected = nextOffset.get(record.partition) ?? record.offset
-    if (record.offset !== expected) gaps.push(`partition ${record.partition}: ${expected} to ${record.offset}`)
-    nextOffset.set(record.partition, record.offset + 1)
-  }
-  const lost = acknowledged
-    .filter((promise) => placeOf.get(promise.value) !== `${promise.partition}@${promise.offset}`)
-    .map(
-      (promise) =>
-        `${promise.value} promised at ${promise.partition}@${promise.offset}, found ${placeOf.get(promise.value) ?? 'nowhere'}`,
-    )
-  return { acknowledged: acknowledged.length, found: found.length, lost, duplicates, disordered, gaps }
+/** Values are `<stream>-<counter>`; what was stored and not acknowledged had an end that nobody knows. */
+export function eventsOf(outcome: Outcome): HistoryEvent[] {
+  const { acknowledged, records, published, readings } = outcome
+  const told = new Map(acknowledged.map((each) => [each.value, each]))
+  const unknown = records.filter(({ value }) => !told.has(value)).map((record) => ({ ...record, offset: -1 }))
+  const sends = [...acknowledged, ...new Map(unknown.map((each) => [each.value, each])).values()]
+  sends.sort((a, b) => counterOf(a.value) - counterOf(b.value))
+  const puback = new Set(published)
+  const placeOf = new Map(readings.map((reading) => [reading.value, `mqtt-${reading.partition}`]))
+  const payloads = new Set([...published, ...readings.map(({ value }) => value)])
+  return [
+    ...sends.map(
+      ({ value, partition, offset }): HistoryEvent => ({
+        op: 'send',
+        proc: streamOf(value),
+        place: `kafka-${partition}`,
+        value,
+        result: told.has(value) ? 'ok' : 'info',
+        offset,
+        delivery: 'exactly-once',
+      }),
+    ),
+    ...[...payloads].map(
+      (value): HistoryEvent => ({
+        op: 'send',
+        proc: streamOf(value),
+        place: placeOf.get(value) ?? 'mqtt-0',
+        value,
+        result: puback.has(value) ? 'ok' : 'info',
+        offset: -1,
+        delivery: 'at-least-once',
+      }),
+    ),
+    ...records.map(({ partition, offset, value }) => finalOf(`kafka-${partition}`, offset, value)),
+    ...readings.map(({ partition, offset, value }) => finalOf(`mqtt-${partition}`, offset, value)),
+  ]
 }
 
-/** Judges QoS 1: each acknowledged payload is there at least once; repeats are lawful. */
-export function judgeAtLeastOnce(acknowledged: readonly string[], found: readonly Found[]): readonly string[] {
-  const values = new Set(found.map((record) => record.value))
-  return acknowledged.filter((value) => !values.has(value))
+function finalOf(place: string, offset: number, value: string): HistoryEvent {
+  return { op: 'final', place, offset, value }
+}
+
+function streamOf(value: string): string {
+  return value.slice(0, value.lastIndexOf('-'))
+}
+
+function counterOf(value: string): number {
+  return Number(value.slice(value.lastIndexOf('-') + 1))
 }

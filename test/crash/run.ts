@@ -2,11 +2,14 @@
  * The crash suite: a mixed load of foreign clients (MQTT QoS 1 by the npm client, idempotent Kafka by librdkafka), a daemon that
  * is killed again and again, and a checker that compares every acknowledgement with what a reader finds afterwards.
  *
- *   run.ts [--kills N] [--power] [--mutant no-dedup|no-sync|early-ack]
+ *   run.ts [--kills N] [--power [--fs ext4|xfs]] [--syscalls [--from N]] [--no-sync-library] [--mutant no-dedup|no-sync|early-ack]
  *
  * Without `--power` the daemon gets SIGKILL: the page cache survives. With `--power` the data lies on an ext4 image that is shut
  * down under it, which drops everything that was not synced (needs root, loop devices, xfs_io). A mutant is a copy of the source
  * with one law broken; with `--mutant` the suite passes when the checker catches it. `no-sync` shows with `--power` only.
+ *
+ * With `--syscalls` the daemon dies inside its Nth system call that changes a file, N one more with each life (needs strace). With
+ * `--no-sync-library` every sync of the daemon does nothing: the power cut must show it, else this suite would not see a missing one.
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
@@ -25,10 +28,18 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { connectAsync, type MqttClient } from 'mqtt'
-import { freePort, repositoryRoot, startHeadwater } from '../interop/headwater.ts'
+import {
+  freePort,
+  type HeadwaterOptions,
+  repositoryRoot,
+  type RunningHeadwater,
+  startHeadwater,
+} from '../interop/headwater.ts'
 import { foreignPython } from '../interop/python.ts'
 import { lines, output } from '../interop/case.ts'
-import { type Acknowledged, type Found, judgeAtLeastOnce, judgeIdempotent } from './history.ts'
+import { canTrace, killedAtCall, noSyncLibrary, PlainDisk, PowerCutDisk } from './disks.ts'
+import { type Acknowledged, eventsOf, type Found } from './history.ts'
+import { HistoryChecker } from '../history/checker.ts'
 import { type Mutant, mutants } from './mutants.ts'
 import { startRelay } from './relay.ts'
 
@@ -36,6 +47,10 @@ const { values: flags } = parseArgs({
   options: {
     kills: { type: 'string', default: '20' },
     power: { type: 'boolean', default: false },
+    fs: { type: 'string', default: 'ext4' },
+    syscalls: { type: 'boolean', default: false },
+    from: { type: 'string', default: '1' },
+    'no-sync-library': { type: 'boolean', default: false },
     mutant: { type: 'string' },
   },
 })
@@ -50,6 +65,8 @@ const acknowledgedBetweenKills = 100
 const ackedLineBytes = 14
 /** A run of 200 kills leaves some four million records. */
 const readWithinMs = 600_000
+/** The load reaches the call of a life that got ready within a moment. */
+const diesWithinMs = 20_000
 
 async function main(): Promise<number> {
   const python = foreignPython()
@@ -61,13 +78,26 @@ async function main(): Promise<number> {
   if (mutant?.needsPower === true && !flags.power) throw new Error(`mutant ${mutant.name} shows with --power only`)
   const folder = mkdtempSync(join(tmpdir(), 'headwater-crash-'))
   try {
-    const disk = flags.power ? PowerCutDisk.create(folder) : new PlainDisk(folder)
+    if (flags.fs !== 'ext4' && flags.fs !== 'xfs') throw new Error(`--fs is ext4 or xfs, not ${flags.fs}`)
+    const disk = flags.power ? PowerCutDisk.create(folder, flags.fs) : new PlainDisk(folder)
     if (disk === null) {
       console.log('crash: skipped: --power needs root, loop devices and xfs_io (Debian: apt-get install xfsprogs)')
       return 0
     }
-    const caught = await new CrashRun(folder, disk, python.path, mutant).run().finally(() => disk.close())
-    return caught === (mutant !== null) ? 0 : 1
+    if (flags.syscalls && !canTrace()) {
+      console.log('crash: skipped: --syscalls needs strace and the right to trace (Debian: apt-get install strace)')
+      return 0
+    }
+    const library = flags['no-sync-library'] ? noSyncLibrary(folder) : null
+    if (flags['no-sync-library'] && library === null) {
+      console.log('crash: skipped: --no-sync-library needs a C compiler')
+      disk.close()
+      return 0
+    }
+    const caught = await new CrashRun({ folder, disk, python: python.path, mutant, library })
+      .run()
+      .finally(() => disk.close())
+    return caught === (mutant !== null || library !== null) ? 0 : 1
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }
@@ -80,73 +110,26 @@ function mutantNamed(name: string): Mutant {
   return mutant
 }
 
-/** SIGKILL only: what the kernel has, it keeps. */
-class PlainDisk {
-  readonly dataDir: string
-  constructor(folder: string) {
-    this.dataDir = join(folder, 'data')
-  }
-  cut(): void {}
-  restore(): void {}
-  close(): void {}
-}
-
-/** An ext4 image whose shutdown drops what was not synced, journal included. */
-class PowerCutDisk {
-  readonly dataDir: string
-  readonly #image: string
-  readonly #mount: string
-  private constructor(image: string, mount: string) {
-    this.#image = image
-    this.#mount = mount
-    this.dataDir = join(mount, 'data')
-  }
-  static create(folder: string): PowerCutDisk | null {
-    const image = join(folder, 'disk.img')
-    const mount = join(folder, 'mount')
-    mkdirSync(mount)
-    const prepared = shell('truncate', '-s', '2G', image) && shell('mkfs.ext4', '-q', image)
-    if (!prepared || !shell('mount', '-o', 'loop', image, mount)) return null
-    if (!shell('xfs_io', '-V')) {
-      shell('umount', mount)
-      return null
-    }
-    return new PowerCutDisk(image, mount)
-  }
-  cut(): void {
-    if (!shell('xfs_io', '-x', '-c', 'shutdown', this.#mount)) throw new Error('the file system did not shut down')
-  }
-  restore(): void {
-    if (!shell('umount', this.#mount) || !shell('mount', '-o', 'loop', this.#image, this.#mount)) {
-      throw new Error('the file system did not come back')
-    }
-  }
-  close(): void {
-    shell('umount', this.#mount)
-  }
-}
-
-function shell(program: string, ...args: readonly string[]): boolean {
-  return spawnSync(program, args, { stdio: 'ignore' }).status === 0
+interface CrashParts {
+  readonly folder: string
+  readonly disk: PlainDisk | PowerCutDisk
+  readonly python: string
+  readonly mutant: Mutant | null
+  /** Put before the daemon's own libraries. */
+  readonly library: string | null
 }
 
 class CrashRun {
-  readonly #folder: string
-  readonly #disk: PlainDisk | PowerCutDisk
-  readonly #python: string
-  readonly #mutant: Mutant | null
+  readonly #parts: CrashParts
   readonly #ackedFile: string
   readonly #mqttAcknowledged: string[] = []
   #recoveryMsMax = 0
   /** What must be ended, whatever happens; the last one first. */
   readonly #ends: (() => Promise<void>)[] = []
 
-  constructor(folder: string, disk: PlainDisk | PowerCutDisk, python: string, mutant: Mutant | null) {
-    this.#folder = folder
-    this.#disk = disk
-    this.#python = python
-    this.#mutant = mutant
-    this.#ackedFile = join(folder, 'acked')
+  constructor(parts: CrashParts) {
+    this.#parts = parts
+    this.#ackedFile = join(parts.folder, 'acked')
     writeFileSync(this.#ackedFile, '')
   }
 
@@ -160,19 +143,21 @@ class CrashRun {
   }
 
   async #run(): Promise<boolean> {
-    const command = this.#mutant === null ? undefined : mutatedSource(this.#folder, this.#mutant)
+    const { folder, disk, mutant, library } = this.#parts
+    const command = mutant === null ? undefined : mutatedSource(folder, mutant)
     const ports = { kafkaPort: await freePort(), mqttPort: await freePort() }
     const relay = await startRelay(0, ports.kafkaPort)
     this.#ends.push(() => relay.close())
-    const configFile = join(this.#folder, 'headwater.yaml')
+    const configFile = join(folder, 'headwater.yaml')
     writeFileSync(configFile, configuration(ports.kafkaPort, relay.port))
     const options = {
       kafkaPort: null,
       mqttPort: ports.mqttPort,
-      dataDir: this.#disk.dataDir,
+      dataDir: disk.dataDir,
       configFile,
-      logFile: join(this.#folder, 'daemon.log'),
+      logFile: join(folder, 'daemon.log'),
       ...(command === undefined ? {} : { command }),
+      ...(library === null ? {} : { environment: { LD_PRELOAD: library } }),
     }
     let daemon = await startHeadwater(options)
     this.#ends.push(() => daemon.kill())
@@ -182,12 +167,13 @@ class CrashRun {
     const clients = await this.#startSensors(ports.mqttPort)
     this.#ends.push(async () => void (await Promise.all(clients.map((client) => client.cut()))))
     const startedAt = Date.now()
-    for (let kill = 0; kill < kills; kill++) {
+    if (flags.syscalls) daemon = await this.#dieInCalls(daemon, options)
+    for (let kill = 0; kill < kills && !flags.syscalls; kill++) {
       await this.#bothLoadsMoveOn()
       if (kill % 2 === 1) await relay.swallowThenCut(5 + (kill % 7))
-      this.#disk.cut()
+      disk.cut()
       await daemon.kill()
-      this.#disk.restore()
+      disk.restore()
       daemon = await startHeadwater(options)
       this.#recoveryMsMax = Math.max(this.#recoveryMsMax, Number(/recovery=(\d+)ms/.exec(daemon.readyLine)?.[1] ?? 0))
     }
@@ -196,6 +182,20 @@ class CrashRun {
     await daemon.kill()
     daemon = await startHeadwater(options)
     return this.#judge(ports.kafkaPort, sent, (Date.now() - startedAt) / 1000)
+  }
+
+  /** One life after another, each ended inside the next call that changes a file; the answer is a daemon that stays. */
+  async #dieInCalls(first: RunningHeadwater, options: HeadwaterOptions): Promise<RunningHeadwater> {
+    await first.kill()
+    const from = Number(flags.from)
+    for (let call = from; call < from + kills; call++) {
+      // Many calls belong to the start: then it does not get ready.
+      const life = await startHeadwater({ ...options, prefix: killedAtCall(call) }).catch(() => null)
+      if (life === null) continue
+      const died = await Promise.race([life.exited.then(() => true), later(diesWithinMs, false)])
+      if (!died) await life.kill()
+    }
+    return startHeadwater(options)
   }
 
   /** Each for itself: MQTT clients are back so much sooner that no Kafka request would be under way at a kill. */
@@ -210,7 +210,7 @@ class CrashRun {
 
   #startProducers(port: number): ChildProcess {
     const program = join(repositoryRoot, 'test/crash/idempotent-producer.py')
-    return spawn(this.#python, [program, `127.0.0.1:${port}`, kafkaTopic, String(producers), this.#ackedFile], {
+    return spawn(this.#parts.python, [program, `127.0.0.1:${port}`, kafkaTopic, String(producers), this.#ackedFile], {
       stdio: ['pipe', 'pipe', 'ignore'],
     })
   }
@@ -227,29 +227,30 @@ class CrashRun {
 
   async #judge(port: number, sent: string, seconds: number): Promise<boolean> {
     const acknowledged = readFileSync(this.#ackedFile, 'utf8').trim().split('\n').map(parseAcknowledged)
-    const verdict = judgeIdempotent(acknowledged, await this.#read(port, kafkaTopic))
+    const { mutant, library } = this.#parts
+    const records = await this.#read(port, kafkaTopic)
     const readings = await this.#read(port, mqttTopic)
-    const lostReadings = judgeAtLeastOnce(this.#mqttAcknowledged, readings)
-    const lost = verdict.lost.length + lostReadings.length
-    const broken = lost + verdict.duplicates.length + verdict.disordered.length + verdict.gaps.length > 0
-    const name = this.#mutant === null ? 'crash' : `crash, mutant ${this.#mutant.name}`
+    const checker = new HistoryChecker()
+    for (const event of eventsOf({ acknowledged, records, readings, published: this.#mqttAcknowledged }))
+      checker.add(event)
+    const { faults, faultCount } = checker.verdict()
+    const subject = mutant === null ? (library === null ? '' : ', without syncs') : `, mutant ${mutant.name}`
+    const deaths = flags.syscalls ? 'deaths inside a system call' : flags.power ? `power cuts on ${flags.fs}` : 'kills'
     console.log(
-      `${name}: ${kills} ${flags.power ? 'power cuts' : 'kills'} in ${seconds.toFixed(0)} s; ` +
-        `kafka sent/failed ${sent}, acknowledged ${verdict.acknowledged}, found ${verdict.found}; ` +
-        `mqtt acknowledged ${this.#mqttAcknowledged.length}, found ${readings.length}; lost ${lost}, ` +
-        `duplicates ${verdict.duplicates.length}, disordered ${verdict.disordered.length}, gaps ${verdict.gaps.length}; ` +
+      `crash${subject}: ${kills} ${deaths} in ${seconds.toFixed(0)} s; ` +
+        `kafka sent/failed ${sent}, acknowledged ${acknowledged.length}, found ${records.length}; ` +
+        `mqtt acknowledged ${this.#mqttAcknowledged.length}, found ${readings.length}; faults ${faultCount}; ` +
         `longest recovery ${this.#recoveryMsMax} ms`,
     )
-    const samples = [...verdict.lost, ...lostReadings, ...verdict.duplicates, ...verdict.disordered, ...verdict.gaps]
-    for (const sample of samples.slice(0, 5)) console.log(`  ${sample}`)
-    return broken
+    for (const { fault, sentence } of faults.slice(0, 5)) console.log(`  ${fault}: ${sentence}`)
+    return faultCount > 0
   }
 
   async #read(port: number, topic: string): Promise<Found[]> {
     const program = join(repositoryRoot, 'test/crash/read-topic.py')
-    return lines(await output(this.#python, [program, `127.0.0.1:${port}`, topic], { timeoutMs: readWithinMs })).map(
-      parseFound,
-    )
+    return lines(
+      await output(this.#parts.python, [program, `127.0.0.1:${port}`, topic], { timeoutMs: readWithinMs }),
+    ).map(parseFound)
   }
 }
 
@@ -352,6 +353,11 @@ function parseAcknowledged(line: string): Acknowledged {
 function parseFound(line: string): Found {
   const [partition, offset, value = ''] = line.split(' ')
   return { partition: Number(partition), offset: Number(offset), value }
+}
+
+async function later<T>(delayMs: number, answer: T): Promise<T> {
+  await new Promise((resolve) => setTimeout(resolve, delayMs))
+  return answer
 }
 
 async function until(condition: () => boolean, deadlineMs: number, what: string): Promise<void> {

@@ -16,7 +16,7 @@ import { kafkaCodec, kafkaHeaders, kafkaLayouts } from './cases/kafka-codec.ts'
 import { dumpLogSegments, kafkaTools } from './cases/kafka-tools.ts'
 import { mirrorToApacheKafka } from './mirror.ts'
 import { outAndBack } from './cases/out-and-back.ts'
-import { kafkaToMqtt, mqttBadInput, mqttToKafka } from './cases/mqtt-to-kafka.ts'
+import { kafkaToMqtt, mqttKeptSession, mqttRetainedAndShared, mqttToKafka } from './cases/mqtt-to-kafka.ts'
 
 const cases: readonly InteropCase[] = [
   kafkaLayouts,
@@ -24,7 +24,8 @@ const cases: readonly InteropCase[] = [
   kafkaHeaders,
   mqttToKafka,
   kafkaToMqtt,
-  mqttBadInput,
+  mqttRetainedAndShared,
+  mqttKeptSession,
   codecMatrix,
   aiokafka,
   kafkaTools,

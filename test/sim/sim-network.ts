@@ -42,7 +42,8 @@ export class SimNetwork implements StreamWorld {
   latencyMs: readonly [number, number] = [0.1, 1.5]
   /** How long a sender waits for a silent peer before it gives up. */
   retransmitTimeoutMs = 120_000
-  readonly scratch = new Uint8Array(64 * 1024)
+  /** A Buffer, as the real one is: its `slice` is a view, and who keeps one keeps poison. */
+  readonly scratch = Buffer.alloc(64 * 1024)
   readonly #world: SimWorld
   readonly #listeners = new Map<string, SimListener>()
   readonly #links = new Map<string, Link>()

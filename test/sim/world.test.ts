@@ -17,7 +17,7 @@ class Probe implements ConnectionHandlers {
   closed: { error: Error | null } | null = null
 
   onBytes(bytes: Uint8Array): void {
-    this.pieces.push(bytes.slice())
+    this.pieces.push(new Uint8Array(bytes))
     this.bytes += bytes.length
   }
 

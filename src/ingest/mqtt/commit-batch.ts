@@ -2,7 +2,8 @@ import type { Broker } from '../../broker/broker.ts'
 import type { TurnAppend } from '../../broker/turn-append.ts'
 import { reasonCodes } from '../../protocol/mqtt/reason-codes.ts'
 import type { AckGroup, Committer } from './ack-queue.ts'
-import type { MqttSession, ReceivedPublish } from './session.ts'
+import type { MqttSession } from './session.ts'
+import type { ReceivedPublish } from './session-types.ts'
 
 /** A step of the QoS 2 protocol that takes effect when it is durable. */
 interface PacketIdStep {
@@ -12,14 +13,23 @@ interface PacketIdStep {
   readonly kind: 'received' | 'released'
 }
 
+/** Something on its way to the log; the callback may be called at once. */
+export interface Saving {
+  whenSettled(callback: (isDurable: boolean) => void): void
+}
+
+/** What the log did not even take. */
+export const refusedSaving: Saving = { whenSettled: (callback) => callback(false) }
+
 /** Everything the door appended in one turn of the loop: it settles as a whole. */
-export class CommitBatch {
+export class CommitBatch implements Saving {
   readonly turn: TurnAppend
   messages = 0
   bytes = 0
   private readonly committers: Committer[] = []
   private readonly groups: AckGroup[] = []
   private readonly steps: PacketIdStep[] = []
+  private readonly callbacks: ((isDurable: boolean) => void)[] = []
 
   constructor(turn: TurnAppend) {
     this.turn = turn
@@ -36,8 +46,15 @@ export class CommitBatch {
     this.steps.push(step)
   }
 
+  /** Calls back when it is decided, before any acknowledgement leaves. */
+  whenSettled(callback: (isDurable: boolean) => void): void {
+    this.callbacks.push(callback)
+  }
+
   settle(reason: number): void {
-    for (const step of this.steps) settleStep(step, reason === reasonCodes.success)
+    const isDurable = reason === reasonCodes.success
+    for (const step of this.steps) settleStep(step, isDurable)
+    for (const callback of this.callbacks) callback(isDurable)
     for (const [index, group] of this.groups.entries()) {
       group.isSettled = true
       group.reason = reason

@@ -39,7 +39,6 @@ export function judgeConnect(packet: ConnectPacket, services: DoorServices): Con
     return refused(reasonCodes.clientIdentifierNotValid, 'no client id for a kept session') // 3.1.1: [MQTT-3.1.3-8]
   }
   if (packet.will !== null) {
-    if (packet.will.retain && level === 5) return refused(reasonCodes.retainNotSupported, 'a retained will') // [MQTT-3.2.2-13]
     const plan = services.mapping.plan(packet.will.topic)
     if (plan.kind === 'refused') return refused(reasonCodes.topicNameInvalid, `the will: ${plan.reason}`)
   }
@@ -58,8 +57,6 @@ export function judgeConnect(packet: ConnectPacket, services: DoorServices): Con
       receiveMaximum: options.receiveMaximum,
       maximumPacketSize: options.packetBytesMax,
       topicAliasMaximum: options.topicAliasMaximum,
-      retainAvailable: 0,
-      sharedSubscriptionAvailable: 0,
       serverKeepAlive: keepAlive === packet.keepAliveSeconds ? undefined : keepAlive,
       sessionExpiryInterval: expiry === (properties.sessionExpiryInterval ?? 0) ? undefined : expiry,
     },
@@ -82,23 +79,27 @@ function grantedExpiry(packet: ConnectPacket, secondsMax: number): number {
   return Math.min(packet.properties.sessionExpiryInterval ?? 0, secondsMax)
 }
 
+export interface OpenedSession {
+  readonly session: MqttSession
+  readonly isPresent: boolean
+  /** The log knows of the client's session, or did until now. */
+  readonly wasStored: boolean
+}
+
 /**
  * The session of an accepted CONNECT: an earlier connection of the client gives way [MQTT-3.1.4-3], a waiting will is taken back, packet ids from before a
  * restart come back to a client that kept its state. Null when no more sessions are allowed.
  */
-export function openSession(
-  packet: ConnectPacket,
-  clientId: string,
-  services: DoorServices,
-): { readonly session: MqttSession; readonly isPresent: boolean } | null {
+export function openSession(packet: ConnectPacket, clientId: string, services: DoorServices): OpenedSession | null {
   const { sessions, packetIds, wills } = services
+  const wasStored = sessions.get(clientId)?.isStored === true
   sessions.get(clientId)?.link?.takeOver(packet.cleanStart)
   const opened = sessions.open(clientId, packet.cleanStart)
   if (opened === null) return null
   const carried = packetIds.takeCarried(clientId)
   if (!packet.cleanStart) for (const [id, fingerprint] of carried) opened.session.carriedIds.set(id, fingerprint)
   wills.cancel(clientId)
-  return opened
+  return { ...opened, wasStored }
 }
 
 /** The level that a CONNECT claims, as far as an answer to it depends on it: what is above 5 is answered in the way of 5.0. */

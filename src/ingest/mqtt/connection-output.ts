@@ -1,4 +1,5 @@
 import type { Connection } from '../../base/ports.ts'
+import type { DoorCounters } from './door-counters.ts'
 
 /** Packets of up to this many bytes together become one buffer: one write for a turn's acknowledgements and small messages. */
 const joinBytesMax = 65_536
@@ -6,12 +7,14 @@ const joinBytesMax = 65_536
 /** What one connection sends, gathered so that a turn of the loop makes one write. */
 export class ConnectionOutput {
   private readonly socket: Connection
+  private readonly counters: DoorCounters
   private packets: Uint8Array[] = []
   private bytes = 0
   private blocked = false
 
-  constructor(socket: Connection) {
+  constructor(socket: Connection, counters: DoorCounters) {
     this.socket = socket
+    this.counters = counters
   }
 
   /** True while the socket's backlog is full: the client does not read as fast as we send. */
@@ -32,6 +35,7 @@ export class ConnectionOutput {
     const packets =
       this.packets.length > 1 && this.bytes <= joinBytesMax ? [joined(this.packets, this.bytes)] : this.packets
     this.packets = []
+    this.counters.totals.sentBytes += this.bytes
     this.bytes = 0
     if (!this.socket.send(packets)) this.blocked = true
   }

@@ -19,9 +19,11 @@ import { mqttEvents } from './mqtt-events.ts'
 import { mqttMetrics } from './mqtt-metrics.ts'
 import { PauseSwitch, pauseReasons } from './pause-switch.ts'
 import { PublishHandler } from './publish-handler.ts'
-import { answerRequest, answerUnknownPubrec } from './request-handler.ts'
+import { answerRequest, encodeRelease } from './request-handler.ts'
 import type { Route } from './route-table.ts'
-import type { MqttSession, SessionLink } from './session.ts'
+import type { MqttSession } from './session.ts'
+import type { SessionLink } from './session-types.ts'
+import { TopicAliases } from './topic-aliases.ts'
 import type { Will } from './will-keeper.ts'
 
 /** A closing socket may take this long to send its last packet. */
@@ -31,13 +33,15 @@ export class MqttConnection implements SessionLink, Committer, PendingBytesWaite
   level: 3 | 4 | 5 = 4
   sendWindow = 0
   packetBytesMax = Number.POSITIVE_INFINITY
+  aliases = new TopicAliases(0)
   private readonly socket: Connection
   private readonly services: DoorServices
   private readonly onEnded: (connection: MqttConnection) => void
   private readonly decoder: MqttStreamDecoder
   private readonly output: ConnectionOutput
   private readonly pauses: PauseSwitch
-  private state: 'waiting' | 'open' | 'closed' = 'waiting'
+  /** `opening`: the session is being written down, CONNACK is due. */
+  private state: 'waiting' | 'opening' | 'open' | 'closed' = 'waiting'
   private session: MqttSession | null = null
   private publisher: PublishHandler | null = null
   private will: Will | null = null
@@ -56,7 +60,7 @@ export class MqttConnection implements SessionLink, Committer, PendingBytesWaite
     this.socket = socket
     this.services = services
     this.onEnded = onEnded
-    this.output = new ConnectionOutput(socket)
+    this.output = new ConnectionOutput(socket, services.counters)
     this.pauses = new PauseSwitch(socket)
     const { columns, options } = services
     this.decoder = new MqttStreamDecoder({
@@ -84,6 +88,7 @@ export class MqttConnection implements SessionLink, Committer, PendingBytesWaite
   private onBytes(bytes: Uint8Array): void {
     if (this.state === 'closed') return
     this.lastReceivedMs = this.services.clock.monotonicMs()
+    this.services.counters.totals.receivedBytes += bytes.length
     try {
       this.decoder.push(bytes)
     } catch (error) {
@@ -95,19 +100,24 @@ export class MqttConnection implements SessionLink, Committer, PendingBytesWaite
   /** The Kafka topic that a message waited for is decided. */
   private onTopicDecided(): void {
     if (this.state === 'closed') return
+    this.goOn()
+    if (!this.decoder.isStalled) this.unpause(pauseReasons.topic)
+  }
+
+  /** Takes the rows that waited. */
+  private goOn(): void {
     try {
       this.decoder.resume()
     } catch (error) {
       this.fail(error)
     }
-    if (!this.decoder.isStalled) this.unpause(pauseReasons.topic)
     this.afterRows()
   }
 
   private onRows(source: Uint8Array, columns: PacketColumns): number {
     const wallMs = this.services.clock.wallMs()
     for (let row = 0; row < columns.count; row += 1) {
-      if (this.state === 'closed') return row
+      if (this.state === 'closed' || this.state === 'opening') return row
       const type = (columns.firstByte[row] as number) >>> 4
       if (type === packetTypes.publish && this.publisher !== null) {
         const route = this.publisher.publish(source, columns, row, wallMs)
@@ -135,16 +145,19 @@ export class MqttConnection implements SessionLink, Committer, PendingBytesWaite
     }
     const packetId = columns.packetId[row] as number
     if (type === packetTypes.pubrel) return publisher.release(packetId, wallMs)
-    if (type === packetTypes.pubcomp) return
+    if (type === packetTypes.pubcomp) return session.complete(packetId, wallMs)
+    if (type === packetTypes.pubrec) return this.onPubrec(session, packetId, columns.reasonCode[row] as number, wallMs)
     if (type === packetTypes.disconnect) return this.onDisconnect(firstByte, body)
-    const answer =
-      type === packetTypes.pubrec
-        ? answerUnknownPubrec(this.level, packetId, columns.reasonCode[row] as number)
-        : answerRequest(firstByte, body, this.level, { services, session })
-    if (answer !== null) return this.sendControl(answer)
-    if (type === packetTypes.pubrec) return
+    const send = (packet: Uint8Array): void => this.sendControl(packet)
+    const flush = (): void => this.flush()
+    if (answerRequest(firstByte, body, this.level, { services, session, send, flush })) return
     // A second CONNECT [MQTT-3.1.0-2], AUTH without a method, and what only servers send.
     throw new MqttProtocolError(reasonCodes.protocolError, `packet type ${type} is out of place`)
+  }
+
+  private onPubrec(session: MqttSession, packetId: number, reason: number, wallMs: number): void {
+    const isKnown = session.receive(packetId, reason, wallMs)
+    if (!isKnown && reason < 0x80) this.sendControl(encodeRelease(this.level, packetId, false))
   }
 
   /** After everything that came at once was taken: what is owed leaves, and the bounds are looked at. */
@@ -193,32 +206,51 @@ export class MqttConnection implements SessionLink, Committer, PendingBytesWaite
     if (verdict.kind === 'refused') return this.refuse(verdict.reason, verdict.because)
     const opened = openSession(packet, verdict.clientId, this.services)
     if (opened === null) return this.refuse(reasonCodes.quotaExceeded, 'as many sessions as are allowed are connected')
-    const { session, isPresent } = opened
+    const { session, isPresent, wasStored } = opened
     this.accept(packet, verdict, session)
+    this.services.onAttached(session)
+    session.attach(this, wallMs)
     const properties = verdict.isAssignedClientId
       ? { ...verdict.properties, assignedClientIdentifier: verdict.clientId }
       : verdict.properties
     const connack = encodeConnack(this.level, isPresent, reasonCodes.success, properties)
+    const { keeper, commits } = this.services
+    const batch = keeper.save(session) ?? (wasStored ? commits.current() : null)
+    if (batch === null) return this.open(session, connack)
+    // What the client is told of its session must be true after a crash.
+    this.pauses.add(pauseReasons.connect)
+    batch.whenSettled((isSaved) => {
+      if (this.state !== 'opening') return
+      if (!isSaved) return this.refuse(reasonCodes.serverUnavailable, 'the session could not be written down')
+      this.open(session, connack)
+      this.goOn()
+      this.unpause(pauseReasons.connect)
+    })
+  }
+
+  private open(session: MqttSession, connack: Uint8Array | null): void {
+    this.state = 'open'
     if (connack !== null) this.sendControl(connack)
-    this.services.onAttached(session)
-    session.attach(this, wallMs)
+    session.pump(this.services.clock.wallMs())
   }
 
   private accept(packet: ConnectPacket, grant: ConnectGrant, session: MqttSession): void {
     const { services } = this
     const { options } = services
-    this.state = 'open'
+    this.state = 'opening'
     this.session = session
     this.decoder.level = packet.level
     this.expiryMs = grant.sessionExpiryMs
     session.expiryMs = grant.sessionExpiryMs
     this.sendWindow = Math.min(packet.properties.receiveMaximum ?? 65_535, options.sendWindowMax)
+    this.aliases = new TopicAliases(Math.min(packet.properties.topicAliasMaximum ?? 0, options.topicAliasMaximum))
     this.packetBytesMax = packet.properties.maximumPacketSize ?? Number.POSITIVE_INFINITY
     const { level, userName } = packet
     this.publisher = new PublishHandler({ services, session, level, userName, committer: this })
     if (packet.will !== null) {
       this.will = { message: packet.will, publisher: { clientId: session.clientId, userName, level } }
     }
+    session.will = this.will
     this.keepAliveMs = grant.keepAliveMs * 1.5
     this.deadline.disarm()
     if (this.keepAliveMs > 0) this.deadline.arm(this.keepAliveMs, () => this.onKeepAlive())
@@ -239,8 +271,15 @@ export class MqttConnection implements SessionLink, Committer, PendingBytesWaite
 
   sendPublish(packet: Uint8Array): void {
     if (this.state !== 'open') return
-    this.services.counters.delivered += 1
+    const { counters } = this.services
+    counters.delivered += 1
+    counters.totals.sentMessages += 1
+    counters.totals.sentMessageBytes += packet.length
     this.output.push(packet)
+  }
+
+  sendRelease(packetId: number): void {
+    if (this.state === 'open') this.output.push(encodeRelease(this.level, packetId, true))
   }
 
   flush(): void {
@@ -262,6 +301,7 @@ export class MqttConnection implements SessionLink, Committer, PendingBytesWaite
 
   /** Packets that are neither messages nor their acknowledgements. */
   private sendControl(packet: Uint8Array): void {
+    if (this.state === 'closed') return
     if (packet.length > this.packetBytesMax) {
       // [MQTT-3.1.2-27]; the client cannot be answered.
       return this.close(reasonCodes.packetTooLarge, `an answer of ${packet.length} bytes is more than the client takes`)
@@ -307,14 +347,19 @@ export class MqttConnection implements SessionLink, Committer, PendingBytesWaite
       const secondsMax = this.services.options.sessionExpirySecondsMax
       if (this.session !== null) this.session.expiryMs = Math.min(expirySeconds, secondsMax) * 1000
     }
-    if (reasonCode === reasonCodes.success) this.will = null // [MQTT-3.14.4-3]
+    if (reasonCode === reasonCodes.success) this.dropWill() // [MQTT-3.14.4-3]
     this.end()
+  }
+
+  private dropWill(): void {
+    this.will = null
+    if (this.session !== null) this.session.will = null
   }
 
   /** The client broke the rules, or (before CONNECT) was not understood. Anything else thrown is our own fault. */
   private fail(error: unknown): void {
     if (!(error instanceof MqttProtocolError)) throw error
-    if (this.state === 'waiting') {
+    if (this.state === 'waiting' || this.state === 'opening') {
       return this.hasConnect ? this.refuse(error.reasonCode, error.message) : this.refuseSilently(error.message)
     }
     if (this.state === 'open' && this.services.eventBudget.take()) {
@@ -345,7 +390,7 @@ export class MqttConnection implements SessionLink, Committer, PendingBytesWaite
   takeOver(cleanStart: boolean): void {
     const willDelay = this.will?.message.properties.willDelayInterval ?? 0
     // The session goes on in time for a delayed will [MQTT-3.1.2-26], unless it ends with this connection.
-    if (!cleanStart && willDelay > 0 && this.session !== null && this.session.expiryMs > 0) this.will = null
+    if (!cleanStart && willDelay > 0 && this.session !== null && this.session.expiryMs > 0) this.dropWill()
     this.close(reasonCodes.sessionTakenOver, 'another connection brings the same client id')
   }
 

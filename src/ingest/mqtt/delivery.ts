@@ -3,6 +3,8 @@ import type { Partition } from '../../cluster/partition/partition.ts'
 import { TailReader, type TailReaderOptions } from './tail-reader.ts'
 
 export interface DeliveryOptions extends TailReaderOptions {
+  /** Where a partition is read from when the first subscription is there; undefined = its live end. */
+  readonly startOf: (partition: Partition) => number | undefined
   /** True while any subscription could match a stored message. */
   readonly hasSubscriptions: () => boolean
 }
@@ -28,7 +30,7 @@ export class Delivery {
     this.isRunning = isWanted
     if (!isWanted) return this.stopAll()
     for (const partition of this.options.broker.partitions.values())
-      this.startReader(partition, partition.highWatermark)
+      this.startReader(partition, this.options.startOf(partition) ?? partition.highWatermark)
   }
 
   /** Partitions came or went. What is new while somebody subscribes is read from its start: nothing of it was missed before. */
@@ -54,6 +56,17 @@ export class Delivery {
     if (isInternal(partition.topic)) return
     const reader = new TailReader(partition, fromOffset, this.options)
     this.readers.set(topicPartitionKey(partition.topic, partition.index), { partition, reader })
+  }
+
+  /** Every partition that is read, and up to where. */
+  *positions(): Iterable<readonly [Partition, number]> {
+    for (const { partition, reader } of this.readers.values()) yield [partition, reader.endOffset]
+  }
+
+  /** Offset below which everything was handed to all who are at the live end; undefined = the partition is not read. */
+  positionOf(partition: Partition): number | undefined {
+    const known = this.readers.get(topicPartitionKey(partition.topic, partition.index))
+    return known?.partition === partition ? known.reader.endOffset : undefined
   }
 
   /** Stops reading for good. */

@@ -1,10 +1,22 @@
 /** Counted in plain numbers, handed to the observer once in a while: per batch, not per message. */
 export class DoorCounters {
   delivered = 0
+  /** Since the start. */
+  readonly totals = {
+    connectedMax: 0,
+    receivedMessages: 0,
+    receivedMessageBytes: 0,
+    sentMessages: 0,
+    sentMessageBytes: 0,
+    droppedMessages: 0,
+    receivedBytes: 0,
+    sentBytes: 0,
+  }
   readonly dropped = new Map<string, number>()
   readonly refused = new Map<string, number>()
 
   drop(reason: string): void {
+    this.totals.droppedMessages += 1
     this.dropped.set(reason, (this.dropped.get(reason) ?? 0) + 1)
   }
 

@@ -1,16 +1,20 @@
 import type { ClockMark } from '../../base/clock-mark.ts'
 import type { Clock, Entropy, Observer } from '../../base/ports.ts'
 import type { Broker } from '../../broker/broker.ts'
+import type { Partition } from '../../cluster/partition/partition.ts'
 import type { PacketColumns } from '../../protocol/mqtt/packet-columns.ts'
-import type { TopicFilterTrie } from '../../protocol/mqtt/topic-filter.ts'
 import type { CommitBatches } from './commit-batch.ts'
 import type { DoorCounters } from './door-counters.ts'
 import type { EventBudget } from './event-budget.ts'
 import type { MqttDoorOptions } from './mqtt-options.ts'
 import type { PacketIdLog } from './packet-id-log.ts'
+import type { RetainedKeeper } from './retained-keeper.ts'
 import type { RouteTable } from './route-table.ts'
-import type { MqttSession, Subscription } from './session.ts'
+import type { MqttSession } from './session.ts'
+import type { SessionKeeper } from './session-keeper.ts'
 import type { SessionTable } from './session-table.ts'
+import type { SubscriptionIndex } from './subscription-index.ts'
+import type { SysTopics } from './sys-topics.ts'
 import type { TopicMapping } from './topic-mapping.ts'
 import type { WillKeeper } from './will-keeper.ts'
 
@@ -26,11 +30,12 @@ export interface DoorServices {
   readonly commits: CommitBatches
   readonly packetIds: PacketIdLog
   readonly sessions: SessionTable
-  readonly subscriptions: TopicFilterTrie<Subscription>
+  readonly subscriptions: SubscriptionIndex
   readonly wills: WillKeeper
+  readonly keeper: SessionKeeper
+  readonly retained: RetainedKeeper
+  readonly sys: SysTopics
   readonly eventBudget: EventBudget
-  /** Client ids whose retain flag the log has named. */
-  readonly retainWarned: Set<string>
   readonly counters: DoorCounters
   /** One set of columns for all connections: decoding is synchronous. */
   readonly columns: PacketColumns
@@ -38,6 +43,8 @@ export interface DoorServices {
   clockMark(wallMs: number): ClockMark | null
   /** Subscriptions were added or removed. */
   onSubscriptionsChanged(): void
+  /** Offset from which a partition's records are still to be handed over; undefined = it is not read. */
+  livePosition(partition: Partition): number | undefined
   /** A session lost its connection: it is kept for a while, or ended. */
   onDetached(session: MqttSession): void
   /** A session has a connection again. */

@@ -1,37 +1,51 @@
-import type { TopicFilterTrie } from '../../protocol/mqtt/topic-filter.ts'
+import { copyBytes } from '../../base/bytes.ts'
+import type { Partition } from '../../cluster/partition/partition.ts'
+import type { QualityOfService } from '../../protocol/mqtt/packet-types.ts'
 import { isValidTopicName, utf8Text } from '../../protocol/mqtt/utf8.ts'
+import type { Reader } from './catch-up.ts'
 import { OutgoingMessage } from './outgoing-message.ts'
 import { headersOf, type ScannedRecord } from './record-scan.ts'
 import { type CachedByTopic, hashTopic, TopicCache } from './route-cache.ts'
-import type { MqttSession, SessionLink, Subscription } from './session.ts'
+import type { MqttSession } from './session.ts'
+import type { SessionLink, Subscription } from './session-types.ts'
+import { SharedGroup } from './shared-group.ts'
+import type { SubscriptionIndex } from './subscription-index.ts'
 
-/** One session and its subscriptions that match a topic. */
-interface Match {
-  readonly session: MqttSession
-  readonly subscriptions: readonly Subscription[]
+interface Matches {
+  readonly own: ReadonlyMap<MqttSession, readonly Subscription[]>
+  readonly groups: readonly SharedGroup[]
 }
 
 interface TopicMatches extends CachedByTopic {
   version: number
-  matches: readonly Match[]
+  matches: Matches
+}
+
+/** Where the record stands, and when it is looked at. */
+export interface RecordPlace {
+  readonly partition: Partition
+  readonly offset: number
+  readonly wallMs: number
 }
 
 /** Topics whose matches are remembered. */
 const cacheCapacity = 4096
-const nobody: readonly Match[] = []
+const nobody: Matches = { own: new Map(), groups: [] }
 
 /** Gives one record to every session that subscribes to its topic. */
 export class FanOut {
-  private readonly subscriptions: TopicFilterTrie<Subscription>
+  private readonly subscriptions: SubscriptionIndex
   private readonly cache = new TopicCache<TopicMatches>(cacheCapacity)
   private readonly touched = new Set<SessionLink>()
   private readonly onDelivered: () => void
+  private readonly onBehind: (reader: Reader) => void
   private version = 0
 
-  /** `onDelivered` is called after a flush that sent something. */
-  constructor(subscriptions: TopicFilterTrie<Subscription>, onDelivered: () => void) {
+  /** `onDelivered` is called after a flush that sent something, `onBehind` for who could not take a record at the live end. */
+  constructor(subscriptions: SubscriptionIndex, onDelivered: () => void, onBehind: (reader: Reader) => void) {
     this.subscriptions = subscriptions
     this.onDelivered = onDelivered
+    this.onBehind = onBehind
   }
 
   /** Subscriptions have changed: what is remembered is looked up again. */
@@ -39,26 +53,61 @@ export class FanOut {
     this.version += 1
   }
 
-  /** Offers the record to its subscribers; `flush` sends what they were given. */
-  offer(bytes: Uint8Array, record: ScannedRecord, wallMs: number): void {
-    const isNamed = record.topicStart >= 0
-    const start = isNamed ? record.topicStart : record.keyStart
-    const end = isNamed ? record.topicEnd : record.keyEnd
-    if (start < 0) return
-    const matches = this.matchesOf(bytes, start, end)
-    if (matches.length === 0) return
-    const payload = record.valueStart < 0 ? noBytes : bytes.slice(record.valueStart, record.valueEnd)
-    const message = new OutgoingMessage(bytes.slice(start, end), payload, headersOf(bytes, record))
+  /** Offers the record to all its subscribers that are at the live end; `flush` sends what they were given. */
+  offer(bytes: Uint8Array, record: ScannedRecord, place: RecordPlace): void {
+    const matches = this.find(bytes, record)
+    if (matches === nobody) return
+    const { partition, offset, wallMs } = place
+    const message = messageOf(bytes, record, place)
     if (message.isExpired(wallMs)) return
-    for (const match of matches) this.deliver(message, match, wallMs)
+    for (const [session, subscriptions] of matches.own) {
+      if (session.behind.has(partition)) continue
+      if (!this.deliver(message, session, subscriptions, wallMs)) {
+        session.fallBehind(partition, offset)
+        this.onBehind(session)
+      }
+    }
+    for (const group of matches.groups) {
+      if (group.behind.has(partition)) continue
+      if (!this.deliverShared(message, group, wallMs)) {
+        group.behind.set(partition, offset)
+        this.onBehind(group)
+      }
+    }
   }
 
-  private matchesOf(bytes: Uint8Array, start: number, end: number): readonly Match[] {
+  /** Offers the record to one of its subscribers alone. False = that one takes no more now. */
+  offerTo(reader: Reader, bytes: Uint8Array, record: ScannedRecord, place: RecordPlace): boolean {
+    const matches = this.find(bytes, record)
+    if (matches === nobody) return true
+    const isGroup = reader instanceof SharedGroup
+    const subscriptions = isGroup ? undefined : matches.own.get(reader as MqttSession)
+    if (isGroup ? !matches.groups.includes(reader) : subscriptions === undefined) return true
+    const message = messageOf(bytes, record, place)
+    if (message.isExpired(place.wallMs)) return true
+    return isGroup
+      ? this.deliverShared(message, reader, place.wallMs)
+      : this.deliver(message, reader as MqttSession, subscriptions ?? [], place.wallMs)
+  }
+
+  private deliverShared(message: OutgoingMessage, group: SharedGroup, wallMs: number): boolean {
+    const member = group.offer(message, wallMs)
+    if (member?.link != null) this.touched.add(member.link)
+    return member !== null
+  }
+
+  private find(bytes: Uint8Array, record: ScannedRecord): Matches {
+    const isNamed = record.topicStart >= 0
+    const start = isNamed ? record.topicStart : record.keyStart
+    return start < 0 ? nobody : this.matchesOf(bytes, start, isNamed ? record.topicEnd : record.keyEnd)
+  }
+
+  private matchesOf(bytes: Uint8Array, start: number, end: number): Matches {
     const hash = hashTopic(bytes, start, end)
     let entry = this.cache.find(hash, bytes, start, end)
     if (entry === undefined) {
       if (!isValidTopicName(bytes, start, end)) return nobody
-      entry = { topic: bytes.slice(start, end), topicHash: hash, version: -1, matches: nobody }
+      entry = { topic: copyBytes(bytes, start, end), topicHash: hash, version: -1, matches: nobody }
       this.cache.add(entry)
     }
     if (entry.version !== this.version) {
@@ -68,27 +117,36 @@ export class FanOut {
     return entry.matches
   }
 
-  private findMatches(topic: string): readonly Match[] {
+  private findMatches(topic: string): Matches {
     const bySession = new Map<MqttSession, Subscription[]>()
-    this.subscriptions.match(topic, (subscription) => {
-      const known = bySession.get(subscription.session)
-      if (known === undefined) bySession.set(subscription.session, [subscription])
-      else known.push(subscription)
+    const groups: SharedGroup[] = []
+    this.subscriptions.match(topic, (subscriber) => {
+      if (subscriber instanceof SharedGroup) {
+        groups.push(subscriber)
+        return
+      }
+      const known = bySession.get(subscriber.session)
+      if (known === undefined) bySession.set(subscriber.session, [subscriber])
+      else known.push(subscriber)
     })
-    return bySession.size === 0
-      ? nobody
-      : [...bySession].map(([session, subscriptions]) => ({ session, subscriptions }))
+    if (bySession.size === 0 && groups.length === 0) return nobody
+    return { own: bySession, groups }
   }
 
   /** One copy for each session, whatever the number of its matching subscriptions [MQTT-3.3.4-2], [MQTT-3.3.4-4]. */
-  private deliver(message: OutgoingMessage, match: Match, wallMs: number): void {
-    const { session } = match
+  private deliver(
+    message: OutgoingMessage,
+    session: MqttSession,
+    subscriptions: readonly Subscription[],
+    wallMs: number,
+  ): boolean {
     const isOwn = message.headers.clientId === session.clientId
     let granted = -1
     let retain = false
     let subscriptionIds: number[] | null = null
-    for (const subscription of match.subscriptions) {
+    for (const subscription of subscriptions) {
       if (isOwn && subscription.noLocal) continue // [MQTT-3.8.3-3]
+      if (!hasBegun(subscription, message)) continue
       granted = Math.max(granted, subscription.qos)
       retain ||= subscription.retainAsPublished && message.headers.retain
       if (subscription.subscriptionId !== 0) {
@@ -96,11 +154,14 @@ export class FanOut {
         subscriptionIds.push(subscription.subscriptionId)
       }
     }
-    if (granted < 0) return
-    const delivery = { message, retain, subscriptionIds: subscriptionIds ?? noIds }
-    if (Math.min(granted, message.headers.qos) === 0) session.offerQos0(delivery, wallMs)
-    else session.offerQos1(delivery, wallMs)
+    if (granted < 0) return true
+    const qos = granted as QualityOfService
+    const isTaken = session.offer(
+      { message, qos, retain, subscriptionIds: subscriptionIds ?? noIds, group: null },
+      wallMs,
+    )
     if (session.link !== null) this.touched.add(session.link)
+    return isTaken
   }
 
   /** Sends what was queued since the last flush. */
@@ -110,6 +171,21 @@ export class FanOut {
     this.touched.clear()
     this.onDelivered()
   }
+}
+
+/** False for what the log held before the subscription was made. */
+function hasBegun({ since }: Subscription, { origin }: OutgoingMessage): boolean {
+  return since === null || origin === null || origin.offset >= (since.get(origin.partition) ?? 0)
+}
+
+/** A message of its own: copies, so that it does not hold the read buffer. */
+function messageOf(bytes: Uint8Array, record: ScannedRecord, { partition, offset }: RecordPlace): OutgoingMessage {
+  const isNamed = record.topicStart >= 0
+  const topic = isNamed
+    ? copyBytes(bytes, record.topicStart, record.topicEnd)
+    : copyBytes(bytes, record.keyStart, record.keyEnd)
+  const payload = record.valueStart < 0 ? noBytes : copyBytes(bytes, record.valueStart, record.valueEnd)
+  return new OutgoingMessage(topic, payload, headersOf(bytes, record), { partition, offset })
 }
 
 const noBytes = new Uint8Array(0)

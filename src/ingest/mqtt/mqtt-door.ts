@@ -1,4 +1,5 @@
 import type { ClockMark } from '../../base/clock-mark.ts'
+import type { Partition } from '../../cluster/partition/partition.ts'
 import type { Broker } from '../../broker/broker.ts'
 import type {
   Clock,
@@ -13,9 +14,9 @@ import type {
 } from '../../base/ports.ts'
 import { createPacketColumns } from '../../protocol/mqtt/packet-columns.ts'
 import { reasonCodes, reasonName } from '../../protocol/mqtt/reason-codes.ts'
-import { TopicFilterTrie } from '../../protocol/mqtt/topic-filter.ts'
 import { type CommitBatch, CommitBatches, reasonOf } from './commit-batch.ts'
 import { MqttConnection } from './connection.ts'
+import { CatchUp } from './catch-up.ts'
 import { Delivery } from './delivery.ts'
 import { DoorCounters } from './door-counters.ts'
 import type { DoorServices, PendingBytesWaiter } from './door-services.ts'
@@ -24,13 +25,19 @@ import { FanOut } from './fan-out.ts'
 import { mqttEvents } from './mqtt-events.ts'
 import { mqttMetrics } from './mqtt-metrics.ts'
 import type { MqttDoorOptions } from './mqtt-options.ts'
-import { PacketIdLog } from './packet-id-log.ts'
+import { mqttSessionsTopic, PacketIdLog } from './packet-id-log.ts'
+import { RetainedKeeper, retainedTopic } from './retained-keeper.ts'
 import { RouteTable } from './route-table.ts'
-import type { DropReason, MqttSession, SessionBounds, Subscription } from './session.ts'
+import type { MqttSession } from './session.ts'
+import type { DropReason, LogDelivery, SessionBounds } from './session-types.ts'
+import type { ReplayOutcome } from './state-replay.ts'
+import { SessionKeeper } from './session-keeper.ts'
 import { SessionTable } from './session-table.ts'
 import { dropSubscriptions } from './subscribe-handler.ts'
+import { SubscriptionIndex } from './subscription-index.ts'
+import { type SysFigures, SysTopics } from './sys-topics.ts'
 import { TopicMapping } from './topic-mapping.ts'
-import { WillKeeper } from './will-keeper.ts'
+import { type Will, WillKeeper } from './will-keeper.ts'
 
 export interface MqttDoorParts {
   readonly net: Net
@@ -42,6 +49,8 @@ export interface MqttDoorParts {
   readonly options: MqttDoorOptions
   /** Of this run, in hexadecimal: marks records that are received while the time is not known. */
   readonly bootId: string
+  /** Ours, as `$SYS/broker/version` tells it. */
+  readonly version: string
 }
 
 /** Rows of one decoder step: a chunk of 64 KB holds more only when its packets are tiny. */
@@ -63,12 +72,17 @@ export class MqttDoor {
   private readonly parts: MqttDoorParts
   private readonly services: DoorServices
   private readonly sessions: SessionTable
-  private readonly subscriptions: TopicFilterTrie<Subscription>
+  private readonly subscriptions: SubscriptionIndex
   private readonly wills: WillKeeper
   private readonly routes: RouteTable
   private readonly commits: CommitBatches
   private readonly packetIds: PacketIdLog
+  private readonly retained: RetainedKeeper
   private readonly delivery: Delivery
+  private readonly catchUp: CatchUp
+  private readonly keeper: SessionKeeper
+  private readonly sys: SysTopics
+  private readonly startedMs: number
   private readonly bounds: SessionBounds
   private readonly counters = new DoorCounters()
   private readonly eventBudget: EventBudget
@@ -92,35 +106,53 @@ export class MqttDoor {
       queuedBytesTotalMax: options.queuedBytesTotalMax,
       queuedBytesTotal: 0,
       onDrop: (session, reason) => this.onDrop(session, reason),
+      onRoom: (session) => this.onRoom(session),
+      onProgress: (session) => this.keeper.onProgress(session),
+      recordOutgoing: (session, origin, id, then) => this.keeper.recordOutgoing(session, origin, id, then),
     }
     this.sessions = new SessionTable({
       sessionsMax: options.sessionsMax,
       bounds: this.bounds,
       onEnd: (session, cause) => this.onSessionEnd(session, cause),
     })
-    this.subscriptions = new TopicFilterTrie(options.subscriptionsMax, options.filterCharactersMax)
+    this.subscriptions = new SubscriptionIndex(options.subscriptionsMax, options.filterCharactersMax, (group) => {
+      this.catchUp.forget(group)
+      this.keeper.forgetGroup(group)
+    })
     const { lastResortTopic, autoTopicsMax } = options
     this.routes = new RouteTable({ broker, mapping, clock, observer, lastResortTopic, autoTopicsMax })
     this.commits = new CommitBatches({ broker, onSettled: (batch, error) => this.onCommitSettled(batch, error) })
     this.packetIds = new PacketIdLog(broker)
+    this.retained = new RetainedKeeper({ broker, commits: this.commits, bytesMax: options.retainedBytesMax })
+    const { routes, commits, counters, retained } = this
+    const onPublished = (will: Will): void => this.keeper.willPublished(will)
     const clockMark = (wallMs: number): ClockMark | null => this.clockMark(wallMs)
-    this.wills = new WillKeeper({
-      clock,
-      clockMark,
-      routes: this.routes,
-      commits: this.commits,
-      counters: this.counters,
-    })
-    this.delivery = new Delivery({
+    this.wills = new WillKeeper({ clock, clockMark, routes, commits, counters, retained, onPublished })
+    const reading = {
       broker,
       clock,
       observer,
       compute: parts.compute,
-      fanOut: new FanOut(this.subscriptions, () => this.reportFiguresSoon()),
+      fanOut: new FanOut(
+        this.subscriptions,
+        () => this.reportFiguresSoon(),
+        (reader) => this.catchUp.request(reader),
+      ),
       readBytes: options.tailReadBytes,
       decompressedBytesMax: options.decompressedBytesMax,
+    }
+    this.catchUp = new CatchUp({ ...reading, livePosition: (partition) => this.delivery.positionOf(partition) })
+    this.delivery = new Delivery({
+      ...reading,
+      onRead: () => this.keeper.onRead(),
+      startOf: (partition) => this.keeper.startOf(partition),
       hasSubscriptions: () => this.subscriptions.size > 0,
     })
+    const { sessions, subscriptions, wills } = this
+    const livePositions = (): Iterable<readonly [Partition, number]> => this.delivery.positions()
+    this.keeper = new SessionKeeper({ broker, clock, commits, sessions, subscriptions, wills, livePositions })
+    this.startedMs = clock.monotonicMs()
+    this.sys = new SysTopics({ clock, subscriptions, figures: () => this.sysFigures() })
     this.services = this.createServices(mapping)
   }
 
@@ -139,12 +171,15 @@ export class MqttDoor {
       sessions: this.sessions,
       subscriptions: this.subscriptions,
       wills: this.wills,
+      retained: this.retained,
+      keeper: this.keeper,
+      sys: this.sys,
       eventBudget: this.eventBudget,
-      retainWarned: new Set(),
       counters: this.counters,
       columns: createPacketColumns(rowsMax),
       clockMark: (wallMs) => this.clockMark(wallMs),
       onSubscriptionsChanged: () => this.delivery.onSubscriptionsChanged(),
+      livePosition: (partition) => this.delivery.positionOf(partition),
       onAttached: (session) => this.onAttached(session),
       onDetached: (session) => this.onDetached(session),
       waitForPendingBytes: (waiter) => this.waitForPendingBytes(waiter),
@@ -162,7 +197,7 @@ export class MqttDoor {
   }
 
   /**
-   * Opens a listener; the first one reads the packet ids of unfinished QoS 2 messages back before anybody may connect. Rejects with a NetError.
+   * Opens a listener; the first one reads back what is kept for clients before anybody may connect. Rejects with a NetError.
    */
   async listen(address: ListenAddress): Promise<Listener> {
     this.opening ??= this.open()
@@ -173,14 +208,58 @@ export class MqttDoor {
   }
 
   private async open(): Promise<void> {
-    const packetIds = await this.packetIds.open(this.parts.options.tailReadBytes)
-    if (packetIds > 0) this.parts.observer.event(mqttEvents.packetIdsReplayed, { packetIds })
+    const { observer, clock, options } = this.parts
+    const replay = (key: Uint8Array, value: Uint8Array | null): void => this.keeper.replay(key, value)
+    this.reportUnread(mqttSessionsTopic.name, await this.packetIds.open(options.tailReadBytes, replay))
+    this.reportUnread(retainedTopic.name, await this.retained.open(options.tailReadBytes, clock.wallMs()))
+    const packetIds = this.packetIds.openCount
+    if (packetIds > 0) observer.event(mqttEvents.packetIdsReplayed, { packetIds })
+    this.restoreSessions()
+  }
+
+  /** Sessions of the last run go on; wills of those whose connection a crash has taken are due. */
+  private restoreSessions(): void {
+    const { clock, observer } = this.parts
+    const wallMs = clock.wallMs()
+    const restored = this.keeper.restore()
+    for (const [session, stored] of restored) {
+      for (const [packetId, fingerprint] of this.packetIds.takeCarried(session.clientId)) {
+        session.carriedIds.set(packetId, fingerprint)
+      }
+      // Without a clock that can be trusted nobody's time is over.
+      const { expiryMs, expiresAtMs, willDueMs } = stored
+      const endsInMs = expiresAtMs === null || !clock.wallTrusted() ? expiryMs : Math.max(0, expiresAtMs - wallMs)
+      if (stored.will !== null && willDueMs === null) this.wills.fire(stored.will, endsInMs)
+      else if (stored.will !== null) this.wills.fireIn(stored.will, Math.max(0, Number(willDueMs) - wallMs))
+      if (endsInMs === 0) this.sessions.end(session, 'expired')
+      else this.endIn(session, endsInMs)
+    }
+    this.delivery.onSubscriptionsChanged()
+    this.keeper.forgetReplayed()
+    if (restored.length > 0) observer.event(mqttEvents.sessionsRestored, { sessions: this.sessions.size })
+  }
+
+  private reportUnread(topic: string, { unread }: ReplayOutcome): void {
+    for (const { partition, fromOffset } of unread) {
+      this.parts.observer.event(mqttEvents.stateUnreadable, { topic, partition, fromOffset })
+    }
   }
 
   /** Topics were created, deleted or grown. */
   onPartitionsChanged(): void {
     this.routes.invalidate()
     this.delivery.onPartitionsChanged()
+    this.keeper.onPartitionsChanged()
+    for (const session of this.sessions.values()) this.forgetGone(session.behind)
+    for (const group of this.subscriptions.shared()) this.forgetGone(group.behind)
+  }
+
+  /** Nobody waits for what was in a topic that is gone. */
+  private forgetGone(behind: Map<Partition, number>): void {
+    const { partitions } = this.parts.broker
+    for (const partition of behind.keys()) {
+      if (partitions.get(partition.topic, partition.index) !== partition) behind.delete(partition)
+    }
   }
 
   private onConnection(socket: Connection): void {
@@ -194,6 +273,8 @@ export class MqttDoor {
       this.reportFiguresSoon()
     })
     this.connections.add(connection)
+    const { totals } = this.counters
+    totals.connectedMax = Math.max(totals.connectedMax, this.connections.size)
     this.reportFiguresSoon()
   }
 
@@ -208,9 +289,12 @@ export class MqttDoor {
     for (const connection of this.connections) connection.stopReading()
     await this.settled()
     for (const connection of [...this.connections]) connection.close(reasonCodes.serverShuttingDown, 'the server stops')
-    this.wills.fireAll()
+    this.keeper.stop()
     await this.settled()
+    this.wills.stop()
     this.delivery.stopAll()
+    this.catchUp.stop()
+    this.sys.stop()
     for (const timer of this.expiries.values()) this.parts.clock.cancel(timer)
     this.expiries.clear()
     if (this.figuresTimer !== null) this.parts.clock.cancel(this.figuresTimer)
@@ -251,20 +335,44 @@ export class MqttDoor {
 
   /** [MQTT-3.1.2-25], [MQTT-4.1.0-2] */
   private onDetached(session: MqttSession): void {
+    // What was sent waits for the client [MQTT-4.8.2-4]; what was not need not wait.
+    this.giveToGroups(session.giveBackQueued(null))
     if (session.expiryMs === 0) return this.sessions.end(session, 'expired')
     this.sessions.touch(session)
-    this.expiries.set(
-      session,
-      this.parts.clock.schedule(Math.min(session.expiryMs, timerMsMax), () => this.sessions.end(session, 'expired')),
-    )
+    this.keeper.save(session)
+    if (!this.isStopping) this.endIn(session, session.expiryMs)
+  }
+
+  private endIn(session: MqttSession, delayMs: number): void {
+    const timer = this.parts.clock.schedule(Math.min(delayMs, timerMsMax), () => this.sessions.end(session, 'expired'))
+    this.expiries.set(session, timer)
+  }
+
+  /** What waits for the session, or for a shared subscription that it is a member of, is read now. */
+  private onRoom(session: MqttSession): void {
+    this.catchUp.request(session)
+    for (const group of session.groups) {
+      group.giveReturned(this.parts.clock.wallMs())
+      this.catchUp.request(group)
+    }
+  }
+
+  private giveToGroups(deliveries: readonly LogDelivery[]): void {
+    const wallMs = this.parts.clock.wallMs()
+    for (const delivery of deliveries) delivery.group?.takeBack([delivery], wallMs)
   }
 
   private onSessionEnd(session: MqttSession, cause: 'expired' | 'clean-start' | 'evicted'): void {
     const timer = this.expiries.get(session)
     if (timer !== undefined) this.parts.clock.cancel(timer)
     this.expiries.delete(session)
+    const left = session.giveBackAll()
+    const filters = [...session.subscriptions.keys()]
+    this.catchUp.forget(session)
     dropSubscriptions(this.services, session)
+    this.giveToGroups(left)
     this.wills.fireDelayed(session.clientId)
+    this.keeper.forget(session, filters)
     this.forgetPacketIds(session)
     if (cause !== 'evicted' || !this.eventBudget.take()) return
     const { observer, options } = this.parts
@@ -293,6 +401,8 @@ export class MqttDoor {
     if (error === null) {
       observer.add(mqttMetrics.published, batch.messages)
       observer.add(mqttMetrics.publishedBytes, batch.bytes)
+      this.counters.totals.receivedMessages += batch.messages
+      this.counters.totals.receivedMessageBytes += batch.bytes
     } else {
       observer.add(mqttMetrics.refused, batch.messages, { reason: reasonName(reasonOf(error)) })
       if (this.eventBudget.take()) observer.event(mqttEvents.appendFailed, { reason: error })
@@ -324,6 +434,18 @@ export class MqttDoor {
 
   // -------------------------------------------------------------------------------------------- figures
 
+  private sysFigures(): SysFigures {
+    return {
+      ...this.counters.totals,
+      version: this.parts.version,
+      uptimeSeconds: Math.floor((this.parts.clock.monotonicMs() - this.startedMs) / 1000),
+      connected: this.connections.size,
+      sessions: this.sessions.size,
+      retained: this.retained.size,
+      subscriptions: this.subscriptions.size,
+    }
+  }
+
   /** Nothing is scheduled while nothing happens. */
   private reportFiguresSoon(): void {
     if (this.figuresTimer !== null || this.isStopping) return
@@ -339,6 +461,8 @@ export class MqttDoor {
     observer.set(mqttMetrics.connections, this.connections.size)
     observer.set(mqttMetrics.sessions, this.sessions.size)
     observer.set(mqttMetrics.subscriptions, this.subscriptions.size)
+    observer.set(mqttMetrics.retainedMessages, this.retained.size)
+    observer.set(mqttMetrics.retainedBytes, this.retained.usedBytes)
     observer.set(mqttMetrics.queuedBytes, this.bounds.queuedBytesTotal)
     if (counters.delivered > 0) observer.add(mqttMetrics.delivered, counters.delivered)
     for (const [reason, count] of counters.dropped) observer.add(mqttMetrics.dropped, count, { reason })

@@ -14,12 +14,18 @@ export const mqttEvents = defineEvents({
     sentence: 'MQTT client "{clientId}" at {remoteHost} was disconnected: {reason}',
     fields: { clientId: 'string', remoteHost: 'string', reason: 'string' },
   },
-  retainNotServed: {
-    id: 'mqtt-retain-not-served',
+  notRetained: {
+    id: 'mqtt-not-retained',
     level: 'warn',
+    sentence: 'MQTT client "{clientId}" publishes a message to be retained under "{topic}", which is refused: {reason}',
+    fields: { clientId: 'string', topic: 'string', reason: 'string' },
+  },
+  stateUnreadable: {
+    id: 'mqtt-state-unreadable',
+    level: 'error',
     sentence:
-      'MQTT client "{clientId}" publishes with the retain flag to "{topic}": it is kept as a record header, but no retained message is served yet',
-    fields: { clientId: 'string', topic: 'string' },
+      'state of MQTT clients in {topic}-{partition} cannot be read from offset {fromOffset} on: what was kept there is missing',
+    fields: { topic: 'string', partition: 'number', fromOffset: 'number' },
   },
   topicRefused: {
     id: 'mqtt-topic-refused',
@@ -56,6 +62,12 @@ export const mqttEvents = defineEvents({
     level: 'warn',
     sentence: 'delivery from {topic}-{partition} skipped from offset {fromOffset} to {toOffset}: {reason}',
     fields: { topic: 'string', partition: 'number', fromOffset: 'number', toOffset: 'number', reason: 'string' },
+  },
+  sessionsRestored: {
+    id: 'mqtt-sessions-restored',
+    level: 'info',
+    sentence: '{sessions} MQTT sessions go on from the last run',
+    fields: { sessions: 'number' },
   },
   packetIdsReplayed: {
     id: 'mqtt-packet-ids-replayed',

@@ -23,7 +23,19 @@ export const mqttMetrics = defineMetrics({
   queuedBytes: {
     name: 'headwater_mqtt_queued_bytes',
     kind: 'gauge',
-    help: 'Bytes of QoS 1 messages that wait for MQTT subscribers.',
+    help: 'Bytes of messages that wait for MQTT subscribers.',
+    labels: [],
+  },
+  retainedMessages: {
+    name: 'headwater_mqtt_retained_messages',
+    kind: 'gauge',
+    help: 'Topics that have a retained message.',
+    labels: [],
+  },
+  retainedBytes: {
+    name: 'headwater_mqtt_retained_bytes',
+    kind: 'gauge',
+    help: 'What retained messages take of their budget.',
     labels: [],
   },
   published: {

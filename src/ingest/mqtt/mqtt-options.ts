@@ -21,7 +21,7 @@ export interface MqttDoorOptions {
   readonly clientIdBytesMax: number
   /** QoS 1 and 2 messages that a client may have unacknowledged: announced as Receive Maximum and enforced for 5.0; before, only for QoS 2. */
   readonly receiveMaximum: number
-  /** Topic aliases a client may set up; each holds a topic name. */
+  /** Topic aliases a client may set up, and that we set up towards it if it takes so many; each holds a topic name. */
   readonly topicAliasMaximum: number
   /** Longest keep-alive: a 5.0 client that asks for more, or for none, is told this one. */
   readonly keepAliveSecondsMax: number
@@ -34,9 +34,11 @@ export interface MqttDoorOptions {
   readonly subscriptionsMax: number
   /** Characters of all filters together. */
   readonly filterCharactersMax: number
-  /** Unacknowledged QoS 1 messages on their way to one subscriber, however many it would take. */
+  /** What all retained messages may take in memory, their overhead included: above it a client is told 0x97. */
+  readonly retainedBytesMax: number
+  /** Unfinished QoS 1 and 2 messages on their way to one subscriber, however many it would take. */
   readonly sendWindowMax: number
-  /** QoS 1 messages waiting for one subscriber; further ones are dropped and counted. */
+  /** QoS 1 and 2 messages waiting for one subscriber; further ones wait in the log alone. */
   readonly queuedMessagesMax: number
   readonly queuedBytesMax: number
   /** The same over all sessions. */
@@ -75,6 +77,7 @@ export const mqttDoorDefaults: MqttDoorOptions = {
   subscriptionsPerSessionMax: 1000,
   subscriptionsMax: 100_000,
   filterCharactersMax: 8_388_608,
+  retainedBytesMax: 16_777_216,
   sendWindowMax: 256,
   queuedMessagesMax: 1000,
   queuedBytesMax: 1_048_576,

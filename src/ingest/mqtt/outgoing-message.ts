@@ -1,15 +1,26 @@
+import type { Partition } from '../../cluster/partition/partition.ts'
 import { type EncodedPublish, encodePublish } from '../../protocol/mqtt/encode.ts'
+import type { QualityOfService } from '../../protocol/mqtt/packet-types.ts'
 import { encodeProperties } from '../../protocol/mqtt/properties.ts'
 import type { RecordHeader } from '../../protocol/records/record.ts'
+import type { TopicAlias } from './topic-aliases.ts'
 import { type DecodedHeaders, decodeRecordHeaders } from './record-headers.ts'
 
 /** How one subscriber gets a message. */
 export interface PublishForm {
   readonly level: 3 | 4 | 5
-  readonly qos: 0 | 1
+  readonly qos: QualityOfService
   readonly retain: boolean
   /** 5.0: identifiers of every matching subscription that has one [MQTT-3.3.4-4]. */
   readonly subscriptionIds: readonly number[]
+  /** 5.0: how the topic is abbreviated; null = not. */
+  readonly alias: TopicAlias | null
+}
+
+/** A place in the log. */
+export interface MessageOrigin {
+  readonly partition: Partition
+  readonly offset: number
 }
 
 /**
@@ -17,12 +28,20 @@ export interface PublishForm {
  * waiting message does not hold the read buffer.
  */
 export class OutgoingMessage {
+  /** Where in the log it stands; null = it is a retained one. */
+  readonly origin: MessageOrigin | null
   readonly topic: Uint8Array
   readonly payload: Uint8Array
   readonly headers: DecodedHeaders
   private readonly encoded = new Map<number, EncodedPublish>()
 
-  constructor(topic: Uint8Array, payload: Uint8Array, headers: readonly RecordHeader[]) {
+  constructor(
+    topic: Uint8Array,
+    payload: Uint8Array,
+    headers: readonly RecordHeader[],
+    origin: MessageOrigin | null = null,
+  ) {
+    this.origin = origin
     this.topic = topic
     this.payload = payload
     this.headers = decodeRecordHeaders(headers)
@@ -43,8 +62,8 @@ export class OutgoingMessage {
     return this.encode(form, wallMs).bytes
   }
 
-  /** The packet for a QoS 1 subscriber, of its own. */
-  packetQos1(form: PublishForm, packetId: number, duplicate: boolean, wallMs: number): Uint8Array {
+  /** The packet for a subscriber at QoS 1 or 2, of its own. */
+  packetWithId(form: PublishForm, packetId: number, duplicate: boolean, wallMs: number): Uint8Array {
     const { bytes, packetIdAt } = this.encode(form, wallMs)
     const own = Buffer.allocUnsafe(bytes.length)
     own.set(bytes)
@@ -56,8 +75,9 @@ export class OutgoingMessage {
 
   private encode(form: PublishForm, wallMs: number): EncodedPublish {
     // The rest of the expiry interval changes with time, the identifiers with the subscriber.
-    const isShared = form.subscriptionIds.length === 0 && (form.level !== 5 || this.headers.expiresMs === null)
-    const slot = (form.level === 5 ? 4 : 0) | (form.retain ? 2 : 0) | form.qos
+    const isShared =
+      form.subscriptionIds.length === 0 && form.alias === null && (form.level !== 5 || this.headers.expiresMs === null)
+    const slot = (form.level === 5 ? 8 : 0) | (form.retain ? 4 : 0) | form.qos
     const known = isShared ? this.encoded.get(slot) : undefined
     if (known !== undefined) return known
     const publish = encodePublish({
@@ -65,19 +85,20 @@ export class OutgoingMessage {
       qos: form.qos,
       retain: form.retain,
       duplicate: false,
-      topic: this.topic,
+      topic: form.alias?.isKnown === true ? noBytes : this.topic,
       packetId: 0,
-      properties: form.level === 5 ? this.propertyList(form.subscriptionIds, wallMs) : noBytes,
+      properties: form.level === 5 ? this.propertyList(form, wallMs) : noBytes,
       payload: this.payload,
     })
     if (isShared) this.encoded.set(slot, publish)
     return publish
   }
 
-  private propertyList(subscriptionIds: readonly number[], wallMs: number): Uint8Array {
+  private propertyList({ subscriptionIds, alias }: PublishForm, wallMs: number): Uint8Array {
     const expires = this.headers.expiresMs
     const properties = {
       ...this.headers.properties,
+      topicAlias: alias?.alias,
       // [MQTT-3.3.2-6]: the received value minus the time spent here.
       messageExpiryInterval:
         expires === null ? undefined : Math.min(0xffff_ffff, Math.max(1, Math.ceil((expires - wallMs) / 1000))),

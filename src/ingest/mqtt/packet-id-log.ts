@@ -7,19 +7,17 @@ import type { InternalTopicDefinition } from '../../base/internal-topic-def.ts'
 import { partitionForKey } from '../../base/murmur2.ts'
 import type { Broker } from '../../broker/broker.ts'
 import type { TurnAppend } from '../../broker/turn-append.ts'
-import type { Partition } from '../../cluster/partition/partition.ts'
-import { forEachBatch } from '../../protocol/records/record-batch.ts'
-import { forEachRecord } from '../../protocol/records/record.ts'
 import { inspectUtf8, utf8Bytes, utf8Malformed, utf8Text } from '../../protocol/mqtt/utf8.ts'
+import { type ReplayOutcome, replayTopic } from './state-replay.ts'
 
-/** Sessions of MQTT clients; for now their QoS 2 packet ids. */
+/** Sessions of MQTT clients: their QoS 2 packet ids here, everything else in `session-log.ts`. */
 export const mqttSessionsTopic: InternalTopicDefinition = {
   name: '__headwater_mqtt_sessions',
   partitions: 4,
-  // Ids matter only between a crash and the client's return; until compaction is there, time bounds the topic.
-  configs: { 'cleanup.policy': 'delete', 'retention.ms': '86400000', 'segment.bytes': '16777216' },
+  configs: { 'cleanup.policy': 'compact', 'segment.bytes': '16777216' },
   readable: false,
-  holds: 'Packet ids of QoS 2 messages that MQTT clients have not released yet, by client id.',
+  holds:
+    'Sessions of MQTT clients: how long they are kept, wills, subscriptions, where they are in the log, packet ids of QoS 2 messages.',
 }
 
 const recordVersion = 1
@@ -86,37 +84,20 @@ export class PacketIdLog {
     this.broker = broker
   }
 
-  /** Makes sure of the topic and reads it back. Answers how many ids are open. */
-  async open(readBytes: number): Promise<number> {
-    await this.broker.ensureInternalTopic(mqttSessionsTopic)
-    for (let index = 0; index < mqttSessionsTopic.partitions; index += 1) {
-      const partition = this.broker.partitions.get(mqttSessionsTopic.name, index)
-      if (partition !== undefined) await this.replay(partition, readBytes)
-    }
+  /** Ids that were open when the topic was read back. */
+  get openCount(): number {
     return this.carriedCount
   }
 
-  private async replay(partition: Partition, readBytes: number): Promise<void> {
-    let offset = partition.log.logStartOffset
-    while (offset < partition.highWatermark) {
-      const read = await this.broker.readTailCold(partition, offset, readBytes)
-      if (read.kind !== 'batches' || read.bytes.length === 0) return
-      const next = this.replayBatches(read.bytes, offset)
-      if (next <= offset) return
-      offset = next
-    }
-  }
-
-  private replayBatches(bytes: Uint8Array, fromOffset: number): number {
-    let next = fromOffset
-    forEachBatch(bytes, (batches, at) => {
-      forEachRecord(batches, at, (record) => {
-        next = Math.max(next, record.offset + 1)
-        const id = record.key === null ? null : readPacketIdKey(record.key)
-        if (id !== null) this.apply(id.clientId, id.packetId, record.value)
-      })
+  /** Makes sure of the topic and reads it back; `other` gets the records that are not of packet ids. */
+  async open(readBytes: number, other: (key: Uint8Array, value: Uint8Array | null) => void): Promise<ReplayOutcome> {
+    await this.broker.ensureInternalTopic(mqttSessionsTopic)
+    return replayTopic(this.broker, mqttSessionsTopic, readBytes, ({ key, value }) => {
+      if (key === null) return
+      const id = readPacketIdKey(key)
+      if (id === null) other(key, value)
+      else this.apply(id.clientId, id.packetId, value)
     })
-    return next
   }
 
   private apply(clientId: string, packetId: number, value: Uint8Array | null): void {

@@ -12,6 +12,8 @@ export const pauseReasons = {
   backlog: 8,
   /** An append failed and the client cannot be told. */
   failure: 16,
+  /** The session is being written down. */
+  connect: 64,
   /** The door stops. */
   stop: 32,
 } as const

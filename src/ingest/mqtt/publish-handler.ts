@@ -1,7 +1,8 @@
 /**
- * PUBLISH and PUBREL of one client, 3.1 to 5.0: packet id and alias rules, routing, the append, and the acknowledgement that is owed. Not implemented:
- * retained messages (5.0 is refused with 0x9A; the 3.1.1 flag is kept as a header).
+ * PUBLISH and PUBREL of one client, 3.1 to 5.0: packet id and alias rules, routing, the append, what is retained, and the acknowledgement
+ * that is owed.
  */
+import { copyBytes } from '../../base/bytes.ts'
 import { crc32c } from '../../base/crc32c.ts'
 import { MqttProtocolError } from '../../protocol/mqtt/mqtt-protocol-error.ts'
 import type { PacketColumns } from '../../protocol/mqtt/packet-columns.ts'
@@ -14,11 +15,10 @@ import type { DoorServices } from './door-services.ts'
 import { mqttEvents } from './mqtt-events.ts'
 import type { ReceivedId } from './packet-id-log.ts'
 import { RecordHeaderEncoder } from './record-headers.ts'
+import type { RetainedMessage } from './retained-keeper.ts'
 import type { Route } from './route-table.ts'
-import type { JoinCommit, MqttSession, ReceivedPublish } from './session.ts'
-
-/** Clients that the log names for their retain flag in one run: they come from outside. */
-const retainWarningsMax = 1000
+import type { MqttSession } from './session.ts'
+import type { JoinCommit, ReceivedPublish } from './session-types.ts'
 
 /** Bytes that a record takes beside its topic, payload and headers. */
 const recordOverheadBytes = 40
@@ -65,10 +65,6 @@ export class PublishHandler {
     const flags = columns.firstByte[row] as number
     const qos = (flags >>> 1) & 3
     this.findTopic(source, columns, row)
-    const retain = (flags & 1) !== 0
-    if (retain && this.level === 5) {
-      throw new MqttProtocolError(reasonCodes.retainNotSupported, 'a retained message') // [MQTT-3.2.2-14]
-    }
     const packetId = columns.packetId[row] as number
     if (qos === 2) {
       this.recallCarried(source, columns, row)
@@ -78,7 +74,6 @@ export class PublishHandler {
     const route = this.services.routes.find(this.topicSource, this.topicStart, this.topicEnd, wallMs)
     if (route === null) this.refuseTopic()
     if (route.state === 'waiting') return route
-    if (retain) this.warnOfRetain()
     if (route.state === 'ready') this.append(route, source, columns, row, wallMs)
     else this.refuse(qos, packetId, route.reason)
     return null
@@ -95,7 +90,7 @@ export class PublishHandler {
       throw new MqttProtocolError(reasonCodes.topicAliasInvalid, `topic alias ${alias}`) // [MQTT-3.3.2-9]
     }
     if (this.topicEnd > this.topicStart) {
-      this.aliases[alias] = source.slice(this.topicStart, this.topicEnd)
+      this.aliases[alias] = copyBytes(source, this.topicStart, this.topicEnd)
       return
     }
     const topic = this.aliases[alias]
@@ -124,8 +119,8 @@ export class PublishHandler {
   }
 
   /**
-   * After a restart the client was told that the session is gone: an id from before is held only by the same message again, with DUP. Without DUP,
-   * or with another content, it is a new message under an old id.
+   * An id from before a restart is held only by the same message again, with DUP. Without DUP, or with another content, it is a new message under an
+   * old id: the session may be gone, or the client was told of a failure and the commit went through after all.
    */
   private recallCarried(source: Uint8Array, columns: PacketColumns, row: number): void {
     const { received, carriedIds } = this.session
@@ -173,6 +168,8 @@ export class PublishHandler {
     const payloadLength = (columns.bodyEnd[row] as number) - payloadStart
     const topicLength = this.topicEnd - this.topicStart
     const headers = this.headersFor(route, source, columns, row, wallMs)
+    const retained = (flags & 1) === 0 ? null : this.retainedOf(route, source, columns, row, { headers, wallMs })
+    if (typeof retained === 'number') return this.refuse(qos, packetId, retained)
     const batch = this.services.commits.current()
     const hasOwnKey = route.key !== null
     const error = batch.turn.appendSlices(
@@ -192,6 +189,8 @@ export class PublishHandler {
       this.refuse(qos, packetId, reasonOf(error))
       return
     }
+    const refusal = retained === null ? reasonCodes.success : this.services.retained.set(batch, retained)
+    if (refusal !== reasonCodes.success) return this.refuse(qos, packetId, refusal)
     const group = this.groupOf(batch)
     const size = topicLength + payloadLength + headers.length + recordOverheadBytes
     group.bytes += size
@@ -202,6 +201,42 @@ export class PublishHandler {
     else if (qos === 2) {
       this.receive(batch, group, { packetId, wallMs, fingerprint: this.fingerprintOf(source, columns, row) })
     }
+  }
+
+  /** What is to be retained, or why it cannot be. Its record has the MQTT topic as its key and all the headers, whatever the route says. */
+  private retainedOf(
+    route: Route,
+    source: Uint8Array,
+    columns: PacketColumns,
+    row: number,
+    record: { readonly headers: Uint8Array; readonly wallMs: number },
+  ): RetainedMessage | number {
+    const topic = copyBytes(this.topicSource, this.topicStart, this.topicEnd)
+    const { wallMs } = record
+    const hasAll = route.key === null && route.headers !== 'none'
+    const headers = hasAll
+      ? record.headers
+      : this.headersFor({ ...route, key: null, headers: 'minimal' }, source, columns, row, wallMs)
+    const payload = copyBytes(source, columns.payloadStart[row], columns.bodyEnd[row])
+    if (payload.length > 0) {
+      const verdict = this.services.retained.judge(topic, topic.length + payload.length + headers.length, wallMs)
+      if (verdict !== reasonCodes.success) {
+        this.reportNotRetained(topic, verdict)
+        return verdict
+      }
+    }
+    return { topic, payload, headers, wallMs }
+  }
+
+  private reportNotRetained(topic: Uint8Array, verdict: number): void {
+    const { eventBudget, observer } = this.services
+    if (!eventBudget.take()) return
+    const reason = reasonName(verdict)
+    observer.event(mqttEvents.notRetained, {
+      clientId: this.session.clientId,
+      topic: utf8Text(topic, 0, topic.length),
+      reason,
+    })
   }
 
   private headersFor(
@@ -288,16 +323,6 @@ export class PublishHandler {
     this.session.received.set(packetId, released)
     batch.addStep({ session: this.session, packetId, entry: released, kind: 'released' })
     this.acks.pushWaiting(this.groupOf(batch), packetTypes.pubcomp, packetId)
-  }
-
-  /** Once a client, however often it connects. */
-  private warnOfRetain(): void {
-    const { retainWarned, eventBudget } = this.services
-    const { clientId } = this.session
-    if (retainWarned.has(clientId) || retainWarned.size >= retainWarningsMax || !eventBudget.take()) return
-    retainWarned.add(clientId)
-    const topic = utf8Text(this.topicSource, this.topicStart, this.topicEnd)
-    this.services.observer.event(mqttEvents.retainNotServed, { clientId, topic })
   }
 }
 

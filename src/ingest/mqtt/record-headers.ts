@@ -7,6 +7,7 @@
  * `mqtt.up.<name>`. Level `none` keeps nothing: such a record is delivered at QoS 1 and without properties.
  */
 import { clockHeader, type ClockMark, formatClockMark } from '../../base/clock-mark.ts'
+import { copyBytes } from '../../base/bytes.ts'
 import { decodeProperties, type MqttProperties, type UserProperty } from '../../protocol/mqtt/properties.ts'
 import { inspectUtf8, utf8Bytes, utf8Malformed, utf8Text } from '../../protocol/mqtt/utf8.ts'
 import { encodeHeaders, noHeaders, type RecordHeader } from '../../protocol/records/record.ts'
@@ -195,7 +196,7 @@ function textOf(bytes: Uint8Array | undefined): string | undefined {
 }
 
 function correlationOf(bytes: Uint8Array | undefined): Uint8Array | undefined {
-  return bytes === undefined || bytes.length > 65_535 ? undefined : bytes.slice()
+  return bytes === undefined || bytes.length > 65_535 ? undefined : copyBytes(bytes)
 }
 
 function expiryOf(text: string | undefined): number | null {

@@ -99,7 +99,10 @@ function isTopicName(bytes: Uint8Array, start: number, end: number): boolean {
 }
 
 /** The headers of a record that `scanRecords` has checked; values are views. */
-export function headersOf(bytes: Uint8Array, record: ScannedRecord): readonly RecordHeader[] {
+export function headersOf(
+  bytes: Uint8Array,
+  record: Pick<ScannedRecord, 'headersStart' | 'headersEnd'>,
+): readonly RecordHeader[] {
   const cursor: VarintCursor = { at: record.headersStart, end: record.headersEnd, failed: false }
   const count = readVarint(bytes, cursor)
   const headers: RecordHeader[] = []

@@ -1,41 +1,69 @@
-/** Packets that are answered at once, by one packet: SUBSCRIBE, UNSUBSCRIBE, PINGREQ, and a PUBREC that nobody expects. */
-import { encodeSuback, encodeUnsuback, pingResponse, writeAcknowledgement } from '../../protocol/mqtt/encode.ts'
+/** Packets that are answered at once, by one packet: SUBSCRIBE, UNSUBSCRIBE, PINGREQ, PUBREC. */
+import {
+  acknowledgementBytesMax,
+  encodeSuback,
+  encodeUnsuback,
+  pingResponse,
+  writeAcknowledgement,
+} from '../../protocol/mqtt/encode.ts'
 import { packetTypes } from '../../protocol/mqtt/packet-types.ts'
 import { checkPingRequest, decodeSubscribe, decodeUnsubscribe, type PacketBody } from '../../protocol/mqtt/packets.ts'
 import { reasonCodes } from '../../protocol/mqtt/reason-codes.ts'
 import type { DoorServices } from './door-services.ts'
 import type { MqttSession } from './session.ts'
-import { subscribe, unsubscribe } from './subscribe-handler.ts'
+import { deliverRetained, subscribe, unsubscribe } from './subscribe-handler.ts'
 
-/** The answer to a request, or null for a packet that is none. Throws MqttProtocolError. */
-export function answerRequest(
-  firstByte: number,
-  body: PacketBody,
-  level: 3 | 4 | 5,
-  context: { readonly services: DoorServices; readonly session: MqttSession },
-): Uint8Array | null {
-  const { services, session } = context
+export interface RequestContext {
+  readonly services: DoorServices
+  readonly session: MqttSession
+  /** Queues a packet. */
+  readonly send: (packet: Uint8Array) => void
+  /** Sends what is queued. */
+  readonly flush: () => void
+}
+
+/** Answers a request; false for a packet that is none. Throws MqttProtocolError. */
+export function answerRequest(firstByte: number, body: PacketBody, level: 3 | 4 | 5, context: RequestContext): boolean {
+  const { services, session, send } = context
   switch (firstByte >>> 4) {
     case packetTypes.subscribe: {
       const packet = decodeSubscribe(firstByte, body, level)
-      return encodeSuback(level, packet.packetId, subscribe(services, session, packet))
+      const { reasons, retainedFor } = subscribe(services, session, packet)
+      const filters = packet.subscriptions.map(({ filter }) => filter)
+      whenSaved(context, filters, (isSaved) => {
+        send(encodeSuback(level, packet.packetId, isSaved ? reasons : reasons.map(() => reasonCodes.quotaExceeded)))
+        deliverRetained(services, retainedFor)
+      })
+      return true
     }
     case packetTypes.unsubscribe: {
       const packet = decodeUnsubscribe(firstByte, body, level)
-      return encodeUnsuback(level, packet.packetId, unsubscribe(services, session, packet))
+      const reasons = unsubscribe(services, session, packet)
+      whenSaved(context, packet.filters, () => send(encodeUnsuback(level, packet.packetId, reasons)))
+      return true
     }
     case packetTypes.pingreq:
       checkPingRequest(firstByte, body)
-      return pingResponse
+      send(pingResponse)
+      return true
     default:
-      return null
+      return false
   }
 }
 
-/** We send nothing at QoS 2, so the packet id of a PUBREC is unknown: the client is told so and can let go of it. Null when it gave up itself. */
-export function answerUnknownPubrec(level: 3 | 4 | 5, packetId: number, reason: number): Uint8Array | null {
-  if (reason >= 0x80) return null
-  const packet = new Uint8Array(5)
-  const unknown = level === 5 ? reasonCodes.packetIdentifierNotFound : reasonCodes.success
-  return packet.subarray(0, writeAcknowledgement(packet, 0, packetTypes.pubrel, packetId, unknown))
+/** A kept session's subscriptions are in the log before the client is told of them: it will not subscribe again when it comes back. */
+function whenSaved(context: RequestContext, filters: readonly string[], answer: (isSaved: boolean) => void): void {
+  const batch = context.services.keeper.saveSubscriptions(context.session, new Set(filters))
+  if (batch === null) return answer(true)
+  batch.whenSettled((isSaved) => {
+    answer(isSaved)
+    context.flush()
+  })
+}
+
+/** PUBREL, also in answer to a PUBREC whose packet id we do not know: the client is told so and can let go of it. */
+export function encodeRelease(level: 3 | 4 | 5, packetId: number, isKnown: boolean): Uint8Array {
+  const packet = new Uint8Array(acknowledgementBytesMax)
+  const reason = level === 5 && !isKnown ? reasonCodes.packetIdentifierNotFound : reasonCodes.success
+  return packet.subarray(0, writeAcknowledgement(packet, 0, packetTypes.pubrel, packetId, reason))
 }

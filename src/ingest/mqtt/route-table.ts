@@ -1,3 +1,4 @@
+import { copyBytes } from '../../base/bytes.ts'
 import { partitionForKey } from '../../base/murmur2.ts'
 import type { Clock, Observer } from '../../base/ports.ts'
 import type { Broker } from '../../broker/broker.ts'
@@ -65,7 +66,7 @@ export class RouteTable {
     let route = this.cache.find(hash, bytes, start, end)
     if (route === undefined) {
       if (!isValidTopicName(bytes, start, end)) return null
-      route = newRoute(bytes.slice(start, end), hash)
+      route = newRoute(copyBytes(bytes, start, end), hash)
       this.cache.add(route)
     } else if (route.retryAtMs <= wallMs) {
       route.state = 'stale'

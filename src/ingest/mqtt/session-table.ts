@@ -1,4 +1,5 @@
-import { MqttSession, type SessionBounds } from './session.ts'
+import { MqttSession } from './session.ts'
+import type { SessionBounds } from './session-types.ts'
 
 export interface SessionTableOptions {
   /** Sessions kept at a time, connected ones included. */
@@ -43,6 +44,13 @@ export class SessionTable {
     return { session, isPresent: false }
   }
 
+  /** A session of the last run, without a connection. */
+  restore(clientId: string): MqttSession {
+    const session = new MqttSession(clientId, this.options.bounds)
+    this.sessions.set(clientId, session)
+    return session
+  }
+
   /** The session that has been without a connection for longest makes room. */
   private evictOne(): boolean {
     for (const session of this.sessions.values()) {
@@ -64,7 +72,7 @@ export class SessionTable {
   end(session: MqttSession, cause: 'expired' | 'clean-start' | 'evicted'): void {
     if (this.sessions.get(session.clientId) !== session) return
     this.sessions.delete(session.clientId)
-    session.discard()
     this.options.onEnd(session, cause)
+    session.discard()
   }
 }

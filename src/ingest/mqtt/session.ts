@@ -2,72 +2,39 @@
  * What the server keeps for one client id (4.1): subscriptions, QoS 2 packet ids of incoming messages, and messages on their way to the
  * client. Pure: it talks to the attached connection through `SessionLink` and is told the time.
  */
-import type { OutgoingMessage, PublishForm } from './outgoing-message.ts'
-import type { AckGroup, Committer } from './ack-queue.ts'
+import { MqttProtocolError } from '../../protocol/mqtt/mqtt-protocol-error.ts'
+import type { QualityOfService } from '../../protocol/mqtt/packet-types.ts'
+import { reasonCodes } from '../../protocol/mqtt/reason-codes.ts'
+import type { Partition } from '../../cluster/partition/partition.ts'
+import type { MessageOrigin, OutgoingMessage, PublishForm } from './outgoing-message.ts'
+import { type OutgoingId, OutgoingIds } from './outgoing-ids.ts'
+import type { RetainedEntry } from './retained-store.ts'
+import type {
+  Delivery,
+  LogDelivery,
+  ReceivedPublish,
+  SessionBounds,
+  SessionLink,
+  Subscription,
+} from './session-types.ts'
+import type { Will } from './will-keeper.ts'
+import type { SharedGroup } from './shared-group.ts'
 
-/** The connection that is attached to a session. */
-export interface SessionLink {
-  readonly level: 3 | 4 | 5
-  /** Unacknowledged QoS 1 messages that the client takes at a time: its Receive Maximum, and our own bound. */
-  readonly sendWindow: number
-  /** Largest packet the client takes. */
-  readonly packetBytesMax: number
-  /** False while what was sent before waits in the socket's backlog. */
-  readonly isWritable: boolean
-  /** Queues a packet; `flush` sends what is queued. */
-  sendPublish(packet: Uint8Array): void
-  flush(): void
-  /** Another connection brings the same client id. */
-  takeOver(cleanStart: boolean): void
-}
-
-export interface Subscription {
-  readonly session: MqttSession
-  readonly filter: string
-  readonly qos: 0 | 1
-  readonly noLocal: boolean
-  readonly retainAsPublished: boolean
-  /** 0 = none. */
-  readonly subscriptionId: number
-}
-
-/** How a message goes to one session; the form's level is that of the connection at the time. */
-export interface Delivery {
-  readonly message: OutgoingMessage
-  readonly retain: boolean
-  readonly subscriptionIds: readonly number[]
-}
-
-interface InflightDelivery extends Delivery {
+interface InflightDelivery extends LogDelivery {
   readonly packetId: number
-  /** False after a reconnect until it was sent again. */
+  /** False until it was sent on this connection. */
   isSent: boolean
+  /** It was sent on any connection: the next time with DUP. */
+  wasSent: boolean
+  /** The log knows its id: `recording` while that is on its way; `none` = it need not. */
+  record: 'none' | 'recording' | 'durable'
 }
 
-/** Has the group of a connection's acknowledgements settle with a commit that is under way. */
-export type JoinCommit = (committer: Committer, group: AckGroup) => void
-
-/** A QoS 2 PUBLISH that was taken and not yet released. */
-export interface ReceivedPublish {
-  /**
-   * `appending`: message and id are on their way to the log; `received`: durable, PUBREC is due or sent; `releasing`: the removal of the id is on
-   * its way.
-   */
-  phase: 'appending' | 'received' | 'releasing'
-  /** `appending`, `releasing`: lets a repeated PUBLISH or PUBREL wait for the same commit. */
-  joinCommit: JoinCommit | null
-}
-
-export type DropReason = 'queue_full' | 'not_connected' | 'slow' | 'too_large' | 'expired'
-
-/** Bounds and counters that all sessions of a door share. */
-export interface SessionBounds {
-  readonly queuedMessagesMax: number
-  readonly queuedBytesMax: number
-  readonly queuedBytesTotalMax: number
-  /** Bytes queued in all sessions. */
-  queuedBytesTotal: number
-  onDrop(session: MqttSession, reason: DropReason): void
+/** A QoS 2 message that the client has (PUBREC): `recording` until the log knows that, then PUBREL is `due`, then `sent`. */
+interface Release {
+  state: 'recording' | 'due' | 'sent'
+  /** Its place, if the log knows the id. */
+  readonly origin: MessageOrigin | null
 }
 
 const packetIdMax = 65_535
@@ -75,14 +42,25 @@ const packetIdMax = 65_535
 export class MqttSession {
   readonly clientId: string
   readonly subscriptions = new Map<string, Subscription>()
+  /** Shared subscriptions that it is a member of. */
+  readonly groups = new Set<SharedGroup>()
   readonly received = new Map<number, ReceivedPublish>()
   /** Ids the client had not released before the daemon was restarted, with the fingerprints of their messages: see README. */
   readonly carriedIds = new Map<number, number>()
+  /** Partitions of the log that it reads at a place of its own, and where: what it could not take waits there. */
+  readonly behind = new Map<Partition, number>()
+  /** The log knows of it. */
+  isStored = false
+  /** Owed when its connection is lost, or by now. */
+  will: Will | null = null
   /** How long it is kept after its connection closed; 0 = not at all. */
   expiryMs = 0
   private readonly bounds: SessionBounds
   private attached: SessionLink | null = null
   private readonly inflight = new Map<number, InflightDelivery>()
+  /** QoS 2 messages that wait for PUBCOMP, in the order of the PUBRECs [MQTT-4.6.0-4]. */
+  private readonly releasing = new Map<number, Release>()
+  private readonly outgoing = new OutgoingIds()
   /** In-flight messages that must be sent again on this connection. */
   private resends: InflightDelivery[] = []
   private queue: Delivery[] = []
@@ -100,119 +78,380 @@ export class MqttSession {
     return this.attached
   }
 
-  /** QoS 1 messages that are queued or not acknowledged. */
+  /** Messages of QoS 1 and 2 that are queued or not finished. */
   get pendingCount(): number {
-    return this.queue.length - this.queueHead + this.inflight.size
+    return this.waitingCount + this.inflight.size + this.releasing.size
   }
 
-  /** A connection takes the session over: what was not acknowledged is sent again, first, in its order [MQTT-4.4.0-1]. */
+  /** A further message would be sent at once. */
+  get hasRoom(): boolean {
+    return this.waitingCount === 0 && this.maySend()
+  }
+
+  /** A connection takes the session over: what was not finished is said again, first, in its order [MQTT-4.4.0-1]. */
   attach(link: SessionLink, wallMs: number): void {
     this.attached = link
     this.sentCount = 0
-    this.resends = [...this.inflight.values()]
+    this.resends = [...this.inflight.values()].filter(({ record }) => record !== 'recording')
     for (const delivery of this.resends) delivery.isSent = false
+    for (const release of this.releasing.values()) if (release.state === 'sent') release.state = 'due'
     this.pump(wallMs)
   }
 
+  /** The connection has gone: what was not sent waits in the log, what was sent is kept. */
   detach(): void {
     this.attached = null
     this.resends = []
+    const kept: Delivery[] = []
+    for (const delivery of this.queue.slice(this.queueHead)) {
+      const origin = isFromLog(delivery) ? delivery.message.origin : null
+      if (origin === null || delivery.group !== null) kept.push(delivery)
+      else {
+        this.fallBehind(origin.partition, origin.offset)
+        this.countOut(delivery)
+      }
+    }
+    this.queue = kept
+    this.queueHead = 0
   }
 
-  /** Takes a message at QoS 0: it is sent now or not at all. */
-  offerQos0(delivery: Delivery, wallMs: number): void {
+  private countOut(delivery: Delivery): void {
+    this.queuedBytes -= waitingBytes(delivery)
+    this.bounds.queuedBytesTotal -= waitingBytes(delivery)
+  }
+
+  /**
+   * Takes a message: it is sent when the window is open, or queued; at QoS 0 it is sent now or dropped, unless others are before it in the queue.
+   * False = it has no room for it, or no connection: then it waits in the log.
+   */
+  offer(delivery: LogDelivery, wallMs: number): boolean {
+    // The client had it before the restart.
+    if (this.outgoing.before(delivery.message.origin)?.isReleased === true) return true
+    const isQos0 = Math.min(delivery.qos, delivery.message.headers.qos) === 0
+    if (isQos0 && (this.attached === null || this.waitingCount === 0)) this.sendAtOnce(delivery, wallMs)
+    else if (this.hasRoom) this.start(delivery, delivery.message, wallMs)
+    else if (this.attached === null || this.waitingCount >= this.bounds.queuedMessagesMax) return false
+    else if (!this.enqueue(delivery)) return false
+    this.bounds.onProgress(this)
+    return true
+  }
+
+  /** From this offset on it reads the partition by itself. */
+  fallBehind(partition: Partition, offset: number): void {
+    this.behind.set(partition, Math.min(offset, this.behind.get(partition) ?? offset))
+    this.bounds.onProgress(this)
+  }
+
+  /** Takes the retained messages of a new subscription: they wait for the socket and the window, at QoS 0 too. */
+  offerRetained(deliveries: readonly Delivery[], wallMs: number): void {
+    for (const delivery of deliveries) if (!this.enqueue(delivery)) this.bounds.onDrop(this, 'queue_full')
+    this.pump(wallMs)
+  }
+
+  private get waitingCount(): number {
+    return this.queue.length - this.queueHead
+  }
+
+  /** It has a connection and room for more than a few messages. */
+  get wantsMore(): boolean {
+    return (
+      this.attached?.isWritable === true &&
+      this.waitingCount * 2 <= this.bounds.queuedMessagesMax &&
+      this.queuedBytes * 2 <= this.bounds.queuedBytesMax
+    )
+  }
+
+  private enqueue(delivery: Delivery): boolean {
+    const size = waitingBytes(delivery)
+    const isFull =
+      this.queuedBytes + size > this.bounds.queuedBytesMax ||
+      this.bounds.queuedBytesTotal + size > this.bounds.queuedBytesTotalMax
+    if (isFull) return false
+    this.queue.push(delivery)
+    this.queuedBytes += size
+    this.bounds.queuedBytesTotal += size
+    return true
+  }
+
+  private sendAtOnce(delivery: LogDelivery, wallMs: number): void {
     const link = this.attached
     if (link === null) return this.bounds.onDrop(this, 'not_connected')
     if (!link.isWritable) return this.bounds.onDrop(this, 'slow')
-    const packet = delivery.message.packetQos0(formOf(delivery, link, 0), wallMs)
-    if (packet.length > link.packetBytesMax) return this.bounds.onDrop(this, 'too_large') // [MQTT-3.1.2-28]
-    link.sendPublish(packet)
+    this.sendQos0(link, delivery, delivery.message, wallMs)
   }
 
-  /** Takes a message at QoS 1: sent when the window is open, else queued, else dropped and counted. */
-  offerQos1(delivery: Delivery, wallMs: number): void {
-    const size = delivery.message.sizeInBytes
-    if (this.queue.length > this.queueHead || !this.maySend()) {
-      const isFull =
-        this.queue.length - this.queueHead >= this.bounds.queuedMessagesMax ||
-        this.queuedBytes + size > this.bounds.queuedBytesMax ||
-        this.bounds.queuedBytesTotal + size > this.bounds.queuedBytesTotalMax
-      if (isFull) return this.bounds.onDrop(this, 'queue_full')
-      this.queue.push(delivery)
-      this.queuedBytes += size
-      this.bounds.queuedBytesTotal += size
-      return
+  private sendQos0(link: SessionLink, delivery: Delivery, message: OutgoingMessage, wallMs: number): void {
+    const form = formOf(delivery, link, 0, message)
+    this.sendPacket(link, message, message.packetQos0(form, wallMs))
+  }
+
+  /** False when the packet is larger than the client takes: it is dropped and counted [MQTT-3.1.2-24], [MQTT-3.1.2-25]. */
+  private sendPacket(link: SessionLink, message: OutgoingMessage, packet: Uint8Array): boolean {
+    if (packet.length > link.packetBytesMax) {
+      this.bounds.onDrop(this, 'too_large')
+      return false
     }
-    this.start(delivery, wallMs)
+    link.aliases.keep(message.topic)
+    link.sendPublish(packet)
+    return true
   }
 
   private maySend(): boolean {
     const link = this.attached
-    return link !== null && link.isWritable && this.resends.length === 0 && this.sentCount < link.sendWindow
+    if (link === null || !link.isWritable || this.resends.length > 0 || this.outgoing.isFull) return false
+    return this.sentCount < link.sendWindow
   }
 
-  private start(delivery: Delivery, wallMs: number): void {
+  /** A QoS 0 message at the head of the queue needs no place in the window. */
+  private mayPass(): boolean {
+    const head = this.queue[this.queueHead] as Delivery
+    const message = isFromLog(head) ? head.message : (head.message as RetainedEntry).message
+    if (message === null || this.attached?.isWritable !== true) return message === null
+    return Math.min(head.qos, message.headers.qos) === 0
+  }
+
+  private start(delivery: Delivery, message: OutgoingMessage, wallMs: number): void {
     const link = this.attached as SessionLink
-    if (delivery.message.isExpired(wallMs)) return this.bounds.onDrop(this, 'expired')
+    if (message.isExpired(wallMs)) return this.bounds.onDrop(this, 'expired')
+    const qos = Math.min(delivery.qos, message.headers.qos) as QualityOfService
+    if (qos === 0) return this.sendQos0(link, delivery, message, wallMs)
+    if (qos === 2 && delivery.group === null && message.origin !== null) {
+      return this.startRecorded(link, { ...delivery, message, qos }, message.origin, wallMs)
+    }
     const packetId = this.freePacketId()
-    const packet = delivery.message.packetQos1(formOf(delivery, link, 1), packetId, false, wallMs)
-    if (packet.length > link.packetBytesMax) return this.bounds.onDrop(this, 'too_large')
-    this.inflight.set(packetId, { ...delivery, packetId, isSent: true })
+    const packet = message.packetWithId(formOf(delivery, link, qos, message), packetId, false, wallMs)
+    if (!this.sendPacket(link, message, packet)) return
+    this.inflight.set(packetId, {
+      ...delivery,
+      message,
+      qos,
+      packetId,
+      isSent: true,
+      wasSent: true,
+      record: 'none',
+    })
     this.sentCount += 1
-    link.sendPublish(packet)
+  }
+
+  /** A QoS 2 message of a kept session: the log knows its id before the client does, so that it is not sent under another after a crash. */
+  private startRecorded(link: SessionLink, delivery: LogDelivery, origin: MessageOrigin, wallMs: number): void {
+    const before = this.outgoing.before(origin)
+    const packetId = before?.packetId ?? this.freePacketId()
+    this.outgoing.take(origin)
+    const started: InflightDelivery = {
+      ...delivery,
+      packetId,
+      isSent: false,
+      wasSent: before !== undefined,
+      record: before === undefined ? 'recording' : 'durable',
+    }
+    this.inflight.set(packetId, started)
+    this.sentCount += 1
+    const send = (sendWallMs: number): void => {
+      this.sentCount -= 1
+      this.resend(started, link, sendWallMs)
+    }
+    if (before !== undefined) return send(wallMs)
+    const isOnItsWay = this.bounds.recordOutgoing(this, origin, { packetId, isReleased: false }, (laterMs) => {
+      if (this.inflight.get(packetId) !== started) return
+      started.record = 'durable'
+      if (this.attached === link) send(laterMs)
+      else if (this.attached !== null) {
+        this.resends.push(started)
+        this.pump(laterMs)
+      }
+      this.attached?.flush()
+    })
+    if (isOnItsWay) return
+    started.record = 'none'
+    send(wallMs)
   }
 
   /** An id that is not in use [MQTT-2.2.1-4]; the window is smaller than the ids, so there is one. */
   private freePacketId(): number {
     do {
       this.lastPacketId = this.lastPacketId === packetIdMax ? 1 : this.lastPacketId + 1
-    } while (this.inflight.has(this.lastPacketId))
+    } while (this.isUsed(this.lastPacketId))
     return this.lastPacketId
   }
 
-  /** PUBACK with any reason code: the message is done [MQTT-4.4.0-2]. Answers whether it was owed. */
-  acknowledge(packetId: number, wallMs: number): boolean {
+  private isUsed(packetId: number): boolean {
+    return this.inflight.has(packetId) || this.releasing.has(packetId) || this.outgoing.has(packetId)
+  }
+
+  /** PUBACK with any reason code: the message is done [MQTT-4.4.0-2]. Throws MqttProtocolError when the message wants PUBREC. */
+  acknowledge(packetId: number, wallMs: number): void {
     const delivery = this.inflight.get(packetId)
-    if (delivery === undefined || !delivery.isSent) return false
+    if (delivery === undefined || !delivery.isSent) return
+    if (delivery.qos !== 1) throw new MqttProtocolError(reasonCodes.protocolError, 'PUBACK for a QoS 2 message')
     this.inflight.delete(packetId)
     this.sentCount -= 1
+    this.bounds.onProgress(this)
     this.pump(wallMs)
+  }
+
+  /** Places in the log of what was taken and is not done with, of the session itself (null) or by way of a shared subscription. */
+  *pendingOrigins(group: SharedGroup | null): Iterable<MessageOrigin> {
+    for (const delivery of this.inflight.values()) {
+      if (delivery.group === group && delivery.message.origin !== null) yield delivery.message.origin
+    }
+    for (let at = this.queueHead; at < this.queue.length; at += 1) {
+      const delivery = this.queue[at] as Delivery
+      if (delivery.group === group && isFromLog(delivery) && delivery.message.origin !== null) {
+        yield delivery.message.origin
+      }
+    }
+  }
+
+  /**
+   * PUBREC: the client has the message, or refuses it; PUBREL is due unless it refuses. Answers false for an id that was not sent. Throws
+   * MqttProtocolError when the message wants PUBACK.
+   */
+  receive(packetId: number, reason: number, wallMs: number): boolean {
+    const release = this.releasing.get(packetId)
+    if (release !== undefined) {
+      if (reason < 0x80 && release.state === 'sent') this.attached?.sendRelease(packetId)
+      return true
+    }
+    const delivery = this.inflight.get(packetId)
+    if (delivery === undefined || !delivery.isSent) return false
+    if (delivery.qos !== 2) throw new MqttProtocolError(reasonCodes.protocolError, 'PUBREC for a QoS 1 message')
+    this.inflight.delete(packetId)
+    this.bounds.onProgress(this)
+    const origin = delivery.record === 'none' ? null : delivery.message.origin
+    if (reason >= 0x80) {
+      this.sentCount -= 1
+      this.finish(packetId, origin)
+      this.pump(wallMs)
+    } else this.release(packetId, origin)
     return true
+  }
+
+  /** From here on the message is not sent again [MQTT-4.3.3-6]; its place in the window stays taken until PUBCOMP. */
+  private release(packetId: number, origin: MessageOrigin | null): void {
+    const link = this.attached
+    const release: Release = { state: 'recording', origin }
+    this.releasing.set(packetId, release)
+    const say = (): void => {
+      release.state = 'sent'
+      link?.sendRelease(packetId)
+    }
+    const isOnItsWay =
+      origin !== null &&
+      this.bounds.recordOutgoing(this, origin, { packetId, isReleased: true }, (laterMs) => {
+        if (this.releasing.get(packetId) !== release) return
+        release.state = 'due'
+        if (this.attached === link) say()
+        else this.pump(laterMs)
+        this.attached?.flush()
+      })
+    if (!isOnItsWay) say()
+  }
+
+  private finish(packetId: number, origin: MessageOrigin | null): void {
+    if (origin !== null) this.outgoing.finish(packetId, origin)
+    this.bounds.onProgress(this)
+  }
+
+  /** What the log knew of a QoS 2 message when the last run ended. */
+  restoreOutgoing(origin: MessageOrigin, id: OutgoingId): void {
+    this.outgoing.restore(origin, id)
+    if (id.isReleased) this.releasing.set(id.packetId, { state: 'due', origin })
+  }
+
+  /** Places of QoS 2 messages that have been begun and are not finished. */
+  *begunOrigins(): Iterable<MessageOrigin> {
+    for (const { message, record } of this.inflight.values()) {
+      if (record !== 'none' && message.origin !== null) yield message.origin
+    }
+    for (const { origin } of this.releasing.values()) if (origin !== null) yield origin
+  }
+
+  /** Messages of ids that the log may forget when it knows that the session's place has passed them. */
+  passedOutgoing(isPassed: (origin: MessageOrigin) => boolean): MessageOrigin[] {
+    return this.outgoing.passed(isPassed, (packetId) => this.releasing.has(packetId))
+  }
+
+  /** PUBCOMP with any reason code: the id is free. */
+  complete(packetId: number, wallMs: number): void {
+    const release = this.releasing.get(packetId)
+    if (release?.state !== 'sent') return
+    this.releasing.delete(packetId)
+    this.sentCount -= 1
+    this.finish(packetId, release.origin)
+    this.pump(wallMs)
   }
 
   /** Sends what the window allows: after an acknowledgement, a drained socket, a reconnect. */
   pump(wallMs: number): void {
     const link = this.attached
     if (link === null) return
+    this.sayAgain(link, wallMs)
+    while (this.queueHead < this.queue.length && (this.maySend() || this.mayPass())) {
+      const delivery = this.queue[this.queueHead] as Delivery
+      this.queueHead += 1
+      this.countOut(delivery)
+      const message = isFromLog(delivery) ? delivery.message : (delivery.message as RetainedEntry).message
+      if (message !== null) this.start(delivery, message, wallMs)
+    }
+    if (this.queueHead > 0 && (this.queueHead === this.queue.length || this.queueHead > 512)) {
+      this.queue = this.queue.slice(this.queueHead)
+      this.queueHead = 0
+    }
+    if (this.wantsMore) this.bounds.onRoom(this)
+  }
+
+  private sayAgain(link: SessionLink, wallMs: number): void {
     let at = 0
     while (at < this.resends.length && link.isWritable && this.sentCount < link.sendWindow) {
       this.resend(this.resends[at] as InflightDelivery, link, wallMs)
       at += 1
     }
     if (at > 0) this.resends = this.resends.slice(at)
-    while (this.queueHead < this.queue.length && this.maySend()) {
-      const delivery = this.queue[this.queueHead] as Delivery
-      this.queueHead += 1
-      this.queuedBytes -= delivery.message.sizeInBytes
-      this.bounds.queuedBytesTotal -= delivery.message.sizeInBytes
-      this.start(delivery, wallMs)
-    }
-    if (this.queueHead > 0 && (this.queueHead === this.queue.length || this.queueHead > 512)) {
-      this.queue = this.queue.slice(this.queueHead)
-      this.queueHead = 0
+    for (const [packetId, release] of this.releasing) {
+      if (release.state !== 'due') continue
+      if (!link.isWritable || this.sentCount >= link.sendWindow) return
+      release.state = 'sent'
+      this.sentCount += 1
+      link.sendRelease(packetId)
     }
   }
 
   /** A message that was sent before keeps its id and is not dropped for its age (4.3.2: its delivery has begun). */
   private resend(delivery: InflightDelivery, link: SessionLink, wallMs: number): void {
-    const packet = delivery.message.packetQos1(formOf(delivery, link, 1), delivery.packetId, true, wallMs)
-    if (packet.length > link.packetBytesMax) {
-      this.inflight.delete(delivery.packetId)
-      return this.bounds.onDrop(this, 'too_large')
+    const { message, qos, packetId } = delivery
+    const packet = message.packetWithId(formOf(delivery, link, qos, message), packetId, delivery.wasSent, wallMs)
+    if (!this.sendPacket(link, message, packet)) {
+      this.inflight.delete(packetId)
+      return this.finish(packetId, delivery.record === 'none' ? null : message.origin)
     }
     delivery.isSent = true
+    delivery.wasSent = true
     this.sentCount += 1
-    link.sendPublish(packet)
+  }
+
+  /** Takes out of the queue what came by a shared subscription (null = by any) and has not been sent. */
+  giveBackQueued(group: SharedGroup | null): LogDelivery[] {
+    const givenBack: LogDelivery[] = []
+    const kept: Delivery[] = []
+    for (const delivery of this.queue.slice(this.queueHead)) {
+      const isAsked = delivery.group !== null && (group === null || delivery.group === group)
+      if (!isAsked || !isFromLog(delivery)) {
+        kept.push(delivery)
+        continue
+      }
+      givenBack.push(delivery)
+      this.countOut(delivery)
+    }
+    this.queue = kept
+    this.queueHead = 0
+    return givenBack
+  }
+
+  /** What a session that ends leaves to the other members of its shared subscriptions: not what has begun at QoS 2 [MQTT-4.8.2-5]. */
+  giveBackAll(): LogDelivery[] {
+    const sent = [...this.inflight.values()].filter(({ group, qos }) => group !== null && qos === 1)
+    return [...sent, ...this.giveBackQueued(null)]
   }
 
   /** Gives back what it counts against the shared bounds: the session ends. */
@@ -222,16 +461,29 @@ export class MqttSession {
     this.queue = []
     this.queueHead = 0
     this.inflight.clear()
+    this.releasing.clear()
     this.resends = []
   }
 }
 
-function formOf(delivery: Delivery, link: SessionLink, qos: 0 | 1): PublishForm {
+/** What a waiting delivery is counted as: the payload of a retained message is counted where it is kept. */
+function waitingBytes(delivery: Delivery): number {
+  return isFromLog(delivery) ? delivery.message.sizeInBytes : retainedReferenceBytes
+}
+
+function isFromLog(delivery: Delivery): delivery is LogDelivery {
+  return 'payload' in delivery.message
+}
+
+const retainedReferenceBytes = 64
+
+function formOf(delivery: Delivery, link: SessionLink, qos: QualityOfService, message: OutgoingMessage): PublishForm {
   return {
     level: link.level,
     qos,
     retain: delivery.retain,
     subscriptionIds: link.level === 5 ? delivery.subscriptionIds : none,
+    alias: link.level === 5 ? link.aliases.of(message.topic) : null,
   }
 }
 

@@ -1,29 +1,64 @@
-/**
- * SUBSCRIBE and UNSUBSCRIBE, 3.1 to 5.0. QoS 2 is granted as QoS 1; shared subscriptions are refused (CONNACK of 5.0 says so); there are no retained
- * messages, so Retain Handling has nothing to do.
- */
+/** SUBSCRIBE and UNSUBSCRIBE, 3.1 to 5.0; `$share/NAME/FILTER` is a shared subscription in every version. */
+import type { Partition } from '../../cluster/partition/partition.ts'
 import { MqttProtocolError } from '../../protocol/mqtt/mqtt-protocol-error.ts'
 import type { SubscribePacket, SubscriptionRequest, UnsubscribePacket } from '../../protocol/mqtt/packets.ts'
 import { reasonCodes } from '../../protocol/mqtt/reason-codes.ts'
-import { judgeFilter } from '../../protocol/mqtt/topic-filter.ts'
+import { judgeFilter, sharedFilterOf } from '../../protocol/mqtt/topic-filter.ts'
 import type { DoorServices } from './door-services.ts'
+import type { RetainedEntry } from './retained-store.ts'
 import type { MqttSession } from './session.ts'
+import type { Delivery, Subscription } from './session-types.ts'
 
-/** Subscribes one filter after the other; answers SUBACK's reason codes (5.0's). Throws MqttProtocolError for a filter that is none. */
-export function subscribe(services: DoorServices, session: MqttSession, packet: SubscribePacket): number[] {
+export interface SubscribeOutcome {
+  /** SUBACK's, as 5.0 has them. */
+  readonly reasons: readonly number[]
+  /** Subscriptions that are owed the retained messages. */
+  readonly retainedFor: readonly Subscription[]
+}
+
+/** Subscribes one filter after the other. Throws MqttProtocolError for a filter that is none. */
+export function subscribe(services: DoorServices, session: MqttSession, packet: SubscribePacket): SubscribeOutcome {
   for (const { filter, noLocal } of packet.subscriptions) {
     const verdict = judgeFilter(filter)
     if (verdict === 'malformed') {
       throw new MqttProtocolError(reasonCodes.malformedPacket, `"${filter}" is no topic filter`) // [MQTT-4.7.1-1]
     }
-    if (verdict === 'shared' && noLocal) {
+    if (noLocal && sharedFilterOf(filter) !== null) {
       throw new MqttProtocolError(reasonCodes.protocolError, 'no-local on a shared subscription') // [MQTT-3.8.3-4]
     }
   }
   const subscriptionId = packet.properties.subscriptionIdentifier ?? 0
-  const reasons = packet.subscriptions.map((request) => subscribeOne(services, session, request, subscriptionId))
+  const retainedFor: Subscription[] = []
+  const reasons = packet.subscriptions.map((request) => {
+    const isNew = !session.subscriptions.has(request.filter)
+    const reason = subscribeOne(services, session, request, subscriptionId)
+    const subscription = session.subscriptions.get(request.filter)
+    // [MQTT-3.3.1-9] to [MQTT-3.3.1-11]; before 5.0 always [MQTT-3.8.4-3].
+    const isOwed =
+      sharedFilterOf(request.filter) === null &&
+      (request.retainHandling === 0 || (request.retainHandling === 1 && isNew))
+    if (reason < 0x80 && isOwed && subscription !== undefined) retainedFor.push(subscription)
+    return reason
+  })
   services.onSubscriptionsChanged()
-  return reasons
+  return { reasons, retainedFor }
+}
+
+/** Gives the session what is retained under each filter [MQTT-3.3.1-8]: with the retain flag, whatever retain-as-published says. */
+export function deliverRetained(services: DoorServices, subscriptions: readonly Subscription[]): void {
+  const wallMs = services.clock.wallMs()
+  for (const { session, filter, qos, noLocal, subscriptionId } of subscriptions) {
+    const deliveries: Delivery[] = []
+    const subscriptionIds = subscriptionId === 0 ? [] : [subscriptionId]
+    const offer = (entry: RetainedEntry): void => {
+      if (entry.message === null || entry.message.isExpired(wallMs)) return
+      if (noLocal && entry.message.headers.clientId === session.clientId) return
+      deliveries.push({ message: entry, qos, retain: true, subscriptionIds, group: null })
+    }
+    services.retained.match(filter, offer)
+    services.sys.match(filter, offer)
+    if (deliveries.length > 0) session.offerRetained(deliveries, wallMs)
+  }
 }
 
 function subscribeOne(
@@ -34,7 +69,6 @@ function subscribeOne(
 ): number {
   const { filter, noLocal, retainAsPublished } = request
   const verdict = judgeFilter(filter)
-  if (verdict === 'shared') return reasonCodes.sharedSubscriptionsNotSupported
   if (verdict === 'tooDeep') return reasonCodes.topicFilterInvalid
   // Without headers a record does not say who published it.
   if (noLocal && services.mapping.omitsHeaders) return reasonCodes.implementationSpecificError
@@ -43,18 +77,30 @@ function subscribeOne(
     const hasRoom = subscriptions.size < services.options.subscriptionsPerSessionMax
     if (!hasRoom || !services.subscriptions.hasRoomFor(filter)) return reasonCodes.quotaExceeded
   }
-  const qos = request.qos === 0 ? 0 : 1
-  const subscription = { session, filter, qos, noLocal, retainAsPublished, subscriptionId } as const
+  const { qos } = request
+  const since = sinceOf(services, session, filter)
+  const subscription = { session, filter, qos, noLocal, retainAsPublished, subscriptionId, since } as const
   subscriptions.set(filter, subscription)
-  services.subscriptions.set(filter, session.clientId, subscription)
+  services.subscriptions.set(subscription)
+  services.sys.onSubscribed(filter)
   return qos
+}
+
+/** A subscription hears what comes from now on, also where the session is still reading older messages for its others. */
+function sinceOf(services: DoorServices, session: MqttSession, filter: string): Subscription['since'] {
+  const before = session.subscriptions.get(filter)
+  if (before !== undefined) return before.since
+  if (session.behind.size === 0) return null
+  const since = new Map<Partition, number>()
+  for (const partition of session.behind.keys()) since.set(partition, services.livePosition(partition) ?? 0)
+  return since
 }
 
 /** Unsubscribes; answers UNSUBACK's reason codes. Messages that wait already are still delivered [MQTT-3.10.4-3]. */
 export function unsubscribe(services: DoorServices, session: MqttSession, packet: UnsubscribePacket): number[] {
   const reasons = packet.filters.map((filter) => {
     if (!session.subscriptions.delete(filter)) return reasonCodes.noSubscriptionExisted
-    services.subscriptions.delete(filter, session.clientId)
+    services.subscriptions.delete(filter, session, services.clock.wallMs())
     return reasonCodes.success
   })
   services.onSubscriptionsChanged()
@@ -63,11 +109,12 @@ export function unsubscribe(services: DoorServices, session: MqttSession, packet
 
 /** Takes all subscriptions of an ended session away. */
 export function dropSubscriptions(
-  services: Pick<DoorServices, 'subscriptions' | 'onSubscriptionsChanged'>,
+  services: Pick<DoorServices, 'subscriptions' | 'onSubscriptionsChanged' | 'clock'>,
   session: MqttSession,
 ): void {
   if (session.subscriptions.size === 0) return
-  for (const filter of session.subscriptions.keys()) services.subscriptions.delete(filter, session.clientId)
+  const wallMs = services.clock.wallMs()
+  for (const filter of session.subscriptions.keys()) services.subscriptions.delete(filter, session, wallMs)
   session.subscriptions.clear()
   services.onSubscriptionsChanged()
 }

@@ -1,3 +1,4 @@
+import { copyBytes } from '../../base/bytes.ts'
 import type { Clock, Compute, Observer } from '../../base/ports.ts'
 import type { Broker } from '../../broker/broker.ts'
 import type { Partition } from '../../cluster/partition/partition.ts'
@@ -25,6 +26,8 @@ export interface TailReaderOptions {
   /** Bytes of one read, and about what one turn of the loop spends on a partition. */
   readonly readBytes: number
   readonly decompressedBytesMax: number
+  /** Called after a read. */
+  readonly onRead: () => void
 }
 
 /** Why a reader passed over records. */
@@ -58,6 +61,11 @@ export class TailReader {
     this.schedule()
   }
 
+  /** Everything below was handed over. */
+  get endOffset(): number {
+    return this.position
+  }
+
   stop(): void {
     this.isStopped = true
     this.unsubscribe()
@@ -79,11 +87,13 @@ export class TailReader {
     const hot = broker.readTail(this.partition, this.position, readBytes)
     if (hot !== null) {
       if (!this.take(hot)) this.schedule()
+      this.options.onRead()
       return
     }
     this.wait(
       broker.readTailCold(this.partition, this.position, readBytes).then((read) => {
         if (!this.isStopped) this.take(read)
+        this.options.onRead()
       }),
     )
   }
@@ -132,7 +142,9 @@ export class TailReader {
       return false
     }
     this.wait(
-      this.takeCompressed(read.bytes.slice(compressedAt, compressedAt + batchSizeInBytes(read.bytes, compressedAt))),
+      this.takeCompressed(
+        copyBytes(read.bytes, compressedAt, compressedAt + batchSizeInBytes(read.bytes, compressedAt)),
+      ),
     )
     return true
   }
@@ -157,12 +169,13 @@ export class TailReader {
     const baseOffset = batchBaseOffset(header, at)
     const endOffset = batchLastOffset(header, at) + 1
     if (!batchIsControl(header, at) && endOffset > this.position) {
-      const wallMs = this.options.clock.wallMs()
+      // One object for all records: most are nobody's.
+      const place = { partition: this.partition, offset: 0, wallMs: this.options.clock.wallMs() }
       const span = { start: records.start, end: records.end, count: batchRecordCount(header, at) }
       try {
         scanRecords(records.bytes, span, (record) => {
-          if (baseOffset + record.offsetDelta < this.position) return
-          this.options.fanOut.offer(records.bytes, record, wallMs)
+          place.offset = baseOffset + record.offsetDelta
+          if (place.offset >= this.position) this.options.fanOut.offer(records.bytes, record, place)
         })
       } catch {
         return this.skipTo(endOffset, 'a batch could not be read')

@@ -1,11 +1,12 @@
 import type { ClockMark } from '../../base/clock-mark.ts'
 import type { Clock, Timer } from '../../base/ports.ts'
 import type { WillMessage } from '../../protocol/mqtt/packets.ts'
-import { reasonName } from '../../protocol/mqtt/reason-codes.ts'
+import { reasonCodes, reasonName } from '../../protocol/mqtt/reason-codes.ts'
 import { utf8Bytes } from '../../protocol/mqtt/utf8.ts'
-import { type CommitBatches, reasonOf } from './commit-batch.ts'
+import { type CommitBatch, type CommitBatches, reasonOf } from './commit-batch.ts'
 import type { DoorCounters } from './door-counters.ts'
 import { type PublisherFacts, RecordHeaderEncoder } from './record-headers.ts'
+import type { RetainedKeeper } from './retained-keeper.ts'
 import type { RouteTable } from './route-table.ts'
 
 /** A will and who left it. */
@@ -20,6 +21,9 @@ export interface WillKeeperOptions {
   readonly routes: RouteTable
   readonly commits: CommitBatches
   readonly counters: DoorCounters
+  readonly retained: RetainedKeeper
+  /** The will is in the current turn's set. */
+  readonly onPublished: (will: Will) => void
 }
 
 /**
@@ -28,7 +32,7 @@ export interface WillKeeperOptions {
  */
 export class WillKeeper {
   private readonly options: WillKeeperOptions
-  private readonly delayed = new Map<string, { readonly will: Will; readonly timer: Timer }>()
+  private readonly delayed = new Map<string, { readonly will: Will; readonly timer: Timer; readonly dueMs: number }>()
   private waitingForTopic = 0
 
   constructor(options: WillKeeperOptions) {
@@ -42,12 +46,21 @@ export class WillKeeper {
 
   /** The connection went without a normal DISCONNECT. The will is published at the latest when its session ends, in `sessionEndsInMs`. */
   fire(will: Will, sessionEndsInMs: number): void {
-    const delayMs = Math.min((will.message.properties.willDelayInterval ?? 0) * 1000, sessionEndsInMs)
+    this.fireIn(will, Math.min((will.message.properties.willDelayInterval ?? 0) * 1000, sessionEndsInMs))
+  }
+
+  /** The same with a delay that is known. */
+  fireIn(will: Will, delayMs: number): void {
     if (delayMs <= 0) return this.publish(will)
     const { clientId } = will.publisher
     this.cancel(clientId)
     const timer = this.options.clock.schedule(Math.min(delayMs, timerMsMax), () => this.fireDelayed(clientId))
-    this.delayed.set(clientId, { will, timer })
+    this.delayed.set(clientId, { will, timer, dueMs: this.options.clock.wallMs() + delayMs })
+  }
+
+  /** Wall ms at which the client's will is due; null = none waits. */
+  dueMs(clientId: string): number | null {
+    return this.delayed.get(clientId)?.dueMs ?? null
   }
 
   /** The client is back before the delay has passed [MQTT-3.1.2-26]. */
@@ -66,17 +79,18 @@ export class WillKeeper {
     this.publish(delayed.will)
   }
 
-  /** The door closes, and with it every session of this run. */
-  fireAll(): void {
-    for (const clientId of [...this.delayed.keys()]) this.fireDelayed(clientId)
+  /** The door closes: what waits is written down and waits on. */
+  stop(): void {
+    for (const { timer } of this.delayed.values()) this.options.clock.cancel(timer)
+    this.delayed.clear()
   }
 
   private publish(will: Will): void {
-    const { clock, routes, commits, counters } = this.options
+    const { clock, routes, commits } = this.options
     const topic = utf8Bytes(will.message.topic)
     const wallMs = clock.wallMs()
     const route = routes.find(topic, 0, topic.length, wallMs)
-    if (route === null) return counters.refuse(willRefused)
+    if (route === null) return this.giveUp(will, willRefused)
     if (route.state === 'waiting') {
       this.waitingForTopic += 1
       return routes.whenDecided(route, () => {
@@ -84,7 +98,7 @@ export class WillKeeper {
         this.publish(will)
       })
     }
-    if (route.state !== 'ready' || route.partition === null) return counters.refuse(reasonName(route.reason))
+    if (route.state !== 'ready' || route.partition === null) return this.giveUp(will, reasonName(route.reason))
     const { qos, retain, properties, payload } = will.message
     const headers = new RecordHeaderEncoder(will.publisher).build({
       headers: route.headers,
@@ -98,9 +112,37 @@ export class WillKeeper {
     })
     const batch = commits.current()
     const error = batch.turn.append(route.partition, wallMs, route.key ?? topic, payload, headers)
-    if (error !== null) return counters.refuse(reasonName(reasonOf(error)))
+    if (error !== null) return this.giveUp(will, reasonName(reasonOf(error)))
     batch.messages += 1
     batch.bytes += topic.length + payload.length
+    if (retain) this.retain(batch, will, topic, wallMs)
+    this.options.onPublished(will)
+  }
+
+  /** It will not be published, not after a restart either. */
+  private giveUp(will: Will, reason: string): void {
+    this.options.counters.refuse(reason)
+    this.options.onPublished(will)
+  }
+
+  /** A will that there is no room for is published all the same; nobody can be told. */
+  private retain(batch: CommitBatch, will: Will, topic: Uint8Array, wallMs: number): void {
+    const { retained, counters } = this.options
+    const { qos, properties, payload } = will.message
+    const headers = new RecordHeaderEncoder(will.publisher).build({
+      headers: 'minimal',
+      qos,
+      retain: true,
+      isWill: true,
+      clockMark: this.options.clockMark(wallMs),
+      topic: null,
+      properties,
+      wallMs,
+    })
+    let verdict: number = reasonCodes.success
+    if (payload.length > 0) verdict = retained.judge(topic, topic.length + payload.length + headers.length, wallMs)
+    if (verdict === reasonCodes.success) verdict = retained.set(batch, { topic, payload, headers, wallMs })
+    if (verdict !== reasonCodes.success) counters.refuse(reasonName(verdict))
   }
 }
 

@@ -2,6 +2,7 @@
  * The packets that are rare enough to be objects: CONNECT, SUBSCRIBE, UNSUBSCRIBE, DISCONNECT, decoded from their bodies.
  * Versions: 3.1, 3.1.1, 5.0. Everything a decoder throws is an MqttProtocolError.
  */
+import { copyBytes } from '../../base/bytes.ts'
 import { MqttProtocolError } from './mqtt-protocol-error.ts'
 import { propertyListAt } from './packet-columns.ts'
 import type { ProtocolLevel, QualityOfService } from './packet-types.ts'
@@ -108,7 +109,7 @@ class BodyReader {
 
   binary(): Uint8Array {
     const start = this.field()
-    return this.source.slice(start, this.at)
+    return copyBytes(this.source, start, this.at)
   }
 
   text(): string {

@@ -1,4 +1,5 @@
 /** MQTT 5.0 properties (2.2.2): one table, from which the types, the decoder, the encoder and the checks are derived. */
+import { copyBytes } from '../../base/bytes.ts'
 import { MqttProtocolError } from './mqtt-protocol-error.ts'
 import { variableByteIntegerSize, writeVariableByteInteger } from './packet-types.ts'
 import { reasonCodes } from './reason-codes.ts'
@@ -189,7 +190,7 @@ function valueAt(bytes: Uint8Array, start: number, end: number, type: PropertyTy
     case 'variable':
       return variableAt(bytes, start, end)
     case 'binary':
-      return bytes.slice(start + 2, end)
+      return copyBytes(bytes, start + 2, end)
     default:
       return utf8Text(bytes, start + 2, end)
   }

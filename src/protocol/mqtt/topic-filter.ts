@@ -1,16 +1,33 @@
 /** Topic filters (4.7): validity, matching of one filter, and a trie of many. No normalisation of any kind [MQTT-4.7.3-4]. */
 
-export type FilterVerdict = 'valid' | 'malformed' | 'tooDeep' | 'shared'
+export type FilterVerdict = 'valid' | 'malformed' | 'tooDeep'
 
 /** Levels a filter or a topic may have; a longer one cannot be matched in bounded time and memory. */
 export const topicLevelsMax = 128
 
-/**
- * Whether a well-formed string is a topic filter. `shared` = it asks for a shared subscription (`$share/name/filter`, 4.8.2), valid or not;
- * `tooDeep` = a filter by the rules, but with more levels than we match.
- */
+const sharedPrefix = '$share/'
+
+/** The parts of a filter that asks for a shared subscription, `$share/NAME/FILTER` (4.8.2); null for any other. */
+export function sharedFilterOf(filter: string): { readonly group: string; readonly filter: string } | null {
+  if (filter === '$share') return { group: '', filter: '' }
+  if (!filter.startsWith(sharedPrefix)) return null
+  const end = filter.indexOf('/', sharedPrefix.length)
+  if (end < 0) return { group: filter.slice(sharedPrefix.length), filter: '' }
+  return { group: filter.slice(sharedPrefix.length, end), filter: filter.slice(end + 1) }
+}
+
+/** Whether a well-formed string is a topic filter; `tooDeep` = one by the rules, but with more levels than we match. */
 export function judgeFilter(filter: string): FilterVerdict {
-  if (filter === '$share' || filter.startsWith('$share/')) return 'shared'
+  const shared = sharedFilterOf(filter)
+  if (shared !== null) {
+    // [MQTT-4.8.2-1], [MQTT-4.8.2-2]
+    if (shared.group === '' || /[+#]/.test(shared.group)) return 'malformed'
+    return judgePlain(shared.filter)
+  }
+  return judgePlain(filter)
+}
+
+function judgePlain(filter: string): FilterVerdict {
   if (filter.length === 0) return 'malformed' // [MQTT-4.7.3-1]
   const levels = filter.split('/')
   for (const [index, level] of levels.entries()) {

@@ -17,7 +17,7 @@ const run = promisify(execFile)
 
 /** A program that is not there has no exit status; that of its help may be anything. */
 const isInstalled = (program: string): boolean => spawnSync(program, ['--help'], { stdio: 'ignore' }).status !== null
-const hasMosquitto = ['mosquitto_pub', 'mosquitto_sub'].every(isInstalled)
+const hasMosquitto = ['mosquitto_pub', 'mosquitto_sub', 'mosquitto_rr'].every(isInstalled)
 if (!hasMosquitto) console.log('mosquitto_pub: skipped: not installed (Debian: apt-get install mosquitto-clients)')
 
 let folder = ''
@@ -37,7 +37,7 @@ beforeAll(async () => {
   const rooms = await openBroker(folder, ports)
   directory = rooms.directory
   const { broker } = rooms
-  door = new MqttDoor({ ...ports, broker, options: mqttDoorDefaults, bootId: 'b001' })
+  door = new MqttDoor({ ...ports, broker, options: mqttDoorDefaults, version: '1.2.3', bootId: 'b001' })
   broker.onTopicsChange(() => door.onPartitionsChanged())
   port = (await door.listen({ host: '127.0.0.1', port: 0 })).port
 })
@@ -88,7 +88,7 @@ describe.each([4, 5] as const)('the mqtt package at level %i', (protocolVersion)
     expect((await subscriber.messages(3)).toSorted()).toEqual([
       `mix${protocolVersion}/a=at 0 q0`,
       `mix${protocolVersion}/a=at 1 q1`,
-      `mix${protocolVersion}/a=at 2 q1`,
+      `mix${protocolVersion}/a=at 2 q2`,
     ])
     await publisher.client.endAsync()
     await subscriber.client.endAsync()
@@ -131,5 +131,39 @@ describe.skipIf(!hasMosquitto)('mosquitto_pub and mosquitto_sub', () => {
     }
     expect((await heard).stdout).toBe('reading\n')
     await subscriber.client.endAsync()
+  })
+
+  it('asks and is answered: mosquitto_rr', async () => {
+    const responder = await connect({ clientId: 'responder', protocolVersion: 5 })
+    await responder.client.subscribeAsync('mosquitto/ask', { qos: 1 })
+    responder.client.on('message', (_topic, payload, packet) => {
+      const { responseTopic, correlationData } = packet.properties ?? {}
+      if (responseTopic === undefined) return
+      const properties = correlationData === undefined ? {} : { correlationData }
+      responder.client.publish(responseTopic, `re ${payload.toString()}`, { qos: 1, properties })
+    })
+    const place = ['-h', '127.0.0.1', '-p', String(port), '-V', 'mqttv5', '-W', '20']
+    const asked = await run('mosquitto_rr', [
+      ...place,
+      '-q',
+      '1',
+      '-t',
+      'mosquitto/ask',
+      '-e',
+      'mosquitto/answer',
+      '-m',
+      'who',
+    ])
+    expect(asked.stdout).toBe('re who\n')
+    await responder.client.endAsync()
+  })
+
+  it.each(['mqttv31', 'mqttv311', 'mqttv5'])('set and get a retained message, %s', async (version) => {
+    const place = ['-h', '127.0.0.1', '-p', String(port), '-V', version]
+    const topic = `kept/${version}`
+    await run('mosquitto_pub', [...place, '-q', '1', '-r', '-t', topic, '-m', 'state'])
+    const { stdout } = await run('mosquitto_sub', [...place, '-t', 'kept/#', '-C', '1', '-W', '20', '-F', '%t %p %r'])
+    expect(stdout).toBe(`${topic} state 1\n`)
+    await run('mosquitto_pub', [...place, '-q', '1', '-r', '-t', topic, '-n'])
   })
 })

@@ -188,7 +188,7 @@ describe('an outgoing message', () => {
       { key: 'mqtt.expires', value: Buffer.from('61000') },
       { key: 'a', value: Buffer.from('b') },
     ]
-    const form = { level: 5, qos: 0, retain: false, subscriptionIds: [] } as const
+    const form = { level: 5, qos: 0, retain: false, subscriptionIds: [], alias: null } as const
     const aging = new OutgoingMessage(Buffer.from('t'), Buffer.from('p'), headers)
     expect(aging.isExpired(60_999)).toBe(false)
     expect(aging.isExpired(61_000)).toBe(true)
@@ -196,7 +196,7 @@ describe('an outgoing message', () => {
     expect(decoded[0]?.properties).toMatchObject({ messageExpiryInterval: 30, userProperties: [['a', 'b']] })
     const plain = new OutgoingMessage(Buffer.from('t'), Buffer.from('p'), headers.slice(1))
     expect(plain.packetQos0(form, 0)).toBe(plain.packetQos0({ ...form }, 5))
-    const [publish] = decodeAll(plain.packetQos1({ ...form, qos: 1 }, 513, true, 0), { level: 5 }) as DecodedPublish[]
+    const [publish] = decodeAll(plain.packetWithId({ ...form, qos: 1 }, 513, true, 0), { level: 5 }) as DecodedPublish[]
     expect(publish).toMatchObject({ qos: 1, packetId: 513, duplicate: true, topic: 't', payload: 'p' })
   })
 })

@@ -1,12 +1,16 @@
 import { describe, expect, it } from 'vitest'
 import { OutgoingMessage } from '../../../src/ingest/mqtt/outgoing-message.ts'
 import { headerNames } from '../../../src/ingest/mqtt/record-headers.ts'
-import { type DropReason, MqttSession, type SessionBounds, type SessionLink } from '../../../src/ingest/mqtt/session.ts'
+import { MqttSession } from '../../../src/ingest/mqtt/session.ts'
+import type { DropReason, SessionBounds, SessionLink } from '../../../src/ingest/mqtt/session-types.ts'
+import type { RecordHeader } from '../../../src/protocol/records/record.ts'
+import { TopicAliases } from '../../../src/ingest/mqtt/topic-aliases.ts'
 import { SessionTable } from '../../../src/ingest/mqtt/session-table.ts'
 
 /** A connection that writes down what the session sends: `payload#id` and `!` for DUP. */
 class RecordingLink implements SessionLink {
   readonly level = 4
+  readonly aliases = new TopicAliases(0)
   packetBytesMax = Number.POSITIVE_INFINITY
   isWritable = true
   sendWindow: number
@@ -24,6 +28,10 @@ class RecordingLink implements SessionLink {
     this.sent.push(`${payload}${id}${((packet[0] as number) & 8) === 0 ? '' : '!'}`)
   }
 
+  sendRelease(packetId: number): void {
+    this.sent.push(`release#${packetId}`)
+  }
+
   flush(): void {}
   takeOver(): void {}
 
@@ -36,7 +44,8 @@ class RecordingLink implements SessionLink {
 }
 
 function message(payload: string, expiresMs?: number): OutgoingMessage {
-  const headers = expiresMs === undefined ? [] : [{ key: headerNames.expires, value: Buffer.from(String(expiresMs)) }]
+  const headers: RecordHeader[] = [{ key: headerNames.qos, value: Buffer.from('2') }]
+  if (expiresMs !== undefined) headers.push({ key: headerNames.expires, value: Buffer.from(String(expiresMs)) })
   return new OutgoingMessage(Buffer.from('t'), Buffer.from(payload), headers)
 }
 
@@ -44,7 +53,7 @@ interface Bench {
   readonly session: MqttSession
   readonly drops: DropReason[]
   readonly bounds: SessionBounds
-  offer(payload: string, expiresMs?: number): void
+  offer(payload: string, expiresMs?: number, qos?: 1 | 2): boolean
 }
 
 function bench(options: Partial<SessionBounds> = {}): Bench {
@@ -55,11 +64,14 @@ function bench(options: Partial<SessionBounds> = {}): Bench {
     queuedBytesTotalMax: 10_000,
     queuedBytesTotal: 0,
     onDrop: (_session, reason) => drops.push(reason),
+    onRoom: () => {},
+    onProgress: () => {},
+    recordOutgoing: () => false,
     ...options,
   }
   const session = new MqttSession('c', bounds)
-  const offer = (payload: string, expiresMs?: number): void =>
-    session.offerQos1({ message: message(payload, expiresMs), retain: false, subscriptionIds: [] }, 0)
+  const offer = (payload: string, expiresMs?: number, qos: 1 | 2 = 1): boolean =>
+    session.offer({ message: message(payload, expiresMs), qos, retain: false, subscriptionIds: [], group: null }, 0)
   return { session, drops, bounds, offer }
 }
 
@@ -70,9 +82,10 @@ describe('a session', () => {
     session.attach(link, 0)
     for (const payload of ['a', 'b', 'c', 'd']) offer(payload)
     expect(link.look()).toBe('a#1 b#2')
-    expect(session.acknowledge(2, 0)).toBe(true)
+    session.acknowledge(2, 0)
     expect(link.look()).toBe('c#3')
-    expect(session.acknowledge(2, 0)).toBe(false)
+    session.acknowledge(2, 0)
+    expect(link.look()).toBe('')
     session.acknowledge(1, 0)
     expect(link.look()).toBe('d#4')
     session.acknowledge(3, 0)
@@ -88,32 +101,66 @@ describe('a session', () => {
     session.acknowledge(2, 0)
     expect(first.look()).toBe('a#1 b#2 c#3 d#4')
     session.detach()
-    offer('e')
+    expect(offer('e')).toBe(false)
     const second = new RecordingLink(2)
     session.attach(second, 0)
     expect(second.look()).toBe('a#1! c#3!')
     // An id that was not sent on this connection yet cannot be acknowledged on it.
-    expect(session.acknowledge(4, 0)).toBe(false)
+    session.acknowledge(4, 0)
     session.acknowledge(1, 0)
     expect(second.look()).toBe('d#4!')
     session.acknowledge(3, 0)
     session.acknowledge(4, 0)
+    offer('e')
     expect(second.look()).toBe('e#5')
     expect(first.look()).toBe('')
   })
 
-  it('holds a slow subscriber to its bound, by messages and by bytes, and counts what it drops', () => {
+  it('keeps a QoS 2 message in the window until PUBCOMP, and never sends it again after PUBREC', () => {
+    const { session, offer } = bench()
+    const link = new RecordingLink(2)
+    session.attach(link, 0)
+    for (const payload of ['a', 'b', 'c']) offer(payload, undefined, 2)
+    expect(link.look()).toBe('a#1 b#2')
+    expect(session.receive(2, 0, 0)).toBe(true)
+    expect(session.receive(1, 0, 0)).toBe(true)
+    expect(link.look()).toBe('release#2 release#1')
+    expect(session.receive(1, 0, 0)).toBe(true)
+    expect(link.look()).toBe('release#1')
+    session.complete(1, 0)
+    expect(link.look()).toBe('c#3')
+    session.detach()
+    const second = new RecordingLink(2)
+    session.attach(second, 0)
+    expect(second.look()).toBe('c#3! release#2')
+    session.complete(2, 0)
+    expect(session.receive(3, 0x97, 0)).toBe(true)
+    expect(second.look()).toBe('')
+    expect(session.pendingCount).toBe(0)
+    expect(session.receive(3, 0, 0)).toBe(false)
+  })
+
+  it('refuses the acknowledgement of the other quality', () => {
+    const { session, offer } = bench()
+    session.attach(new RecordingLink(5), 0)
+    offer('a', undefined, 1)
+    offer('b', undefined, 2)
+    expect(() => session.receive(1, 0, 0)).toThrow('PUBREC for a QoS 1 message')
+    expect(() => session.acknowledge(2, 0)).toThrow('PUBACK for a QoS 2 message')
+  })
+
+  it('takes no more than its bound, by messages and by bytes: the rest waits in the log', () => {
     const { session, drops, bounds, offer } = bench()
     session.attach(new RecordingLink(1), 0)
-    for (const payload of ['a', 'b', 'c', 'd', 'e', 'f']) offer(payload)
-    expect(drops).toEqual(['queue_full', 'queue_full'])
+    const taken = ['a', 'b', 'c', 'd', 'e', 'f'].map((payload) => offer(payload))
+    expect(taken).toEqual([true, true, true, true, false, false])
+    expect(drops).toEqual([])
     expect(bounds.queuedBytesTotal).toBe(3 * 66)
     session.discard()
     expect(bounds.queuedBytesTotal).toBe(0)
     const tight = bench({ queuedBytesTotalMax: 100 })
-    tight.offer('a')
-    tight.offer('b')
-    expect(tight.drops).toEqual(['queue_full'])
+    tight.session.attach(new RecordingLink(0), 0)
+    expect([tight.offer('a'), tight.offer('b')]).toEqual([true, false])
   })
 
   it('waits while the socket is full and goes on when it has drained', () => {
@@ -121,12 +168,26 @@ describe('a session', () => {
     const link = new RecordingLink(10)
     session.attach(link, 0)
     link.isWritable = false
+    session.offer({ message: message('q'), qos: 0, retain: false, subscriptionIds: [], group: null }, 0)
     offer('a')
-    session.offerQos0({ message: message('q'), retain: false, subscriptionIds: [] }, 0)
     expect([link.look(), drops.join()]).toEqual(['', 'slow'])
     link.isWritable = true
     session.pump(0)
     expect(link.look()).toBe('a#1')
+  })
+
+  it('keeps the order of a QoS 0 message among others, but needs no window for it', () => {
+    const { session, offer } = bench({ queuedMessagesMax: 10 })
+    const link = new RecordingLink(1)
+    session.attach(link, 0)
+    for (const payload of ['a', 'b']) offer(payload)
+    session.offer({ message: message('q'), qos: 0, retain: false, subscriptionIds: [], group: null }, 0)
+    offer('c')
+    expect(link.look()).toBe('a#1')
+    session.acknowledge(1, 0)
+    expect(link.look()).toBe('b#2 q')
+    session.acknowledge(2, 0)
+    expect(link.look()).toBe('c#3')
   })
 
   it('drops what has expired, but not what was sent before', () => {

@@ -79,6 +79,8 @@ export class ApplianceRun {
     this.#field.isFinishing = true
     await this.#until('everybody has finished', () => this.#clients.every(({ isDone }) => isDone))
     await this.#serveSubscribers()
+    // What was sent last at QoS 0 may still be on its way; nobody is told when it has come.
+    await this.world.runFor(100)
     const dump = await this.#dump()
     this.#history.judge(dump)
     for (const subscriber of this.#subscribers) subscriber.judge(dump)
@@ -89,7 +91,7 @@ export class ApplianceRun {
     return { traceHash, events, lives: this.#edge.life, acknowledged: this.#history.acknowledgedCount, records }
   }
 
-  /** While the daemon runs, a kept QoS 1 subscription misses nothing, whatever happens to its connections. */
+  /** A kept QoS 1 subscription misses nothing, whatever happens to its connections. */
   async #serveSubscribers(): Promise<void> {
     await this.#until('subscribers are served', () => this.#subscribers.every(({ isServed }) => isServed))
     const before = new Set(this.#publishers.flatMap((publisher) => publisher.finished))

@@ -63,7 +63,7 @@ export class MqttLink {
     const connection = await field.ports.net.connect(mqttAddress, 100)
     const link = new MqttLink(field, options, connection)
     const { level: protocolVersion, clientId } = options
-    const kept = protocolVersion === 5 ? { properties: { sessionExpiryInterval: 3600 } } : {}
+    const kept = protocolVersion === 5 ? { properties: { sessionExpiryInterval: 500_000 } } : {}
     const base = { cmd: 'connect', protocolId: 'MQTT', protocolVersion, clean: false, keepalive: 1, clientId }
     link.send({ ...base, ...kept })
     const isPresent = await Promise.race([link.#accepted, link.ended])

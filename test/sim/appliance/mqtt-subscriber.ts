@@ -1,4 +1,7 @@
-/** An MQTT subscriber with a kept session: what it is given must be in the log, in the log's order, and nothing may be missing while the daemon runs. */
+/**
+ * An MQTT subscriber with a kept session that subscribes once: whatever happens to the daemon, the session is there when it comes back; what it is given is in
+ * the log, in the log's order, and nothing is missing.
+ */
 import type { Packet } from 'mqtt-packet'
 import type { Prng } from '../prng.ts'
 import { type Client, type Field, runSessions } from './field.ts'
@@ -22,7 +25,7 @@ export class MqttSubscriber implements Client {
   readonly #qos: 0 | 1
   readonly #delivered: Delivered[] = []
   readonly #values = new Set<string>()
-  #subscribedIn = -1
+  #isSubscribed = false
   #hasLink = false
 
   constructor(field: Field, name: string, filter: string) {
@@ -38,9 +41,9 @@ export class MqttSubscriber implements Client {
     void runSessions(this.#field, this.name, this.#chance, () => this.#session())
   }
 
-  /** It is connected, and subscribed in this run of the daemon. */
+  /** It is connected and subscribed. */
   get isServed(): boolean {
-    return this.#hasLink && this.#subscribedIn === this.#field.life()
+    return this.#hasLink && this.#isSubscribed
   }
 
   /** Whether what comes from now on must reach it, across connections. */
@@ -61,18 +64,21 @@ export class MqttSubscriber implements Client {
       clientId: this.name,
       level: this.#level,
       onPacket: (packet, from) => {
-        if (packet.cmd === 'suback') suback()
-        else this.#take(from, packet)
+        if (packet.cmd === 'suback') {
+          // A subscription that could not be written down is refused: it is asked for again.
+          this.#isSubscribed = Number(packet.granted[0]) < 0x80
+          if (this.#isSubscribed) suback()
+          else from.destroy()
+        } else this.#take(from, packet)
       },
     })
     try {
-      if (this.#subscribedIn === link.life && !isPresent) {
-        this.#field.history.break(`${this.name}: its session is gone within run ${link.life}`)
+      if (this.#isSubscribed && !isPresent) {
+        this.#field.history.break(`${this.name}: its session is gone in run ${link.life}`)
       }
-      if (this.#subscribedIn !== link.life) {
+      if (!this.#isSubscribed) {
         link.send({ cmd: 'subscribe', messageId: 1, subscriptions: [{ topic: this.#filter, qos: this.#qos }] })
         await Promise.race([granted, link.ended])
-        this.#subscribedIn = link.life
       }
       this.#hasLink = true
       return await link.ended

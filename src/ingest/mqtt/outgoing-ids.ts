@@ -1,0 +1,74 @@
+/**
+ * Packet ids of QoS 2 messages that a session has given out and the log knows of, beside those that are in flight: finished ones, which are kept until
+ * the session's place in the log has passed their messages, and those of before a restart, whose messages come again. Pure.
+ */
+import type { MessageOrigin } from './outgoing-message.ts'
+
+export interface OutgoingId {
+  readonly packetId: number
+  /** The client has the message (PUBREC): it is not sent again. */
+  readonly isReleased: boolean
+}
+
+/** A message's place as text. */
+export function placeOf({ partition, offset }: MessageOrigin): string {
+  return `${partition.topicId} ${partition.index} ${offset}`
+}
+
+/** Finished ids that are kept: a client that never acknowledges an old message holds the place back. */
+const finishedMax = 8192
+
+export class OutgoingIds {
+  private readonly finished = new Map<number, MessageOrigin>()
+  private readonly restored = new Map<string, OutgoingId & { readonly origin: MessageOrigin }>()
+  private readonly restoredIds = new Set<number>()
+
+  /** No further message may be begun. */
+  get isFull(): boolean {
+    return this.finished.size >= finishedMax
+  }
+
+  has(packetId: number): boolean {
+    return this.finished.has(packetId) || this.restoredIds.has(packetId)
+  }
+
+  restore(origin: MessageOrigin, id: OutgoingId): void {
+    this.restored.set(placeOf(origin), { ...id, origin })
+    this.restoredIds.add(id.packetId)
+  }
+
+  /** What was known of the message before the restart. */
+  before(origin: MessageOrigin | null): OutgoingId | undefined {
+    return origin === null || this.restored.size === 0 ? undefined : this.restored.get(placeOf(origin))
+  }
+
+  /** The message is in flight again, under its id. */
+  take(origin: MessageOrigin): void {
+    const known = this.restored.get(placeOf(origin))
+    if (known === undefined) return
+    this.restored.delete(placeOf(origin))
+    this.restoredIds.delete(known.packetId)
+  }
+
+  /** PUBCOMP, or a refusal: the id is free when the session's place has passed the message. */
+  finish(packetId: number, origin: MessageOrigin): void {
+    this.finished.set(packetId, origin)
+  }
+
+  /** Takes out what the place has passed; the log may forget it in the same set as it learns of the place. */
+  passed(isPassed: (origin: MessageOrigin) => boolean, isReleasing: (packetId: number) => boolean): MessageOrigin[] {
+    const origins: MessageOrigin[] = []
+    for (const [packetId, origin] of this.finished) {
+      if (!isPassed(origin)) continue
+      this.finished.delete(packetId)
+      this.take(origin)
+      origins.push(origin)
+    }
+    for (const { packetId, origin } of this.restored.values()) {
+      if (!isPassed(origin) || isReleasing(packetId)) continue
+      this.take(origin)
+      origins.push(origin)
+    }
+    return origins
+  }
+}

@@ -1,0 +1,155 @@
+/**
+ * Retained messages, durable: each is a record of an internal topic under its MQTT topic, set in one set with the message's own record, so that
+ * both survive a crash, or neither. What is set is shown when it is durable, in the order of the log.
+ */
+import { copyBytes } from '../../base/bytes.ts'
+import type { InternalTopicDefinition } from '../../base/internal-topic-def.ts'
+import type { Broker } from '../../broker/broker.ts'
+import { reasonCodes } from '../../protocol/mqtt/reason-codes.ts'
+import { utf8Text } from '../../protocol/mqtt/utf8.ts'
+import { type CommitBatch, type CommitBatches, reasonOf } from './commit-batch.ts'
+import { OutgoingMessage } from './outgoing-message.ts'
+import { headersOf } from './record-scan.ts'
+import { isRetainable, type RetainedEntry, RetainedStore, retainedSize } from './retained-store.ts'
+import { type ReplayOutcome, replayTopic } from './state-replay.ts'
+
+export const retainedTopic: InternalTopicDefinition = {
+  name: '__headwater_retained',
+  partitions: 1,
+  configs: { 'cleanup.policy': 'compact', 'segment.bytes': '16777216' },
+  readable: false,
+  holds:
+    'The retained message of each MQTT topic: key the topic, value the payload, headers as in any record of an MQTT message.',
+}
+
+/** A message that is to be retained; an empty payload takes the topic's message away. */
+export interface RetainedMessage {
+  /** Bytes of its own. */
+  readonly topic: Uint8Array
+  /** Bytes of its own. */
+  readonly payload: Uint8Array
+  /** Section of record headers; bytes that do not change. */
+  readonly headers: Uint8Array
+  readonly wallMs: number
+}
+
+/** A set on its way to the log. */
+interface PendingSet {
+  readonly topic: string
+  readonly message: OutgoingMessage | null
+  readonly sizeInBytes: number
+  /** Null until its batch has settled. */
+  isDurable: boolean | null
+}
+
+export interface RetainedKeeperOptions {
+  readonly broker: Broker
+  readonly commits: CommitBatches
+  /** Budget of all retained messages, those on their way included. */
+  readonly bytesMax: number
+}
+
+export class RetainedKeeper {
+  private readonly options: RetainedKeeperOptions
+  private readonly store = new RetainedStore()
+  /** In log order. Bound: what a commit holds, and the budget. */
+  private readonly pending: PendingSet[] = []
+  private pendingBytes = 0
+
+  constructor(options: RetainedKeeperOptions) {
+    this.options = options
+  }
+
+  get size(): number {
+    return this.store.size
+  }
+
+  get usedBytes(): number {
+    return this.store.usedBytes
+  }
+
+  /** Makes sure of the topic and reads it back; what has expired is left out. */
+  async open(readBytes: number, wallMs: number): Promise<ReplayOutcome> {
+    const { broker } = this.options
+    await broker.ensureInternalTopic(retainedTopic)
+    return replayTopic(broker, retainedTopic, readBytes, (record) => {
+      const topicBytes = record.key
+      if (topicBytes === null) return
+      const topic = utf8Text(topicBytes, 0, topicBytes.length)
+      if (record.value === null) return this.store.apply(topic, null, 0)
+      const payload = copyBytes(record.value)
+      const message = new OutgoingMessage(copyBytes(topicBytes), payload, record.headers)
+      let bytes = topicBytes.length + payload.length
+      for (const { key, value } of record.headers) bytes += key.length + (value?.length ?? 0)
+      this.store.apply(topic, message.isExpired(wallMs) ? null : message, retainedSize(topic, bytes))
+    })
+  }
+
+  /** Why the message cannot be retained (5.0's reason code), or success. Nothing has happened yet. */
+  judge(topic: Uint8Array, bytes: number, wallMs: number): number {
+    if (!isRetainable(topic, 0, topic.length)) return reasonCodes.topicNameInvalid
+    const name = utf8Text(topic, 0, topic.length)
+    const size = retainedSize(name, bytes)
+    if (this.hasRoomFor(name, size)) return reasonCodes.success
+    this.sweep(wallMs)
+    return this.hasRoomFor(name, size) ? reasonCodes.success : reasonCodes.quotaExceeded
+  }
+
+  private hasRoomFor(name: string, size: number): boolean {
+    return this.store.usedBytes - this.store.sizeOf(name) + this.pendingBytes + size <= this.options.bytesMax
+  }
+
+  /** Takes away what has expired; nobody waits for it to be written. */
+  private sweep(wallMs: number): void {
+    const { broker, commits } = this.options
+    const partition = broker.partitions.get(retainedTopic.name, 0)
+    if (partition === undefined) return
+    for (const topic of this.store.expired(wallMs)) {
+      if (this.pending.some((set) => set.topic === topic)) continue
+      if (commits.current().turn.append(partition, wallMs, Buffer.from(topic), null, null) !== null) return
+      this.store.apply(topic, null, 0)
+    }
+  }
+
+  /** Appends it to the batch's set; answers a reason code. The message's own record must stand in front of it. */
+  set(batch: CommitBatch, retained: RetainedMessage): number {
+    const { topic, payload, headers, wallMs } = retained
+    const partition = this.options.broker.partitions.get(retainedTopic.name, 0)
+    if (partition === undefined) return reasonOf('UNKNOWN_TOPIC_OR_PARTITION')
+    const isRemoval = payload.length === 0
+    const error = batch.turn.append(partition, wallMs, topic, isRemoval ? null : payload, isRemoval ? null : headers)
+    if (error !== null) return reasonOf(error)
+    const name = utf8Text(topic, 0, topic.length)
+    const section = headersOf(headers, { headersStart: 0, headersEnd: headers.length })
+    const pending: PendingSet = {
+      topic: name,
+      message: isRemoval ? null : new OutgoingMessage(topic, payload, section),
+      sizeInBytes: isRemoval ? 0 : retainedSize(name, topic.length + payload.length + headers.length),
+      isDurable: null,
+    }
+    this.pending.push(pending)
+    this.pendingBytes += pending.sizeInBytes
+    batch.whenSettled((isDurable) => {
+      pending.isDurable = isDurable
+      this.applySettled()
+    })
+    return reasonCodes.success
+  }
+
+  /** Batches may settle in another order than that of the log. */
+  private applySettled(): void {
+    let count = 0
+    for (const { topic, message, sizeInBytes, isDurable } of this.pending) {
+      if (isDurable === null) break
+      count += 1
+      this.pendingBytes -= sizeInBytes
+      if (isDurable) this.store.apply(topic, message, sizeInBytes)
+    }
+    this.pending.splice(0, count)
+  }
+
+  /** Visits what is retained under topics that match the (valid) filter. */
+  match(filter: string, visit: (entry: RetainedEntry) => void): void {
+    this.store.match(filter, visit)
+  }
+}

@@ -1,0 +1,328 @@
+/**
+ * Keeps sessions over the daemon's life: what must be known after a crash is written before the client is told of it, where readers are in the log
+ * a little later. After a crash a session is given again what it was given since then (QoS 1 allows it); after a stop nothing twice.
+ */
+import type { Clock, Timer } from '../../base/ports.ts'
+import type { Broker } from '../../broker/broker.ts'
+import type { Partition } from '../../cluster/partition/partition.ts'
+import { type CommitBatch, type CommitBatches, refusedSaving, type Saving } from './commit-batch.ts'
+import { type OutgoingId, placeOf } from './outgoing-ids.ts'
+import type { MessageOrigin } from './outgoing-message.ts'
+import type { MqttSession } from './session.ts'
+import {
+  applyRecord,
+  emptyState,
+  SessionLog,
+  type StoredPosition,
+  type StoredSession,
+  type StoredState,
+  tailKey,
+} from './session-log.ts'
+import type { SessionTable } from './session-table.ts'
+import type { SharedGroup } from './shared-group.ts'
+import type { SubscriptionIndex } from './subscription-index.ts'
+import type { Will, WillKeeper } from './will-keeper.ts'
+
+export interface SessionKeeperOptions {
+  readonly broker: Broker
+  readonly clock: Clock
+  readonly commits: CommitBatches
+  readonly sessions: SessionTable
+  readonly subscriptions: SubscriptionIndex
+  readonly wills: WillKeeper
+  /** Offsets of the common reader, partition by partition. */
+  readonly livePositions: () => Iterable<readonly [Partition, number]>
+}
+
+/** Positions are written this long after they have changed: what a crash makes a client hear twice. */
+const checkpointEveryMs = 1000
+
+export class SessionKeeper {
+  private readonly options: SessionKeeperOptions
+  private readonly log: SessionLog
+  private readonly state: StoredState = emptyState()
+  /** What was written last, by reader. Bound: the kept sessions and their shared subscriptions. */
+  private readonly written = new Map<string, string>()
+  private readonly dirtyGroups = new Set<SharedGroup>()
+  private readonly dirtySessions = new Set<MqttSession>()
+  private readonly writtenTails = new Map<Partition, number>()
+  /** Sessions that the log has. */
+  private stored = 0
+  private timer: Timer | null = null
+  private isRestoring = true
+  private isStopped = false
+
+  constructor(options: SessionKeeperOptions) {
+    this.options = options
+    this.log = new SessionLog(options.broker)
+  }
+
+  // ------------------------------------------------------------------------------------------ the start
+
+  /** Takes a record of the topic while it is read back. */
+  replay(key: Uint8Array, value: Uint8Array | null): void {
+    applyRecord(this.state, key, value)
+  }
+
+  /**
+   * Makes the sessions of the last run again; answers them with what was known of each. Their expiry and their wills are the caller's. Readers begin
+   * where they were: see `startOf`.
+   */
+  restore(): (readonly [MqttSession, StoredSession])[] {
+    const { sessions, subscriptions } = this.options
+    const restored: (readonly [MqttSession, StoredSession])[] = []
+    for (const [clientId, stored] of this.state.sessions) {
+      const session = sessions.restore(clientId)
+      session.expiryMs = stored.expiryMs
+      session.will = stored.will
+      session.isStored = true
+      this.stored += 1
+      for (const [filter, options] of this.state.subscriptions.get(clientId) ?? []) {
+        const subscription = { session, filter, ...options, since: null }
+        session.subscriptions.set(filter, subscription)
+        subscriptions.set(subscription)
+      }
+      this.restorePositions(ownReader(session), session.behind)
+      this.restoreOutgoing(session)
+      restored.push([session, stored])
+    }
+    for (const group of subscriptions.shared()) this.restorePositions(groupReader(group), group.behind)
+    return restored
+  }
+
+  private restoreOutgoing(session: MqttSession): void {
+    const { broker } = this.options
+    for (const [place, id] of this.state.outgoing.get(session.clientId) ?? []) {
+      const [topicId = '', index, offset] = place.split(' ')
+      const partition = broker.partitions.byTopicId(topicId, Number(index))
+      if (partition !== undefined) session.restoreOutgoing({ partition, offset: Number(offset) }, id)
+    }
+  }
+
+  /** See `SessionBounds.recordOutgoing`. */
+  recordOutgoing(session: MqttSession, origin: MessageOrigin, id: OutgoingId, then: (wallMs: number) => void): boolean {
+    if (!session.isStored || session.expiryMs === 0) return false
+    const { clock, commits } = this.options
+    const batch = commits.current()
+    const at = { clientId: session.clientId, place: placeOf(origin) }
+    // A log that does not take it has failed: the client is not told of the message until the next start.
+    if (this.log.outgoing(batch.turn, clock.wallMs(), at, id) !== null) return true
+    batch.whenSettled((isDurable) => {
+      if (isDurable) then(clock.wallMs())
+    })
+    return true
+  }
+
+  private restorePositions(reader: string, behind: Map<Partition, number>): void {
+    const positions = this.state.positions.get(reader)
+    if (positions === undefined) return
+    this.written.set(reader, JSON.stringify(positions))
+    for (const { topicId, partition: index, offset } of positions) {
+      const partition = this.options.broker.partitions.byTopicId(topicId, index)
+      if (partition !== undefined) behind.set(partition, Math.max(offset, partition.log.logStartOffset))
+    }
+  }
+
+  /** Where the common reader begins in a partition after a start with kept sessions; undefined = at the live end. */
+  startOf(partition: Partition): number | undefined {
+    if (this.stored === 0 || !this.isRestoring) return undefined
+    const { topicId, index, log } = partition
+    // A partition that no position is known of is younger than the last of them.
+    const offset = this.state.tails.get(tailKey(topicId, index)) ?? log.logStartOffset
+    return Math.min(Math.max(offset, log.logStartOffset), partition.highWatermark)
+  }
+
+  /** What was read back has been used. */
+  forgetReplayed(): void {
+    this.isRestoring = false
+    const { sessions, subscriptions, positions, outgoing, tails } = this.state
+    for (const map of [sessions, subscriptions, positions, outgoing, tails]) map.clear()
+  }
+
+  // -------------------------------------------------------------------------------------------- writing
+
+  /** Writes what a session is now; null = the log need not know it. */
+  save(session: MqttSession): Saving | null {
+    const { clock, commits, wills } = this.options
+    if (session.expiryMs === 0 && session.will === null && !session.isStored) return null
+    const wallMs = clock.wallMs()
+    const isConnected = session.link !== null
+    const batch = commits.current()
+    const error = this.log.session(batch.turn, wallMs, session.clientId, {
+      expiryMs: session.expiryMs,
+      expiresAtMs: isConnected ? null : wallMs + session.expiryMs,
+      will: session.will,
+      willDueMs: isConnected ? null : wills.dueMs(session.clientId),
+    })
+    if (error !== null) return refusedSaving
+    if (!session.isStored) this.stored += 1
+    session.isStored = true
+    return batch
+  }
+
+  /** Writes the subscriptions under these filters as they are now; null when the session is not kept. */
+  saveSubscriptions(session: MqttSession, filters: Iterable<string>): Saving | null {
+    if (!session.isStored || session.expiryMs === 0) return null
+    const { clock, commits } = this.options
+    const wallMs = clock.wallMs()
+    const batch = commits.current()
+    let isTaken = true
+    for (const filter of filters) isTaken = this.saveSubscription(batch, session, filter, wallMs) && isTaken
+    // What is older than the subscription is not heard after a crash either.
+    return this.checkpoint() && isTaken ? batch : refusedSaving
+  }
+
+  private saveSubscription(batch: CommitBatch, session: MqttSession, filter: string, wallMs: number): boolean {
+    const subscription = session.subscriptions.get(filter)
+    const { clientId } = session
+    if (subscription === undefined) {
+      return this.log.subscription(batch.turn, wallMs, { clientId, filter }, null) === null
+    }
+    const { qos, noLocal, retainAsPublished, subscriptionId } = subscription
+    const stored = { qos, noLocal, retainAsPublished, subscriptionId }
+    return this.log.subscription(batch.turn, wallMs, { clientId, filter }, stored) === null
+  }
+
+  /** A session has ended; `filters` are those it had. Its will may still be due: then `willPublished` takes the rest away. */
+  forget(session: MqttSession, filters: Iterable<string>): void {
+    this.dirtySessions.delete(session)
+    if (!session.isStored) return
+    const { clock, commits } = this.options
+    const wallMs = clock.wallMs()
+    const { turn } = commits.current()
+    const { clientId } = session
+    for (const filter of filters) this.log.subscription(turn, wallMs, { clientId, filter }, null)
+    this.forgetPositions(ownReader(session))
+    for (const origin of [...session.passedOutgoing(() => true), ...session.begunOrigins()]) {
+      this.log.outgoing(turn, wallMs, { clientId, place: placeOf(origin) }, null)
+    }
+    if (session.will === null) this.log.session(turn, wallMs, clientId, null)
+    session.isStored = false
+    this.stored -= 1
+  }
+
+  /** A shared subscription has lost its last member. */
+  forgetGroup(group: SharedGroup): void {
+    this.dirtyGroups.delete(group)
+    this.forgetPositions(groupReader(group))
+  }
+
+  private forgetPositions(reader: string): void {
+    if (!this.written.delete(reader)) return
+    this.log.positions(this.options.commits.current().turn, this.options.clock.wallMs(), reader, null)
+  }
+
+  /** A will stands in the current turn's set: in the same set it is not owed any more. */
+  willPublished(will: Will): void {
+    const { sessions, commits, clock } = this.options
+    const { clientId } = will.publisher
+    const session = sessions.get(clientId)
+    if (session === undefined || !session.isStored)
+      this.log.session(commits.current().turn, clock.wallMs(), clientId, null)
+    else if (session.will === will) {
+      session.will = null
+      this.save(session)
+    }
+  }
+
+  // ------------------------------------------------------------------------------------------ positions
+
+  /** Something was given to the session, or acknowledged by it. */
+  onProgress(session: MqttSession): void {
+    if (!session.isStored || session.expiryMs === 0) return
+    this.dirtySessions.add(session)
+    for (const group of session.groups) this.dirtyGroups.add(group)
+    this.checkpointSoon()
+  }
+
+  /** The common reader went on. */
+  onRead(): void {
+    if (this.stored > 0) this.checkpointSoon()
+  }
+
+  private checkpointSoon(): void {
+    if (this.timer !== null || this.isStopped) return
+    this.timer = this.options.clock.schedule(checkpointEveryMs, () => {
+      this.timer = null
+      this.checkpoint()
+    })
+  }
+
+  /**
+   * Writes where everybody is, as one set: the common reader's place means nothing without that of those who are behind it. False when the log does
+   * not take it.
+   */
+  checkpoint(): boolean {
+    const { clock, commits, livePositions } = this.options
+    if (this.stored === 0) return true
+    const wallMs = clock.wallMs()
+    const { turn } = commits.current()
+    const live = new Map(livePositions())
+    for (const session of this.dirtySessions) {
+      const positions = positionsOf(session.behind, session.pendingOrigins(null))
+      if (!this.writePositions(ownReader(session), stored(positions))) return false
+      const isPassed = ({ partition, offset }: MessageOrigin): boolean =>
+        offset < (positions.get(partition) ?? live.get(partition) ?? 0)
+      for (const origin of session.passedOutgoing(isPassed)) {
+        this.log.outgoing(turn, wallMs, { clientId: session.clientId, place: placeOf(origin) }, null)
+      }
+    }
+    for (const group of this.dirtyGroups) {
+      const positions = stored(positionsOf(group.behind, group.pendingOrigins()))
+      if (group.size > 0 && !this.writePositions(groupReader(group), positions)) return false
+    }
+    this.dirtySessions.clear()
+    this.dirtyGroups.clear()
+    for (const [partition, offset] of live) {
+      if (this.writtenTails.get(partition) === offset) continue
+      const tail = { topicId: partition.topicId, partition: partition.index, offset }
+      if (this.log.tail(turn, wallMs, tail) !== null) return false
+      this.writtenTails.set(partition, offset)
+    }
+    return true
+  }
+
+  private writePositions(reader: string, positions: readonly StoredPosition[]): boolean {
+    const text = JSON.stringify(positions)
+    if ((this.written.get(reader) ?? '[]') === text) return true
+    const { clock, commits } = this.options
+    if (this.log.positions(commits.current().turn, clock.wallMs(), reader, positions) !== null) return false
+    this.written.set(reader, text)
+    return true
+  }
+
+  /** Partitions are gone: their places are forgotten. */
+  onPartitionsChanged(): void {
+    for (const partition of this.writtenTails.keys()) if (!partition.isLeader) this.writtenTails.delete(partition)
+  }
+
+  stop(): void {
+    this.isStopped = true
+    if (this.timer !== null) this.options.clock.cancel(this.timer)
+    this.checkpoint()
+  }
+}
+
+/** The lowest offset of each partition that is not done with. */
+function positionsOf(
+  behind: ReadonlyMap<Partition, number>,
+  pending: Iterable<{ readonly partition: Partition; readonly offset: number }>,
+): Map<Partition, number> {
+  const lowest = new Map(behind)
+  for (const { partition, offset } of pending) {
+    lowest.set(partition, Math.min(offset, lowest.get(partition) ?? offset))
+  }
+  return lowest
+}
+
+function stored(positions: ReadonlyMap<Partition, number>): StoredPosition[] {
+  return [...positions].map(([{ topicId, index }, offset]) => ({ topicId, partition: index, offset }))
+}
+
+function ownReader(session: MqttSession): string {
+  return `c${session.clientId}`
+}
+
+function groupReader(group: SharedGroup): string {
+  return `g${group.key}`
+}

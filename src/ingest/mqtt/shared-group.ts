@@ -1,0 +1,98 @@
+import type { Partition } from '../../cluster/partition/partition.ts'
+import type { MessageOrigin, OutgoingMessage } from './outgoing-message.ts'
+import type { MqttSession } from './session.ts'
+import type { LogDelivery, Subscription } from './session-types.ts'
+
+/**
+ * A shared subscription (4.8.2): each message goes to one member. Members that are online and have room in their window take turns; then it
+ * queues for the online one that is owed the least; else it waits in the log. What a member gives back goes to another.
+ */
+export class SharedGroup {
+  /** `$share/NAME/FILTER`. */
+  readonly key: string
+  /** The filter alone. */
+  readonly filter: string
+  private readonly members = new Map<MqttSession, Subscription>()
+  /** The same, in the order of their turns. */
+  private order: MqttSession[] = []
+  /** Partitions of the log that it reads at a place of its own, and where. */
+  readonly behind = new Map<Partition, number>()
+  /** Taken back from members. Bound: the queues and windows that they were in. */
+  private readonly returned: OutgoingMessage[] = []
+  private turn = 0
+
+  constructor(key: string, filter: string) {
+    this.key = key
+    this.filter = filter
+  }
+
+  get size(): number {
+    return this.members.size
+  }
+
+  /** Adds a member, or gives it another subscription. */
+  set(subscription: Subscription): void {
+    const { session } = subscription
+    if (!this.members.has(session)) this.order.push(session)
+    this.members.set(session, subscription)
+  }
+
+  /** Takes a member out; what it has not begun to send goes to the others. */
+  delete(session: MqttSession): boolean {
+    if (!this.members.delete(session)) return false
+    this.order = this.order.filter((member) => member !== session)
+    return true
+  }
+
+  /** Places in the log of what its members were given and are not done with. */
+  *pendingOrigins(): Iterable<MessageOrigin> {
+    for (const member of this.order) yield* member.pendingOrigins(this)
+    for (const { origin } of this.returned) if (origin !== null) yield origin
+  }
+
+  /** A member is online and has room. */
+  get wantsMore(): boolean {
+    return this.order.some((member) => member.wantsMore)
+  }
+
+  /** Gives the message to a member; null when none takes it: then it waits in the log. */
+  offer(message: OutgoingMessage, wallMs: number): MqttSession | null {
+    const count = this.order.length
+    let best: MqttSession | null = null
+    for (let step = 0; step < count; step += 1) {
+      const at = (this.turn + step) % count
+      const member = this.order[at] as MqttSession
+      if (member.hasRoom) {
+        this.turn = (at + 1) % count
+        return this.give(member, message, wallMs) ? member : null
+      }
+      if (member.link !== null && (best === null || member.pendingCount < best.pendingCount)) best = member
+    }
+    return best !== null && this.give(best, message, wallMs) ? best : null
+  }
+
+  private give(member: MqttSession, message: OutgoingMessage, wallMs: number): boolean {
+    const { qos, retainAsPublished, subscriptionId } = this.members.get(member) as Subscription
+    const retain = retainAsPublished && message.headers.retain
+    const subscriptionIds = subscriptionId === 0 ? [] : [subscriptionId]
+    return member.offer({ message, qos, retain, subscriptionIds, group: this }, wallMs)
+  }
+
+  /** Messages that a member will not deliver: it has left, or its connection has gone before they were sent. They come first again. */
+  takeBack(deliveries: readonly LogDelivery[], wallMs: number): void {
+    for (const { message } of deliveries) this.returned.push(message)
+    this.giveReturned(wallMs)
+  }
+
+  /** Gives what was taken back to whoever has room. */
+  giveReturned(wallMs: number): void {
+    let given = 0
+    for (const message of this.returned) {
+      const member = this.offer(message, wallMs)
+      if (member === null) break
+      given += 1
+      member.link?.flush()
+    }
+    this.returned.splice(0, given)
+  }
+}

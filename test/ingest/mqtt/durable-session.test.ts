@@ -1,0 +1,286 @@
+/** Sessions that outlive the daemon: kills, power cuts and stops between everything. */
+import { describe, expect, it } from 'vitest'
+import { DoorWorld, type TestClient } from './door-world.ts'
+
+const kept = { clean: false }
+const keptFor = (seconds: number): Record<string, unknown> => ({
+  clean: false,
+  properties: { sessionExpiryInterval: seconds },
+})
+
+/** Acknowledges what comes for `ms`; answers `topic=payload`, in order. */
+async function take(world: DoorWorld, client: TestClient, ms = 300): Promise<string[]> {
+  const heard: string[] = []
+  for (let passed = 0; passed < ms; passed += 10) {
+    for (const packet of client.packets.splice(0)) {
+      if (packet.cmd !== 'publish') continue
+      heard.push(`${packet.topic}=${String(packet.payload)}`)
+      if (packet.qos === 1) client.puback(packet.messageId ?? 0)
+    }
+    await world.runFor(10)
+  }
+  return heard
+}
+
+async function publish(world: DoorWorld, topic: string, ...payloads: string[]): Promise<void> {
+  const publisher = await world.connect('p')
+  for (const [index, payload] of payloads.entries()) publisher.publish(topic, payload, 1, index + 1)
+  await publisher.until(`puback#${payloads.length}`)
+  publisher.drop()
+  await world.runFor(20)
+}
+
+describe('a kept session', () => {
+  it.each(['restart', 'powerCut'] as const)(
+    'is there after a %s, with its subscriptions and what came meanwhile',
+    async (end) => {
+      const world = await DoorWorld.start()
+      const client = await world.connect('c', 5, keptFor(600))
+      client.subscribe(1, { topic: 'a/#', qos: 1, rap: true })
+      client.subscribe(2, 'b/x', 'gone')
+      client.send({ cmd: 'unsubscribe', messageId: 3, unsubscriptions: ['gone'] })
+      await client.until('unsuback')
+      client.drop()
+      await publish(world, 'a/x', '1', '2')
+      await world[end]()
+      expect(world.host.observer.eventsOf('mqtt-sessions-restored')[0]?.fields).toEqual({ sessions: 1 })
+      await publish(world, 'b/x', '3')
+      await publish(world, 'gone', '4')
+      const back = await world.connect('c', 5, keptFor(600))
+      expect(back.heard[0]).toBe('connack 0 present')
+      expect((await take(world, back)).toSorted()).toEqual(['a/x=1', 'a/x=2', 'b/x=3'])
+      await publish(world, 'a/x', '5')
+      expect(await take(world, back)).toEqual(['a/x=5'])
+    },
+  )
+
+  it('gets nothing twice after a stop', async () => {
+    const world = await DoorWorld.start()
+    const client = await world.connect('c', 4, kept)
+    client.subscribe(1, '#')
+    await publish(world, 'a/x', '1', '2', '3')
+    expect(await take(world, client)).toEqual(['a/x=1', 'a/x=2', 'a/x=3'])
+    await world.settle(world.door.stop())
+    await world.restart()
+    const back = await world.connect('c', 4, kept)
+    await publish(world, 'a/x', '4')
+    expect(await take(world, back)).toEqual(['a/x=4'])
+  })
+
+  it('gets again what it had not acknowledged before a crash', async () => {
+    const world = await DoorWorld.start()
+    const client = await world.connect('c', 4, kept)
+    client.subscribe(1, '#')
+    await publish(world, 'a/x', '1', '2', '3')
+    await world.runFor(3000)
+    client.puback(1)
+    await world.runFor(3000)
+    await world.powerCut()
+    const back = await world.connect('c', 4, kept)
+    expect(await take(world, back)).toEqual(['a/x=2', 'a/x=3'])
+  })
+
+  it('hears nothing that is older than its subscription, however soon the crash comes', async () => {
+    const world = await DoorWorld.start()
+    const other = await world.connect('other', 4, kept)
+    other.subscribe(1, '#')
+    await other.until('suback')
+    await publish(world, 'a/x', 'before')
+    const client = await world.connect('c', 4, kept)
+    client.subscribe(1, '#')
+    await client.until('suback')
+    await world.powerCut()
+    await publish(world, 'a/x', 'after')
+    expect(await take(world, await world.connect('c', 4, kept))).toEqual(['a/x=after'])
+  })
+
+  it('has lost nothing of what was acknowledged to its publishers (40 seeds of kills and power cuts)', async () => {
+    for (let seed = 1; seed <= 40; seed += 1) {
+      const world = await DoorWorld.start({ queuedMessagesMax: 8, sendWindowMax: 3, tailReadBytes: 2048 }, seed)
+      const chance = world.world.prng
+      const acknowledged: string[] = []
+      const heard: string[] = []
+      const first = await world.connect('c', 4, kept)
+      first.subscribe(1, 'a/#')
+      await first.until('suback')
+      first.drop()
+      let value = 0
+      for (let round = 0; round < 4; round += 1) {
+        const publisher = await world.connect('p')
+        const client = chance.below(3) > 0 ? await world.connect('c', 4, kept) : null
+        if (client !== null) expect(client.heard[0], `seed ${seed}`).toBe('connack 0 present')
+        const begun = value
+        for (let count = chance.below(30); count > 0; count -= 1) {
+          value += 1
+          publisher.publish(`a/${chance.below(3)}`, String(value), 1, value)
+          if (chance.below(4) === 0 && client !== null) heard.push(...(await take(world, client, 10)))
+        }
+        await world.runFor(chance.below(20))
+        if (client !== null) heard.push(...(await take(world, client, chance.below(2) * 1200)))
+        for (const packet of publisher.packets) {
+          if (packet.cmd === 'puback') acknowledged.push(String(packet.messageId))
+        }
+        expect(begun, `seed ${seed}`).toBeLessThanOrEqual(value)
+        if (chance.below(2) === 0) await world.powerCut()
+        else await world.restart()
+      }
+      heard.push(...(await take(world, await world.connect('c', 4, kept), 2000)))
+      const values = new Set(heard.map((line) => line.slice(line.indexOf('=') + 1)))
+      expect(
+        acknowledged.filter((each) => !values.has(each)),
+        `seed ${seed}`,
+      ).toEqual([])
+    }
+  })
+
+  it('ends when its time is over while the daemon is away, and not before', async () => {
+    const world = await DoorWorld.start()
+    for (const seconds of [10, 1000]) {
+      const client = await world.connect(`c${seconds}`, 5, keptFor(seconds))
+      client.subscribe(1, 'a')
+      await client.until('suback')
+      client.drop()
+    }
+    await world.runFor(50)
+    world.host.kill()
+    await world.runFor(20_000)
+    await world.boot()
+    expect(await (await world.connect('c10', 5, keptFor(10))).look()).toBe('connack 0')
+    expect(await (await world.connect('c1000', 5, keptFor(1000))).look()).toBe('connack 0 present')
+    await world.restart()
+    expect(world.door.sessionCount).toBe(2)
+  })
+
+  it('does not come back when a clean start has ended it, however soon the crash comes', async () => {
+    const world = await DoorWorld.start()
+    const client = await world.connect('c', 4, kept)
+    client.subscribe(1, 'a/#')
+    await client.until('suback')
+    await world.connect('c', 4, { clean: true })
+    await world.powerCut()
+    expect(world.door.sessionCount).toBe(0)
+    expect(await (await world.connect('c', 4, kept)).look()).toBe('connack 0')
+  })
+
+  it('is not promised before it is durable', async () => {
+    const world = await DoorWorld.start()
+    const client = await world.connect('c', 4, kept)
+    await client.look()
+    world.host.stallDisk(2000)
+    client.subscribe(1, 'a/#')
+    client.send({ cmd: 'pingreq' })
+    const other = await world.open(4)
+    other.sendConnect('other', kept)
+    other.publish('a/x', 'early', 1, 1)
+    expect(await client.look(1000)).toBe('pingresp')
+    expect(await other.look(0)).toBe('')
+    expect(await client.look(3000)).toMatch(/^suback#1 1/)
+    expect(await other.look(0)).toBe('connack 0, puback#1')
+  })
+
+  it('refuses a client whose session cannot be written down', async () => {
+    const world = await DoorWorld.start()
+    await (await world.connect('x')).look()
+    world.host.failDisk({ operation: 'write', code: 'EIO' })
+    const client = await world.open(5)
+    client.sendConnect('c', keptFor(100))
+    await world.runFor(2000)
+    expect(client.heard.join(', ')).toBe('connack 0x88, closed')
+    // The log takes nothing any more.
+    const next = await world.open(5)
+    next.sendConnect('d', keptFor(100))
+    await world.runFor(2000)
+    expect(next.heard.join(', ')).toBe('connack 0x88, closed')
+  })
+})
+
+describe('a shared subscription of kept sessions', () => {
+  it('goes on after a crash with what nobody had acknowledged', async () => {
+    const world = await DoorWorld.start()
+    for (const clientId of ['m1', 'm2']) {
+      const member = await world.connect(clientId, 4, kept)
+      member.subscribe(1, '$share/g/a/#')
+      await member.until('suback')
+      member.drop()
+    }
+    await publish(world, 'a/x', '1', '2', '3', '4')
+    await world.powerCut()
+    const members = [await world.connect('m1', 4, kept), await world.connect('m2', 4, kept)]
+    const heard: string[] = []
+    for (let round = 0; round < 20; round += 1)
+      for (const member of members) heard.push(...(await take(world, member, 10)))
+    expect(heard.toSorted()).toEqual(['a/x=1', 'a/x=2', 'a/x=3', 'a/x=4'])
+  })
+})
+
+describe('a will', () => {
+  const will = { topic: 'will/c', payload: 'gone', qos: 1, retain: false }
+
+  it.each(['restart', 'powerCut'] as const)('is published once when a %s has taken the connection', async (end) => {
+    const world = await DoorWorld.start()
+    await world.connect('c', 4, { will })
+    await world.connect('k', 4, { ...kept, will: { ...will, payload: 'kept' } })
+    const polite = await world.connect('polite', 4, { will: { ...will, payload: 'polite' } })
+    polite.send({ cmd: 'disconnect' })
+    await world.runFor(50)
+    await world[end]()
+    await world.runFor(200)
+    expect(await world.values('will')).toBe('gone kept')
+    await world[end]()
+    await world.runFor(200)
+    expect(await world.values('will')).toBe('gone kept')
+  })
+
+  it('is published once whenever the crash comes (60 seeds)', async () => {
+    for (let seed = 1; seed <= 60; seed += 1) {
+      const world = await DoorWorld.start({}, seed)
+      const chance = world.world.prng
+      const client = await world.connect('c', 4, { ...(chance.below(2) === 0 ? kept : {}), will })
+      client.drop()
+      await world.runFor(chance.below(12))
+      for (let cut = 0; cut < 2; cut += 1) {
+        if (chance.below(2) === 0) await world.powerCut()
+        else await world.restart()
+        await world.runFor(chance.below(12))
+      }
+      await world.runFor(500)
+      expect(await world.values('will'), `seed ${seed}`).toBe('gone')
+    }
+  })
+
+  it('waits for its delay over a crash and over a stop', async () => {
+    const world = await DoorWorld.start()
+    const delayed = { ...will, properties: { willDelayInterval: 30 } }
+    const client = await world.connect('c', 5, { ...keptFor(600), will: delayed })
+    client.drop()
+    await world.runFor(10_000)
+    await world.powerCut()
+    await world.runFor(5000)
+    expect(await world.values('will')).toBe('')
+    await world.settle(world.door.stop())
+    await world.restart()
+    await world.runFor(10_000)
+    expect(await world.values('will')).toBe('')
+    await world.runFor(8000)
+    expect(await world.values('will')).toBe('gone')
+    await world.restart()
+    await world.runFor(60_000)
+    expect(await world.values('will')).toBe('gone')
+  })
+
+  it('is taken back by a client that returns after the crash within the delay', async () => {
+    const world = await DoorWorld.start()
+    const client = await world.connect('c', 5, {
+      ...keptFor(600),
+      will: { ...will, properties: { willDelayInterval: 30 } },
+    })
+    client.drop()
+    await world.runFor(100)
+    await world.powerCut()
+    await world.connect('c', 5, keptFor(600))
+    await world.runFor(60_000)
+    await world.restart()
+    await world.runFor(60_000)
+    expect(await world.values('will')).toBe('')
+  })
+})
