@@ -224,7 +224,7 @@ async function passDamage(log: UnifiedLog, segment: Segment, takenOffset: number
     durableEndOffset,
     visit(bytes, at, position) {
       segment.noteBatch(bytes, at, position, log.config.indexIntervalBytes)
-      if (batchBaseOffset(bytes, at) >= takenOffset) noteState(log, bytes, at)
+      if (batchBaseOffset(bytes, at) >= takenOffset) noteState(log, { bytes, at }, run.hints)
     },
   })
   const last = examined.damage.at(-1)
@@ -279,7 +279,7 @@ async function scanTail(log: UnifiedLog, segment: Segment, from: number, run: Sc
       if (fault !== null) return false
       dueOffset = batchLastOffset(bytes, at) + 1
       segment.noteBatch(bytes, at, position, log.config.indexIntervalBytes)
-      noteState(log, bytes, at)
+      noteState(log, { bytes, at }, run.hints)
       return true
     },
   })
@@ -302,10 +302,17 @@ function knownFault(
   return isWrong ? 'another leader epoch is due' : null
 }
 
-/** Takes the epoch and the producer of a batch into the log's state. */
-function noteState(log: UnifiedLog, bytes: Uint8Array, at: number): void {
-  log.epochs.truncateEnd(batchBaseOffset(bytes, at) + 1)
-  log.epochs.assign(batchPartitionLeaderEpoch(bytes, at), batchBaseOffset(bytes, at))
+/** Takes the epoch and the producer of a batch into the log's state. Epochs that are known are not learned again from what may be damaged. */
+function noteState(
+  log: UnifiedLog,
+  { bytes, at }: { readonly bytes: Uint8Array; readonly at: number },
+  { recoveryPoint }: LoadHints,
+): void {
+  const baseOffset = batchBaseOffset(bytes, at)
+  if (!log.epochsAreKnown || baseOffset >= (recoveryPoint ?? 0)) {
+    log.epochs.truncateEnd(baseOffset + 1)
+    log.epochs.assign(batchPartitionLeaderEpoch(bytes, at), baseOffset)
+  }
   log.producers.update(bytes, at)
 }
 

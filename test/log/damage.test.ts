@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import type { DiskOperation } from '../../src/base/ports.ts'
 import { type CheckSummary, checkDirectory, type Finding } from '../../src/log/directory-check.ts'
-import { appendOne, batchOf, done } from './log-fixture.ts'
+import { simWorld } from '../sim/world.ts'
+import { appendOne, batchOf, createSmall, done, openSmall } from './log-fixture.ts'
 import {
   batchCount,
   batchesIn,
@@ -25,6 +26,13 @@ async function check(place: Place): Promise<{ readonly findings: readonly Findin
   const summary = await place.world.settle(checkDirectory(directories, disk, (finding) => findings.push(finding)))
   place.host.kill()
   return { findings, summary }
+}
+
+/** What the log's folder holds. */
+async function listing(place: Place): Promise<readonly { readonly name: string }[]> {
+  const entries = await place.world.settle(place.host.boot().disk.list(folder))
+  place.host.kill()
+  return entries
 }
 
 /** Those of the offsets that the findings call damaged. */
@@ -75,6 +83,48 @@ describe('a segment file', () => {
         expect(await unreadable(place), `${file} at ${share}, once more`).toEqual(touched)
       }
     }
+  })
+
+  test('with a damage before a change of the epoch keeps what is behind it, although its index is gone too', async () => {
+    const place = await stopped(4)
+    const path = `${folder}/00000000000000000000.log`
+    const names = batchesIn(place, path)
+    for (const [which, segment] of [0, names.length - 1].entries()) {
+      const again = await stopped(4 + which)
+      again.host.corrupt(path, (batchesIn(again, path)[segment]?.from ?? 0) + 80, 1)
+      for (const { name } of await listing(again)) {
+        if (/index$/.test(name)) again.host.image.unlink(`${folder}/${name}`)
+      }
+      if (which === 1) again.host.image.unlink(marker)
+      await boot(again)
+      expect(await unreadable(again)).toEqual([names[segment]?.offset])
+      expect(logOf(again).endOffsetForEpoch(0)).toEqual({ epoch: 0, endOffset: 50 })
+    }
+  })
+
+  test('of a log that has but one, damaged before its epoch changes, costs that batch alone', async () => {
+    const world = simWorld(31)
+    const host = world.host('edge')
+    const first = await world.settle(openSmall(host.boot()))
+    const log = await world.settle(createSmall(first, 'a'))
+    for (let index = 0; index < 6; index++) {
+      if (index === 3) log.assignLeaderEpoch(1, log.logEndOffset)
+      done(appendOne(first, log, batchOf([`${index}`])))
+    }
+    await world.run(() => log.durableEndOffset === log.logEndOffset)
+    await world.settle(first.close())
+    host.kill()
+    const path = `${folder}/00000000000000000000.log`
+    host.corrupt(path, 64, 1)
+    host.image.unlink(`${folder}/00000000000000000000.timeindex`)
+    const again = (await world.settle(openSmall(host.boot()))).logs.get('a-0')
+    if (again === undefined) throw new Error('gone')
+    const read = (fromOffset: number) =>
+      world.settle(again.read({ fromOffset, endOffset: 6, bytesMax: 1, minOneBatch: true }))
+    const kinds: string[] = []
+    for (let offset = 0; offset < 6; offset++) kinds.push((await read(offset)).kind)
+    expect(kinds).toEqual(['damaged', 'batches', 'batches', 'batches', 'batches', 'batches'])
+    expect(again.epochs.entries).toHaveLength(2)
   })
 
   test('whose damage comes while it is served is refused when the reader gets there', async () => {
