@@ -13,7 +13,7 @@ export const mutants: readonly Mutant[] = [
     edits: [
       {
         file: 'src/protocol/kafka/frame.ts',
-        from: 'if (length < 0 || length > this.#options.frameBytesMax) {',
+        from: 'if (length < 0 || length > this.frameBytesMax) {',
         to: 'if (length < 0) {',
       },
     ],

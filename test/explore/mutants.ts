@@ -78,14 +78,15 @@ export const mutants: readonly Mutant[] = [
     edits: [
       ...edit(
         'log/log-recovery.ts',
-        'if (begin.reason !== null && begin.offset < scanFrom) {',
-        'if (begin.reason === undefined) {',
+        'const isDamaged = begin.reason !== null && begin.offset < scanFrom',
+        'const isDamaged = begin.reason === undefined',
       ),
       ...edit(
         'log/log-recovery.ts',
-        'if (end.nextOffset < run.cutFrom && end.reason !== null) markDamaged',
-        'if (end.nextOffset < -1) markDamaged',
+        'const isDamaged = end.reason !== null && end.nextOffset < run.cutFrom',
+        'const isDamaged = end.nextOffset < -1',
       ),
+      ...edit('log/log-recovery.ts', 'if (last.fromOffset >= run.cutFrom) {', 'if (last.fromOffset >= 0) {'),
     ],
   },
   {
@@ -254,7 +255,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'checkpoint-without-sync',
     breaks: 'the files are synced before the recovery points move',
-    edits: edit('log/checkpointer.ts', "    for (const path of paths) operations.push({ kind: 'sync', path })\n", ''),
+    edits: edit('log/checkpointer.ts', 'operations.push(...syncs, ...written)', 'operations.push(...written)'),
   },
   {
     name: 'checkpoint-of-a-failed-directory',

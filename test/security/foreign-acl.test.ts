@@ -25,16 +25,7 @@ beforeAll(async () => {
     await setUser(client, user, { password: `${user}-secret`, mechanism: 'SCRAM-SHA-256', iterations: 4096 })
   await client.close()
   await ports.close()
-  const facts = await world.start({
-    kafka: { saslMechanisms: ['SCRAM-SHA-256'] },
-    mqtt: { authentication: 'password' },
-    settings: {
-      'authorizer.class.name': 'org.apache.kafka.metadata.authorizer.StandardAuthorizer',
-      'super.users': 'User:root',
-    },
-  })
-  kafka = facts.kafka
-  mqtt = facts.mqtt
+  await startGuarded()
   const admin = as('root').admin()
   await admin.connect()
   await admin.createTopics({ topics: ['plant', 'secret'].map((topic) => ({ topic, numPartitions: 2 })) })
@@ -47,6 +38,20 @@ beforeAll(async () => {
   })
   await admin.disconnect()
 })
+
+/** With passwords and access control, on other ports each time. */
+async function startGuarded(): Promise<void> {
+  const facts = await world.start({
+    kafka: { saslMechanisms: ['SCRAM-SHA-256'] },
+    mqtt: { authentication: 'password' },
+    settings: {
+      'authorizer.class.name': 'org.apache.kafka.metadata.authorizer.StandardAuthorizer',
+      'super.users': 'User:root',
+    },
+  })
+  kafka = facts.kafka
+  mqtt = facts.mqtt
+}
 
 afterAll(async () => {
   for (const close of closers) await close()
@@ -241,4 +246,44 @@ describe('an MQTT client', () => {
     await open('writer', will('plant/will'))
     await expect(open('writer', will('secret/will'))).rejects.toMatchObject({ code: 0x87 })
   })
+
+  test('is given nothing that is retained, shared or of $SYS without the right to read it', async () => {
+    const root = await open('root')
+    await root.publishAsync('secret/kept', 'hidden', { qos: 1, retain: true })
+    await root.publishAsync('plant/kept', 'shown', { qos: 1, retain: true })
+    const reader = await open('reader')
+    const got: string[] = []
+    reader.on('message', (topic) => got.push(topic))
+    for (const filter of ['$SYS/#', '$SYS/broker/version', '$share/g/secret/x'])
+      await expect(reader.subscribeAsync(filter, { qos: 1 }), filter).rejects.toThrow()
+    await reader.subscribeAsync(['#', '$share/g/#'], { qos: 1 })
+    await root.publishAsync('secret/shared', 'hidden', { qos: 1 })
+    await root.publishAsync('plant/shared', 'shown', { qos: 1 })
+    // Once by its own subscription, once by the shared one.
+    await until(() => got.filter((topic) => topic === 'plant/shared').length === 2)
+    expect(new Set(got)).toEqual(new Set(['plant/kept', 'plant/shared']))
+  })
+
+  test("cannot open another user's kept session, over a restart neither", async () => {
+    const kept = { clientId: 'gateway', clean: false, properties: { sessionExpiryInterval: 600 } }
+    const reader = await open('reader', kept)
+    await reader.subscribeAsync('plant/#', { qos: 1 })
+    await reader.endAsync()
+    await expect(open('writer', kept)).rejects.toMatchObject({ code: 0x87 })
+    await startGuarded()
+    await expect(open('writer', kept)).rejects.toMatchObject({ code: 0x87 })
+    const again = await open('reader', kept)
+    const got: string[] = []
+    again.on('message', (topic) => got.push(topic))
+    await (await open('root')).publishAsync('plant/after', '1', { qos: 1 })
+    await until(() => got.includes('plant/after'))
+  })
 })
+
+async function until(condition: () => boolean): Promise<void> {
+  const endMs = performance.now() + 20_000
+  while (!condition()) {
+    if (performance.now() > endMs) throw new Error('it did not happen within 20 s')
+    await new Promise((resolve) => setTimeout(resolve, 5))
+  }
+}

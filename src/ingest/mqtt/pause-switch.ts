@@ -17,7 +17,7 @@ export const pauseReasons = {
   /** The door stops. */
   stop: 32,
   /** It is not yet known who the client is. */
-  identity: 64,
+  identity: 128,
 } as const
 
 /** Pauses a socket while there is any reason to. TCP is the back-pressure. */

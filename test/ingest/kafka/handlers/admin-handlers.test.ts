@@ -22,6 +22,12 @@ const key = {
   createPartitions: 37,
   incrementalAlterConfigs: 44,
   listReassignments: 46,
+  describeAcls: 29,
+  createAcls: 30,
+  deleteAcls: 31,
+  describeClientQuotas: 48,
+  describeUserScramCredentials: 50,
+  alterUserScramCredentials: 51,
   describeCluster: 60,
   describeTopicPartitions: 75,
 } as const
@@ -59,6 +65,9 @@ async function ask(apiKey: number, version: number, request: object): Promise<Re
   const response = Buffer.concat(encodeResponse(api, version, 7, answer as object)).subarray(4)
   return decodeResponse(api, version, response).value as Record<string, unknown>
 }
+
+const entry = { resourceType: 2, resourceName: 'readings', principal: 'User:a', operation: 3 }
+const anyEntry = { resourceTypeFilter: 1, patternTypeFilter: 1, operation: 1, permissionType: 1 }
 
 /** Requests that reach every branch: good, bad and empty answers. */
 const probes: readonly (readonly [name: string, apiKey: number, request: (version: number) => object])[] = [
@@ -139,6 +148,25 @@ const probes: readonly (readonly [name: string, apiKey: number, request: (versio
   ],
   ['DescribeLogDirs', key.describeLogDirs, () => ({ topics: null })],
   ['ListPartitionReassignments', key.listReassignments, () => ({ topics: null })],
+  ['DescribeAcls', key.describeAcls, () => anyEntry],
+  [
+    'CreateAcls',
+    key.createAcls,
+    () => ({
+      creations: [
+        { ...entry, host: '*', permissionType: 3 },
+        { ...entry, resourceType: 1 },
+      ],
+    }),
+  ],
+  ['DeleteAcls', key.deleteAcls, () => ({ filters: [anyEntry, { ...anyEntry, operation: 0 }] })],
+  ['DescribeClientQuotas', key.describeClientQuotas, () => ({ components: [] })],
+  ['DescribeUserScramCredentials', key.describeUserScramCredentials, () => ({ users: [{ name: 'nobody' }] })],
+  [
+    'AlterUserScramCredentials',
+    key.alterUserScramCredentials,
+    () => ({ deletions: [{ name: 'nobody', mechanism: 1 }], upsertions: [] }),
+  ],
   ['DescribeCluster', key.describeCluster, () => ({ includeClusterAuthorizedOperations: true })],
   [
     'DescribeTopicPartitions',
