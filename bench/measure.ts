@@ -1,6 +1,6 @@
 /** What the kernel says about a process: memory, descriptors, processor time, and the time a command took. */
 import { spawn } from 'node:child_process'
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 
 /** Resident memory of a process and its children, MiB. */
 export function rssMiB(pid: number): number {
@@ -10,6 +10,11 @@ export function rssMiB(pid: number): number {
 /** Highest resident memory so far of one process, MiB. */
 export function peakRssMiB(pid: number): number {
   return Number(/VmHWM:\s+(\d+)/.exec(status(pid))?.[1] ?? 0) / 1024
+}
+
+/** From now on `peakRssMiB` counts anew. */
+export function resetPeakRss(pid: number): void {
+  writeFileSync(`/proc/${pid}/clear_refs`, '5')
 }
 
 export function openDescriptors(pid: number): number {

@@ -24,7 +24,15 @@ export interface MqttPeer {
 /** Ours, with its default of fsync before each acknowledgement. */
 export async function headwaterPeer(
   folder: string,
-  options: { readonly core?: number; readonly config?: string; readonly command?: readonly string[] } = {},
+  options: {
+    readonly core?: number
+    readonly config?: string
+    /** Words put before the command. */
+    readonly prefix?: readonly string[]
+    /** Instead of the source. */
+    readonly command?: readonly string[]
+    readonly environment?: Readonly<Record<string, string>>
+  } = {},
 ) {
   mkdirSync(folder, { recursive: true })
   const configFile = join(folder, 'headwater.yaml')
@@ -34,7 +42,9 @@ export async function headwaterPeer(
     configFile,
     logFile: join(folder, 'daemon.log'),
     ...(options.command === undefined ? {} : { command: options.command }),
-    ...(options.core === undefined ? {} : { prefix: ['taskset', '-c', String(options.core)] }),
+    prefix: [...(options.core === undefined ? [] : ['taskset', '-c', String(options.core)]), ...(options.prefix ?? [])],
+    environment: options.environment ?? {},
+    readyWithinMs: 120_000,
   })
   const [host = '', port = ''] = daemon.mqtt.split(':')
   return {
@@ -49,6 +59,7 @@ export async function headwaterPeer(
     async stop() {
       await daemon.stop()
     },
+    kill: () => daemon.kill(),
   } satisfies KafkaPeer & MqttPeer & Record<string, unknown>
 }
 

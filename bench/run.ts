@@ -12,11 +12,18 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { repositoryRoot } from '../test/interop/headwater.ts'
 import type { BenchCase, Comparison, Figure } from './case.ts'
+import { codecProduce } from './cases/codecs.ts'
+import { compactionBeside, deletionBeside } from './cases/background-work.ts'
 import { commitSpread } from './cases/commit-spread.ts'
+import { descriptors } from './cases/descriptors.ts'
 import { footprint } from './cases/footprint.ts'
+import { idleNode } from './cases/idle.ts'
 import { kafkaLatency, kafkaProduceAndConsume } from './cases/kafka.ts'
 import { mirrorThroughput } from './cases/mirror.ts'
 import { mqttPublish } from './cases/mqtt.ts'
+import { idlePartitions, partitionSpread } from './cases/partitions.ts'
+import { restart } from './cases/restart.ts'
+import { writeAmplification } from './cases/write-amplification.ts'
 import { median, run } from './measure.ts'
 
 const cases: readonly BenchCase[] = [
@@ -26,6 +33,15 @@ const cases: readonly BenchCase[] = [
   kafkaProduceAndConsume,
   kafkaLatency,
   mirrorThroughput,
+  restart,
+  idlePartitions,
+  partitionSpread,
+  descriptors,
+  writeAmplification,
+  idleNode,
+  compactionBeside,
+  deletionBeside,
+  codecProduce,
 ]
 
 const { values: flags, positionals } = parseArgs({

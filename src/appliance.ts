@@ -13,8 +13,9 @@ import { BrokerSettings } from './cluster/metadata/broker-config.ts'
 import { metadataVersionLevel } from './cluster/metadata/metadata-controller.ts'
 import type { ApplianceConfig } from './config.ts'
 import { needsUsers, unprotectedListeners } from './config-safety.ts'
-import { mirrorOptions, mqttDoorOptions, spaceOptions } from './config-rooms.ts'
+import { mirrorOptions, mqttDoorOptions, scrubOptions, spaceOptions } from './config-rooms.ts'
 import { partitionTableLog } from './coordinator/runtime/partition-table-log.ts'
+import { ClockWatch } from './clock-watch.ts'
 import { GroupCoordinator } from './coordinator/group/group-coordinator.ts'
 import { groupOptionsOf } from './coordinator/group/group-options.ts'
 import { offsetsTopicOf } from './coordinator/group/offsets-topic.ts'
@@ -31,6 +32,7 @@ import { MqttDoor } from './ingest/mqtt/mqtt-door.ts'
 import { mqttSessionsTopic } from './ingest/mqtt/packet-id-log.ts'
 import { Lifecycle } from './lifecycle.ts'
 import { LogDirectory } from './log/log-directory.ts'
+import { logMetrics } from './log/log-metrics.ts'
 import { mirrorTopic } from './mirror/anchor.ts'
 import { Mirror } from './mirror/mirror.ts'
 import { Authenticator } from './security/authenticator.ts'
@@ -91,6 +93,9 @@ class BuiltAppliance implements Appliance {
   readonly #lifecycle: Lifecycle
   readonly #certificates: TlsKeeper
   readonly #startedMs: number
+  /** Names this run in the marks of records that are received while the time is not known. */
+  readonly #bootId: string
+  readonly #clockWatch: ClockWatch
   #rooms: Partial<Rooms> = {}
   #listeners: { readonly protocol: string; readonly listener: Listener; readonly advertised: string | null }[] = []
   #space: { readonly atMs: number; readonly freeBytes: number; readonly totalBytes: number } | null = null
@@ -104,6 +109,8 @@ class BuiltAppliance implements Appliance {
     this.#lifecycle = new Lifecycle(ports.observer)
     this.#certificates = new TlsKeeper(ports)
     this.#startedMs = ports.clock.monotonicMs()
+    this.#bootId = Buffer.from(ports.entropy.bytes(8)).toString('hex')
+    this.#clockWatch = new ClockWatch(ports, this.#bootId)
     this.operations = {
       status: () => this.#status(),
       health: () => this.#health(),
@@ -114,8 +121,9 @@ class BuiltAppliance implements Appliance {
 
   async start(): Promise<ReadyFacts> {
     await this.#lifecycle.start([
+      { name: 'clock', start: () => this.#clockWatch.start(), stop: () => this.#clockWatch.stop() },
       { name: 'log', start: () => this.#openLog(), stop: () => this.#closeLog() },
-      { name: 'cluster', start: () => this.#openCluster(), stop: () => this.#rooms.cluster?.controller.idle() },
+      { name: 'cluster', start: () => this.#openCluster(), stop: () => this.#rooms.cluster?.stop() },
       { name: 'coordinator', start: () => this.#openCoordinator(), stop: () => this.#rooms.coordinator?.stop() },
       { name: 'mirror', start: () => this.#startMirror(), stop: () => this.#rooms.mirror?.stop() },
       { name: 'certificates', start: async () => {}, stop: () => this.#certificates.stop() },
@@ -153,6 +161,7 @@ class BuiltAppliance implements Appliance {
         dataDir: this.#config.dataDir,
         nodeId: this.#config.node.id,
         space: spaceOptions(this.#config.disk),
+        scrub: scrubOptions(this.#config.disk),
         retentionCheckIntervalMs: this.#settings.number('log.retention.check.interval.ms'),
         producerExpirationMs: this.#settings.number('producer.id.expiration.ms'),
         compaction: {
@@ -181,6 +190,7 @@ class BuiltAppliance implements Appliance {
       ports: this.#ports,
       isInternal: (topic) => internalTopics.isInternal(topic),
       endpoint: first,
+      configsOf: (topic) => internalTopics.definition(topic)?.configs ?? null,
     })
     this.#rooms = { ...this.#rooms, cluster }
     const { clock, compute, entropy, observer } = this.#ports
@@ -303,6 +313,7 @@ class BuiltAppliance implements Appliance {
       authenticator: must(this.#authenticator),
       authorizer: must(this.#authorizer),
       principalOf: (peer) => principalOfPeer(peer, naming),
+      bootId: this.#bootId,
     })
     this.#rooms = { ...this.#rooms, mqttDoor }
     broker.onTopicsChange(() => mqttDoor.onPartitionsChanged())
@@ -319,6 +330,7 @@ class BuiltAppliance implements Appliance {
       broker: must(this.#broker),
       nodeSite: this.#config.node.site,
       nodeId: this.#config.node.id,
+      bootId: this.#bootId,
       options: this.#config.mirrors.map(mirrorOptions),
     })
     this.#rooms = { ...this.#rooms, mirror }
@@ -341,6 +353,8 @@ class BuiltAppliance implements Appliance {
     const refusal = this.#rooms.directory?.space.refusal ?? null
     // Still ready: consumers are served, and producers are told to try again.
     if (refusal !== null && failure === null) reasons.push(`new data is refused: ${refusal}`)
+    const held = this.#rooms.cluster?.hold.reason ?? null
+    if (held !== null) reasons.push(`${held}: nothing is deleted until \`headwater recover confirm\``)
     if (phase !== 'serving' && failure === null) reasons.push(`the appliance is ${phase}`)
     // A failed directory does not heal by a restart of a process that still serves reads.
     return { live: !isStalled, ready: phase === 'serving' && !isStalled, reasons }
@@ -371,6 +385,9 @@ class BuiltAppliance implements Appliance {
         recoveryMs: Math.round(directory?.recoveryMs ?? 0),
       },
       disk: { logBytes, freeBytes: this.#space?.freeBytes ?? null, totalBytes: this.#space?.totalBytes ?? null },
+      clockTrusted: this.#ports.clock.wallTrusted(),
+      held: cluster?.hold.reason ?? null,
+      damage: directory?.damage ?? { ranges: 0, logs: [] },
       topics: cluster?.image.topicCount ?? 0,
       partitions: cluster?.image.partitionCount ?? 0,
       groups: coordinator?.groupCount ?? 0,
@@ -386,6 +403,7 @@ class BuiltAppliance implements Appliance {
   }
 
   #refreshGauges(): void {
+    this.#ports.observer.set(logMetrics.damagedRangesNow, this.#rooms.directory?.damage.ranges ?? 0)
     this.#rooms.coordinator?.refreshGauges()
     this.#rooms.kafkaDoor?.refreshGauges()
     this.#rooms.mirror?.refreshGauges()

@@ -1,12 +1,17 @@
 /** From the configuration to the options of the rooms. Where the file is silent about a bound, the room's own default stands. */
 import type { DiskConfig, MirrorConfig, MqttConfig } from './config.ts'
 import { type MqttDoorOptions, mqttDoorDefaults } from './ingest/mqtt/mqtt-options.ts'
+import type { ScrubOptions } from './log/scrubber.ts'
 import type { SpaceOptions } from './log/space-guard.ts'
 import { defaultMirrorLimits, type MirrorOptions } from './mirror/mirror-options.ts'
 
 export function spaceOptions(disk: DiskConfig): SpaceOptions {
   const budget = 'share' in disk.budget ? { budgetShare: disk.budget.share } : { budgetBytes: disk.budget.bytes }
   return { ...budget, whenFull: disk.whenFull, ballastBytes: disk.reserve }
+}
+
+export function scrubOptions(disk: DiskConfig): ScrubOptions {
+  return { bytesPerSecond: disk.scrubRate, everyMs: disk.scrubEvery }
 }
 
 export function mqttDoorOptions(mqtt: MqttConfig): MqttDoorOptions {
@@ -38,6 +43,7 @@ export function mirrorOptions(mirror: MirrorConfig): MirrorOptions {
     topics: mirror.topics,
     targetTopic: mirror.targetTopic,
     startFrom: mirror.startFrom,
+    untrustedTimestamps: mirror.untrustedTimestamps,
     limits: {
       ...defaultMirrorLimits,
       windowBytesMax: mirror.window,

@@ -212,6 +212,12 @@ const mirror = z.strictObject({
     .describe(
       'Where a partition begins that has never been mirrored, or whose target topic was deleted and created anew.',
     ),
+  untrustedTimestamps: z
+    .enum(['restamp', 'hold'])
+    .prefault('restamp')
+    .describe(
+      'Records received while this node did not know the time: `restamp` sends them, once the time is known, with the time they should have had; `hold` sends neither them nor what follows in the partition.',
+    ),
   window: bytes({ min: 65_536 })
     .prefault('12MiB')
     .describe('Sent and not yet answered on one connection: link speed times round trip, and some.'),
@@ -252,6 +258,12 @@ const disk = z.strictObject({
     .describe(
       'Size of the ballast, a file that is given up when the file system is full, so that what was begun can be finished. 0 = none.',
     ),
+  scrubRate: bytes({ max: 2 ** 40 })
+    .prefault('1MiB')
+    .describe('Bytes a second at which all stored bytes are looked through for damage. 0 = never.'),
+  scrubEvery: durationMs({ min: 60_000 })
+    .prefault('7d')
+    .describe('Time from the end of one look through all stored bytes to the begin of the next.'),
 })
 
 /** Checked by Kafka's own table, name by name, so that every fault has its place. */

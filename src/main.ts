@@ -41,6 +41,32 @@ const host: CommandLineHost = {
       await ports.close()
     }
   },
+  async verifyLog(source, tell) {
+    const { readConfiguration } = await import('./config-reader.ts')
+    const { verifyLog } = await import('./log-verify.ts')
+    const { nodePorts } = await import('./node/node-ports.ts')
+    const { silentObserver } = await import('./admin/silent-observer.ts')
+    const config = await readConfiguration(source)
+    const ports = nodePorts({ observer: silentObserver })
+    try {
+      return await verifyLog(config, ports.disk, tell)
+    } finally {
+      await ports.close()
+    }
+  },
+  async confirmRecovery(source) {
+    const { readConfiguration } = await import('./config-reader.ts')
+    const { confirmRecovery } = await import('./recover-confirm.ts')
+    const { nodePorts } = await import('./node/node-ports.ts')
+    const { silentObserver } = await import('./admin/silent-observer.ts')
+    const config = await readConfiguration(source)
+    const ports = nodePorts({ observer: silentObserver })
+    try {
+      return await confirmRecovery(config, ports.disk)
+    } finally {
+      await ports.close()
+    }
+  },
   async clientPorts() {
     const { NodeClock } = await import('./node/clock.ts')
     const { NodeEntropy } = await import('./node/entropy.ts')

@@ -1,5 +1,6 @@
 /** Every metric of the appliance, so that `/metrics` shows a counter before it first counts. */
 import type { MetricDefinition } from './base/metric-def.ts'
+import { clockMetrics } from './clock-metrics.ts'
 import { groupMetrics } from './coordinator/group/group-metrics.ts'
 import { kafkaDoorMetrics } from './ingest/kafka/door-metrics.ts'
 import { mqttMetrics } from './ingest/mqtt/mqtt-metrics.ts'
@@ -11,6 +12,7 @@ import { securityMetrics } from './security/security-metrics.ts'
 export const metricTables: readonly MetricDefinition[] = [
   ...Object.values(nodeMetrics),
   ...Object.values(securityMetrics),
+  ...Object.values(clockMetrics),
   ...Object.values(logMetrics),
   ...Object.values(groupMetrics),
   ...Object.values(kafkaDoorMetrics),

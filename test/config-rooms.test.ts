@@ -20,6 +20,7 @@ describe('options of the rooms', () => {
         topics: ['x'],
         targetTopic: '{site}.{topic}',
         startFrom: 'earliest',
+        untrustedTimestamps: 'restamp',
         limits: defaultMirrorLimits,
       },
     ])

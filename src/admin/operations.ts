@@ -34,6 +34,13 @@ export interface DiskStatus {
   readonly totalBytes: number | null
 }
 
+export interface DamageStatus {
+  /** Ranges of stored bytes that are damaged and not served, as far as they have been met. */
+  readonly ranges: number
+  /** The logs (`topic-partition`) that they are in. */
+  readonly logs: readonly string[]
+}
+
 export interface CommitStatus {
   /** Group commits since the start. */
   readonly commits: number
@@ -84,6 +91,11 @@ export interface ApplianceStatus {
   readonly listeners: readonly ListenerStatus[]
   readonly recovery: RecoveryStatus
   readonly disk: DiskStatus
+  /** False while the host's clock is known to be wrong. */
+  readonly clockTrusted: boolean
+  /** Why nothing is deleted or compacted until `headwater recover confirm`; null = all is well. */
+  readonly held: string | null
+  readonly damage: DamageStatus
   readonly topics: number
   readonly partitions: number
   readonly groups: number

@@ -98,8 +98,11 @@ export interface SubmitOptions {
  */
 export interface Disk {
   submit(operations: readonly DiskOperation[], options?: SubmitOptions): Promise<void>
-  /** Reads up to `length` bytes at `position`; the result is shorter only at the end of the file. Rejects when the file is missing. */
-  read(path: string, position: number, length: number): Promise<Uint8Array>
+  /**
+   * Reads up to `length` bytes at `position`; the result is shorter only at the end of the file. Rejects when the file is missing.
+   * With `into` (at least `length` long) the answer is a part of it: whoever reads much reads into the same memory again.
+   */
+  read(path: string, position: number, length: number, into?: Uint8Array): Promise<Uint8Array>
   /**
    * Reads without waiting for the device, on the loop: the bytes when they are cached in memory, or null when they are not
    * (then use `read`). May answer fewer bytes than asked for.

@@ -199,7 +199,7 @@ function answerOf(
   bounds: FetchBounds,
 ): FetchedPartition {
   if (read.kind === 'outOfRange') return failedOf(request, 'OFFSET_OUT_OF_RANGE')
-  if (read.kind === 'damaged') return failedOf(request, 'KAFKA_STORAGE_ERROR')
+  if (read.kind === 'damaged') return failedOf(request, 'CORRUPT_MESSAGE')
   if (!bounds.knowsZstd && hasZstd(read.bytes)) return failedOf(request, 'UNSUPPORTED_COMPRESSION_TYPE')
   const answer = { ...emptyAnswer(request, partition, bounds), records: read.bytes }
   return { request, answer, bytes: read.bytes.length, isUrgent: false }

@@ -166,7 +166,7 @@ export class TurnAppend {
     let slot = this.#slots.get(partition)
     if (slot === undefined) {
       // Asked here, so that one partition that cannot be written to does not refuse the set of all the others.
-      if (!partition.isLeader || partition.log.damage !== null) return null
+      if (!partition.isLeader) return null
       const { maxMessageBytes, segmentBytes, cleanupPolicy } = partition.log.config
       const isInternal = this.#owner.isInternal(partition.topic)
       slot = {

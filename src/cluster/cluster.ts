@@ -7,9 +7,11 @@
  *    left without a leader get theirs back
  * 4. logs of deleted topics go; logs that metadata knows and the disk does not are created; strangers are left alone and told of
  */
+import { ApplianceError } from '../base/errors.ts'
 import { topicPartitionKey, uuidToString } from '../base/ids.ts'
 import type { Ports } from '../base/ports.ts'
 import { defaultLogConfig } from '../log/log-config.ts'
+import { logErrors } from '../log/log-errors.ts'
 import type { LogDirectory } from '../log/log-directory.ts'
 import { clusterEvents } from './cluster-events.ts'
 import type { BrokerSettings } from './metadata/broker-config.ts'
@@ -17,6 +19,7 @@ import { MetadataController, type TopicCreation, type TopicOutcome } from './met
 import { configResourceType, MetadataImage, type TopicImage } from './metadata/metadata-image.ts'
 import { MetadataLog, metadataTopic, metadataTopicId } from './metadata/metadata-log.ts'
 import { logConfigOf } from './metadata/topic-config.ts'
+import { RecoveryHold } from './recovery-hold.ts'
 import { Partition } from './partition/partition.ts'
 import { PartitionTable } from './partition/partition-table.ts'
 
@@ -28,12 +31,16 @@ export interface ClusterOptions {
   readonly isInternal: (topic: string) => boolean
   /** What the registration record names; clients are told by the listener they came in on. */
   readonly endpoint: { readonly host: string; readonly port: number }
+  /** What an internal topic is declared with; null = it is none of ours. */
+  readonly configsOf?: (topic: string) => Readonly<Record<string, string>> | null
 }
 
 export class Cluster {
   readonly image: MetadataImage
   readonly partitions: PartitionTable
   readonly controller: MetadataController
+  /** Why nothing is deleted at present. */
+  readonly hold: RecoveryHold
   readonly #options: ClusterOptions
   readonly #metadata: MetadataLog
   readonly #topicListeners = new Set<() => void>()
@@ -51,13 +58,18 @@ export class Cluster {
     const metadata = new MetadataLog(directory, new Partition(log, 0), ports)
     const image = new MetadataImage()
     const removed = new Set<string>()
-    await metadata.replay(({ record, offset }) => {
+    const wasEmpty = log.logEndOffset === 0
+    const losses = await metadata.replay(({ record, offset }) => {
       image.replay(record, offset)
       if (record.type === 'RemoveTopicRecord') removed.add(record.value.topicId)
     })
+    for (const loss of losses) ports.observer.event(clusterEvents.metadataLost, { ...loss })
+    let lost: string | null = losses.length === 0 ? null : 'a part of the metadata log was lost'
+    // A new directory has no logs; one that has some has lost the log that tells of them.
+    if (wasEmpty && [...directory.logs.values()].some((each) => each !== log)) lost = 'the metadata log was gone'
     await metadata.beginEpoch()
     const cluster = new Cluster(options, metadata, image)
-    await cluster.#start(removed)
+    await cluster.#start(removed, lost)
     return cluster
   }
 
@@ -78,10 +90,21 @@ export class Cluster {
         image.configs(configResourceType.broker, own).get(name) ??
         image.configs(configResourceType.broker, '').get(name),
     )
+    this.hold = new RecoveryHold({
+      ports: options.ports,
+      stateDirectory: options.directory.stateDirectory,
+      onChange: (isHeld) => options.directory.holdDeletion(isHeld),
+    })
     options.directory.onFailure(() => {
       metadata.partition.fail('KAFKA_STORAGE_ERROR')
       for (const partition of this.partitions.values()) partition.fail('KAFKA_STORAGE_ERROR')
     })
+  }
+
+  /** Resolves when nothing of it is under way. */
+  stop(): Promise<void> {
+    this.hold.stop()
+    return this.controller.idle()
   }
 
   /** Calls back after topics came, went or grew; the answer ends it. */
@@ -131,6 +154,11 @@ export class Cluster {
   /** Removes a topic: its waiters are told, its logs are out of service and will not come back when this resolves. */
   deleteTopic(topicId: string): Promise<TopicOutcome> {
     return this.#inTopicTurn(this.image.topicById(topicId)?.name ?? '', async () => {
+      const { reason } = this.hold
+      if (reason !== null) {
+        const message = `${reason}: nothing is deleted until \`headwater recover confirm\``
+        return { kind: 'refused', error: 'POLICY_VIOLATION', message }
+      }
       const outcome = await this.controller.deleteTopic(topicId)
       if (outcome.kind !== 'done') return outcome
       const partitions = this.partitions.removeTopic(outcome.topic.name)
@@ -164,13 +192,17 @@ export class Cluster {
     return result
   }
 
-  async #start(removed: ReadonlySet<string>): Promise<void> {
+  async #start(removed: ReadonlySet<string>, lost: string | null): Promise<void> {
     const { directory, endpoint, ports } = this.#options
+    await this.hold.open()
     await this.controller.registerBroker(endpoint, uuidToString(ports.entropy.bytes(16)))
+    if (lost !== null) await this.#rebuild(lost, removed)
     await this.controller.takeLeadership(directory.wasClean ? 'leaderless' : 'all')
     // Before the others are served: a topic of the same name may have been created since.
     for (const log of [...directory.logs.values()]) if (removed.has(log.topicId)) await directory.deleteLog(log)
-    for (const topic of this.image.topics()) await this.#serve(topic)
+    for (const topic of this.image.topics()) await this.#serve(topic, true)
+    // A snapshot that cannot be written now is no reason not to serve.
+    await this.controller.takeSnapshotIfDue(true).catch(() => {})
     for (const log of directory.logs.values()) {
       if (log.topic === metadataTopic || this.partitions.get(log.topic, log.partition)?.log === log) continue
       const { topicId } = log
@@ -178,20 +210,49 @@ export class Cluster {
     }
   }
 
-  async #serve(topic: TopicImage): Promise<void> {
+  /** Gives the metadata what lies on the disk, and holds every deletion until somebody has looked. */
+  async #rebuild(reason: string, removed: ReadonlySet<string>): Promise<void> {
+    const { directory, ports, configsOf } = this.#options
+    if (this.hold.reason === null) await this.hold.begin(reason)
+    const logs = [...directory.logs.values()].filter((log) => log.topic !== metadataTopic && !removed.has(log.topicId))
+    const found = logs.map((log) => ({
+      topic: log.topic,
+      partition: log.partition,
+      topicId: log.topicId,
+      latestLeaderEpoch: log.latestLeaderEpoch,
+      maxProducerId: Math.max(-1, ...[...log.producers.entries()].map((producer) => producer.producerId)),
+    }))
+    const { topics, partitions } = await this.controller.rebuild(found, configsOf ?? (() => null))
+    ports.observer.event(clusterEvents.metadataRebuilt, { topics, partitions })
+    // From now on this is what the metadata says: the next start need not find the damage again.
+    await this.controller.takeSnapshot('with what was lost').catch(() => {})
+  }
+
+  async #serve(topic: TopicImage, isStart = false): Promise<void> {
+    const { directory } = this.#options
     const config = this.#logConfig(topic.name)
     const missing = topic.partitions.filter(({ partition }) => this.partitions.get(topic.name, partition) === undefined)
     const logs = await Promise.all(
-      missing.map(({ partition }) =>
-        this.#options.directory.createLog({ topic: topic.name, partition, topicId: topic.topicId, config }),
-      ),
+      missing.map(({ partition }) => {
+        const made = directory.createLog({ topic: topic.name, partition, topicId: topic.topicId, config })
+        return isStart ? made.catch((thrown: unknown) => this.#leaveOther(topic.name, partition, thrown)) : made
+      }),
     )
     logs.forEach((log, index) => {
+      if (log === null) return
       const leaderEpoch = (missing[index] as (typeof missing)[number]).leaderEpoch
       if (log.latestLeaderEpoch < leaderEpoch) log.assignLeaderEpoch(leaderEpoch, log.logEndOffset)
       this.partitions.add(new Partition(log, leaderEpoch))
     })
     if (logs.length > 0) this.#topicsChanged()
+  }
+
+  /** A directory of another topic stands where a partition belongs: it is not ours to remove, and no reason not to start. */
+  #leaveOther(topic: string, partition: number, thrown: unknown): null {
+    if (!(thrown instanceof ApplianceError) || thrown.code !== logErrors.topicIdDiffers.code) throw thrown
+    const log = topicPartitionKey(topic, partition)
+    this.#options.ports.observer.event(clusterEvents.logOfOther, { log, reason: thrown.message })
+    return null
   }
 
   #logConfig(topic: string): ReturnType<typeof logConfigOf> {
@@ -205,10 +266,11 @@ export class Cluster {
   }
 }
 
-/** The metadata log is kept whole until snapshots exist: retention never touches it. */
+/** Retention never touches the metadata log: it is cut behind its snapshots, a segment at a time. */
 const metadataLogConfig = {
   ...defaultLogConfig,
   retentionMs: -1,
+  segmentBytes: 8_388_608,
   segmentMs: Number.POSITIVE_INFINITY,
   maxMessageBytes: 8_388_608,
 }

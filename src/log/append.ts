@@ -55,8 +55,8 @@ export type LogReadResult =
   | { readonly kind: 'batches'; readonly bytes: Uint8Array }
   /** `fromOffset` is below the log's start or beyond its end. */
   | { readonly kind: 'outOfRange' }
-  /** The stored bytes there cannot be trusted: answer KAFKA_STORAGE_ERROR. */
-  | { readonly kind: 'damaged' }
+  /** The stored bytes there cannot be trusted: answer CORRUPT_MESSAGE. Reading may go on at `nextOffset`. */
+  | { readonly kind: 'damaged'; readonly nextOffset: number }
 
 /** An offset found by time. */
 export interface TimestampOffset {

@@ -4,7 +4,7 @@
  * producer snapshots, epochs) goes to its files. Also finishes off sealed segments. Does nothing where nothing was appended.
  */
 import { asError } from '../base/errors.ts'
-import type { Disk, DiskOperation, Observer } from '../base/ports.ts'
+import type { Clock, Disk, DiskOperation, Observer } from '../base/ports.ts'
 import { formatEpochs } from './checkpoint-file.ts'
 import type { CommitDriver } from './commit-driver.ts'
 import type { DirtyFiles } from './dirty-files.ts'
@@ -14,20 +14,20 @@ import { snapshotPath } from './producer-loader.ts'
 import { logMetrics } from './log-metrics.ts'
 import { encodeSnapshot } from './producer-snapshot.ts'
 import type { Segment } from './segment.ts'
-import { formatKnownLogs, logFileNames, offsetsOf, replaceFile, stateFileNames } from './side-files.ts'
+import { knownLogLines, logFileNames, offsetsOf, replaceFile, sealKnownLogs, stateFileNames } from './side-files.ts'
 import type { UnifiedLog } from './unified-log.ts'
 
 /** Appended bytes from one checkpoint to the next: a quarter of the 256 MiB that may be unscanned. */
 export const checkpointEveryBytesDefault = 64 * 1_048_576
 /** Above this many of them commits wait for the checkpoint: the rest of the 256 MiB is what commits and their gathering may add. */
 const holdAboveCheckpoints = 3
-/**
- * A checkpoint of many logs goes in at most this many groups, each between two commits. A commit waits for the group before it, some
- * milliseconds a file: so one log a group as long as that ends soon enough.
- */
-const groupsMax = 256
+/** Logs written down in one turn of the loop: some three milliseconds. */
+const logsPerTurn = 2_000
+/** Logs whose files go out in one turn of the loop, where no commit waits for a sync of each. */
+const logsPerGroup = 64
 
 export interface CheckpointParts {
+  readonly clock: Pick<Clock, 'defer'>
   readonly disk: Disk
   readonly observer: Observer
   readonly driver: CommitDriver
@@ -37,6 +37,8 @@ export interface CheckpointParts {
   readonly stateDirectory: string
   /** Appended bytes from one checkpoint to the next. */
   readonly everyBytes: number
+  /** Up to this many logs are synced one by one, more of them together. */
+  readonly filesSyncedAlone: number
   logs(): Iterable<UnifiedLog>
   onFailure(error: Error): void
 }
@@ -132,10 +134,8 @@ export class Checkpointer {
       log.activeSegment.sealTimeIndex()
       return log.logEndOffset > log.recoveryPoint || index.hasUnfiled || log.epochs.isDirty || lacksSnapshot(log)
     })
-    for (let at = 0; at < logs.length; at += 16) {
-      const group = logs.slice(at, at + 16)
-      await this.#checkpointLogs(group, true)
-    }
+    for (let at = 0; at < logs.length; at += logsPerGroup)
+      await this.#checkpointLogs(logs.slice(at, at + logsPerGroup), true)
     await this.writeNodeFiles()
   }
 
@@ -143,17 +143,23 @@ export class Checkpointer {
   async writeNodeFiles(): Promise<void> {
     const { logDirectory, stateDirectory } = this.#parts
     const logs = [...this.#parts.logs()]
+    const breathe = async (): Promise<void> => {
+      if (logs.length > logsPerTurn) await new Promise<void>((resolve) => this.#parts.clock.defer(resolve))
+    }
+    // What a log's line says stays true while the others are written down: recovery points only rise.
+    const known: string[] = []
+    for (let at = 0; at < logs.length; at += logsPerTurn) {
+      known.push(knownLogLines(logs.slice(at, at + logsPerTurn)))
+      await breathe()
+    }
+    const recoveryPoints = offsetsOf(logs, (log) => log.recoveryPoint)
+    await breathe()
+    const highWatermarks = offsetsOf(logs, (log) => log.highWatermark)
     await this.#parts.disk.submit([
-      ...replaceFile(`${stateDirectory}/${stateFileNames.recoveryPoints}`, formatKnownLogs(logs)),
+      ...replaceFile(`${stateDirectory}/${stateFileNames.recoveryPoints}`, sealKnownLogs(known)),
       { kind: 'syncDirectory', path: stateDirectory },
-      ...replaceFile(
-        `${logDirectory}/${logFileNames.recoveryPoints}`,
-        offsetsOf(logs, (log) => log.recoveryPoint),
-      ),
-      ...replaceFile(
-        `${logDirectory}/${logFileNames.highWatermarks}`,
-        offsetsOf(logs, (log) => log.highWatermark),
-      ),
+      ...replaceFile(`${logDirectory}/${logFileNames.recoveryPoints}`, recoveryPoints),
+      ...replaceFile(`${logDirectory}/${logFileNames.highWatermarks}`, highWatermarks),
       { kind: 'syncDirectory', path: logDirectory },
     ])
   }
@@ -163,8 +169,8 @@ export class Checkpointer {
     this.#coveringBytes = this.#appendedBytes
     this.#appendedBytes = 0
     const behind = [...this.#parts.logs()].filter((log) => log.logEndOffset > log.recoveryPoint)
-    const perGroup = Math.ceil(behind.length / groupsMax)
-    for (let at = 0; at < behind.length; at += perGroup) await this.#checkpointBehind(behind.slice(at, at + perGroup))
+    if (behind.length <= this.#parts.filesSyncedAlone) for (const log of behind) await this.#checkpointBehind([log])
+    else await this.#checkpointTogether(behind)
     await this.writeNodeFiles()
     this.#coveringBytes = 0
     this.#isRunning = false
@@ -175,13 +181,36 @@ export class Checkpointer {
 
   /** A checkpoint of these logs at the moment when everything in their books has been submitted. */
   #checkpointBehind(logs: readonly UnifiedLog[]): Promise<void> {
+    return this.#whenBehind(logs, (present) => this.#checkpointLogs(present, false))
+  }
+
+  /** The side files of many logs go out a few at a time, then all their files are synced in one group. */
+  async #checkpointTogether(logs: readonly UnifiedLog[]): Promise<void> {
+    const { dirty, disk } = this.#parts
+    const ends: LogEnd[] = []
+    for (let at = 0; at < logs.length; at += logsPerGroup) {
+      await this.#whenBehind(logs.slice(at, at + logsPerGroup), async (present) => {
+        const writes = present.flatMap((log) => this.#sideWrites(log, false))
+        ends.push(...present.map(endOf))
+        await disk.submit(writes.flatMap((write) => write.operations))
+        for (const write of writes) write.done()
+      })
+    }
+    const paths = ends.flatMap(({ log }) => this.#dirtyPaths(log))
+    const complete = dirty.beginSync(paths)
+    await disk.submit(paths.map((path): DiskOperation => ({ kind: 'sync', path })))
+    complete()
+    for (const end of ends) setRecoveryPoint(end)
+  }
+
+  /** Runs the task when everything in the books of these logs has been submitted, with those that are still there. */
+  #whenBehind(logs: readonly UnifiedLog[], run: (present: readonly UnifiedLog[]) => Promise<void>): Promise<void> {
     const { driver } = this.#parts
     return new Promise((resolve, reject) => {
       this.#isWaiting = true
       const task = (): void => {
         this.#isWaiting = false
-        const present = logs.filter((log) => !log.isDeleted)
-        this.#checkpointLogs(present, false).then(resolve, reject)
+        run(logs.filter((log) => !log.isDeleted)).then(resolve, reject)
       }
       // A stop waits for this checkpoint: it must end also when the commits do not go on.
       driver.whenSubmitted(task, () => reject(new Error('the appends were given up before the checkpoint')))
@@ -192,25 +221,25 @@ export class Checkpointer {
 
   /** Everything in the books of these logs has been submitted: what is submitted now covers it. */
   async #checkpointLogs(logs: readonly UnifiedLog[], isFinal: boolean): Promise<void> {
-    const { dirty, indexes, disk } = this.#parts
-    const paths: string[] = []
-    const writes: Writes[] = []
+    const { dirty, disk } = this.#parts
     const operations: DiskOperation[] = []
-    const ends = logs.map((log) => ({ log, endOffset: log.logEndOffset, snapshot: encodeSnapshot(log.producers) }))
-    for (const log of logs) {
-      for (const segment of log.segments) if (dirty.has(segment.logPath)) paths.push(segment.logPath)
-      writes.push(indexWrites(log.activeSegment, indexes), epochWrites(log))
-      if (isFinal && lacksSnapshot(log))
-        writes.push(snapshotWrites(log, log.logEndOffset, encodeSnapshot(log.producers)))
-    }
-    for (const path of paths) operations.push({ kind: 'sync', path })
-    for (const write of writes) operations.push(...write.operations)
-    if (isFinal) {
-      for (const log of logs) {
-        const stale = staleSnapshots(log)
-        writes.push(stale)
-        operations.push(...finalSyncs(log), ...stale.operations)
-      }
+    const ends = logs.map(endOf)
+    const paths = logs.flatMap((log) => this.#dirtyPaths(log))
+    const writes = [...logs.flatMap((log) => this.#sideWrites(log, isFinal))]
+    const syncs = paths.map((path): DiskOperation => ({ kind: 'sync', path }))
+    const written = writes.flatMap((write) => write.operations)
+    if (!isFinal) operations.push(...syncs, ...written)
+    else {
+      // The syncs stand together: the disk makes one flush of many.
+      operations.push(
+        ...written,
+        ...logs.flatMap((log) => fileWrites(log.activeSegment)),
+        ...syncs,
+        ...logs.flatMap(finalSyncs),
+      )
+      const stale = logs.map(staleSnapshots)
+      writes.push(...stale)
+      operations.push(...stale.flatMap((write) => write.operations))
     }
     const complete = dirty.beginSync(paths)
     await disk.submit(operations)
@@ -218,10 +247,17 @@ export class Checkpointer {
     if (this.#parts.driver.hasStopped) throw new Error('the directory has failed during the checkpoint')
     complete()
     for (const write of writes) write.done()
-    for (const { log, endOffset, snapshot } of ends) {
-      log.recoveryPoint = endOffset
-      log.recoverySnapshot = snapshot
-    }
+    for (const end of ends) setRecoveryPoint(end)
+  }
+
+  #dirtyPaths(log: UnifiedLog): readonly string[] {
+    return log.segments.map((segment) => segment.logPath).filter((path) => this.#parts.dirty.has(path))
+  }
+
+  #sideWrites(log: UnifiedLog, isFinal: boolean): readonly Writes[] {
+    const writes = [indexWrites(log.activeSegment, this.#parts.indexes), epochWrites(log)]
+    if (isFinal && lacksSnapshot(log)) writes.push(snapshotWrites(log, log.logEndOffset, encodeSnapshot(log.producers)))
+    return writes
   }
 
   async #finishSegment(
@@ -248,6 +284,22 @@ export class Checkpointer {
     await this.#parts.disk.submit(writes.operations)
     writes.done()
   }
+}
+
+/** What is in the books of a log: its recovery point when the sync that is submitted behind it has completed. */
+interface LogEnd {
+  readonly log: UnifiedLog
+  readonly endOffset: number
+  readonly snapshot: Uint8Array
+}
+
+function endOf(log: UnifiedLog): LogEnd {
+  return { log, endOffset: log.logEndOffset, snapshot: encodeSnapshot(log.producers) }
+}
+
+function setRecoveryPoint({ log, endOffset, snapshot }: LogEnd): void {
+  log.recoveryPoint = endOffset
+  log.recoverySnapshot = snapshot
 }
 
 /** Snapshots that neither stand at a segment's start nor at the log's end: left by earlier stops. */
@@ -282,6 +334,13 @@ function epochWrites(log: UnifiedLog): Writes {
   log.epochs.filed()
   const path = `${log.directory}/leader-epoch-checkpoint`
   return { operations: replaceFile(path, formatEpochs(log.epochs.entries)), done() {} }
+}
+
+/** The file of a segment that nothing has been written to yet: its name keeps the log's end. */
+function fileWrites(segment: Segment): readonly DiskOperation[] {
+  if (segment.isOnDisk) return []
+  segment.isOnDisk = true
+  return [{ kind: 'writeFile', path: segment.logPath, bytes: new Uint8Array(0) }]
 }
 
 function finalSyncs(log: UnifiedLog): readonly DiskOperation[] {

@@ -22,6 +22,8 @@ const filesPerSyncGroup = 1
 const filesPerSyncGroupUrgent = 16
 
 export interface CommitDriverHooks {
+  /** Up to this many dirty files are synced a few at a time, more of them together. */
+  readonly filesSyncedAlone: number
   /** The disk refused an operation: final for the directory. */
   onFailure(error: Error): void
   /** Asked before a commit starts; false holds it until `poke`. */
@@ -241,6 +243,7 @@ export class CommitDriver {
   async #drain(): Promise<void> {
     // Half of the dirty files at most: the oldest first, whatever gets dirty meanwhile has its turn in the next drain.
     let left = Math.ceil(this.#dirty.size / 2)
+    if (this.#dirty.size > this.#hooks.filesSyncedAlone) return this.syncFiles([...this.#dirty.paths()])
     while (left > 0 && this.#dirty.size > 0 && !this.#hasFailed) {
       const perGroup = this.#journal.isNearlyFull ? filesPerSyncGroupUrgent : filesPerSyncGroup
       const paths = [...this.#dirty.paths()].slice(0, Math.min(left, perGroup))

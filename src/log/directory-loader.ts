@@ -6,6 +6,8 @@ import { checkpointBytesMax, isDamagedTopicId, parseOffsets } from './checkpoint
 import type { LogConfig } from './log-config.ts'
 import { logEvents } from './log-events.ts'
 import { isDeletedLogName, parseLogName } from './log-files.ts'
+import { readCleanerOffsets } from './compaction/cleaner-offsets.ts'
+import { logMetrics } from './log-metrics.ts'
 import { type LoadHints, readSmall, readTopicId } from './load-parts.ts'
 import { loadLog } from './log-loader.ts'
 import { readLogStarts } from './log-start-file.ts'
@@ -18,8 +20,8 @@ import { type LogHome, UnifiedLog } from './unified-log.ts'
 
 /** Logs opened at a time: enough to keep the disk busy, few enough to bound the memory of their scans. */
 const logsAtATime = 16
-/** Files synced in one group after a replay. */
-const filesPerSyncGroup = 32
+/** Files synced in one group after a replay: the disk flushes many at once. */
+const filesPerSyncGroup = 4096
 
 export interface DirectoryPlace {
   readonly logDirectory: string
@@ -68,7 +70,11 @@ export async function loadDirectory(place: DirectoryPlace, parts: DirectoryParts
   if (other !== null) observer.event(logEvents.otherOwner, { ...other })
   const known = other === null ? parseKnownLogs(await read(`${stateDirectory}/${stateFileNames.recoveryPoints}`)) : null
   const recoveryPoints = await offsets(logFileNames.recoveryPoints)
-  const { starts: logStarts, isSealed } = readLogStarts(
+  const {
+    starts: logStarts,
+    isSealed,
+    differ,
+  } = readLogStarts(
     await read(`${logDirectory}/${logFileNames.logStarts}`),
     await read(`${stateDirectory}/${stateFileNames.logStarts}`),
     other !== null,
@@ -80,8 +86,13 @@ export async function loadDirectory(place: DirectoryPlace, parts: DirectoryParts
     (folder) => folder !== null,
   )
   const replayedFrames = place.isClean ? 0 : await replay(folders, place, parts)
-  const logs = await mapInTurns(folders, async (folder) => {
-    const log = new UnifiedLog({ ...folder, directory: `${logDirectory}/${folder.name}` }, place.config, parts.home)
+  const empty = folders.map(
+    (folder) => new UnifiedLog({ ...folder, directory: `${logDirectory}/${folder.name}` }, place.config, parts.home),
+  )
+  // Only where compaction has been may offsets be missing.
+  for (const log of (await readCleanerOffsets(disk, place, empty)).keys()) log.wasCompacted = true
+  const logs = await mapInTurns([...folders.entries()], async ([index, folder]) => {
+    const log = empty[index] as UnifiedLog
     const hints: LoadHints = {
       isClean: place.isClean,
       ...recoveryPointOf(folder, known, recoveryPoints),
@@ -95,8 +106,20 @@ export async function loadDirectory(place: DirectoryPlace, parts: DirectoryParts
   const ends = new Map(logs.map((log) => [log.key, log.logEndOffset]))
   // Of logs that are gone, or beyond what a relaxed log has left: what is appended there next would be hidden.
   const isStale = ([key, start]: readonly [string, number]): boolean => start > (ends.get(key) ?? -1)
-  const hasStaleLogStarts = other !== null || [...(logStarts ?? [])].some(isStale)
+  const hasStaleLogStarts = other !== null || differ || [...(logStarts ?? [])].some(isStale)
   return { logs, replayedFrames, deletedNames, hasStaleLogStarts, hasKnownLogs: known !== null }
+}
+
+/** Tells that the directory is open. */
+export function reportOpened(
+  observer: Observer,
+  facts: { readonly logs: number; readonly ms: number; readonly clean: boolean; readonly replayedFrames: number },
+): void {
+  const { logs, ms, clean, replayedFrames: frames } = facts
+  observer.set(logMetrics.logs, logs)
+  observer.set(logMetrics.directoryOffline, 0)
+  observer.set(logMetrics.recoverySeconds, ms / 1000)
+  observer.event(logEvents.opened, { logs, durationMs: Math.round(ms), clean, frames })
 }
 
 /** Topic and id of a log's folder; the id comes from our copy when `partition.metadata` is lost or damaged, and is written back. */
@@ -129,12 +152,13 @@ function recoveryPointOf(
   folder: Folder,
   known: ReadonlyMap<string, KnownLog> | null,
   kafkas: ReadonlyMap<string, number> | null,
-): Pick<LoadHints, 'recoveryPoint' | 'recoverySnapshot' | 'epochsCrc'> {
-  const unknown = { recoverySnapshot: null, epochsCrc: null }
+): Pick<LoadHints, 'recoveryPoint' | 'recoverySnapshot' | 'epochsCrc' | 'hasEpochs'> {
+  const unknown = { recoverySnapshot: null, epochsCrc: null, hasEpochs: false }
   if (known === null) return { recoveryPoint: kafkas?.get(folder.name) ?? null, ...unknown }
   const entry = known.get(folder.name)
   if (entry === undefined || entry.topicId !== folder.topicId) return { recoveryPoint: 0, ...unknown }
-  return { recoveryPoint: entry.recoveryPoint, recoverySnapshot: entry.snapshot, epochsCrc: entry.epochsCrc }
+  const { recoveryPoint, snapshot: recoverySnapshot, epochsCrc, hasEpochs } = entry
+  return { recoveryPoint, recoverySnapshot, epochsCrc, hasEpochs }
 }
 
 async function replay(folders: readonly Folder[], place: DirectoryPlace, parts: DirectoryParts): Promise<number> {
@@ -165,7 +189,7 @@ async function replay(folders: readonly Folder[], place: DirectoryPlace, parts: 
       return (await disk.size(file)) === null ? null : file
     },
   })
-  if (result.reason !== null) observer.event(logEvents.journalIgnored, { reason: result.reason })
+  if (result.reason !== null && folders.length > 0) observer.event(logEvents.journalIgnored, { reason: result.reason })
   const paths = [...result.paths]
   for (let at = 0; at < paths.length; at += filesPerSyncGroup) {
     await disk.submit(

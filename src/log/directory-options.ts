@@ -4,6 +4,7 @@ import type { JournalOptions } from './commit-journal.ts'
 import type { CompactionOptions } from './compaction/compaction-options.ts'
 import type { HeldDirectory } from './directory-hold.ts'
 import type { LogConfig } from './log-config.ts'
+import type { ScrubOptions } from './scrubber.ts'
 import { stateFileNames } from './side-files.ts'
 import type { SpaceOptions } from './space-guard.ts'
 
@@ -21,6 +22,8 @@ export interface LogDirectoryOptions {
   readonly journalStepBytes?: number
   /** Appended bytes after which the recovery points move on; default 64 MiB. */
   readonly checkpointEveryBytes?: number
+  /** Files synced one by one, each between two commits; above that many all together. Default 256. */
+  readonly filesSyncedAlone?: number
   /** Newest batches kept in memory for readers; default 16 MiB. */
   readonly tailCacheBytes?: number
   /** Index files kept in memory for readers of old data; default 8 MiB. */
@@ -29,6 +32,8 @@ export interface LogDirectoryOptions {
   readonly retentionCheckIntervalMs?: number
   /** Bounds of what the directory takes; default: none, and no ballast. */
   readonly space?: SpaceOptions
+  /** How the stored bytes are looked through for damage; default: not at all. */
+  readonly scrub?: ScrubOptions
   /** producer.id.expiration.ms; default one day. */
   readonly producerExpirationMs?: number
   /** What compaction may take; what is left out is as in compaction-options.ts. */
@@ -41,6 +46,9 @@ export interface LogCreation {
   readonly topicId: string
   readonly config: LogConfig
 }
+
+/** A commit waits for the sync before it, some milliseconds a file; of more the disk flushes thousands in the time of some dozen. */
+export const syncedAloneMax = 256
 
 /** The journal of a directory that is opened with these. */
 export function journalOptionsOf(options: LogDirectoryOptions, held: HeldDirectory): JournalOptions {

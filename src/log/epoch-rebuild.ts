@@ -6,9 +6,9 @@ import {
   batchMagic,
   batchPartitionLeaderEpoch,
 } from '../protocol/records/record-batch.ts'
+import { visitBatches } from './damage-finder.ts'
 import type { EpochEntry } from './leader-epoch-cache.ts'
 import type { Segment } from './segment.ts'
-import { headersOf, scanSegment } from './segment-scan.ts'
 import type { UnifiedLog } from './unified-log.ts'
 
 /**
@@ -33,12 +33,8 @@ export async function rebuildEpochs(log: UnifiedLog, disk: Disk): Promise<void> 
     const first = firsts[index] as number
     note(first, segment.baseOffset)
     if (firsts[index + 1] === first) continue
-    await scanSegment({
-      disk,
-      ...headersOf(segment),
-      visit(bytes, at) {
-        note(batchPartitionLeaderEpoch(bytes, at), batchBaseOffset(bytes, at))
-      },
+    await visitBatches(segment, segment.sizeInBytes, disk, (bytes, at) => {
+      note(batchPartitionLeaderEpoch(bytes, at), batchBaseOffset(bytes, at))
     })
   }
   log.epochs.load(found)

@@ -14,6 +14,10 @@ import type { UnifiedLog } from './unified-log.ts'
 
 /** As often as Kafka looks (producer.id.expiration.check.interval.ms). */
 const producerCheckMs = 600_000
+/** Files removed in one group: those of one segment. */
+const filesPerUnlink = 4
+/** Logs looked at in one turn of the loop. */
+const logsPerTurn = 512
 
 export interface HousekeepingParts {
   readonly ports: Ports
@@ -38,6 +42,8 @@ export class Housekeeping {
   #pass: Promise<void> = Promise.resolve()
   /** Files that wait for their removal. */
   #goingBytes = 0
+  /** Nothing may be given up. */
+  isHeld = false
 
   constructor(parts: HousekeepingParts) {
     this.#parts = parts
@@ -69,6 +75,7 @@ export class Housekeeping {
 
   /** Gives up the oldest sealed segment of users' logs, once `record` has answered true; answers whether there was one. */
   dropOldest(record: (loss: Loss) => Promise<boolean>): Promise<boolean> {
+    if (this.isHeld) return Promise.resolve(false)
     return dropOldest([...this.#parts.logs()], record, this.#retention)
   }
 
@@ -99,9 +106,11 @@ export class Housekeeping {
   /** One retention pass over all logs, behind those asked for before. */
   retain(nowMs: number): Promise<void> {
     const pass = this.#pass.then(async () => {
-      for (const log of [...this.#parts.logs()]) {
-        if (this.#parts.isStopped()) return
+      for (const [index, log] of [...this.#parts.logs()].entries()) {
+        if (this.#parts.isStopped() || this.isHeld) return
         await retainLog(log, nowMs, this.#retention)
+        if (index % logsPerTurn === logsPerTurn - 1)
+          await new Promise<void>((resolve) => this.#parts.ports.clock.defer(resolve))
       }
     })
     this.#pass = pass.catch((error: unknown) => this.#parts.onFailure(asError(error)))
@@ -145,7 +154,10 @@ export class Housekeeping {
     const folder = `${logDirectory}/${name}`
     const entries = await disk.list(folder)
     const unlinks = entries.map((entry): DiskOperation => ({ kind: 'unlink', path: `${folder}/${entry.name}` }))
-    await disk.submit([...unlinks, { kind: 'removeDirectory', path: folder }], { lane: 'relief' })
+    // To free a gigabyte takes a device its time: commits come between.
+    for (let at = 0; at < unlinks.length; at += filesPerUnlink)
+      await disk.submit(unlinks.slice(at, at + filesPerUnlink), { lane: 'relief' })
+    await disk.submit([{ kind: 'removeDirectory', path: folder }], { lane: 'relief' })
     disk.retry()
   }
 }

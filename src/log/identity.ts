@@ -90,14 +90,14 @@ function crcOf(properties: string): string {
 }
 
 /** False when the first line carries a CRC that is not that of the rest. A file that Apache Kafka wrote has none. */
-function isWhole(text: string): boolean {
+export function isWholeIdentity(text: string): boolean {
   const seal = /^# crc32c ([0-9a-f]{8})\n/.exec(text)
   return seal === null || seal[1] === crcOf(text.slice(seal[0].length))
 }
 
 /** Null for a missing or torn file; throws for a newer format. */
 function parseIdentity(bytes: Uint8Array | null, place: IdentityPlace): Identity | null {
-  if (bytes === null || !isWhole(Buffer.from(bytes).toString('utf8'))) return null
+  if (bytes === null || !isWholeIdentity(Buffer.from(bytes).toString('utf8'))) return null
   const properties = parseProperties(bytes)
   const version = Number(properties.get('version') ?? Number.NaN)
   if (Number.isInteger(version) && version > 1) {

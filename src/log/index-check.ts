@@ -11,6 +11,7 @@ import {
   readInt32,
   readInt64,
 } from '../protocol/records/record-batch.ts'
+import { visitBatches } from './damage-finder.ts'
 import type { ReaderParts } from './log-reader.ts'
 import { logEvents } from './log-events.ts'
 import { recordsMaxTimestamp, Segment } from './segment.ts'
@@ -102,17 +103,8 @@ export function adoptMaxTimestamp(segment: Segment, times: Uint8Array): void {
 export async function rebuildIndex(log: UnifiedLog, segment: Segment, parts: ReaderParts): Promise<void> {
   const limit = segment.index.firstUnfiledPosition ?? segment.sizeInBytes
   const rebuilt = new Segment(segment.directory, segment.baseOffset, segment.createdMs)
-  await scanSegment({
-    disk: parts.disk,
-    path: segment.logPath,
-    from: 0,
-    to: limit,
-    segmentBaseOffset: segment.baseOffset,
-    expectedOffset: segment.baseOffset,
-    checkCrc: false,
-    visit(bytes, at, position) {
-      rebuilt.noteBatch(bytes, at, position, log.config.indexIntervalBytes)
-    },
+  await visitBatches(segment, limit, parts.disk, (bytes, at, position) => {
+    rebuilt.noteBatch(bytes, at, position, log.config.indexIntervalBytes)
   })
   if (segment !== log.activeSegment) rebuilt.sealTimeIndex()
   if (segment.replacement !== null) return

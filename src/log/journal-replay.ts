@@ -2,9 +2,10 @@
  * Reads the frames that an unclean stop left in the commit journal, and puts their bytes where they belong.
  *
  * Every block is looked at, because frames begin at any block and old ones lie between. Only frames of the header's incarnation
- * count; the newest whole one says from which sequence on they are needed. Bounded memory: one frame at a time.
+ * count; the newest whole one says from which sequence on they are needed. Bounded memory: some megabytes of frames at a time.
  */
-import type { Disk } from '../base/ports.ts'
+import { uuidToString } from '../base/ids.ts'
+import type { Disk, DiskOperation } from '../base/ports.ts'
 import {
   batchCrc,
   batchCrcIsValid,
@@ -24,6 +25,10 @@ import {
 } from './journal-frame.ts'
 
 const scanBytes = 4 * 1_048_576
+/** Bytes of frames that are gathered before they are written; a larger frame goes alone. */
+const gatherBytes = 4 * 1_048_576
+/** Paths kept by what the frames call them. */
+const pathsMax = 65_536
 
 export interface ReplayTarget {
   /** Path of the segment file that a range belongs to; null when the log or segment is gone. */
@@ -34,7 +39,7 @@ export interface ReplayResult {
   readonly frames: number
   /** Files written to (not synced yet). */
   readonly paths: ReadonlySet<string>
-  /** Why there was nothing to replay although a journal exists; null = it was read. */
+  /** Why there was nothing to replay; null = it was read. */
   readonly reason: string | null
 }
 
@@ -50,25 +55,129 @@ export async function replayJournal(
   target: ReplayTarget,
 ): Promise<ReplayResult> {
   const size = await disk.size(path)
-  if (size === null) return { frames: 0, paths: new Set(), reason: null }
+  if (size === null) return { frames: 0, paths: new Set(), reason: 'the file is missing' }
   const head = decodeJournalHead(await disk.read(path, 0, Math.min(size, journalBlockBytes)), directoryId)
   if ('reason' in head) return { frames: 0, paths: new Set(), reason: head.reason }
   const found = await findFrames(disk, path, size, head.incarnation)
-  const paths = new Set<string>()
   const frames = await neededFrames(disk, path, found)
   await makeDurable(disk, path, frames.at(-1))
-  for (const frame of frames) {
-    const body = await disk.read(path, frame.position + frameHeaderBytes, frame.bodyBytes)
+  const gatherer = new FrameGatherer(disk, path, target)
+  for (const frame of frames) await gatherer.add(frame)
+  await gatherer.write()
+  return { frames: frames.length, paths: gatherer.paths, reason: null }
+}
+
+/** Ranges that follow each other in one file. */
+interface Run {
+  readonly path: string
+  readonly position: number
+  end: number
+  readonly ranges: ReplayRange[]
+}
+
+/**
+ * Gathers the ranges of some megabytes of frames, and writes what belongs together at once: a journal full of small batches holds
+ * hundreds of thousands of ranges, and a look at the file and a write for each took a minute.
+ */
+class FrameGatherer {
+  /** Files written to. */
+  readonly paths = new Set<string>()
+  readonly #disk: Disk
+  readonly #journal: string
+  readonly #target: ReplayTarget
+  /** By topic id, partition and segment. Bound: begun anew at `pathsMax`. */
+  readonly #pathOf = new Map<string, string | null>()
+  readonly #runs: Run[] = []
+  /** The newest run of each file. */
+  readonly #newest = new Map<string, Run>()
+  /** Bodies of the frames gathered so far; the ranges are views of it. */
+  #memory = new Uint8Array(gatherBytes)
+  #used = 0
+  #standing = new Uint8Array(0)
+
+  constructor(disk: Disk, journal: string, target: ReplayTarget) {
+    this.#disk = disk
+    this.#journal = journal
+    this.#target = target
+  }
+
+  async add(frame: FoundFrame): Promise<void> {
+    if (this.#used + frame.bodyBytes > this.#memory.length) await this.write()
+    if (frame.bodyBytes > this.#memory.length) this.#memory = new Uint8Array(frame.bodyBytes)
+    const into = this.#memory.subarray(this.#used)
+    const body = await this.#disk.read(this.#journal, frame.position + frameHeaderBytes, frame.bodyBytes, into)
     const ranges = decodeFrameBody(frame, body)
-    if (ranges === null) continue
+    if (ranges === null) return
+    this.#used += frame.bodyBytes
     for (const range of ranges) {
-      const file = await target.pathOf(range)
-      if (file === null || (await holdsOther(disk, file, range))) continue
-      await disk.submit([{ kind: 'write', path: file, position: range.position, chunks: [range.bytes] }])
-      paths.add(file)
+      const path = await this.#find(range)
+      if (path !== null) this.#gather(path, range)
     }
   }
-  return { frames: frames.length, paths, reason: null }
+
+  /** Writes what is gathered to the files. */
+  async write(): Promise<void> {
+    const operations: DiskOperation[] = []
+    for (const run of this.#runs) operations.push(...(await this.#writesOf(run)))
+    for (const operation of operations) if (operation.kind === 'write') this.paths.add(operation.path)
+    await this.#disk.submit(operations)
+    this.#runs.length = 0
+    this.#newest.clear()
+    this.#used = 0
+  }
+
+  async #find(range: ReplayRange): Promise<string | null> {
+    const key = `${uuidToString(range.topicId)} ${range.partition} ${range.segmentBaseOffset}`
+    const known = this.#pathOf.get(key)
+    if (known !== undefined) return known
+    const path = await this.#target.pathOf(range)
+    if (this.#pathOf.size >= pathsMax) this.#pathOf.clear()
+    this.#pathOf.set(key, path)
+    return path
+  }
+
+  #gather(path: string, range: ReplayRange): void {
+    const newest = this.#newest.get(path)
+    if (newest?.end === range.position) {
+      newest.ranges.push(range)
+      newest.end += range.bytes.length
+      return
+    }
+    const run = { path, position: range.position, end: range.position + range.bytes.length, ranges: [range] }
+    this.#runs.push(run)
+    this.#newest.set(path, run)
+  }
+
+  async #writesOf(run: Run): Promise<readonly DiskOperation[]> {
+    const { path, position } = run
+    const bytes = run.end - position
+    if (this.#standing.length < bytes) this.#standing = new Uint8Array(Math.max(bytes, this.#memory.length))
+    const standing = await this.#disk.read(path, position, bytes, this.#standing)
+    const writes: { kind: 'write'; path: string; position: number; chunks: Uint8Array[] }[] = []
+    let end = -1
+    for (const range of run.ranges) {
+      if (await this.#holdsOther(path, standing.subarray(range.position - position), range)) continue
+      if (end === range.position) writes.at(-1)?.chunks.push(range.bytes)
+      else writes.push({ kind: 'write', path, position: range.position, chunks: [range.bytes] })
+      end = range.position + range.bytes.length
+    }
+    return writes
+  }
+
+  /**
+   * Does another whole batch stand where the range belongs? Our own appends never leave one: after our crash another program (an
+   * Apache Kafka on the same directory) has cut the log there and gone on. Its data stays. `standing`: what the file has there, as
+   * far as the run goes.
+   */
+  async #holdsOther(path: string, standing: Uint8Array, range: ReplayRange): Promise<boolean> {
+    if (standing.length < batchHeaderBytes || batchMagic(standing) !== 2) return false
+    const size = batchSizeInBytes(standing)
+    if (size < batchHeaderBytes || size > frameBytesMax) return false
+    // Not by the base offset: it lies outside the CRC, and a torn write may have left all of our batch but that.
+    if (batchCrc(standing) === batchCrc(range.bytes)) return false
+    const whole = size <= standing.length ? standing : await this.#disk.read(path, range.position, size)
+    return whole.length >= size && batchCrcIsValid(whole)
+  }
 }
 
 /**
@@ -85,26 +194,12 @@ async function makeDurable(disk: Disk, path: string, newest: FoundFrame | undefi
   ])
 }
 
-/**
- * Does another whole batch stand where the range belongs? Our own appends never leave one: after our crash another program (an
- * Apache Kafka on the same directory) has cut the log there and gone on. Its data stays.
- */
-async function holdsOther(disk: Disk, path: string, range: ReplayRange): Promise<boolean> {
-  const header = await disk.read(path, range.position, batchHeaderBytes)
-  if (header.length < batchHeaderBytes || batchMagic(header) !== 2) return false
-  const size = batchSizeInBytes(header)
-  if (size < batchHeaderBytes || size > frameBytesMax) return false
-  const standing = await disk.read(path, range.position, size)
-  if (standing.length < size || !batchCrcIsValid(standing)) return false
-  // Not by the base offset: it lies outside the CRC, and a torn write may have left all of our batch but that.
-  return batchCrc(standing) !== batchCrc(range.bytes)
-}
-
 /** Headers of all frames of the incarnation, in sequence order. */
 async function findFrames(disk: Disk, path: string, size: number, incarnation: Uint8Array): Promise<FoundFrame[]> {
   const found: FoundFrame[] = []
+  const memory = new Uint8Array(Math.min(scanBytes, size))
   for (let at = journalBlockBytes; at < size; at += scanBytes) {
-    const chunk = await disk.read(path, at, Math.min(scanBytes, size - at))
+    const chunk = await disk.read(path, at, Math.min(scanBytes, size - at), memory)
     for (let block = 0; block < chunk.length; block += journalBlockBytes) {
       const header = decodeFrameHeader(chunk, block, incarnation)
       if (header === null || header.bodyBytes > frameBytesMax * 2) continue

@@ -17,6 +17,8 @@ export interface LoadHints {
   readonly recoverySnapshot: Uint8Array | null
   /** What `leader-epoch-checkpoint` must have, see side-files.ts; null = not known. */
   readonly epochsCrc: string | null
+  /** That file has every epoch that began below the recovery point. */
+  readonly hasEpochs: boolean
   /** From log-start-offset-checkpoint; null = the first segment's base offset. */
   readonly logStartOffset: number | null
   /** It comes from our sealed copy: an authority, not a hint that a flipped bit may have changed. */

@@ -104,7 +104,6 @@ export function appendEach(entries: readonly AppendEntry[], parts: AppendParts):
 function examine(entry: AppendEntry, set: number, context: ValidationContext): AppendOutcome | null {
   const { log, batch, origin } = entry
   if (log.isDeleted) return refused('UNKNOWN_TOPIC_OR_PARTITION', `${log.key} has been deleted`)
-  if (log.damage !== null) return refused('KAFKA_STORAGE_ERROR', `${log.key} is damaged at offset ${log.damage.offset}`)
   const refusal = validateBatch(batch, context)
   if (refusal !== null) return { kind: 'refused', ...refusal }
   if (entry.leaderEpoch < log.latestLeaderEpoch) {

@@ -15,9 +15,10 @@ import { defaultCompactionOptions } from './compaction/compaction-options.ts'
 import { Compactor } from './compaction/compactor.ts'
 import { CommitDriver, type CommitFigures } from './commit-driver.ts'
 import { CommitJournal } from './commit-journal.ts'
-import { loadDirectory } from './directory-loader.ts'
+import { damageOf, examineWritten, type KnownDamage } from './damage-finder.ts'
+import { loadDirectory, reportOpened } from './directory-loader.ts'
 import { DirtyFiles } from './dirty-files.ts'
-import { journalOptionsOf, type LogCreation, type LogDirectoryOptions } from './directory-options.ts'
+import { journalOptionsOf, type LogCreation, type LogDirectoryOptions, syncedAloneMax } from './directory-options.ts'
 import { Housekeeping } from './housekeeping.ts'
 import type { Identity } from './identity.ts'
 import { IndexCache } from './index-cache.ts'
@@ -30,6 +31,7 @@ import { LogStartFile } from './log-start-file.ts'
 import { logMetrics } from './log-metrics.ts'
 import { type HeldDirectory, holdDirectory } from './directory-hold.ts'
 import { isSpaceError, PatientDisk, type PatientOptions } from './patient-disk.ts'
+import { noScrub, Scrubber } from './scrubber.ts'
 import { Segment } from './segment.ts'
 import { logFileNames, stateFileNames } from './side-files.ts'
 import { SpaceGuard, type SpaceReport } from './space-guard.ts'
@@ -68,6 +70,7 @@ export class LogDirectory {
   readonly #logStarts: LogStartFile
   readonly #housekeeping: Housekeeping
   readonly compactor: Compactor
+  readonly scrubber: Scrubber
   readonly #guard: SpaceGuard
   readonly #home: LogHome
   readonly #appendParts: AppendParts
@@ -115,52 +118,39 @@ export class LogDirectory {
     this.#journal = new CommitJournal(ports.disk, journalOptionsOf(options, held), this.#dirty)
     const onFailure = (error: Error): void => this.#fail(error)
     const logs = (): Iterable<UnifiedLog> => this.#logs.values()
+    const isStopped = (): boolean => this.#isClosed || this.#failure !== null
+    const filesSyncedAlone = options.filesSyncedAlone ?? syncedAloneMax
     this.#driver = new CommitDriver(ports, this.#journal, this.#dirty, {
-      onFailure,
+      ...{ onFailure, filesSyncedAlone },
       mayCommit: () => this.#checkpointer.mayCommit,
       onCommitted: (bytes) => this.#onCommitted(bytes),
       onWritten: (batches) => this.#tails.written(batches),
       logs: () => [...this.#logs.values()],
     })
     this.#checkpointer = new Checkpointer({
-      disk: ports.disk,
-      observer: ports.observer,
-      driver: this.#driver,
-      dirty: this.#dirty,
-      indexes: this.#indexes,
-      logDirectory: held.logDirectory,
-      stateDirectory: held.stateDirectory,
-      everyBytes: options.checkpointEveryBytes ?? checkpointEveryBytesDefault,
-      logs,
-      onFailure,
+      ...{ clock: ports.clock, disk: ports.disk, observer: ports.observer, driver: this.#driver },
+      ...{ dirty: this.#dirty, indexes: this.#indexes },
+      ...{ logDirectory: held.logDirectory, stateDirectory: held.stateDirectory },
+      ...{ everyBytes: options.checkpointEveryBytes ?? checkpointEveryBytesDefault, filesSyncedAlone },
+      ...{ logs, onFailure },
     })
     this.#appendParts = {
-      clock: ports.clock,
-      entropy: ports.entropy,
-      observer: ports.observer,
-      driver: this.#driver,
-      tails: this.#tails,
+      ...{ clock: ports.clock, entropy: ports.entropy, observer: ports.observer },
+      ...{ driver: this.#driver, tails: this.#tails },
       onRoll: (log, sealed) => this.#onRoll(log, sealed),
     }
     this.#logStarts = new LogStartFile(ports.disk, held, logs)
     this.#home = this.#makeHome()
     this.#housekeeping = new Housekeeping({
-      ports,
-      disk: ports.disk,
-      logDirectory: held.logDirectory,
-      dirty: this.#dirty,
-      driver: this.#driver,
-      reader: this.#home,
+      ...{ ports, disk: ports.disk, logDirectory: held.logDirectory },
+      ...{ dirty: this.#dirty, driver: this.#driver, reader: this.#home },
       retentionCheckIntervalMs: options.retentionCheckIntervalMs ?? 300_000,
       producerExpirationMs: options.producerExpirationMs ?? 86_400_000,
-      logs,
-      roll: (log) => {
-        roll(log, ports.clock.wallMs(), { onRoll: (rolled, sealed) => this.#onRoll(rolled, sealed) })
-      },
-      isStopped: () => this.#isClosed || this.#failure !== null,
-      onFailure,
+      roll: (log) => this.#roll(log),
+      ...{ logs, isStopped, onFailure },
     })
-    this.compactor = this.#makeCompactor()
+    this.compactor = this.#makeCompactor(isStopped)
+    this.scrubber = new Scrubber({ ports, options: options.scrub ?? noScrub, logs, reader: this.#home, isStopped })
     this.#guard = this.#makeGuard()
   }
 
@@ -237,6 +227,11 @@ export class LogDirectory {
     return this.#checkpointer.unscannedBytes
   }
 
+  /** What is known to be damaged. */
+  get damage(): KnownDamage {
+    return damageOf(this.#logs.values())
+  }
+
   /** Creates an empty log, durable when it resolves; an existing one of the same topic id is answered as it is. */
   createLog(creation: LogCreation): Promise<UnifiedLog> {
     const key = topicPartitionKey(creation.topic, creation.partition)
@@ -273,6 +268,13 @@ export class LogDirectory {
     this.#housekeeping.purgeLater(name, log.config.fileDeleteDelayMs, log.sizeInBytes)
   }
 
+  /** While it is held nothing is given up or compacted, whatever the settings say. */
+  holdDeletion(isHeld: boolean): void {
+    this.#housekeeping.isHeld = isHeld
+    if (isHeld) this.compactor.pause()
+    else this.compactor.resume()
+  }
+
   /** One retention pass over all logs. */
   retain(nowMs: number = this.#ports.clock.wallMs()): Promise<void> {
     return this.#housekeeping.retain(nowMs)
@@ -285,7 +287,7 @@ export class LogDirectory {
   async close(brokerEpoch = -1): Promise<void> {
     if (this.#isClosed) return
     this.#isClosed = true
-    const background = [this.#housekeeping.stop(), this.compactor.stop()]
+    const background = [this.#housekeeping.stop(), this.compactor.stop(), this.scrubber.stop()]
     // What meets a full disk from now on, the ballast given up, is left to the recovery of the next start.
     this.#ports.disk.giveUp()
     try {
@@ -328,8 +330,8 @@ export class LogDirectory {
       },
       { disk, clock, observer, home: this.#home },
     )
-    for (const log of loaded.logs) this.#logs.set(log.key, log)
     for (const log of loaded.logs) {
+      this.#logs.set(log.key, log)
       // Topics of Kafka's own and of ours are stamped by this node.
       if (log.topic.startsWith('__') && log.maxTimestampMs > 0) clock.raiseWallFloor(log.maxTimestampMs)
     }
@@ -346,16 +348,9 @@ export class LogDirectory {
     this.#housekeeping.purge(loaded.deletedNames)
     this.#housekeeping.start()
     await this.compactor.start()
+    this.scrubber.start()
     this.#recoveryMs = clock.monotonicMs() - startMs
-    observer.set(logMetrics.logs, this.#logs.size)
-    observer.set(logMetrics.directoryOffline, 0)
-    observer.set(logMetrics.recoverySeconds, this.#recoveryMs / 1000)
-    observer.event(logEvents.opened, {
-      logs: this.#logs.size,
-      durationMs: Math.round(this.#recoveryMs),
-      clean: this.wasClean,
-      frames: loaded.replayedFrames,
-    })
+    reportOpened(observer, { ...loaded, logs: this.#logs.size, ms: this.#recoveryMs, clean: this.wasClean })
   }
 
   /** A file that only helps is not waited for on a full disk: it is written in its place when there is room. */
@@ -368,44 +363,40 @@ export class LogDirectory {
     const { stateDirectory: directory } = this.#held
     const ballast = { directory, path: `${directory}/${stateFileNames.ballast}` }
     return new SpaceGuard({
-      disk: this.#ports.disk,
-      clock: this.#ports.clock,
-      observer: this.#ports.observer,
+      ...{ disk: this.#ports.disk, clock: this.#ports.clock, observer: this.#ports.observer },
       dataDir: this.#options.dataDir,
       ballast: new Ballast(this.#ports.disk, ballast, this.#options.space?.ballastBytes ?? 0),
       options: this.#options.space ?? {},
       usedBytes: () => this.#journal.sizeSoon + this.#housekeeping.usedBytes(),
       dropOldest: () => this.#housekeeping.dropOldest(this.#onLoss),
-      isStopped: () => this.#isClosed || this.#failure !== null,
-      onFailure: (error) => this.#fail(error),
+      ...{ isStopped: () => this.#isClosed || this.#failure !== null, onFailure: (error) => this.#fail(error) },
     })
   }
 
-  #makeCompactor(): Compactor {
+  #makeCompactor(isStopped: () => boolean): Compactor {
     return new Compactor({
       ports: this.#ports,
       ...{ logDirectory: this.logDirectory, stateDirectory: this.stateDirectory },
       ...{ journal: this.#journal, dirty: this.#dirty, checkpointer: this.#checkpointer, reader: this.#home },
       options: { ...defaultCompactionOptions, ...this.#options.compaction },
-      logs: () => this.#logs.values(),
-      isStopped: () => this.#isClosed || this.#failure !== null,
-      onFailure: (error) => this.#fail(error),
+      ...{ logs: () => this.#logs.values(), isStopped, onFailure: (error: Error) => this.#fail(error) },
     })
   }
 
   #makeHome(): LogHome {
     const { disk, clock, observer, compute } = this.#ports
+    const seal = (log: UnifiedLog): void => {
+      if (this.#failure === null && !this.#isClosed) this.#roll(log)
+    }
     return {
-      disk,
-      clock,
-      observer,
-      compute,
+      ...{ disk, clock, observer, compute },
       indexes: this.#indexes,
       nextCommit: () => this.#driver.nextCommit(),
       isCommitting: () => this.#driver.isCommitting,
       indexRebuilt: (log, segment) => {
         if (this.#failure === null && !this.#isClosed) this.#checkpointer.onIndexRebuilt(log, segment)
       },
+      examine: (log, segment) => examineWritten(log, segment, { disk, observer, driver: this.#driver, seal }),
       deleteRecordsBefore: (log, offset) => this.#deleteRecordsBefore(log, offset),
     }
   }
@@ -456,6 +447,10 @@ export class LogDirectory {
     }
     // Not the log's start: another call may have moved it since, and that is not durable yet.
     return offset
+  }
+
+  #roll(log: UnifiedLog): void {
+    roll(log, this.#ports.clock.wallMs(), this.#appendParts)
   }
 
   #onRoll(log: UnifiedLog, sealed: Segment): void {

@@ -25,8 +25,35 @@ export const logEvents = defineEvents({
     id: 'log-damaged',
     level: 'error',
     sentence:
-      '{log} is damaged from offset {offset} on (position {position} of {file}): {reason}; what lies there is not served',
-    fields: { log: 'string', offset: 'number', position: 'number', file: 'string', reason: 'string' },
+      '{log} is damaged from offset {offset} to below {endOffset} (position {position} to {endPosition} of {file}): {reason}; what lies there is not served',
+    fields: {
+      log: 'string',
+      offset: 'number',
+      endOffset: 'number',
+      position: 'number',
+      endPosition: 'number',
+      file: 'string',
+      reason: 'string',
+    },
+  },
+  scrubbed: {
+    id: 'log-scrubbed',
+    level: 'info',
+    sentence:
+      'looked through {bytes} bytes of {logs} logs in {durationMs} ms: {damagedRanges} damaged ranges are known',
+    fields: { logs: 'number', bytes: 'number', durationMs: 'number', damagedRanges: 'number' },
+  },
+  scrubFailed: {
+    id: 'log-scrub-failed',
+    level: 'error',
+    sentence: 'a part of the logs could not be looked through: {error}',
+    fields: { error: 'string' },
+  },
+  segmentMissing: {
+    id: 'log-segment-missing',
+    level: 'error',
+    sentence: '{log} begins at offset {startOffset}, but {file} says that a segment before it has been lost',
+    fields: { log: 'string', startOffset: 'number', file: 'string' },
   },
   shorterThanRecoveryPoint: {
     id: 'log-shorter-than-recovery-point',

@@ -26,6 +26,16 @@ export function sortLogFiles(entries: readonly DirectoryEntry[]): LogFiles {
   return { segments: segments.sort(rising), snapshots: snapshots.sort(rising), leftovers }
 }
 
+/**
+ * Base offsets of segments whose `.log` is gone although an index of theirs is there. Retention leaves none: it takes the indexes with
+ * the log, which it renames first.
+ */
+export function lostSegments(names: readonly string[], segments: readonly number[]): readonly number[] {
+  const bases = names.map((name) => /^(\d{20})\.(?:index|timeindex)$/.exec(name)?.[1])
+  const lost = bases.filter((base) => base !== undefined && !names.includes(`${base}.log.deleted`)).map(Number)
+  return [...new Set(lost)].filter((base) => !segments.includes(base))
+}
+
 /** Topic and partition of a log's folder name, or null. */
 export function parseLogName(name: string): { readonly topic: string; readonly partition: number } | null {
   const match = /^([a-zA-Z0-9._-]{1,249})-(\d{1,9})$/.exec(name)

@@ -16,12 +16,12 @@ import { finishSwaps } from './compaction/segment-swap.ts'
 import { rebuildEpochs } from './epoch-rebuild.ts'
 import { adoptMaxTimestamp } from './index-check.ts'
 import { logEvents } from './log-events.ts'
-import { sortLogFiles } from './log-files.ts'
+import { lostSegments, sortLogFiles } from './log-files.ts'
 import { recoverLog } from './log-recovery.ts'
 import { type LoadHints, type LoadParts, readSmall } from './load-parts.ts'
 import { loadProducers } from './producer-loader.ts'
 import { encodeSnapshot } from './producer-snapshot.ts'
-import { Segment } from './segment.ts'
+import { Segment, segmentName } from './segment.ts'
 import { offsetEntryBytes, timeEntryBytes } from './segment-index.ts'
 import { scanSegment } from './segment-scan.ts'
 import type { UnifiedLog } from './unified-log.ts'
@@ -35,16 +35,28 @@ export async function loadLog(log: UnifiedLog, hints: LoadHints, parts: LoadPart
     const unlink = (name: string): DiskOperation => ({ kind: 'unlink', path: `${log.directory}/${name}` })
     await parts.disk.submit(files.leftovers.map(unlink))
   }
+  const [start] = files.segments
+  for (const baseOffset of lostSegments(
+    entries.map((entry) => entry.name),
+    files.segments,
+  )) {
+    if (start === undefined || baseOffset > start) continue
+    const file = `${segmentName(baseOffset)}.index`
+    parts.observer.event(logEvents.segmentMissing, { log: log.key, startOffset: start, file })
+  }
   log.segments = await openSegments(log, files.segments, hints, parts)
   const first = log.segments[0] as Segment
   log.logStartOffset = Math.max(first.baseOffset, hints.logStartOffset ?? 0)
   const epochsBytes = await readSmall(parts.disk, `${log.directory}/leader-epoch-checkpoint`, checkpointBytesMax)
   log.epochs.load(parseEpochs(epochsBytes) ?? [])
-  const isLoaded = hints.isClean && (await loadCleanEnd(log, parts))
+  const isSealed = crcOf(epochsBytes ?? formatEpochs([])) === hints.epochsCrc
+  log.epochsAreKnown = isSealed && hints.hasEpochs
+  const isLoaded = hints.isClean && (await loadCleanEnd(log, hints, parts))
   if (!isLoaded) await recoverLog(log, hints, parts)
-  if (hints.epochsCrc !== null && crcOf(epochsBytes ?? formatEpochs([])) !== hints.epochsCrc) {
+  if (hints.epochsCrc !== null && !isSealed) {
     // Damaged, or written by a checkpoint that the last run did not finish.
     await deriveEpochs(log, parts)
+    log.epochsAreKnown = hints.hasEpochs && crcOf(formatEpochs(log.epochs.entries)) === hints.epochsCrc
   }
   if (log.logStartOffset > log.logEndOffset) {
     parts.observer.event(logEvents.hintIgnored, { file: `log-start-offset-checkpoint (${log.key})` })
@@ -69,6 +81,7 @@ async function openSegments(
   const open = async (baseOffset: number): Promise<Segment> => {
     const segment = new Segment(log.directory, baseOffset, nowMs)
     segment.sizeInBytes = (await parts.disk.size(segment.logPath)) ?? 0
+    segment.appendedFrom = segment.sizeInBytes
     segment.indexIsChecked = false
     segment.maxTimestampIsKnown = false
     return segment
@@ -85,9 +98,13 @@ async function openSegments(
  * Finds the end of a log that was stopped cleanly: from the last index entry of its last segment on. False when something does not
  * fit; then the segment is scanned.
  */
-async function loadCleanEnd(log: UnifiedLog, parts: LoadParts): Promise<boolean> {
+async function loadCleanEnd(log: UnifiedLog, hints: LoadHints, parts: LoadParts): Promise<boolean> {
   const segment = log.activeSegment
   log.logEndOffset = segment.baseOffset
+  // At a clean stop our copy of the recovery point is the log's end.
+  const isEndWrong = (endOffset: number): boolean =>
+    hints.epochsCrc !== null && hints.recoveryPoint !== null && endOffset !== hints.recoveryPoint
+  if (segment.sizeInBytes === 0 && isEndWrong(segment.baseOffset)) return false
   if (segment.sizeInBytes === 0) {
     // Files of an empty segment: Kafka preallocates its indexes and cuts them at a clean stop.
     segment.index.adoptFiles({ offsets: 0, times: 0, lastTimestamp: -1 })
@@ -111,7 +128,7 @@ async function loadCleanEnd(log: UnifiedLog, parts: LoadParts): Promise<boolean>
       lastEpoch = batchPartitionLeaderEpoch(bytes, at)
     },
   })
-  if (end.reason !== null) return false
+  if (end.reason !== null || isEndWrong(end.nextOffset)) return false
   log.logEndOffset = end.nextOffset
   const header = await parts.disk.read(segment.logPath, 0, batchHeaderBytes)
   segment.firstTimestampMs = batchMaxTimestamp(header)
@@ -157,7 +174,7 @@ async function adoptLastTime(segment: Segment, times: number, disk: Disk): Promi
 
 /** Does the epoch file fit the last batch? Else it is derived from the log. Always answers true. */
 export async function checkEpochs(log: UnifiedLog, lastEpoch: number, parts: LoadParts): Promise<true> {
-  if (lastEpoch < 0 || log.epochs.epochAt(log.logEndOffset - 1) === lastEpoch) return true
+  if (lastEpoch < 0 || log.epochsAreKnown || log.epochs.epochAt(log.logEndOffset - 1) === lastEpoch) return true
   await deriveEpochs(log, parts)
   return true
 }

@@ -64,6 +64,30 @@ export const logMetrics = defineMetrics({
     help: 'Logs that are not compacted any more because their content could not be read.',
     labels: [],
   },
+  damagedRanges: {
+    name: 'headwater_log_damaged_ranges_total',
+    kind: 'counter',
+    help: 'Ranges of stored bytes that were found damaged since the start; they are not served.',
+    labels: [],
+  },
+  damagedRangesNow: {
+    name: 'headwater_log_damaged_ranges',
+    kind: 'gauge',
+    help: 'Damaged ranges of stored bytes that are known and still below no log start.',
+    labels: [],
+  },
+  scrubbedBytes: {
+    name: 'headwater_log_scrubbed_bytes_total',
+    kind: 'counter',
+    help: 'Bytes that the scrub has looked through.',
+    labels: [],
+  },
+  scrubPasses: {
+    name: 'headwater_log_scrub_passes_total',
+    kind: 'counter',
+    help: 'Passes of the scrub over all logs that have come to their end.',
+    labels: [],
+  },
   recoverySeconds: {
     name: 'headwater_log_recovery_seconds',
     kind: 'gauge',

@@ -4,12 +4,14 @@
  * Only what is written may be read from a file; who may see how much of that is the caller's bound. A reader that goes on where
  * it stopped finds its position in the segment's hints and needs no index.
  */
-import type { Clock, Compute, Disk, Observer } from '../base/ports.ts'
+import { type Clock, type Compute, type Disk, DiskError, type Observer } from '../base/ports.ts'
 import {
-  batchHeaderBytes,
   batchBaseOffset,
+  batchCrcIsValid,
+  batchHeaderBytes,
   batchLastOffset,
   batchMagic,
+  batchPartitionLeaderEpoch,
   batchSizeInBytes,
 } from '../protocol/records/record-batch.ts'
 import type { LogReadRequest, LogReadResult } from './append.ts'
@@ -29,13 +31,16 @@ export interface ReaderParts {
   nextCommit(): Promise<void>
   /** False: what is in the books only will never be readable. */
   isCommitting(): boolean
+  /** Looks for damage in a segment and enters it in the log's map; an active segment is sealed first. Never rejects. */
+  examine(log: UnifiedLog, segment: Segment): Promise<void>
   /** The index of this segment was rebuilt in memory: its files are to be written again. */
   indexRebuilt(log: UnifiedLog, segment: Segment): void
 }
 
 const nothing: LogReadResult = { kind: 'batches', bytes: new Uint8Array(0) }
 const outOfRange: LogReadResult = { kind: 'outOfRange' }
-const damaged: LogReadResult = { kind: 'damaged' }
+/** Bytes that have not been checked in this run are read in pieces of this size: checking them must not hold the loop up. */
+const uncheckedBytesMax = 1_048_576
 
 /** From memory; null when the disk has to be asked. */
 export function readHot(log: UnifiedLog, request: LogReadRequest, parts: ReaderParts): LogReadResult | null {
@@ -50,29 +55,68 @@ export function readHot(log: UnifiedLog, request: LogReadRequest, parts: ReaderP
     const position = knownPosition(segment, request.fromOffset, parts.indexes)
     if (position === null) return null
     if (position.at >= segment.sizeInBytes) continue
-    return readHotAt(segment, position, { ...request, endOffset }, parts.disk)
+    return readHotAt(log, segment, position, { ...request, endOffset }, parts.disk)
   }
   return nothing
 }
 
-function readHotAt(segment: Segment, position: Position, request: LogReadRequest, disk: Disk): LogReadResult | null {
-  let length = readLength(segment, position, request)
+function readHotAt(
+  log: UnifiedLog,
+  segment: Segment,
+  position: Position,
+  request: LogReadRequest,
+  disk: Disk,
+): LogReadResult | null {
+  if (log.damage.inFile(segment.logPath, position.at) !== null) return null
+  let length = readLength(log, segment, position, request)
   for (let attempt = 0; attempt < 2; attempt++) {
     const bytes = disk.readHot(segment.logPath, position.at, length)
     if (bytes === null || bytes.length < batchHeaderBytes) return null
     if (!looksRight(bytes, segment) || !isAsIndexed(bytes, position)) return null
     const cut = cutBatches(bytes, request)
-    if (cut.kind === 'batches') {
-      if (cut.end > cut.start) segment.rememberRead(cut.nextOffset, position.at + cut.end)
-      return { kind: 'batches', bytes: bytes.subarray(cut.start, cut.end) }
-    }
+    if (cut.kind === 'batches') return acceptCut(log, segment, { bytes, cut, position: position.at, request })
     if (cut.kind !== 'short' || position.at + cut.bytes > segment.sizeInBytes) return null
     length = cut.bytes
   }
   return null
 }
 
-/** From the disk, the index rebuilt when it is wrong. */
+/** Checked once in a run: what was cut from the bytes at `position`. Null when it is not what it should be. */
+function acceptCut(
+  log: UnifiedLog,
+  segment: Segment,
+  read: {
+    readonly bytes: Uint8Array
+    readonly cut: Cut & { readonly kind: 'batches' }
+    readonly position: number
+    readonly request: LogReadRequest
+  },
+): LogReadResult | null {
+  const { bytes, cut, position, request } = read
+  const batches = bytes.subarray(cut.start, cut.end)
+  if (batches.length === 0) {
+    // The next batch lies beyond the bound; or does it only say so?
+    const isSuspect = batchBaseOffset(bytes, cut.start) > request.fromOffset && !log.gapsAreNormal
+    return isSuspect && !segment.isExamined ? null : { kind: 'batches', bytes: batches }
+  }
+  const from = position + cut.start
+  const end = position + cut.end
+  if (!segment.isVerified(from, end)) {
+    if (batchesFault(log, batches, request.fromOffset) !== null) return null
+    segment.noteVerified(from, end)
+  }
+  if (hidesGap(log, request.fromOffset, batchBaseOffset(batches))) return null
+  segment.rememberRead(cut.nextOffset, end)
+  return { kind: 'batches', bytes: batches }
+}
+
+/** Are the offsets that a read would pass over missing from a file that has not been looked at? */
+function hidesGap(log: UnifiedLog, fromOffset: number, baseOffset: number): boolean {
+  if (baseOffset <= fromOffset || log.gapsAreNormal) return false
+  return !(log.segments[log.segmentIndexOf(fromOffset)] as Segment).isExamined
+}
+
+/** From the disk, the index rebuilt when it is wrong, damage looked for where something is wrong with the log itself. */
 export async function readCold(log: UnifiedLog, request: LogReadRequest, parts: ReaderParts): Promise<LogReadResult> {
   for (;;) {
     const early = answerEarly(log, request)
@@ -94,6 +138,13 @@ export async function readCold(log: UnifiedLog, request: LogReadRequest, parts: 
       index = log.segmentIndexOf(request.fromOffset)
       continue
     }
+    if (result === 'again') {
+      // What is damaged is known now.
+      const early = answerEarly(log, request)
+      if (early !== null) return early
+      index = log.segmentIndexOf(request.fromOffset)
+      continue
+    }
     if (result !== null) return result
     // The segment may have been deleted meanwhile.
     index = log.segments.indexOf(segment) + 1
@@ -102,51 +153,105 @@ export async function readCold(log: UnifiedLog, request: LogReadRequest, parts: 
   return nothing
 }
 
-/** Null when the segment holds nothing at or beyond the offset. */
+/** Null when the segment holds nothing at or beyond the offset; `again` after it has been examined or its index rebuilt. */
 async function readColdIn(
   log: UnifiedLog,
   segment: Segment,
   request: LogReadRequest,
   parts: ReaderParts,
-): Promise<LogReadResult | null> {
+): Promise<LogReadResult | 'again' | null> {
   let position = await findPosition(log, segment, request.fromOffset, parts)
-  let length = readLength(segment, position, request)
+  let length = 0
   while (position.at < segment.sizeInBytes) {
-    const bytes = await parts.disk.read(segment.logPath, position.at, length)
-    const isRight = bytes.length >= batchHeaderBytes && looksRight(bytes, segment)
+    const bad = log.damage.inFile(segment.logPath, position.at)
+    if (bad !== null) {
+      position = { at: bad.endPosition, isExact: false }
+      length = 0
+      continue
+    }
+    length = Math.max(length, readLength(log, segment, position, request))
+    const bytes = await readFrom(segment, position.at, length, parts.disk)
+    const isRight = bytes !== null && bytes.length >= batchHeaderBytes && looksRight(bytes, segment)
     if (!(isRight && isAsIndexed(bytes, position)) && isFromFile(position)) {
       // The index has changed since it was written: it is derived anew, then it says nothing of a file.
       await rebuildIndex(log, segment, parts)
       if (segment.replacement !== null) return null
       position = await findPosition(log, segment, request.fromOffset, parts)
-      length = readLength(segment, position, request)
+      length = 0
       continue
     }
-    if (!isRight) return damaged
+    if (!isRight) return examine(log, segment, request, parts)
     const cut = cutBatches(bytes, request)
     if (cut.kind === 'batches') {
-      if (cut.end > cut.start) segment.rememberRead(cut.nextOffset, position.at + cut.end)
-      return { kind: 'batches', bytes: bytes.subarray(cut.start, cut.end) }
+      const accepted = acceptCut(log, segment, { bytes, cut, position: position.at, request })
+      if (accepted !== null) return accepted
+      const hides = hidesGap(log, request.fromOffset, batchBaseOffset(bytes, cut.start))
+      const suspect = hides ? (log.segments[log.segmentIndexOf(request.fromOffset)] as Segment) : segment
+      return examine(log, suspect, request, parts)
     }
-    if (cut.kind === 'broken') return damaged
+    if (cut.kind === 'broken') return examine(log, segment, request, parts)
     if (cut.kind === 'skipped') position = { at: position.at + cut.bytes, isExact: false }
-    length = cut.kind === 'short' ? cut.bytes : readLength(segment, position, request)
-    if (position.at + length > segment.sizeInBytes && cut.kind === 'short') return damaged
+    length = cut.kind === 'short' ? cut.bytes : 0
+    if (position.at + length > segment.sizeInBytes) return examine(log, segment, request, parts)
   }
   return null
+}
+
+/** Null when the medium cannot give the bytes back, or the file is gone. */
+async function readFrom(segment: Segment, at: number, length: number, disk: Disk): Promise<Uint8Array | null> {
+  try {
+    return await disk.read(segment.logPath, at, length)
+  } catch (thrown) {
+    const isOfFile = thrown instanceof DiskError && (thrown.code === 'EIO' || thrown.code === 'ENOENT')
+    if (!isOfFile || segment.isExamined) throw thrown
+    return null
+  }
+}
+
+/** Something is wrong with a segment: it is looked through once; when it is whole, its index is what is wrong. */
+async function examine(
+  log: UnifiedLog,
+  segment: Segment,
+  request: LogReadRequest,
+  parts: ReaderParts,
+): Promise<LogReadResult | 'again'> {
+  if (!segment.isExamined) {
+    segment.examination ??= parts.examine(log, segment).finally(() => {
+      segment.examination = null
+    })
+    await segment.examination
+    if (log.isDeleted) return outOfRange
+    const isHere = segment.replacement === null && log.segments.includes(segment)
+    if (isHere && !segment.isExamined) throw new DiskError('EIO', 'read', segment.logPath)
+    return 'again'
+  }
+  if (segment.indexIsChecked) {
+    segment.forgetReads()
+    await rebuildIndex(log, segment, parts)
+    const position = knownPosition(segment, request.fromOffset, parts.indexes)
+    if (position !== null && !segment.hasRebuiltIndex) {
+      segment.hasRebuiltIndex = true
+      return 'again'
+    }
+  }
+  return {
+    kind: 'damaged',
+    nextOffset: log.segments[log.segments.indexOf(segment) + 1]?.baseOffset ?? log.logEndOffset,
+  }
 }
 
 /** What needs no file: a bound, the cache. */
 function answerEarly(log: UnifiedLog, request: LogReadRequest): LogReadResult | null {
   const { fromOffset } = request
   if (fromOffset < log.logStartOffset || fromOffset > log.logEndOffset) {
-    return log.damage !== null && fromOffset >= log.damage.offset ? damaged : outOfRange
+    return outOfRange
   }
-  if (log.damage !== null && fromOffset >= log.damage.offset) return damaged
   const endOffset = Math.min(request.endOffset, log.logEndOffset)
   if (fromOffset >= endOffset) return nothing
   const bytes = log.tail.read(request)
-  return bytes === null ? null : { kind: 'batches', bytes }
+  if (bytes !== null) return { kind: 'batches', bytes }
+  const bad = log.damage.isEmpty ? null : log.damage.at(fromOffset)
+  return bad === null ? null : { kind: 'damaged', nextOffset: bad.endOffset }
 }
 
 export interface Position {
@@ -187,10 +292,29 @@ export async function findPosition(
 }
 
 /** Bytes to ask for: enough for the answer, and for the batches that lie before it when the position is not exact. */
-function readLength(segment: Segment, position: Position, request: LogReadRequest): number {
+function readLength(log: UnifiedLog, segment: Segment, position: Position, request: LogReadRequest): number {
   const before = position.isExact ? 0 : 16_384
-  const wanted = Math.max(request.bytesMax, 4096) + before
-  return Math.max(Math.min(wanted, segment.sizeInBytes - position.at), batchHeaderBytes)
+  let wanted = Math.max(request.bytesMax, 4096) + before
+  if (!segment.isVerified(position.at, position.at + wanted)) wanted = Math.min(wanted, uncheckedBytesMax)
+  const end = log.damage.isEmpty
+    ? segment.sizeInBytes
+    : Math.min(segment.sizeInBytes, log.damage.nextInFile(segment.logPath, position.at))
+  return Math.max(Math.min(wanted, end - position.at), batchHeaderBytes)
+}
+
+/** What is wrong with batches that were read where `fromOffset` should be; null = nothing. */
+function batchesFault(log: UnifiedLog, bytes: Uint8Array, fromOffset: number): string | null {
+  let dueOffset = fromOffset
+  for (let at = 0; at < bytes.length; at += batchSizeInBytes(bytes, at)) {
+    const baseOffset = batchBaseOffset(bytes, at)
+    if (baseOffset > dueOffset && !log.gapsAreNormal) return 'offsets are missing'
+    if (at > 0 && baseOffset < dueOffset) return 'offsets overlap'
+    const epoch = log.dueEpochAt(baseOffset)
+    if (epoch >= 0 && epoch !== batchPartitionLeaderEpoch(bytes, at)) return 'another leader epoch is due'
+    if (!batchCrcIsValid(bytes, at)) return 'the CRC does not match'
+    dueOffset = batchLastOffset(bytes, at) + 1
+  }
+  return null
 }
 
 function looksRight(bytes: Uint8Array, segment: Segment): boolean {

@@ -1,7 +1,7 @@
 /**
  * Recovery of one log after an unclean stop: streams what lies above the recovery point through the CRC, cuts the torn tail, and
  * rebuilds what hangs on it. Below the recovery point nothing is ever cut: bytes that are bad there were synced once, so the
- * medium or a hand changed them, and the log keeps them out of reads instead (safety.md R7).
+ * medium or a hand changed them: they are kept out of reads (damage.ts), and the log goes on behind them (safety.md R7).
  */
 import type { DiskOperation } from '../base/ports.ts'
 import {
@@ -15,13 +15,19 @@ import {
 import { rebuildEpochs } from './epoch-rebuild.ts'
 import { adoptMaxTimestamp, indexBytesMax } from './index-check.ts'
 import { indexWrites } from './index-files.ts'
+import type { DamagedRange } from './damage.ts'
+import { enterDamage, findDamage } from './damage-finder.ts'
 import { logEvents } from './log-events.ts'
 import { type LoadHints, type LoadParts, readSmall } from './load-parts.ts'
 import { loadProducers } from './producer-loader.ts'
-import type { Segment } from './segment.ts'
+import { Segment } from './segment.ts'
 import { offsetEntryBytes, timeEntryBytes, validOffsetEntries, validTimeEntries } from './segment-index.ts'
 import { type ScanEnd, scanSegment } from './segment-scan.ts'
 import type { UnifiedLog } from './unified-log.ts'
+
+/** A record's least size, and how much smaller compression makes what we take at most: bounds of how many records some bytes can hold. */
+const recordBytesMin = 7
+const expansionMax = 128
 
 /** Recovers a log whose segments are known by name and size. Everything that it keeps is synced when it resolves. */
 export async function recoverLog(log: UnifiedLog, hints: LoadHints, parts: LoadParts): Promise<void> {
@@ -40,19 +46,9 @@ export async function recoverLog(log: UnifiedLog, hints: LoadHints, parts: LoadP
   log.logEndOffset = begin.offset
   const operations: DiskOperation[] = []
   // Bad bytes at the recovery point itself are the torn tail; before it they are damage.
-  if (begin.reason !== null && begin.offset < scanFrom) {
-    markDamaged(log, start, begin, parts)
-  } else {
-    await scanOn(log, startIndex, begin, { cutFrom, operations, hints, parts })
-  }
-  if (log.logEndOffset < (hints.recoveryPoint ?? 0) && log.damage === null && !hints.isClean) {
-    const recoveryPoint = hints.recoveryPoint ?? 0
-    parts.observer.event(logEvents.shorterThanRecoveryPoint, {
-      log: log.key,
-      endOffset: log.logEndOffset,
-      recoveryPoint,
-    })
-  }
+  const isDamaged = begin.reason !== null && begin.offset < scanFrom
+  await scanOn(log, startIndex, begin, { cutFrom, operations, hints, parts, isDamaged })
+  endWhereKnown(log, hints, parts)
   // The active segment's entries go out with the next checkpoint; a sealed one's would stay in memory.
   const scanned = log.segments.slice(startIndex, -1).filter((segment) => segment.index.hasUnfiled)
   for (const segment of scanned) await adoptEqualFiles(segment, parts)
@@ -65,6 +61,34 @@ export async function recoverLog(log: UnifiedLog, hints: LoadHints, parts: LoadP
   operations.push({ kind: 'syncDirectory', path: log.directory })
   await parts.disk.submit(operations)
   for (const writes of sealed) writes.done()
+}
+
+/**
+ * A log that ends before the offset up to which it was durable has lost its tail: that range is damaged, and no offset of it is given
+ * again. Only our own sealed copy of the recovery points is believed so far; Apache Kafka's file has no checksum.
+ */
+export function endWhereKnown(log: UnifiedLog, hints: LoadHints, parts: LoadParts): void {
+  const { recoveryPoint } = hints
+  const segment = log.activeSegment
+  if (recoveryPoint !== null && log.logEndOffset < recoveryPoint) {
+    if (hints.epochsCrc === null) {
+      const { logEndOffset: endOffset } = log
+      parts.observer.event(logEvents.shorterThanRecoveryPoint, { log: log.key, endOffset, recoveryPoint })
+      return
+    }
+    const position = segment.sizeInBytes
+    const reason = position === 0 ? 'the file is missing or empty' : 'the file ends early'
+    const range = { fromOffset: log.logEndOffset, endOffset: recoveryPoint, path: segment.logPath, position }
+    const known = log.damage.ranges.filter((each) => each.path === segment.logPath)
+    enterDamage(log, segment.logPath, [...known, { ...range, endPosition: position, reason }], parts.observer)
+    log.logEndOffset = recoveryPoint
+  }
+  // Nothing is appended to a file that has a damage.
+  if (!log.damage.touches(segment.logPath) || segment.baseOffset === log.logEndOffset) return
+  segment.sealTimeIndex()
+  const next = new Segment(log.directory, log.logEndOffset, segment.createdMs)
+  next.isOnDisk = false
+  log.segments.push(next)
 }
 
 /**
@@ -92,7 +116,8 @@ async function beginIndex(log: UnifiedLog, segment: Segment, scanFrom: number, p
   })
   segment.indexIsChecked = true
   segment.maxTimestampIsKnown = true
-  if (lastEpoch >= 0 && log.epochs.epochAt(end.nextOffset - 1) !== lastEpoch) await rebuildEpochs(log, parts.disk)
+  if (lastEpoch >= 0 && !log.epochsAreKnown && log.epochs.epochAt(end.nextOffset - 1) !== lastEpoch)
+    await rebuildEpochs(log, parts.disk)
   return { ...end, offset: end.nextOffset }
 }
 
@@ -148,9 +173,11 @@ interface ScanRun {
   readonly operations: DiskOperation[]
   readonly hints: LoadHints
   readonly parts: LoadParts
+  /** The begin point is a damage. */
+  readonly isDamaged: boolean
 }
 
-/** Scans from the begin point through all later segments; cuts where the first bad bytes are. */
+/** Scans from the begin point through all later segments: what is damaged is kept out of reads, the torn tail is cut. */
 async function scanOn(log: UnifiedLog, startIndex: number, begin: BeginPoint, run: ScanRun): Promise<void> {
   let from = begin.position
   for (let index = startIndex; index < log.segments.length; index++) {
@@ -160,14 +187,16 @@ async function scanOn(log: UnifiedLog, startIndex: number, begin: BeginPoint, ru
       segment.indexIsChecked = true
       segment.maxTimestampIsKnown = true
     }
-    const end = await scanTail(log, segment, from, run.parts)
+    let end: ScanEnd = begin
+    if (index > startIndex || !run.isDamaged) end = await scanTail(log, segment, from, run)
     log.logEndOffset = Math.max(log.logEndOffset, end.nextOffset)
     if (segment.isOnDisk && end.position > from) run.operations.push({ kind: 'sync', path: segment.logPath })
+    const isDamaged = end.reason !== null && end.nextOffset < run.cutFrom
+    if (isDamaged) end = await passDamage(log, segment, log.logEndOffset, run)
     const later = log.segments.slice(index + 1)
     const reason = end.reason ?? faultBehind(end.nextOffset, later)
     if (reason !== null) {
-      if (end.nextOffset < run.cutFrom && end.reason !== null) markDamaged(log, segment, end, run.parts)
-      else cut(log, index, end, reason, run)
+      cut(log, index, end, reason, run)
       return
     }
     if (later.length > 0) segment.sealTimeIndex()
@@ -176,6 +205,44 @@ async function scanOn(log: UnifiedLog, startIndex: number, begin: BeginPoint, ru
     if (next > end.nextOffset) await loadProducers(log, next, run.hints, run.parts)
     from = 0
   }
+}
+
+/**
+ * Looks through a segment with a damage below the recovery point: takes in what is good behind it. Answers the end of the segment, or
+ * where its torn tail begins.
+ */
+async function passDamage(log: UnifiedLog, segment: Segment, takenOffset: number, run: ScanRun): Promise<ScanEnd> {
+  segment.index.reset({ offsets: 0, times: 0, lastTimestamp: -1 })
+  const { isClean, recoveryPoint, epochsCrc } = run.hints
+  const durableEndOffset = epochsCrc === null ? null : recoveryPoint
+  const examined = await findDamage(log, segment, run.parts, {
+    endOffset: isClean ? durableEndOffset : null,
+    durableEndOffset,
+    visit(bytes, at, position) {
+      segment.noteBatch(bytes, at, position, log.config.indexIntervalBytes)
+      if (batchBaseOffset(bytes, at) >= takenOffset) noteState(log, bytes, at)
+    },
+  })
+  const last = examined.damage.at(-1)
+  const isTail = last !== undefined && last.endPosition === segment.sizeInBytes && segment === log.activeSegment
+  log.logEndOffset = Math.max(log.logEndOffset, examined.endOffset)
+  const { sizeInBytes: position } = segment
+  if (!isTail) return { position, nextOffset: Math.max(examined.endOffset, takenOffset), reason: null }
+  if (last.fromOffset >= run.cutFrom) {
+    log.damage.replace(segment.logPath, examined.damage.slice(0, -1))
+    return { position: last.position, nextOffset: last.fromOffset, reason: last.reason }
+  }
+  const endOffset = Math.max(run.hints.recoveryPoint ?? 0, unknownEnd(last, run.hints))
+  if (endOffset > last.endOffset)
+    log.damage.replace(segment.logPath, [...examined.damage.slice(0, -1), { ...last, endOffset }])
+  log.logEndOffset = Math.max(log.logEndOffset, endOffset)
+  return { position, nextOffset: log.logEndOffset, reason: null }
+}
+
+/** Where nothing tells how many records the last bytes of a log held, as many offsets are left out as they can have held at most. */
+function unknownEnd(last: DamagedRange, hints: LoadHints): number {
+  if (hints.recoveryPoint !== null && hints.epochsCrc !== null) return hints.recoveryPoint
+  return last.fromOffset + Math.ceil(((last.endPosition - last.position) * expansionMax) / recordBytesMin)
 }
 
 /**
@@ -191,23 +258,51 @@ function faultBehind(endOffset: number, later: readonly Segment[]): string | nul
   return null
 }
 
-async function scanTail(log: UnifiedLog, segment: Segment, from: number, parts: LoadParts): Promise<ScanEnd> {
-  return scanSegment({
-    disk: parts.disk,
+async function scanTail(log: UnifiedLog, segment: Segment, from: number, run: ScanRun): Promise<ScanEnd> {
+  let fault: string | null = null
+  let dueOffset = Math.max(segment.baseOffset, from === 0 ? 0 : log.logEndOffset)
+  const end = await scanSegment({
+    disk: run.parts.disk,
     path: segment.logPath,
     from,
     to: segment.sizeInBytes,
     segmentBaseOffset: segment.baseOffset,
-    expectedOffset: Math.max(segment.baseOffset, from === 0 ? 0 : log.logEndOffset),
+    expectedOffset: dueOffset,
     ...boundOf(log, segment),
     checkCrc: true,
     visit(bytes, at, position) {
+      fault = knownFault(log, { bytes, at, dueOffset }, run.hints)
+      if (fault !== null) return false
+      dueOffset = batchLastOffset(bytes, at) + 1
       segment.noteBatch(bytes, at, position, log.config.indexIntervalBytes)
-      log.epochs.truncateEnd(batchBaseOffset(bytes, at) + 1)
-      log.epochs.assign(batchPartitionLeaderEpoch(bytes, at), batchBaseOffset(bytes, at))
-      log.producers.update(bytes, at)
+      noteState(log, bytes, at)
+      return true
     },
   })
+  return { ...end, reason: fault ?? end.reason }
+}
+
+/** What our sealed copies know better than a batch: the log's end at a clean stop, its epochs, that nothing durable is missing. */
+function knownFault(
+  log: UnifiedLog,
+  batch: { readonly bytes: Uint8Array; readonly at: number; readonly dueOffset: number },
+  { isClean, recoveryPoint, epochsCrc }: LoadHints,
+): string | null {
+  if (recoveryPoint === null || epochsCrc === null) return null
+  const { bytes, at, dueOffset } = batch
+  const baseOffset = batchBaseOffset(bytes, at)
+  if (isClean && batchLastOffset(bytes, at) >= recoveryPoint) return `an offset beyond the end of the log`
+  if (baseOffset > dueOffset && dueOffset < recoveryPoint && !log.wasCompacted) return 'offsets are missing'
+  const epoch = log.dueEpochAt(baseOffset)
+  const isWrong = epoch >= 0 && baseOffset < recoveryPoint && epoch !== batchPartitionLeaderEpoch(bytes, at)
+  return isWrong ? 'another leader epoch is due' : null
+}
+
+/** Takes the epoch and the producer of a batch into the log's state. */
+function noteState(log: UnifiedLog, bytes: Uint8Array, at: number): void {
+  log.epochs.truncateEnd(batchBaseOffset(bytes, at) + 1)
+  log.epochs.assign(batchPartitionLeaderEpoch(bytes, at), batchBaseOffset(bytes, at))
+  log.producers.update(bytes, at)
 }
 
 /** A base offset lies outside the CRC: one that is wrong upwards would make the segments behind it look like no part of the log. */
@@ -226,6 +321,7 @@ function cut(log: UnifiedLog, index: number, end: ScanEnd, reason: string, run: 
       run.operations.push({ kind: 'unlink', path })
   }
   segment.sizeInBytes = end.position
+  segment.appendedFrom = Math.min(segment.appendedFrom, end.position)
   segment.forgetReads()
   log.segments.length = index + 1
   log.epochs.truncateEnd(Math.max(end.nextOffset, 1))
@@ -234,19 +330,6 @@ function cut(log: UnifiedLog, index: number, end: ScanEnd, reason: string, run: 
     { kind: 'sync', path: segment.logPath },
   )
   run.parts.observer.event(logEvents.truncated, { log: log.key, offset: end.nextOffset, bytes, reason })
-}
-
-function markDamaged(log: UnifiedLog, segment: Segment, end: ScanEnd, parts: LoadParts): void {
-  const reason = end.reason ?? 'unreadable'
-  log.damage = { offset: end.nextOffset, reason }
-  log.logEndOffset = end.nextOffset
-  parts.observer.event(logEvents.damaged, {
-    log: log.key,
-    offset: end.nextOffset,
-    position: end.position,
-    file: segment.logPath,
-    reason,
-  })
 }
 
 /** A snapshot of what no longer is in the log would bring back producers that never wrote. */

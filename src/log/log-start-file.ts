@@ -12,6 +12,8 @@ export interface LogStarts {
   /** Null when neither file can be read. */
   readonly starts: ReadonlyMap<string, number> | null
   readonly isSealed: boolean
+  /** The two do not say the same: a crash came between, or one is damaged. */
+  readonly differ: boolean
 }
 
 /**
@@ -19,10 +21,14 @@ export interface LogStarts {
  * has written here since.
  */
 export function readLogStarts(kafkas: Uint8Array | null, sealed: Uint8Array | null, hadOtherOwner: boolean): LogStarts {
-  const [copy, main] = [parseOffsets(unsealText(sealed)), parseOffsets(kafkas)]
+  const text = unsealText(sealed)
+  const [copy, main] = [parseOffsets(text), parseOffsets(kafkas)]
   const starts = hadOtherOwner ? (main ?? copy) : (copy ?? main)
-  return { starts, isSealed: starts !== null && starts === copy }
+  const differ = Buffer.compare(text ?? nothing, kafkas ?? nothing) !== 0
+  return { starts, isSealed: starts !== null && starts === copy, differ }
 }
+
+const nothing = new Uint8Array(0)
 
 export class LogStartFile {
   readonly #disk: Disk

@@ -30,6 +30,13 @@ export async function findOtherOwner(
   return foundEpoch > ownEpoch ? { ownEpoch, foundEpoch } : null
 }
 
+/** The epoch in our copy; 0 when there is none. */
+export async function ownQuorumEpoch(disk: Disk, stateDirectory: string): Promise<number> {
+  const own = unsealText(await readSmall(disk, `${stateDirectory}/${stateFileNames.quorumEpoch}`, bytesMax))
+  const epoch = own === null ? 0 : Number(Buffer.from(own).toString('utf8'))
+  return Number.isSafeInteger(epoch) ? epoch : 0
+}
+
 /** Writes our copy of the epoch; what follows in the same submission comes after it. */
 export function quorumEpochWrites(stateDirectory: string, epoch: number): readonly DiskOperation[] {
   const path = `${stateDirectory}/${stateFileNames.quorumEpoch}`

@@ -135,8 +135,8 @@ export class PatientDisk implements Disk {
     return this.#groups.some((group) => group.operations.some((operation) => paths.has(pathOf(operation))))
   }
 
-  read(path: string, position: number, length: number): Promise<Uint8Array> {
-    return this.#port.read(path, position, length)
+  read(path: string, position: number, length: number, into?: Uint8Array): Promise<Uint8Array> {
+    return this.#port.read(path, position, length, into)
   }
 
   readHot(path: string, position: number, length: number): Uint8Array | null {

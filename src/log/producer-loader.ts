@@ -1,10 +1,10 @@
 /** Brings the producers of a log back: a snapshot, then the headers of what follows. */
 import { batchLastOffset } from '../protocol/records/record-batch.ts'
+import { visitBatches } from './damage-finder.ts'
 import { type LoadHints, type LoadParts, readSmall } from './load-parts.ts'
 import { logEvents } from './log-events.ts'
 import { decodeSnapshot, snapshotBytesMax } from './producer-snapshot.ts'
 import type { Segment } from './segment.ts'
-import { headersOf, scanSegment } from './segment-scan.ts'
 import type { UnifiedLog } from './unified-log.ts'
 
 /** Producer state at `endOffset`: the newest snapshot not above it, then the headers of what follows. */
@@ -19,15 +19,11 @@ export async function loadProducers(
     const segment = log.segments[index] as Segment
     const next = log.segments[index + 1]
     if (next !== undefined && next.baseOffset <= from) continue
-    await scanSegment({
-      disk: parts.disk,
-      ...headersOf(segment),
-      visit(bytes, at) {
-        const lastOffset = batchLastOffset(bytes, at)
-        if (lastOffset >= endOffset) return false
-        if (lastOffset >= from) log.producers.update(bytes, at)
-        return true
-      },
+    await visitBatches(segment, segment.sizeInBytes, parts.disk, (bytes, at) => {
+      const lastOffset = batchLastOffset(bytes, at)
+      if (lastOffset >= endOffset) return false
+      if (lastOffset >= from) log.producers.update(bytes, at)
+      return true
     })
   }
 }

@@ -2,6 +2,7 @@
  * Gives up old segments: by time, by size, and those wholly below the log's start (DeleteRecords). Only whole segments below the
  * high watermark go. With a clock that is known to be wrong nothing goes by time (safety.md A32).
  */
+import { earliestTrustedWallMs } from '../base/wall-floor.ts'
 import type { Clock, DiskOperation, Observer } from '../base/ports.ts'
 import type { DirtyFiles } from './dirty-files.ts'
 import { ensureMaxTimestamp } from './index-check.ts'
@@ -43,7 +44,7 @@ export interface Loss {
 
 /** One pass over one log. */
 export async function retainLog(log: UnifiedLog, nowMs: number, parts: RetentionParts): Promise<void> {
-  if (log.isDeleted || log.damage !== null) return
+  if (log.isDeleted) return
   await deleteBelowStart(log, parts)
   if (!log.config.cleanupPolicy.has('delete')) return
   const expired = await countExpired(log, nowMs, parts)
@@ -71,7 +72,7 @@ export async function dropOldest(
   let oldest: UnifiedLog | null = null
   let oldestMs = Number.POSITIVE_INFINITY
   for (const log of logs) {
-    if (log.segments.length < 2 || log.topic.startsWith('__') || log.isDeleted || log.damage !== null) continue
+    if (log.segments.length < 2 || log.topic.startsWith('__') || log.isDeleted) continue
     if (!log.config.cleanupPolicy.has('delete') || endOf(log, 0) > log.highWatermark) continue
     const [first] = log.segments as [Segment]
     await ensureMaxTimestamp(log, first, parts.reader)
@@ -112,13 +113,27 @@ async function countExpired(log: UnifiedLog, nowMs: number, parts: RetentionPart
   let count = 0
   for (const segment of [...log.segments]) {
     if (segment.sizeInBytes === 0) break
-    await ensureMaxTimestamp(log, segment, parts.reader)
-    const newestMs = segment.maxTimestampMs >= 0 ? segment.maxTimestampMs : segment.createdMs
+    const newestMs = await newestOf(log, segment, parts)
     if (nowMs - newestMs <= retentionMs || log.segments[count] !== segment) break
     if (endOf(log, count) > log.highWatermark) break
     count++
   }
   return count
+}
+
+/**
+ * The time that the age of a segment counts from. Stamps of before our time were given by a clock that did not know the time, and say
+ * nothing about the age: the segment is at least as old as what follows it, and counted so. (What is the newest data is kept.)
+ */
+async function newestOf(log: UnifiedLog, segment: Segment, parts: RetentionParts): Promise<number> {
+  for (let index = log.segments.indexOf(segment); index >= 0 && index < log.segments.length; index++) {
+    const later = log.segments[index] as Segment
+    if (later.sizeInBytes === 0) break
+    await ensureMaxTimestamp(log, later, parts.reader)
+    if (later.maxTimestampMs >= earliestTrustedWallMs) return later.maxTimestampMs
+    if (later.maxTimestampMs < 0) return later.createdMs
+  }
+  return Number.POSITIVE_INFINITY
 }
 
 function countSurplus(log: UnifiedLog): number {
@@ -177,6 +192,7 @@ async function removeSegments(
   const first = log.segments[0] as Segment
   log.logStartOffset = Math.max(log.logStartOffset, first.baseOffset)
   log.epochs.truncateStart(log.logStartOffset)
+  log.damage.forgetBelow(log.logStartOffset)
   const operations: DiskOperation[] = []
   const paths = going.flatMap((segment) => [segment.logPath, segment.indexPath, segment.timeIndexPath])
   // Nothing may be committed to a new segment whose file is not there yet; what removes only may go past what waits for space.
@@ -188,7 +204,6 @@ async function removeSegments(
   }
   const snapshots = log.snapshotOffsets.filter((offset) => offset < first.baseOffset)
   log.snapshotOffsets = log.snapshotOffsets.filter((offset) => offset >= first.baseOffset)
-  for (const offset of snapshots) operations.push({ kind: 'unlink', path: snapshotPath(log, offset) })
   for (const segment of going) {
     parts.dirty.forget(segment.logPath)
     parts.reader.indexes.forget(segment.indexPath)
@@ -198,13 +213,16 @@ async function removeSegments(
     }
   }
   operations.push({ kind: 'syncDirectory', path: log.directory })
+  // A segment that a crash brings back needs the snapshot at its start: what was deleted before it is known from there only.
+  for (const offset of snapshots) operations.push({ kind: 'unlink', path: snapshotPath(log, offset) })
   await parts.disk.submit(operations, { lane })
   for (const path of paths) parts.disk.forget(path)
   const bytes = going.reduce((sum, segment) => sum + segment.sizeInBytes, 0)
   parts.onGoing(bytes)
   const unlinks = going.map((segment): DiskOperation => ({ kind: 'unlink', path: `${segment.logPath}.deleted` }))
   const unlink = async (): Promise<void> => {
-    await parts.disk.submit(unlinks, { lane: 'relief' })
+    // To free a gigabyte takes a device its time: commits come between.
+    for (const each of unlinks) await parts.disk.submit([each], { lane: 'relief' })
     parts.onGoing(-bytes)
     parts.disk.retry()
   }

@@ -19,15 +19,13 @@ import {
 } from '../protocol/records/record-batch.ts'
 import { relativeOffsetMax, type Segment } from './segment.ts'
 
-/** Bytes read at once. */
-const chunkBytes = 1_048_576
+/** Bytes read at once: fewer cost more calls, more cost memory, since many logs are scanned at a time. */
+const chunkBytes = 262_144
 /** Read at once while batches are so large that most of a chunk would be skipped. */
 const sparseChunkBytes = 4096
-/** Larger batches are summed in pieces, and only their header is shown. */
-const wholeBatchBytesMax = 4 * 1_048_576
 
 export interface SegmentScan {
-  readonly disk: Disk
+  readonly disk: Pick<Disk, 'read'>
   readonly path: string
   /** Where a batch begins. */
   readonly from: number
@@ -64,6 +62,14 @@ export function headersOf(segment: Segment): Omit<SegmentScan, 'disk' | 'visit'>
 /** Scans from one position to another. */
 export async function scanSegment(scan: SegmentScan): Promise<ScanEnd> {
   const window = new Window(scan)
+  try {
+    return await scanIn(window, scan)
+  } finally {
+    window.giveBack()
+  }
+}
+
+async function scanIn(window: Window, scan: SegmentScan): Promise<ScanEnd> {
   let position = scan.from
   let nextOffset = scan.expectedOffset
   while (position < scan.to) {
@@ -87,7 +93,8 @@ export async function scanSegment(scan: SegmentScan): Promise<ScanEnd> {
 async function checkBody(scan: SegmentScan, window: Window, position: number, size: number): Promise<number | string> {
   let at = await window.hold(position, batchHeaderBytes)
   const isControl = batchIsControl(window.bytes, at)
-  if (size <= wholeBatchBytesMax && (scan.checkCrc || isControl)) {
+  // Larger batches are summed in pieces, and only their header is shown.
+  if (size <= chunkBytes && (scan.checkCrc || isControl)) {
     at = await window.hold(position, size)
     if (at < 0) return 'the file ends inside a batch'
     return !scan.checkCrc || batchCrcIsValid(window.bytes, at) ? at : 'the CRC does not match'
@@ -101,8 +108,13 @@ async function checkBody(scan: SegmentScan, window: Window, position: number, si
 
 async function sumRange(scan: SegmentScan, from: number, to: number): Promise<number> {
   let sum = 0
-  for (let at = from; at < to; at += chunkBytes) {
-    sum = crc32c(await scan.disk.read(scan.path, at, Math.min(chunkBytes, to - at)), sum)
+  const memory = takeChunk()
+  try {
+    for (let at = from; at < to; at += chunkBytes) {
+      sum = crc32c(await scan.disk.read(scan.path, at, Math.min(chunkBytes, to - at), memory), sum)
+    }
+  } finally {
+    giveChunk(memory)
   }
   return sum
 }
@@ -125,9 +137,22 @@ function headerFault(
   return null
 }
 
+/** Chunks that scans have given back: what they read through is garbage of no one's. Bound: as many as logs are opened at a time. */
+const spareChunks: Uint8Array[] = []
+const spareChunksMax = 16
+
+function takeChunk(): Uint8Array {
+  return spareChunks.pop() ?? new Uint8Array(chunkBytes)
+}
+
+function giveChunk(chunk: Uint8Array): void {
+  if (spareChunks.length < spareChunksMax) spareChunks.push(chunk)
+}
+
 /** A piece of the file. */
 class Window {
   readonly #scan: SegmentScan
+  readonly #memory = takeChunk()
   bytes: Uint8Array = new Uint8Array(0)
   #start = 0
   /** Size of the last batch: tells whether reading ahead pays. */
@@ -143,9 +168,15 @@ class Window {
     if (at >= 0 && at + length <= this.bytes.length) return at
     const { disk, path, to, checkCrc } = this.#scan
     if (position + length > to) return -1
-    const ahead = !checkCrc && this.batchBytes > chunkBytes / 16 ? sparseChunkBytes : chunkBytes
-    this.bytes = await disk.read(path, position, Math.max(length, Math.min(ahead, to - position)))
+    const ahead = !checkCrc && this.batchBytes > chunkBytes / 4 ? sparseChunkBytes : chunkBytes
+    const wanted = Math.max(length, Math.min(ahead, to - position))
+    this.bytes = await disk.read(path, position, wanted, wanted > chunkBytes ? undefined : this.#memory)
     this.#start = position
     return this.bytes.length >= length ? 0 : -1
+  }
+
+  /** The scan has ended: nothing of the bytes is needed any more. */
+  giveBack(): void {
+    giveChunk(this.#memory)
   }
 }

@@ -49,6 +49,17 @@ export class Segment {
    * the segment up again.
    */
   replacement: Promise<void> | null = null
+  /** The examination for damage that runs now. */
+  examination: Promise<void> | null = null
+  /** Every byte has been looked at in this run: what is damaged is known. */
+  isExamined = false
+  /** Its index did not fit the log although both had been looked at, and was made anew. */
+  hasRebuiltIndex = false
+  /** Bytes from here on were appended in this run. */
+  appendedFrom = 0
+  /** Bytes that a reader has checked in this run. */
+  #verifiedFrom = 0
+  #verifiedEnd = 0
   #logPath: string | null = null
   #bytesSinceIndexEntry = 0
   readonly #readHints = new Map<number, number>()
@@ -137,6 +148,20 @@ export class Segment {
       if (oldest !== undefined) this.#readHints.delete(oldest)
     }
     this.#readHints.set(offset, position)
+  }
+
+  /** Have these bytes been checked, or appended, in this run? */
+  isVerified(from: number, end: number): boolean {
+    if (this.isExamined || from >= this.appendedFrom) return true
+    if (from < this.#verifiedFrom || from >= this.#verifiedEnd) return false
+    return end <= this.#verifiedEnd || this.#verifiedEnd >= this.appendedFrom
+  }
+
+  /** A reader that goes on where it stopped extends what is checked; another one begins anew. */
+  noteVerified(from: number, end: number): void {
+    const goesOn = from >= this.#verifiedFrom && from <= this.#verifiedEnd
+    if (!goesOn) this.#verifiedFrom = from
+    this.#verifiedEnd = goesOn ? Math.max(end, this.#verifiedEnd) : end
   }
 
   /** Bytes from `sizeInBytes` on are gone. */

@@ -23,6 +23,7 @@ export const stateFileNames = {
   logStarts: 'log-starts',
   cleanerOffsets: 'cleaner-offsets',
   quorumEpoch: 'quorum-epoch',
+  recoveryHold: 'recovery-hold',
 } as const
 
 /** Replaces a file so that a crash leaves the old or the new content (safety.md R3); a `syncDirectory` has to follow. */
@@ -50,20 +51,27 @@ export interface KnownLog {
   readonly snapshot: Uint8Array
   /** CRC-32C of `leader-epoch-checkpoint`, which has no checksum of its own; null = not known. */
   readonly epochsCrc: string | null
+  /** That file has every epoch that began below the recovery point. */
+  readonly hasEpochs: boolean
 }
 
 /**
- * Our copy: `topic-partition topicId recoveryPoint snapshot epochsCrc` a line, sealed with a CRC. The topic id tells a log from an earlier
+ * Our copy: `topic-partition topicId recoveryPoint snapshot epochsCrc hasEpochs` a line, sealed with a CRC. The topic id tells a log from an earlier
  * one of its name; the producers' state stands here in one file for all logs, so that a checkpoint syncs one file and not one a log.
  */
-export function formatKnownLogs(logs: Iterable<UnifiedLog>): Uint8Array {
-  const lines: string[] = []
+export function sealKnownLogs(lines: readonly string[]): Uint8Array {
+  return sealText(Buffer.from(lines.join('')))
+}
+
+/** The lines of some logs for `sealKnownLogs`. */
+export function knownLogLines(logs: Iterable<UnifiedLog>): string {
+  let lines = ''
   for (const log of logs) {
     const snapshot = Buffer.from(log.recoverySnapshot).toString('base64')
     const epochsCrc = crcOf(formatEpochs(log.epochs.filedEntries))
-    lines.push(`${log.key} ${log.topicId} ${log.recoveryPoint} ${snapshot} ${epochsCrc}\n`)
+    lines += `${log.key} ${log.topicId} ${log.recoveryPoint} ${snapshot} ${epochsCrc} ${log.hasFiledEpochs ? 1 : 0}\n`
   }
-  return sealText(Buffer.from(lines.join('')))
+  return lines
 }
 
 /** By `topic-partition`; null when the file is missing or torn. */
@@ -72,9 +80,15 @@ export function parseKnownLogs(bytes: Uint8Array | null): ReadonlyMap<string, Kn
   if (body === null) return null
   const known = new Map<string, KnownLog>()
   for (const line of Buffer.from(body).toString('utf8').split('\n')) {
-    const [key, topicId, offset, snapshot, epochsCrc = null] = line.split(' ')
+    const [key, topicId, offset, snapshot, epochsCrc = null, hasEpochs = '0'] = line.split(' ')
     if (key === undefined || topicId === undefined || offset === undefined || snapshot === undefined) continue
-    known.set(key, { topicId, recoveryPoint: Number(offset), snapshot: Buffer.from(snapshot, 'base64'), epochsCrc })
+    known.set(key, {
+      topicId,
+      recoveryPoint: Number(offset),
+      snapshot: Buffer.from(snapshot, 'base64'),
+      epochsCrc,
+      hasEpochs: hasEpochs === '1',
+    })
   }
   return known
 }

@@ -5,6 +5,7 @@
 import { topicPartitionKey, uuidFromString } from '../base/ids.ts'
 import { batchTimestampType } from '../protocol/records/record-batch.ts'
 import type { LogReadRequest, LogReadResult, TimestampOffset } from './append.ts'
+import { DamageMap } from './damage.ts'
 import { LeaderEpochCache } from './leader-epoch-cache.ts'
 import type { LogConfig } from './log-config.ts'
 import { readCold, readHot, type ReaderParts } from './log-reader.ts'
@@ -13,12 +14,6 @@ import { encodeSnapshot } from './producer-snapshot.ts'
 import { ProducerState } from './producer-state.ts'
 import type { Segment } from './segment.ts'
 import { LogTail } from './tail-cache.ts'
-
-/** Where the stored bytes cannot be trusted: nothing at or beyond it is served, nothing is appended. */
-export interface LogDamage {
-  readonly offset: number
-  readonly reason: string
-}
 
 /** A producer as DescribeProducers shows it. */
 export interface ActiveProducer {
@@ -71,7 +66,12 @@ export class UnifiedLog {
   recoverySnapshot: Uint8Array = encodeSnapshot(this.producers)
   /** Called after `durableEndOffset` (or, relaxed, `writtenEndOffset`) moved, when it has moved for all logs of the commit. */
   onDurable: (() => void) | null = null
-  damage: LogDamage | null = null
+  /** What cannot be read of it. */
+  readonly damage = new DamageMap()
+  /** Compaction has been here once: offsets may be missing. */
+  wasCompacted = false
+  /** The epochs are not merely derived from what the batches say: a batch that says otherwise is wrong. */
+  epochsAreKnown = true
   isDeleted = false
   /** Offsets of the producer snapshots on disk, rising. */
   snapshotOffsets: number[] = []
@@ -114,6 +114,26 @@ export class UnifiedLog {
   adoptTopicId(topicId: string): void {
     this.#topicId = topicId
     this.#topicIdBytes = uuidFromString(topicId)
+  }
+
+  /** May offsets be missing without anything being wrong? */
+  get gapsAreNormal(): boolean {
+    return this.wasCompacted || this.#config.cleanupPolicy.has('compact')
+  }
+
+  /** Does the file have every epoch that began below the recovery point? */
+  get hasFiledEpochs(): boolean {
+    const { entries, filedEntries } = this.epochs
+    return entries.every(
+      ({ epoch, startOffset }) =>
+        startOffset >= this.recoveryPoint ||
+        filedEntries.some((filed) => filed.epoch === epoch && filed.startOffset === startOffset),
+    )
+  }
+
+  /** The leader epoch that the batch at an offset must have; -1 = any. */
+  dueEpochAt(offset: number): number {
+    return this.epochsAreKnown ? this.epochs.epochAt(offset) : -1
   }
 
   get activeSegment(): Segment {

@@ -22,6 +22,8 @@ export interface PlanLimits {
   readonly batchBytesMax: number
   /** Batches from this size on are not worth merging. */
   readonly verbatimBytesMin: number
+  /** Batches whose records have to be looked at one by one because of their times. */
+  readonly times?: { isSuspect(bytes: Uint8Array, at: number): boolean }
 }
 
 /** One step through the piece: where it begins and ends in the bytes, and in offsets (`endOffset` exclusive). */
@@ -66,6 +68,7 @@ export function planStep(bytes: Uint8Array, at: number, wantedOffset: number, li
   }
   if (baseOffset < wantedOffset) return { ...step, kind: 'rebuild', baseOffset: wantedOffset }
   if (!isPlain(bytes, at) || end - at > limits.batchBytesMax) return { ...step, kind: 'rebuild' }
+  if (limits.times?.isSuspect(bytes, at) === true) return suspectRun(bytes, step, limits)
   if (codec !== 'none') return compressedRun(bytes, step, limits)
   return uncompressedRun(bytes, step, limits)
 }
@@ -86,6 +89,7 @@ function uncompressedRun(bytes: Uint8Array, first: Step, limits: PlanLimits): Pl
   if (first.end - first.at >= limits.verbatimBytesMin) return alone
   const firstMs = firstTimestamp(bytes, first.at)
   const run = growRun(bytes, first, (at, runBytes, runRecords) => {
+    if (limits.times?.isSuspect(bytes, at) === true) return false
     const isSmall = batchSizeInBytes(bytes, at) < limits.verbatimBytesMin
     const isNear = Math.abs(firstTimestamp(bytes, at) - firstMs) < mergeTimestampSpanMs
     return isSmall && isNear && mergedBytesMax(runBytes, runRecords) <= limits.batchBytesMax
@@ -97,11 +101,23 @@ function compressedRun(bytes: Uint8Array, first: Step, limits: PlanLimits): Plan
   const verbatim: PlanStep = { ...first, kind: 'verbatim' }
   if (first.end - first.at >= compressedVerbatimBytesMin) return verbatim
   const run = growRun(bytes, first, (at, runBytes) => {
+    if (limits.times?.isSuspect(bytes, at) === true) return false
     return batchSizeInBytes(bytes, at) < compressedVerbatimBytesMin && runBytes <= limits.batchBytesMax / 2
   })
   return run.batches < compressedRunMin
     ? verbatim
     : { ...first, end: run.end, endOffset: run.endOffset, kind: 'rebuild' }
+}
+
+/** Batches whose records are looked at one by one, as many as make one batch. */
+function suspectRun(bytes: Uint8Array, first: Step, limits: PlanLimits): PlanStep {
+  const run = growRun(
+    bytes,
+    first,
+    (at, runBytes, runRecords) =>
+      limits.times?.isSuspect(bytes, at) === true && mergedBytesMax(runBytes, runRecords) <= limits.batchBytesMax,
+  )
+  return { ...first, end: run.end, endOffset: run.endOffset, kind: 'rebuild' }
 }
 
 interface Run {

@@ -10,6 +10,7 @@ import {
   attributesAt,
   batchHeaderBytes,
   batchSizeInBytes,
+  batchTimestampType,
   lengthAt,
   logOverheadBytes,
   writeInt16,
@@ -40,11 +41,19 @@ export type Rebuilt =
       readonly offset: number
       readonly recordBytes: number
     }
+  /** A record may not be sent with the time that it has. The batches before it are given. */
+  | { readonly kind: 'held'; readonly batches: readonly RebuiltBatch[]; readonly held: HeldRecord }
+
+export interface HeldRecord {
+  readonly heldBecause: string
+  readonly isForever: boolean
+}
 
 export interface RebuildOptions {
   readonly compute: Compute
   /** No batch larger than this is made. */
   readonly batchBytesMax: number
+  readonly times?: { timeOf(record: RecordView, isAppendTime: boolean): number | HeldRecord }
 }
 
 /** Rejects with a ComputeError or RecordFormatError when the source cannot be read. */
@@ -63,15 +72,21 @@ export async function rebuildBatches(bytes: Uint8Array, step: PlanStep, options:
   }
   for (let at = step.at; at < step.end; at += batchSizeInBytes(bytes, at)) {
     const batch = bytes.subarray(at, at + batchSizeInBytes(bytes, at))
+    const isAppendTime = batchTimestampType(batch) === 'LogAppendTime'
     for (const record of await recordsOf(batch, options.compute, decompressedBytesMax)) {
       if (record.offset < step.baseOffset) continue
+      const time = options.times?.timeOf(record, isAppendTime) ?? record.timestampMs
+      if (typeof time !== 'number') {
+        await close()
+        return { kind: 'held', batches, held: time }
+      }
       const headers = encodeHeaders(record.headers)
       if (!fits(builder, record, headers) || (builder.recordCount > 0 && record.offset !== next)) await close()
       if (!fits(builder, record, headers)) {
         return { kind: 'tooLarge', batches, offset: record.offset, recordBytes: recordBytes(record) + headers.length }
       }
       if (builder.recordCount === 0) first = record.offset
-      builder.append(record.timestampMs, record.key, record.value, headers)
+      builder.append(time, record.key, record.value, headers)
       next = record.offset + 1
     }
   }

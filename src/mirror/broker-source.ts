@@ -1,6 +1,6 @@
 /** The mirror's own side over the broker: its partitions below their durable end, and anchors in `__headwater_mirror`. */
 import type { InternalTopicDefinition } from '../base/internal-topic-def.ts'
-import type { Clock } from '../base/ports.ts'
+import type { Clock, Observer } from '../base/ports.ts'
 import type { MetadataImage } from '../cluster/metadata/metadata-image.ts'
 import type { Partition } from '../cluster/partition/partition.ts'
 import type { PartitionTable } from '../cluster/partition/partition-table.ts'
@@ -11,6 +11,7 @@ import { batchIsControl, batchLastOffset, forEachBatch } from '../protocol/recor
 import { forEachRecord } from '../protocol/records/record.ts'
 import { type AnchorRecord, decodeAnchor, encodeAnchor, mirrorTopic } from './anchor.ts'
 import { mirrorErrors } from './mirror-errors.ts'
+import { mirrorEvents } from './mirror-events.ts'
 import type { MirrorSource, SourcePartition, SourceRead, SourceTopic } from './mirror-source.ts'
 
 /** The verbs of the broker that a mirror uses. */
@@ -30,10 +31,12 @@ const replayBytes = 1024 * 1024
 export class BrokerSource implements MirrorSource {
   readonly #broker: MirrorBroker
   readonly #clock: Clock
+  readonly #observer: Observer
 
-  constructor(broker: MirrorBroker, clock: Clock) {
+  constructor(broker: MirrorBroker, clock: Clock, observer: Observer) {
     this.#broker = broker
     this.#clock = clock
+    this.#observer = observer
   }
 
   topics(): readonly SourceTopic[] {
@@ -61,6 +64,12 @@ export class BrokerSource implements MirrorSource {
     const { log } = partition
     for (let at = log.logStartOffset; at < log.durableEndOffset; ) {
       const read = await this.#broker.readDurable(partition, at, replayBytes)
+      if (read.kind === 'damaged') {
+        // A partition whose newest anchor lies there asks the target with an older one, or begins anew: told, and never silent.
+        this.#observer.event(mirrorEvents.anchorsDamaged, { fromOffset: at, endOffset: read.nextOffset })
+        at = read.nextOffset
+        continue
+      }
       const bytes = read.kind === 'batches' ? read.bytes : new Uint8Array(0)
       const before = at
       forEachBatch(bytes, (batches, position) => {
@@ -112,10 +121,8 @@ class BrokerPartition implements SourcePartition {
     return Math.min(log.durableEndOffset, log.lastStableOffset)
   }
 
-  async read(fromOffset: number, bytesMax: number): Promise<SourceRead> {
-    const read = await this.#broker.readDurable(this.#partition, fromOffset, bytesMax)
-    if (read.kind === 'damaged') throw new ApplianceError(mirrorErrors.sourceDamaged, { offset: fromOffset })
-    return read
+  read(fromOffset: number, bytesMax: number): Promise<SourceRead> {
+    return this.#broker.readDurable(this.#partition, fromOffset, bytesMax)
   }
 
   onAdvance(listener: () => void): () => void {

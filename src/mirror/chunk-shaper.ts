@@ -17,9 +17,11 @@ import { type PlanLimits, type PlanStep, planStep } from './batch-plan.ts'
 import { rebuildBatches } from './batch-rebuild.ts'
 import type { BufferPool } from './buffer-pool.ts'
 import type { ChunkItem, SendUnit } from './task-events.ts'
+import type { UntrustedTimes } from './untrusted-times.ts'
 
 export interface ShapeOptions extends PlanLimits {
   readonly compute: Compute
+  readonly times?: UntrustedTimes
   readonly pool: BufferPool
   /** More of the log follows behind these bytes: a small rest is then left to be read again with what follows. */
   readonly hasMore: boolean
@@ -81,7 +83,7 @@ function merged(bytes: Uint8Array, step: PlanStep, pool: BufferPool): SendUnit {
   return { batch: out.subarray(0, size), baseOffset: step.baseOffset, endOffset: step.endOffset }
 }
 
-/** False: a record is too large to go on. */
+/** False: a record is too large, or not to be sent, to go on. */
 async function rebuild(bytes: Uint8Array, step: PlanStep, options: ShapeOptions, items: ChunkItem[]): Promise<boolean> {
   const rebuilt = await rebuildBatches(bytes, step, options)
   for (const batch of rebuilt.batches) {
@@ -93,6 +95,12 @@ async function rebuild(bytes: Uint8Array, step: PlanStep, options: ShapeOptions,
     items.push({ kind: 'skip', endOffset: step.endOffset })
     return true
   }
-  items.push({ kind: 'tooLarge', offset: rebuilt.offset, recordBytes: rebuilt.recordBytes })
+  if (rebuilt.kind === 'held') {
+    items.push({ kind: 'held', ...rebuilt.held })
+    return false
+  }
+  const { offset, recordBytes } = rebuilt
+  const heldBecause = `the record at offset ${offset} (${recordBytes} bytes) is larger than the target takes (max.message.bytes)`
+  items.push({ kind: 'tooLarge', heldBecause, isForever: true })
   return false
 }

@@ -103,6 +103,11 @@ async function firstDifference(
   const end = Math.min(first + records.length, question.sourceEndOffset)
   for (let at = Math.max(first, source.startOffset); at < end; ) {
     const read = await source.read(at, sourceReadBytes)
+    if (read.kind === 'damaged') {
+      // Ours cannot be compared any more; the target has what was sent when they were whole.
+      at = read.nextOffset
+      continue
+    }
     if (read.kind === 'outOfRange' || read.bytes.length === 0) return at
     for (
       let position = 0;

@@ -20,12 +20,6 @@ export const mirrorErrors = defineErrors({
     remedy: 'The topic was written by a newer version, or by hand: start the version that wrote it.',
     retriable: false,
   },
-  sourceDamaged: {
-    code: 'MIRROR_SOURCE_DAMAGED',
-    sentence: 'the stored records at offset {offset} cannot be trusted and are not mirrored',
-    remedy: 'See the log events of the partition: the disk has given back other bytes than were written.',
-    retriable: false,
-  },
   anchorUnwritable: {
     code: 'MIRROR_ANCHOR_UNWRITABLE',
     sentence: 'the place of a mirrored partition cannot be written to __headwater_mirror: {error}',

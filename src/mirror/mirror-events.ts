@@ -79,11 +79,18 @@ export const mirrorEvents = defineEvents({
       'mirror {mirror}: the target of {topic}-{partition} is not the topic it was ({oldTopicId}, now {newTopicId}): mirroring starts over',
     fields: { mirror: 'string', topic: 'string', partition: 'number', oldTopicId: 'string', newTopicId: 'string' },
   },
+  anchorsDamaged: {
+    id: 'mirror-anchors-damaged',
+    level: 'error',
+    sentence:
+      'offsets {fromOffset} to {endOffset} (exclusive) of __headwater_mirror are damaged: partitions whose last anchor lay there find their place with an older one or begin anew',
+    fields: { fromOffset: 'number', endOffset: 'number' },
+  },
   recordsLost: {
     id: 'mirror-records-lost',
     level: 'error',
     sentence:
-      'mirror {mirror}: offsets {fromOffset} to {endOffset} (exclusive) of {topic}-{partition} were deleted here before they were mirrored',
+      'mirror {mirror}: offsets {fromOffset} to {endOffset} (exclusive) of {topic}-{partition} were deleted or damaged here before they were mirrored',
     fields: { mirror: 'string', topic: 'string', partition: 'number', fromOffset: 'number', endOffset: 'number' },
   },
   sourceBehind: {

@@ -21,6 +21,7 @@ import { findRoutes, type Routes, type TopicRoute } from './route-finder.ts'
 import { TargetConnection } from './target-connection.ts'
 import { TaskHands } from './task-hands.ts'
 import { TopicPolicy } from './topic-policy.ts'
+import { UntrustedTimes } from './untrusted-times.ts'
 
 export interface MirrorLinkParts {
   readonly ports: Ports
@@ -28,6 +29,7 @@ export interface MirrorLinkParts {
   readonly options: MirrorOptions
   readonly site: string
   readonly nodeId: number
+  readonly bootId: string
 }
 
 /** A refresh that is asked for waits this long, so that what moves together is asked about once. */
@@ -41,6 +43,7 @@ export class MirrorLink {
   readonly name: string
   readonly #parts: MirrorLinkParts
   readonly #limits: MirrorLimits
+  readonly #times: UntrustedTimes
   readonly #policy: TopicPolicy
   readonly #pool: BufferPool
   readonly #hands: TaskHands
@@ -69,6 +72,8 @@ export class MirrorLink {
     this.name = options.name
     this.#parts = parts
     this.#limits = { ...defaultMirrorLimits, ...options.limits }
+    const { options: mirrorOptions, bootId } = parts
+    this.#times = new UntrustedTimes(parts.ports.clock, mirrorOptions.untrustedTimestamps ?? 'restamp', bootId)
     this.#policy = new TopicPolicy({ ...options, site: parts.site, nodeId: parts.nodeId })
     this.#pool = new BufferPool(this.#limits.mergedBatchBytesMax, pooledBuffersMax)
     this.#hands = new TaskHands({
@@ -374,6 +379,7 @@ export class MirrorLink {
       observer,
       pool: this.#pool,
       limits: this.#limits,
+      times: this.#times,
       feed: (mirror, event) => this.#hands.feed(mirror, event),
       onDown: (down, reason) => this.#onPipelineDown(down, reason),
     })

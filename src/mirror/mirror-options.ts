@@ -1,4 +1,5 @@
 /** What a mirror is told: where to, which topics, how much at a time. The YAML shape is `config.ts`; these are plain values. */
+import type { UntrustedTimestamps } from './untrusted-times.ts'
 import type { ListenAddress } from '../base/ports.ts'
 
 /** One mirror: one central cluster. */
@@ -12,6 +13,8 @@ export interface MirrorOptions {
   readonly targetTopic: string
   /** Where a partition begins that has never been mirrored, or whose target topic was deleted and created anew. */
   readonly startFrom?: 'earliest' | 'latest'
+  /** What becomes of records that were received while this node did not know the time; default `restamp`. */
+  readonly untrustedTimestamps?: UntrustedTimestamps
   readonly limits?: Partial<MirrorLimits>
 }
 

@@ -15,6 +15,8 @@ export type SourceRead =
   | { readonly kind: 'batches'; readonly bytes: Uint8Array }
   /** The offset has been deleted (retention, DeleteRecords). */
   | { readonly kind: 'outOfRange' }
+  /** The stored bytes there cannot be trusted; what is behind them begins at `nextOffset`. */
+  | { readonly kind: 'damaged'; readonly nextOffset: number }
 
 /** One partition of the source. */
 export interface SourcePartition {

@@ -348,9 +348,8 @@ export class MirrorTask {
       this.#position.skipTo(item.endOffset)
       return true
     }
-    if (item.kind === 'tooLarge') {
-      const reason = `the record at offset ${item.offset} (${item.recordBytes} bytes) is larger than the target takes (max.message.bytes)`
-      this.#drain('park', reason, effects)
+    if (item.kind !== 'unit') {
+      this.#drain(item.isForever ? 'park' : 'retry', item.heldBecause, effects)
       return false
     }
     const { unit } = item

@@ -17,6 +17,8 @@ export interface MirrorParts {
   readonly nodeSite: string
   /** Fills `{node}`. */
   readonly nodeId: number
+  /** Of this run: tells the marks of records that were received while the time was not known from those of earlier ones. */
+  readonly bootId: string
 }
 
 /** Records go out by themselves between `start` and `stop`. */
@@ -28,10 +30,12 @@ export class Mirror {
 
   /** Throws MIRROR_PATTERN_INVALID or MIRROR_TEMPLATE_INVALID. */
   constructor(parts: MirrorParts) {
-    this.#source = new BrokerSource(parts.broker, parts.ports.clock)
+    this.#source = new BrokerSource(parts.broker, parts.ports.clock, parts.ports.observer)
     this.#observer = parts.ports.observer
-    const { ports, nodeSite: site, nodeId } = parts
-    this.#links = parts.options.map((options) => new MirrorLink({ ports, source: this.#source, options, site, nodeId }))
+    const { ports, nodeSite: site, nodeId, bootId } = parts
+    this.#links = parts.options.map(
+      (options) => new MirrorLink({ ports, source: this.#source, options, site, nodeId, bootId }),
+    )
   }
 
   /**

@@ -13,6 +13,7 @@ import { shapeChunk, stampUnit } from './chunk-shaper.ts'
 import { mirrorMetrics } from './mirror-metrics.ts'
 import type { MirrorLimits } from './mirror-options.ts'
 import type { ReadRequest, SendUnit, TaskEvent } from './task-events.ts'
+import type { UntrustedTimes } from './untrusted-times.ts'
 import type { PartitionMirror } from './partition-mirror.ts'
 import { refusalAction } from './produce-errors.ts'
 import { SendWindow, windowBytesMin } from './send-window.ts'
@@ -21,6 +22,7 @@ import type { ProduceAnswers, TargetConnection } from './target-connection.ts'
 export interface PipelineOptions {
   readonly mirror: string
   readonly nodeId: number
+  readonly times: UntrustedTimes
   readonly connection: TargetConnection
   readonly clock: Clock
   readonly compute: Compute
@@ -154,10 +156,11 @@ export class ProducePipeline {
     const { ticket, fromOffset } = request
     const read = await mirror.source.read(fromOffset, bytesMax)
     if (read.kind === 'outOfRange') return { kind: 'outOfRange', ticket, startOffset: mirror.source.startOffset }
-    const { limits, compute, pool } = this.#options
+    // The same to the target as what retention took: it goes on behind it, and the loss is told.
+    if (read.kind === 'damaged') return { kind: 'outOfRange', ticket, startOffset: read.nextOffset }
+    const { limits, compute, pool, times } = this.#options
     const items = await shapeChunk(read.bytes, fromOffset, {
-      compute,
-      pool,
+      ...{ compute, pool, times },
       batchBytesMax: Math.min(limits.mergedBatchBytesMax, mirror.task.batchBytesMax),
       verbatimBytesMin: limits.verbatimBytesMin,
       hasMore: read.bytes.length >= bytesMax / 2,

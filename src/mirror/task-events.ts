@@ -25,8 +25,11 @@ export interface SendUnit {
 export type ChunkItem =
   | { readonly kind: 'unit'; readonly unit: SendUnit }
   | { readonly kind: 'skip'; readonly endOffset: number }
-  /** A single record that the target does not take. */
-  | { readonly kind: 'tooLarge'; readonly offset: number; readonly recordBytes: number }
+  /**
+   * `tooLarge`: a single record that the target does not take. `held`: one that is not sent with the time that it has. Not now, or
+   * (`isForever`) not until somebody does something about it.
+   */
+  | { readonly kind: 'tooLarge' | 'held'; readonly heldBecause: string; readonly isForever: boolean }
 
 export type TaskEvent =
   | { readonly kind: 'targetReady'; readonly topicId: string; readonly batchBytesMax: number | null }

@@ -8,6 +8,7 @@
  * | lock functions | null: file-lock.ts uses a pid file, which only Headwater honours                          |
  * | preallocate    | false: blocks are taken when they are written                                            |
  * | dropFromCache  | false: the kernel decides alone                                                          |
+ * | file           | null: the writer thread syncs file by file, however many there are                       |
  */
 import { spawn } from 'node:child_process'
 import { constants } from 'node:os'
@@ -31,19 +32,25 @@ export class AddOn {
   readonly #native: NativeAddOn | null
   /** Why there is no add-on; null when there is one. */
   readonly missingBecause: string | null
+  /** Where it was loaded from, for other threads; null = there is none. */
+  readonly file: string | null
 
   /** Loads the add-on; `without` gives the fallbacks only. */
   constructor(options: { readonly without?: boolean } = {}) {
     let native: NativeAddOn | null = null
+    let file: string | null = null
     let reason: string | null = null
     try {
       if (options.without) throw new Error('switched off')
-      native = loadHeadwaterAddOn() as NativeAddOn
+      const loaded = loadHeadwaterAddOn()
+      native = loaded.exports as NativeAddOn
+      file = loaded.file
     } catch (error) {
       reason = error instanceof Error ? error.message : String(error)
     }
     this.#native = native
     this.missingBecause = reason
+    this.file = file
   }
 
   /** Tells the service manager (`READY=1`, `WATCHDOG=1` ...); false when there is none to tell or it does not listen. */

@@ -19,14 +19,19 @@ export function startWriter(options: WorkerOptions): Worker {
   return new Worker(new URL('./writer.js', import.meta.url), options)
 }
 
-/** Loads our C add-on for this machine; throws when there is none that fits. */
-export function loadHeadwaterAddOn(): unknown {
+/** Our C add-on for this machine as a loaded module, and the file that it is in; throws when there is none that fits. */
+export function loadHeadwaterAddOn(): LoadedAddOn {
   if (sea.isSea()) return loadNativeAsset('headwater.node')
   return loadNativeFile(fileURLToPath(new URL(`./addon/prebuilt/${process.arch}/headwater.node`, import.meta.url)))
 }
 
+export interface LoadedAddOn {
+  readonly exports: unknown
+  readonly file: string
+}
+
 /** Loads a native add-on that the single binary carries as an asset. */
-export function loadNativeAsset(assetName: string): unknown {
+export function loadNativeAsset(assetName: string): LoadedAddOn {
   const bytes = new Uint8Array(sea.getRawAsset(assetName))
   const hash = createHash('sha256').update(bytes).digest('hex').slice(0, 32)
   let failure: unknown
@@ -40,10 +45,10 @@ export function loadNativeAsset(assetName: string): unknown {
   throw failure
 }
 
-function loadNativeFile(file: string): unknown {
+function loadNativeFile(file: string): LoadedAddOn {
   const module = { exports: {} }
   process.dlopen(module, file)
-  return module.exports
+  return { exports: module.exports, file }
 }
 
 /** The state directory of the service first; a folder of this user among the temporary files where there is none. */

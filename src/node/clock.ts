@@ -2,12 +2,10 @@
 import type { Clock, Timer } from '../base/ports.ts'
 import { WallFloor } from '../base/wall-floor.ts'
 
-/**
- * A host that says it is earlier than this has not been told the time: a board without a battery starts in 1970 or at the date
- * of its firmware. Raised with a release now and then. The kernel's own opinion (adjtimex) is not asked: it says "unsynchronised"
- * for ever on hosts that run no time daemon and have a good clock.
+/*
+ * The kernel's own opinion of its clock (adjtimex) is not asked: it says "unsynchronised" for ever on hosts that run no time daemon and
+ * have a good clock.
  */
-const earliestTrustedWallMs = Date.UTC(2025, 0, 1)
 /** Node's timers count in 31 bits of milliseconds; a longer delay is taken in steps. */
 const timerDelayMsMax = 2 ** 31 - 1
 
@@ -29,7 +27,7 @@ export class NodeClock implements Clock {
   }
 
   wallTrusted(): boolean {
-    return Date.now() >= earliestTrustedWallMs
+    return this.#floor.isPlausible(Date.now(), performance.now())
   }
 
   raiseWallFloor(wallMs: number): void {

@@ -51,6 +51,7 @@ export class NodeDisk implements Disk {
     this.#writer = new WriterThread({
       ringBytes: options.ringBytes ?? ringBytesDefault,
       descriptorsMax: options.dataDescriptorsMax - readersMax,
+      addOnFile: options.addOn.file,
       onLost: (error) => {
         options.observer.event(nodeEvents.writerLost, { reason: error.message })
         options.onWriterLost?.(error)
@@ -77,10 +78,10 @@ export class NodeDisk implements Disk {
     })
   }
 
-  async read(path: string, position: number, length: number): Promise<Uint8Array> {
+  async read(path: string, position: number, length: number, into?: Uint8Array): Promise<Uint8Array> {
     const descriptor = await this.#acquire('read', path)
     try {
-      return await readFully(descriptor.fd, position, length)
+      return await readFully(descriptor.fd, position, into?.subarray(0, length) ?? allocate(length))
     } catch (error) {
       throw asDiskError(error, 'read', path)
     } finally {
@@ -108,7 +109,7 @@ export class NodeDisk implements Disk {
     try {
       const { size } = await fstat(descriptor.fd)
       if (size > bytesMax) throw new DiskError('EFBIG', 'readFile', path)
-      return await readFully(descriptor.fd, 0, size)
+      return await readFully(descriptor.fd, 0, allocate(size))
     } catch (error) {
       throw asDiskError(error, 'readFile', path)
     } finally {
@@ -214,15 +215,14 @@ function allocate(length: number): Uint8Array {
   return length <= smallReadBytes ? Buffer.allocUnsafe(length) : Buffer.allocUnsafeSlow(length)
 }
 
-async function readFully(fd: number, position: number, length: number): Promise<Uint8Array> {
-  const bytes = allocate(length)
+async function readFully(fd: number, position: number, bytes: Uint8Array): Promise<Uint8Array> {
   let done = 0
-  while (done < length) {
+  while (done < bytes.length) {
     const count = await readOnce(fd, bytes.subarray(done), position + done)
     if (count === 0) break
     done += count
   }
-  return done === length ? bytes : bytes.subarray(0, done)
+  return done === bytes.length ? bytes : bytes.subarray(0, done)
 }
 
 function readOnce(fd: number, bytes: Uint8Array, position: number): Promise<number> {

@@ -32,8 +32,8 @@ export interface NodePorts extends Ports {
   close(): Promise<void>
 }
 
-/** Half of a hard limit of 1,024 leaves 500 for connections; beyond 4,096 files a descriptor more saves nothing. */
-const dataDescriptorsCeiling = 4096
+/** Half of a hard limit of 1,024 leaves 500 for connections; 16,384 let 10,000 partitions be written to without a file being opened. */
+const dataDescriptorsCeiling = 16_384
 const dataDescriptorsFloor = 16
 
 export function nodePorts(options: NodePortsOptions): NodePorts {

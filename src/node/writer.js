@@ -8,17 +8,19 @@
 /* The rules below need types that a file without a compiler does not give; `tsc --checkJs` is content with it. */
 /* oxlint-disable typescript/no-unsafe-assignment, typescript/no-unsafe-call, typescript/no-unsafe-member-access, typescript/no-unsafe-argument, typescript/no-unsafe-return, unicorn/require-post-message-target-origin */
 import fs from 'node:fs'
+import { constants } from 'node:os'
 import { performance } from 'node:perf_hooks'
 import { receiveMessageOnPort, workerData } from 'node:worker_threads'
 
 /**
  * @typedef {{ fd: number, path: string, isDirty: boolean }} Descriptor
  * @typedef {{ port: import('node:worker_threads').MessagePort, ring: SharedArrayBuffer, control: SharedArrayBuffer,
- *   figures: SharedArrayBuffer, descriptorsMax: number }} WriterData
+ *   figures: SharedArrayBuffer, descriptorsMax: number, addOnFile: string | null }} WriterData
+ * @typedef {{ syncFileSystem(fd: number): number, syncedWith(fd: number, flushed: number): number }} FlushAddOn
  */
 
 /** @type {WriterData} */
-const { port, ring, control, figures, descriptorsMax } = workerData
+const { port, ring, control, figures, descriptorsMax, addOnFile } = workerData
 const ringBytes = new Uint8Array(ring)
 const controlWords = new Int32Array(control)
 const figureWords = new Float64Array(figures)
@@ -44,6 +46,15 @@ const lostErrorsMax = 1024
 const clean = new Map()
 /** @type {Map<string, Descriptor>} */
 const dirty = new Map()
+
+/** Descriptors that make a flush of the file system worth it. */
+const dirtyPerFlush = 64
+
+/** @type {FlushAddOn | null} */
+const addOn = addOnFile === null ? null : loadAddOn(addOnFile)
+
+/** Through which the file system has been flushed for the operations that follow; -1 = it was not. */
+let flushedThrough = -1
 
 /** Paths by the numbers that `write` carries. */
 /** @type {string[]} */
@@ -127,6 +138,16 @@ function runOperation(kind, commands, at) {
       return fs.ftruncateSync(dirtied(open(path, fs.constants.O_RDWR)).fd, commands[at + 1])
     case 'sync':
       return sync(path)
+    case 'flush':
+      flush(path)
+      return
+    case 'flushed':
+      return flushed(path)
+    case 'flushedDirectory':
+      // A missing one must be told of as ever.
+      if (flushedThrough < 0) syncDirectory(path)
+      else fs.accessSync(`${path}/.`)
+      return
     case 'rename':
       fs.renameSync(path, commands[at + 1])
       return renamed(path, commands[at + 1])
@@ -191,16 +212,75 @@ function create(path) {
 /** @param {string} path */
 function sync(path) {
   const descriptor = open(path, fs.constants.O_RDWR)
-  const lost = lostErrors.get(path) ?? (lostErrors.size > lostErrorsMax ? 'EIO' : undefined)
-  if (lost !== undefined) {
-    lostErrors.delete(path)
-    throw Object.assign(new Error('an earlier sync failed'), { code: lost })
-  }
+  failLost(path)
   timedSync(() => fs.fdatasyncSync(descriptor.fd))
-  if (!descriptor.isDirty) return
+  if (descriptor.isDirty) cleaned(descriptor)
+}
+
+/**
+ * Flushes the whole file system of a file, so that no descriptor has unsynced bytes any more. Answers false when that cannot be had
+ * here: then the files are synced one by one.
+ * @param {string} path of a file that has unsynced bytes
+ */
+function flush(path) {
+  endFlush()
+  if (addOn === null) return false
+  const descriptor = open(path, fs.constants.O_RDWR)
+  const fd = fs.openSync(path.slice(0, path.lastIndexOf('/')), fs.constants.O_RDONLY | fs.constants.O_DIRECTORY)
+  let result = 0
+  timedSync(() => {
+    result = addOn.syncFileSystem(fd)
+  })
+  if (result === -constants.errno.EOPNOTSUPP) {
+    fs.closeSync(fd)
+    return false
+  }
+  flushedThrough = fd
+  // Which file a write error is of, syncfs does not say.
+  for (const each of [...dirty.values()]) {
+    const error = result < 0 ? result : addOn.syncedWith(each.fd, fd)
+    if (error < 0) lostErrors.set(each.path, nameOf(error))
+    cleaned(each)
+  }
+  if (result < 0) throw Object.assign(new Error('the flush failed'), { code: nameOf(result) })
+  // Older kernels do not answer here that the journal of the file system has been aborted; this does.
+  fs.fdatasyncSync(descriptor.fd)
+  return true
+}
+
+/**
+ * One of the files that a flush was for.
+ * @param {string} path
+ */
+function flushed(path) {
+  if (flushedThrough < 0 || addOn === null) return sync(path)
+  const descriptor = open(path, fs.constants.O_RDWR)
+  failLost(path)
+  const error = addOn.syncedWith(descriptor.fd, flushedThrough)
+  if (error < 0) throw Object.assign(new Error('a write has failed'), { code: nameOf(error) })
+}
+
+function endFlush() {
+  if (flushedThrough >= 0) fs.closeSync(flushedThrough)
+  flushedThrough = -1
+}
+
+/** @param {Descriptor} descriptor */
+function cleaned(descriptor) {
   descriptor.isDirty = false
-  dirty.delete(path)
-  clean.set(path, descriptor)
+  dirty.delete(descriptor.path)
+  clean.set(descriptor.path, descriptor)
+}
+
+/**
+ * A sync that was made before its time has failed: whoever syncs the path is told.
+ * @param {string} path
+ */
+function failLost(path) {
+  const lost = lostErrors.get(path) ?? (lostErrors.size > lostErrorsMax ? 'EIO' : undefined)
+  if (lost === undefined) return
+  lostErrors.delete(path)
+  throw Object.assign(new Error('an earlier sync failed'), { code: lost })
 }
 
 /** @param {string} path */
@@ -300,7 +380,7 @@ function dirtied(descriptor) {
   return descriptor
 }
 
-/** Closes the longest unused descriptors until there is room for one more; syncs the oldest when all are dirty. */
+/** Closes the longest unused descriptors until there is room for one more; when all are dirty they are flushed, or the oldest is synced. */
 function makeRoom() {
   while (clean.size + dirty.size >= descriptorsMax) {
     const oldestClean = clean.keys().next()
@@ -310,9 +390,12 @@ function makeRoom() {
     }
     const descriptor = /** @type {Descriptor} */ (dirty.values().next().value)
     try {
+      if (dirty.size >= dirtyPerFlush && flush(descriptor.path)) continue
       timedSync(() => fs.fdatasyncSync(descriptor.fd))
     } catch (error) {
       lostErrors.set(descriptor.path, codeOf(error))
+    } finally {
+      endFlush()
     }
     closeDescriptor(descriptor.path)
   }
@@ -333,6 +416,7 @@ function closeDescriptor(path) {
  * @param {number} at the group's number
  */
 function endGroup(commands, at) {
+  endFlush()
   previousFailed = hasFailed
   hasFailed = false
   completed = commands[at]
@@ -357,6 +441,21 @@ function closeAll() {
   clean.clear()
   dirty.clear()
   port.close()
+}
+
+/**
+ * @param {string} file
+ * @returns {FlushAddOn | null}
+ */
+function loadAddOn(file) {
+  const module = { exports: {} }
+  try {
+    process.dlopen(module, file)
+  } catch {
+    // The loop's side has loaded it and would have told of a fault.
+    return null
+  }
+  return /** @type {FlushAddOn} */ (module.exports)
 }
 
 /** @param {() => void} call */
@@ -385,6 +484,14 @@ function ignoreMissing(call) {
  */
 function isUnder(path, root) {
   return path === root || (path.startsWith(root) && path[root.length] === '/')
+}
+
+/**
+ * The name of an error number as the add-on answers it, negative.
+ * @param {number} error
+ */
+function nameOf(error) {
+  return Object.entries(constants.errno).find(([, number]) => number === -error)?.[0] ?? 'EIO'
 }
 
 /** @param {unknown} error */

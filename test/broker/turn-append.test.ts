@@ -205,13 +205,13 @@ describe('failures of the turn', () => {
     expect([told, readings[0]?.highWatermark]).toEqual([[null], 1])
   })
 
-  it('refuses a damaged partition before it can refuse the set of the others', async () => {
+  it('refuses a partition that has failed before it can refuse the set of the others', async () => {
     const { node, readings } = await open()
     const [secret] = await makeSecretTopic(node)
-    const damaged = readings[0] as Partition
-    damaged.log.damage = { offset: 0, reason: 'test' }
+    const failed = readings[0] as Partition
+    failed.fail('KAFKA_STORAGE_ERROR')
     const turn = node.broker.turn()
-    expect([add(turn, damaged, 'a'), add(turn, readings[1], 'b'), add(turn, secret, 'c')]).toEqual([
+    expect([add(turn, failed, 'a'), add(turn, readings[1], 'b'), add(turn, secret, 'c')]).toEqual([
       'KAFKA_STORAGE_ERROR',
       null,
       null,
@@ -260,9 +260,9 @@ describe('failures of the turn', () => {
     add(turn, readings[1], 'c')
     const told = listen(turn)
     const lost = readings[1] as Partition
-    lost.log.damage = { offset: 0, reason: 'test' }
+    lost.log.isDeleted = true
     await node.world.run(() => told.length > 0)
-    expect(told).toEqual(['KAFKA_STORAGE_ERROR'])
+    expect(told).toEqual(['UNKNOWN_TOPIC_OR_PARTITION'])
     expect([readings[0]?.log.logEndOffset, secret?.log.logEndOffset]).toEqual([0, 0])
   })
 })

@@ -48,7 +48,7 @@ export async function startCluster(
 
 /** A clean stop of the process. */
 export async function stopCluster({ world, host }: ClusterWorld, { cluster, directory }: ClusterLife): Promise<void> {
-  await world.settle(cluster.controller.idle())
+  await world.settle(cluster.stop())
   await world.settle(directory.close())
   host.kill()
 }

@@ -32,7 +32,7 @@ const recoveryOperations = 40
 const lifeOperations = 160
 const actsMax = 14
 /** Of the states: those whose medium has a flipped bit besides. */
-const damageShare = 0.05
+const damageShare = 0.07
 
 export class CrashState {
   readonly #point: CrashPoint
@@ -111,8 +111,8 @@ export class CrashState {
     const stage = new Stage(image, 'run', this.#prng.fork('stage'), (this.#nowMs += 1000))
     const directory = await settleStart(stage, Life.openDirectory(stage, settings))
     if (directory === died) return
-    // The topic id in `partition.metadata` has no other copy until the next checkpoint.
-    const isOnlyCopy = /\.log(\.\w+)?$|partition\.metadata$/.test(path)
+    // The topic id in `partition.metadata` has no other copy until the next checkpoint; Kafka's recovery points know no topic ids.
+    const isOnlyCopy = /\.log(\.\w+)?$|partition\.metadata$|state\/recovery-points$/.test(path)
     if (!isOnlyCopy) {
       await this.#judge(directory, stage, path)
       return

@@ -17,7 +17,7 @@ import { Stage, turn } from './stage.ts'
 export type Look = (point: number, fork: () => CrashPoint) => Promise<void>
 
 const livesMax = 4
-const actsMax = 45
+const actsMax = 60
 const turnsMax = 100_000
 const timerWithinMs = 5_000
 
@@ -89,7 +89,7 @@ export class History {
       if (isIdle && life.isBusy && this.#prng.chance(0.5)) stage.clock.runTimer(timerWithinMs)
       if (!isIdle && !this.#prng.chance(pace)) continue
       acts--
-      if (this.#prng.chance(0.002)) stage.disk.failNextSync = this.#prng.fork('failed sync')
+      if (this.#prng.chance(0.006)) stage.disk.failNextSync = this.#prng.fork('failed sync')
       life.act()
     }
   }

@@ -17,6 +17,8 @@ import type { Stage } from './stage.ts'
 
 const producerIds = [77, 78] as const
 const keysMax = 6
+/** So large that a commit syncs the file directly. */
+const hugeBytes = 310_000
 /** What is under way when the budget is reached, the node's own records, and files that are being replaced. */
 const overBudgetBytesMax = 24_000
 
@@ -93,13 +95,14 @@ export class Life {
   /** Clients do something. */
   act(): void {
     const { isShortOfSpace } = this.#settings
+    if (this.#prng.chance(this.#settings.compactionShare)) return this.#track(this.directory.compactor.compact())
     const draw = this.#prng.below(100)
     if (draw < 62) this.append()
     else if (draw < 68) this.#resend()
     else if (draw < 71) this.#skipAhead()
     else if (draw < 76) this.#deleteRecords()
     else if (draw < 81) this.#track(this.directory.retain())
-    else if (draw < 86) this.#track(this.directory.compactor.compact())
+    else if (draw < 87) this.#track(this.directory.compactor.compact())
     else if (draw < 91) this.#createTopic()
     else if (draw < 92) this.#deleteTopic()
     else if (draw < 95) this.#stage.clock.runTimer(60_000)
@@ -193,14 +196,15 @@ export class Life {
       next.epoch++
       next.sequence = 0
     }
-    const isLong = this.#prng.chance(0.08)
+    const isHuge = model.kind === 'large' && this.#settings.budgetBytes === null && this.#prng.chance(0.03)
+    const isLong = isHuge || this.#prng.chance(0.08)
     const count = isLong ? 1 : 1 + this.#prng.below(3)
     const records: Omit<ModelRecord, 'offset'>[] = []
     const builder = new RecordBatchBuilder({ initialBytes: 512 })
     for (let index = 0; index < count; index++) {
       const key = `k${this.#prng.below(keysMax)}`
       const isTombstone = model.kind === 'compacted' && this.#prng.chance(0.25)
-      const text = `${++this.#model.payloads}`.padEnd(isLong ? 1500 : this.#prng.below(300), 'x')
+      const text = `${++this.#model.payloads}`.padEnd(isHuge ? hugeBytes : isLong ? 1500 : this.#prng.below(300), 'x')
       const value = isTombstone ? null : text
       records.push({ key, value })
       const timestampMs = 1_000_000 + this.#model.payloads

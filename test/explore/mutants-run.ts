@@ -4,7 +4,7 @@
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Search } from './explorer.ts'
+import { parseStateName, replayState, type Search } from './explorer.ts'
 import { explorerWith } from './mutant-loader.ts'
 import { type Mutant, mutants } from './mutants.ts'
 
@@ -12,10 +12,13 @@ const statesFile = join(import.meta.dirname, 'killing-states.json')
 /** A mutant is searched for in so many histories, and so long. */
 const historiesMax = 400
 const searchMsMax = 60_000
+const quickSearchMsMax = 2_000
 
 export interface MutantsOptions {
   /** Only this one. */
   readonly name: string | null
+  /** Search for another state only a little while. */
+  readonly isQuick: boolean
   /** Write the killing states down. */
   readonly isRecording: boolean
 }
@@ -29,7 +32,8 @@ export async function findMutants(options: MutantsOptions): Promise<boolean> {
   const startMs = Date.now()
   let found = 0
   for (const mutant of chosen) {
-    const kill = await findOne(mutant, known[mutant.name] ?? null)
+    const searchMs = options.isQuick ? quickSearchMsMax : searchMsMax
+    const kill = await findOne(mutant, known[mutant.name] ?? null, searchMs)
     if (kill !== null) {
       found++
       known[mutant.name] = kill.state
@@ -46,18 +50,26 @@ interface Kill {
   readonly sentence: string
 }
 
-async function findOne(mutant: Mutant, state: string | null): Promise<Kill | null> {
+async function findOne(mutant: Mutant, state: string | null, searchMs: number): Promise<Kill | null> {
   const explorer = await explorerWith(mutant)
   if (state !== null) {
     const sentence = await explorer.replayState(explorer.parseStateName(state)).catch(String)
-    if (sentence !== null) return { state, sentence }
+    if (sentence !== null && (await holdsWithout(mutant, state))) return { state, sentence }
   }
-  const endMs = Date.now() + searchMsMax
+  const endMs = Date.now() + searchMs
   for (let history = 1; history <= historiesMax && Date.now() < endMs; history++) {
     const search: Search = { histories: 0, states: 0, found: null }
     await explorer.exploreHistory(history, 1, search)
-    if (search.found !== null)
-      return { state: explorer.formatStateName(search.found.name), sentence: search.found.sentence }
+    if (search.found === null) continue
+    const found = explorer.formatStateName(search.found.name)
+    if (await holdsWithout(mutant, found)) return { state: found, sentence: search.found.sentence }
   }
   return null
+}
+
+/** A state that the engine as it is does not survive either says nothing of the mutant. */
+async function holdsWithout(mutant: Mutant, state: string): Promise<boolean> {
+  const sentence = await replayState(parseStateName(state)).catch(String)
+  if (sentence !== null) console.log(`mutant ${mutant.name}: state ${state} fails without it too: ${sentence}`)
+  return sentence === null
 }

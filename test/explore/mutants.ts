@@ -48,7 +48,7 @@ export const mutants: readonly Mutant[] = [
     edits: edit(
       'log/log-directory.ts',
       'if (this.#failure === null) await this.#checkpointer.finishAll()',
-      'if (this.#failure === null) this.#checkpointer.finishAll().catch(() => {})',
+      'if (this.#isClosed === false) await this.#checkpointer.finishAll()',
     ),
   },
   {
@@ -72,11 +72,18 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'cut-in-the-middle',
     breaks: 'nothing is cut below the recovery point (R7)',
-    edits: edit(
-      'log/log-recovery.ts',
-      'if (begin.reason !== null && begin.offset < scanFrom) {',
-      'if (begin.reason === undefined) {',
-    ),
+    edits: [
+      ...edit(
+        'log/log-recovery.ts',
+        'if (begin.reason !== null && begin.offset < scanFrom) {',
+        'if (begin.reason === undefined) {',
+      ),
+      ...edit(
+        'log/log-recovery.ts',
+        'if (end.nextOffset < run.cutFrom && end.reason !== null) markDamaged',
+        'if (end.nextOffset < -1) markDamaged',
+      ),
+    ],
   },
   {
     name: 'cut-not-synced',
@@ -283,6 +290,31 @@ export const mutants: readonly Mutant[] = [
     name: 'torn-segment-tells-epochs',
     breaks: 'epochs are derived from batches only',
     edits: edit('log/epoch-rebuild.ts', 'firsts.push(isBatch ?', 'firsts.push(isBatch || true ?'),
+  },
+  {
+    name: 'index-believed',
+    breaks: 'an index leads to the batch that it names (I13)',
+    edits: edit('log/log-reader.ts', 'return !isFromFile(position) ||', 'return true ||'),
+  },
+  {
+    name: 'overlap-cut',
+    breaks: 'a base offset that is wrong upwards cuts nothing below the recovery point (R7)',
+    edits: edit(
+      'log/log-recovery.ts',
+      'return next === undefined ? {} : { endOffset: next.baseOffset }',
+      'return next === undefined ? {} : {}',
+    ),
+  },
+  {
+    name: 'snapshots-deleted-first',
+    breaks: 'a segment goes before the snapshot at its start',
+    edits: [
+      ...edit(
+        'log/retention.ts',
+        '  for (const segment of going) {\n',
+        "  for (const offset of snapshots) operations.push({ kind: 'unlink', path: snapshotPath(log, offset) })\n  for (const segment of going) {\n",
+      ),
+    ],
   },
   {
     name: 'epoch-used-again',

@@ -3,7 +3,7 @@
  *
  *   run.ts [--seconds N] [--first HISTORY] [--variants N]   histories one after another; prints how many states it has seen
  *   run.ts --state HISTORY.OPERATION.VARIANT                one state again
- *   run.ts --mutants [--mutant NAME] [--record]             every deliberate bug must be found
+ *   run.ts --mutants [--mutant NAME] [--quick] [--record]             every deliberate bug must be found
  */
 import { parseArgs } from 'node:util'
 import { findMutants } from './mutants-run.ts'
@@ -18,12 +18,13 @@ const { values: flags } = parseArgs({
     mutants: { type: 'boolean', default: false },
     mutant: { type: 'string' },
     record: { type: 'boolean', default: false },
+    quick: { type: 'boolean', default: false },
   },
 })
 
 async function main(): Promise<number> {
   if (flags.mutants || flags.mutant !== undefined) {
-    return (await findMutants({ name: flags.mutant ?? null, isRecording: flags.record })) ? 0 : 1
+    return (await findMutants({ name: flags.mutant ?? null, isRecording: flags.record, isQuick: flags.quick })) ? 0 : 1
   }
   if (flags.state !== undefined) {
     const sentence = await replayState(parseStateName(flags.state))

@@ -12,6 +12,8 @@ export interface Settings {
   /** delete.retention.ms of the compacted log. */
   readonly tombstoneMs: number
   readonly kinds: readonly LogKind[]
+  /** Chance of an act that it is a pass of compaction, besides the common one. */
+  readonly compactionShare: number
   /** Chance of a history that the disk runs full now and then. */
   readonly isShortOfSpace: boolean
   /** Most bytes that the directory may take but for what is under way; null = no budget. */
@@ -23,7 +25,10 @@ const kinds: readonly LogKind[] = ['plain', 'retained', 'compacted', 'relaxed', 
 export function drawSettings(prng: Prng): Settings {
   const segmentBytes = prng.pick([1800, 3000, 6000])
   const isShortOfSpace = prng.chance(0.25)
-  const chosen = kinds.filter(() => prng.chance(0.55))
+  const isOfCompaction = prng.chance(0.3)
+  const chosen = kinds.filter((kind) =>
+    isOfCompaction ? kind === 'compacted' || prng.chance(0.15) : prng.chance(0.55),
+  )
   const journalBytesMax = prng.pick([40_960, 65_536, 131_072])
   const budgetBytes = isShortOfSpace && prng.chance(0.5) ? journalBytesMax + 24_000 : null
   const whenFull = prng.pick(['reject', 'drop-oldest'] as const)
@@ -31,6 +36,7 @@ export function drawSettings(prng: Prng): Settings {
     segmentBytes,
     tombstoneMs: prng.pick([0, 60_000_000]),
     kinds: chosen.length === 0 ? ['plain'] : chosen,
+    compactionShare: isOfCompaction ? 0.12 : 0,
     isShortOfSpace,
     budgetBytes,
     directory: {

@@ -89,6 +89,9 @@ const compute = nodeCompute({ inline: true })
 const net: Net = {
   listen: () => Promise.reject(new Error('there is no network here')),
   connect: () => Promise.reject(new Error('there is no network here')),
+  tlsContext: () => {
+    throw new Error('there is no network here')
+  },
 }
 
 /** Longest that a promise may take on the stage's clock when nothing but time stands in its way. */

@@ -67,7 +67,8 @@ export class CrashRun {
   /** Opens, perhaps with crashes during the recovery, and checks what is there. */
   async #start(): Promise<LogDirectory> {
     for (;;) {
-      const opening = openSmall(mutated(this.#host.boot(), this.#mutant))
+      const filesSyncedAlone = this.#prng.chance(0.5) ? 1 : 256
+      const opening = openSmall(mutated(this.#host.boot(), this.#mutant), { filesSyncedAlone })
       if (this.#prng.chance(0.3)) {
         await this.world.runFor(this.#prng.below(60))
         this.#crash()
@@ -181,7 +182,7 @@ export class CrashRun {
   }
 
   async #checkLog(log: UnifiedLog, model: ModelLog): Promise<void> {
-    if (log.damage !== null) throw this.#broken(`${log.key} is damaged: ${log.damage.reason}`)
+    if (!log.damage.isEmpty) throw this.#broken(`${log.key} is damaged: ${JSON.stringify(log.damage.ranges)}`)
     if (log.logEndOffset < model.acknowledgedEnd) {
       throw this.#broken(`${log.key} ends at ${log.logEndOffset}, acknowledged up to ${model.acknowledgedEnd}`)
     }

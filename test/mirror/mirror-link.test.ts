@@ -86,7 +86,7 @@ class Stage {
       targetTopic: '{site}.{topic}',
       ...this.#options,
     }
-    return new MirrorLink({ ports, source: this.source, options, site: 'plant-7', nodeId: 1 })
+    return new MirrorLink({ ports, source: this.source, options, site: 'plant-7', nodeId: 1, bootId: 'b001' })
   }
 }
 

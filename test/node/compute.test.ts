@@ -88,6 +88,24 @@ describe('every codec', () => {
     })
   }
 
+  it('unpacking much at once gives the loop back after each MiB of output', async () => {
+    const compute = nodeCompute()
+    const bytes = new Uint8Array(200_000)
+    for (const codec of ['gzip', 'zstd'] as const) {
+      const packed = await compute.compress(codec, bytes)
+      let turns = 0
+      let isRunning = true
+      const count = (): void => {
+        turns++
+        if (isRunning) setImmediate(count)
+      }
+      setImmediate(count)
+      await Promise.all(Array.from({ length: 200 }, () => compute.decompress(codec, packed, bytes.length)))
+      isRunning = false
+      expect(turns).toBeGreaterThanOrEqual(20)
+    }
+  })
+
   it('levels change what gzip and zstd give', async () => {
     for (const [codec, low, high] of [
       ['gzip', 1, 9],

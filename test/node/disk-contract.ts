@@ -24,6 +24,16 @@ export function disksKeepTheirPromises(withBench: (body: (bench: DiskBench) => P
     expect(await settle(disk.size(path))).toBe(11)
   })
 
+  promise('a read into given memory answers a part of it', async ({ disk, root, settle }) => {
+    const path = `${root}/into.log`
+    await settle(disk.submit([write(path, 0, text('hello world'))]))
+    const memory = new Uint8Array(8)
+    const found = await settle(disk.read(path, 6, 7, memory))
+    expect(string(found)).toBe('world')
+    expect(found.buffer).toBe(memory.buffer)
+    expect(string(memory)).toBe('world\0\0\0')
+  })
+
   promise('a write beyond the end leaves zeros between', async ({ disk, root, settle }) => {
     const path = `${root}/gap`
     await settle(disk.submit([write(path, 3, text('x'))]))
@@ -79,6 +89,21 @@ export function disksKeepTheirPromises(withBench: (body: (bench: DiskBench) => P
     expect(await settle(further)).toMatchObject({ code: 'ECANCELED' })
     const sizes = ['dependent', 'further', 'next', 'behind'].map((name) => disk.size(`${root}/${name}`))
     expect(await settle(Promise.all(sizes))).toEqual([null, null, 1, 1])
+  })
+
+  promise('many syncs in one group end at the file that is not there, and pass where all are', async (bench) => {
+    const { disk, root, settle } = bench
+    const paths = Array.from({ length: 200 }, (_, index) => `${root}/many-${index}`)
+    await settle(disk.submit(paths.map((path) => write(path, 0, text(path)))))
+    const syncs = paths.map((path): DiskOperation => ({ kind: 'sync', path }))
+    await settle(disk.submit([...syncs, { kind: 'syncDirectory', path: root }]))
+    await settle(disk.submit([{ kind: 'unlink', path: paths[120] as string }]))
+    const broken = disk.submit(syncs)
+    const failure = await settle(failureOf(broken))
+    expect(failure).toMatchObject({ code: 'ENOENT', operation: 'sync', path: paths[120], index: 120 })
+    const missing: DiskOperation = { kind: 'syncDirectory', path: `${root}/missing` }
+    const other = await settle(failureOf(disk.submit([...syncs.slice(0, 100), missing])))
+    expect(other).toMatchObject({ code: 'ENOENT', operation: 'syncDirectory', index: 100 })
   })
 
   promise('writeFile replaces the whole content', async ({ disk, root, settle }) => {

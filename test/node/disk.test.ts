@@ -10,8 +10,13 @@ import { describe, expect, it } from 'vitest'
 import type { DiskOperation } from '../../src/base/ports.ts'
 import { AddOn } from '../../src/node/add-on.ts'
 import { NodeDisk, type NodeDiskOptions } from '../../src/node/disk.ts'
+import { nodeMetrics } from '../../src/node/node-metrics.ts'
 import { disksKeepTheirPromises, failureOf, text, write } from './disk-contract.ts'
 import { testObserver } from './test-observer.ts'
+
+/** ext4, xfs, btrfs, f2fs: those that the add-on flushes as a whole. */
+const flushes = new Set([0xef53, 0x58465342, 0x9123683e, 0xf2f52010]).has(fs.statfsSync(os.tmpdir()).type)
+if (!flushes) console.log('skipped: the temporary folder is on a file system that is not flushed as a whole')
 
 type Body = (disk: NodeDisk, root: string) => Promise<void>
 
@@ -44,6 +49,26 @@ function pattern(length: number, seed: number): Uint8Array {
   for (let i = 0; i < length; i++) bytes[i] = (i * 31 + (i >> 8) * 7 + seed) & 0xff
   return bytes
 }
+
+describe('many syncs in one group', () => {
+  const paths = (root: string): string[] => Array.from({ length: 100 }, (_, index) => `${root}/${index}`)
+  const syncsOf = async (options: Partial<NodeDiskOptions>): Promise<number> => {
+    const observer = testObserver()
+    await withDisk({ ...options, observer }, async (disk, root) => {
+      await disk.submit(paths(root).map((file) => write(file, 0, text('x'))))
+      await disk.submit(paths(root).map((file): DiskOperation => ({ kind: 'sync', path: file })))
+    })
+    return observer.figure(nodeMetrics.diskSyncs.name)
+  }
+
+  it.skipIf(!flushes)('are one flush of the file system', async () => {
+    expect(await syncsOf({ dataDescriptorsMax: 256 })).toBe(1)
+  })
+
+  it('are as many where it cannot be flushed as a whole', async () => {
+    expect(await syncsOf({ dataDescriptorsMax: 256, addOn: new AddOn({ without: true }) })).toBe(100)
+  })
+})
 
 describe('the ring to the writer', () => {
   it('carries writes larger than itself and more groups than it holds, in order', async () => {

@@ -36,7 +36,7 @@ export class SimClock implements Clock {
   }
 
   wallTrusted(): boolean {
-    return this.#host.hostWallTrusted()
+    return this.#host.hostWallTrusted() && this.#floor.isPlausible(this.#host.hostWallMs(), this.monotonicMs())
   }
 
   raiseWallFloor(wallMs: number): void {

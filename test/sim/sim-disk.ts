@@ -80,8 +80,12 @@ export class SimDisk implements Disk {
     })
   }
 
-  read(path: string, position: number, length: number): Promise<Uint8Array> {
-    return this.#later('read', path, () => this.#host.image.file(path).read(position, length))
+  read(path: string, position: number, length: number, into?: Uint8Array): Promise<Uint8Array> {
+    return this.#later('read', path, () => {
+      const bytes = this.#host.image.file(path).read(position, length)
+      into?.set(bytes)
+      return into?.subarray(0, bytes.length) ?? bytes
+    })
   }
 
   readHot(path: string, position: number, length: number): Uint8Array | null {

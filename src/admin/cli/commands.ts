@@ -31,6 +31,8 @@ export async function runCommands(args: readonly string[], host: CommandLineHost
   addStatus(context)
   addConfig(context)
   addDumpLog(context)
+  addLog(context)
+  addRecover(context)
   addExportKafka(context)
   addDemo(context)
   try {
@@ -91,6 +93,39 @@ function addDumpLog({ program, host, finish }: CommandContext): void {
       const compute = async () => (await host.clientPorts()).compute
       const isSound = await dumpLog(paths, { json: flags.json ?? false, records: flags.records ?? false }, compute)
       finish(isSound ? exitStatus.done : exitStatus.failed)
+    })
+}
+
+function addLog({ program, host, finish }: CommandContext): void {
+  const log = program.command('log').description('the stored log, without a daemon')
+  const verify = log
+    .command('verify')
+    .description('look through a stopped data directory for damage; exit status 1 when stored records are damaged')
+  withConfigurationFlags(verify)
+    .option(...jsonOption)
+    .action(async (flags: StartFlags & { json?: true }) => {
+      const { json = false, ...rest } = flags
+      const { printVerification } = await import('./verify-command.ts')
+      const source = await gatherConfiguration(rest)
+      const isSound = await printVerification((tell) => host.verifyLog(source, tell), json)
+      finish(isSound ? exitStatus.done : exitStatus.failed)
+    })
+}
+
+function addRecover({ program, host }: CommandContext): void {
+  const recover = program.command('recover').description('after the metadata had to be rebuilt')
+  const confirm = recover
+    .command('confirm')
+    .description('the topics and their settings are as they should be: let retention and compaction go on')
+  withConfigurationFlags(confirm)
+    .option(...jsonOption)
+    .action(async (flags: StartFlags & { json?: true }) => {
+      const { json = false, ...rest } = flags
+      const { printResult } = await import('./output.ts')
+      const reason = await host.confirmRecovery(await gatherConfiguration(rest))
+      printResult({ held: reason }, json, () =>
+        reason === null ? 'nothing was held' : `confirmed (${reason}): retention and compaction go on`,
+      )
     })
 }
 

@@ -1,5 +1,6 @@
 /** What the command line asks of its host, `main.ts`: the layers above it and the operating system below. */
 import type { ListenAddress, Ports } from '../../base/ports.ts'
+import type { VerifyFinding, VerifySummary } from './verify-command.ts'
 import type { ConfigurationReport, ConfigurationSource } from './configuration-source.ts'
 
 /** A data directory that is ready for Apache Kafka. */
@@ -27,6 +28,10 @@ export interface CommandLineHost {
   inspectConfiguration(source: ConfigurationSource): Promise<ConfigurationReport>
   /** Opens the data directory, checks it and stops it cleanly. Rejects with an ApplianceError, also while a process holds it. */
   exportForKafka(source: ConfigurationSource): Promise<KafkaExport>
+  /** Looks through a stopped data directory. Rejects with an ApplianceError when there is none, also while a process holds it. */
+  verifyLog(source: ConfigurationSource, tell: (finding: VerifyFinding) => void): Promise<VerifySummary>
+  /** Lets deletion go on after the metadata was rebuilt. Answers why it was held; null = it was not. */
+  confirmRecovery(source: ConfigurationSource): Promise<string | null>
   /** Real ports for the commands that speak Kafka; made when first asked for, no writer thread is needed. */
   clientPorts(): Promise<Pick<Ports, 'net' | 'clock' | 'compute' | 'entropy'>>
   /** The command that starts this program again, without arguments: `demo` runs two daemons. */

@@ -42,7 +42,7 @@ function describeStatus(status: ApplianceStatus): string {
     disk.freeBytes === null || disk.totalBytes === null
       ? ''
       : `, ${formatBytes(disk.freeBytes)} of ${formatBytes(disk.totalBytes)} free`
-  const facts: [string, string | number][] = [
+  const facts: (readonly [string, string | number])[] = [
     [
       'node',
       `${status.nodeId} at ${status.site}, Headwater ${status.version}, ${status.phase} for ${formatDuration(status.uptimeMs)}`,
@@ -53,6 +53,13 @@ function describeStatus(status: ApplianceStatus): string {
       'last start',
       `${recovery.isNew ? 'new directory' : recovery.wasClean ? 'clean' : 'unclean'}, recovered in ${formatDuration(recovery.recoveryMs)}`,
     ],
+    ...describeDamage(status),
+    ...(status.clockTrusted
+      ? []
+      : [['clock', 'not believed: nothing is deleted by time, records are marked'] as const]),
+    ...(status.held === null
+      ? []
+      : [['held', `${status.held}: nothing is deleted until \`headwater recover confirm\``] as const]),
     ['topics', `${status.topics} with ${status.partitions} partitions`],
     ['groups', status.groups],
     ['MQTT sessions', status.mqttSessions],
@@ -67,6 +74,14 @@ function describeStatus(status: ApplianceStatus): string {
   ])
   const mirrors = status.mirrors.map((mirror): [string, string] => [`mirror ${mirror.name}`, mirrorSentence(mirror)])
   return formatFacts([...facts, ...listeners, ...mirrors])
+}
+
+/** Nothing when all is well. */
+function describeDamage({ damage }: ApplianceStatus): readonly [string, string][] {
+  if (damage.ranges === 0) return []
+  const logs = damage.logs.slice(0, 5).join(', ')
+  const more = damage.logs.length > 5 ? ` and ${damage.logs.length - 5} more` : ''
+  return [['damage', `${damage.ranges} ranges in ${logs}${more} are not served; see \`headwater log verify\``]]
 }
 
 function mirrorSentence(mirror: MirrorStatus): string {

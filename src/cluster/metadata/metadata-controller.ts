@@ -11,6 +11,7 @@ import {
   type MetadataRecordInput,
 } from '../../protocol/kafka/stored/metadata-record.ts'
 import { configResourceType, type MetadataImage, type TopicImage } from './metadata-image.ts'
+import { type FoundLog, type Rebuild, rebuildMetadata, type RebuildOptions } from './metadata-rebuild.ts'
 import type { MetadataLog } from './metadata-log.ts'
 import { collisionKey, topicNameFault } from './topic-names.ts'
 import { type ConfigOwner, topicConfigFault } from './topic-config.ts'
@@ -74,6 +75,7 @@ export class MetadataController {
   readonly #entropy: Entropy
   readonly #options: ControllerOptions
   #tail: Promise<unknown> = Promise.resolve()
+  #isSnapshotWanted = false
 
   constructor(log: MetadataLog, image: MetadataImage, entropy: Entropy, options: ControllerOptions) {
     this.#log = log
@@ -137,8 +139,7 @@ export class MetadataController {
           })
         }
       }
-      for (let from = 0; from < records.length; from += recordsPerBatchMax)
-        await this.#commit(records.slice(from, from + recordsPerBatchMax))
+      await this.#commitAll(records)
     })
   }
 
@@ -266,9 +267,37 @@ export class MetadataController {
     })
   }
 
+  /** Writes what a rebuild of the metadata has found; answers what that was. */
+  rebuild(logs: readonly FoundLog[], configsOf: RebuildOptions['configsOf']): Promise<Rebuild> {
+    return this.#inTurn(async () => {
+      const { nodeId, directoryId } = this.#options
+      const options = { nodeId, directoryId, configsOf, freshTopicId: () => this.#freshTopicId() }
+      const rebuild = rebuildMetadata(this.image, logs, options)
+      await this.#commitAll(rebuild.records)
+      return rebuild
+    })
+  }
+
+  /** A snapshot of the metadata when it is time for one: of a start, or of any later moment. */
+  takeSnapshotIfDue(isStart: boolean): Promise<void> {
+    return this.#inTurn(async () => {
+      if (this.#log.isSnapshotDue(isStart)) await this.#log.takeSnapshot('if whole')
+    })
+  }
+
+  /** A snapshot now. `with what was lost`: what was lost has been made good as far as it can be. */
+  takeSnapshot(which: 'if whole' | 'with what was lost'): Promise<void> {
+    return this.#inTurn(() => this.#log.takeSnapshot(which))
+  }
+
   /** Resolves when every command so far is done. */
   async idle(): Promise<void> {
     await this.#tail
+  }
+
+  async #commitAll(records: readonly MetadataRecordInput[]): Promise<void> {
+    for (let from = 0; from < records.length; from += recordsPerBatchMax)
+      await this.#commit(records.slice(from, from + recordsPerBatchMax))
   }
 
   #inTurn<T>(command: () => Promise<T>): Promise<T> {
@@ -283,6 +312,19 @@ export class MetadataController {
       // Through the codec, so that the image is what the next start will read.
       this.image.replay(decodeMetadataRecord(encodeMetadataRecord(record)), first + index)
     })
+    this.#snapshotLater()
+  }
+
+  /** Behind the command that runs, and no command waits for it longer than it takes. */
+  #snapshotLater(): void {
+    if (this.#isSnapshotWanted || !this.#log.isSnapshotDue(false)) return
+    this.#isSnapshotWanted = true
+    this.takeSnapshotIfDue(false)
+      // The log itself is as it was: the next record tries again, and a failed disk has its own event.
+      .catch(() => {})
+      .finally(() => {
+        this.#isSnapshotWanted = false
+      })
   }
 
   #topicFault(creation: TopicCreation): Refusal | null {

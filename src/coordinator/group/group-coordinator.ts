@@ -377,6 +377,10 @@ export class GroupCoordinator {
           else if (producerId === null) shard.replay(record)
           else shard.replayTransactional(producerId, record)
         },
+        damaged: (fromOffset, endOffset) => {
+          observer.add(groupMetrics.damagedOffsets, endOffset - fromOffset)
+          observer.event(groupEvents.recordsDamaged, { partition: index, fromOffset, endOffset })
+        },
         transactionEnded: (producerId, isCommitted) => shard.endTransaction(producerId, isCommitted),
       })
       shard.at(this.#now()).resume()

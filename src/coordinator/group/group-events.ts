@@ -15,6 +15,13 @@ export const groupEvents = defineEvents({
     sentence: 'partition {partition} of __consumer_offsets could not be read, its groups are not served: {error}',
     fields: { partition: 'number', error: 'string' },
   },
+  recordsDamaged: {
+    id: 'group-records-damaged',
+    level: 'error',
+    sentence:
+      'offsets {fromOffset} to {endOffset} (exclusive) of partition {partition} of __consumer_offsets are damaged and were passed over: groups may go on from older offsets',
+    fields: { partition: 'number', fromOffset: 'number', endOffset: 'number' },
+  },
   recordsSkipped: {
     id: 'group-records-skipped',
     level: 'warn',

@@ -2,6 +2,12 @@
 import { defineMetrics } from '../../base/metric-def.ts'
 
 export const groupMetrics = defineMetrics({
+  damagedOffsets: {
+    name: 'headwater_group_damaged_offsets_total',
+    kind: 'counter',
+    help: 'Offsets of __consumer_offsets that a start passed over because they are damaged.',
+    labels: [],
+  },
   groups: {
     name: 'headwater_groups',
     kind: 'gauge',

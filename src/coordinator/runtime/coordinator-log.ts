@@ -5,8 +5,8 @@ export type CoordinatorReadResult =
   /** Whole batches, the first of which holds the offset asked for; none when there is nothing below the bound. */
   | { readonly kind: 'batches'; readonly bytes: Uint8Array }
   | { readonly kind: 'outOfRange' }
-  /** The stored bytes cannot be trusted. */
-  | { readonly kind: 'damaged' }
+  /** The stored bytes there cannot be trusted; what is behind them begins at `nextOffset`. */
+  | { readonly kind: 'damaged'; readonly nextOffset: number }
 
 export type CoordinatorAppendOutcome =
   | { readonly kind: 'appended'; readonly endOffset: number }

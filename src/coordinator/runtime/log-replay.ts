@@ -14,6 +14,8 @@ import type { CoordinatorPartition } from './coordinator-log.ts'
 export interface ReplayVisitor {
   /** A record; `producerId` is that of its transaction, null outside of one. Views: copy what is kept. */
   record(record: RecordView, producerId: number | null): void
+  /** Records of these offsets are lost (`endOffset` exclusive); the replay goes on behind them. */
+  damaged(fromOffset: number, endOffset: number): void
   /** The end of a producer's transaction. */
   transactionEnded(producerId: number, isCommitted: boolean): void
 }
@@ -39,7 +41,13 @@ export async function replayPartition(
   let bytes = 0
   for (let offset = partition.logStartOffset; offset < endOffset; ) {
     const result = await partition.read(offset, endOffset, readBytes)
-    if (result.kind === 'damaged') throw new Error(`the coordinator's log is damaged at offset ${offset}`)
+    if (result.kind === 'damaged') {
+      // What is behind it is worth more than a coordinator that does not come up: the newest records are at the end.
+      const damagedEnd = Math.min(Math.max(result.nextOffset, offset + 1), endOffset)
+      visitor.damaged(offset, damagedEnd)
+      offset = damagedEnd
+      continue
+    }
     if (result.kind === 'outOfRange') {
       // The start of the log has moved meanwhile; what was below it is not wanted any more.
       if (partition.logStartOffset <= offset)

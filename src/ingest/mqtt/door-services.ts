@@ -1,3 +1,4 @@
+import type { ClockMark } from '../../base/clock-mark.ts'
 import type { Clock, Entropy, Observer, PeerFacts } from '../../base/ports.ts'
 import type { Broker } from '../../broker/broker.ts'
 import type { PacketColumns } from '../../protocol/mqtt/packet-columns.ts'
@@ -41,6 +42,8 @@ export interface DoorServices {
   readonly counters: DoorCounters
   /** One set of columns for all connections: decoding is synchronous. */
   readonly columns: PacketColumns
+  /** What marks a record received at this wall time; null while the time is known. */
+  clockMark(wallMs: number): ClockMark | null
   /** Subscriptions were added or removed. */
   onSubscriptionsChanged(): void
   /** A session lost its connection: it is kept for a while, or ended. */

@@ -1,3 +1,4 @@
+import type { ClockMark } from '../../base/clock-mark.ts'
 import type { Broker } from '../../broker/broker.ts'
 import type {
   Clock,
@@ -50,6 +51,8 @@ export interface MqttDoorParts {
   readonly authorizer?: Authorizer
   /** Names the client of a certificate; omitted: everybody is anonymous. */
   readonly principalOf?: (peer: PeerFacts) => string | null
+  /** Of this run, in hexadecimal: marks records that are received while the time is not known. */
+  readonly bootId: string
 }
 
 /** Rows of one decoder step: a chunk of 64 KB holds more only when its packets are tiny. */
@@ -66,6 +69,8 @@ const drainCheckMs = 5
 
 /** The MQTT door: takes connections, keeps sessions, stores what clients publish and delivers what they subscribe to. */
 export class MqttDoor {
+  private markedWallMs = -1
+  private mark: ClockMark | null = null
   private readonly parts: MqttDoorParts
   private readonly services: DoorServices
   private readonly sessions: SessionTable
@@ -109,7 +114,14 @@ export class MqttDoor {
     this.routes = new RouteTable({ broker, mapping, clock, observer, lastResortTopic, autoTopicsMax })
     this.commits = new CommitBatches({ broker, onSettled: (batch, error) => this.onCommitSettled(batch, error) })
     this.packetIds = new PacketIdLog(broker)
-    this.wills = new WillKeeper({ clock, routes: this.routes, commits: this.commits, counters: this.counters })
+    const clockMark = (wallMs: number): ClockMark | null => this.clockMark(wallMs)
+    this.wills = new WillKeeper({
+      clock,
+      clockMark,
+      routes: this.routes,
+      commits: this.commits,
+      counters: this.counters,
+    })
     this.delivery = new Delivery({
       broker,
       clock,
@@ -145,6 +157,7 @@ export class MqttDoor {
       retainWarned: new Set(),
       counters: this.counters,
       columns: createPacketColumns(rowsMax),
+      clockMark: (wallMs) => this.clockMark(wallMs),
       onSubscriptionsChanged: () => this.delivery.onSubscriptionsChanged(),
       onAttached: (session) => this.onAttached(session),
       onDetached: (session) => this.onDetached(session),
@@ -238,6 +251,15 @@ export class MqttDoor {
   }
 
   // ------------------------------------------------------------------------------------------- sessions
+
+  /** Asked of the clock once a millisecond, not once a message. */
+  private clockMark(wallMs: number): ClockMark | null {
+    if (wallMs === this.markedWallMs) return this.mark
+    const { clock, bootId } = this.parts
+    this.markedWallMs = wallMs
+    this.mark = clock.wallTrusted() ? null : { bootId, uptimeMs: clock.monotonicMs() }
+    return this.mark
+  }
 
   private onAttached(session: MqttSession): void {
     const timer = this.expiries.get(session)

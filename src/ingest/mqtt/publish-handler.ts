@@ -224,7 +224,8 @@ export class PublishHandler {
     const end = columns.propertiesEnd[row] as number
     const qos = (flags >>> 1) & 3
     const retain = (flags & 1) !== 0
-    if (start === end && route.key === null) return this.headers.plain(route.headers, qos, retain)
+    const clockMark = this.services.clockMark(wallMs)
+    if (start === end && route.key === null && clockMark === null) return this.headers.plain(route.headers, qos, retain)
     const facts = {
       headers: route.headers,
       qos,
@@ -232,6 +233,7 @@ export class PublishHandler {
       isWill: false,
       topic: route.key === null ? null : route.topic,
       wallMs,
+      clockMark,
     }
     return this.headers.withProperties(facts, source, start, end)
   }

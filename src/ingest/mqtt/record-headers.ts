@@ -3,9 +3,10 @@
  *
  * Names: `mqtt.client`, `mqtt.qos`, `mqtt.retain` (only when 1), `mqtt.will` (only when 1), `mqtt.topic` (only when the key is not the MQTT
  * topic), `mqtt.pfi`, `mqtt.expires` (absolute wall ms), `mqtt.response-topic`, `mqtt.correlation`, `content-type`; level `full` adds
- * `mqtt.user` and `mqtt.protocol`. User properties stand verbatim, in order, repeats kept; one that would be taken for a header of ours becomes
+ * `mqtt.user` and `mqtt.protocol`; `mqtt.clock` marks a record received while the time was not known. User properties stand verbatim, in order, repeats kept; one that would be taken for a header of ours becomes
  * `mqtt.up.<name>`. Level `none` keeps nothing: such a record is delivered at QoS 1 and without properties.
  */
+import { clockHeader, type ClockMark, formatClockMark } from '../../base/clock-mark.ts'
 import { decodeProperties, type MqttProperties, type UserProperty } from '../../protocol/mqtt/properties.ts'
 import { inspectUtf8, utf8Bytes, utf8Malformed, utf8Text } from '../../protocol/mqtt/utf8.ts'
 import { encodeHeaders, noHeaders, type RecordHeader } from '../../protocol/records/record.ts'
@@ -47,6 +48,8 @@ export interface MessageFacts {
   readonly topic: Uint8Array | null
   readonly properties: MqttProperties
   readonly wallMs: number
+  /** Set while the time is not known: the record tells then when it was received by what is known. */
+  readonly clockMark: ClockMark | null
 }
 
 const noProperties: MqttProperties = {}
@@ -66,7 +69,16 @@ export class RecordHeaderEncoder {
     const slot = (headers === 'full' ? 8 : 0) | (retain ? 4 : 0) | qos
     let section = this.cache[slot]
     if (section === undefined) {
-      section = this.build({ headers, qos, retain, isWill: false, topic: null, properties: noProperties, wallMs: 0 })
+      section = this.build({
+        headers,
+        qos,
+        retain,
+        isWill: false,
+        topic: null,
+        properties: noProperties,
+        wallMs: 0,
+        clockMark: null,
+      })
       this.cache[slot] = section
     }
     return section
@@ -80,11 +92,13 @@ export class RecordHeaderEncoder {
 
   /** The section of any message. */
   build(message: MessageFacts): Uint8Array {
-    if (message.headers === 'none') return noHeaders
     const headers: RecordHeader[] = []
     const add = (key: string, value: string | Uint8Array): void => {
       headers.push({ key, value: typeof value === 'string' ? utf8Bytes(value) : value })
     }
+    // Whatever the level: without it nobody could tell later that the record's time is wrong.
+    if (message.clockMark !== null) add(clockHeader, formatClockMark(message.clockMark))
+    if (message.headers === 'none') return headers.length === 0 ? noHeaders : encodeHeaders(headers)
     add(headerNames.client, this.facts.clientId)
     add(headerNames.qos, String(message.qos))
     if (message.retain) add(headerNames.retain, '1')

@@ -28,7 +28,11 @@ export interface TailReaderOptions {
 }
 
 /** Why a reader passed over records. */
-type GapReason = 'retention was faster' | 'a batch could not be read' | 'the log could not be read'
+type GapReason =
+  | 'retention was faster'
+  | 'a batch could not be read'
+  | 'the log could not be read'
+  | 'the log is damaged'
 
 /** A failed read of the log is tried again after this. */
 const retryMs = 1000
@@ -109,7 +113,8 @@ export class TailReader {
       return false
     }
     if (read.kind === 'damaged') {
-      this.skipTo(this.partition.highWatermark, 'the log could not be read')
+      this.skipTo(Math.min(read.nextOffset, this.partition.highWatermark), 'the log is damaged')
+      this.schedule()
       return false
     }
     let compressedAt = -1

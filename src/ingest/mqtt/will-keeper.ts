@@ -1,3 +1,4 @@
+import type { ClockMark } from '../../base/clock-mark.ts'
 import type { Clock, Timer } from '../../base/ports.ts'
 import type { WillMessage } from '../../protocol/mqtt/packets.ts'
 import { reasonCodes, reasonName } from '../../protocol/mqtt/reason-codes.ts'
@@ -18,6 +19,7 @@ export interface Will {
 
 export interface WillKeeperOptions {
   readonly clock: Clock
+  clockMark(wallMs: number): ClockMark | null
   readonly routes: RouteTable
   readonly commits: CommitBatches
   readonly counters: DoorCounters
@@ -95,6 +97,7 @@ export class WillKeeper {
       qos,
       retain,
       isWill: true,
+      clockMark: this.options.clockMark(wallMs),
       topic: route.key === null ? null : topic,
       properties,
       wallMs,

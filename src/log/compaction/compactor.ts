@@ -149,7 +149,7 @@ export class Compactor {
   }
 
   #isWanted(log: UnifiedLog): boolean {
-    if (log.isDeleted || log.damage !== null || this.#failed.has(log)) return false
+    if (log.isDeleted || !log.damage.isEmpty || this.#failed.has(log)) return false
     if (this.#parts.ports.clock.monotonicMs() < (this.#postponedUntilMs.get(log) ?? 0)) return false
     return log.config.cleanupPolicy.has('compact')
   }
@@ -194,6 +194,12 @@ export class Compactor {
       const map = new OffsetMap(range.endOffset - firstDirtyOffset, this.#parts.options.mapBytesMax)
       const built = await buildMap(dirty, firstDirtyOffset, map, this.#cleaning)
       if (built.endOffset <= firstDirtyOffset) return
+      if (!log.wasCompacted) {
+        // Durable before the first gap is: where it is not, a missing offset is a damage.
+        log.wasCompacted = true
+        this.#offsets.set(log, firstDirtyOffset)
+        await this.#writeOffsets()
+      }
       await this.#rewriteAll(log, sealed, { map, built, nowMs })
       const endOffset = built.stop === 'end' ? range.endOffset : built.endOffset
       this.#offsets.set(log, endOffset)

@@ -1,6 +1,6 @@
 /*
  * What Linux offers and Node does not: service notification, a read that never waits for the device, the record lock
- * that Apache Kafka honours, preallocation and page-cache advice.
+ * that Apache Kafka honours, preallocation, page-cache advice, and one flush for many files.
  *
  * Every function answers a number and never throws: 0 or a count on success, -errno on failure. JavaScript turns that into
  * errors (src/node/add-on.ts), where each function also has its fallback.
@@ -12,6 +12,8 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/uio.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -114,6 +116,45 @@ static napi_value advise(napi_env env, napi_callback_info info) {
   return answer(env, -posix_fadvise((int)fd, position, length, (int)advice));
 }
 
+/* File systems whose syncfs is known to wait for the medium as fsync does; FUSE and others only start the writes. */
+static int flushes_as_a_whole(int fd) {
+  struct statfs facts;
+  if (fstatfs(fd, &facts) < 0) return 0;
+  switch ((uint32_t)facts.f_type) {
+    case 0xEF53u:     /* ext4 */
+    case 0x58465342u: /* xfs */
+    case 0x9123683Eu: /* btrfs */
+    case 0xF2F52010u: /* f2fs */
+      return 1;
+    default:
+      return 0;
+  }
+}
+
+/* syncFileSystem(fd): everything that was written to the file system of this file is on the medium; -EOPNOTSUPP where that cannot be had. */
+static napi_value sync_file_system(napi_env env, napi_callback_info info) {
+  napi_value values[1];
+  int64_t fd;
+  if (!arguments(env, info, 1, values) || !integer(env, values[0], &fd)) return answer(env, -EINVAL);
+  if (!flushes_as_a_whole((int)fd)) return answer(env, -EOPNOTSUPP);
+  return outcome(env, syncfs((int)fd));
+}
+
+/*
+ * syncedWith(fd, flushed): the end of a sync of `fd` after a syncFileSystem(flushed): answers the write error of this very file, which
+ * syncfs does not tell of; a file of another file system is synced by itself.
+ */
+static napi_value synced_with(napi_env env, napi_callback_info info) {
+  napi_value values[2];
+  int64_t fd, flushed;
+  struct stat one, other;
+  if (!arguments(env, info, 2, values) || !integer(env, values[0], &fd) || !integer(env, values[1], &flushed))
+    return answer(env, -EINVAL);
+  if (fstat((int)fd, &one) < 0 || fstat((int)flushed, &other) < 0) return outcome(env, -1);
+  if (one.st_dev != other.st_dev) return outcome(env, fdatasync((int)fd));
+  return outcome(env, sync_file_range((int)fd, 0, 0, SYNC_FILE_RANGE_WAIT_BEFORE));
+}
+
 NAPI_MODULE_INIT() {
   const struct {
     const char *name;
@@ -121,6 +162,7 @@ NAPI_MODULE_INIT() {
   } table[] = {
       {"notify", notify},           {"readNoWait", read_no_wait}, {"lockFile", lock_file}, {"unlockFile", unlock_file},
       {"lockHolder", lock_holder}, {"preallocate", preallocate}, {"advise", advise},
+      {"syncFileSystem", sync_file_system}, {"syncedWith", synced_with},
   };
   for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
     napi_value function;

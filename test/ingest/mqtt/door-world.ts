@@ -44,7 +44,7 @@ export class DoorWorld {
     const rooms = await this.settle(openBroker('/data', ports))
     const { broker } = rooms
     const { net, clock, entropy, compute, observer } = ports
-    const door = new MqttDoor({ net, clock, entropy, compute, observer, broker, options: this.options })
+    const door = new MqttDoor({ net, clock, entropy, compute, observer, broker, options: this.options, bootId: 'b001' })
     broker.onTopicsChange(() => door.onPartitionsChanged())
     await this.settle(door.listen({ host: '0.0.0.0', port }))
     this.running = { rooms, door }

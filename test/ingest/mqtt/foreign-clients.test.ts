@@ -37,7 +37,7 @@ beforeAll(async () => {
   const rooms = await openBroker(folder, ports)
   directory = rooms.directory
   const { broker } = rooms
-  door = new MqttDoor({ ...ports, broker, options: mqttDoorDefaults })
+  door = new MqttDoor({ ...ports, broker, options: mqttDoorDefaults, bootId: 'b001' })
   broker.onTopicsChange(() => door.onPartitionsChanged())
   port = (await door.listen({ host: '127.0.0.1', port: 0 })).port
 })

@@ -42,6 +42,27 @@ describe('publishing', () => {
     ])
   })
 
+  it('marks what it receives while the time is not known with the boot and its uptime, whatever the route keeps', async () => {
+    const world = await DoorWorld.start({
+      routes: [{ match: 'bare/#', topic: 'bare', key: '{mqtt.topic}', partitionBy: null, headers: 'none' }],
+    })
+    const client = await world.connect('sensor-7')
+    world.host.wallTrusted = false
+    await world.runFor(5)
+    client.publish('sensors/a', 'one', 1, 10)
+    client.publish('bare/a', 'two', 1, 11)
+    await client.look()
+    world.host.wallTrusted = true
+    await world.runFor(5)
+    client.publish('sensors/a', 'three', 1, 12)
+    await client.look()
+    const mark = /^mqtt\.clock=untrusted boot=b001 uptime=\d+$/
+    const [one, three] = (await world.records('sensors')).map(({ headers }) => headers)
+    expect(one).toEqual([expect.stringMatching(mark), 'mqtt.client=sensor-7', 'mqtt.qos=1'])
+    expect(three).toEqual(['mqtt.client=sensor-7', 'mqtt.qos=1'])
+    expect((await world.records('bare')).map(({ headers }) => headers)).toEqual([[expect.stringMatching(mark)]])
+  })
+
   it('acknowledges nothing while the disk stands still', async () => {
     const world = await DoorWorld.start()
     const client = await world.connect('c')

@@ -15,6 +15,7 @@ const plainFacts: MessageFacts = {
   qos: 1,
   retain: false,
   isWill: false,
+  clockMark: null,
   topic: null,
   properties: {},
   wallMs: 1000,

@@ -93,7 +93,7 @@ export class CompactionCrash {
 
   async #check(): Promise<void> {
     const { log } = this
-    if (log.damage !== null) throw this.broken(`damaged: ${log.damage.reason}`)
+    if (!log.damage.isEmpty) throw this.broken(`damaged: ${JSON.stringify(log.damage.ranges)}`)
     const endOffset = log.logEndOffset
     if (endOffset < this.#acknowledgedEnd) throw this.broken(`ends at ${endOffset}, not ${this.#acknowledgedEnd}`)
     this.#appended = this.#appended.filter(({ offset }) => offset < endOffset)

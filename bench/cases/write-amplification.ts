@@ -1,0 +1,78 @@
+/** Bytes that go to the device for each byte of batches, over mixes from one partition to many and from small to large batches. */
+import { join } from 'node:path'
+import type { BenchCase, Figure } from '../case.ts'
+import { batchOf, KafkaLoad, settled } from '../load.ts'
+import { writtenBytes } from '../measure.ts'
+import { headwaterPeer } from '../peers.ts'
+
+interface Mix {
+  readonly name: string
+  readonly partitions: number
+  readonly batchBytes: number
+  readonly batchesPerRequest: number
+  readonly inFlight: number
+  /** Bytes of batches to be written. */
+  readonly bytes: number
+}
+
+const mixes: readonly Mix[] = [
+  { name: '1 partition, 1 MB', partitions: 1, batchBytes: 1_000_000, batchesPerRequest: 1, inFlight: 4, bytes: 1e9 },
+  { name: '16 partitions, 16 KB', partitions: 16, batchBytes: 16_384, batchesPerRequest: 16, inFlight: 8, bytes: 1e9 },
+  {
+    name: '256 partitions, 16 KB',
+    partitions: 256,
+    batchBytes: 16_384,
+    batchesPerRequest: 64,
+    inFlight: 8,
+    bytes: 1e9,
+  },
+  { name: '256 partitions, 4 KB', partitions: 256, batchBytes: 4_096, batchesPerRequest: 256, inFlight: 8, bytes: 5e8 },
+  { name: '256 partitions, 1 KB', partitions: 256, batchBytes: 1_024, batchesPerRequest: 256, inFlight: 8, bytes: 2e8 },
+  { name: '8 partitions, 200 B', partitions: 8, batchBytes: 200, batchesPerRequest: 8, inFlight: 64, bytes: 5e7 },
+]
+
+export const writeAmplification: BenchCase = {
+  name: 'write-amplification',
+  missing: () => null,
+  async run(context) {
+    const figures: Figure[] = []
+    for (const mix of mixes) {
+      const node = await headwaterPeer(join(context.folder, mix.name.replaceAll(/\W+/g, '-')))
+      const load = await KafkaLoad.open(node.bootstrap)
+      const topic = await load.createTopic('mix', mix.partitions)
+      const batch = batchOf(mix.batchBytes)
+      const perRequest = mix.batchesPerRequest * batch.length
+      // The journal has its full size before the measured part.
+      await load.run({ ...mix, topic, batch, requests: Math.ceil(2e8 / perRequest), milliseconds: 10_000 })
+      await settled(1_000)
+      const before = writtenBytes(node.pid)
+      const commits = await commitsOf(node.http)
+      const { requests, bytesPerSecond } = await load.run({
+        ...mix,
+        topic,
+        batch,
+        requests: Math.ceil((mix.bytes * context.scale) / perRequest),
+        milliseconds: 30_000,
+      })
+      const appended = requests * perRequest
+      const made = (await commitsOf(node.http)) - commits
+      // What is dirty goes to the device in the end: a clean stop syncs it, and the process is asked before it is gone.
+      await settled(1_000)
+      figures.push({
+        name: `write amplification, ${mix.name}`,
+        unit: '',
+        value: (writtenBytes(node.pid) - before) / appended,
+        reach: { atMost: 2.1 },
+        note: `${(appended / 1e6).toFixed(0)} MB at ${(bytesPerSecond / 1e6).toFixed(0)} MB/s, ${(appended / made / 1024).toFixed(0)} KiB a commit`,
+      })
+      await load.close()
+      await node.stop()
+    }
+    return { figures }
+  },
+}
+
+async function commitsOf(http: string): Promise<number> {
+  const status = (await (await fetch(`http://${http}/api/status`)).json()) as { commit: { commits: number } }
+  return status.commit.commits
+}

@@ -1,0 +1,151 @@
+/**
+ * Looks through all stored bytes now and then, slowly, so that damage is found before a reader meets it (safety.md I13). It reads no
+ * more bytes a second than it may and writes nothing. What lies in the kernel's page cache is read from there: a medium that has
+ * gone bad under a page that is still cached is found by a later pass.
+ */
+import { asError } from '../base/errors.ts'
+import { DiskError, type Ports, type Timer } from '../base/ports.ts'
+import { batchLastOffset } from '../protocol/records/record-batch.ts'
+import { CompactionStopped, Pacer } from './compaction/pacer.ts'
+import { findDamage } from './damage-finder.ts'
+import { logEvents } from './log-events.ts'
+import { logMetrics } from './log-metrics.ts'
+import type { ReaderParts } from './log-reader.ts'
+import type { Segment } from './segment.ts'
+import { scanSegment } from './segment-scan.ts'
+import type { UnifiedLog } from './unified-log.ts'
+
+export interface ScrubOptions {
+  /** 0 = no scrub. */
+  readonly bytesPerSecond: number
+  /** From the end of one pass to the begin of the next. */
+  readonly everyMs: number
+}
+
+export const noScrub: ScrubOptions = { bytesPerSecond: 0, everyMs: 0 }
+
+/** From a start to its first pass: the start itself has the disk first. */
+const firstAfterMs = 600_000
+
+export interface ScrubberParts {
+  readonly ports: Pick<Ports, 'clock' | 'entropy' | 'disk' | 'observer'>
+  readonly options: ScrubOptions
+  logs(): Iterable<UnifiedLog>
+  readonly reader: Pick<ReaderParts, 'examine'>
+  isStopped(): boolean
+}
+
+export class Scrubber {
+  readonly #parts: ScrubberParts
+  readonly #pacer: Pacer
+  #timer: Timer | null = null
+  #pass: Promise<void> = Promise.resolve()
+  #isStopping = false
+  #bytes = 0
+
+  constructor(parts: ScrubberParts) {
+    this.#parts = parts
+    this.#pacer = new Pacer(parts.ports.clock, Math.max(1, parts.options.bytesPerSecond))
+  }
+
+  start(): void {
+    if (this.#parts.options.bytesPerSecond > 0) this.#passLater(firstAfterMs)
+  }
+
+  /** Resolves when nothing of it is under way. */
+  async stop(): Promise<void> {
+    this.#isStopping = true
+    if (this.#timer !== null) this.#parts.ports.clock.cancel(this.#timer)
+    this.#pacer.stop()
+    await this.#pass
+  }
+
+  /** One pass over everything that is stored now, behind those asked for before. */
+  scrub(): Promise<void> {
+    this.#pass = this.#pass.then(() => this.#run()).catch((error: unknown) => this.#onThrown(asError(error)))
+    return this.#pass
+  }
+
+  get #isOver(): boolean {
+    return this.#isStopping || this.#parts.isStopped()
+  }
+
+  #passLater(delayMs: number): void {
+    if (this.#isOver) return
+    this.#timer = this.#parts.ports.clock.schedule(delayMs, () => {
+      this.#timer = null
+      void this.scrub().then(() => this.#passLater(this.#parts.options.everyMs))
+    })
+  }
+
+  async #run(): Promise<void> {
+    const { clock, entropy, observer } = this.#parts.ports
+    const startMs = clock.monotonicMs()
+    const logs = [...this.#parts.logs()]
+    this.#bytes = 0
+    // A box that is switched off every evening gets through all of its logs in time: each pass begins with another one.
+    const first = logs.length === 0 ? 0 : entropy.below(logs.length)
+    for (const log of [...logs.slice(first), ...logs.slice(0, first)]) {
+      for (const segment of [...log.segments]) {
+        if (this.#isOver) return
+        if (log.isDeleted || !log.segments.includes(segment) || segment.replacement !== null) continue
+        await this.#look(log, segment)
+      }
+    }
+    const damagedRanges = logs.reduce((sum, log) => sum + log.damage.ranges.length, 0)
+    const durationMs = Math.round(clock.monotonicMs() - startMs)
+    observer.add(logMetrics.scrubPasses, 1)
+    observer.event(logEvents.scrubbed, { logs: logs.length, bytes: this.#bytes, durationMs, damagedRanges })
+  }
+
+  /** One segment. What the disk cannot read, or what has gone meanwhile, ends the look at this one alone. */
+  async #look(log: UnifiedLog, segment: Segment): Promise<void> {
+    try {
+      if (segment !== log.activeSegment) {
+        const { disk, observer } = this.#parts.ports
+        await findDamage(log, segment, { disk, observer }, { endOffset: null, pace: (bytes) => this.#pace(bytes) })
+      } else if (await this.#isActiveBad(log, segment)) await this.#parts.reader.examine(log, segment)
+    } catch (thrown) {
+      if (thrown instanceof CompactionStopped || log.isDeleted || !log.segments.includes(segment)) return
+      this.#onThrown(asError(thrown))
+    }
+  }
+
+  /** Looks at what is written of a segment that is appended to; damage is looked for in a sealed one only. */
+  async #isActiveBad(log: UnifiedLog, segment: Segment): Promise<boolean> {
+    const { disk } = this.#parts.ports
+    const endOffset = log.writtenEndOffset
+    const to = Math.min((await disk.size(segment.logPath)) ?? 0, segment.sizeInBytes)
+    const end = await scanSegment({
+      disk: {
+        read: async (path, position, length) => {
+          await this.#pace(length)
+          return disk.read(path, position, length)
+        },
+      },
+      path: segment.logPath,
+      from: 0,
+      to,
+      segmentBaseOffset: segment.baseOffset,
+      expectedOffset: segment.baseOffset,
+      checkCrc: true,
+      visit: (bytes, at) => batchLastOffset(bytes, at) < endOffset,
+    }).catch((thrown: unknown) => {
+      if (thrown instanceof DiskError && thrown.code === 'EIO')
+        return { nextOffset: segment.baseOffset, reason: 'unreadable' }
+      throw thrown
+    })
+    return end.nextOffset < endOffset && (end.reason !== null || to < segment.sizeInBytes)
+  }
+
+  async #pace(bytes: number): Promise<void> {
+    this.#bytes += bytes
+    this.#parts.ports.observer.add(logMetrics.scrubbedBytes, bytes)
+    await this.#pacer.spend(bytes)
+  }
+
+  #onThrown(error: Error): void {
+    if (error instanceof CompactionStopped || this.#isOver) return
+    this.#parts.ports.observer.event(logEvents.scrubFailed, { error: error.message })
+  }
+}

@@ -1,0 +1,302 @@
+/**
+ * Looks at every byte of a segment and says which parts of it are damaged: the CRC of each batch, and by the chain what the CRC does
+ * not cover (safety.md R8): base offset, length, magic and leader epoch. Behind a damage it looks for the next whole batch, first where
+ * the damaged one says that it ends, then byte by byte, so that one bad spot costs the batches that it touches and no more.
+ */
+import { crc32c } from '../base/crc32c.ts'
+import { type Disk, DiskError } from '../base/ports.ts'
+import {
+  attributesAt,
+  batchBaseOffset,
+  batchCrc,
+  batchHeaderBytes,
+  batchIsControl,
+  batchLastOffset,
+  batchLastOffsetDelta,
+  batchMagic,
+  batchPartitionLeaderEpoch,
+  batchSizeInBytes,
+} from '../protocol/records/record-batch.ts'
+import type { DamagedRange } from './damage.ts'
+import { relativeOffsetMax } from './segment.ts'
+import { scanSegment } from './segment-scan.ts'
+
+/** Looked through at once for the next batch: small, because every byte of it may look like one's magic. */
+const searchBytes = 65_536
+/** The unit in which a medium fails. */
+const pageBytes = 4096
+/** Unreadable pages of one read after which the rest of it counts as unreadable too: a dead device must not be asked for every page. */
+const failedPagesMax = 16
+const magicAt = 16
+
+export interface SegmentExamination {
+  readonly disk: Pick<Disk, 'read'>
+  readonly path: string
+  readonly segmentBaseOffset: number
+  /** Bytes to look at. */
+  readonly sizeInBytes: number
+  /** Where the offsets of this segment end (exclusive): the next segment's base, or the log's end. Null = not known. */
+  readonly endOffset: number | null
+  /** Offsets below it have been durable once; null = not known. */
+  readonly durableEndOffset: number | null
+  /** The leader epoch that the batch at an offset must have; -1 = any. */
+  epochAt(offset: number): number
+  /** Offsets may be missing between batches and at the end: compaction leaves gaps. */
+  readonly gapsAreNormal: boolean
+  /** Called for each good batch, in order, with its header (all of it when it is a control batch). */
+  visit?(bytes: Uint8Array, at: number, position: number): void
+  /** Called before so many bytes are read; the reading waits for it. */
+  pace?(bytes: number): Promise<void>
+}
+
+export interface ExaminedSegment {
+  readonly damage: readonly DamagedRange[]
+  /** Behind the last good batch. */
+  readonly endOffset: number
+  readonly goodEndPosition: number
+  readonly batches: number
+}
+
+/** Examines a segment. Rejects only when the disk fails in another way than by an unreadable part of the file. */
+export function examineSegment(examination: SegmentExamination): Promise<ExaminedSegment> {
+  return new Examiner(examination).run()
+}
+
+/** A batch behind a gap: real after compaction, else its base offset may be what is wrong. The next batch tells. */
+interface Suspect {
+  readonly position: number
+  readonly dueOffset: number
+  readonly endOffset: number
+  readonly copy: Uint8Array
+}
+
+class Examiner {
+  readonly #with: SegmentExamination
+  readonly #disk: Pick<Disk, 'read'>
+  readonly #damage: DamagedRange[] = []
+  #dueOffset: number
+  #position = 0
+  #goodEndPosition = 0
+  #batches = 0
+  #suspect: Suspect | null = null
+
+  constructor(examination: SegmentExamination) {
+    this.#with = examination
+    this.#dueOffset = examination.segmentBaseOffset
+    this.#disk = { read: (path, position, length) => readPaced(examination, path, position, length) }
+  }
+
+  async run(): Promise<ExaminedSegment> {
+    const { sizeInBytes, endOffset, gapsAreNormal } = this.#with
+    while (this.#position < sizeInBytes) await this.#runOn()
+    this.#settleLast()
+    const last = this.#damage.at(-1)
+    const isOpen = last !== undefined && last.endPosition === sizeInBytes && last.position < sizeInBytes
+    if (isOpen) this.#damage[this.#damage.length - 1] = { ...last, endOffset: endOffset ?? last.endOffset }
+    else if (endOffset !== null && this.#dueOffset < endOffset && !gapsAreNormal) {
+      const reason = sizeInBytes === 0 ? 'the file is missing or empty' : 'the file ends early'
+      this.#note(sizeInBytes, { position: sizeInBytes, baseOffset: endOffset }, reason)
+    }
+    const { path } = this.#with
+    return {
+      damage: this.#damage.map((range) => ({ ...range, path })),
+      endOffset: this.#dueOffset,
+      goodEndPosition: this.#goodEndPosition,
+      batches: this.#batches,
+    }
+  }
+
+  /** Up to the next damage and over it. */
+  async #runOn(): Promise<void> {
+    const { path, sizeInBytes, segmentBaseOffset } = this.#with
+    let fault: string | null = null
+    const end = await scanSegment({
+      disk: this.#disk,
+      path,
+      from: this.#position,
+      to: sizeInBytes,
+      segmentBaseOffset,
+      expectedOffset: this.#dueOffset,
+      checkCrc: true,
+      visit: (bytes, at, position) => {
+        fault = this.#chainFault(bytes, at)
+        if (fault !== null) return false
+        this.#take(bytes, at, position)
+        return true
+      },
+    })
+    this.#position = end.position
+    const reason = fault ?? end.reason
+    if (reason === null) return
+    const suspect = this.#suspect
+    if (suspect !== null && fault === null && (await this.#isBatch(end.position, suspect.dueOffset))) {
+      // The batch here is good but for an offset that lies below the end of the one before it: that one is wrong.
+      this.#suspect = null
+      this.#dueOffset = suspect.dueOffset
+      this.#note(suspect.position, await this.#at(end.position), 'its base offset does not fit its neighbours')
+      return
+    }
+    this.#acceptSuspect()
+    const found = await this.#findNext(end.position)
+    this.#note(end.position, found ?? { position: sizeInBytes, baseOffset: this.#dueOffset }, reason)
+    this.#position = found?.position ?? sizeInBytes
+  }
+
+  #chainFault(bytes: Uint8Array, at: number): string | null {
+    const { endOffset } = this.#with
+    if (endOffset !== null && batchLastOffset(bytes, at) >= endOffset)
+      return `last offset ${batchLastOffset(bytes, at)} in a segment that ends before ${endOffset}`
+    const epoch = batchPartitionLeaderEpoch(bytes, at)
+    const due = this.#with.epochAt(batchBaseOffset(bytes, at))
+    return due < 0 || due === epoch ? null : `leader epoch ${epoch} where ${due} is due`
+  }
+
+  #take(bytes: Uint8Array, at: number, position: number): void {
+    this.#acceptSuspect()
+    const dueOffset = this.#dueOffset
+    this.#dueOffset = batchLastOffset(bytes, at) + 1
+    this.#goodEndPosition = position + batchSizeInBytes(bytes, at)
+    this.#batches++
+    if (batchBaseOffset(bytes, at) === dueOffset) {
+      this.#with.visit?.(bytes, at, position)
+      return
+    }
+    const shown = batchIsControl(bytes, at) ? batchSizeInBytes(bytes, at) : batchHeaderBytes
+    this.#suspect = { position, dueOffset, endOffset: this.#dueOffset, copy: bytes.slice(at, at + shown) }
+  }
+
+  #acceptSuspect(): void {
+    const suspect = this.#suspect
+    this.#suspect = null
+    if (suspect !== null) this.#with.visit?.(suspect.copy, 0, suspect.position)
+  }
+
+  /** The last batch has no successor to tell whether the gap before it is real: the known end of the segment may. */
+  #settleLast(): void {
+    const { endOffset, durableEndOffset, gapsAreNormal, sizeInBytes } = this.#with
+    const suspect = this.#suspect
+    const end = { position: sizeInBytes, baseOffset: endOffset ?? durableEndOffset ?? 0 }
+    if (suspect === null) return
+    const records = suspect.endOffset - batchBaseOffset(suspect.copy)
+    const fitsBetter =
+      endOffset !== null && suspect.endOffset !== endOffset && suspect.dueOffset + records === endOffset
+    // What was durable has no gaps but those that compaction makes.
+    const hasLost = endOffset === null && durableEndOffset !== null && suspect.dueOffset < durableEndOffset
+    if (!fitsBetter && (!hasLost || gapsAreNormal)) return this.#acceptSuspect()
+    this.#suspect = null
+    this.#dueOffset = suspect.dueOffset
+    this.#note(suspect.position, end, 'its base offset does not fit the end of the segment')
+  }
+
+  #note(position: number, next: { readonly position: number; readonly baseOffset: number }, reason: string): void {
+    const fromOffset = this.#dueOffset
+    const endOffset = Math.max(next.baseOffset, fromOffset)
+    this.#damage.push({ fromOffset, endOffset, path: '', position, endPosition: next.position, reason })
+    this.#dueOffset = endOffset
+  }
+
+  async #at(position: number): Promise<{ readonly position: number; readonly baseOffset: number }> {
+    return { position, baseOffset: batchBaseOffset(await this.#disk.read(this.#with.path, position, batchHeaderBytes)) }
+  }
+
+  /** The next whole batch behind the one at `position`. */
+  async #findNext(position: number): Promise<{ readonly position: number; readonly baseOffset: number } | null> {
+    const { path, sizeInBytes } = this.#with
+    const header = await this.#disk.read(path, position, batchHeaderBytes)
+    const behind = header.length < batchHeaderBytes ? -1 : position + batchSizeInBytes(header)
+    if (behind > position && behind < sizeInBytes && (await this.#isBatch(behind, this.#dueOffset)))
+      return this.#at(behind)
+    for (let from = position + 1; from + batchHeaderBytes <= sizeInBytes; from += searchBytes) {
+      const length = Math.min(searchBytes + batchHeaderBytes - 1, sizeInBytes - from)
+      const bytes = await this.#disk.read(path, from, length)
+      const found = await this.#searchIn(bytes, from)
+      if (found !== null) return found
+    }
+    return null
+  }
+
+  async #searchIn(
+    bytes: Uint8Array,
+    from: number,
+  ): Promise<{ readonly position: number; readonly baseOffset: number } | null> {
+    const last = Math.min(searchBytes, bytes.length - batchHeaderBytes + 1) - 1
+    for (let magic = bytes.indexOf(2, magicAt); magic >= 0; magic = bytes.indexOf(2, magic + 1)) {
+      const at = magic - magicAt
+      if (at > last) return null
+      if (!this.#looksLikeBatch(bytes, at, from + at, this.#dueOffset)) continue
+      if (await this.#isBatch(from + at, this.#dueOffset)) return this.#at(from + at)
+    }
+    return null
+  }
+
+  #looksLikeBatch(bytes: Uint8Array, at: number, position: number, dueOffset: number): boolean {
+    const { sizeInBytes, endOffset, segmentBaseOffset } = this.#with
+    const size = batchSizeInBytes(bytes, at)
+    if (batchMagic(bytes, at) !== 2 || size < batchHeaderBytes || position + size > sizeInBytes) return false
+    const baseOffset = batchBaseOffset(bytes, at)
+    const endMax = endOffset ?? segmentBaseOffset + relativeOffsetMax + 1
+    return baseOffset >= dueOffset && batchLastOffsetDelta(bytes, at) >= 0 && batchLastOffset(bytes, at) < endMax
+  }
+
+  /** Does a whole batch with a right CRC begin there, not below the offset that is due? */
+  async #isBatch(position: number, dueOffset: number): Promise<boolean> {
+    const { path } = this.#with
+    const header = await this.#disk.read(path, position, batchHeaderBytes)
+    if (header.length < batchHeaderBytes || !this.#looksLikeBatch(header, 0, position, dueOffset)) return false
+    const end = position + batchSizeInBytes(header)
+    let sum = 0
+    for (let at = position + attributesAt; at < end; at += searchBytes) {
+      sum = crc32c(await this.#disk.read(path, at, Math.min(searchBytes, end - at)), sum)
+    }
+    return sum === batchCrc(header)
+  }
+}
+
+async function readPaced(
+  examination: SegmentExamination,
+  path: string,
+  position: number,
+  length: number,
+): Promise<Uint8Array> {
+  await examination.pace?.(length)
+  try {
+    return await examination.disk.read(path, position, length)
+  } catch (thrown) {
+    if (!isUnreadable(thrown)) throw thrown
+    const pages = await readPages(examination.disk, path, position, length)
+    // Not a bad spot but a device that gives nothing: that is no damage of the file.
+    if (pages === null) throw thrown
+    return pages
+  }
+}
+
+/** The medium cannot give these bytes back. */
+function isUnreadable(thrown: unknown): boolean {
+  return (
+    thrown instanceof DiskError && (thrown.code === 'EIO' || thrown.code === 'EBADMSG' || thrown.code === 'EUCLEAN')
+  )
+}
+
+/** What can be read, with zeros in the place of the pages that cannot: no batch is whole there. Null when nothing can be read. */
+async function readPages(
+  disk: Pick<Disk, 'read'>,
+  path: string,
+  position: number,
+  length: number,
+): Promise<Uint8Array | null> {
+  const bytes = new Uint8Array(length)
+  let failed = 0
+  let read = 0
+  for (let at = 0; at < length && failed < failedPagesMax; ) {
+    const size = Math.min(pageBytes - ((position + at) % pageBytes), length - at)
+    try {
+      bytes.set(await disk.read(path, position + at, size), at)
+      read++
+    } catch (thrown) {
+      if (!isUnreadable(thrown)) throw thrown
+      failed++
+    }
+    at += size
+  }
+  return read === 0 && length > pageBytes ? null : bytes
+}

@@ -1,0 +1,166 @@
+/** What a node does whose metadata is damaged or gone: older generations, then the directories of the logs; nothing is deleted. */
+import { describe, expect, it } from 'vitest'
+import type { MetadataImage } from '../../../src/cluster/metadata/metadata-image.ts'
+import { snapshotsIn } from '../../../src/cluster/metadata/metadata-snapshot.ts'
+import { confirmRecovery } from '../../../src/recover-confirm.ts'
+import { batchOf } from '../../log/log-fixture.ts'
+import {
+  type ClusterLife,
+  type ClusterWorld,
+  clusterWorld,
+  creationOf,
+  startCluster,
+  stopCluster,
+  topicOf,
+  wordOf,
+} from '../cluster-fixture.ts'
+
+const folder = '/data/log/__cluster_metadata-0'
+
+function described(image: MetadataImage): unknown {
+  return [...image.topics()]
+    .map(({ name, topicId, partitions }) => ({
+      name,
+      topicId,
+      partitions: partitions.length,
+      configs: [...image.configs(2, name)],
+    }))
+    .toSorted((a, b) => a.name.localeCompare(b.name))
+}
+
+async function namesIn(place: ClusterWorld, { ports }: ClusterLife, path = folder): Promise<string[]> {
+  return (await place.world.settle(ports.disk.list(path))).map(({ name }) => name)
+}
+
+/** Some topics with records, one of them with a setting; stopped cleanly. Answers what the metadata said. */
+async function filled(place: ClusterWorld): Promise<unknown> {
+  const life = await startCluster(place)
+  const configs = new Map([['retention.ms', '60000']])
+  await place.world.settle(life.cluster.createTopic(creationOf('a', { partitions: 3 })))
+  await place.world.settle(life.cluster.createTopic(creationOf('b', { configs })))
+  await place.world.settle(life.cluster.createTopic(creationOf('gone')))
+  await place.world.settle(life.cluster.deleteTopic(life.cluster.image.topic('gone')?.topicId ?? ''))
+  const partition = life.cluster.partitions.get('a', 1)
+  if (partition === undefined) throw new Error('not served')
+  const fields = { producerId: 5_000_000, producerEpoch: 0, baseSequence: 0 }
+  life.cluster.partitions.appendSet([{ partition, batch: batchOf(['x', 'y'], fields), origin: 'client' }])
+  await place.world.settle(new Promise((resolve) => partition.whenHighWatermark(2, resolve)))
+  const before = described(life.cluster.image)
+  await stopCluster(place, life)
+  return before
+}
+
+/** A file of the metadata log is lost for good. */
+function remove(place: ClusterWorld, path: string): void {
+  place.host.image.unlink(path)
+  place.host.image.syncDirectory(path.replace(/\/[^/]*$/, ''))
+}
+
+describe('snapshots of the metadata', () => {
+  it('say all that the log says, and stand in for it when it is damaged', async () => {
+    const place = clusterWorld()
+    const before = await filled(place)
+    const second = await startCluster(place)
+    const [snapshot] = snapshotsIn(await namesIn(place, second))
+    expect(snapshot?.endOffset).toBe(second.cluster.metadataEndOffset)
+    await stopCluster(place, second)
+    // The first batch of records behind the control batch: topic `a` is in one of the next.
+    place.host.corrupt(`${folder}/00000000000000000000.log`, 700, 8)
+    const third = await startCluster(place)
+    expect(described(third.cluster.image)).toEqual(before)
+    expect(third.cluster.hold.reason).toBeNull()
+  })
+
+  it('are kept in two generations, and the log since the older one', async () => {
+    const place = clusterWorld()
+    const life = await startCluster(place)
+    for (let index = 0; index < 450; index++)
+      await place.world.settle(life.cluster.createTopic(creationOf(`t${index}`, { partitions: 9 })))
+    await place.world.settle(life.cluster.controller.idle())
+    const snapshots = snapshotsIn(await namesIn(place, life))
+    expect(snapshots).toHaveLength(2)
+    const before = described(life.cluster.image)
+    await stopCluster(place, life)
+    place.host.corrupt(`${folder}/${snapshots[0]?.name}`, 500, 1)
+    const again = await startCluster(place)
+    expect(place.host.observer.eventsOf('metadata-snapshot-ignored').length).toBeGreaterThan(0)
+    expect(described(again.cluster.image)).toEqual(before)
+    expect(again.cluster.hold.reason).toBeNull()
+  })
+})
+
+describe('lost metadata', () => {
+  it.each(['the log', 'the log and our copies', 'the folder'])(
+    'comes back from the directories of the logs: %s',
+    async (what) => {
+      const place = clusterWorld()
+      const before = (await filled(place)) as { readonly name: string; configs: unknown }[]
+      const look = await startCluster(place)
+      const names = await namesIn(place, look)
+      const own = await namesIn(place, look, '/data/state')
+      await stopCluster(place, look)
+      for (const name of names) {
+        const isOfLog = /\.(log|index|timeindex|snapshot|checkpoint)$/.test(name)
+        if (isOfLog || what === 'the folder') remove(place, `${folder}/${name}`)
+      }
+      if (what !== 'the log') for (const name of own) if (name !== 'journal') remove(place, `/data/state/${name}`)
+      const life = await startCluster(place)
+      // The settings are what cannot be known.
+      expect(described(life.cluster.image)).toEqual(before.map((topic) => ({ ...topic, configs: [] })))
+      const partition = life.cluster.partitions.get('a', 1)
+      expect(partition?.log.logEndOffset).toBe(2)
+      if (partition === undefined) throw new Error('not served')
+      const [outcome] = life.cluster.partitions.appendSet([{ partition, batch: batchOf(['z']), origin: 'client' }])
+      expect(outcome).toMatchObject({ kind: 'appended', baseOffset: 2 })
+      expect((await place.world.settle(life.cluster.controller.allocateProducerIds())).first).toBeGreaterThan(5_000_000)
+      expect(place.host.observer.eventsOf('metadata-rebuilt')).toHaveLength(1)
+    },
+  )
+
+  it('holds every deletion, over restarts, until it is confirmed', async () => {
+    const place = clusterWorld()
+    await filled(place)
+    const look = await startCluster(place)
+    const names = await namesIn(place, look)
+    await stopCluster(place, look)
+    for (const name of names) if (/\.(log|checkpoint)$/.test(name)) remove(place, `${folder}/${name}`)
+    await stopCluster(place, await startCluster(place))
+    const life = await startCluster(place)
+    const { cluster, directory, ports } = life
+    expect(cluster.hold.reason).toMatch(/metadata log/)
+    const topicId = cluster.image.topic('a')?.topicId ?? ''
+    expect(wordOf(await place.world.settle(cluster.deleteTopic(topicId)))).toBe('POLICY_VIOLATION')
+    const log = directory.logs.get('a-1')
+    log?.updateConfig({ ...log.config, retentionMs: 1 })
+    await place.world.settle(directory.retain(ports.clock.wallMs() + 1e9))
+    expect(log?.logStartOffset).toBe(0)
+    await place.world.settle(confirmRecovery({ dataDir: '/data' }, ports.disk))
+    await place.world.run(() => cluster.hold.reason === null, 20_000)
+    await place.world.settle(directory.retain(ports.clock.wallMs() + 1e9))
+    expect(log?.logStartOffset).toBe(2)
+    topicOf(await place.world.settle(cluster.deleteTopic(topicId)))
+    await stopCluster(place, life)
+    expect((await startCluster(place)).cluster.hold.reason).toBeNull()
+  })
+
+  it('leaves a directory alone that it does not know, and starts', async () => {
+    const place = clusterWorld()
+    await filled(place)
+    const life = await startCluster(place)
+    const path = '/data/log/b-0/partition.metadata'
+    const other = Buffer.from('version: 0\ntopic_id: AAAAAAAAAAAAAAAAAAABBB')
+    await place.world.settle(life.directory.close())
+    await place.world.settle(
+      life.ports.disk.submit([
+        { kind: 'writeFile', path, bytes: other },
+        { kind: 'sync', path },
+      ]),
+    )
+    place.host.kill()
+    const again = await startCluster(place)
+    expect(again.cluster.partitions.get('b', 0)).toBeUndefined()
+    expect(again.cluster.partitions.get('a', 2)).toBeDefined()
+    expect(await namesIn(place, again, '/data/log')).toContain('b-0')
+    expect(place.host.observer.eventsOf('log-of-other-topic')).toHaveLength(1)
+  })
+})

@@ -1,0 +1,226 @@
+import { describe, expect, test } from 'vitest'
+import type { DiskOperation } from '../../src/base/ports.ts'
+import { type CheckSummary, checkDirectory, type Finding } from '../../src/log/directory-check.ts'
+import { appendOne, batchOf, done } from './log-fixture.ts'
+import {
+  batchCount,
+  batchesIn,
+  boot,
+  damages,
+  folder,
+  goesOn,
+  logOf,
+  type Place,
+  sizeOf,
+  stopped,
+  unreadable,
+} from './damage-fixture.ts'
+
+/** What the check of the stopped directory says. It must not change anything. */
+async function check(place: Place): Promise<{ readonly findings: readonly Finding[]; readonly summary: CheckSummary }> {
+  const { disk } = place.host.boot()
+  const findings: Finding[] = []
+  disk.submit = (operations: readonly DiskOperation[]) => Promise.reject(new Error(`changed: ${operations[0]?.kind}`))
+  const directories = { logDirectory: '/data/log', stateDirectory: '/data/state' }
+  const summary = await place.world.settle(checkDirectory(directories, disk, (finding) => findings.push(finding)))
+  place.host.kill()
+  return { findings, summary }
+}
+
+/** Those of the offsets that the findings call damaged. */
+function lostIn(findings: readonly Finding[], offsets: readonly number[]): readonly number[] {
+  const damaged = findings.filter(({ kind }) => kind === 'damaged')
+  if (offsets.length === 0) expect(damaged).toEqual([])
+  return offsets.filter((offset) =>
+    damaged.some(({ range }) => range !== undefined && offset >= range.fromOffset && offset < range.endOffset),
+  )
+}
+
+const shares = [0, 0.013, 0.3, 0.5, 0.77, 0.999]
+const marker = '/data/log/.kafka_cleanshutdown'
+const stops = { 'a clean stop': false, 'an unclean stop': true }
+const cases = Object.keys(damages).flatMap((damage) => Object.keys(stops).map((stop) => [damage, stop] as const))
+
+describe('a segment file', () => {
+  test.each(cases)('with %s costs the batches that it touches and no others, after %s', async (name, stop) => {
+    let seed = 1
+    for (const which of [0, 2, -1]) {
+      for (const share of name.startsWith('no ') ? [0] : shares) {
+        const place = await stopped(seed++)
+        const names = (await place.world.settle(place.host.boot().disk.list(folder))).map((entry) => entry.name)
+        place.host.kill()
+        const file = names
+          .filter((each) => each.endsWith('.log') && sizeOf(place.host, `${folder}/${each}`) > 0)
+          .at(which)
+        const path = `${folder}/${file}`
+        const batches = batchesIn(place, path)
+        const before = Buffer.from(place.host.fileNow(path) ?? [])
+        damages[name]?.(place.host, path, share)
+        const after = place.host.fileNow(path) ?? new Uint8Array(0)
+        const isChanged = (from: number, end: number): boolean =>
+          Buffer.compare(before.subarray(from, end), after.subarray(from, end)) !== 0
+        const touched = batches.filter(({ from, end }) => isChanged(from, end)).map(({ offset }) => offset)
+        if (stops[stop as keyof typeof stops]) place.host.image.unlink(marker)
+        const { findings } = await check(place)
+        expect(lostIn(findings, touched), `${file} at ${share}`).toEqual(touched)
+        await boot(place)
+        const log = logOf(place)
+        expect(log.logEndOffset, `${file} at ${share}`).toBe(batchCount * 2)
+        expect(await unreadable(place), `${file} at ${share}`).toEqual(touched)
+        // Where the first file is gone the log begins behind it, which its index gives away.
+        const isFirstGone = which === 0 && name === 'no file'
+        const id = isFirstGone ? 'log-segment-missing' : 'log-damaged'
+        expect(place.host.observer.eventsOf(id).length > 0, `${file} at ${share}`).toBe(touched.length > 0)
+        await goesOn(place)
+        expect(await unreadable(place), `${file} at ${share}, once more`).toEqual(touched)
+      }
+    }
+  })
+
+  test('whose damage comes while it is served is refused when the reader gets there', async () => {
+    const place = await stopped(3)
+    await boot(place)
+    const path = `${folder}/00000000000000000000.log`
+    const [, , third] = batchesIn(place, path)
+    place.host.corrupt(path, (third?.from ?? 0) + 100, 4)
+    expect(await unreadable(place)).toEqual([4])
+    expect(logOf(place).damage.ranges).toMatchObject([{ fromOffset: 4, endOffset: 6, path }])
+  })
+
+  test.each([
+    ['base offset', 7, 0x02],
+    ['base offset, high', 4, 0x01],
+    ['batch length', 11, 0x08],
+    ['leader epoch', 15, 0x01],
+    ['magic', 16, 0x02],
+    ['CRC', 17, 0x80],
+    ['attributes', 22, 0x08],
+    ['last offset delta', 26, 0x01],
+    ['max timestamp', 37, 0x40],
+    ['record count', 60, 0x01],
+  ])('with a flipped bit in the %s of any batch hides that batch alone', async (_field, at, mask) => {
+    for (const which of [0, 1, 9, 30, 58, 59]) {
+      const place = await stopped(which + 1)
+      const offset = which * 2
+      const path = `${folder}/${logNameOf(place, offset)}`
+      const batch = batchesIn(place, path).find((each) => each.offset === offset)
+      place.host.corrupt(path, (batch?.from ?? 0) + at, mask)
+      await boot(place)
+      expect(await unreadable(place), `batch ${which}`).toEqual([offset])
+      await goesOn(place)
+    }
+  })
+})
+
+function logNameOf(place: Place, offset: number): string {
+  const { segments } = logOf(place)
+  return `${segments.findLast((segment) => segment.baseOffset <= offset)?.name}.log`
+}
+
+describe('any other file', () => {
+  const files = [
+    `${folder}/00000000000000000000.index`,
+    `${folder}/00000000000000000000.timeindex`,
+    `${folder}/*.index`,
+    `${folder}/*.timeindex`,
+    `${folder}/*.snapshot`,
+    `${folder}/leader-epoch-checkpoint`,
+    `${folder}/partition.metadata`,
+    '/data/log/recovery-point-offset-checkpoint',
+    '/data/log/replication-offset-checkpoint',
+    '/data/log/log-start-offset-checkpoint',
+    '/data/log/meta.properties',
+    marker,
+    '/data/state/recovery-points',
+    '/data/state/log-starts',
+    '/data/state/meta.properties',
+    '/data/state/journal',
+  ]
+  const table = files.flatMap((file) => cases.map(([damage, stop]) => [file, damage, stop] as const))
+  test.each(table)('%s with %s costs no record, after %s', async (file, name, stop) => {
+    for (const [at, share] of (name.startsWith('no ') ? [0] : shares).entries()) {
+      const place = await stopped(at + 1)
+      const names = (await place.world.settle(place.host.boot().disk.list(folder))).map((entry) => entry.name)
+      place.host.kill()
+      const ending = /\*(.*)$/.exec(file)?.[1]
+      const path = ending === undefined ? file : `${folder}/${names.findLast((each) => each.endsWith(ending))}`
+      if (place.host.fileNow(path) === null) continue
+      if (stops[stop as keyof typeof stops]) place.host.image.unlink(marker)
+      if (place.host.fileNow(path) !== null) damages[name]?.(place.host, path, share)
+      await boot(place)
+      const log = logOf(place)
+      expect([log.logEndOffset, log.logStartOffset], `at ${share}`).toEqual([batchCount * 2, 0])
+      expect(await unreadable(place), `at ${share}`).toEqual([])
+      expect(await place.world.settle(log.offsetForTimestamp(10_033))).toMatchObject({ offset: 66 })
+      const again = batchOf(['x', 'y'], { producerId: 7, producerEpoch: 0, baseSequence: batchCount * 2 - 2 })
+      expect(appendOne(place.directory, log, again).kind).toBe('duplicate')
+      expect(log.endOffsetForEpoch(0)).toEqual({ epoch: 0, endOffset: 50 })
+      await goesOn(place)
+    }
+  })
+})
+
+describe('the check of a stopped directory', () => {
+  test('finds nothing in a whole one, and counts what it holds', async () => {
+    const { findings, summary } = await check(await stopped(1))
+    expect(findings).toEqual([])
+    expect(summary).toMatchObject({ logs: 1, batches: batchCount, wasClean: true })
+    expect(summary.segments).toBeGreaterThan(3)
+  })
+
+  test.each([
+    [`${folder}/00000000000000000000.index`, 12],
+    [`${folder}/00000000000000000000.timeindex`, 3],
+    [`${folder}/leader-epoch-checkpoint`, 6],
+    [`${folder}/partition.metadata`, 30],
+    [`${folder}/*.snapshot`, 20],
+    ['/data/state/recovery-points', 9],
+    ['/data/log/recovery-point-offset-checkpoint', 2],
+    ['/data/log/meta.properties', 30],
+  ])('calls %s with a flipped bit a file to be rebuilt, not a damage', async (file, at) => {
+    const place = await stopped(2)
+    const names = (await place.world.settle(place.host.boot().disk.list(folder))).map((entry) => entry.name)
+    place.host.kill()
+    const path = file.replace('*.snapshot', names.find((name) => name.endsWith('.snapshot')) ?? '')
+    place.host.corrupt(path, at, 0x40)
+    expect((await check(place)).findings).toMatchObject([{ kind: 'hint', file: path }])
+  })
+})
+
+describe('the scrub', () => {
+  const scrub = { bytesPerSecond: 16_384, everyMs: 86_400_000 }
+
+  test('finds damage that no reader has met, tells of it once, and reads no faster than it may', async () => {
+    const place = await stopped(5)
+    await boot(place, { scrub })
+    const { host, world } = place
+    const path = `${folder}/00000000000000000000.log`
+    host.corrupt(path, (batchesIn(place, path)[4]?.from ?? 0) + 80, 1)
+    const bytes = logOf(place).sizeInBytes
+    await world.runFor(600_000 + (bytes / scrub.bytesPerSecond) * 500)
+    const half = host.observer.figure('headwater_log_scrubbed_bytes_total')
+    expect(half).toBeGreaterThan(0)
+    expect(half).toBeLessThan(bytes)
+    await world.run(() => host.observer.eventsOf('log-scrubbed').length === 1, 600_000)
+    expect(host.observer.eventsOf('log-damaged')).toMatchObject([{ fields: { offset: 8, endOffset: 10, file: path } }])
+    await world.run(() => host.observer.eventsOf('log-scrubbed').length === 2, 90_000_000)
+    expect(host.observer.eventsOf('log-damaged')).toHaveLength(1)
+    expect(await unreadable(place)).toEqual([8])
+  })
+
+  test('finds it in the segment that is appended to, while it is appended to', async () => {
+    const place = await stopped(6)
+    await boot(place, { scrub })
+    const log = logOf(place)
+    const path = log.activeSegment.logPath
+    const [first] = batchesIn(place, path)
+    place.host.corrupt(path, (first?.from ?? 0) + 80, 1)
+    const passing = place.directory.scrubber.scrub()
+    for (let index = 0; index < 5; index++) done(appendOne(place.directory, log, batchOf(['x', 'y'])))
+    await place.world.settle(passing)
+    expect(log.damage.ranges).toMatchObject([{ fromOffset: first?.offset, endOffset: (first?.offset ?? 0) + 2 }])
+    expect(await unreadable(place)).toEqual([first?.offset])
+    expect(log.activeSegment.logPath).not.toBe(path)
+    await goesOn(place)
+  })
+})
