@@ -42,7 +42,8 @@ async function filled(place: ClusterWorld): Promise<unknown> {
   await place.world.settle(life.cluster.deleteTopic(life.cluster.image.topic('gone')?.topicId ?? ''))
   const partition = life.cluster.partitions.get('a', 1)
   if (partition === undefined) throw new Error('not served')
-  const fields = { producerId: 5_000_000, producerEpoch: 0, baseSequence: 0 }
+  const timestampMs = life.ports.clock.wallMs()
+  const fields = { producerId: 5_000_000, producerEpoch: 0, baseSequence: 0, timestampMs }
   life.cluster.partitions.appendSet([{ partition, batch: batchOf(['x', 'y'], fields), origin: 'client' }])
   await place.world.settle(new Promise((resolve) => partition.whenHighWatermark(2, resolve)))
   const before = described(life.cluster.image)
