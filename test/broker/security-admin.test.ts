@@ -3,6 +3,8 @@ import { describe, expect, it } from 'vitest'
 import { AclAdmin } from '../../src/broker/acl-admin.ts'
 import { ScramAdmin, type ScramUpsertion } from '../../src/broker/scram-admin.ts'
 import type { AclEntry, AclFilter } from '../../src/security/acl.ts'
+import { SnapshotFold } from '../../src/cluster/metadata/snapshot-fold.ts'
+import type { MetadataRecord } from '../../src/protocol/kafka/stored/metadata-record.ts'
 import { scramKeysOf } from '../../src/security/sasl/scram-crypto.ts'
 import { newWorld, openAdmin } from './admin-world.ts'
 
@@ -132,4 +134,34 @@ describe('access control entries', () => {
     expect(second.acls.find(everything)).toEqual({ kind: 'found', entries: [entry({ operation: 4 })] })
     expect(second.acls.find({ ...everything, patternType: 9 })).toMatchObject({ kind: 'refused' })
   })
+})
+
+it('a snapshot of the metadata holds what is in force of both, and nothing of what is gone', () => {
+  const fold = new SnapshotFold()
+  const credential = (name: string, iterations: number): MetadataRecord => ({
+    type: 'UserScramCredentialRecord',
+    version: 0,
+    value: { name, mechanism: 1, salt: salted, storedKey: salted, serverKey: salted, iterations },
+  })
+  const acl = (id: string): MetadataRecord => ({
+    type: 'AccessControlEntryRecord',
+    version: 0,
+    value: {
+      id,
+      resourceType: 2,
+      resourceName: id,
+      patternType: 3,
+      principal: 'User:a',
+      host: '*',
+      operation: 3,
+      permissionType: 3,
+    },
+  })
+  for (let times = 0; times < 5; times++) fold.add(credential('alice', 4096 + times))
+  fold.add(credential('gone', 4096))
+  fold.add({ type: 'RemoveUserScramCredentialRecord', version: 0, value: { name: 'gone', mechanism: 1 } })
+  fold.add(acl('kept'))
+  fold.add(acl('removed'))
+  fold.add({ type: 'RemoveAccessControlEntryRecord', version: 0, value: { id: 'removed' } })
+  expect(fold.records()).toEqual([credential('alice', 4100), acl('kept')])
 })

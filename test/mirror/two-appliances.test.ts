@@ -31,6 +31,7 @@ class Node {
         kafka: [{ listen: `${address}:9092` }],
         mqtt: [{ listen: `${address}:1883` }],
         http: { listen: `${address}:9640` },
+        dangerouslyAllowUnprotected: true,
       },
       kafka: { 'num.partitions': partitions },
       mirrors,

@@ -87,7 +87,11 @@ describe.skipIf(!hasOpenssl)('a certificate', () => {
         ...identity(files),
         reconnectPeriod: 0,
       })
-      await connected.publishAsync('named/a', '1', { qos: 1 }).finally(() => connected.endAsync())
+      try {
+        await connected.publishAsync('named/a', '1', { qos: 1 })
+      } finally {
+        await connected.endAsync()
+      }
     }
     await publish(client)
     await expect(publish(other)).rejects.toMatchObject({ code: 0x87 })

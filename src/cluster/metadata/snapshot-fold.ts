@@ -21,6 +21,10 @@ export class SnapshotFold {
   /** By topic id. */
   readonly #topics = new Map<string, TopicFold>()
   readonly #configs = new Map<string, MetadataRecord>()
+  /** Access control entries by their id. */
+  readonly #acls = new Map<string, MetadataRecord>()
+  /** SCRAM credentials by user and mechanism. */
+  readonly #credentials = new Map<string, MetadataRecord>()
   readonly #others: MetadataRecord[] = []
   #producerIds: MetadataRecord | null = null
 
@@ -72,7 +76,7 @@ export class SnapshotFold {
       case 'NoOpRecord':
         return
       default:
-        this.#others.push(record)
+        if (!this.#addSecurity(record)) this.#others.push(record)
     }
   }
 
@@ -86,8 +90,30 @@ export class SnapshotFold {
       ...topics,
       ...this.#configs.values(),
       ...(this.#producerIds === null ? [] : [this.#producerIds]),
+      ...this.#credentials.values(),
+      ...this.#acls.values(),
       ...this.#others,
     ]
+  }
+
+  /** False: it is about something else. */
+  #addSecurity(record: MetadataRecord): boolean {
+    switch (record.type) {
+      case 'AccessControlEntryRecord':
+        this.#acls.set(record.value.id, record)
+        return true
+      case 'RemoveAccessControlEntryRecord':
+        this.#acls.delete(record.value.id)
+        return true
+      case 'UserScramCredentialRecord':
+        this.#credentials.set(JSON.stringify([record.value.name, record.value.mechanism]), record)
+        return true
+      case 'RemoveUserScramCredentialRecord':
+        this.#credentials.delete(JSON.stringify([record.value.name, record.value.mechanism]))
+        return true
+      default:
+        return false
+    }
   }
 
   #changeBroker(id: number, change: Partial<RecordOf<'RegisterBrokerRecord'>['value']>): void {
