@@ -90,6 +90,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'cut-not-synced',
+    isRare: true,
     breaks: 'a cut is durable before anything is appended there (R9)',
     edits: edit(
       'log/log-recovery.ts',
@@ -99,6 +100,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'index-ahead-of-log',
+    isRare: true,
     breaks: 'an index that tells of more than the log has is not believed (R11)',
     edits: [
       ...edit('log/index-check.ts', 'validOffsetEntries(entries, limit, relativeEnd) === count &&', ''),
@@ -134,6 +136,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'tombstone-dropped-early',
+    isRare: true,
     breaks: 'a tombstone stays for delete.retention.ms',
     edits: edit(
       'log/compaction/batch-filter.ts',
@@ -143,6 +146,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'swap-before-sync',
+    isRare: true,
     breaks: 'a cleaned file is durable before it takes the place of others (R3)',
     edits: [
       ...edit(
@@ -164,6 +168,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'compacted-in-reach-of-replay',
+    isRare: true,
     breaks: 'no replay writes old bytes into a compacted file',
     edits: edit(
       'log/compaction/compactor.ts',
