@@ -78,13 +78,13 @@ export const mutants: readonly Mutant[] = [
     edits: [
       ...edit(
         'log/log-recovery.ts',
-        'if (begin.reason !== null && begin.offset < scanFrom) {',
-        'if (begin.reason === undefined) {',
+        'const isDamaged = begin.reason !== null && begin.offset < scanFrom',
+        'const isDamaged = begin.offset < -1',
       ),
       ...edit(
         'log/log-recovery.ts',
-        'if (end.nextOffset < run.cutFrom && end.reason !== null) markDamaged',
-        'if (end.nextOffset < -1) markDamaged',
+        'const isDamaged = end.reason !== null && end.nextOffset < run.cutFrom',
+        'const isDamaged = end.nextOffset < -1',
       ),
     ],
   },
@@ -259,7 +259,11 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'checkpoint-without-sync',
     breaks: 'the files are synced before the recovery points move',
-    edits: edit('log/checkpointer.ts', "    for (const path of paths) operations.push({ kind: 'sync', path })\n", ''),
+    edits: edit(
+      'log/checkpointer.ts',
+      'if (!isFinal) operations.push(...syncs, ...written)',
+      'if (!isFinal) operations.push(...written)',
+    ),
   },
   {
     name: 'checkpoint-of-a-failed-directory',
