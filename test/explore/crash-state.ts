@@ -117,7 +117,7 @@ export class CrashState {
       await this.#judge(directory, stage, path)
       return
     }
-    if (!/\.log$/.test(path)) return
+    if (!path.endsWith('.log')) return
     for (const log of directory.logs.values()) {
       const recoveryPoint = recoveryPoints.get(`${log.key} ${log.topicId}`) ?? 0
       if (!log.damage.isEmpty || log.logEndOffset >= recoveryPoint || !path.includes(`/${log.key}/`)) continue

@@ -57,13 +57,13 @@ export async function judge(
     const isOfAny = of === undefined || of.startsWith('__') || (model.logs.has(of) && !model.changing.has(of))
     if (alarms.has(id) && isOfAny) throw new Broken(`the engine reports ${id} ${JSON.stringify(fields)}`)
   }
-  for (const model_ of model.logs.values()) {
-    const log = directory.logs.get(`${model_.topic}-0`)
+  for (const each of model.logs.values()) {
+    const log = directory.logs.get(`${each.topic}-0`)
     if (log === undefined) {
-      if (model.changing.has(model_.topic)) continue
-      throw new Broken(`${model_.topic} is gone`)
+      if (model.changing.has(each.topic)) continue
+      throw new Broken(`${each.topic} is gone`)
     }
-    await judgeLog(log, model_, prng, options)
+    await judgeLog(log, each, prng, options)
   }
   for (const topic of model.gone) {
     if (!model.changing.has(topic) && directory.logs.has(`${topic}-0`))

@@ -5,9 +5,10 @@
 import { registerHooks } from 'node:module'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import type * as explorer from './explorer.ts'
 import { type Mutant, mutants } from './mutants.ts'
 
-type Explorer = typeof import('./explorer.ts')
+type Explorer = typeof explorer
 
 const root = pathToFileURL(join(import.meta.dirname, '..', '..', '/')).href
 const mark = '?mutant='
@@ -18,8 +19,7 @@ let areHooksSet = false
 /** The explorer over sources with this mutant's bug. Throws when the text that it breaks is not there. */
 export async function explorerWith(mutant: Mutant): Promise<Explorer> {
   setHooks()
-  const explorer = (await import(`./explorer.ts${mark}${mutant.name}`)) as Explorer
-  return explorer
+  return (await import(`./explorer.ts${mark}${mutant.name}`)) as Explorer
 }
 
 function setHooks(): void {

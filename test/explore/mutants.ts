@@ -79,7 +79,7 @@ export const mutants: readonly Mutant[] = [
       ...edit(
         'log/log-recovery.ts',
         'const isDamaged = begin.reason !== null && begin.offset < scanFrom',
-        'const isDamaged = begin.reason === undefined',
+        'const isDamaged = begin.offset < -1',
       ),
       ...edit(
         'log/log-recovery.ts',
@@ -91,6 +91,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'cut-not-synced',
+    isRare: true,
     breaks: 'a cut is durable before anything is appended there (R9)',
     edits: edit(
       'log/log-recovery.ts',
@@ -100,6 +101,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'index-ahead-of-log',
+    isRare: true,
     breaks: 'an index that tells of more than the log has is not believed (R11)',
     edits: [
       ...edit('log/index-check.ts', 'validOffsetEntries(entries, limit, relativeEnd) === count &&', ''),
@@ -135,6 +137,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'tombstone-dropped-early',
+    isRare: true,
     breaks: 'a tombstone stays for delete.retention.ms',
     edits: edit(
       'log/compaction/batch-filter.ts',
@@ -144,6 +147,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'swap-before-sync',
+    isRare: true,
     breaks: 'a cleaned file is durable before it takes the place of others (R3)',
     edits: [
       ...edit(
@@ -165,6 +169,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'compacted-in-reach-of-replay',
+    isRare: true,
     breaks: 'no replay writes old bytes into a compacted file',
     edits: edit(
       'log/compaction/compactor.ts',
@@ -255,7 +260,11 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'checkpoint-without-sync',
     breaks: 'the files are synced before the recovery points move',
-    edits: edit('log/checkpointer.ts', 'operations.push(...syncs, ...written)', 'operations.push(...written)'),
+    edits: edit(
+      'log/checkpointer.ts',
+      'if (!isFinal) operations.push(...syncs, ...written)',
+      'if (!isFinal) operations.push(...written)',
+    ),
   },
   {
     name: 'checkpoint-of-a-failed-directory',
