@@ -31,6 +31,7 @@ export const authorizerOfKafka: InteropCase = {
       const isOpen = prng.below(4) === 0
       questions.push(['set', isOpen, 'User:root'].join('\t'))
       const table = new AclTable()
+      const known = new Set<string>()
       for (let at = prng.below(10); at > 0; at--) {
         const entry: AclEntry = {
           resourceType: pick(types),
@@ -41,11 +42,14 @@ export const authorizerOfKafka: InteropCase = {
           operation: pick([aclOperation.all, ...operations]),
           permissionType: pick([aclPermission.allow, aclPermission.allow, aclPermission.deny]),
         }
-        table.add(String(at), entry)
         const { resourceType, resourceName, patternType, principal, host, operation, permissionType } = entry
-        questions.push(
-          ['acl', resourceType, resourceName, patternType, principal, host, operation, permissionType].join('\t'),
-        )
+        const words = [resourceType, resourceName, patternType, principal, host, operation, permissionType]
+        const question = ['acl', ...words].join('\t')
+        // Kafka knows an entry once.
+        if (known.has(question)) continue
+        known.add(question)
+        table.add(String(at), entry)
+        questions.push(question)
       }
       const superUsers = parseSuperUsers('User:root')
       assert.ok(typeof superUsers !== 'string')

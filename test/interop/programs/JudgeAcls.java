@@ -8,6 +8,8 @@ import org.apache.kafka.common.Endpoint;
 import org.apache.kafka.common.Uuid;
 import org.apache.kafka.common.acl.AclOperation;
 import org.apache.kafka.common.acl.AclPermissionType;
+import org.apache.kafka.common.metrics.Metrics;
+import org.apache.kafka.common.metrics.internals.PluginMetricsImpl;
 import org.apache.kafka.common.resource.PatternType;
 import org.apache.kafka.common.resource.ResourcePattern;
 import org.apache.kafka.common.resource.ResourceType;
@@ -60,6 +62,7 @@ public class JudgeAcls {
 
   static StandardAuthorizer open(String[] set, Map<Uuid, StandardAcl> entries) {
     StandardAuthorizer authorizer = new StandardAuthorizer();
+    authorizer.withPluginMetrics(new PluginMetricsImpl(new Metrics(), Map.of()));
     authorizer.configure(Map.of("node.id", "1", "allow.everyone.if.no.acl.found", set[1], "super.users", set[2]));
     authorizer.loadSnapshot(entries);
     authorizer.completeInitialLoad();
