@@ -292,6 +292,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'deleted-records-back',
+    isRare: true,
     breaks: 'where a relaxed log lost its end, what was deleted stays deleted',
     edits: edit(
       'log/log-loader.ts',
@@ -350,6 +351,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'checksum-ignored',
+    isRare: true,
     breaks: 'a batch whose checksum does not fit is no batch',
     edits: edit(
       'log/segment-scan.ts',
