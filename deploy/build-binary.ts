@@ -99,7 +99,7 @@ function nativeAssets(target: Target, assets: Map<string, string>): Plugin {
         const file = nativeFile(path, require)
         const name = `${path.replace(/^.*\//, '').replace(/-linux-.*$/, '')}.node`
         assets.set(name, file)
-        const contents = `module.exports = require(${JSON.stringify(join(root, 'src/node/assets.ts'))}).loadNativeAsset(${JSON.stringify(name)})`
+        const contents = `module.exports = require(${JSON.stringify(join(root, 'src/node/assets.ts'))}).loadNativeAsset(${JSON.stringify(name)}).exports`
         return { contents, loader: 'js', resolveDir: root }
       })
     },

@@ -4,7 +4,7 @@
  */
 
 export interface NodeBudget {
-  /** Files that the process may keep open for logs: each partition that is written to needs one. */
+  /** Files that the process may keep open for logs. */
   readonly descriptors: number
   /** Memory that the books of partitions may take. */
   readonly memoryBytes: number
@@ -25,15 +25,17 @@ export interface BudgetQuestion {
 export const partitionMemoryBytes = 16_384
 /** Files of the node itself: journal, checkpoints, sealed segments that are being finished. */
 const descriptorsReserved = 16
+/** Files are opened again when they are needed: more partitions than this to one open file would do little else. */
+const partitionsOfFile = 4
 
 /** Why it does not fit, in words with the sum; null = it does. */
 export function budgetFault(question: BudgetQuestion, budget: NodeBudget): string | null {
   const { partitionsBefore, partitionsMore, retainedBytesBefore, retainedBytesMore } = question
   const partitions = partitionsBefore + partitionsMore
   const counted = `${partitionsBefore} partitions and ${partitionsMore} more`
-  const files = partitions + descriptorsReserved
+  const files = Math.ceil(partitions / partitionsOfFile) + descriptorsReserved
   if (files > budget.descriptors)
-    return `${counted} need ${files} open files (one each, ${descriptorsReserved} for the node), this node may keep ${budget.descriptors}`
+    return `${counted} need ${files} open files (one for ${partitionsOfFile} of them, ${descriptorsReserved} for the node), this node may keep ${budget.descriptors}`
   const memoryBytes = partitions * partitionMemoryBytes
   if (memoryBytes > budget.memoryBytes)
     return `${counted} need ${memoryBytes} bytes of memory (${partitionMemoryBytes} each), this node has ${budget.memoryBytes} for them`

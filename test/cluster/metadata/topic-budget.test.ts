@@ -3,7 +3,7 @@ import { budgetFault, partitionMemoryBytes } from '../../../src/cluster/metadata
 import { clusterWorld, creationOf, startCluster, wordOf } from '../cluster-fixture.ts'
 
 const gibibyte = 2 ** 30
-const budget = { descriptors: 216, memoryBytes: 300 * partitionMemoryBytes, diskBytes: 10 * gibibyte }
+const budget = { descriptors: 66, memoryBytes: 300 * partitionMemoryBytes, diskBytes: 10 * gibibyte }
 const asked = { partitionsBefore: 100, partitionsMore: 10, retainedBytesBefore: 0, retainedBytesMore: 0 }
 
 describe('the budget of partitions', () => {
@@ -13,7 +13,7 @@ describe('the budget of partitions', () => {
     [
       'needs one file too many',
       { ...asked, partitionsMore: 101 },
-      /100 partitions and 101 more need 217 open files .*may keep 216/,
+      /100 partitions and 101 more need 67 open files .*may keep 66/,
     ],
     [
       'fills the disk to the last byte',
@@ -42,16 +42,16 @@ describe('the budget of partitions', () => {
 describe('a cluster', () => {
   it('refuses a topic, and more partitions of one, that do not fit, and says why; its own topics it makes', async () => {
     const place = clusterWorld()
-    const small = { descriptors: 26, memoryBytes: gibibyte, diskBytes: gibibyte }
+    const small = { descriptors: 19, memoryBytes: gibibyte, diskBytes: gibibyte }
     const { cluster } = await startCluster(place, {}, () => small)
     const create = (name: string, partitions: number, configs: readonly (readonly [string, string])[] = []) =>
       place.world.settle(cluster.createTopic(creationOf(name, { partitions, configs: new Map(configs) })))
     expect(wordOf(await create('a', 8))).toBe('ok')
-    const refused = await create('b', 3)
+    const refused = await create('b', 5)
     expect(refused).toMatchObject({ error: 'POLICY_VIOLATION' })
-    expect(refused.kind === 'refused' && refused.message).toMatch(/8 partitions and 3 more need 27 open files/)
+    expect(refused.kind === 'refused' && refused.message).toMatch(/8 partitions and 5 more need 20 open files/)
     expect(cluster.image.topic('b')).toBeUndefined()
-    expect(wordOf(await place.world.settle(cluster.createPartitions('a', 11, null, false)))).toBe('POLICY_VIOLATION')
+    expect(wordOf(await place.world.settle(cluster.createPartitions('a', 13, null, false)))).toBe('POLICY_VIOLATION')
     const large = [
       ['retention.bytes', '600000000'],
       ['segment.bytes', '1048576'],
