@@ -32,6 +32,8 @@ export async function headwaterPeer(
     /** Instead of the source. */
     readonly command?: readonly string[]
     readonly environment?: Readonly<Record<string, string>>
+    /** Takes each line of stdout. */
+    readonly onLine?: (line: string) => void
   } = {},
 ) {
   mkdirSync(folder, { recursive: true })
@@ -44,6 +46,7 @@ export async function headwaterPeer(
     ...(options.command === undefined ? {} : { command: options.command }),
     prefix: [...(options.core === undefined ? [] : ['taskset', '-c', String(options.core)]), ...(options.prefix ?? [])],
     environment: options.environment ?? {},
+    ...(options.onLine === undefined ? {} : { onLine: options.onLine }),
     readyWithinMs: 120_000,
   })
   const [host = '', port = ''] = daemon.mqtt.split(':')

@@ -26,6 +26,8 @@ export interface HeadwaterOptions {
   readonly environment?: Readonly<Record<string, string>>
   readonly logFile?: string
   readonly readyWithinMs?: number
+  /** Takes each line of stdout. */
+  readonly onLine?: (line: string) => void
 }
 
 export interface RunningHeadwater {
@@ -93,6 +95,7 @@ export async function startHeadwater(options: HeadwaterOptions): Promise<Running
     }, options.readyWithinMs ?? 30_000)
     const lines = createInterface({ input: child.stdout as NodeJS.ReadableStream })
     lines.on('line', (line) => {
+      options.onLine?.(line)
       if (!line.startsWith('ready ')) return
       clearTimeout(deadline)
       resolve(line)
