@@ -137,7 +137,11 @@ export class CatchUp {
       this.skip(reader, partition, Math.max(partition.log.logStartOffset, from + 1), 'retention was faster')
       return false
     }
-    if (read.kind === 'damaged' || read.bytes.length === 0) {
+    if (read.kind === 'damaged') {
+      this.skip(reader, partition, Math.max(read.nextOffset, from + 1), 'the log is damaged')
+      return false
+    }
+    if (read.bytes.length === 0) {
       const live = this.options.livePosition(partition) ?? from
       this.skip(reader, partition, Math.max(live, from), 'the log could not be read')
       return false

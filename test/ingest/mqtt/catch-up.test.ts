@@ -1,5 +1,6 @@
 /** What a session could not take waits in the log: away for long, slow, or never to be hurried. */
 import { describe, expect, it } from 'vitest'
+import { batchHeaderBytes, batchSizeInBytes } from '../../../src/protocol/records/record-batch.ts'
 import { DoorWorld, type TestClient } from './door-world.ts'
 
 const kept = { clean: false }
@@ -101,6 +102,24 @@ describe('a session that was away', () => {
     await world.runFor(2000)
     expect(world.host.observer.figure('headwater_mqtt_queued_bytes', {})).toBe(0)
     expect(await take(world, await world.connect('c', 4, kept), 500)).toHaveLength(500)
+  })
+
+  it('misses of a damaged log the damaged batch alone', async () => {
+    const world = await DoorWorld.start()
+    const client = await world.connect('c', 4, kept)
+    client.subscribe(1, 'a/#')
+    await client.until('suback')
+    client.drop()
+    await world.runFor(50)
+    for (let value = 1; value <= 4; value += 1) await publish(world, ['a/1'], value, value)
+    await world.stop()
+    const logs = [0, 1, 2, 3].map((partition) => `/data/log/a-${partition}/00000000000000000000.log`)
+    const path = logs.find((each) => (world.host.fileNow(each)?.length ?? 0) > 0) as string
+    const bytes = world.host.fileNow(path) as Uint8Array
+    world.host.corrupt(path, batchSizeInBytes(bytes) + batchHeaderBytes + 2, 0xff)
+    await world.restart()
+    const back = await world.connect('c', 4, kept)
+    expect(await take(world, back, 3)).toEqual(['a/1=1', 'a/1=3', 'a/1=4'])
   })
 
   it('goes on with the new topic when the old one was deleted under what waited', async () => {

@@ -87,6 +87,12 @@ export class DoorWorld {
     await this.settle(this.rooms.topics.delete({ name, topicId: null }, 5000))
   }
 
+  /** A clean stop of the door and of the log. */
+  async stop(): Promise<void> {
+    await this.settle(this.door.stop())
+    await this.settle(this.rooms.directory.close())
+  }
+
   /** `kill -9` and a new start. */
   async restart(): Promise<void> {
     this.host.kill()
