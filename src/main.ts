@@ -12,7 +12,9 @@ import type { ConfigurationSource } from './admin/cli/configuration-source.ts'
 import type { CommandLineHost } from './admin/cli/host.ts'
 import type { HttpSurface } from './admin/http/http-surface.ts'
 import type { Appliance } from './appliance.ts'
+import type { ApplianceConfig } from './config.ts'
 import type { AddOn } from './node/add-on.ts'
+import type { NodePorts } from './node/node-ports.ts'
 
 /** A stop that takes longer has lost its way: the unit's TimeoutStopSec is above it. */
 const stopMsMax = 45_000
@@ -29,43 +31,16 @@ const host: CommandLineHost = {
     return inspectConfiguration(source)
   },
   async exportForKafka(source) {
-    const { readConfiguration } = await import('./config-reader.ts')
     const { exportForKafka } = await import('./kafka-export.ts')
-    const { nodePorts } = await import('./node/node-ports.ts')
-    const { silentObserver } = await import('./admin/silent-observer.ts')
-    const config = await readConfiguration(source)
-    const ports = nodePorts({ observer: silentObserver })
-    try {
-      return await exportForKafka(config, ports)
-    } finally {
-      await ports.close()
-    }
+    return withStopped(source, exportForKafka)
   },
   async verifyLog(source, tell) {
-    const { readConfiguration } = await import('./config-reader.ts')
     const { verifyLog } = await import('./log-verify.ts')
-    const { nodePorts } = await import('./node/node-ports.ts')
-    const { silentObserver } = await import('./admin/silent-observer.ts')
-    const config = await readConfiguration(source)
-    const ports = nodePorts({ observer: silentObserver })
-    try {
-      return await verifyLog(config, ports.disk, tell)
-    } finally {
-      await ports.close()
-    }
+    return withStopped(source, (config, { disk }) => verifyLog(config, disk, tell))
   },
   async confirmRecovery(source) {
-    const { readConfiguration } = await import('./config-reader.ts')
     const { confirmRecovery } = await import('./recover-confirm.ts')
-    const { nodePorts } = await import('./node/node-ports.ts')
-    const { silentObserver } = await import('./admin/silent-observer.ts')
-    const config = await readConfiguration(source)
-    const ports = nodePorts({ observer: silentObserver })
-    try {
-      return await confirmRecovery(config, ports.disk)
-    } finally {
-      await ports.close()
-    }
+    return withStopped(source, (config, { disk }) => confirmRecovery(config, disk))
   },
   async clientPorts() {
     const { NodeClock } = await import('./node/clock.ts')
@@ -94,6 +69,23 @@ runCommandLine(process.argv.slice(2), host).then(
 function selfCommand(): readonly string[] {
   const script = process.argv[1]
   return script?.endsWith('main.ts') === true ? [process.execPath, script] : [process.execPath]
+}
+
+/** Works on the data directory of a configuration without a daemon, on ports that are closed afterwards. */
+async function withStopped<T>(
+  source: ConfigurationSource,
+  work: (config: ApplianceConfig, ports: NodePorts) => Promise<T>,
+): Promise<T> {
+  const { readConfiguration } = await import('./config-reader.ts')
+  const { nodePorts } = await import('./node/node-ports.ts')
+  const { silentObserver } = await import('./admin/silent-observer.ts')
+  const config = await readConfiguration(source)
+  const ports = nodePorts({ observer: silentObserver })
+  try {
+    return await work(config, ports)
+  } finally {
+    await ports.close()
+  }
 }
 
 async function runDaemon(source: ConfigurationSource): Promise<void> {

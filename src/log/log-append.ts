@@ -34,35 +34,34 @@ export interface AppendParts {
   onRoll(log: UnifiedLog, sealed: Segment): void
 }
 
+/** When batches are appended, and whether that is believed. */
+type AppendTime = Pick<ValidationContext, 'nowMs' | 'clockTrusted'>
+
+function timeOf(clock: Clock): AppendTime {
+  return { nowMs: clock.wallMs(), clockTrusted: clock.wallTrusted() }
+}
+
 /** Appends a set: all of it or nothing. */
 export function appendSet(entries: readonly AppendEntry[], parts: AppendParts): readonly AppendOutcome[] {
   if (entries.length === 1) return appendEach(entries, parts)
-  const nowMs = parts.clock.wallMs()
-  const clockTrusted = parts.clock.wallTrusted()
+  const now = timeOf(parts.clock)
   const set = parts.driver.nextSet()
   const duplicates = new Array<AppendOutcome | null>(entries.length).fill(null)
   let bytes = 0
   for (let index = 0; index < entries.length; index++) {
     const entry = entries[index] as AppendEntry
-    const { log, origin } = entry
-    const found = examine(entry, set, {
-      config: log.config,
-      origin,
-      nowMs,
-      clockTrusted,
-      recordsChecked: entry.recordsChecked === true,
-    })
+    const found = examine(entry, set, now)
     if (found?.kind === 'refused') return refuseSet(entries, index, found)
     duplicates[index] = found
     if (found === null) bytes += entry.batch.length
   }
-  if (entries.length > 1 && bytes > frameBytesMax / 2) {
+  if (bytes > frameBytesMax / 2) {
     const message = `a set of ${bytes} bytes is larger than the ${frameBytesMax / 2} that are committed at once`
     return refuseSet(entries, 0, { kind: 'refused', error: 'RECORD_LIST_TOO_LARGE', message })
   }
   const outcomes: AppendOutcome[] = []
   for (let index = 0; index < entries.length; index++) {
-    outcomes.push(duplicates[index] ?? append(entries[index] as AppendEntry, set, nowMs, parts))
+    outcomes.push(duplicates[index] ?? append(entries[index] as AppendEntry, set, now.nowMs, parts))
   }
   parts.observer.add(logMetrics.appendedBatches, duplicates.filter((duplicate) => duplicate === null).length)
   parts.observer.add(logMetrics.appendedBytes, bytes)
@@ -72,26 +71,18 @@ export function appendSet(entries: readonly AppendEntry[], parts: AppendParts): 
 
 /** The common case: sets of one, in order; each is appended or refused for itself. */
 export function appendEach(entries: readonly AppendEntry[], parts: AppendParts): readonly AppendOutcome[] {
-  const nowMs = parts.clock.wallMs()
-  const clockTrusted = parts.clock.wallTrusted()
+  const now = timeOf(parts.clock)
   const outcomes: AppendOutcome[] = []
   let batches = 0
   let bytes = 0
   for (const entry of entries) {
-    const { log, origin, batch } = entry
     const set = parts.driver.nextSet()
-    const found = examine(entry, set, {
-      config: log.config,
-      origin,
-      nowMs,
-      clockTrusted,
-      recordsChecked: entry.recordsChecked === true,
-    })
+    const found = examine(entry, set, now)
     if (found === null) {
       batches++
-      bytes += batch.length
+      bytes += entry.batch.length
     }
-    outcomes.push(found ?? append(entry, set, nowMs, parts))
+    outcomes.push(found ?? append(entry, set, now.nowMs, parts))
   }
   if (batches === 0) return outcomes
   parts.observer.add(logMetrics.appendedBatches, batches)
@@ -101,8 +92,10 @@ export function appendEach(entries: readonly AppendEntry[], parts: AppendParts):
 }
 
 /** Null when the entry may be appended; else the duplicate's answer or the refusal. Changes nothing but a wrong max timestamp. */
-function examine(entry: AppendEntry, set: number, context: ValidationContext): AppendOutcome | null {
+function examine(entry: AppendEntry, set: number, now: AppendTime): AppendOutcome | null {
   const { log, batch, origin } = entry
+  const { nowMs, clockTrusted } = now
+  const context = { config: log.config, origin, nowMs, clockTrusted, recordsChecked: entry.recordsChecked === true }
   if (log.isDeleted) return refused('UNKNOWN_TOPIC_OR_PARTITION', `${log.key} has been deleted`)
   const refusal = validateBatch(batch, context)
   if (refusal !== null) return { kind: 'refused', ...refusal }

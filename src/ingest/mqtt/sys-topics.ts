@@ -3,7 +3,7 @@
  * retained messages; while anybody subscribes, what has changed is sent every ten seconds.
  */
 import type { Clock, Timer } from '../../base/ports.ts'
-import { filterMatches, sharedFilterOf } from '../../protocol/mqtt/topic-filter.ts'
+import { filterMatches, isOfSys, sharedFilterOf } from '../../protocol/mqtt/topic-filter.ts'
 import { OutgoingMessage } from './outgoing-message.ts'
 import { headerNames } from './record-headers.ts'
 import type { RetainedEntry } from './retained-store.ts'
@@ -69,7 +69,7 @@ export class SysTopics {
 
   /** Visits what a new subscription with this filter is given. */
   match(filter: string, visit: (entry: RetainedEntry) => void): void {
-    if (!asksForSys(filter)) return
+    if (!isOfSys(filter)) return
     const figures = this.options.figures()
     for (const [name, value] of Object.entries(topics)) {
       const topic = prefix + name
@@ -79,7 +79,7 @@ export class SysTopics {
 
   /** Somebody may have subscribed. */
   onSubscribed(filter: string): void {
-    if (this.timer !== null || !asksForSys(sharedFilterOf(filter)?.filter ?? filter)) return
+    if (this.timer !== null || !isOfSys(sharedFilterOf(filter)?.filter ?? filter)) return
     this.schedule()
   }
 
@@ -123,11 +123,6 @@ export class SysTopics {
     if (this.timer !== null) this.options.clock.cancel(this.timer)
     this.timer = null
   }
-}
-
-/** No wildcard at the first level matches a topic that begins with $ [MQTT-4.7.2-1]. */
-function asksForSys(filter: string): boolean {
-  return filter === '$SYS' || filter.startsWith('$SYS/')
 }
 
 /** At QoS 0: the next one is never far. */

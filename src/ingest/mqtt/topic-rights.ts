@@ -3,7 +3,7 @@
  * create: a topic that a rule names, and that may be written, is created as for anybody.
  */
 import { copyBytes } from '../../base/bytes.ts'
-import { sharedFilterOf } from '../../protocol/mqtt/topic-filter.ts'
+import { isOfSys, sharedFilterOf } from '../../protocol/mqtt/topic-filter.ts'
 import { isValidTopicName, utf8Text } from '../../protocol/mqtt/utf8.ts'
 import { aclOperation, aclResource, clusterResourceName } from '../../security/acl.ts'
 import type { Subject } from '../../security/authorizer.ts'
@@ -109,8 +109,4 @@ export class TopicRights {
     if (plan.kind === 'refused') return null
     return plan.kind === 'routed' ? plan.kafkaTopic : this.options.lastResortTopic
   }
-}
-
-function isOfSys(topic: string): boolean {
-  return topic === '$SYS' || topic.startsWith('$SYS/')
 }

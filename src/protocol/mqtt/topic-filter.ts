@@ -164,3 +164,8 @@ export class TopicFilterTrie<T> {
     if (any !== undefined) this.matchFrom(any, next, visit)
   }
 }
+
+/** Is it a topic of `$SYS`, or a filter that matches some? No wildcard at the first level does [MQTT-4.7.2-1]. */
+export function isOfSys(topicOrFilter: string): boolean {
+  return topicOrFilter === '$SYS' || topicOrFilter.startsWith('$SYS/')
+}

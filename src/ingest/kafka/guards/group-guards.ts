@@ -23,6 +23,7 @@ import {
   mayCluster,
   mayGroup,
   mayTopic,
+  refusedTopics,
   split,
   topicDenied,
 } from './guard.ts'
@@ -63,17 +64,11 @@ const findCoordinator: Guard<FindCoordinatorRequest, FindCoordinatorResponseInpu
 }
 
 const offsetCommit: Guard<OffsetCommitRequest, OffsetCommitResponseInput> = async (request, context, next) => {
-  type Topic = OffsetCommitRequest['topics'][number]
-  const refuse = (topics: readonly Topic[], errorCode: number) =>
-    topics.map(({ name, partitions }) => ({
-      name,
-      partitions: partitions.map(({ partitionIndex }) => ({ partitionIndex, errorCode })),
-    }))
-  if (!mayGroup(context, read, request.groupId)) return { topics: refuse(request.topics, groupDenied) }
+  if (!mayGroup(context, read, request.groupId)) return { topics: refusedTopics(request.topics, groupDenied) }
   const { allowed, denied } = split(request.topics, ({ name }) => mayTopic(context, read, name))
   if (denied.length === 0) return next(request)
   const answer = allowed.length === 0 ? null : await next({ ...request, topics: allowed })
-  return { topics: [...(answer?.topics ?? []), ...refuse(denied, topicDenied)] }
+  return { topics: [...(answer?.topics ?? []), ...refusedTopics(denied, topicDenied)] }
 }
 
 type FetchedGroup = NonNullable<OffsetFetchResponseInput['groups']>[number]
@@ -160,9 +155,6 @@ const offsetDelete: Guard<OffsetDeleteRequest, OffsetDeleteResponseInput> = asyn
   const { allowed, denied } = split(request.topics, ({ name }) => mayTopic(context, read, name))
   const answer = await next({ ...request, topics: allowed })
   if (answer?.errorCode) return answer
-  const refused = denied.map(({ name, partitions }) => ({
-    name,
-    partitions: partitions.map(({ partitionIndex }) => ({ partitionIndex, errorCode: topicDenied })),
-  }))
+  const refused = refusedTopics(denied, topicDenied)
   return { ...answer, topics: [...(answer?.topics ?? []), ...refused] }
 }

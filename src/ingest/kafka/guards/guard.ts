@@ -94,3 +94,14 @@ export function split<T>(
   const denied = items.filter((item) => !isAllowed(item))
   return denied.length === 0 ? { allowed: items, denied } : { allowed: items.filter(isAllowed), denied }
 }
+
+/** The answer to the partitions of refused topics, in the form that most APIs have. */
+export function refusedTopics(
+  topics: readonly { readonly name: string; readonly partitions: readonly { readonly partitionIndex: number }[] }[],
+  errorCode: number,
+) {
+  return topics.map(({ name, partitions }) => ({
+    name,
+    partitions: partitions.map(({ partitionIndex }) => ({ partitionIndex, errorCode })),
+  }))
+}

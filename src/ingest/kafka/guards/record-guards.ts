@@ -20,7 +20,17 @@ import type {
 } from '../../../protocol/kafka/messages/offset-for-leader-epoch.ts'
 import type { ProduceRequest, ProduceResponseInput } from '../../../protocol/kafka/messages/produce.ts'
 import { aclOperation, aclResource } from '../../../security/acl.ts'
-import { type Guard, type GuardEntry, guardEntry, mayCluster, mayTopic, open, split, topicDenied } from './guard.ts'
+import {
+  type Guard,
+  type GuardEntry,
+  guardEntry,
+  mayCluster,
+  mayTopic,
+  open,
+  refusedTopics,
+  split,
+  topicDenied,
+} from './guard.ts'
 
 const { read, write, describe, delete: remove, idempotentWrite } = aclOperation
 
@@ -63,10 +73,7 @@ function produce(image: MetadataImage): Guard<ProduceRequest, ProduceResponseInp
 const listOffsets: Guard<ListOffsetsRequest, ListOffsetsResponseInput> = async (request, context, next) => {
   const { allowed, denied } = split(request.topics, ({ name }) => mayTopic(context, describe, name))
   const answer = await next({ ...request, topics: allowed })
-  const refused = denied.map(({ name, partitions }) => ({
-    name,
-    partitions: partitions.map(({ partitionIndex }) => ({ partitionIndex, errorCode: topicDenied })),
-  }))
+  const refused = refusedTopics(denied, topicDenied)
   return { ...answer, topics: [...(answer?.topics ?? []), ...refused] }
 }
 
