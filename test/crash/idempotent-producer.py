@@ -48,7 +48,7 @@ def work(index):
             producer.poll(0.05)
         producer.poll(0)
         if sent[index] % 20 == 0:
-            time.sleep(0.005)
+            time.sleep(0.02)
     while producer.flush(1) > 0:
         pass
 

@@ -3,6 +3,7 @@
 usage: read-topic.py BOOTSTRAP TOPIC
 """
 import sys
+import time
 
 from confluent_kafka import Consumer, TopicPartition
 
@@ -22,8 +23,15 @@ for partition in metadata.partitions:
         ends[partition] = high
 consumer.assign([TopicPartition(topic, partition, 0) for partition in ends])
 remaining = dict(ends)
+patience = time.monotonic() + 20
 while remaining:
-    for message in consumer.consume(5000, timeout=20) or sys.exit("no answer while %s is left" % remaining):
+    # Waits its whole time for what may be the last few.
+    messages = consumer.consume(5000, timeout=0.2)
+    if messages:
+        patience = time.monotonic() + 20
+    elif time.monotonic() > patience:
+        sys.exit("no answer while %s is left" % remaining)
+    for message in messages:
         if message.error():
             sys.exit(str(message.error()))
         print(message.partition(), message.offset(), message.value().decode())
