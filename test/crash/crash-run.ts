@@ -2,10 +2,8 @@
  * One directory under deaths: a mixed load of foreign clients, a daemon that is killed again and again (or whose file system loses
  * its power), at moments that a seed chooses, and a checker that compares every acknowledgement with what a reader finds afterwards.
  */
-import { spawnSync } from 'node:child_process'
 import { cpSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { until } from '../interop/case.ts'
 import {
   freePort,
   type HeadwaterOptions,
@@ -15,8 +13,8 @@ import {
 } from '../interop/headwater.ts'
 import type { Prng } from '../sim/prng.ts'
 import type { LoopDisk, PlainDisk } from './disks.ts'
-import { judge, type Judgement } from './history.ts'
-import { hurriedSettings, KafkaLoad, loadTopics, MqttLoad, readTopic } from './loads.ts'
+import type { Judgement } from './history.ts'
+import { createLoadTopics, hurriedSettings, MixedLoad } from './loads.ts'
 import type { Mutant } from './mutants.ts'
 import { type Relay, startRelay } from './relay.ts'
 
@@ -32,20 +30,16 @@ export interface CrashParts {
   readonly library?: string
 }
 
-/** Each for itself: MQTT clients are back so much sooner that no Kafka request would be under way at a death. */
-const acknowledgedBetween = { least: 20, most: 150 } as const
 /** One death in so many is followed by another one in the midst of the start. */
 const deathsPerStartDeath = 6
 
 export class CrashRun {
   readonly #parts: CrashParts
-  readonly #mqtt = new MqttLoad()
-  #kafka: KafkaLoad | null = null
+  #load: MixedLoad | null = null
   #recoveryMsMax = 0
   #startDeaths = 0
   #seconds = 0
   #sent = ''
-  #options: HeadwaterOptions | null = null
   /** What must be ended, whatever happens; the last one first. */
   readonly #ends: (() => Promise<void>)[] = []
 
@@ -66,54 +60,44 @@ export class CrashRun {
   get summary(): string {
     return (
       `${this.#parts.deaths} in ${this.#seconds.toFixed(0)} s, ${this.#startDeaths} more during a start; ` +
-      `kafka sent/failed ${this.#sent}; mqtt acknowledged ${this.#mqtt.published.length}; ` +
-      `longest recovery ${this.#recoveryMsMax} ms`
+      `${this.#sent}; longest recovery ${this.#recoveryMsMax} ms`
     )
   }
 
   /** Reads everything from a broker, whoever it is, and compares it with what the clients were told. */
   async judge(bootstrap: string): Promise<Judgement> {
-    const { python } = this.#parts
-    return judge({
-      acknowledged: this.#kafka?.acknowledged() ?? [],
-      published: this.#mqtt.published,
-      idempotent: await readTopic(python, bootstrap, 'idempotent'),
-      short: await readTopic(python, bootstrap, 'short'),
-      latest: await readTopic(python, bootstrap, 'latest'),
-      readings: await readTopic(python, bootstrap, 'readings'),
-    })
+    if (this.#load === null) throw new Error('there was no load')
+    return this.#load.judge(bootstrap)
   }
 
   async #run(): Promise<Judgement> {
-    const { folder, disk, python } = this.#parts
+    const { folder, disk, python, random } = this.#parts
     const ports = { kafka: await freePort(), mqtt: await freePort() }
     const relay = await startRelay(0, ports.kafka)
     this.#ends.push(() => relay.close())
-    this.#options = this.#daemonOptions(ports, relay.port)
+    const options = this.#daemonOptions(ports, relay.port)
     // Its end leaves the compile cache, which a killed one does not.
-    await (await startHeadwater(this.#options)).stop()
-    let daemon = await startHeadwater(this.#options)
+    await (await startHeadwater(options)).stop()
+    let daemon = await startHeadwater(options)
     this.#ends.push(() => daemon.kill())
-    createTopics(ports.kafka)
-    const kafka = new KafkaLoad(python, `127.0.0.1:${relay.port}`, join(folder, 'acked'))
-    this.#kafka = kafka
-    this.#ends.push(async () => kafka.kill())
-    await this.#mqtt.start(ports.mqtt)
-    this.#ends.push(() => this.#mqtt.kill())
+    createLoadTopics(ports.kafka)
+    const ackedFile = join(folder, 'acked')
+    const load = await MixedLoad.start({ python, kafka: `127.0.0.1:${relay.port}`, mqttPort: ports.mqtt, ackedFile })
+    this.#load = load
+    this.#ends.push(() => load.kill())
     const startedAt = performance.now()
     for (let death = 0; death < this.#parts.deaths; death++) {
-      await this.#bothLoadsMoveOn(kafka)
+      await load.movesOn(random)
       await this.#die(daemon, relay)
-      daemon = await this.#startAgain(this.#options)
+      daemon = await this.#startAgain(options)
     }
     this.#seconds = (performance.now() - startedAt) / 1000
-    this.#sent = await kafka.stop()
-    await this.#mqtt.stop()
+    this.#sent = await load.stop()
     disk.cut(false)
     await daemon.kill()
     await disk.restore()
-    daemon = await startHeadwater(this.#options)
-    const judgement = await this.judge(daemon.kafka)
+    daemon = await startHeadwater(options)
+    const judgement = await load.judge(daemon.kafka)
     await daemon.stop()
     return judgement
   }
@@ -132,16 +116,6 @@ export class CrashRun {
       ...(mutant === undefined ? {} : { command: mutatedSource(folder, mutant) }),
       ...(library === undefined ? {} : { environment: { LD_PRELOAD: library } }),
     }
-  }
-
-  async #bothLoadsMoveOn(kafka: KafkaLoad): Promise<void> {
-    const { random } = this.#parts
-    const { least, most } = acknowledgedBetween
-    const kafkaGoal = kafka.acknowledgedCount + random.between(least, most)
-    const mqttGoal = this.#mqtt.published.length + random.between(least, most)
-    const haveMoved = (): boolean =>
-      kafka.acknowledgedCount >= kafkaGoal && this.#mqtt.published.length >= mqttGoal
-    await until(haveMoved, 30_000, 'both loads to move on')
   }
 
   async #die(daemon: RunningHeadwater, relay: Relay): Promise<void> {
@@ -182,15 +156,4 @@ function mutatedSource(folder: string, mutant: Mutant): readonly string[] {
     writeFileSync(path, text.replaceAll(from, to))
   }
   return ['sh', join(copy, 'tools/with-node'), 'node', join(copy, 'src/main.ts')]
-}
-
-export function createTopics(port: number): void {
-  for (const [topic, settings] of loadTopics) {
-    const args = ['--bootstrap-server', `127.0.0.1:${port}`, '--partitions', '4']
-    const configs = settings.flatMap((setting) => ['--config', setting])
-    const created = spawnSync(join(repositoryRoot, 'tools/headwater'), ['topics', 'create', topic, ...args, ...configs], {
-      encoding: 'utf8',
-    })
-    if (created.status !== 0) throw new Error(`cannot create ${topic}: ${created.stdout}${created.stderr}`)
-  }
 }

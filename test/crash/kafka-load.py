@@ -64,9 +64,9 @@ def report(error, message):
         acked.write("%s %d %d\n" % (message.value().decode().split(" ")[0], message.partition(), message.offset()))
 
 
-works = [Work("idempotent", ["k%d" % index], codecs[index], 0, 0.02) for index in range(5)]
-works.append(Work("short", ["r0"], "none", 900, 0.05))
-works.append(Work("latest", ["c%d" % key for key in range(20)], "lz4", 900, 0.05))
+works = [Work("idempotent", ["k%d" % index], codecs[index], 0, 0.1) for index in range(5)]
+works.append(Work("short", ["r0"], "none", 900, 0.1))
+works.append(Work("latest", ["c%d" % key for key in range(20)], "lz4", 900, 0.1))
 threads = [threading.Thread(target=work.run) for work in works]
 for thread in threads:
     thread.start()

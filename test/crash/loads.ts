@@ -1,12 +1,13 @@
 /** The foreign clients of the crash suite: idempotent Kafka producers by librdkafka, MQTT publishers by the npm client, readers by librdkafka. */
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { connectAsync, type MqttClient } from 'mqtt'
 import { lines, output, until } from '../interop/case.ts'
 import { repositoryRoot } from '../interop/headwater.ts'
-import type { Acknowledged, Found, Published } from './history.ts'
+import type { Prng } from '../sim/prng.ts'
+import { type Acknowledged, type Found, judge, type Judgement, type Published } from './history.ts'
 
 /** About what one acknowledgement takes in the producers' file. */
 const ackedLineBytes = 14
@@ -16,18 +17,100 @@ const readWithinMs = 600_000
 const drainWithinMs = 60_000
 
 /** Topics of the load and their settings; the MQTT publishers write to `readings`. */
-export const loadTopics: readonly (readonly [name: string, settings: readonly string[]])[] = [
+const loadTopics: readonly (readonly [name: string, settings: readonly string[]])[] = [
   ['idempotent', []],
   ['readings', []],
   ['short', ['segment.bytes=1048576', 'retention.bytes=2097152', 'file.delete.delay.ms=1000']],
   ['latest', ['segment.bytes=1048576', 'cleanup.policy=compact', 'min.cleanable.dirty.ratio=0.01']],
 ]
 
+export function createLoadTopics(port: number): void {
+  for (const [topic, settings] of loadTopics) {
+    const args = ['--bootstrap-server', `127.0.0.1:${port}`, '--partitions', '4']
+    const configs = settings.flatMap((setting) => ['--config', setting])
+    const created = spawnSync(join(repositoryRoot, 'tools/headwater'), ['topics', 'create', topic, ...args, ...configs], {
+      encoding: 'utf8',
+    })
+    if (created.status !== 0) throw new Error(`cannot create ${topic}: ${created.stdout}${created.stderr}`)
+  }
+}
+
 /** Settings of the daemon that make retention and compaction part of a short run. */
 export const hurriedSettings = 'kafka:\n  log.cleaner.backoff.ms: 500\n  log.retention.check.interval.ms: 1000\n'
 
+export interface LoadPlaces {
+  readonly python: string
+  /** `HOST:PORT` for the Kafka clients, perhaps of a relay. */
+  readonly kafka: string
+  readonly mqttPort: number
+  /** Takes the reports of the Kafka producers. */
+  readonly ackedFile: string
+}
+
+/** Each for itself: MQTT clients are back so much sooner that no Kafka request would be under way at a death. */
+const acknowledgedBetween = { least: 20, most: 150 } as const
+
+/** All of it together. */
+export class MixedLoad {
+  readonly #python: string
+  readonly #kafka: KafkaLoad
+  readonly #mqtt = new MqttLoad()
+
+  private constructor({ python, kafka, ackedFile }: LoadPlaces) {
+    this.#python = python
+    this.#kafka = new KafkaLoad(python, kafka, ackedFile)
+  }
+
+  /** The topics must be there. */
+  static async start(places: LoadPlaces): Promise<MixedLoad> {
+    const load = new MixedLoad(places)
+    await load.#mqtt.start(places.mqttPort)
+    return load
+  }
+
+  /** Waits until both kinds of clients have got some acknowledgements more. */
+  async movesOn(random: Prng): Promise<void> {
+    const { least, most } = acknowledgedBetween
+    const kafkaGoal = this.#kafka.acknowledgedCount + random.between(least, most)
+    const mqttGoal = this.#mqtt.published.length + random.between(least, most)
+    const haveMoved = (): boolean =>
+      this.#kafka.acknowledgedCount >= kafkaGoal && this.#mqtt.published.length >= mqttGoal
+    await until(haveMoved, 60_000, 'both loads to move on')
+  }
+
+  /** Grows with each acknowledgement. */
+  get acknowledgedCount(): number {
+    return this.#kafka.acknowledgedCount + this.#mqtt.published.length
+  }
+
+  /** Waits until every client has got all its acknowledgements; answers figures. */
+  async stop(): Promise<string> {
+    const kafka = await this.#kafka.stop()
+    await this.#mqtt.stop()
+    return `kafka sent/failed ${kafka}; mqtt acknowledged ${this.#mqtt.published.length}`
+  }
+
+  async kill(): Promise<void> {
+    this.#kafka.kill()
+    await this.#mqtt.kill()
+  }
+
+  /** Reads everything from a broker, whoever it is, and compares it with what the clients have been told until now. */
+  async judge(bootstrap: string): Promise<Judgement> {
+    const told = { acknowledged: this.#kafka.acknowledged(), published: [...this.#mqtt.published] }
+    const read = (topic: string): Promise<Found[]> => readTopic(this.#python, bootstrap, topic)
+    const [idempotent, short, latest, readings] = await Promise.all([
+      read('idempotent'),
+      read('short'),
+      read('latest'),
+      read('readings'),
+    ])
+    return judge({ ...told, idempotent, short, latest, readings })
+  }
+}
+
 /** The producers of `kafka-load.py`. */
-export class KafkaLoad {
+class KafkaLoad {
   readonly #child: ChildProcess
   readonly #ackedFile: string
 
@@ -79,7 +162,7 @@ const sensors = [
   { version: 5, qos: 2 },
 ] as const
 
-export class MqttLoad {
+class MqttLoad {
   readonly #sensors: readonly Sensor[]
   /** With a PUBACK or PUBCOMP. */
   readonly published: Published[] = []
@@ -121,7 +204,7 @@ class Sensor {
     this.#client = await connectAsync(`mqtt://127.0.0.1:${port}`, {
       clientId: `sensor-${this.#index}`,
       clean: false,
-      reconnectPeriod: 20,
+      reconnectPeriod: 50,
       keepalive: 10,
       protocolVersion: this.#kind.version,
       ...(this.#kind.version === 5 ? { properties: { sessionExpiryInterval: 86_400 } } : {}),
@@ -139,7 +222,7 @@ class Sensor {
     this.#client.publish(`readings/plant/s${this.#index}`, value, { qos }, (error) => {
       this.#inFlight--
       if (error === undefined || error === null) this.#published.push({ value })
-      setTimeout(() => this.#publish(), 2)
+      setTimeout(() => this.#publish(), 10)
     })
   }
 
@@ -156,7 +239,7 @@ class Sensor {
 }
 
 /** Everything that a topic holds, read by librdkafka with its check of CRCs. */
-export async function readTopic(python: string, bootstrap: string, topic: string): Promise<Found[]> {
+async function readTopic(python: string, bootstrap: string, topic: string): Promise<Found[]> {
   const program = join(repositoryRoot, 'test/crash/read-topic.py')
   return lines(await output(python, [program, bootstrap, topic], { timeoutMs: readWithinMs })).map((line) => {
     const [partition, offset, value = ''] = line.split(' ')

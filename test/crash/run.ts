@@ -5,6 +5,8 @@
  *   run.ts --kills N                       SIGKILL under load: what the kernel has, it keeps
  *   run.ts --cuts N [--fs ext4|xfs]        the file system is shut down under the daemon: what was not synced is lost (root)
  *   run.ts --no-sync-library [--fs ...]    every sync does nothing: a cut must show it, else this suite would not see a missing one
+ *   run.ts --syscalls N|all                it dies in front of a call that changes files: a sample, or each (strace)
+ *   run.ts --full-disk [--fs ...]           somebody else takes the last block of a small file system (root)
  *   run.ts --mutant NAME [--kills|--cuts N]  a copy of the source with one law broken: the checker must notice
  *
  * `--seed S` chooses the moments; `--foreign` shows each directory to Apache Kafka afterwards. Long runs begin a new directory after
@@ -20,8 +22,10 @@ import { Prng } from '../sim/prng.ts'
 import { CrashRun } from './crash-run.ts'
 import { type FileSystem, LoopDisk, noSyncLibrary, PlainDisk } from './disks.ts'
 import { shownToKafka } from './foreign-eyes.ts'
+import { FullDiskRun } from './full-disk.ts'
 import type { Judgement } from './history.ts'
 import { type Mutant, mutants } from './mutants.ts'
+import { Sweep, sweepMissing } from './sweep.ts'
 
 const { values: flags } = parseArgs({
   options: {
@@ -29,6 +33,8 @@ const { values: flags } = parseArgs({
     cuts: { type: 'string' },
     fs: { type: 'string' },
     'no-sync-library': { type: 'boolean', default: false },
+    syscalls: { type: 'string' },
+    'full-disk': { type: 'boolean', default: false },
     mutant: { type: 'string' },
     foreign: { type: 'boolean', default: false },
     seed: { type: 'string', default: '1' },
@@ -38,6 +44,11 @@ const { values: flags } = parseArgs({
 /** A directory with more deaths than this has more records than a checker should hold. */
 const deathsPerDirectory = 250
 const diskMebibytes = 2048
+/** Little to fill, and above the least that xfs takes. */
+const smallDiskMebibytes = 512
+
+/** Of the form for every change. */
+const syscallDeaths = 40
 
 type Result = 'passed' | 'failed' | 'skipped'
 
@@ -68,7 +79,7 @@ class Suite {
       const trouble = error instanceof Error ? (error.stack ?? error.message) : String(error)
       this.#tell('failed', `FAILED ${name} (${seconds()})\n${trouble}`)
     }
-    rmSync(folder, { recursive: true, force: true })
+    if (process.env['KEEP'] === undefined) rmSync(folder, { recursive: true, force: true })
   }
 
   #tell(result: Result, text: string): void {
@@ -105,6 +116,29 @@ class Suite {
     })
   }
 
+  async syscalls(deathsMax: number | null, seed: number): Promise<void> {
+    const name = `deaths in front of ${deathsMax ?? 'all'} system calls that change files lose nothing and double nothing`
+    await this.try(name, sweepMissing(), async (folder) => {
+      const sweep = new Sweep({ folder, python: this.#python, random: new Prng(seed, 'sweep'), deathsMax })
+      await sweep.run()
+      return sweep.summary
+    })
+  }
+
+  async fullDisk(fileSystem: FileSystem, seed: number, isShown: boolean): Promise<void> {
+    const name = `a full ${fileSystem} stops acknowledgements and nothing else, and it ends by itself`
+    await this.try(name, LoopDisk.missing(fileSystem), async (folder) => {
+      const disk = LoopDisk.create({ folder, fileSystem, mebibytes: smallDiskMebibytes })
+      try {
+        const run = new FullDiskRun({ folder, disk, python: this.#python, random: new Prng(seed, 'full disk') })
+        await run.run()
+        return await this.#shown(folder, { disk, isShown, summary: run.summary, judge: (at) => run.judge(at) })
+      } finally {
+        await disk.close()
+      }
+    })
+  }
+
   async mutantIsSeen(mutant: Mutant, deaths: number, fileSystem: FileSystem | null, seed: number): Promise<void> {
     if (mutant.needsPower === true && fileSystem === null)
       throw new Error(`mutant ${mutant.name} shows with --cuts only`)
@@ -122,13 +156,20 @@ class Suite {
     try {
       const crash = this.#crashRun(run)
       demandNoFault(await crash.run())
-      if (!run.isShown || apacheKafkaMissing() !== null) return crash.summary
-      const place = { folder: join(run.folder, 'foreign'), dataDir: run.disk.dataDir }
-      const shown = await shownToKafka(place, async (bootstrap) => demandNoFault(await crash.judge(bootstrap)))
-      return `${crash.summary}\n  ${shown}`
+      return await this.#shown(run.folder, { ...run, summary: crash.summary, judge: (at) => crash.judge(at) })
     } finally {
       await run.disk.close()
     }
+  }
+
+  /** Shows what a run has left to Apache Kafka, where that is asked for and possible; answers the figures. */
+  async #shown(folder: string, left: LeftBehind): Promise<string> {
+    if (!left.isShown) return left.summary
+    const missing = apacheKafkaMissing()
+    if (missing !== null) return `${left.summary}\n  not shown to Apache Kafka: ${missing}`
+    const place = { folder: join(folder, 'foreign'), dataDir: left.disk.dataDir }
+    const shown = await shownToKafka(place, async (bootstrap) => demandNoFault(await left.judge(bootstrap)))
+    return `${left.summary}\n  ${shown}`
   }
 
   /** A broken daemon may also do worse than to lose records: then it does not start, or its clients give up. */
@@ -157,6 +198,14 @@ interface Trial {
   readonly library?: string
 }
 
+/** A directory that a run has left, its daemon stopped. */
+interface LeftBehind {
+  readonly disk: PlainDisk | LoopDisk
+  readonly isShown: boolean
+  readonly summary: string
+  judge(bootstrap: string): Promise<Judgement>
+}
+
 async function main(): Promise<number> {
   const python = foreignPython()
   if (python.path === null) {
@@ -168,7 +217,7 @@ async function main(): Promise<number> {
   try {
     await runWhatIsAsked(suite)
   } finally {
-    rmSync(folder, { recursive: true, force: true })
+    if (process.env['KEEP'] === undefined) rmSync(folder, { recursive: true, force: true })
   }
   const { passed, failed, skipped } = suite.counts
   console.log(`${passed} passed, ${failed} failed, ${skipped} skipped`)
@@ -183,14 +232,22 @@ async function runWhatIsAsked(suite: Suite): Promise<void> {
     const deaths = Number(flags.cuts ?? flags.kills ?? '20')
     return suite.mutantIsSeen(mutantNamed(flags.mutant), deaths, flags.cuts === undefined ? null : fileSystem, seed)
   }
-  const isWhole = flags.kills === undefined && flags.cuts === undefined && !flags['no-sync-library']
-  const kills = Number(flags.kills ?? (isWhole ? 30 : 0))
-  const cuts = Number(flags.cuts ?? (isWhole ? 10 : 0)) / fileSystems.length
+  const { kills: killsAsked, cuts: cutsAsked, syscalls } = flags
+  const isWhole =
+    [killsAsked, cutsAsked, syscalls].every((each) => each === undefined) &&
+    !flags['no-sync-library'] &&
+    !flags['full-disk']
+  const kills = Number(killsAsked ?? (isWhole ? 30 : 0))
+  const cuts = Number(cutsAsked ?? (isWhole ? 10 : 0)) / fileSystems.length
   const isShown = flags.foreign || isWhole
   if (kills > 0) await suite.kills(kills, seed, isShown)
   // One of the two is enough for foreign eyes when time is short.
   for (const [at, fileSystem] of fileSystems.entries())
     if (cuts > 0) await suite.cuts(fileSystem, Math.ceil(cuts), seed, flags.foreign || (isShown && at === 0))
+  if (isWhole || syscalls !== undefined)
+    await suite.syscalls(syscalls === 'all' ? null : Number(syscalls ?? syscallDeaths), seed)
+  for (const fileSystem of isWhole ? fileSystems.slice(0, 1) : fileSystems)
+    if (isWhole || flags['full-disk']) await suite.fullDisk(fileSystem, seed, isShown)
   for (const fileSystem of fileSystems)
     if (isWhole || flags['no-sync-library']) await suite.missingSyncIsSeen(fileSystem, seed)
 }
