@@ -210,6 +210,8 @@ class Sensor {
       clean: false,
       reconnectPeriod: 50,
       keepalive: 10,
+      // Who finds the disk full is told so in CONNACK, and comes again.
+      reconnectOnConnackError: true,
       protocolVersion: this.#kind.version,
       ...(this.#kind.version === 5 ? { properties: { sessionExpiryInterval: 86_400 } } : {}),
     })
