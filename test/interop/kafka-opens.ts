@@ -65,6 +65,8 @@ export interface OpenedPlace {
   readonly dataDir: string
   /** Lines for the end of server.properties. */
   readonly settings?: string
+  /** Between the export and Kafka's start. */
+  readonly onReadied?: () => void
 }
 
 /** `headwater export-kafka`, then a broker on the directory for as long as `use` runs; throws when its log complains of the files. */
@@ -81,6 +83,7 @@ export async function openedByKafka(
     ['export-kafka', '--data-dir', place.dataDir, ...addresses],
     { env: daemonEnvironment() },
   )
+  place.onReadied?.()
   const kafka = await startApacheKafka({
     dir: place.folder,
     logDir: join(place.dataDir, 'log'),
