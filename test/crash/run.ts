@@ -7,6 +7,7 @@
  *   run.ts --no-sync-library [--fs ...]    every sync does nothing: a cut must show it, else this suite would not see a missing one
  *   run.ts --syscalls N|all                it dies in front of a call that changes files: a sample, or each (strace)
  *   run.ts --full-disk [--fs ...]           somebody else takes the last block of a small file system (root)
+ *   run.ts --gigabytes N                   Apache Kafka reads and opens so much that we have written
  *   run.ts --mutant NAME [--kills|--cuts N]  a copy of the source with one law broken: the checker must notice
  *
  * `--seed S` chooses the moments; `--foreign` shows each directory to Apache Kafka afterwards. Long runs begin a new directory after
@@ -21,7 +22,7 @@ import { foreignPython } from '../interop/python.ts'
 import { Prng } from '../sim/prng.ts'
 import { CrashRun } from './crash-run.ts'
 import { type FileSystem, LoopDisk, noSyncLibrary, PlainDisk } from './disks.ts'
-import { shownToKafka } from './foreign-eyes.ts'
+import { filledDirectory, shownToKafka } from './foreign-eyes.ts'
 import { FullDiskRun } from './full-disk.ts'
 import type { Judgement } from './history.ts'
 import { type Mutant, mutants } from './mutants.ts'
@@ -34,6 +35,7 @@ const { values: flags } = parseArgs({
     fs: { type: 'string' },
     'no-sync-library': { type: 'boolean', default: false },
     syscalls: { type: 'string' },
+    gigabytes: { type: 'string' },
     'full-disk': { type: 'boolean', default: false },
     mutant: { type: 'string' },
     foreign: { type: 'boolean', default: false },
@@ -139,6 +141,15 @@ class Suite {
     })
   }
 
+  async gigabytes(count: number): Promise<void> {
+    const name = `Apache Kafka opens ${count} GB of ours and finds every record`
+    await this.try(name, apacheKafkaMissing(), async (folder) => {
+      const { dataDir, judge } = await filledDirectory({ folder, python: this.#python, bytes: count * 1e9 })
+      const place = { folder: join(folder, 'foreign'), dataDir }
+      return shownToKafka(place, async (bootstrap) => demandNoFault(await judge(bootstrap)))
+    })
+  }
+
   async mutantIsSeen(mutant: Mutant, deaths: number, fileSystem: FileSystem | null, seed: number): Promise<void> {
     if (mutant.needsPower === true && fileSystem === null)
       throw new Error(`mutant ${mutant.name} shows with --cuts only`)
@@ -230,9 +241,9 @@ async function runWhatIsAsked(suite: Suite): Promise<void> {
     const deaths = Number(flags.cuts ?? flags.kills ?? '20')
     return suite.mutantIsSeen(mutantNamed(flags.mutant), deaths, flags.cuts === undefined ? null : fileSystem, seed)
   }
-  const { kills: killsAsked, cuts: cutsAsked, syscalls } = flags
+  const { kills: killsAsked, cuts: cutsAsked, syscalls, gigabytes } = flags
   const isWhole =
-    [killsAsked, cutsAsked, syscalls].every((each) => each === undefined) &&
+    [killsAsked, cutsAsked, syscalls, gigabytes].every((each) => each === undefined) &&
     !flags['no-sync-library'] &&
     !flags['full-disk']
   const kills = Number(killsAsked ?? (isWhole ? 30 : 0))
@@ -242,6 +253,7 @@ async function runWhatIsAsked(suite: Suite): Promise<void> {
   for (const fileSystem of fileSystems) if (cuts > 0) await suite.cuts(fileSystem, Math.ceil(cuts), seed, flags.foreign)
   if (isWhole || syscalls !== undefined)
     await suite.syscalls(syscalls === 'all' ? null : Number(syscalls ?? syscallDeaths), seed)
+  if (gigabytes !== undefined) await suite.gigabytes(Number(gigabytes))
   for (const fileSystem of isWhole ? fileSystems.slice(0, 1) : fileSystems)
     if (isWhole || flags['full-disk']) await suite.fullDisk(fileSystem, seed, isShown)
   for (const fileSystem of fileSystems)

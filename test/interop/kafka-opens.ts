@@ -54,6 +54,8 @@ async function dump(args: readonly string[]): Promise<void> {
       if (complaints.length < 5 && dumpComplaint.test(line)) complaints.push(line)
     },
   })
+  // Of a snapshot with a wrong checksum it speaks there.
+  complaints.push(...lines(dumped.stderr).filter((line) => dumpComplaint.test(line)))
   assert.equal(dumped.code, 0, `DumpLogSegments ${args.join(' ').slice(0, 300)}: ${dumped.stderr}`)
   assert.deepEqual(complaints, [], 'what DumpLogSegments says of the files')
 }
