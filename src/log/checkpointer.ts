@@ -14,7 +14,15 @@ import { snapshotPath } from './producer-loader.ts'
 import { logMetrics } from './log-metrics.ts'
 import { encodeSnapshot } from './producer-snapshot.ts'
 import type { Segment } from './segment.ts'
-import { knownLogLines, logFileNames, offsetsOf, replaceFile, sealKnownLogs, stateFileNames } from './side-files.ts'
+import {
+  indexTailMax,
+  knownLogLines,
+  logFileNames,
+  offsetsOf,
+  replaceFile,
+  sealKnownLogs,
+  stateFileNames,
+} from './side-files.ts'
 import type { UnifiedLog } from './unified-log.ts'
 
 /** Appended bytes from one checkpoint to the next: a quarter of the 256 MiB that may be unscanned. */
@@ -22,7 +30,9 @@ export const checkpointEveryBytesDefault = 64 * 1_048_576
 /** Above this many of them commits wait for the checkpoint: the rest of the 256 MiB is what commits and their gathering may add. */
 const holdAboveCheckpoints = 3
 /** Logs written down in one turn of the loop: some three milliseconds. */
-const logsPerTurn = 2_000
+const logsPerTurn = 1_000
+/** Index entries of all logs together that may wait for their files, where there are many logs. */
+const unfiledEntriesMax = 65_536
 /** Logs whose files go out in one turn of the loop, where no commit waits for a sync of each. */
 const logsPerGroup = 64
 
@@ -184,21 +194,35 @@ export class Checkpointer {
     return this.#whenBehind(logs, (present) => this.#checkpointLogs(present, false))
   }
 
-  /** The side files of many logs go out a few at a time, then all their files are synced in one group. */
+  /**
+   * The side files of many logs go out a few at a time, then all their files are synced in one group. Young index entries stay where they
+   * are: writeNodeFiles keeps them, in one file.
+   */
   async #checkpointTogether(logs: readonly UnifiedLog[]): Promise<void> {
     const { dirty, disk } = this.#parts
     const ends: LogEnd[] = []
+    const epochs: EpochFile[] = []
+    const entriesMax = Math.min(indexTailMax, Math.ceil(unfiledEntriesMax / [...this.#parts.logs()].length))
     for (let at = 0; at < logs.length; at += logsPerGroup) {
       await this.#whenBehind(logs.slice(at, at + logsPerGroup), async (present) => {
-        const writes = present.flatMap((log) => this.#sideWrites(log, false))
+        const grown = present.filter((log) => log.activeSegment.index.unfiledOffsets > entriesMax)
+        const writes = grown.map((log) => indexWrites(log.activeSegment, this.#parts.indexes))
+        const changed = present.filter((log) => log.epochs.isDirty).map(takeEpochs)
+        epochs.push(...changed)
         ends.push(...present.map(endOf))
-        await disk.submit(writes.flatMap((write) => write.operations))
+        await disk.submit([...writes.flatMap((write) => write.operations), ...changed.map((file) => file.write)])
         for (const write of writes) write.done()
       })
     }
     const paths = ends.flatMap(({ log }) => this.#dirtyPaths(log))
     const complete = dirty.beginSync(paths)
     await disk.submit(paths.map((path): DiskOperation => ({ kind: 'sync', path })))
+    for (let at = 0; at < epochs.length; at += logsPerTurn) {
+      const present = epochs.slice(at, at + logsPerTurn).filter(({ log }) => !log.isDeleted)
+      // The syncs stand together: the disk makes one flush of many.
+      await disk.submit([...present.map((file) => file.sync), ...present.map((file) => file.rename)])
+    }
+    if (this.#parts.driver.hasStopped) throw new Error('the directory has failed during the checkpoint')
     complete()
     for (const end of ends) setRecoveryPoint(end)
   }
@@ -329,11 +353,26 @@ function snapshotWrites(log: UnifiedLog, offset: number, bytes: Uint8Array): Wri
   }
 }
 
-function epochWrites(log: UnifiedLog): Writes {
-  if (!log.epochs.isDirty) return { operations: [], done() {} }
+/** How `leader-epoch-checkpoint` of a log is replaced, step by step. */
+interface EpochFile {
+  readonly log: UnifiedLog
+  readonly write: DiskOperation
+  readonly sync: DiskOperation
+  readonly rename: DiskOperation
+}
+
+/** The epochs count as filed from now on. */
+function takeEpochs(log: UnifiedLog): EpochFile {
   log.epochs.filed()
   const path = `${log.directory}/leader-epoch-checkpoint`
-  return { operations: replaceFile(path, formatEpochs(log.epochs.entries)), done() {} }
+  const [write, sync, rename] = replaceFile(path, formatEpochs(log.epochs.entries))
+  return { log, write, sync, rename }
+}
+
+function epochWrites(log: UnifiedLog): Writes {
+  if (!log.epochs.isDirty) return { operations: [], done() {} }
+  const { write, sync, rename } = takeEpochs(log)
+  return { operations: [write, sync, rename], done() {} }
 }
 
 /** The file of a segment that nothing has been written to yet: its name keeps the log's end. */

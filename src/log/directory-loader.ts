@@ -153,13 +153,13 @@ function recoveryPointOf(
   folder: Folder,
   known: ReadonlyMap<string, KnownLog> | null,
   kafkas: ReadonlyMap<string, number> | null,
-): Pick<LoadHints, 'recoveryPoint' | 'recoverySnapshot' | 'epochsCrc' | 'hasEpochs'> {
-  const unknown = { recoverySnapshot: null, epochsCrc: null, hasEpochs: false }
+): Pick<LoadHints, 'recoveryPoint' | 'recoverySnapshot' | 'epochsCrc' | 'hasEpochs' | 'indexTail'> {
+  const unknown = { recoverySnapshot: null, epochsCrc: null, hasEpochs: false, indexTail: null }
   if (known === null) return { recoveryPoint: kafkas?.get(folder.name) ?? null, ...unknown }
   const entry = known.get(folder.name)
   if (entry === undefined || entry.topicId !== folder.topicId) return { recoveryPoint: 0, ...unknown }
-  const { recoveryPoint, snapshot: recoverySnapshot, epochsCrc, hasEpochs } = entry
-  return { recoveryPoint, recoverySnapshot, epochsCrc, hasEpochs }
+  const { recoveryPoint, snapshot: recoverySnapshot, epochsCrc, hasEpochs, indexTail } = entry
+  return { recoveryPoint, recoverySnapshot, epochsCrc, hasEpochs, indexTail }
 }
 
 async function replay(folders: readonly Folder[], place: DirectoryPlace, parts: DirectoryParts): Promise<number> {

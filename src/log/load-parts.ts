@@ -1,6 +1,7 @@
 /** What opening a log needs, and the reads that must never stop a boot. */
 import type { Clock, Disk, Observer } from '../base/ports.ts'
 import { parsePartitionMetadata } from './checkpoint-file.ts'
+import type { KnownIndexTail } from './side-files.ts'
 
 export interface LoadParts {
   readonly disk: Disk
@@ -19,6 +20,8 @@ export interface LoadHints {
   readonly epochsCrc: string | null
   /** That file has every epoch that began below the recovery point. */
   readonly hasEpochs: boolean
+  /** Entries below the recovery point that the index files lack; null = none are known. */
+  readonly indexTail: KnownIndexTail | null
   /** From log-start-offset-checkpoint; null = the first segment's base offset. */
   readonly logStartOffset: number | null
   /** It comes from our sealed copy: an authority, not a hint that a flipped bit may have changed. */
