@@ -56,10 +56,6 @@ const addOn = addOnFile === null ? null : loadAddOn(addOnFile)
 /** Through which the file system has been flushed for the operations that follow; -1 = it was not. */
 let flushedThrough = -1
 
-/** Files that this flush has been told of already. */
-/** @type {Set<string>} */
-const flushedNow = new Set()
-
 /** Paths by the numbers that `write` carries. */
 /** @type {string[]} */
 const names = []
@@ -242,7 +238,6 @@ function flush(path) {
   for (const each of [...dirty.values()]) {
     const error = result < 0 ? result : addOn.syncedWith(each.fd, fd)
     if (error < 0) lostErrors.set(each.path, nameOf(error))
-    else flushedNow.add(each.path)
     cleaned(each)
   }
   if (result < 0) throw Object.assign(new Error('the flush failed'), { code: nameOf(result) })
@@ -257,7 +252,6 @@ function flush(path) {
  */
 function flushed(path) {
   if (flushedThrough < 0 || addOn === null) return sync(path)
-  if (flushedNow.has(path)) return failLost(path)
   const descriptor = open(path, fs.constants.O_RDWR)
   failLost(path)
   const error = addOn.syncedWith(descriptor.fd, flushedThrough)
@@ -267,7 +261,6 @@ function flushed(path) {
 function endFlush() {
   if (flushedThrough >= 0) fs.closeSync(flushedThrough)
   flushedThrough = -1
-  flushedNow.clear()
 }
 
 /** @param {Descriptor} descriptor */
