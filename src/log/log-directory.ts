@@ -4,7 +4,7 @@
  */
 import { assert } from '../base/assert.ts'
 import { ApplianceError, asError } from '../base/errors.ts'
-import { topicPartitionKey, uuidFromString } from '../base/ids.ts'
+import { uuidFromString } from '../base/ids.ts'
 import { DiskError, type DiskOperation, type Ports } from '../base/ports.ts'
 import { type Gate, passEach, refuseSet } from './append-gate.ts'
 import type { AppendEntry, AppendOutcome } from './append.ts'
@@ -27,18 +27,18 @@ import { defaultLogConfig } from './log-config.ts'
 import { logErrors } from './log-errors.ts'
 import { logEvents } from './log-events.ts'
 import { deletedLogName } from './log-files.ts'
+import { LogMaker } from './log-maker.ts'
 import { LogStartFile } from './log-start-file.ts'
 import { logMetrics } from './log-metrics.ts'
 import { type HeldDirectory, holdDirectory } from './directory-hold.ts'
 import { isSpaceError, PatientDisk, type PatientOptions } from './patient-disk.ts'
 import { noScrub, Scrubber } from './scrubber.ts'
-import { Segment } from './segment.ts'
-import { logFileNames, stateFileNames } from './side-files.ts'
+import type { Segment } from './segment.ts'
+import { logFileNames, stateFileNames, temporariesOf } from './side-files.ts'
 import { SpaceGuard, type SpaceReport } from './space-guard.ts'
 import type { Loss } from './retention.ts'
 import { TailCache } from './tail-cache.ts'
-import { adoptTopicId, topicIdWrites } from './topic-id-file.ts'
-import { type LogHome, UnifiedLog } from './unified-log.ts'
+import type { LogHome, UnifiedLog } from './unified-log.ts'
 
 export type { LogCreation, LogDirectoryOptions } from './directory-options.ts'
 
@@ -60,7 +60,6 @@ export class LogDirectory {
   readonly #options: LogDirectoryOptions
   readonly #held: HeldDirectory
   readonly #logs = new Map<string, UnifiedLog>()
-  readonly #creating = new Map<string, Promise<UnifiedLog>>()
   readonly #dirty = new DirtyFiles()
   readonly #journal: CommitJournal
   readonly #driver: CommitDriver
@@ -69,6 +68,7 @@ export class LogDirectory {
   readonly #tails: TailCache
   readonly #logStarts: LogStartFile
   readonly #housekeeping: Housekeeping
+  readonly #maker: LogMaker
   readonly compactor: Compactor
   readonly scrubber: Scrubber
   readonly #guard: SpaceGuard
@@ -141,6 +141,12 @@ export class LogDirectory {
     }
     this.#logStarts = new LogStartFile(ports.disk, held, logs)
     this.#home = this.#makeHome()
+    this.#maker = new LogMaker({
+      ...{ clock: ports.clock, observer: ports.observer, disk: ports.disk, logDirectory: held.logDirectory },
+      ...{ home: this.#home, logs: this.#logs },
+      assertWritable: () => this.#assertWritable(),
+      write: (operations) => this.#write(operations),
+    })
     this.#housekeeping = new Housekeeping({
       ...{ ports, disk: ports.disk, logDirectory: held.logDirectory },
       ...{ dirty: this.#dirty, driver: this.#driver, reader: this.#home },
@@ -213,8 +219,26 @@ export class LogDirectory {
   }
 
   /** Files of the rooms above: in the order of the directory's queue, and on a full disk they wait for room as everything here does. */
-  writeAside(operations: readonly DiskOperation[]): Promise<void> {
-    return this.#write(operations)
+  async writeAside(operations: readonly DiskOperation[], options?: PatientOptions): Promise<void> {
+    this.#assertWritable()
+    await this.#write(operations, options)
+  }
+
+  /**
+   * The same for a file that can be written another time: false when there is no room for it, and what it has left half done is removed.
+   * Any other failure is the directory's.
+   */
+  async tryAside(operations: readonly DiskOperation[]): Promise<boolean> {
+    this.#assertWritable()
+    if (this.#ports.disk.lack !== null) return false
+    try {
+      await this.#ports.disk.submit(operations, { lane: 'attempt' })
+      return true
+    } catch (thrown) {
+      if (!isSpaceError(thrown)) this.#failAndThrow(thrown)
+      await this.#write(temporariesOf(operations), { lane: 'relief' })
+      return false
+    }
   }
 
   /** Bytes appended and not yet handed to the disk. */
@@ -234,14 +258,7 @@ export class LogDirectory {
 
   /** Creates an empty log, durable when it resolves; an existing one of the same topic id is answered as it is. */
   createLog(creation: LogCreation): Promise<UnifiedLog> {
-    const key = topicPartitionKey(creation.topic, creation.partition)
-    const existing = this.#logs.get(key)
-    if (existing !== undefined) return this.#adopt(existing, creation)
-    const underWay = this.#creating.get(key)
-    if (underWay !== undefined) return underWay
-    const created = this.#create(key, creation).finally(() => this.#creating.delete(key))
-    this.#creating.set(key, created)
-    return created
+    return this.#maker.create(creation)
   }
 
   /** Takes the log out of service at once; its files go after file.delete.delay.ms. Resolves when it will not come back. */
@@ -301,7 +318,7 @@ export class LogDirectory {
   }
 
   async #leaveClean(brokerEpoch: number): Promise<void> {
-    await Promise.allSettled([...this.#creating.values()])
+    await this.#maker.idle()
     await this.#driver.idle()
     await this.#checkpointer.stop()
     await this.#logStarts.idle()
@@ -398,33 +415,6 @@ export class LogDirectory {
       examine: (log, segment) => examineWritten(log, segment, { disk, observer, driver: this.#driver, seal }),
       deleteRecordsBefore: (log, offset) => this.#deleteRecordsBefore(log, offset),
     }
-  }
-
-  async #adopt(log: UnifiedLog, creation: LogCreation): Promise<UnifiedLog> {
-    const writes = adoptTopicId(log, creation.topicId)
-    if (writes.length > 0) await this.#write(writes)
-    log.updateConfig(creation.config)
-    return log
-  }
-
-  async #create(key: string, creation: LogCreation): Promise<UnifiedLog> {
-    this.#assertWritable()
-    const { lack } = this.#ports.disk
-    if (lack !== null) throw new ApplianceError(logErrors.directoryFull, { reason: lack.message })
-    const directory = `${this.logDirectory}/${key}`
-    const log = new UnifiedLog({ ...creation, directory }, creation.config, this.#home)
-    const segment = new Segment(directory, 0, this.#ports.clock.wallMs())
-    log.segments = [segment]
-    await this.#write([
-      { kind: 'makeDirectory', path: directory },
-      { kind: 'writeFile', path: segment.logPath, bytes: new Uint8Array(0) },
-      ...topicIdWrites(directory, creation.topicId),
-      { kind: 'syncDirectory', path: this.logDirectory },
-    ])
-    this.#logs.set(key, log)
-    this.#ports.observer.set(logMetrics.logs, this.#logs.size)
-    this.#ports.observer.event(logEvents.logCreated, { log: key })
-    return log
   }
 
   async #deleteRecordsBefore(log: UnifiedLog, offset: number): Promise<number> {

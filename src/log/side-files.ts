@@ -36,6 +36,11 @@ export function replaceFile(path: string, bytes: Uint8Array): readonly DiskOpera
   ]
 }
 
+/** Removes what such groups leave when they end early. */
+export function temporariesOf(operations: readonly DiskOperation[]): readonly DiskOperation[] {
+  return operations.flatMap((each) => (each.kind === 'rename' ? [{ kind: 'unlink' as const, path: each.from }] : []))
+}
+
 /** An offset checkpoint over the logs. */
 export function offsetsOf(logs: Iterable<UnifiedLog>, offset: (log: UnifiedLog) => number): Uint8Array {
   const entries: OffsetEntry[] = []
