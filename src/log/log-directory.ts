@@ -15,7 +15,8 @@ import { defaultCompactionOptions } from './compaction/compaction-options.ts'
 import { Compactor } from './compaction/compactor.ts'
 import { CommitDriver, type CommitFigures } from './commit-driver.ts'
 import { CommitJournal } from './commit-journal.ts'
-import { damageOf, examineWritten, type KnownDamage } from './damage-finder.ts'
+import { damageOf, examineWritten, type KnownDamage, type WrittenParts } from './damage-finder.ts'
+import { DigestFile } from './digest-file.ts'
 import { loadDirectory, reportOpened } from './directory-loader.ts'
 import { DirtyFiles } from './dirty-files.ts'
 import { journalOptionsOf, type LogCreation, type LogDirectoryOptions, syncedAloneMax } from './directory-options.ts'
@@ -65,6 +66,7 @@ export class LogDirectory {
   readonly #driver: CommitDriver
   readonly #checkpointer: Checkpointer
   readonly #indexes: IndexCache
+  readonly #digests: DigestFile
   readonly #tails: TailCache
   readonly #logStarts: LogStartFile
   readonly #housekeeping: Housekeeping
@@ -114,6 +116,7 @@ export class LogDirectory {
     this.isNew = held.isNew
     this.previousBrokerEpoch = held.brokerEpoch ?? -1
     this.#indexes = new IndexCache(options.indexCacheBytes ?? 8 * 1_048_576)
+    this.#digests = new DigestFile(ports.disk, held.stateDirectory)
     this.#tails = new TailCache(options.tailCacheBytes ?? 8 * 1_048_576)
     this.#journal = new CommitJournal(ports.disk, journalOptionsOf(options, held), this.#dirty)
     const onFailure = (error: Error): void => this.#fail(error)
@@ -129,7 +132,7 @@ export class LogDirectory {
     })
     this.#checkpointer = new Checkpointer({
       ...{ clock: ports.clock, disk: ports.disk, observer: ports.observer, driver: this.#driver },
-      ...{ dirty: this.#dirty, indexes: this.#indexes },
+      ...{ dirty: this.#dirty, indexes: this.#indexes, digests: this.#digests },
       ...{ logDirectory: held.logDirectory, stateDirectory: held.stateDirectory },
       ...{ everyBytes: options.checkpointEveryBytes ?? checkpointEveryBytesDefault, filesSyncedAlone },
       ...{ logs, onFailure },
@@ -156,7 +159,8 @@ export class LogDirectory {
       ...{ logs, isStopped, onFailure },
     })
     this.compactor = this.#makeCompactor(isStopped)
-    this.scrubber = new Scrubber({ ports, options: options.scrub ?? noScrub, logs, reader: this.#home, isStopped })
+    const scrub = { ports, options: options.scrub ?? noScrub, digests: this.#digests }
+    this.scrubber = new Scrubber({ ...scrub, logs, reader: this.#home, isStopped })
     this.#guard = this.#makeGuard()
   }
 
@@ -345,7 +349,7 @@ export class LogDirectory {
         isClean: this.wasClean,
         config: this.#options.config ?? defaultLogConfig,
       },
-      { disk, clock, observer, home: this.#home },
+      { disk, clock, observer, home: this.#home, digests: this.#digests },
     )
     for (const log of loaded.logs) {
       this.#logs.set(log.key, log)
@@ -395,6 +399,7 @@ export class LogDirectory {
       ports: this.#ports,
       ...{ logDirectory: this.logDirectory, stateDirectory: this.stateDirectory },
       ...{ journal: this.#journal, dirty: this.#dirty, checkpointer: this.#checkpointer, reader: this.#home },
+      digests: this.#digests,
       options: { ...defaultCompactionOptions, ...this.#options.compaction },
       ...{ logs: () => this.#logs.values(), isStopped, onFailure: (error: Error) => this.#fail(error) },
     })
@@ -405,6 +410,7 @@ export class LogDirectory {
     const seal = (log: UnifiedLog): void => {
       if (this.#failure === null && !this.#isClosed) this.#roll(log)
     }
+    const digestsOf: WrittenParts['digestsOf'] = (log) => this.#digests.of(log)
     return {
       ...{ disk, clock, observer, compute },
       indexes: this.#indexes,
@@ -412,7 +418,8 @@ export class LogDirectory {
       indexRebuilt: (log, segment) => {
         if (this.#failure === null && !this.#isClosed) this.#checkpointer.onIndexRebuilt(log, segment)
       },
-      examine: (log, segment) => examineWritten(log, segment, { disk, observer, driver: this.#driver, seal }),
+      examine: (log, segment) =>
+        examineWritten(log, segment, { disk, observer, driver: this.#driver, seal, digestsOf }),
       deleteRecordsBefore: (log, offset) => this.#deleteRecordsBefore(log, offset),
     }
   }

@@ -219,10 +219,11 @@ async function removeSegments(
   for (const path of paths) parts.disk.forget(path)
   const bytes = going.reduce((sum, segment) => sum + segment.sizeInBytes, 0)
   parts.onGoing(bytes)
-  const unlinks = going.map((segment): DiskOperation => ({ kind: 'unlink', path: `${segment.logPath}.deleted` }))
   const unlink = async (): Promise<void> => {
     // To free a gigabyte takes a device its time: commits come between.
-    for (const each of unlinks) await parts.disk.submit([each], { lane: 'relief' })
+    for (const { logPath } of going.slice(0, -1))
+      await parts.disk.submit([{ kind: 'unlink', path: `${logPath}.deleted` }], { lane: 'relief' })
+    await removeLast(log, going.at(-1) as Segment, parts)
     parts.onGoing(-bytes)
     parts.disk.retry()
   }
@@ -234,4 +235,18 @@ async function removeSegments(
     // What cannot be removed now is removed when the log is opened next.
     unlink().catch(() => {})
   })
+}
+
+/**
+ * Gives up the last of the deleted files. Until our copy of the recovery points says where the log begins now, its empty name stays: a
+ * start without it would take the first segment for lost.
+ */
+async function removeLast(log: UnifiedLog, last: Segment, parts: RetentionParts): Promise<void> {
+  const path = `${last.logPath}.deleted`
+  const isTold = log.filedFirstOffset > last.baseOffset || log.isDeleted
+  const before = log.deletedFile
+  log.deletedFile = isTold ? null : { path, baseOffset: last.baseOffset }
+  const operations: DiskOperation[] = [isTold ? { kind: 'unlink', path } : { kind: 'truncate', path, size: 0 }]
+  if (before !== null) operations.push({ kind: 'unlink', path: before.path })
+  await parts.disk.submit(operations, { lane: 'relief' })
 }

@@ -1,6 +1,7 @@
 /** The node-wide small files: where they are, how they are replaced, what they say. */
 import type { DiskOperation } from '../base/ports.ts'
 import { crcOf, formatEpochs, formatOffsets, type OffsetEntry, sealText, unsealText } from './checkpoint-file.ts'
+import { HeaderChain } from './segment-digest.ts'
 import type { UnifiedLog } from './unified-log.ts'
 
 /** Names in dataDir/log, Kafka's own. */
@@ -24,6 +25,7 @@ export const stateFileNames = {
   cleanerOffsets: 'cleaner-offsets',
   quorumEpoch: 'quorum-epoch',
   recoveryHold: 'recovery-hold',
+  segmentDigests: 'segment-digests',
 } as const
 
 /** Replaces a file so that a crash leaves the old or the new content (safety.md R3); a `syncDirectory` has to follow. */
@@ -60,10 +62,19 @@ export interface KnownLog {
   readonly hasEpochs: boolean
   /** Offsets may be missing: compaction has been there, or a deletion was cut short. */
   readonly mayHaveGaps: boolean
+  /** The headers of the segment that was active at the recovery point, up to there; null = not known. */
+  readonly chain: ChainPoint | null
+  /** Where the first segment began; null = not known. */
+  readonly firstBaseOffset: number | null
+}
+
+export interface ChainPoint {
+  readonly baseOffset: number
+  readonly chain: HeaderChain
 }
 
 /**
- * Our copy: `topic-partition topicId recoveryPoint snapshot epochsCrc hasEpochs mayHaveGaps` a line, sealed with a CRC. The topic id tells a log from an earlier
+ * Our copy: `topic-partition topicId recoveryPoint snapshot epochsCrc hasEpochs mayHaveGaps chain firstBaseOffset` a line, sealed with a CRC. The topic id tells a log from an earlier
  * one of its name; the producers' state stands here in one file for all logs, so that a checkpoint syncs one file and not one a log.
  */
 export function sealKnownLogs(lines: readonly string[]): Uint8Array {
@@ -78,7 +89,8 @@ export function knownLogLines(logs: Iterable<UnifiedLog>): string {
     const epochsCrc = crcOf(formatEpochs(log.epochs.filedEntries))
     const { hasFiledEpochs, mayHaveGaps } = log
     const flags = `${hasFiledEpochs ? 1 : 0} ${mayHaveGaps ? 1 : 0}`
-    lines += `${log.key} ${log.topicId} ${log.recoveryPoint} ${snapshot} ${epochsCrc} ${flags}\n`
+    const first = log.segments[0]?.baseOffset ?? 0
+    lines += `${log.key} ${log.topicId} ${log.recoveryPoint} ${snapshot} ${epochsCrc} ${flags} ${log.recoveryChain} ${first}\n`
   }
   return lines
 }
@@ -89,7 +101,8 @@ export function parseKnownLogs(bytes: Uint8Array | null): ReadonlyMap<string, Kn
   if (body === null) return null
   const known = new Map<string, KnownLog>()
   for (const line of Buffer.from(body).toString('utf8').split('\n')) {
-    const [key, topicId, offset, snapshot, epochsCrc = null, hasEpochs = '0', gaps = '1'] = line.split(' ')
+    const [key, topicId, offset, snapshot, epochsCrc = null, hasEpochs = '0', gaps = '1', ...rest] = line.split(' ')
+    const [chain = '-', first] = rest
     if (key === undefined || topicId === undefined || offset === undefined || snapshot === undefined) continue
     known.set(key, {
       topicId,
@@ -99,7 +112,21 @@ export function parseKnownLogs(bytes: Uint8Array | null): ReadonlyMap<string, Kn
       hasEpochs: hasEpochs === '1',
       // A line of an earlier release does not say: then a gap is no fault.
       mayHaveGaps: gaps === '1',
+      chain: parseChain(chain),
+      firstBaseOffset: first === undefined ? null : Number(first),
     })
   }
   return known
+}
+
+/** `base:chain` of the active segment as it is in the books; `-` when it is not known from its first byte on. */
+export function chainText(log: UnifiedLog): string {
+  const { baseOffset, chain, sizeInBytes } = log.activeSegment
+  return chain === null || chain.sizeInBytes !== sizeInBytes ? '-' : `${baseOffset}:${chain.toText()}`
+}
+
+function parseChain(text: string): ChainPoint | null {
+  const [base, ...rest] = text.split(':')
+  const chain = HeaderChain.fromText(rest.join(':'))
+  return chain === null ? null : { baseOffset: Number(base), chain }
 }
