@@ -14,6 +14,7 @@ import { indexWrites, type Writes } from './index-files.ts'
 import { snapshotPath } from './producer-loader.ts'
 import { logMetrics } from './log-metrics.ts'
 import { encodeSnapshot } from './producer-snapshot.ts'
+import { trimWrites } from './reservations.ts'
 import type { Segment } from './segment.ts'
 import {
   chainText,
@@ -143,7 +144,8 @@ export class Checkpointer {
     const logs = [...this.#parts.logs()].filter((log) => {
       const { index } = log.activeSegment
       log.activeSegment.sealTimeIndex()
-      return log.logEndOffset > log.recoveryPoint || index.hasUnfiled || log.epochs.isDirty || lacksSnapshot(log)
+      const isBehind = log.logEndOffset > log.recoveryPoint || log.activeSegment.reservedBytes > 0
+      return isBehind || index.hasUnfiled || log.epochs.isDirty || lacksSnapshot(log)
     })
     for (let at = 0; at < logs.length; at += logsPerGroup)
       await this.#checkpointLogs(logs.slice(at, at + logsPerGroup), true)
@@ -254,6 +256,7 @@ export class Checkpointer {
       operations.push(
         ...written,
         ...logs.flatMap((log) => fileWrites(log.activeSegment)),
+        ...logs.flatMap((log) => trimWrites(log.activeSegment)),
         ...syncs,
         ...logs.flatMap(finalSyncs),
       )
@@ -290,6 +293,7 @@ export class Checkpointer {
     const complete = dirty.beginSync([segment.logPath])
     const files = [segment.logPath, segment.indexPath, segment.timeIndexPath, snapshotPath(log, snapshot.offset)]
     await disk.submit([
+      ...trimWrites(segment),
       ...writes.flatMap((write) => write.operations),
       ...files.map((path): DiskOperation => ({ kind: 'sync', path })),
       { kind: 'syncDirectory', path: log.directory },

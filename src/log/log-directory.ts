@@ -9,7 +9,6 @@ import { DiskError, type DiskOperation, type Ports } from '../base/ports.ts'
 import { type Gate, passEach, refuseSet } from './append-gate.ts'
 import type { AppendEntry, AppendOutcome } from './append.ts'
 import { Ballast } from './ballast.ts'
-import { formatCleanShutdown } from './checkpoint-file.ts'
 import { Checkpointer, checkpointEveryBytesDefault } from './checkpointer.ts'
 import { defaultCompactionOptions } from './compaction/compaction-options.ts'
 import { Compactor } from './compaction/compactor.ts'
@@ -31,8 +30,9 @@ import { deletedLogName } from './log-files.ts'
 import { LogMaker } from './log-maker.ts'
 import { LogStartFile } from './log-start-file.ts'
 import { logMetrics } from './log-metrics.ts'
-import { type HeldDirectory, holdDirectory } from './directory-hold.ts'
+import { cleanShutdownWrites, type HeldDirectory, holdDirectory } from './directory-hold.ts'
 import { isSpaceError, PatientDisk, type PatientOptions } from './patient-disk.ts'
+import { Reservations } from './reservations.ts'
 import { noScrub, Scrubber } from './scrubber.ts'
 import type { Segment } from './segment.ts'
 import { logFileNames, stateFileNames, temporariesOf } from './side-files.ts'
@@ -69,6 +69,7 @@ export class LogDirectory {
   readonly #digests: DigestFile
   readonly #tails: TailCache
   readonly #logStarts: LogStartFile
+  readonly #reservations: Reservations
   readonly #housekeeping: Housekeeping
   readonly #maker: LogMaker
   readonly compactor: Compactor
@@ -144,15 +145,19 @@ export class LogDirectory {
     }
     this.#logStarts = new LogStartFile(ports.disk, held, logs)
     this.#home = this.#makeHome()
+    this.#reservations = new Reservations({
+      ...{ disk: ports.disk, observer: ports.observer, driver: this.#driver },
+      ...{ roomBytes: () => this.#guard.roomBytes, isStopped, onFailure },
+    })
     this.#maker = new LogMaker({
       ...{ clock: ports.clock, observer: ports.observer, disk: ports.disk, logDirectory: held.logDirectory },
-      ...{ home: this.#home, logs: this.#logs },
+      ...{ home: this.#home, logs: this.#logs, reservations: this.#reservations },
       assertWritable: () => this.#assertWritable(),
       write: (operations) => this.#write(operations),
     })
     this.#housekeeping = new Housekeeping({
       ...{ ports, disk: ports.disk, logDirectory: held.logDirectory },
-      ...{ dirty: this.#dirty, driver: this.#driver, reader: this.#home },
+      ...{ dirty: this.#dirty, driver: this.#driver, reader: this.#home, reservations: this.#reservations },
       retentionCheckIntervalMs: options.retentionCheckIntervalMs ?? 300_000,
       producerExpirationMs: options.producerExpirationMs ?? 86_400_000,
       roll: (log) => this.#roll(log),
@@ -330,12 +335,7 @@ export class LogDirectory {
     if (this.#failure === null) await this.#checkpointer.finishAll()
     if (this.#failure !== null) return
     await this.#journal.reset(this.#ports.entropy.bytes(16))
-    const path = `${this.logDirectory}/${logFileNames.cleanShutdown}`
-    await this.#ports.disk.submit([
-      { kind: 'writeFile', path, bytes: formatCleanShutdown(brokerEpoch) },
-      { kind: 'sync', path },
-      { kind: 'syncDirectory', path: this.logDirectory },
-    ])
+    await this.#ports.disk.submit(cleanShutdownWrites(this.logDirectory, brokerEpoch))
   }
 
   async #load(startMs: number): Promise<void> {
@@ -452,6 +452,7 @@ export class LogDirectory {
   #onRoll(log: UnifiedLog, sealed: Segment): void {
     this.#ports.observer.event(logEvents.segmentRolled, { log: log.key, baseOffset: log.activeSegment.baseOffset })
     this.#checkpointer.onSealed(log, sealed)
+    this.#reservations.tend(log)
   }
 
   #onCommitted(bytes: number): void {

@@ -7,6 +7,7 @@ import { logErrors } from './log-errors.ts'
 import { logEvents } from './log-events.ts'
 import { logMetrics } from './log-metrics.ts'
 import type { PatientDisk } from './patient-disk.ts'
+import type { Reservations } from './reservations.ts'
 import { Segment } from './segment.ts'
 import { adoptTopicId, topicIdWrites } from './topic-id-file.ts'
 import { type LogHome, UnifiedLog } from './unified-log.ts'
@@ -17,6 +18,7 @@ export interface LogMakerParts {
   readonly disk: PatientDisk
   readonly logDirectory: string
   readonly home: LogHome
+  readonly reservations: Reservations
   /** Logs that are there, by `topic-partition`: a created one is put in. */
   readonly logs: Map<string, UnifiedLog>
   /** Throws when nothing can be written any more. */
@@ -55,6 +57,7 @@ export class LogMaker {
     const writes = adoptTopicId(log, creation.topicId)
     if (writes.length > 0) await this.#parts.write(writes)
     log.updateConfig(creation.config)
+    await this.#parts.reservations.onOpened(log)
     return log
   }
 
@@ -75,6 +78,7 @@ export class LogMaker {
     logs.set(key, log)
     observer.set(logMetrics.logs, logs.size)
     observer.event(logEvents.logCreated, { log: key })
+    this.#parts.reservations.tend(log)
     return log
   }
 }

@@ -45,6 +45,8 @@ export class Segment {
   indexIsChecked = true
   /** Does the file exist, durably? Else the next commit creates it. */
   isOnDisk = true
+  /** Blocks taken for the file ahead of its bytes, counted from its start. */
+  reservedBytes = 0
   /**
    * Set while and after compaction puts another file in this one's place: what was read since may be of either. Wait for it, then look
    * the segment up again.

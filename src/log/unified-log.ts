@@ -79,6 +79,8 @@ export class UnifiedLog {
   /** The epochs are not merely derived from what the batches say: a batch that says otherwise is wrong. */
   epochsAreKnown = true
   isDeleted = false
+  /** Blocks for the active segment could not be taken, and that was told. */
+  isUnreserved = false
   /** Offsets of the producer snapshots on disk, rising. */
   snapshotOffsets: number[] = []
   /** Number of the set that appended last; see log-append.ts. */

@@ -415,11 +415,12 @@ export class MetadataController {
     return message === null ? null : { error: 'POLICY_VIOLATION', message }
   }
 
-  /** What partitions with an own `retention.bytes` may fill; without one nothing is promised, and nothing is counted. */
+  /** What partitions with an own `retention.bytes` may fill; without one nothing is promised, and only a segment that is reserved is counted. */
   #retainedBytes(count: number, configs: ReadonlyMap<string, string | null>): number {
     const retentionBytes = Number(configs.get('retention.bytes') ?? -1)
-    if (retentionBytes <= 0) return 0
-    return count * (retentionBytes + Number(configs.get('segment.bytes') ?? this.#options.segmentBytes()))
+    const segmentBytes = Number(configs.get('segment.bytes') ?? this.#options.segmentBytes())
+    if (retentionBytes > 0) return count * (retentionBytes + segmentBytes)
+    return configs.get('preallocate')?.toLowerCase() === 'true' ? count * segmentBytes : 0
   }
 
   #partitionCountOf(creation: TopicCreation): number {
