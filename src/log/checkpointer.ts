@@ -7,14 +7,17 @@ import { asError } from '../base/errors.ts'
 import type { Clock, Disk, DiskOperation, Observer } from '../base/ports.ts'
 import { formatEpochs } from './checkpoint-file.ts'
 import type { CommitDriver } from './commit-driver.ts'
+import type { DigestFile } from './digest-file.ts'
 import type { DirtyFiles } from './dirty-files.ts'
 import type { IndexCache } from './index-cache.ts'
 import { indexWrites, type Writes } from './index-files.ts'
 import { snapshotPath } from './producer-loader.ts'
 import { logMetrics } from './log-metrics.ts'
 import { encodeSnapshot } from './producer-snapshot.ts'
+import { trimWrites } from './reservations.ts'
 import type { Segment } from './segment.ts'
 import {
+  chainText,
   indexTailMax,
   knownLogLines,
   logFileNames,
@@ -43,6 +46,7 @@ export interface CheckpointParts {
   readonly driver: CommitDriver
   readonly dirty: DirtyFiles
   readonly indexes: IndexCache
+  readonly digests: DigestFile
   readonly logDirectory: string
   readonly stateDirectory: string
   /** Appended bytes from one checkpoint to the next. */
@@ -104,6 +108,7 @@ export class Checkpointer {
   onSealed(log: UnifiedLog, segment: Segment): void {
     const offset = log.logEndOffset
     const snapshot = encodeSnapshot(log.producers)
+    this.#parts.digests.noteSealed(log, segment)
     this.#parts.driver.whenSubmitted(() => {
       if (log.isDeleted || !log.segments.includes(segment)) return
       void this.#inBackground(this.#finishSegment(log, segment, { offset, bytes: snapshot }))
@@ -142,7 +147,8 @@ export class Checkpointer {
     const logs = [...this.#parts.logs()].filter((log) => {
       const { index } = log.activeSegment
       log.activeSegment.sealTimeIndex()
-      return log.logEndOffset > log.recoveryPoint || index.hasUnfiled || log.epochs.isDirty || lacksSnapshot(log)
+      const isBehind = log.logEndOffset > log.recoveryPoint || log.activeSegment.reservedBytes > 0
+      return isBehind || index.hasUnfiled || log.epochs.isDirty || lacksSnapshot(log)
     })
     for (let at = 0; at < logs.length; at += logsPerGroup)
       await this.#checkpointLogs(logs.slice(at, at + logsPerGroup), true)
@@ -158,20 +164,29 @@ export class Checkpointer {
     }
     // What a log's line says stays true while the others are written down: recovery points only rise.
     const known: string[] = []
+    const firsts = new Map<UnifiedLog, number>()
     for (let at = 0; at < logs.length; at += logsPerTurn) {
+      for (const log of logs.slice(at, at + logsPerTurn)) firsts.set(log, (log.segments[0] as Segment).baseOffset)
       known.push(knownLogLines(logs.slice(at, at + logsPerTurn)))
       await breathe()
     }
     const recoveryPoints = offsetsOf(logs, (log) => log.recoveryPoint)
     await breathe()
     const highWatermarks = offsetsOf(logs, (log) => log.highWatermark)
+    const told = logs.filter((log) => log.deletedFile !== null && log.deletedFile.baseOffset < (firsts.get(log) ?? 0))
+    const unlinks = told.map((log): DiskOperation => ({ kind: 'unlink', path: log.deletedFile?.path ?? '' }))
+    for (const log of told) log.deletedFile = null
     await this.#parts.disk.submit([
+      ...this.#parts.digests.takeWrites(),
       ...replaceFile(`${stateDirectory}/${stateFileNames.recoveryPoints}`, sealKnownLogs(known)),
       { kind: 'syncDirectory', path: stateDirectory },
+      ...unlinks,
       ...replaceFile(`${logDirectory}/${logFileNames.recoveryPoints}`, recoveryPoints),
       ...replaceFile(`${logDirectory}/${logFileNames.highWatermarks}`, highWatermarks),
       { kind: 'syncDirectory', path: logDirectory },
     ])
+    for (const [log, first] of firsts) log.filedFirstOffset = first
+    await this.#parts.digests.tidy(logs)
   }
 
   async #run(): Promise<void> {
@@ -258,6 +273,7 @@ export class Checkpointer {
       operations.push(
         ...written,
         ...logs.flatMap((log) => fileWrites(log.activeSegment)),
+        ...logs.flatMap((log) => trimWrites(log.activeSegment)),
         ...syncs,
         ...logs.flatMap(finalSyncs),
       )
@@ -294,6 +310,7 @@ export class Checkpointer {
     const complete = dirty.beginSync([segment.logPath])
     const files = [segment.logPath, segment.indexPath, segment.timeIndexPath, snapshotPath(log, snapshot.offset)]
     await disk.submit([
+      ...trimWrites(segment),
       ...writes.flatMap((write) => write.operations),
       ...files.map((path): DiskOperation => ({ kind: 'sync', path })),
       { kind: 'syncDirectory', path: log.directory },
@@ -315,15 +332,17 @@ interface LogEnd {
   readonly log: UnifiedLog
   readonly endOffset: number
   readonly snapshot: Uint8Array
+  readonly chain: string
 }
 
 function endOf(log: UnifiedLog): LogEnd {
-  return { log, endOffset: log.logEndOffset, snapshot: encodeSnapshot(log.producers) }
+  return { log, endOffset: log.logEndOffset, snapshot: encodeSnapshot(log.producers), chain: chainText(log) }
 }
 
-function setRecoveryPoint({ log, endOffset, snapshot }: LogEnd): void {
+function setRecoveryPoint({ log, endOffset, snapshot, chain }: LogEnd): void {
   log.recoveryPoint = endOffset
   log.recoverySnapshot = snapshot
+  log.recoveryChain = chain
 }
 
 /** Snapshots that neither stand at a segment's start nor at the log's end: left by earlier stops. */

@@ -9,6 +9,7 @@ import type { DirtyFiles } from './dirty-files.ts'
 import { FileRemover } from './file-remover.ts'
 import type { ReaderParts } from './log-reader.ts'
 import type { PatientDisk } from './patient-disk.ts'
+import type { Reservations } from './reservations.ts'
 import { deleteBelowStart, dropOldest, type Loss, type RetentionParts, retainLog } from './retention.ts'
 import { offsetEntryBytes, timeEntryBytes } from './segment-index.ts'
 import type { UnifiedLog } from './unified-log.ts'
@@ -25,6 +26,7 @@ export interface HousekeepingParts {
   readonly dirty: DirtyFiles
   readonly driver: CommitDriver
   readonly reader: ReaderParts
+  readonly reservations: Reservations
   readonly retentionCheckIntervalMs: number
   readonly producerExpirationMs: number
   logs(): Iterable<UnifiedLog>
@@ -69,8 +71,11 @@ export class Housekeeping {
   usedBytes(): number {
     let bytes = this.#goingBytes
     for (const log of this.#parts.logs()) {
-      for (const { sizeInBytes, index } of log.segments) {
-        bytes += sizeInBytes + index.offsetEntries * offsetEntryBytes + index.timeEntries * timeEntryBytes
+      for (const { sizeInBytes, reservedBytes, index } of log.segments) {
+        bytes +=
+          Math.max(sizeInBytes, reservedBytes) +
+          index.offsetEntries * offsetEntryBytes +
+          index.timeEntries * timeEntryBytes
       }
     }
     return bytes
@@ -112,6 +117,7 @@ export class Housekeeping {
       for (const [index, log] of [...this.#parts.logs()].entries()) {
         if (this.#parts.isStopped() || this.isHeld) return
         await retainLog(log, nowMs, this.#retention)
+        this.#parts.reservations.tend(log)
         if (index % logsPerTurn === logsPerTurn - 1)
           await new Promise<void>((resolve) => this.#parts.ports.clock.defer(resolve))
       }

@@ -1,7 +1,8 @@
 /** What opening a log needs, and the reads that must never stop a boot. */
 import type { Clock, Disk, Observer } from '../base/ports.ts'
 import { parsePartitionMetadata } from './checkpoint-file.ts'
-import type { KnownIndexTail } from './side-files.ts'
+import type { SegmentDigest } from './segment-digest.ts'
+import type { ChainPoint, KnownIndexTail } from './side-files.ts'
 
 export interface LoadParts {
   readonly disk: Disk
@@ -27,6 +28,11 @@ export interface LoadHints {
   /** It comes from our sealed copy: an authority, not a hint that a flipped bit may have changed. */
   readonly logStartIsSealed: boolean
   readonly highWatermark: number | null
+  /** See side-files.ts. */
+  readonly chain: ChainPoint | null
+  readonly firstBaseOffset: number | null
+  /** What sealed segments were, by base offset. */
+  readonly digests: ReadonlyMap<number, SegmentDigest>
 }
 
 /** The topic id in `partition.metadata`, or null. */

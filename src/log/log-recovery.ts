@@ -21,6 +21,7 @@ import { logEvents } from './log-events.ts'
 import { type LoadHints, type LoadParts, readSmall } from './load-parts.ts'
 import { loadProducers } from './producer-loader.ts'
 import { Segment } from './segment.ts'
+import { HeaderChain } from './segment-digest.ts'
 import type { KnownIndexTail } from './side-files.ts'
 import { offsetEntryBytes, timeEntryBytes, validOffsetEntries, validTimeEntries } from './segment-index.ts'
 import { type ScanEnd, scanSegment } from './segment-scan.ts'
@@ -42,6 +43,7 @@ export async function recoverLog(log: UnifiedLog, hints: LoadHints, parts: LoadP
   // A segment that was rolled right at the recovery point may not have been finished off: its index begins the work.
   const startIndex = log.segmentIndexOf(hints.isClean ? scanFrom : Math.max(scanFrom - 1, first.baseOffset))
   const start = log.segments[startIndex] as Segment
+  start.chain ??= new HeaderChain()
   const begin = await beginIndex(log, start, scanFrom, { hints, parts })
   await loadProducers(log, begin.offset, hints, parts)
   log.logEndOffset = begin.offset
@@ -230,6 +232,7 @@ async function scanOn(log: UnifiedLog, startIndex: number, begin: BeginPoint, ru
       segment.index.reset({ offsets: 0, times: 0, lastTimestamp: -1 })
       segment.indexIsChecked = true
       segment.maxTimestampIsKnown = true
+      segment.chain = new HeaderChain()
     }
     let end: ScanEnd = begin
     if (index > startIndex || !run.isDamaged) end = await scanTail(log, segment, from, run)

@@ -222,17 +222,37 @@ async function removeSegments(
   const bytes = going.reduce((sum, segment) => sum + segment.sizeInBytes, 0)
   parts.onGoing(bytes)
   const files = going.map(({ logPath, sizeInBytes }) => ({ path: `${logPath}.deleted`, bytes: sizeInBytes }))
-  const onRemoved = (): void => {
+  const last = going.at(-1) as Segment
+  files.pop()
+  const onRemoved = async (): Promise<void> => {
+    await removeLast(log, last, parts)
     parts.onGoing(-bytes)
     parts.disk.retry()
   }
   if (isUrgent) {
     for (const file of files) await parts.remover.removeNow(file)
-    onRemoved()
+    await onRemoved()
     return
   }
   parts.later(log.config.fileDeleteDelayMs, () => {
     // What cannot be removed now is removed when the log is opened next.
-    parts.remover.remove(files).then(onRemoved, () => {})
+    parts.remover
+      .remove(files)
+      .then(onRemoved)
+      .catch(() => {})
   })
+}
+
+/**
+ * Gives up the last of the deleted files. Until our copy of the recovery points says where the log begins now, its empty name stays: a
+ * start without it would take the first segment for lost.
+ */
+async function removeLast(log: UnifiedLog, last: Segment, parts: RetentionParts): Promise<void> {
+  const path = `${last.logPath}.deleted`
+  const isTold = log.filedFirstOffset > last.baseOffset || log.isDeleted
+  const before = log.deletedFile
+  log.deletedFile = isTold ? null : { path, baseOffset: last.baseOffset }
+  const operations: DiskOperation[] = [isTold ? { kind: 'unlink', path } : { kind: 'truncate', path, size: 0 }]
+  if (before !== null) operations.push({ kind: 'unlink', path: before.path })
+  await parts.disk.submit(operations, { lane: 'relief' })
 }

@@ -60,7 +60,8 @@ export class LoopDisk {
 
   /** With `flushLog` the file system writes its own journal before it goes; what files hold is lost all the same. */
   cut(flushLog: boolean): void {
-    const program = 'import fcntl, os, sys; fcntl.ioctl(os.open(sys.argv[1], 0), 0x8004587d, int(sys.argv[2]).to_bytes(4, "little"))'
+    const program =
+      'import fcntl, os, sys; fcntl.ioctl(os.open(sys.argv[1], 0), 0x8004587d, int(sys.argv[2]).to_bytes(4, "little"))'
     if (!shell('python3', '-c', program, this.#mount, flushLog ? '1' : '2')) throw new Error('no shutdown')
   }
 

@@ -28,9 +28,13 @@ export function createLoadTopics(port: number): void {
   for (const [topic, settings] of loadTopics) {
     const args = ['--bootstrap-server', `127.0.0.1:${port}`, '--partitions', '4']
     const configs = settings.flatMap((setting) => ['--config', setting])
-    const created = spawnSync(join(repositoryRoot, 'tools/headwater'), ['topics', 'create', topic, ...args, ...configs], {
-      encoding: 'utf8',
-    })
+    const created = spawnSync(
+      join(repositoryRoot, 'tools/headwater'),
+      ['topics', 'create', topic, ...args, ...configs],
+      {
+        encoding: 'utf8',
+      },
+    )
     if (created.status !== 0) throw new Error(`cannot create ${topic}: ${created.stdout}${created.stderr}`)
   }
 }

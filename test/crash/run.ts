@@ -145,9 +145,7 @@ class Suite {
     const missing = fileSystem === null ? null : LoopDisk.missing(fileSystem)
     await this.try(`mutant ${mutant.name} is caught: ${mutant.breaks}`, missing, (folder) => {
       const disk =
-        fileSystem === null
-          ? new PlainDisk(folder)
-          : LoopDisk.create({ folder, fileSystem, mebibytes: diskMebibytes })
+        fileSystem === null ? new PlainDisk(folder) : LoopDisk.create({ folder, fileSystem, mebibytes: diskMebibytes })
       return this.#isCaught({ folder, disk, deaths, seed, mutant })
     })
   }
