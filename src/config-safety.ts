@@ -2,7 +2,7 @@
  * Which listeners other hosts can reach without protection. By default none may be: a start with one fails, with the reason and what to
  * do about it.
  */
-import type { ListenAddress, TlsClientAuth } from './base/ports.ts'
+import type { ListenAddress, ListenPlace, TlsClientAuth } from './base/ports.ts'
 
 interface Tls {
   readonly clientAuth: TlsClientAuth
@@ -16,7 +16,7 @@ export interface WrittenListeners {
     readonly saslMechanisms: readonly string[]
   }[]
   readonly mqtt: readonly {
-    readonly listen: ListenAddress
+    readonly listen: ListenPlace
     readonly tls: Tls | null
     readonly authentication: 'none' | 'password'
   }[]
@@ -31,7 +31,9 @@ export interface UnprotectedListener {
 }
 
 /** Is an address one that only this machine can reach? A name other than localhost may be anything. */
-export function isLoopback({ host }: ListenAddress): boolean {
+export function isLoopback(place: ListenPlace): boolean {
+  if ('path' in place) return true
+  const { host } = place
   return host === 'localhost' || host === '::1' || /^127(?:\.\d{1,3}){3}$/.test(host)
 }
 
@@ -39,7 +41,7 @@ export function isLoopback({ host }: ListenAddress): boolean {
 export function unprotectedListeners({ kafka, mqtt, http }: WrittenListeners): readonly UnprotectedListener[] {
   const judge = (
     path: readonly (string | number)[],
-    { listen, tls }: { readonly listen: ListenAddress; readonly tls: Tls | null },
+    { listen, tls }: { readonly listen: ListenPlace; readonly tls: Tls | null },
     authentication: { readonly isOn: boolean; readonly remedy: string },
   ): readonly UnprotectedListener[] => {
     if (isLoopback(listen)) return []

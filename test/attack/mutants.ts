@@ -31,8 +31,8 @@ export const mutants: readonly Mutant[] = [
     edits: [
       {
         file: 'src/ingest/mqtt/connection.ts',
-        from: 'this.deadline.arm(options.connectDeadlineMs, ',
-        to: 'this.deadline.arm(options.connectDeadlineMs * 100, ',
+        from: 'options.connectDeadlineMs - openingMs',
+        to: 'options.connectDeadlineMs * 100',
       },
     ],
   },

@@ -1,6 +1,16 @@
 /** The Kafka door: any number of listeners, their connections, and what these share. */
 import { MemoryPool } from '../../base/memory-pool.ts'
-import type { Clock, Connection, ListenAddress, Listener, Net, Observer, Timer, TlsContext } from '../../base/ports.ts'
+import type {
+  Clock,
+  Connection,
+  ListenAddress,
+  Listener,
+  Net,
+  Observer,
+  ProxyProtocolOptions,
+  Timer,
+  TlsContext,
+} from '../../base/ports.ts'
 import { type CloseReason, type ConnectionHost, KafkaConnection } from './connection.ts'
 import type { SaslListener } from './connection-security.ts'
 import { Dispatcher } from './dispatch.ts'
@@ -28,6 +38,7 @@ export interface ListenerOptions {
   /** The listener's label in figures. */
   readonly name?: string
   readonly tls?: TlsContext | null
+  readonly proxyProtocol?: ProxyProtocolOptions | null
   /** How clients authenticate; null = they are who their certificate says, or anonymous. */
   readonly sasl?: SaslListener | null
 }
@@ -106,8 +117,11 @@ export class KafkaDoor {
    * Listens on an address. Rejects with a NetError.
    */
   async listen(address: ListenAddress, options: ListenerOptions = {}): Promise<Listener> {
-    const { name = 'kafka', tls = null } = options
-    const listener = await this.#net.listen(name, address, (connection) => this.#accept(connection, options), tls)
+    const { name = 'kafka', tls = null, proxyProtocol = null } = options
+    const listener = await this.#net.listen(name, address, (connection) => this.#accept(connection, options), {
+      tls,
+      proxyProtocol,
+    })
     this.#listeners.push(listener)
     return listener
   }

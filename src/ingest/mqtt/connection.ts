@@ -11,18 +11,11 @@ import { type ConnectPacket, decodeConnect, decodeDisconnect, type PacketBody } 
 import { reasonCodes, reasonName } from '../../protocol/mqtt/reason-codes.ts'
 import { MqttStreamDecoder } from '../../protocol/mqtt/stream-decoder.ts'
 import type { AckGroup, Committer } from './ack-queue.ts'
-import {
-  type ConnectGrant,
-  type Identity,
-  identify,
-  judgeConnect,
-  type MqttListenerOptions,
-  openSession,
-  peekLevel,
-} from './connect-handler.ts'
+import { type ConnectGrant, type Identity, identify, judgeConnect, openSession, peekLevel } from './connect-handler.ts'
 import { ConnectionOutput } from './connection-output.ts'
 import { Deadline } from './deadline.ts'
 import type { DoorServices, PendingBytesWaiter } from './door-services.ts'
+import type { MqttListenerOptions } from './listener-options.ts'
 import { mqttEvents } from './mqtt-events.ts'
 import { mqttMetrics } from './mqtt-metrics.ts'
 import { PauseSwitch, pauseReasons } from './pause-switch.ts'
@@ -81,7 +74,7 @@ export class MqttConnection implements SessionLink, Committer, PendingBytesWaite
     this.decoder = new MqttStreamDecoder({
       columns,
       connectBytesMax: options.connectBytesMax,
-      packetBytesMax: options.packetBytesMax,
+      packetBytesMax: this.ownPacketBytesMax,
       onRows: (source, rows) => this.onRows(source, rows),
     })
     const { clock } = services
@@ -89,13 +82,21 @@ export class MqttConnection implements SessionLink, Committer, PendingBytesWaite
     this.drainDeadline = new Deadline(clock)
     this.linger = new Deadline(clock)
     this.deadline = new Deadline(clock)
-    this.deadline.arm(options.connectDeadlineMs, () => this.refuseSilently('no CONNECT in time'))
+    const { openingMs } = socket.peer
+    this.deadline.arm(Math.max(1, options.connectDeadlineMs - openingMs), () =>
+      this.refuseSilently('no CONNECT in time'),
+    )
     socket.start({
       onBytes: (bytes) => this.onBytes(bytes),
       onDrain: () => this.onDrain(),
       onClose: (error) => this.onClose(error),
       window: () => (this.state === 'closed' ? null : this.decoder.window()),
     })
+  }
+
+  /** Largest packet that the client may send. */
+  private get ownPacketBytesMax(): number {
+    return this.listener.packetBytesMax ?? this.services.options.packetBytesMax
   }
 
   // ------------------------------------------------------------------------------------------------- in
@@ -219,7 +220,8 @@ export class MqttConnection implements SessionLink, Committer, PendingBytesWaite
     this.hasConnect = true
     const packet = decodeConnect(firstByte, body)
     this.level = packet.level
-    const verdict = judgeConnect(packet, this.services)
+    const origin = { packetBytesMax: this.ownPacketBytesMax, refusal: this.socket.peer.refusal }
+    const verdict = judgeConnect(packet, origin, this.services)
     if (verdict.kind === 'refused') return this.refuse(verdict.reason, verdict.because)
     const identity = identify(packet, this.socket.peer, this.listener, this.services)
     if (!(identity instanceof Promise)) return this.onIdentified(identity, packet, verdict, wallMs)
@@ -276,6 +278,7 @@ export class MqttConnection implements SessionLink, Committer, PendingBytesWaite
     const { services } = this
     const { options } = services
     this.state = 'opening'
+    this.socket.trust()
     this.session = session
     this.decoder.level = packet.level
     this.expiryMs = grant.sessionExpiryMs

@@ -11,7 +11,11 @@ export interface MqttDoorOptions {
 
   /** Open connections; each costs memory before anything is known of its client. */
   readonly connectionsMax: number
-  /** A connection that has not sent CONNECT by then is closed. */
+  /** Open connections of one address, this machine's own excepted: one faulty host must not shut everybody out. */
+  readonly connectionsPerAddressMax: number
+  /** New connections a second; null = no bound. */
+  readonly connectionsPerSecondMax: number | null
+  /** A connection that has not sent CONNECT by then is closed; TLS and WebSocket handshakes are within it. */
   readonly connectDeadlineMs: number
   /** Largest CONNECT: bytes held for a client that is not known yet. */
   readonly connectBytesMax: number
@@ -65,6 +69,8 @@ export const mqttDoorDefaults: MqttDoorOptions = {
   lastResortTopic: 'mqtt.unrouted',
   autoTopicsMax: 64,
   connectionsMax: 10_000,
+  connectionsPerAddressMax: 1000,
+  connectionsPerSecondMax: null,
   connectDeadlineMs: 10_000,
   connectBytesMax: 65_536,
   packetBytesMax: 262_144,

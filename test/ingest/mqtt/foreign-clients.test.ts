@@ -22,6 +22,8 @@ if (!hasMosquitto) console.log('mosquitto_pub: skipped: not installed (Debian: a
 
 let folder = ''
 let port = 0
+let webSocketPort = 0
+let unixPath = ''
 let ports: NodePorts
 let directory: LogDirectory
 let door: MqttDoor
@@ -39,7 +41,11 @@ beforeAll(async () => {
   const { broker } = rooms
   door = new MqttDoor({ ...ports, broker, options: mqttDoorDefaults, version: '1.2.3', bootId: 'b001' })
   broker.onTopicsChange(() => door.onPartitionsChanged())
-  port = (await door.listen({ host: '127.0.0.1', port: 0 })).port
+  const local = { host: '127.0.0.1', port: 0 }
+  port = (await door.listen(local)).port
+  webSocketPort = (await door.listen(local, { webSocket: { path: '/mqtt', allowedOrigins: [] } })).port
+  unixPath = join(folder, 'mqtt.sock')
+  await door.listen({ path: unixPath, mode: 0o660 })
 })
 
 afterAll(async () => {
@@ -113,7 +119,33 @@ describe.each([4, 5] as const)('the mqtt package at level %i', (protocolVersion)
   })
 })
 
+describe.each([3, 4, 5] as const)('the mqtt package over WebSocket at level %i', (protocolVersion) => {
+  it('publishes what a client over TCP hears, and hears what that one publishes', async () => {
+    const topic = `mosquitto/web${protocolVersion}`
+    const old = protocolVersion === 3 ? ({ protocolId: 'MQIsdp' } as const) : {}
+    const options = { protocol: 'ws', path: '/mqtt', port: webSocketPort, protocolVersion, ...old } as const
+    const web = await connect({ ...options, clientId: `web${protocolVersion}` })
+    const plain = await connect({ clientId: `plain${protocolVersion}` })
+    for (const { client } of [web, plain]) await client.subscribeAsync(`${topic}/#`, { qos: 1 })
+    const large = 'x'.repeat(200_000)
+    await web.client.publishAsync(`${topic}/large`, large, { qos: 2 })
+    await plain.client.publishAsync(`${topic}/small`, 'small', { qos: 1 })
+    for (const { messages } of [web, plain]) {
+      expect((await messages(2)).toSorted()).toEqual([`${topic}/large=${large} q1`, `${topic}/small=small q1`])
+    }
+    for (const { client } of [web, plain]) await client.endAsync()
+  })
+})
+
 describe.skipIf(!hasMosquitto)('mosquitto_pub and mosquitto_sub', () => {
+  it('speak through a Unix socket', async () => {
+    const subscriber = await connect({ clientId: 'watch-unix' })
+    await subscriber.client.subscribeAsync('mosquitto/unix/#', { qos: 1 })
+    await run('mosquitto_pub', ['--unix', unixPath, '-t', 'mosquitto/unix/a', '-m', 'by file', '-q', '1'])
+    expect(await subscriber.messages(1)).toEqual(['mosquitto/unix/a=by file q1'])
+    await subscriber.client.endAsync()
+  })
+
   it.each(['mqttv31', 'mqttv311', 'mqttv5'])('speak %s', async (version) => {
     const place = ['-h', '127.0.0.1', '-p', String(port), '-V', version]
     const topic = `mosquitto/${version}`
