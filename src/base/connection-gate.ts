@@ -163,6 +163,29 @@ export function addressGroup(remoteHost: string): string {
   return `${groups.slice(0, 4).join(':')}::/64`
 }
 
+/**
+ * Kafka's `max.connections.per.ip.overrides`: `ADDRESS:NUMBER`, separated by commas. A sentence where it says nothing of the kind; names
+ * are not resolved.
+ */
+export function parseAddressOverrides(written: string): ReadonlyMap<string, number> | string {
+  const overrides = new Map<string, number>()
+  for (const part of written.split(',')) {
+    const entry = part.trim()
+    if (entry === '') continue
+    const at = entry.lastIndexOf(':')
+    const address = entry.slice(0, Math.max(at, 0)).replace(/^\[|\]$/g, '')
+    const number = entry.slice(at + 1)
+    if (!isAddress(address) || !/^\d{1,9}$/.test(number)) return `"${entry}" is not ADDRESS:NUMBER, with an IP address`
+    overrides.set(addressGroup(address.toLowerCase()), Number(number))
+  }
+  return overrides
+}
+
+/** As far as a typing error goes: four numbers, or groups of hexadecimal digits. */
+function isAddress(text: string): boolean {
+  return /^\d{1,3}(\.\d{1,3}){3}$/.test(text) || (/^[0-9a-f:.]+$/i.test(text) && text.includes(':'))
+}
+
 /** Is it this machine itself? */
 export function isLocalHost(remoteHost: string): boolean {
   return remoteHost === '::1' || remoteHost.startsWith('127.')

@@ -41,9 +41,9 @@ export const mutants: readonly Mutant[] = [
     rows: ['doors:connections beyond max.connections'],
     edits: [
       {
-        file: 'src/ingest/kafka/door.ts',
-        from: 'this.#connections.size >= this.#options.connectionsMax',
-        to: 'this.#connections.size >= this.#options.connectionsMax * 10',
+        file: 'src/base/connection-gate.ts',
+        from: 'this.#open >= limits.connectionsMax()',
+        to: 'this.#open >= limits.connectionsMax() * 10',
       },
     ],
   },
