@@ -110,6 +110,13 @@ const mqttListener = z
       .describe(
         'How clients authenticate. `password`: user name and password of CONNECT, checked against the SCRAM credentials. `none`: a client is who its certificate says, or `User:ANONYMOUS`.',
       ),
+    saslMechanisms: z
+      .array(z.enum(['SCRAM-SHA-256', 'SCRAM-SHA-512']))
+      .max(2)
+      .prefault([])
+      .describe(
+        'SASL mechanisms by which clients of MQTT 5.0 may authenticate (enhanced authentication). With `authentication: none` they must.',
+      ),
     packetMax: bytes({ min: 1024, max: 268_435_455 })
       .nullable()
       .prefault(null)

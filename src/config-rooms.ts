@@ -51,6 +51,7 @@ export function mqttListenerOptions(
     name,
     tls,
     authentication: listener.authentication,
+    saslMechanisms: listener.saslMechanisms,
     webSocket: listener.webSocket,
     proxyProtocol: proxyOptions(listener),
     packetBytesMax: listener.packetMax,

@@ -19,6 +19,7 @@ export interface WrittenListeners {
     readonly listen: ListenPlace
     readonly tls: Tls | null
     readonly authentication: 'none' | 'password'
+    readonly saslMechanisms: readonly string[]
   }[]
   readonly http: { readonly listen: ListenAddress; readonly tls: Tls | null }
 }
@@ -35,6 +36,10 @@ export function isLoopback(place: ListenPlace): boolean {
   if ('path' in place) return true
   const { host } = place
   return host === 'localhost' || host === '::1' || /^127(?:\.\d{1,3}){3}$/.test(host)
+}
+
+function asksForUsers({ authentication, saslMechanisms }: WrittenListeners['mqtt'][number]): boolean {
+  return authentication === 'password' || saslMechanisms.length > 0
 }
 
 /** Listeners beyond the loopback that carry plain text, or let anybody in. */
@@ -61,8 +66,8 @@ export function unprotectedListeners({ kafka, mqtt, http }: WrittenListeners): r
     ),
     ...mqtt.flatMap((listener, index) =>
       judge(['mqtt', index], listener, {
-        isOn: listener.authentication === 'password',
-        remedy: 'authentication: password, or tls.clientAuth: required',
+        isOn: asksForUsers(listener),
+        remedy: 'authentication: password, saslMechanisms, or tls.clientAuth: required',
       }),
     ),
     ...judge(['http'], http, { isOn: false, remedy: 'tls.clientAuth: required' }),
@@ -73,6 +78,6 @@ export function unprotectedListeners({ kafka, mqtt, http }: WrittenListeners): r
 export function needsUsers({ kafka, mqtt }: WrittenListeners): boolean {
   return (
     kafka.some(({ listen, saslMechanisms }) => !isLoopback(listen) && saslMechanisms.length > 0) ||
-    mqtt.some(({ listen, authentication }) => !isLoopback(listen) && authentication === 'password')
+    mqtt.some((listener) => !isLoopback(listener.listen) && asksForUsers(listener))
   )
 }

@@ -1,7 +1,4 @@
-/**
- * CONNECT, 3.1 to 5.0: what is refused, what is granted, who it is. User name and password are checked where the listener asks for them; enhanced
- * authentication is refused (0x8C).
- */
+/** CONNECT, 3.1 to 5.0: what is refused, what is granted, and who it is where that needs no exchange. */
 import type { GateReason } from '../../base/connection-gate.ts'
 import type { PeerFacts } from '../../base/ports.ts'
 import type { ConnectPacket, PacketBody } from '../../protocol/mqtt/packets.ts'
@@ -43,9 +40,6 @@ export function judgeConnect(packet: ConnectPacket, origin: ConnectOrigin, servi
     const isRate = origin.refusal === ('rate' satisfies GateReason)
     const reason = isRate ? reasonCodes.connectionRateExceeded : reasonCodes.quotaExceeded
     return refused(reason, `one connection too many (${origin.refusal})`)
-  }
-  if (properties.authenticationMethod !== undefined) {
-    return refused(reasonCodes.badAuthenticationMethod, 'enhanced authentication is not served') // [MQTT-4.12.0-1]
   }
   if (utf8Bytes(packet.clientId).length > options.clientIdBytesMax) {
     return refused(
@@ -94,6 +88,9 @@ export function identify(
   services: DoorServices,
 ): Identity | Promise<Identity> {
   if (listener.authentication === 'password') return identifyByPassword(packet, peer, services)
+  if ((listener.saslMechanisms ?? []).length > 0) {
+    return { kind: 'refused', reason: reasonCodes.notAuthorized, because: 'no enhanced authentication' }
+  }
   const principal = services.principalOf(peer)
   if (principal !== null) return { kind: 'known', principal }
   return { kind: 'refused', reason: reasonCodes.notAuthorized, because: 'no rule fits the certificate' }

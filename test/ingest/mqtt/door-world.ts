@@ -7,6 +7,8 @@ import { MqttDoor } from '../../../src/ingest/mqtt/mqtt-door.ts'
 import { type MqttDoorOptions, mqttDoorDefaults } from '../../../src/ingest/mqtt/mqtt-options.ts'
 import { forEachBatch } from '../../../src/protocol/records/record-batch.ts'
 import { forEachRecord } from '../../../src/protocol/records/record.ts'
+import { Authenticator } from '../../../src/security/authenticator.ts'
+import { ScramCredentials } from '../../../src/security/scram-credentials.ts'
 import type { SimHost } from '../../sim/host.ts'
 import { type SimWorld, simWorld } from '../../sim/world.ts'
 import { type BrokerWorld, openBroker } from './broker-world.ts'
@@ -23,6 +25,8 @@ export class DoorWorld {
   readonly world: SimWorld
   readonly host: SimHost
   readonly options: MqttDoorOptions
+  /** Users of listeners that ask for them. */
+  readonly credentials = new ScramCredentials()
   private readonly clientPorts: Ports
   private readonly listener: MqttListenerOptions
   private running: { readonly rooms: BrokerWorld; readonly door: MqttDoor } | null = null
@@ -61,6 +65,7 @@ export class DoorWorld {
       options: this.options,
       version: '1.2.3',
       bootId: 'b001',
+      authenticator: new Authenticator({ ...ports, credentials: this.credentials, failureDelayMs: () => 100 }),
     })
     broker.onTopicsChange(() => door.onPartitionsChanged())
     await this.settle(door.listen({ host: '0.0.0.0', port }, this.listener))
