@@ -21,6 +21,7 @@ export function mqttDoorOptions(mqtt: MqttConfig): MqttDoorOptions {
     ...mqttDoorDefaults,
     routes: mqtt.routes,
     lastResortTopic: mqtt.lastResortTopic,
+    checkPayloadFormat: mqtt.checkPayloadFormat,
     autoTopicsMax: mqtt.autoTopicsMax,
     connectionsMax: mqtt.connectionsMax,
     connectionsPerAddressMax: mqtt.connectionsPerAddressMax,

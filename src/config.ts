@@ -60,6 +60,12 @@ const mqtt = z.strictObject({
     .min(1)
     .prefault('mqtt.unrouted')
     .describe('Kafka topic of messages that no rule can take anywhere.'),
+  checkPayloadFormat: z
+    .boolean()
+    .prefault(false)
+    .describe(
+      'Refuse (0x99) a message of 5.0 whose payload format indicator says that it is UTF-8 when it is not. At QoS 0 it is dropped and counted.',
+    ),
   autoTopicsMax: count(0, 10_000)
     .prefault(64)
     .describe('Kafka topics that publishes may create in one run where the name depends on the MQTT topic.'),

@@ -5,7 +5,7 @@ import type { ConnectPacket, PacketBody } from '../../protocol/mqtt/packets.ts'
 import type { MqttProperties } from '../../protocol/mqtt/properties.ts'
 import { reasonCodes } from '../../protocol/mqtt/reason-codes.ts'
 import { anonymousPrincipal, userPrincipal } from '../../security/principal.ts'
-import { utf8Bytes } from '../../protocol/mqtt/utf8.ts'
+import { isTextPayload, utf8Bytes } from '../../protocol/mqtt/utf8.ts'
 import type { DoorServices } from './door-services.ts'
 import type { MqttListenerOptions } from './listener-options.ts'
 import type { MqttSession } from './session.ts'
@@ -54,6 +54,10 @@ export function judgeConnect(packet: ConnectPacket, origin: ConnectOrigin, servi
   if (packet.will !== null) {
     const plan = services.mapping.plan(packet.will.topic)
     if (plan.kind === 'refused') return refused(reasonCodes.topicNameInvalid, `the will: ${plan.reason}`)
+    const { payload, properties: claims } = packet.will
+    if (options.checkPayloadFormat && claims.payloadFormatIndicator === 1 && !isTextPayload(payload)) {
+      return refused(reasonCodes.payloadFormatInvalid, 'the will says that it is UTF-8, and it is not')
+    }
   }
   const clientId = isAssignedClientId
     ? `hw-${Buffer.from(services.entropy.bytes(12)).toString('hex')}`

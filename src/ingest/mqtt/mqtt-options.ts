@@ -6,6 +6,8 @@ export interface MqttDoorOptions {
   readonly routes: readonly TopicRoute[]
   /** Kafka topic of messages that no rule takes anywhere. */
   readonly lastResortTopic: string
+  /** Refuse payloads that a client says are UTF-8 (payload format indicator 1) and that are not. */
+  readonly checkPayloadFormat: boolean
   /** Kafka topics that publishes may create in one run where the name depends on the MQTT topic: a stray client must not fill the broker with topics. */
   readonly autoTopicsMax: number
 
@@ -67,6 +69,7 @@ export interface MqttDoorOptions {
 export const mqttDoorDefaults: MqttDoorOptions = {
   routes: [],
   lastResortTopic: 'mqtt.unrouted',
+  checkPayloadFormat: false,
   autoTopicsMax: 64,
   connectionsMax: 10_000,
   connectionsPerAddressMax: 1000,
