@@ -22,6 +22,8 @@ export const testFiles = {
   session: 'test/ingest/mqtt/session.test.ts',
   enhanced: 'test/ingest/mqtt/enhanced-authentication.test.ts',
   webSocket: 'test/node/web-socket.test.ts',
+  old: 'test/ingest/mqtt/version-311.test.ts',
+  foreign: 'test/ingest/mqtt/foreign-clients.test.ts',
   acks: 'test/ingest/mqtt/ack-queue.test.ts',
   headers: 'test/ingest/mqtt/record-headers.test.ts',
   decoder: 'test/protocol/mqtt/stream-decoder.test.ts',
