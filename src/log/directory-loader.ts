@@ -47,6 +47,8 @@ export interface LoadedDirectory {
   readonly hasStaleLogStarts: boolean
   /** Our copy of the recovery points was there. */
   readonly hasKnownLogs: boolean
+  /** Goes when the recovery points are written: until then it alone tells that offsets may be missing. */
+  readonly leftovers: readonly DiskOperation[]
 }
 
 interface Folder {
@@ -92,6 +94,7 @@ export async function loadDirectory(place: DirectoryPlace, parts: DirectoryParts
   // Only where compaction has been may offsets be missing.
   for (const log of (await readCleanerOffsets(disk, place, empty)).keys()) log.mayHaveGaps = true
   for (const log of empty) log.mayHaveGaps ||= known?.get(log.key)?.mayHaveGaps === true
+  const leftovers: DiskOperation[] = []
   const logs = await mapInTurns([...folders.entries()], async ([index, folder]) => {
     const log = empty[index] as UnifiedLog
     const hints: LoadHints = {
@@ -101,14 +104,14 @@ export async function loadDirectory(place: DirectoryPlace, parts: DirectoryParts
       logStartIsSealed: isSealed,
       highWatermark: highWatermarks?.get(folder.name) ?? null,
     }
-    await loadLog(log, hints, { disk, clock: parts.clock, observer })
+    leftovers.push(...(await loadLog(log, hints, { disk, clock: parts.clock, observer })))
     return log
   })
   const ends = new Map(logs.map((log) => [log.key, log.logEndOffset]))
   // Of logs that are gone, or beyond what a relaxed log has left: what is appended there next would be hidden.
   const isStale = ([key, start]: readonly [string, number]): boolean => start > (ends.get(key) ?? -1)
   const hasStaleLogStarts = other !== null || differ || [...(logStarts ?? [])].some(isStale)
-  return { logs, replayedFrames, deletedNames, hasStaleLogStarts, hasKnownLogs: known !== null }
+  return { logs, replayedFrames, deletedNames, hasStaleLogStarts, hasKnownLogs: known !== null, leftovers }
 }
 
 /** Tells that the directory is open. */

@@ -26,17 +26,17 @@ import { offsetEntryBytes, timeEntryBytes } from './segment-index.ts'
 import { scanSegment } from './segment-scan.ts'
 import type { UnifiedLog } from './unified-log.ts'
 
-/** Fills an empty UnifiedLog from its folder. */
-export async function loadLog(log: UnifiedLog, hints: LoadHints, parts: LoadParts): Promise<void> {
+/** Fills an empty UnifiedLog from its folder. Answers what is to be removed once the recovery points, and with them `mayHaveGaps`, are written. */
+export async function loadLog(log: UnifiedLog, hints: LoadHints, parts: LoadParts): Promise<readonly DiskOperation[]> {
   const entries = await finishSwaps(parts.disk, log.directory, await parts.disk.list(log.directory))
   const files = sortLogFiles(entries)
   log.snapshotOffsets = [...files.snapshots]
-  // Names reach the medium in any order: an older segment of a deletion may be back while a newer one is gone.
-  if (files.leftovers.some((name) => name.endsWith('.log.deleted'))) log.mayHaveGaps = true
-  if (files.leftovers.length > 0) {
-    const unlink = (name: string): DiskOperation => ({ kind: 'unlink', path: `${log.directory}/${name}` })
-    await parts.disk.submit(files.leftovers.map(unlink))
-  }
+  const removal = files.leftovers.map((name): DiskOperation => ({ kind: 'unlink', path: `${log.directory}/${name}` }))
+  // Names reach the medium in any order: an older segment of a deletion may be back while a newer one is gone. Only this file tells.
+  const tellsOfGaps = !log.mayHaveGaps && files.leftovers.some((name) => name.endsWith('.log.deleted'))
+  if (tellsOfGaps) log.mayHaveGaps = true
+  const isKept = tellsOfGaps && !hints.isClean
+  if (removal.length > 0 && !isKept) await parts.disk.submit(removal)
   const [start] = files.segments
   for (const baseOffset of lostSegments(
     entries.map((entry) => entry.name),
@@ -71,6 +71,7 @@ export async function loadLog(log: UnifiedLog, hints: LoadHints, parts: LoadPart
   log.recoveryPoint = log.logEndOffset
   log.recoverySnapshot = encodeSnapshot(log.producers)
   log.highWatermark = Math.max(log.logStartOffset, Math.min(hints.highWatermark ?? 0, log.logEndOffset))
+  return isKept ? removal : []
 }
 
 async function openSegments(

@@ -5,6 +5,7 @@
  * `syncDirectory` of its directory. A power cut keeps, for every set of names tied together by renames, a seeded number of
  * the first changes. A rename is one change, also between directories.
  */
+import { mix, mixText } from './digest.ts'
 import type { Prng } from './prng.ts'
 import { SimFile } from './sim-file.ts'
 
@@ -114,6 +115,20 @@ export class DiskImage {
     }
     walk(this.#root, '')
     return paths.sort()
+  }
+
+  /** Tells what a start finds from what it finds on another medium. */
+  digest(): number {
+    const digestOf = (directory: SimDirectory): number => {
+      // Sums: the order of names is that of their changes.
+      let sum = 0
+      for (const [name, node] of directory.entries) {
+        const own = node instanceof SimFile ? node.digest : mix(digestOf(node), 1)
+        sum = (sum + mix(mixText(0, name), own)) % 2 ** 52
+      }
+      return sum
+    }
+    return mix(digestOf(this.#root), Math.min(this.capacityBytes, 2 ** 50))
   }
 
   openOrCreate(path: string): SimFile {
@@ -232,11 +247,15 @@ export class DiskImage {
 
   #parentOf(path: string): { directory: SimDirectory; name: string } {
     const parts = partsOf(path)
-    const name = parts.pop()
+    const name = parts.at(-1)
     if (name === undefined) throw new ImageError('EINVAL')
-    const directory = this.find(`/${parts.join('/')}`)
-    if (!directory) throw new ImageError('ENOENT')
-    if (!(directory instanceof SimDirectory)) throw new ImageError('ENOTDIR')
+    let directory = this.#root
+    for (let at = 0; at < parts.length - 1; at++) {
+      const next = directory.entries.get(parts[at] as string)
+      if (!next) throw new ImageError('ENOENT')
+      if (!(next instanceof SimDirectory)) throw new ImageError('ENOTDIR')
+      directory = next
+    }
     return { directory, name }
   }
 
@@ -258,9 +277,18 @@ export class DiskImage {
   }
 }
 
-function partsOf(path: string): string[] {
+/** Names of paths that were asked for: the same few come again and again. */
+const partsByPath = new Map<string, readonly string[]>()
+const pathsMax = 4096
+
+function partsOf(path: string): readonly string[] {
+  const known = partsByPath.get(path)
+  if (known !== undefined) return known
   if (!path.startsWith('/')) throw new ImageError('EINVAL')
-  return path.split('/').filter((part) => part !== '')
+  const parts = path.split('/').filter((part) => part !== '')
+  if (partsByPath.size >= pathsMax) partsByPath.clear()
+  partsByPath.set(path, parts)
+  return parts
 }
 
 function applyToDevice(change: NameChange): void {
