@@ -4,6 +4,7 @@
 import type { ApplianceStatus, HealthReport, ListenerStatus, Operations, WritesStatus } from './admin/operations.ts'
 import { ApplianceError } from './base/errors.ts'
 import type { Listener, Ports } from './base/ports.ts'
+import { authorizerOf, featuresOf } from './appliance-cluster.ts'
 import { Broker } from './broker/broker.ts'
 import { InternalTopics } from './broker/internal-topics.ts'
 import { lossLedgerTopic, recordLoss } from './broker/loss-ledger.ts'
@@ -11,10 +12,16 @@ import { TopicAdmin } from './broker/topic-admin.ts'
 import { Cluster } from './cluster/cluster.ts'
 import { BrokerSettings } from './cluster/metadata/broker-config.ts'
 import type { NodeBudget } from './cluster/metadata/topic-budget.ts'
-import { metadataVersionLevel } from './cluster/metadata/metadata-controller.ts'
 import type { ApplianceConfig } from './config.ts'
 import { needsUsers, unprotectedListeners } from './config-safety.ts'
-import { mirrorOptions, mqttDoorOptions, scrubOptions, spaceOptions } from './config-rooms.ts'
+import {
+  mirrorOptions,
+  mqttDoorOptions,
+  mqttListenerOptions,
+  proxyOptions,
+  scrubOptions,
+  spaceOptions,
+} from './config-rooms.ts'
 import { partitionTableLog } from './coordinator/runtime/partition-table-log.ts'
 import { ClockWatch } from './clock-watch.ts'
 import { GroupCoordinator } from './coordinator/group/group-coordinator.ts'
@@ -22,7 +29,7 @@ import { groupOptionsOf } from './coordinator/group/group-options.ts'
 import { offsetsTopicOf } from './coordinator/group/offsets-topic.ts'
 import type { SaslListener } from './ingest/kafka/connection-security.ts'
 import { KafkaDoor } from './ingest/kafka/door.ts'
-import { type ClusterFeatures, kafkaDoorOptionsOf } from './ingest/kafka/door-options.ts'
+import { kafkaDoorOptionsOf } from './ingest/kafka/door-options.ts'
 import { guardHandlers } from './ingest/kafka/guards/guard.ts'
 import { guardTable } from './ingest/kafka/guards/guard-table.ts'
 import type { HandlerEntry } from './ingest/kafka/handler.ts'
@@ -42,7 +49,7 @@ import { writesStatusOf } from './write-status.ts'
 import { Authenticator } from './security/authenticator.ts'
 import { securityErrors } from './security/security-errors.ts'
 import { securityEvents } from './security/security-events.ts'
-import { Authorizer, parseSuperUsers } from './security/authorizer.ts'
+import type { Authorizer } from './security/authorizer.ts'
 import { certificateNaming, principalOfPeer } from './security/principal.ts'
 import type { SaslMechanism } from './security/sasl/sasl-server.ts'
 import { TlsKeeper } from './security/tls-keeper.ts'
@@ -283,10 +290,16 @@ class BuiltAppliance implements Appliance {
       options: kafkaDoorOptionsOf(this.#settings, () => featuresOf(cluster)),
     })
     this.#rooms = { ...this.#rooms, kafkaDoor }
-    for (const [index, { listen, advertise, tls, saslMechanisms }] of this.#config.listeners.kafka.entries()) {
+    for (const [index, written] of this.#config.listeners.kafka.entries()) {
+      const { listen, advertise, tls, saslMechanisms } = written
       const context = tls === null ? null : await this.#certificates.open(`kafka[${index}]`, tls)
       const sasl = saslMechanisms.length === 0 ? null : this.#sasl(saslMechanisms)
-      const listener = await kafkaDoor.listen(listen, { advertise, tls: context, sasl })
+      const listener = await kafkaDoor.listen(listen, {
+        advertise,
+        tls: context,
+        sasl,
+        proxyProtocol: proxyOptions(written),
+      })
       this.#listeners.push({
         protocol: 'kafka',
         listener,
@@ -335,9 +348,10 @@ class BuiltAppliance implements Appliance {
     })
     this.#rooms = { ...this.#rooms, mqttDoor }
     broker.onTopicsChange(() => mqttDoor.onPartitionsChanged())
-    for (const [index, { listen, tls, authentication }] of this.#config.listeners.mqtt.entries()) {
-      const context = tls === null ? null : await this.#certificates.open(`mqtt[${index}]`, tls)
-      const listener = await mqttDoor.listen(listen, { tls: context, authentication })
+    for (const [index, written] of this.#config.listeners.mqtt.entries()) {
+      const name = `mqtt[${index}]`
+      const context = written.tls === null ? null : await this.#certificates.open(name, written.tls)
+      const listener = await mqttDoor.listen(written.listen, mqttListenerOptions(written, name, context))
       this.#listeners.push({ protocol: 'mqtt', listener, advertised: null })
     }
   }
@@ -359,7 +373,7 @@ class BuiltAppliance implements Appliance {
 
   #placeOf(protocol: string): string {
     const first = this.#listeners.find((each) => each.protocol === protocol)?.listener
-    return first === undefined ? '-' : `${first.host}:${first.port}`
+    return first === undefined ? '-' : (first.path ?? `${first.host}:${first.port}`)
   }
 
   #health(): HealthReport {
@@ -467,27 +481,6 @@ class BuiltAppliance implements Appliance {
       },
     )
   }
-}
-
-function featuresOf(cluster: Cluster): ClusterFeatures {
-  return {
-    epoch: cluster.metadataEndOffset - 1,
-    supported: [
-      { name: 'metadata.version', minVersion: 7, maxVersion: metadataVersionLevel },
-      { name: 'kraft.version', minVersion: 0, maxVersion: 1 },
-    ],
-    finalized: [...cluster.image.features()].map(([name, level]) => ({ name, level })),
-  }
-}
-
-function authorizerOf(settings: BrokerSettings, cluster: Cluster): Authorizer {
-  const superUsers = parseSuperUsers(settings.text('super.users'))
-  return new Authorizer({
-    table: cluster.image.acls,
-    isEnabled: settings.text('authorizer.class.name') !== '',
-    superUsers: typeof superUsers === 'string' ? new Set() : superUsers,
-    allowsWithoutAcl: settings.flag('allow.everyone.if.no.acl.found'),
-  })
 }
 
 function must<T>(room: T | null | undefined): T {

@@ -2,7 +2,7 @@
  * Which listeners other hosts can reach without protection. By default none may be: a start with one fails, with the reason and what to
  * do about it.
  */
-import type { ListenAddress, TlsClientAuth } from './base/ports.ts'
+import type { ListenAddress, ListenPlace, TlsClientAuth } from './base/ports.ts'
 
 interface Tls {
   readonly clientAuth: TlsClientAuth
@@ -16,9 +16,10 @@ export interface WrittenListeners {
     readonly saslMechanisms: readonly string[]
   }[]
   readonly mqtt: readonly {
-    readonly listen: ListenAddress
+    readonly listen: ListenPlace
     readonly tls: Tls | null
     readonly authentication: 'none' | 'password'
+    readonly saslMechanisms: readonly string[]
   }[]
   readonly http: { readonly listen: ListenAddress; readonly tls: Tls | null }
 }
@@ -31,15 +32,21 @@ export interface UnprotectedListener {
 }
 
 /** Is an address one that only this machine can reach? A name other than localhost may be anything. */
-export function isLoopback({ host }: ListenAddress): boolean {
+export function isLoopback(place: ListenPlace): boolean {
+  if ('path' in place) return true
+  const { host } = place
   return host === 'localhost' || host === '::1' || /^127(?:\.\d{1,3}){3}$/.test(host)
+}
+
+function asksForUsers({ authentication, saslMechanisms }: WrittenListeners['mqtt'][number]): boolean {
+  return authentication === 'password' || saslMechanisms.length > 0
 }
 
 /** Listeners beyond the loopback that carry plain text, or let anybody in. */
 export function unprotectedListeners({ kafka, mqtt, http }: WrittenListeners): readonly UnprotectedListener[] {
   const judge = (
     path: readonly (string | number)[],
-    { listen, tls }: { readonly listen: ListenAddress; readonly tls: Tls | null },
+    { listen, tls }: { readonly listen: ListenPlace; readonly tls: Tls | null },
     authentication: { readonly isOn: boolean; readonly remedy: string },
   ): readonly UnprotectedListener[] => {
     if (isLoopback(listen)) return []
@@ -59,8 +66,8 @@ export function unprotectedListeners({ kafka, mqtt, http }: WrittenListeners): r
     ),
     ...mqtt.flatMap((listener, index) =>
       judge(['mqtt', index], listener, {
-        isOn: listener.authentication === 'password',
-        remedy: 'authentication: password, or tls.clientAuth: required',
+        isOn: asksForUsers(listener),
+        remedy: 'authentication: password, saslMechanisms, or tls.clientAuth: required',
       }),
     ),
     ...judge(['http'], http, { isOn: false, remedy: 'tls.clientAuth: required' }),
@@ -71,6 +78,6 @@ export function unprotectedListeners({ kafka, mqtt, http }: WrittenListeners): r
 export function needsUsers({ kafka, mqtt }: WrittenListeners): boolean {
   return (
     kafka.some(({ listen, saslMechanisms }) => !isLoopback(listen) && saslMechanisms.length > 0) ||
-    mqtt.some(({ listen, authentication }) => !isLoopback(listen) && authentication === 'password')
+    mqtt.some((listener) => !isLoopback(listener.listen) && asksForUsers(listener))
   )
 }

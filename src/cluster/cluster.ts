@@ -13,7 +13,9 @@ import type { Ports } from '../base/ports.ts'
 import { defaultLogConfig } from '../log/log-config.ts'
 import { logErrors } from '../log/log-errors.ts'
 import type { LogDirectory } from '../log/log-directory.ts'
+import type { MetadataRecord } from '../protocol/kafka/stored/metadata-record.ts'
 import { clusterEvents } from './cluster-events.ts'
+import { bootstrapName, bootstrapWrites, readBootstrap } from './metadata/bootstrap-file.ts'
 import type { BrokerSettings } from './metadata/broker-config.ts'
 import { MetadataController, type TopicCreation, type TopicOutcome } from './metadata/metadata-controller.ts'
 import { configResourceType, MetadataImage, type TopicImage } from './metadata/metadata-image.ts'
@@ -23,6 +25,9 @@ import { logConfigOf } from './metadata/topic-config.ts'
 import { RecoveryHold } from './recovery-hold.ts'
 import { Partition } from './partition/partition.ts'
 import { PartitionTable } from './partition/partition-table.ts'
+
+/** A partition that the disk had no room for is tried again this often. */
+const serveAgainMs = 5_000
 
 export interface ClusterOptions {
   readonly directory: LogDirectory
@@ -49,6 +54,9 @@ export class Cluster {
   readonly #topicListeners = new Set<() => void>()
   /** Last command of each topic that has one under way, by name. Bound: a command is a request of a door. */
   readonly #topicTails = new Map<string, Promise<unknown>>()
+  /** Topics that the disk had no room for. Bound: the topics of the image. */
+  readonly #waitingTopics = new Set<string>()
+  #isStopped = false
 
   static async open(options: ClusterOptions): Promise<Cluster> {
     const { directory, ports } = options
@@ -98,6 +106,7 @@ export class Cluster {
     this.hold = new RecoveryHold({
       ports: options.ports,
       stateDirectory: options.directory.stateDirectory,
+      write: (operations) => options.directory.tryAside(operations),
       onChange: (isHeld) => options.directory.holdDeletion(isHeld),
     })
     options.directory.onFailure(() => {
@@ -108,6 +117,7 @@ export class Cluster {
 
   /** Resolves when nothing of it is under way. */
   stop(): Promise<void> {
+    this.#isStopped = true
     this.hold.stop()
     return this.controller.idle()
   }
@@ -200,7 +210,11 @@ export class Cluster {
   async #start(removed: ReadonlySet<string>, lost: string | null): Promise<void> {
     const { directory, endpoint, ports } = this.#options
     await this.hold.open()
-    await this.controller.registerBroker(endpoint, uuidToString(ports.entropy.bytes(16)))
+    const incarnationId = uuidToString(ports.entropy.bytes(16))
+    const bootstrap = await this.#bootstrap(lost !== null)
+    await this.controller.registerBroker(endpoint, incarnationId, bootstrap.records)
+    if (bootstrap.isMissing)
+      await directory.tryAside(await bootstrapWrites(directory.logDirectory, this.image.features(), ports.clock))
     if (lost !== null) await this.#rebuild(lost, removed)
     await this.controller.takeLeadership(directory.wasClean ? 'leaderless' : 'all')
     // Before the others are served: a topic of the same name may have been created since.
@@ -213,6 +227,20 @@ export class Cluster {
       const { topicId } = log
       ports.observer.event(clusterEvents.strangeLog, { log: topicPartitionKey(log.topic, log.partition), topicId })
     }
+  }
+
+  /** What the formatting of the directory gives to a metadata log that says nothing yet. */
+  async #bootstrap(isLost: boolean): Promise<{ records: readonly MetadataRecord[]; isMissing: boolean }> {
+    const { directory, ports } = this.#options
+    const found = await readBootstrap(ports.disk, directory.logDirectory)
+    if (typeof found === 'string')
+      ports.observer.event(clusterEvents.snapshotIgnored, { file: bootstrapName, reason: found })
+    const isNew = !this.image.features().has('metadata.version')
+    const said = isNew && found !== null && typeof found !== 'string' ? found : []
+    // When the log was lost, a credential that had been taken back since must not return.
+    const records = isLost ? said.filter(({ type }) => type === 'FeatureLevelRecord') : said
+    // Apache Kafka does not start with a damaged one.
+    return { records, isMissing: found === null || typeof found === 'string' }
   }
 
   /** Gives the metadata what lies on the disk, and holds every deletion until somebody has looked. */
@@ -240,7 +268,7 @@ export class Cluster {
     const logs = await Promise.all(
       missing.map(({ partition }) => {
         const made = directory.createLog({ topic: topic.name, partition, topicId: topic.topicId, config })
-        return isStart ? made.catch((thrown: unknown) => this.#leaveOther(topic.name, partition, thrown)) : made
+        return isStart ? made.catch((thrown: unknown) => this.#unserved(topic.name, partition, thrown)) : made
       }),
     )
     logs.forEach((log, index) => {
@@ -252,12 +280,35 @@ export class Cluster {
     if (logs.length > 0) this.#topicsChanged()
   }
 
-  /** A directory of another topic stands where a partition belongs: it is not ours to remove, and no reason not to start. */
-  #leaveOther(topic: string, partition: number, thrown: unknown): null {
-    if (!(thrown instanceof ApplianceError) || thrown.code !== logErrors.topicIdDiffers.code) throw thrown
+  /**
+   * No reason not to start: a directory of another topic stands where a partition belongs, and is not ours to remove; or a partition
+   * whose creation was cut short has no room, and is served when it has.
+   */
+  #unserved(topic: string, partition: number, thrown: unknown): null {
+    if (!(thrown instanceof ApplianceError)) throw thrown
+    if (thrown.code === logErrors.directoryFull.code) {
+      this.#serveLater(topic)
+      return null
+    }
+    if (thrown.code !== logErrors.topicIdDiffers.code) throw thrown
     const log = topicPartitionKey(topic, partition)
     this.#options.ports.observer.event(clusterEvents.logOfOther, { log, reason: thrown.message })
     return null
+  }
+
+  #serveLater(name: string): void {
+    if (this.#isStopped || this.#waitingTopics.has(name)) return
+    this.#waitingTopics.add(name)
+    this.#options.ports.clock.schedule(serveAgainMs, () => {
+      this.#waitingTopics.delete(name)
+      if (this.#isStopped) return
+      const served = this.#inTopicTurn(name, async () => {
+        const topic = this.image.topic(name)
+        if (topic !== undefined) await this.#serve(topic, true)
+      })
+      // The directory tells of its failures itself.
+      served.catch(() => {})
+    })
   }
 
   #logConfig(topic: string): ReturnType<typeof logConfigOf> {

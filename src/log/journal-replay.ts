@@ -65,7 +65,7 @@ export async function replayJournal(
   if (size === null) return { frames: 0, paths: new Set(), reason: 'the file is missing' }
   const head = decodeJournalHead(await disk.read(path, 0, Math.min(size, journalBlockBytes)), directoryId)
   if ('reason' in head) return { frames: 0, paths: new Set(), reason: head.reason }
-  const journal: JournalFile = { disk, path, size, memory: new Uint8Array(memoryBytes) }
+  const journal: JournalFile = { disk, path, size, memory: new Uint8Array(Math.min(memoryBytes, size)) }
   const found = await findFrames(journal, head.incarnation)
   const frames = await neededFrames(journal, found)
   await makeDurable(journal, frames.at(-1))

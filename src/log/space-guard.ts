@@ -98,6 +98,11 @@ export class SpaceGuard implements SpaceReport {
     return this.#budgetBytes
   }
 
+  /** What may still be taken within the budget. */
+  get roomBytes(): number {
+    return this.#budgetBytes - this.#usedBytes()
+  }
+
   /** Before anything is written: the start may need the ballast. */
   open(): Promise<void> {
     this.#parts.observer.set(logMetrics.refusesData, 0)

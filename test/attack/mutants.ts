@@ -31,8 +31,8 @@ export const mutants: readonly Mutant[] = [
     edits: [
       {
         file: 'src/ingest/mqtt/connection.ts',
-        from: 'this.deadline.arm(options.connectDeadlineMs, ',
-        to: 'this.deadline.arm(options.connectDeadlineMs * 100, ',
+        from: 'options.connectDeadlineMs - openingMs',
+        to: 'options.connectDeadlineMs * 100',
       },
     ],
   },
@@ -41,9 +41,9 @@ export const mutants: readonly Mutant[] = [
     rows: ['doors:connections beyond max.connections'],
     edits: [
       {
-        file: 'src/ingest/kafka/door.ts',
-        from: 'this.#connections.size >= this.#options.connectionsMax',
-        to: 'this.#connections.size >= this.#options.connectionsMax * 10',
+        file: 'src/base/connection-gate.ts',
+        from: 'this.#open >= limits.connectionsMax()',
+        to: 'this.#open >= limits.connectionsMax() * 10',
       },
     ],
   },

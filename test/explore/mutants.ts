@@ -57,8 +57,8 @@ export const mutants: readonly Mutant[] = [
     name: 'marker-left',
     breaks: 'the marker is gone before the first append (R5)',
     edits: edit(
-      'log/log-directory.ts',
-      "{ kind: 'unlink', path: `${this.logDirectory}/${logFileNames.cleanShutdown}` },",
+      'log/directory-hold.ts',
+      "{ kind: 'unlink', path: `${logDirectory}/${logFileNames.cleanShutdown}` },",
       '',
     ),
   },
@@ -66,8 +66,8 @@ export const mutants: readonly Mutant[] = [
     name: 'marker-removal-not-synced',
     breaks: 'the marker is gone durably before the first append (R5)',
     edits: edit(
-      'log/log-directory.ts',
-      "logFileNames.cleanShutdown}` },\n      { kind: 'syncDirectory', path: this.logDirectory },",
+      'log/directory-hold.ts',
+      "logFileNames.cleanShutdown}` },\n    { kind: 'syncDirectory', path: logDirectory },",
       'logFileNames.cleanShutdown}` },',
     ),
   },
@@ -229,8 +229,8 @@ export const mutants: readonly Mutant[] = [
     breaks: 'a frame is durable before it is replayed',
     edits: edit(
       'log/journal-replay.ts',
-      '  await makeDurable(disk, path, frames.at(-1))\n',
-      '  if (frames.length < 0) await makeDurable(disk, path, frames.at(-1))\n',
+      '  await makeDurable(journal, frames.at(-1))\n',
+      '  if (frames.length < 0) await makeDurable(journal, frames.at(-1))\n',
     ),
   },
   {
@@ -356,7 +356,7 @@ export const mutants: readonly Mutant[] = [
     edits: edit(
       'log/segment-scan.ts',
       "return !scan.checkCrc || batchCrcIsValid(window.bytes, at) ? at : 'the CRC does not match'",
-      'return at',
+      'return scan.checkCrc ? at : at',
     ),
   },
   {
@@ -372,8 +372,8 @@ export const mutants: readonly Mutant[] = [
     name: 'new-log-not-synced',
     breaks: 'a log is there for good when its creation is answered (R2)',
     edits: edit(
-      'log/log-directory.ts',
-      "      ...topicIdWrites(directory, creation.topicId),\n      { kind: 'syncDirectory', path: this.logDirectory },\n",
+      'log/log-maker.ts',
+      "      ...topicIdWrites(directory, creation.topicId),\n      { kind: 'syncDirectory', path: logDirectory },\n",
       '      ...topicIdWrites(directory, creation.topicId),\n',
     ),
   },

@@ -5,6 +5,7 @@
  * `syncDirectory` of its directory. A power cut keeps, for every set of names tied together by renames, a seeded number of
  * the first changes. A rename is one change, also between directories.
  */
+import { mix, mixText } from './digest.ts'
 import type { Prng } from './prng.ts'
 import { SimFile } from './sim-file.ts'
 
@@ -116,6 +117,20 @@ export class DiskImage {
     return paths.sort()
   }
 
+  /** Tells what a start finds from what it finds on another medium. */
+  digest(): number {
+    const digestOf = (directory: SimDirectory): number => {
+      // Sums: the order of names is that of their changes.
+      let sum = 0
+      for (const [name, node] of directory.entries) {
+        const own = node instanceof SimFile ? node.digest : mix(digestOf(node), 1)
+        sum = (sum + mix(mixText(0, name), own)) % 2 ** 52
+      }
+      return sum
+    }
+    return mix(digestOf(this.#root), Math.min(this.capacityBytes, 2 ** 50))
+  }
+
   openOrCreate(path: string): SimFile {
     const { directory, name } = this.#parentOf(path)
     const present = directory.entries.get(name)
@@ -131,7 +146,7 @@ export class DiskImage {
     const file = this.openOrCreate(path)
     let at = position
     for (const chunk of chunks) {
-      const room = Math.max(0, this.capacityBytes - this.usedBytes + file.size - at)
+      const room = Math.max(0, this.capacityBytes - this.usedBytes + file.takenBytes - at)
       const part = chunk.length <= room ? chunk : chunk.subarray(0, room)
       this.#resized(file, () => file.write(at, part))
       at += part.length
@@ -142,6 +157,16 @@ export class DiskImage {
   truncate(path: string, size: number): void {
     const file = this.file(path)
     this.#resized(file, () => file.truncate(size))
+  }
+
+  /** Room for a file up to a size, taken or ENOSPC. */
+  reserve(path: string, size: number): void {
+    const file = this.file(path)
+    const more = size - file.takenBytes
+    if (more > this.capacityBytes - this.usedBytes) throw new ImageError('ENOSPC')
+    this.#resized(file, () => {
+      file.reserve(size)
+    })
   }
 
   rename(from: string, to: string): void {
@@ -155,7 +180,7 @@ export class DiskImage {
       if (!(node instanceof SimDirectory)) throw new ImageError('EISDIR')
       if (replaced.entries.size > 0) throw new ImageError('ENOTEMPTY')
     } else if (replaced && node instanceof SimDirectory) throw new ImageError('ENOTDIR')
-    if (replaced instanceof SimFile) this.usedBytes -= replaced.size
+    if (replaced instanceof SimFile) this.usedBytes -= replaced.takenBytes
     this.#change({ ...target, node, from: source })
   }
 
@@ -163,7 +188,7 @@ export class DiskImage {
     const node = this.find(path)
     if (!node) return
     if (node instanceof SimDirectory) throw new ImageError('EISDIR')
-    this.usedBytes -= node.size
+    this.usedBytes -= node.takenBytes
     this.#change({ ...this.#parentOf(path), node: null, from: null })
   }
 
@@ -221,7 +246,7 @@ export class DiskImage {
       if (node instanceof SimDirectory) this.#revive(node, prng, tornShare)
       else {
         node.crash(prng, tornShare)
-        this.usedBytes += node.size
+        this.usedBytes += node.takenBytes
       }
     }
   }
@@ -232,11 +257,15 @@ export class DiskImage {
 
   #parentOf(path: string): { directory: SimDirectory; name: string } {
     const parts = partsOf(path)
-    const name = parts.pop()
+    const name = parts.at(-1)
     if (name === undefined) throw new ImageError('EINVAL')
-    const directory = this.find(`/${parts.join('/')}`)
-    if (!directory) throw new ImageError('ENOENT')
-    if (!(directory instanceof SimDirectory)) throw new ImageError('ENOTDIR')
+    let directory = this.#root
+    for (let at = 0; at < parts.length - 1; at++) {
+      const next = directory.entries.get(parts[at] as string)
+      if (!next) throw new ImageError('ENOENT')
+      if (!(next instanceof SimDirectory)) throw new ImageError('ENOTDIR')
+      directory = next
+    }
     return { directory, name }
   }
 
@@ -252,15 +281,24 @@ export class DiskImage {
   }
 
   #resized(file: SimFile, change: () => void): void {
-    const before = file.size
+    const before = file.takenBytes
     change()
-    this.usedBytes += file.size - before
+    this.usedBytes += file.takenBytes - before
   }
 }
 
-function partsOf(path: string): string[] {
+/** Names of paths that were asked for: the same few come again and again. */
+const partsByPath = new Map<string, readonly string[]>()
+const pathsMax = 4096
+
+function partsOf(path: string): readonly string[] {
+  const known = partsByPath.get(path)
+  if (known !== undefined) return known
   if (!path.startsWith('/')) throw new ImageError('EINVAL')
-  return path.split('/').filter((part) => part !== '')
+  const parts = path.split('/').filter((part) => part !== '')
+  if (partsByPath.size >= pathsMax) partsByPath.clear()
+  partsByPath.set(path, parts)
+  return parts
 }
 
 function applyToDevice(change: NameChange): void {

@@ -41,7 +41,7 @@ export interface ConnectionOptions extends Omit<ConnectionFacts, 'isClosed' | 's
   readonly sasl: SaslListener | null
 }
 
-export type CloseReason = 'client' | 'refused' | 'unauthenticated' | 'failed' | 'idle' | 'stalled' | 'limit' | 'stop'
+export type CloseReason = 'client' | 'refused' | 'unauthenticated' | 'failed' | 'idle' | 'stalled' | 'stop'
 
 /** Nobody holds on to the frame of an answered Produce: the log has copied its batches. */
 const givesFrameBackApi = 0

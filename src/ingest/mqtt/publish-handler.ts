@@ -8,7 +8,7 @@ import { MqttProtocolError } from '../../protocol/mqtt/mqtt-protocol-error.ts'
 import type { PacketColumns } from '../../protocol/mqtt/packet-columns.ts'
 import { packetTypes } from '../../protocol/mqtt/packet-types.ts'
 import { reasonCodes, reasonName } from '../../protocol/mqtt/reason-codes.ts'
-import { inspectUtf8, utf8Malformed, utf8Text } from '../../protocol/mqtt/utf8.ts'
+import { inspectUtf8, isTextPayload, utf8Malformed, utf8Text } from '../../protocol/mqtt/utf8.ts'
 import { type AckGroup, AckQueue, type Committer } from './ack-queue.ts'
 import { type CommitBatch, reasonOf } from './commit-batch.ts'
 import type { DoorServices } from './door-services.ts'
@@ -71,6 +71,10 @@ export class PublishHandler {
       if (this.repeatsReceived(packetId)) return null
     }
     if (qos > 0) this.checkReceiveMaximum(qos)
+    if (this.isFalseText(source, columns, row)) {
+      this.refuse(qos, packetId, reasonCodes.payloadFormatInvalid)
+      return null
+    }
     const { rights } = this.session
     // Before the route: to look for it may create its Kafka topic.
     if (rights !== null && !rights.mayPublish(this.topicSource, this.topicStart, this.topicEnd)) {
@@ -85,6 +89,12 @@ export class PublishHandler {
     } else if (route.state === 'ready') this.append(route, source, columns, row, wallMs)
     else this.refuse(qos, packetId, route.reason)
     return null
+  }
+
+  /** The client says that the payload is UTF-8, and it is not (3.3.2.3.2). */
+  private isFalseText(source: Uint8Array, columns: PacketColumns, row: number): boolean {
+    if (columns.claimsText[row] !== 1 || !this.services.options.checkPayloadFormat) return false
+    return !isTextPayload(source.subarray(columns.payloadStart[row], columns.bodyEnd[row]))
   }
 
   /** Topic or alias (3.3.2.3.4). */

@@ -1,6 +1,6 @@
 /** The way out and back: a stopped Headwater is opened by a real Apache Kafka, which writes, and what Kafka leaves is opened again. */
 import { strict as assert } from 'node:assert'
-import { readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { apacheKafkaMissing, kafkaTool } from '../apache-kafka.ts'
 import { type InteropCase, lines, output } from '../case.ts'
@@ -60,8 +60,13 @@ class Place {
 
   async throughKafka(round: number): Promise<void> {
     const metadata = join(this.#dataDir, 'log', '__cluster_metadata-0')
+    const bootstrapFile = join(this.#dataDir, 'log', 'bootstrap.checkpoint')
+    let written = Buffer.alloc(0)
     const hasSnapshot = (): boolean => readdirSync(metadata).some((name) => name.endsWith('.checkpoint'))
-    const onReadied = (): void => assert.ok(hasSnapshot(), 'a metadata snapshot of ours is there')
+    const onReadied = (): void => {
+      assert.ok(hasSnapshot(), 'a metadata snapshot of ours is there')
+      written = readFileSync(bootstrapFile)
+    }
     const place = { folder: join(this.#folder, 'kafka'), dataDir: this.#dataDir, settings: hurried, onReadied }
     await openedByKafka(place, async (bootstrap) => {
       await checkContents(bootstrap, (2 * round - 1) * perRun, 2 * round - 1)
@@ -79,6 +84,7 @@ class Place {
       }
       await readAsGroup(bootstrap, half)
     })
+    assert.deepEqual(readFileSync(bootstrapFile), written, 'Kafka has read what a formatting gives, and left it')
     cutMetadataLog(metadata)
   }
 
