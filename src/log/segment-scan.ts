@@ -145,9 +145,9 @@ function headerFault(
   return null
 }
 
-/** Chunks that scans have given back: what they read through is garbage of no one's. Bound: as many as logs are opened at a time. */
+/** Chunks that scans have given back: what they read through is garbage of no one's. Bound: two for each log that is opened at a time (a large batch is summed in its own). */
 const spareChunks: Uint8Array[] = []
-const spareChunksMax = 16
+const spareChunksMax = 32
 
 function takeChunk(): Uint8Array {
   return spareChunks.pop() ?? new Uint8Array(chunkBytes)
