@@ -1,10 +1,14 @@
 /** Quotas: who is bound by which (KIP-257), how long a pause is (Kafka's Rate), and that both doors keep to it. */
 import { describe, expect, test } from 'vitest'
+import type { Connection } from '../../src/base/ports.ts'
+import { PauseSwitch } from '../../src/ingest/mqtt/pause-switch.ts'
+import { QuotaHold } from '../../src/ingest/mqtt/quota-hold.ts'
 import { produceApi } from '../../src/protocol/kafka/apis.ts'
 import { encodeRequest } from '../../src/protocol/kafka/header.ts'
 import { ClientQuotas, entityOf } from '../../src/security/quotas/client-quotas.ts'
 import { QuotaKeeper } from '../../src/security/quotas/quota-keeper.ts'
 import { QuotaMeter } from '../../src/security/quotas/quota-meter.ts'
+import { simWorld } from '../sim/world.ts'
 import { openDoor } from '../ingest/kafka/door-harness.ts'
 
 const window = { samples: 11, sampleMs: 1_000 }
@@ -116,3 +120,54 @@ describe('the Kafka door', () => {
     expect(client.isClosed).toBe(false)
   })
 })
+
+describe('an MQTT client', () => {
+  test('above its quota is not read from, or not sent to, until its pause is over', async () => {
+    const world = simWorld(5)
+    const server = world.host('broker').boot()
+    const quotas = new ClientQuotas()
+    quotas.set(entity('alice'), 'producer_byte_rate', 1_000)
+    quotas.set(entity('alice'), 'consumer_byte_rate', 1_000)
+    const received: number[] = []
+    let accepted: Connection | null = null
+    await world.settle(
+      server.net.listen('mqtt', { host: '0.0.0.0', port: 1883 }, (connection) => {
+        accepted = connection
+        connection.start({ onBytes: (bytes) => received.push(bytes.length), onClose: () => {} })
+      }),
+    )
+    const client = await world.settle(world.host('client').boot().net.connect({ host: 'broker', port: 1883 }, 5_000))
+    client.start({ onBytes: () => {}, onClose: () => {} })
+    await world.run(() => accepted !== null)
+    const pauses = new PauseSwitch(must<Connection>(accepted))
+    let pumps = 0
+    const keeper = new QuotaKeeper(quotas, server.clock, window)
+    const hold = new QuotaHold(
+      { clock: server.clock, quotas: keeper },
+      { pauses, unpause: (reason) => pauses.remove(reason), pumpAndFlush: () => void pumps++ },
+    )
+    hold.published(1_000_000)
+    expect(pauses.isOurs).toBe(false)
+    hold.open('User:alice', 'pump')
+    hold.published(1_015_000)
+    // 15 kB where 1 kB a second may come, over ten seconds: five seconds.
+    expect(pauses.isOurs).toBe(true)
+    client.send([new Uint8Array(10)])
+    await world.runFor(4_000)
+    expect(received).toEqual([])
+    await world.runFor(2_000)
+    expect([received, pauses.isOurs]).toEqual([[10], false])
+    hold.sent(15_000)
+    expect(hold.isHoldingSends).toBe(true)
+    await world.runFor(6_000)
+    expect([hold.isHoldingSends, pumps]).toEqual([false, 1])
+    hold.published(1_030_000)
+    hold.close()
+    expect(pauses.isOurs).toBe(true)
+  })
+})
+
+function must<T>(value: T | null): T {
+  if (value === null) throw new Error('missing')
+  return value
+}
