@@ -18,6 +18,7 @@ import { dumpLogSegments, kafkaTools } from './cases/kafka-tools.ts'
 import { securityTools } from './cases/security-tools.ts'
 import { mirrorToApacheKafka } from './mirror.ts'
 import { outAndBack } from './cases/out-and-back.ts'
+import { mosquittoOptions, pahoEverywhere } from './cases/mqtt-doors.ts'
 import { kafkaToMqtt, mqttKeptSession, mqttRetainedAndShared, mqttToKafka } from './cases/mqtt-to-kafka.ts'
 
 const cases: readonly InteropCase[] = [
@@ -28,6 +29,8 @@ const cases: readonly InteropCase[] = [
   kafkaToMqtt,
   mqttRetainedAndShared,
   mqttKeptSession,
+  pahoEverywhere,
+  mosquittoOptions,
   codecMatrix,
   aiokafka,
   kafkaTools,
