@@ -61,7 +61,10 @@ export type DiskOperation =
   | { readonly kind: 'write'; readonly path: string; readonly position: number; readonly chunks: readonly Uint8Array[] }
   /** Replaces the content of a whole (small) file in place; not atomic: write a temporary name and rename. */
   | { readonly kind: 'writeFile'; readonly path: string; readonly bytes: Uint8Array }
+  /** Blocks that were reserved behind the new end are given back, also when the size stays as it is. */
   | { readonly kind: 'truncate'; readonly path: string; readonly size: number }
+  /** Takes the blocks of the first `size` bytes; the file's size stays as it is. EOPNOTSUPP where that cannot be had. */
+  | { readonly kind: 'reserve'; readonly path: string; readonly size: number }
   /** fdatasync. A file that does not exist is an error. */
   | { readonly kind: 'sync'; readonly path: string }
   | { readonly kind: 'rename'; readonly from: string; readonly to: string }

@@ -90,6 +90,11 @@ export class SpaceGuard {
     return this.#refusal
   }
 
+  /** What may still be taken within the budget. */
+  get roomBytes(): number {
+    return this.#budgetBytes - this.#usedBytes()
+  }
+
   report(): SpaceReport {
     return { usedBytes: this.#usedBytes(), budgetBytes: this.#budgetBytes, refusal: this.#refusal }
   }

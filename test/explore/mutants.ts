@@ -372,8 +372,8 @@ export const mutants: readonly Mutant[] = [
     name: 'new-log-not-synced',
     breaks: 'a log is there for good when its creation is answered (R2)',
     edits: edit(
-      'log/log-directory.ts',
-      "      ...topicIdWrites(directory, creation.topicId),\n      { kind: 'syncDirectory', path: this.logDirectory },\n",
+      'log/log-maker.ts',
+      "      ...topicIdWrites(directory, creation.topicId),\n      { kind: 'syncDirectory', path: logDirectory },\n",
       '      ...topicIdWrites(directory, creation.topicId),\n',
     ),
   },

@@ -4,7 +4,7 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { openSync } from 'node:fs'
+import { closeSync, openSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -85,13 +85,14 @@ export async function startHeadwater(options: HeadwaterOptions): Promise<Running
     stdio: ['ignore', 'pipe', log],
     env: { ...daemonEnvironment(), ...options.environment },
   })
+  if (log !== 'ignore') closeSync(log)
   const exited = new Promise<number | null>((resolve) => child.once('exit', (code) => resolve(code)))
   if (child.stdout === null || child.pid === undefined) throw new Error(`cannot start ${program}`)
   const pid = child.pid
   const readyLine = await new Promise<string>((resolve, reject) => {
     const deadline = setTimeout(() => {
       child.kill('SIGKILL')
-      reject(new Error(`no ready line within ${options.readyWithinMs ?? 30_000} ms`))
+      void exited.then(() => reject(new Error(`no ready line within ${options.readyWithinMs ?? 30_000} ms`)))
     }, options.readyWithinMs ?? 30_000)
     const lines = createInterface({ input: child.stdout as NodeJS.ReadableStream })
     lines.on('line', (line) => {

@@ -13,6 +13,7 @@ import type { InteropCase } from './case.ts'
 import { authorizerOfKafka } from './cases/authorizer.ts'
 import { aiokafka, codecMatrix } from './cases/codecs.ts'
 import { sameCompaction } from './cases/compaction.ts'
+import { formattedByKafka } from './cases/formatted-by-kafka.ts'
 import { kafkaCodec, kafkaHeaders, kafkaLayouts } from './cases/kafka-codec.ts'
 import { dumpLogSegments, kafkaTools } from './cases/kafka-tools.ts'
 import { securityTools } from './cases/security-tools.ts'
@@ -39,6 +40,7 @@ const cases: readonly InteropCase[] = [
   authorizerOfKafka,
   sameCompaction,
   outAndBack,
+  formattedByKafka,
   mirrorToApacheKafka,
 ]
 

@@ -15,6 +15,8 @@ type Page = Uint8Array | null
 
 export class SimFile {
   size = 0
+  /** Blocks that were taken ahead; a crash keeps them. */
+  reservedBytes = 0
   #durableSize = 0
   /** Smallest size since the size was last made durable: a crash may show any size a write has passed through. */
   #lowestSize = 0
@@ -29,6 +31,7 @@ export class SimFile {
   fork(): SimFile {
     const copy = new SimFile()
     copy.size = this.size
+    copy.reservedBytes = this.reservedBytes
     copy.#durableSize = this.#durableSize
     copy.#lowestSize = this.#lowestSize
     copy.#pages = this.#pages.slice()
@@ -38,6 +41,11 @@ export class SimFile {
     this.#shared = new Set(this.#dirty.keys())
     copy.#shared = new Set(this.#shared)
     return copy
+  }
+
+  /** What it takes on the device. */
+  get takenBytes(): number {
+    return Math.max(this.size, this.reservedBytes)
   }
 
   get isDirty(): boolean {
@@ -81,6 +89,7 @@ export class SimFile {
       if (inPage > 0) this.#ownPage(firstGone - 1, sectorMask(inPage, pageBytes - inPage)).fill(0, inPage)
     }
     this.size = size
+    this.reservedBytes = 0
     this.#lowestSize = Math.min(this.#lowestSize, size)
   }
 

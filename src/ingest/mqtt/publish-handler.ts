@@ -137,8 +137,9 @@ export class PublishHandler {
   }
 
   /**
-   * An id from before a restart is held only by the same message again, with DUP. Without DUP, or with another content, it is a new message under an
-   * old id: the session may be gone, or the client was told of a failure and the commit went through after all.
+   * An id from before a restart is held only by the same message again [MQTT-4.3.3-10]. With another content it is a new message under an old id: the
+   * session may be gone, or the client was told of a failure and the commit went through after all. DUP is not looked at: there are clients that repeat
+   * without it.
    */
   private recallCarried(source: Uint8Array, columns: PacketColumns, row: number): void {
     const { received, carriedIds } = this.session
@@ -146,8 +147,7 @@ export class PublishHandler {
     const fingerprint = carriedIds.get(packetId)
     if (fingerprint === undefined) return
     carriedIds.delete(packetId)
-    const isDuplicate = ((columns.firstByte[row] as number) & 8) !== 0
-    if (!isDuplicate || fingerprint !== this.fingerprintOf(source, columns, row)) return
+    if (fingerprint !== this.fingerprintOf(source, columns, row)) return
     received.set(packetId, { phase: 'received', joinCommit: null })
   }
 

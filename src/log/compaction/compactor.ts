@@ -7,6 +7,7 @@ import { asError } from '../../base/errors.ts'
 import { DiskError, type Ports, type Timer } from '../../base/ports.ts'
 import type { Checkpointer } from '../checkpointer.ts'
 import type { CommitJournal } from '../commit-journal.ts'
+import type { DigestFile } from '../digest-file.ts'
 import type { DirtyFiles } from '../dirty-files.ts'
 import { logEvents } from '../log-events.ts'
 import { logMetrics } from '../log-metrics.ts'
@@ -36,6 +37,7 @@ export interface CompactorParts {
   readonly journal: CommitJournal
   readonly dirty: DirtyFiles
   readonly checkpointer: Checkpointer
+  readonly digests: DigestFile
   readonly reader: ReaderParts
   readonly options: CompactionOptions
   logs(): Iterable<UnifiedLog>
@@ -271,13 +273,19 @@ export class Compactor {
       release = resolve
     })
     for (const source of sources) source.replacement = replacement
+    const digests = this.#parts.digests.swapWrites(log, sources, file.segment)
     try {
-      await this.#parts.ports.disk.submit(swapOperations(sources, file.segment))
+      await this.#parts.ports.disk.submit([
+        ...digests.before,
+        ...swapOperations(sources, file.segment),
+        ...digests.after,
+      ])
       if (!log.isDeleted) this.#replace(log, sources, file.segment)
     } catch (thrown) {
       for (const source of sources) source.replacement = null
       throw thrown
     } finally {
+      digests.done()
       release()
     }
   }

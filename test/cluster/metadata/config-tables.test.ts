@@ -115,7 +115,7 @@ describe('the topic configs', () => {
         "flush.messages=0: Invalid value 0 for configuration flush.messages: Value must be at least 1",
         "flush.ms=1000: ok",
         "preallocate=false: ok",
-        "preallocate=True: preallocate=true is refused: a segment file ends where its records end, so that a power cut leaves no tail of zeros",
+        "preallocate=True: ok",
         "segment.jitter.ms=-1: Invalid value -1 for configuration segment.jitter.ms: Value must be at least 0",
         "unclean.leader.election.enable=true: unclean.leader.election.enable=true is refused: there is one replica, and no other could be elected",
         "remote.storage.enable=true: The topic config remote.storage.enable is not served: there is no tiered storage yet",

@@ -75,6 +75,8 @@ class Place {
       metadata.some((name) => name.endsWith('.checkpoint')),
       'a metadata snapshot of ours is there',
     )
+    const bootstrap = join(this.#dataDir, 'log', 'bootstrap.checkpoint')
+    const written = readFileSync(bootstrap)
     const kafka = await startApacheKafka({
       dir: join(this.#folder, 'kafka'),
       logDir: join(this.#dataDir, 'log'),
@@ -110,6 +112,7 @@ class Place {
     }
     const said = lines(readFileSync(kafka.logFile, 'utf8')).filter((line) => complaint.test(line))
     assert.deepEqual(said, [], 'what Apache Kafka says of the files')
+    assert.deepEqual(readFileSync(bootstrap), written, 'Kafka has read what a formatting gives, and left it')
     cutMetadataLog(join(this.#dataDir, 'log', '__cluster_metadata-0'))
   }
 
