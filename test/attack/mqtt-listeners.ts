@@ -43,6 +43,7 @@ export const mqttListeners: Group = {
     writeFileSync(
       configFile,
       `listeners:
+  dangerouslyAllowUnprotected: true
   mqtt:
     - { listen: "127.0.0.1:0" }
     - { listen: "127.0.0.1:${webSocket}", webSocket: {} }

@@ -18,6 +18,7 @@ import { ApplianceWorld } from './appliance-world.ts'
 let world: ApplianceWorld
 const folder = mkdtempSync(join(tmpdir(), 'headwater-proxied-'))
 const sockets: net.Socket[] = []
+const open = { dangerouslyAllowUnprotected: true }
 const proxy = { proxyProtocol: 'required', proxyProtocolFrom: ['127.0.0.0/8'] }
 const soon = { 'connection.failed.authentication.delay.ms': 1 }
 
@@ -77,7 +78,7 @@ describe('behind a proxy', () => {
   })
 
   it('a Kafka client is served too, and one without a header is not', async () => {
-    const { kafka } = await world.start({ kafka: proxy })
+    const { kafka } = await world.start({ kafka: proxy, listeners: open })
     const request = Buffer.concat(encodeRequest(apiVersionsApi, 0, 7, null, {}))
     const socket = await dial(kafka, '192.0.2.7')
     socket.write(request)
@@ -86,6 +87,15 @@ describe('behind a proxy', () => {
     const bare = await dial(kafka, null)
     bare.write(request)
     await once(bare.resume(), 'close')
+  })
+})
+
+describe('a listener behind a proxy', () => {
+  it('counts as one that other hosts reach, wherever it listens', async () => {
+    await expect(world.start({ mqtt: proxy })).rejects.toThrow(
+      /mqtt.*other hosts can reach this listener, and it lets anybody in \(add authentication: password, saslMechanisms/s,
+    )
+    await expect(world.start({ kafka: proxy })).rejects.toThrow(/kafka.*it lets anybody in/s)
   })
 })
 
