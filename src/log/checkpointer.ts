@@ -38,6 +38,7 @@ const logsPerTurn = 1_000
 const unfiledEntriesMax = 65_536
 /** Logs whose files go out in one turn of the loop, where no commit waits for a sync of each. */
 const logsPerGroup = 64
+const deletedMax = 4096
 
 export interface CheckpointParts {
   readonly clock: Pick<Clock, 'defer'>
@@ -70,6 +71,10 @@ export class Checkpointer {
   /** Ends with the newest checkpoint. */
   #latest: Promise<void> = Promise.resolve()
   readonly #background = new Set<Promise<void>>()
+  /** Logs deleted since the recovery points were written. Bound: they are written when there are `deletedMax` more. */
+  readonly #deleted = new Set<string>()
+  /** Ends with the newest writing of the node-wide files. */
+  #nodeFiles: Promise<void> = Promise.resolve()
 
   constructor(parts: CheckpointParts) {
     this.#parts = parts
@@ -155,8 +160,32 @@ export class Checkpointer {
     await this.writeNodeFiles()
   }
 
+  /** The log is out of service, and the recovery points may still speak of it. */
+  onDeleted(log: UnifiedLog): void {
+    this.#deleted.add(log.key)
+    if (this.#deleted.size % deletedMax === 0) void this.#inBackground(this.writeNodeFiles())
+  }
+
+  /**
+   * Resolves when the recovery points speak of no deleted log of this name: a new one's folder is there before its topic id is, and a
+   * start after a crash in between would give it the old one.
+   */
+  async forgetDeleted(key: string): Promise<void> {
+    if (this.#deleted.has(key)) await this.writeNodeFiles()
+  }
+
   /** The recovery points (twice) and the high watermarks. */
   async writeNodeFiles(): Promise<void> {
+    const earlier = this.#nodeFiles
+    const gone = [...this.#deleted]
+    const written = earlier.then(() => this.#writeNodeFiles())
+    // One after the other: what was gathered earlier must not replace what was gathered later.
+    this.#nodeFiles = written.catch(() => {})
+    await written
+    for (const key of gone) this.#deleted.delete(key)
+  }
+
+  async #writeNodeFiles(): Promise<void> {
     const { logDirectory, stateDirectory } = this.#parts
     const logs = [...this.#parts.logs()]
     const breathe = async (): Promise<void> => {

@@ -61,10 +61,19 @@ export async function replayJournal(
   const found = await findFrames(disk, path, size, head.incarnation)
   const frames = await neededFrames(disk, path, found)
   await makeDurable(disk, path, frames.at(-1))
-  const gatherer = new FrameGatherer(disk, path, target)
+  const bodyBytes = frames.reduce((sum, frame) => sum + frame.bodyBytes, 0)
+  const gatherer = new FrameGatherer({ disk, path, target, bodyBytes })
   for (const frame of frames) await gatherer.add(frame)
   await gatherer.write()
   return { frames: frames.length, paths: gatherer.paths, reason: null }
+}
+
+interface GathererParts {
+  readonly disk: Disk
+  /** Of the journal. */
+  readonly path: string
+  readonly target: ReplayTarget
+  readonly bodyBytes: number
 }
 
 /** Ranges that follow each other in one file. */
@@ -91,14 +100,16 @@ class FrameGatherer {
   /** The newest run of each file. */
   readonly #newest = new Map<string, Run>()
   /** Bodies of the frames gathered so far; the ranges are views of it. */
-  #memory = new Uint8Array(gatherBytes)
+  #memory: Uint8Array
   #used = 0
   #standing = new Uint8Array(0)
 
-  constructor(disk: Disk, journal: string, target: ReplayTarget) {
+  /** `bodyBytes`: of all frames that are to come. */
+  constructor({ disk, path, target, bodyBytes }: GathererParts) {
     this.#disk = disk
-    this.#journal = journal
+    this.#journal = path
     this.#target = target
+    this.#memory = new Uint8Array(Math.min(gatherBytes, bodyBytes))
   }
 
   async add(frame: FoundFrame): Promise<void> {

@@ -206,8 +206,8 @@ async function removeSegments(
   }
   const snapshots = log.snapshotOffsets.filter((offset) => offset < first.baseOffset)
   log.snapshotOffsets = log.snapshotOffsets.filter((offset) => offset >= first.baseOffset)
+  const removed = parts.dirty.beginRemoval(going.map((segment) => segment.logPath))
   for (const segment of going) {
-    parts.dirty.forget(segment.logPath)
     parts.reader.indexes.forget(segment.indexPath)
     operations.push({ kind: 'rename', from: segment.logPath, to: `${segment.logPath}.deleted` })
     for (const path of [segment.indexPath, segment.timeIndexPath, `${segment.directory}/${segment.name}.txnindex`]) {
@@ -218,6 +218,7 @@ async function removeSegments(
   // A segment that a crash brings back needs the snapshot at its start: what was deleted before it is known from there only.
   for (const offset of snapshots) operations.push({ kind: 'unlink', path: snapshotPath(log, offset) })
   await parts.disk.submit(operations, { lane })
+  removed()
   for (const path of paths) parts.disk.forget(path)
   const bytes = going.reduce((sum, segment) => sum + segment.sizeInBytes, 0)
   parts.onGoing(bytes)

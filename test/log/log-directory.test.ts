@@ -328,7 +328,11 @@ describe('reading', () => {
       if (cold.kind !== 'batches') throw new Error(cold.kind)
       expect(Number(Buffer.from(cold.bytes).readBigInt64BE(0))).toBe(fromOffset)
       expect(cold.bytes.length).toBeLessThanOrEqual(1300)
-      if (hot !== null) expect(hot).toEqual(cold)
+      // What is in memory may end sooner.
+      if (hot === null) continue
+      if (hot.kind !== 'batches') throw new Error(hot.kind)
+      expect(hot.bytes.length).toBeGreaterThan(0)
+      expect(Buffer.compare(hot.bytes, cold.bytes.subarray(0, hot.bytes.length))).toBe(0)
     }
   })
 
