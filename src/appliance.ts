@@ -114,7 +114,12 @@ class BuiltAppliance implements Appliance {
   readonly #bootId: string
   readonly #clockWatch: ClockWatch
   #rooms: Partial<Rooms> = {}
-  #listeners: { readonly protocol: string; readonly listener: Listener; readonly advertised: string | null }[] = []
+  #listeners: {
+    readonly protocol: string
+    readonly listener: Listener
+    readonly advertised: string | null
+    readonly connections: () => number
+  }[] = []
   #space: { readonly atMs: number; readonly freeBytes: number; readonly totalBytes: number } | null = null
   #isAskingSpace = false
 
@@ -307,6 +312,7 @@ class BuiltAppliance implements Appliance {
         protocol: 'kafka',
         listener,
         advertised: advertise === null ? null : `${advertise.host}:${advertise.port}`,
+        connections: () => kafkaDoor.connectionCount,
       })
     }
   }
@@ -356,7 +362,8 @@ class BuiltAppliance implements Appliance {
       const name = `mqtt[${index}]`
       const context = written.tls === null ? null : await this.#certificates.open(name, written.tls)
       const listener = await mqttDoor.listen(written.listen, mqttListenerOptions(written, name, context))
-      this.#listeners.push({ protocol: 'mqtt', listener, advertised: null })
+      const connections = (): number => mqttDoor.connectionsOf(name)
+      this.#listeners.push({ protocol: 'mqtt', listener, advertised: null, connections })
     }
   }
 
@@ -397,7 +404,7 @@ class BuiltAppliance implements Appliance {
   }
 
   #status(): ApplianceStatus {
-    const { directory, cluster, coordinator, kafkaDoor, mqttDoor, mirror } = this.#rooms
+    const { directory, cluster, coordinator, mqttDoor, mirror } = this.#rooms
     this.#askSpace()
     let logBytes = 0
     for (const log of directory?.logs.values() ?? []) logBytes += log.sizeInBytes
@@ -411,9 +418,9 @@ class BuiltAppliance implements Appliance {
       directoryId: directory?.directoryId ?? '',
       dataDir: this.#config.dataDir,
       uptimeMs: Math.round(this.#ports.clock.monotonicMs() - this.#startedMs),
-      listeners: this.#listeners.map(({ protocol, listener, advertised }): ListenerStatus => {
-        const connections = protocol === 'kafka' ? (kafkaDoor?.connectionCount ?? 0) : (mqttDoor?.connectionCount ?? 0)
-        return { protocol, host: listener.host, port: listener.port, advertised, connections }
+      listeners: this.#listeners.map(({ protocol, listener, advertised, connections }): ListenerStatus => {
+        const { host, port, path } = listener
+        return { protocol, host, port, path, advertised, connections: connections() }
       }),
       recovery: {
         wasClean: directory?.wasClean ?? false,

@@ -20,6 +20,7 @@ import { quotas } from './cases/quotas.ts'
 import { securityTools } from './cases/security-tools.ts'
 import { mirrorToApacheKafka } from './mirror.ts'
 import { outAndBack } from './cases/out-and-back.ts'
+import { mosquittoOptions, pahoEverywhere } from './cases/mqtt-doors.ts'
 import { kafkaToMqtt, mqttKeptSession, mqttRetainedAndShared, mqttToKafka } from './cases/mqtt-to-kafka.ts'
 
 const cases: readonly InteropCase[] = [
@@ -30,6 +31,8 @@ const cases: readonly InteropCase[] = [
   kafkaToMqtt,
   mqttRetainedAndShared,
   mqttKeptSession,
+  pahoEverywhere,
+  mosquittoOptions,
   codecMatrix,
   aiokafka,
   kafkaTools,

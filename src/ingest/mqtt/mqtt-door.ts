@@ -217,6 +217,11 @@ export class MqttDoor {
     return this.connections.size
   }
 
+  /** Connected clients of the listeners with this name. */
+  connectionsOf(listenerName: string): number {
+    return this.connections.sizeOf(listenerName)
+  }
+
   /** Sessions kept, connected or not. */
   get sessionCount(): number {
     return this.sessions.size
