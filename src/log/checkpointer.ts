@@ -52,6 +52,8 @@ export interface CheckpointParts {
   readonly filesSyncedAlone: number
   logs(): Iterable<UnifiedLog>
   onFailure(error: Error): void
+  /** This many bytes were written beside the records. */
+  onAside(bytes: number): void
 }
 
 export class Checkpointer {
@@ -300,6 +302,8 @@ export class Checkpointer {
     ])
     complete()
     for (const write of writes) write.done()
+    log.asideBytes += snapshot.bytes.length
+    this.#parts.onAside(snapshot.bytes.length)
     for (const path of files) disk.forget(path)
   }
 
