@@ -86,42 +86,6 @@ describe('publishing', () => {
     expect((await world.records('new')).map(({ value }) => value)).toEqual(['1', '3'])
   })
 
-  it('into a compacted topic gets the MQTT topic as its key; one whose rule gives no key is refused and told', async () => {
-    const routes = [
-      { match: 'bare/{device}/#', topic: 'bare', key: '{device}', partitionBy: '{mqtt.topic}', headers: 'minimal' },
-    ] as const
-    const world = await DoorWorld.start({ routes, failurePauseMs: 1000 })
-    for (const topic of ['a', 'bare']) await world.settle(world.broker.ensureTopic(topic))
-    const compact = (...policies: readonly ('compact' | 'delete')[]): void => {
-      for (const { log } of world.broker.partitions.values())
-        if (!log.topic.startsWith('__')) log.updateConfig({ ...log.config, cleanupPolicy: new Set(policies) })
-    }
-    compact('compact')
-    const client = await world.connect('m', 5)
-    client.publish('a/x', 'keyed', 1, 1)
-    client.publish('bare/d7/x', 'keyed', 1, 2)
-    client.publish('bare//x', 'lost', 0)
-    client.publish('bare//x', 'one', 1, 3)
-    client.publish('bare//x', 'two', 2, 4)
-    await client.until('pubrec#4 0x90')
-    expect(client.heard.join(', ')).toBe('connack 0, puback#1, puback#2, puback#3 0x90, pubrec#4 0x90')
-    expect((await world.records('a')).map(({ key }) => key)).toEqual(['a/x'])
-    expect((await world.records('bare')).map(({ key }) => key)).toEqual(['d7'])
-    expect(world.host.observer.eventsOf('mqtt-topic-refused')).toMatchObject([{ fields: { topic: 'bare//x' } }])
-    // Where nothing is compacted such a record is taken, without a key.
-    compact('delete')
-    await world.runFor(31_000)
-    client.publish('bare//x', 'taken', 1, 5)
-    await client.until('puback#5')
-    expect(client.heard.at(-1)).toBe('puback#5')
-    expect((await world.records('bare')).map(({ key }) => key)).toContain('null')
-    // Compacted again, with the route known: never into the topic, also the first one.
-    compact('compact')
-    client.publish('bare//x', 'late', 1, 6)
-    await client.until('puback#6 0x90')
-    expect((await world.records('bare')).filter(({ value }) => value === 'late')).toEqual([])
-  })
-
   it('routes by rules: topic, key and partition', async () => {
     const world = await DoorWorld.start({
       routes: [{ match: 'site/{site}/{device}/#', topic: 'site-{site}', key: '{device}', partitionBy: '{site}' }],
