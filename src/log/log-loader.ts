@@ -39,7 +39,12 @@ export async function loadLog(log: UnifiedLog, hints: LoadHints, parts: LoadPart
   // Names reach the medium in any order: an older segment of a deletion may be back while a newer one is gone.
   if (deleted.some((base) => start !== undefined && base > start)) log.mayHaveGaps = true
   const gone = deleted.filter((base) => !files.segments.includes(base))
-  await removeLeftovers(log, files.leftovers, gone, parts.disk)
+  // In front of these a segment is back: that they are gone must be written down before their names go.
+  const cutShort = gone.filter((base) => start !== undefined && base > start)
+  const kept = new Set(cutShort.map((base) => `${segmentName(base)}.log.deleted`))
+  for (const base of cutShort) parts.digests.noteGone(log, base, `${log.directory}/${segmentName(base)}.log.deleted`)
+  const leftovers = files.leftovers.filter((name) => !kept.has(name))
+  await removeLeftovers(log, leftovers, gone, parts.disk)
   const names = entries.map((entry) => entry.name)
   const lost = lostSegments(names, files.segments).filter((base) => start !== undefined && base < start)
   const isFirstLost = lost.length === 0 && isFirstGone(start, hints.firstBaseOffset, deleted)
@@ -86,7 +91,7 @@ async function removeLeftovers(
   deleted: readonly number[],
   disk: Disk,
 ): Promise<void> {
-  if (names.length === 0) return
+  if (names.length === 0 && deleted.length === 0) return
   const unlink = (name: string): DiskOperation => ({ kind: 'unlink', path: `${log.directory}/${name}` })
   const indexes = deleted.flatMap((base) =>
     ['index', 'timeindex', 'txnindex'].map((kind) => `${segmentName(base)}.${kind}`),
