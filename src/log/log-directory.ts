@@ -33,7 +33,7 @@ import { type HeldDirectory, holdDirectory, markerRemoval } from './directory-ho
 import { isSpaceError, PatientDisk, type PatientOptions } from './patient-disk.ts'
 import { noScrub, Scrubber } from './scrubber.ts'
 import { Segment } from './segment.ts'
-import { logFileNames, stateFileNames } from './side-files.ts'
+import { failedSyncNote, logFileNames, stateFileNames } from './side-files.ts'
 import { SpaceGuard, type SpaceReport } from './space-guard.ts'
 import type { Loss } from './retention.ts'
 import { TailCache } from './tail-cache.ts'
@@ -89,6 +89,7 @@ export class LogDirectory {
     const held = await holdDirectory(options, ports)
     try {
       const disk = new PatientDisk(ports.disk, ports.clock)
+      disk.lastWords = failedSyncNote(held.stateDirectory)
       const directory = new LogDirectory(options, { ...ports, disk }, held)
       await directory.#load(startMs)
       return directory

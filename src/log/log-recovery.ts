@@ -3,7 +3,7 @@
  * rebuilds what hangs on it. Below the recovery point nothing is ever cut: bytes that are bad there were synced once, so the
  * medium or a hand changed them: they are kept out of reads (damage.ts), and the log goes on behind them (safety.md R7).
  */
-import type { DiskOperation } from '../base/ports.ts'
+import type { Disk, DiskOperation } from '../base/ports.ts'
 import {
   batchBaseOffset,
   batchHeaderBytes,
@@ -28,6 +28,8 @@ import type { UnifiedLog } from './unified-log.ts'
 /** A record's least size, and how much smaller compression makes what we take at most: bounds of how many records some bytes can hold. */
 const recordBytesMin = 7
 const expansionMax = 128
+/** Written again at a time. */
+const writeBytes = 1_048_576
 
 /** Recovers a log whose segments are known by name and size. Everything that it keeps is synced when it resolves. */
 export async function recoverLog(log: UnifiedLog, hints: LoadHints, parts: LoadParts): Promise<void> {
@@ -194,7 +196,10 @@ async function scanOn(log: UnifiedLog, startIndex: number, begin: BeginPoint, ru
     let end: ScanEnd = begin
     if (index > startIndex || !run.isDamaged) end = await scanTail(log, segment, from, run)
     log.logEndOffset = Math.max(log.logEndOffset, end.nextOffset)
-    if (segment.isOnDisk && end.position > from) run.operations.push({ kind: 'sync', path: segment.logPath })
+    if (segment.isOnDisk && end.position > from) {
+      if (run.hints.hadFailedSync) await writeAgain(run.parts.disk, segment.logPath, from, end.position)
+      run.operations.push({ kind: 'sync', path: segment.logPath })
+    }
     const isDamaged = end.reason !== null && end.nextOffset < run.cutFrom
     if (isDamaged) end = await passDamage(log, segment, log.logEndOffset, run)
     const later = log.segments.slice(index + 1)
@@ -208,6 +213,14 @@ async function scanOn(log: UnifiedLog, startIndex: number, begin: BeginPoint, ru
     // What is missing was deleted, or compacted by Apache Kafka: a snapshot made behind it knows its producers.
     if (next > end.nextOffset) await loadProducers(log, next, run.hints, run.parts)
     from = 0
+  }
+}
+
+/** A sync that failed has left what it did not write clean: only what is written again will be synced. */
+async function writeAgain(disk: Disk, path: string, from: number, end: number): Promise<void> {
+  for (let position = from; position < end; position += writeBytes) {
+    const bytes = await disk.read(path, position, Math.min(writeBytes, end - position))
+    await disk.submit([{ kind: 'write', path, position, chunks: [bytes] }])
   }
 }
 
@@ -310,8 +323,10 @@ function noteState(
 ): void {
   const baseOffset = batchBaseOffset(bytes, at)
   if (!log.epochsAreKnown || baseOffset >= (recoveryPoint ?? 0)) {
+    const epoch = batchPartitionLeaderEpoch(bytes, at)
     log.epochs.truncateEnd(baseOffset + 1)
-    log.epochs.assign(batchPartitionLeaderEpoch(bytes, at), baseOffset)
+    log.epochs.dropAbove(epoch)
+    log.epochs.assign(epoch, baseOffset)
   }
   log.producers.update(bytes, at)
 }

@@ -391,4 +391,40 @@ export const mutants: readonly Mutant[] = [
     breaks: 'a file is durable before it replaces another (R3)',
     edits: edit('log/side-files.ts', "    { kind: 'sync', path: temporary },\n", ''),
   },
+  {
+    name: 'removal-forgets-frames',
+    isRare: true,
+    breaks: 'frames of a file that is going stay needed until it has gone',
+    edits: edit(
+      'log/dirty-files.ts',
+      'return this.beginSync(paths)\n',
+      'this.beginSync(paths)()\n    return () => {}\n',
+    ),
+  },
+  {
+    name: 'written-behind-failed-sync',
+    isRare: true,
+    breaks: 'nothing is written behind a failed sync (R6)',
+    edits: edit(
+      'log/patient-disk.ts',
+      'if (this.#ended !== null || isFailedSync(error)) {',
+      'if (this.#ended !== null) {',
+    ),
+  },
+  {
+    name: 'gap-witness-removed',
+    isRare: true,
+    breaks: 'that a deletion was cut short is written down before its traces go',
+    edits: edit(
+      'log/log-loader.ts',
+      'const isKept = tellsOfGaps && !hints.isClean',
+      'const isKept = tellsOfGaps && hints.isClean',
+    ),
+  },
+  {
+    name: 'deleted-log-remembered',
+    isRare: true,
+    breaks: 'a log created anew is not taken for the deleted one of its name',
+    edits: edit('log/checkpointer.ts', 'if (this.#deleted.has(key)) await', 'if (this.#deleted.has(`${key} `)) await'),
+  },
 ]
