@@ -6,10 +6,12 @@
 import type { Disk, DiskOperation } from '../base/ports.ts'
 import {
   batchBaseOffset,
+  batchCrcIsValid,
   batchHeaderBytes,
   batchLastOffset,
   batchMagic,
   batchPartitionLeaderEpoch,
+  batchSizeInBytes,
   readInt32,
 } from '../protocol/records/record-batch.ts'
 import { rebuildEpochs } from './epoch-rebuild.ts'
@@ -48,7 +50,8 @@ export async function recoverLog(log: UnifiedLog, hints: LoadHints, parts: LoadP
   log.logEndOffset = begin.offset
   const operations: DiskOperation[] = []
   // Bad bytes at the recovery point itself are the torn tail; before it they are damage.
-  const isDamaged = begin.reason !== null && begin.offset < scanFrom
+  const isDamaged =
+    begin.reason !== null && (begin.offset < scanFrom || (await holdsEarlier(start, begin, scanFrom, parts.disk)))
   await scanOn(log, startIndex, begin, { cutFrom, operations, hints, parts, isDamaged })
   await endWhereKnown(log, hints, parts)
   // The active segment's entries go out with the next checkpoint; a sealed one's would stay in memory.
@@ -127,6 +130,18 @@ async function beginIndex(log: UnifiedLog, segment: Segment, scanFrom: number, p
   return { ...end, offset: end.nextOffset }
 }
 
+/**
+ * Stands a whole batch of below the recovery point where the walk has ended? Then the base offset of the batch before it is what is
+ * wrong, and reached the recovery point by that alone.
+ */
+async function holdsEarlier(segment: Segment, begin: BeginPoint, scanFrom: number, disk: Disk): Promise<boolean> {
+  const header = await disk.read(segment.logPath, begin.position, batchHeaderBytes)
+  if (header.length < batchHeaderBytes || batchMagic(header) !== 2 || batchLastOffset(header) >= scanFrom) return false
+  const size = batchSizeInBytes(header)
+  if (size < batchHeaderBytes || size > segment.sizeInBytes - begin.position) return false
+  return batchCrcIsValid(await disk.read(segment.logPath, begin.position, size))
+}
+
 interface BeginPoint extends ScanEnd {
   readonly offset: number
 }
@@ -200,10 +215,12 @@ async function scanOn(log: UnifiedLog, startIndex: number, begin: BeginPoint, ru
       if (run.hints.hadFailedSync) await writeAgain(run.parts.disk, segment.logPath, from, end.position)
       run.operations.push({ kind: 'sync', path: segment.logPath })
     }
-    const isDamaged = end.reason !== null && end.nextOffset < run.cutFrom
+    const beginsDamaged = index === startIndex && run.isDamaged
+    const isDamaged = beginsDamaged || (end.reason !== null && end.nextOffset < run.cutFrom)
     if (isDamaged) end = await passDamage(log, segment, log.logEndOffset, run)
     const later = log.segments.slice(index + 1)
-    const reason = end.reason ?? faultBehind(end.nextOffset, later)
+    const gapsUpTo = log.mayHaveGaps ? run.cutFrom : -1
+    const reason = end.reason ?? faultBehind(end.nextOffset, later, gapsUpTo)
     if (reason !== null) {
       cut(log, index, end, reason, run)
       return
@@ -264,13 +281,14 @@ function unknownEnd(last: DamagedRange, hints: LoadHints): number {
 
 /**
  * What is wrong with the segments behind one that ends at `endOffset`. A gap alone is nothing: compaction leaves them. But a commit
- * creates the file of a new segment before it writes the end of the old one, so an empty one beyond a gap was never part of the log.
+ * creates the file of a new segment before it writes the end of the old one, so an empty one beyond a gap was never part of the log,
+ * unless it was there at a checkpoint: then what is missing has been deleted.
  */
-function faultBehind(endOffset: number, later: readonly Segment[]): string | null {
+function faultBehind(endOffset: number, later: readonly Segment[], gapsUpTo: number): string | null {
   const next = later[0]
   if (next === undefined) return null
   if (next.baseOffset < endOffset) return 'the next segment overlaps'
-  if (next.baseOffset > endOffset && later.every((segment) => segment.sizeInBytes === 0))
+  if (next.baseOffset > Math.max(endOffset, gapsUpTo) && later.every((segment) => segment.sizeInBytes === 0))
     return 'only empty segments follow'
   return null
 }

@@ -29,7 +29,7 @@ const actsMax = 14
 /** Deaths in a row. */
 const depthMax = 4
 /** Of the states: those whose medium has a flipped bit besides. */
-const damageShare = 0.07
+const damageShare = 0.12
 /** Of the starts: those that are cut off, those that only show what is there, those that clients go on with. */
 const cutShare = 0.3
 const showShare = 0.06

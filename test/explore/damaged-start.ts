@@ -32,14 +32,28 @@ export async function startDamaged(point: CrashPoint, prng: Prng): Promise<void>
   const { image } = point
   const paths = image.filePaths().filter((path) => image.file(path).size > 0 && !/[/](journal|ballast)$/.test(path))
   if (paths.length === 0) return
-  const path = prng.pick(paths)
-  const position = prng.below(image.file(path).size)
+  const chosen = prng.chance(0.5) ? paths.filter((path) => /\.(log|index)$/.test(path)) : paths
+  const path = prng.pick(chosen.length === 0 ? paths : chosen)
+  const position = placeIn(image, path, prng)
   try {
     await startWithFlip(point, { path, position }, prng)
   } catch (thrown) {
     if (!(thrown instanceof Broken)) throw thrown
     throw new Broken(`with a bit of ${path} at ${position} wrong: ${thrown.message}`, { cause: thrown })
   }
+}
+
+/** Headers of batches more often than the rest of them: it is there that one bit tells of another log. */
+function placeIn(image: DiskImage, path: string, prng: Prng): number {
+  const key = keyOf(path)
+  const batches = key === null ? [] : batchesIn(image, key).filter((batch) => batch.path === path)
+  if (batches.length === 0 || prng.chance(0.4)) return prng.below(image.file(path).size)
+  return prng.pick(batches).position + prng.below(batchHeaderBytes)
+}
+
+/** The log that a segment file belongs to. */
+function keyOf(path: string): string | null {
+  return /^\/data\/log\/([^/]+-0)\/.*\.log(\.\w+)?$/.exec(path)?.[1] ?? null
 }
 
 interface Flip {
@@ -50,7 +64,7 @@ interface Flip {
 async function startWithFlip(point: CrashPoint, { path, position }: Flip, prng: Prng): Promise<void> {
   const { image, model, settings } = point
   const recoveryPoints = recoveryPointsIn(image)
-  const key = /^\/data\/log\/([^/]+-0)\/.*\.log(\.\w+)?$/.exec(path)?.[1] ?? null
+  const key = keyOf(path)
   const stored = key === null ? [] : batchesIn(image, key)
   const excuses = excusesOf(path, recoveryPoints)
   image.file(path).corrupt(position, 1 << prng.below(8))

@@ -78,14 +78,10 @@ export const mutants: readonly Mutant[] = [
     edits: [
       ...edit(
         'log/log-recovery.ts',
-        'const isDamaged = begin.reason !== null && begin.offset < scanFrom',
-        'const isDamaged = begin.offset < -1',
+        'begin.reason !== null && (begin.offset < scanFrom || (await holdsEarlier(start, begin, scanFrom, parts.disk)))',
+        'begin.offset < -1',
       ),
-      ...edit(
-        'log/log-recovery.ts',
-        'const isDamaged = end.reason !== null && end.nextOffset < run.cutFrom',
-        'const isDamaged = end.nextOffset < -1',
-      ),
+      ...edit('log/log-recovery.ts', '(end.reason !== null && end.nextOffset < run.cutFrom)', 'end.nextOffset < -1'),
       ...edit('log/log-recovery.ts', 'if (last.fromOffset >= run.cutFrom) {', 'if (last.fromOffset >= 0) {'),
     ],
   },
@@ -364,7 +360,7 @@ export const mutants: readonly Mutant[] = [
     breaks: 'an empty segment beyond a gap was never part of the log',
     edits: edit(
       'log/log-recovery.ts',
-      'if (next.baseOffset > endOffset && later.every((segment) => segment.sizeInBytes === 0))',
+      'if (next.baseOffset > Math.max(endOffset, gapsUpTo) && later.every((segment) => segment.sizeInBytes === 0))',
       'if (next.baseOffset > endOffset && later.length < 0)',
     ),
   },
