@@ -12,7 +12,15 @@ if (mutant === undefined || file === undefined) throw new Error(`no mutant ${nam
 const vitest = await startVitest(
   'test',
   [file],
-  { root, config: false, watch: false, include: ['test/**/*.test.ts'], testTimeout: 30_000, maxWorkers: 1 },
+  {
+    root,
+    config: false,
+    watch: false,
+    fsModuleCache: false,
+    include: ['test/**/*.test.ts'],
+    testTimeout: 30_000,
+    maxWorkers: 1,
+  },
   {
     plugins: [
       {

@@ -423,4 +423,10 @@ export const mutants: readonly Mutant[] = [
     breaks: 'a log created anew is not taken for the deleted one of its name',
     edits: edit('log/checkpointer.ts', 'if (this.#deleted.has(key)) await', 'if (this.#deleted.has(`${key} `)) await'),
   },
+  {
+    name: 'failed-sync-believed',
+    isRare: true,
+    breaks: 'what a failed sync did not write is written again by the next start (R6)',
+    edits: edit('log/log-recovery.ts', 'if (run.hints.hadFailedSync) await', 'if (run.cutFrom < -1) await'),
+  },
 ]
