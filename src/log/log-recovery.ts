@@ -51,7 +51,8 @@ export async function recoverLog(log: UnifiedLog, hints: LoadHints, parts: LoadP
   const operations: DiskOperation[] = []
   // Bad bytes at the recovery point itself are the torn tail; before it they are damage.
   const isDamaged =
-    begin.reason !== null && (begin.offset < scanFrom || (await holdsEarlier(start, begin, scanFrom, parts.disk)))
+    (begin.reason !== null && begin.offset < scanFrom) ||
+    (await isFollowedByEarlier(start, begin, scanFrom, parts.disk))
   await scanOn(log, startIndex, begin, { cutFrom, operations, hints, parts, isDamaged })
   await endWhereKnown(log, hints, parts)
   // The active segment's entries go out with the next checkpoint; a sealed one's would stay in memory.
@@ -131,15 +132,26 @@ async function beginIndex(log: UnifiedLog, segment: Segment, scanFrom: number, p
 }
 
 /**
- * Stands a whole batch of below the recovery point where the walk has ended? Then the base offset of the batch before it is what is
- * wrong, and reached the recovery point by that alone.
+ * Stands a whole batch of below the recovery point where the walk has ended, or behind one that leaves a gap there? Then the base offset
+ * of the batch before it is what is wrong, and reached the recovery point by that alone.
  */
-async function holdsEarlier(segment: Segment, begin: BeginPoint, scanFrom: number, disk: Disk): Promise<boolean> {
-  const header = await disk.read(segment.logPath, begin.position, batchHeaderBytes)
-  if (header.length < batchHeaderBytes || batchMagic(header) !== 2 || batchLastOffset(header) >= scanFrom) return false
-  const size = batchSizeInBytes(header)
-  if (size < batchHeaderBytes || size > segment.sizeInBytes - begin.position) return false
-  return batchCrcIsValid(await disk.read(segment.logPath, begin.position, size))
+async function isFollowedByEarlier(
+  segment: Segment,
+  begin: BeginPoint,
+  scanFrom: number,
+  disk: Disk,
+): Promise<boolean> {
+  let { position } = begin
+  for (let batches = 0; batches < 2; batches++) {
+    const header = await disk.read(segment.logPath, position, batchHeaderBytes)
+    if (header.length < batchHeaderBytes || batchMagic(header) !== 2) return false
+    const size = batchSizeInBytes(header)
+    if (size < batchHeaderBytes || size > segment.sizeInBytes - position) return false
+    if (batchLastOffset(header) < scanFrom) return batchCrcIsValid(await disk.read(segment.logPath, position, size))
+    if (batchBaseOffset(header) <= begin.offset || begin.offset >= scanFrom) return false
+    position += size
+  }
+  return false
 }
 
 interface BeginPoint extends ScanEnd {

@@ -2,8 +2,10 @@
  * Holds the explorer against its mutants: each must be found. A state that once killed a mutant is tried first; where the engine has
  * changed since and it does not any more, histories are searched for another.
  */
+import { spawnSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { stripVTControlCharacters } from 'node:util'
 import { parseStateName, replayState, type Search } from './explorer.ts'
 import { explorerWith } from './mutant-loader.ts'
 import { type Mutant, mutants } from './mutants.ts'
@@ -35,11 +37,10 @@ export async function findMutants(options: MutantsOptions): Promise<boolean> {
   let found = 0
   for (const mutant of chosen) {
     const searchMs = options.isQuick ? quickSearchMsMax : searchMsMax
-    const kill = await findOne(mutant, known[mutant.name] ?? null, searchMs)
-    if (kill !== null) {
-      found++
-      known[mutant.name] = kill.state
-    }
+    const kill =
+      mutant.test === undefined ? await findOne(mutant, known[mutant.name] ?? null, searchMs) : runTest(mutant)
+    if (kill !== null) found++
+    if (kill !== null && mutant.test === undefined) known[mutant.name] = kill.state
     console.log(`mutant ${mutant.name}: ${kill === null ? 'NOT FOUND' : `${kill.state} ${kill.sentence}`}`)
   }
   console.log(`explorer: ${found} of ${chosen.length} mutants found in ${((Date.now() - startMs) / 1000).toFixed(1)} s`)
@@ -48,8 +49,17 @@ export async function findMutants(options: MutantsOptions): Promise<boolean> {
 }
 
 interface Kill {
+  /** Or the file of the test. */
   readonly state: string
   readonly sentence: string
+}
+
+/** Runs the test that is to fail for it. */
+function runTest({ name, test }: Mutant): Kill | null {
+  const script = join(import.meta.dirname, 'mutant-test.ts')
+  const run = spawnSync(process.execPath, [script, name, test ?? ''], { encoding: 'utf8' })
+  const failed = /^\s*(?:FAIL|×)\s+(.*)$/m.exec(stripVTControlCharacters(`${run.stdout}${run.stderr}`))
+  return run.status === 0 && failed !== null ? { state: test ?? '', sentence: failed[1] as string } : null
 }
 
 async function findOne(mutant: Mutant, state: string | null, searchMs: number): Promise<Kill | null> {

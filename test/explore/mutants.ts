@@ -5,6 +5,8 @@ export interface Mutant {
   readonly breaks: string
   /** Shows in few histories: only the long form searches for a state. */
   readonly isRare?: boolean
+  /** Another test that fails for it: what it breaks is no matter of crash states, or of too few. */
+  readonly test?: string
   readonly edits: readonly { readonly file: string; readonly from: string; readonly to: string }[]
 }
 
@@ -73,12 +75,12 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'cut-in-the-middle',
-    isRare: true,
+    test: 'test/log/damage.test.ts',
     breaks: 'nothing is cut below the recovery point (R7)',
     edits: [
       ...edit(
         'log/log-recovery.ts',
-        'begin.reason !== null && (begin.offset < scanFrom || (await holdsEarlier(start, begin, scanFrom, parts.disk)))',
+        '(begin.reason !== null && begin.offset < scanFrom) ||\n    (await isFollowedByEarlier(start, begin, scanFrom, parts.disk))',
         'begin.offset < -1',
       ),
       ...edit('log/log-recovery.ts', '(end.reason !== null && end.nextOffset < run.cutFrom)', 'end.nextOffset < -1'),
@@ -143,7 +145,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'swap-before-sync',
-    isRare: true,
+    test: 'test/log/compaction/compaction-crash.test.ts',
     breaks: 'a cleaned file is durable before it takes the place of others (R3)',
     edits: [
       ...edit(
@@ -155,7 +157,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'swap-names-in-any-order',
-    isRare: true,
+    test: 'test/log/compaction/compaction-crash.test.ts',
     breaks: 'a suffix goes when what it covers is gone durably',
     edits: edit(
       'log/compaction/segment-swap.ts',
@@ -175,7 +177,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'budget-ignored',
-    isRare: true,
+    test: 'test/log/full-disk.test.ts',
     breaks: 'at the budget nothing more is taken',
     edits: edit(
       'log/space-guard.ts',
@@ -263,15 +265,6 @@ export const mutants: readonly Mutant[] = [
     ),
   },
   {
-    name: 'checkpoint-of-a-failed-directory',
-    isRare: true,
-    breaks: 'after a failed sync no recovery point moves (R6)',
-    edits: [
-      ...edit('log/commit-driver.ts', 'if (this.#hasFailed) onDropped?.()\n    else if', 'if'),
-      ...edit('log/checkpointer.ts', 'if (this.#parts.driver.hasStopped) throw', 'if (this.#isStopped) throw'),
-    ],
-  },
-  {
     name: 'log-start-not-durable',
     breaks: 'DeleteRecords answers when the start is durable',
     edits: edit(
@@ -282,7 +275,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'stale-log-starts-kept',
-    isRare: true,
+    test: 'test/log/cut-short.test.ts',
     breaks: 'a start beyond the end does not hide what is appended next',
     edits: edit('log/directory-loader.ts', 'start > (ends.get(key) ?? -1)', 'start > (ends.get(key) ?? start)'),
   },
@@ -409,7 +402,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'gap-witness-removed',
-    isRare: true,
+    test: 'test/log/cut-short.test.ts',
     breaks: 'that a deletion was cut short is written down before its traces go',
     edits: edit(
       'log/log-loader.ts',
@@ -419,13 +412,13 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'deleted-log-remembered',
-    isRare: true,
+    test: 'test/log/cut-short.test.ts',
     breaks: 'a log created anew is not taken for the deleted one of its name',
     edits: edit('log/checkpointer.ts', 'if (this.#deleted.has(key)) await', 'if (this.#deleted.has(`${key} `)) await'),
   },
   {
     name: 'failed-sync-believed',
-    isRare: true,
+    test: 'test/log/cut-short.test.ts',
     breaks: 'what a failed sync did not write is written again by the next start (R6)',
     edits: edit('log/log-recovery.ts', 'if (run.hints.hadFailedSync) await', 'if (run.cutFrom < -1) await'),
   },
