@@ -15,6 +15,8 @@ export interface LoadParts {
 export interface LoadHints {
   /** The last stop was clean: everything on disk is whole and synced. */
   readonly isClean: boolean
+  /** A sync failed in the last run: what can be read above the recovery point may not be on the medium, whatever another sync says. */
+  readonly hadFailedSync: boolean
   /** Everything below was synced; null = not known. */
   readonly recoveryPoint: number | null
   /** Producer state at the recovery point; null = not known. */

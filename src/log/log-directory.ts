@@ -36,7 +36,7 @@ import { isSpaceError, PatientDisk, type PatientOptions } from './patient-disk.t
 import { Reservations } from './reservations.ts'
 import { noScrub, Scrubber } from './scrubber.ts'
 import type { Segment } from './segment.ts'
-import { stateFileNames, temporariesOf } from './side-files.ts'
+import { failedSyncNote, stateFileNames, temporariesOf } from './side-files.ts'
 import { SpaceGuard, type SpaceReport } from './space-guard.ts'
 import type { Loss } from './retention.ts'
 import { TailCache } from './tail-cache.ts'
@@ -92,7 +92,7 @@ export class LogDirectory {
     const startMs = ports.clock.monotonicMs()
     const held = await holdDirectory(options, ports)
     try {
-      const disk = new PatientDisk(ports.disk, ports.clock)
+      const disk = new PatientDisk(ports.disk, ports.clock, failedSyncNote(held.stateDirectory))
       const directory = new LogDirectory(options, { ...ports, disk }, held)
       await directory.#load(startMs)
       return directory
