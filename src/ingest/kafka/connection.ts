@@ -93,6 +93,7 @@ export class KafkaConnection {
       principal,
       clock,
       host: facts.clientHost,
+      openingMs: connection.peer.openingMs,
       onOpen: () => {
         this.#assembler.frameBytesMax = options.requestBytesMax
       },
