@@ -4,7 +4,7 @@
 import type { ApplianceStatus, HealthReport, ListenerStatus, Operations, WritesStatus } from './admin/operations.ts'
 import { ApplianceError } from './base/errors.ts'
 import type { Listener, Ports } from './base/ports.ts'
-import { authorizerOf, featuresOf } from './appliance-cluster.ts'
+import { authorizerOf, featuresOf, quotasOf } from './appliance-cluster.ts'
 import { Broker } from './broker/broker.ts'
 import { InternalTopics } from './broker/internal-topics.ts'
 import { lossLedgerTopic, recordLoss } from './broker/loss-ledger.ts'
@@ -50,6 +50,7 @@ import { Authenticator } from './security/authenticator.ts'
 import { securityErrors } from './security/security-errors.ts'
 import { securityEvents } from './security/security-events.ts'
 import type { Authorizer } from './security/authorizer.ts'
+import type { QuotaKeeper } from './security/quotas/quota-keeper.ts'
 import { certificateNaming, principalOfPeer } from './security/principal.ts'
 import type { SaslMechanism } from './security/sasl/sasl-server.ts'
 import { TlsKeeper } from './security/tls-keeper.ts'
@@ -164,6 +165,7 @@ class BuiltAppliance implements Appliance {
 
   #authenticator: Authenticator | null = null
   #authorizer: Authorizer | null = null
+  #quotas: QuotaKeeper | null = null
   #broker: Broker | null = null
   #topics: TopicAdmin | null = null
   readonly #internalTopics = (): InternalTopics =>
@@ -225,6 +227,7 @@ class BuiltAppliance implements Appliance {
     const { clock, compute, entropy, observer } = this.#ports
     this.#judgeListeners(cluster)
     this.#authorizer = authorizerOf(this.#settings, cluster)
+    this.#quotas = quotasOf(this.#settings, cluster, clock)
     this.#authenticator = new Authenticator({
       clock,
       compute,
@@ -292,7 +295,7 @@ class BuiltAppliance implements Appliance {
           }),
         ]),
       ),
-      options: kafkaDoorOptionsOf(this.#settings, () => featuresOf(cluster)),
+      options: kafkaDoorOptionsOf(this.#settings, must(this.#quotas), () => featuresOf(cluster)),
     })
     this.#rooms = { ...this.#rooms, kafkaDoor }
     for (const [index, written] of this.#config.listeners.kafka.entries()) {
@@ -350,6 +353,7 @@ class BuiltAppliance implements Appliance {
       version: this.#facts.version,
       authenticator: must(this.#authenticator),
       authorizer: must(this.#authorizer),
+      quotas: must(this.#quotas),
       principalOf: (peer) => principalOfPeer(peer, naming),
     })
     this.#rooms = { ...this.#rooms, mqttDoor }

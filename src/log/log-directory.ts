@@ -216,7 +216,7 @@ export class LogDirectory {
 
   /** What the directory takes, what it may take, and whether new data is refused for want of space. */
   get space(): SpaceReport {
-    return this.#guard.report()
+    return this.#guard
   }
 
   /** Looks at the space now, and acts on it. */

@@ -66,7 +66,7 @@ const ballastPartOfDisk = 16
 /** Segments given up in one check. */
 const dropsPerCheckMax = 1024
 
-export class SpaceGuard {
+export class SpaceGuard implements SpaceReport {
   readonly #parts: SpaceGuardParts
   #refusal: string | null = null
   #hasMetLack = false
@@ -95,8 +95,12 @@ export class SpaceGuard {
     return this.#budgetBytes - this.#usedBytes()
   }
 
-  report(): SpaceReport {
-    return { usedBytes: this.#usedBytes(), budgetBytes: this.#budgetBytes, refusal: this.#refusal }
+  get usedBytes(): number {
+    return this.#usedBytes()
+  }
+
+  get budgetBytes(): number {
+    return this.#budgetBytes
   }
 
   /** Before anything is written: the start may need the ballast. */

@@ -51,6 +51,22 @@ export interface LoadPlaces {
   readonly ackedFile: string
 }
 
+/** So many bytes at once into `idempotent` and `latest`, acknowledged. Answers how to compare it with what a broker holds. */
+export async function fillTopics(
+  places: Omit<LoadPlaces, 'mqttPort'>,
+  bytes: number,
+): Promise<(bootstrap: string) => Promise<Judgement>> {
+  const { python, kafka, ackedFile } = places
+  const load = new KafkaLoad(python, kafka, ackedFile, bytes)
+  await load.ended
+  const acknowledged = load.acknowledged()
+  return async (bootstrap) => {
+    const idempotent = await readTopic(python, bootstrap, 'idempotent')
+    const latest = await readTopic(python, bootstrap, 'latest')
+    return judge({ acknowledged, published: [], readings: [], short: [], idempotent, latest })
+  }
+}
+
 /** Each for itself: MQTT clients are back so much sooner that no Kafka request would be under way at a death. */
 const acknowledgedBetween = { least: 20, most: 150 } as const
 
@@ -118,12 +134,18 @@ class KafkaLoad {
   readonly #child: ChildProcess
   readonly #ackedFile: string
 
-  constructor(python: string, bootstrap: string, ackedFile: string) {
+  /** Resolves when the program has ended, by itself or not. */
+  readonly ended: Promise<unknown>
+
+  /** With `bytes` it ends by itself when it has sent so much. */
+  constructor(python: string, bootstrap: string, ackedFile: string, bytes?: number) {
     this.#ackedFile = ackedFile
     writeFileSync(ackedFile, '')
-    this.#child = spawn(python, [join(repositoryRoot, 'test/crash/kafka-load.py'), bootstrap, ackedFile], {
+    const args = [bootstrap, ackedFile, ...(bytes === undefined ? [] : [String(bytes)])]
+    this.#child = spawn(python, [join(repositoryRoot, 'test/crash/kafka-load.py'), ...args], {
       stdio: ['pipe', 'pipe', 'ignore'],
     })
+    this.ended = once(this.#child, 'exit')
   }
 
   /** Roughly how many deliveries were reported. */
@@ -139,7 +161,7 @@ class KafkaLoad {
     })
     this.#child.stdin?.end('stop\n')
     const deadline = setTimeout(() => this.#child.kill('SIGKILL'), drainWithinMs)
-    await once(this.#child, 'exit')
+    await this.ended
     clearTimeout(deadline)
     return printed.trim()
   }
@@ -210,6 +232,8 @@ class Sensor {
       clean: false,
       reconnectPeriod: 50,
       keepalive: 10,
+      // Who finds the disk full is told so in CONNACK, and comes again.
+      reconnectOnConnackError: true,
       protocolVersion: this.#kind.version,
       ...(this.#kind.version === 5 ? { properties: { sessionExpiryInterval: 86_400 } } : {}),
     })

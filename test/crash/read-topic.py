@@ -6,7 +6,7 @@ usage: read-topic.py BOOTSTRAP TOPIC
 import sys
 import time
 
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 bootstrap, topic = sys.argv[1], sys.argv[2]
 consumer = Consumer({
@@ -17,10 +17,23 @@ consumer = Consumer({
     "auto.offset.reset": "earliest",
     "check.crcs": True,
 })
+
+
+def watermarks(place, patience=time.monotonic() + 20):
+    """A broker that has just started may not lead everything yet."""
+    while True:
+        try:
+            return consumer.get_watermark_offsets(place, timeout=20)
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.NOT_LEADER_FOR_PARTITION or time.monotonic() > patience:
+                raise
+            time.sleep(0.05)
+
+
 metadata = consumer.list_topics(topic, timeout=20).topics[topic]
 ends, starts = {}, {}
 for partition in metadata.partitions:
-    low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=20)
+    low, high = watermarks(TopicPartition(topic, partition))
     if high > low:
         starts[partition], ends[partition] = low, high
 consumer.assign([TopicPartition(topic, partition, starts[partition]) for partition in ends])

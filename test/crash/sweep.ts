@@ -114,7 +114,7 @@ export class Sweep {
 
   async #dieAt(point: Point): Promise<void> {
     if (point.isFresh) {
-      await (await this.#startAndCheck()).kill()
+      if (this.#told !== null) await (await this.#startAndCheck()).kill()
       this.#beginFresh()
     }
     const tracing = [

@@ -54,6 +54,8 @@ async function dump(args: readonly string[]): Promise<void> {
       if (complaints.length < 5 && dumpComplaint.test(line)) complaints.push(line)
     },
   })
+  // Of a snapshot with a wrong checksum it speaks there.
+  complaints.push(...lines(dumped.stderr).filter((line) => dumpComplaint.test(line)))
   assert.equal(dumped.code, 0, `DumpLogSegments ${args.join(' ').slice(0, 300)}: ${dumped.stderr}`)
   assert.deepEqual(complaints, [], 'what DumpLogSegments says of the files')
 }
@@ -65,6 +67,8 @@ export interface OpenedPlace {
   readonly dataDir: string
   /** Lines for the end of server.properties. */
   readonly settings?: string
+  /** Between the export and Kafka's start. */
+  readonly onReadied?: () => void
 }
 
 /** `headwater export-kafka`, then a broker on the directory for as long as `use` runs; throws when its log complains of the files. */
@@ -81,6 +85,7 @@ export async function openedByKafka(
     ['export-kafka', '--data-dir', place.dataDir, ...addresses],
     { env: daemonEnvironment() },
   )
+  place.onReadied?.()
   const kafka = await startApacheKafka({
     dir: place.folder,
     logDir: join(place.dataDir, 'log'),

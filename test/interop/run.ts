@@ -16,6 +16,7 @@ import { sameCompaction } from './cases/compaction.ts'
 import { formattedByKafka } from './cases/formatted-by-kafka.ts'
 import { kafkaCodec, kafkaHeaders, kafkaLayouts } from './cases/kafka-codec.ts'
 import { dumpLogSegments, kafkaTools } from './cases/kafka-tools.ts'
+import { quotas } from './cases/quotas.ts'
 import { securityTools } from './cases/security-tools.ts'
 import { mirrorToApacheKafka } from './mirror.ts'
 import { outAndBack } from './cases/out-and-back.ts'
@@ -37,6 +38,7 @@ const cases: readonly InteropCase[] = [
   kafkaTools,
   dumpLogSegments,
   securityTools,
+  quotas,
   authorizerOfKafka,
   sameCompaction,
   outAndBack,
