@@ -100,9 +100,7 @@ export class KafkaConnection {
       clock,
       host: facts.clientHost,
       openingMs: connection.peer.openingMs,
-      onOpen: () => {
-        this.#assembler.frameBytesMax = options.requestBytesMax
-      },
+      onOpen: () => void (this.#assembler.frameBytesMax = options.requestBytesMax),
       onLate: () => this.#refuse('no authentication in time', 'unauthenticated'),
     })
     this.facts = { ...facts, security: this.#security, isClosed: () => this.#isClosed }
