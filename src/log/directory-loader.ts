@@ -111,7 +111,7 @@ export async function loadDirectory(place: DirectoryPlace, parts: DirectoryParts
       highWatermark: highWatermarks?.get(folder.name) ?? null,
       digests: digests.get(logKeyOf(folder)) ?? noDigests,
     }
-    leftovers.push(...(await loadLog(log, hints, { disk, clock: parts.clock, observer })))
+    leftovers.push(...(await loadLog(log, hints, { disk, clock: parts.clock, observer, digests: parts.digests })))
     for (const segment of log.segments.slice(0, -1)) parts.digests.noteSealed(log, segment)
     return log
   })

@@ -1,6 +1,7 @@
 /** What opening a log needs, and the reads that must never stop a boot. */
 import type { Clock, Disk, Observer } from '../base/ports.ts'
 import { parsePartitionMetadata } from './checkpoint-file.ts'
+import type { DigestFile } from './digest-file.ts'
 import type { SegmentDigest } from './segment-digest.ts'
 import type { ChainPoint, KnownIndexTail } from './side-files.ts'
 
@@ -8,6 +9,7 @@ export interface LoadParts {
   readonly disk: Disk
   readonly clock: Clock
   readonly observer: Observer
+  readonly digests: Pick<DigestFile, 'noteGone'>
 }
 
 export interface LoadHints {

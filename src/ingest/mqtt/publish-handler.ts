@@ -197,7 +197,8 @@ export class PublishHandler {
       wallMs,
       hasOwnKey ? (route.key as Uint8Array) : this.topicSource,
       hasOwnKey ? 0 : this.topicStart,
-      hasOwnKey ? (route.key as Uint8Array).length : topicLength,
+      // A rule whose captures are empty gives no key: null, not one that all such records share.
+      hasOwnKey ? (route.key as Uint8Array).length || -1 : topicLength,
       source,
       payloadStart,
       payloadLength,
