@@ -99,9 +99,8 @@ export class KafkaConnection {
       principal,
       clock,
       host: facts.clientHost,
-      onOpen: () => {
-        this.#assembler.frameBytesMax = options.requestBytesMax
-      },
+      openingMs: connection.peer.openingMs,
+      onOpen: () => void (this.#assembler.frameBytesMax = options.requestBytesMax),
       onLate: () => this.#refuse('no authentication in time', 'unauthenticated'),
     })
     this.facts = { ...facts, security: this.#security, isClosed: () => this.#isClosed }
