@@ -21,7 +21,7 @@ import { topicIdWrites } from './topic-id-file.ts'
 import { type LogHome, UnifiedLog } from './unified-log.ts'
 
 /** Logs opened at a time: enough to keep the disk busy, few enough to bound the memory of their scans. */
-const logsAtATime = 16
+const logsAtATime = 8
 /** Files synced in one group after a replay: the disk flushes many at once. */
 const filesPerSyncGroup = 4096
 

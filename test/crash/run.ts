@@ -5,7 +5,7 @@
  *   run.ts --kills N                       SIGKILL under load: what the kernel has, it keeps
  *   run.ts --cuts N [--fs ext4|xfs]        the file system is shut down under the daemon: what was not synced is lost (root)
  *   run.ts --no-sync-library [--fs ...]    every sync does nothing: a cut must show it, else this suite would not see a missing one
- *   run.ts --syscalls N|all                it dies in front of a call that changes files: a sample, or each (strace)
+ *   run.ts --syscalls N|all [--from N]     it dies in front of a call that changes files: a sample, or each (strace)
  *   run.ts --full-disk [--fs ...]           somebody else takes the last block of a small file system (root)
  *   run.ts --gigabytes N                   Apache Kafka reads and opens so much that we have written
  *   run.ts --mutant NAME [--kills|--cuts N]  a copy of the source with one law broken: the checker must notice
@@ -35,6 +35,7 @@ const { values: flags } = parseArgs({
     fs: { type: 'string' },
     'no-sync-library': { type: 'boolean', default: false },
     syscalls: { type: 'string' },
+    from: { type: 'string', default: '0' },
     gigabytes: { type: 'string' },
     'full-disk': { type: 'boolean', default: false },
     mutant: { type: 'string' },
@@ -118,10 +119,10 @@ class Suite {
     })
   }
 
-  async syscalls(deathsMax: number | null, seed: number): Promise<void> {
+  async syscalls(deathsMax: number | null, from: number, seed: number): Promise<void> {
     const name = `deaths in front of ${deathsMax ?? 'all'} system calls that change files lose nothing and double nothing`
     await this.try(name, sweepMissing(), async (folder) => {
-      const sweep = new Sweep({ folder, python: this.#python, random: new Prng(seed, 'sweep'), deathsMax })
+      const sweep = new Sweep({ folder, python: this.#python, random: new Prng(seed, 'sweep'), deathsMax, from })
       await sweep.run()
       return sweep.summary
     })
@@ -252,7 +253,7 @@ async function runWhatIsAsked(suite: Suite): Promise<void> {
   if (kills > 0) await suite.kills(kills, seed, isShown)
   for (const fileSystem of fileSystems) if (cuts > 0) await suite.cuts(fileSystem, Math.ceil(cuts), seed, flags.foreign)
   if (isWhole || syscalls !== undefined)
-    await suite.syscalls(syscalls === 'all' ? null : Number(syscalls ?? syscallDeaths), seed)
+    await suite.syscalls(syscalls === 'all' ? null : Number(syscalls ?? syscallDeaths), Number(flags.from), seed)
   if (gigabytes !== undefined) await suite.gigabytes(Number(gigabytes))
   for (const fileSystem of isWhole ? fileSystems.slice(0, 1) : fileSystems)
     if (isWhole || flags['full-disk']) await suite.fullDisk(fileSystem, seed, isShown)

@@ -37,6 +37,8 @@ export interface SweepParts {
   readonly random: Prng
   /** An even sample of so many points; null = each. */
   readonly deathsMax: number | null
+  /** Points to pass over at the beginning: to go on with a sweep. */
+  readonly from: number
 }
 
 /** A load that waits for a daemon that hangs is a failure. */
@@ -79,7 +81,7 @@ export class Sweep {
   async run(): Promise<void> {
     try {
       const points = [...(await this.#countPoints(true)), ...(await this.#countPoints(false))]
-      const chosen = sample(points, this.#parts.deathsMax)
+      const chosen = sample(points.slice(this.#parts.from), this.#parts.deathsMax)
       for (const point of chosen) await this.#dieAt(point)
       await (await this.#startAndCheck()).stop()
       this.#summary =
