@@ -169,8 +169,10 @@ export class TurnAppend {
     if (slot === undefined) {
       // Asked here, so that one partition that cannot be written to does not refuse the set of all the others.
       if (!partition.isLeader) return null
-      const { maxMessageBytes, segmentBytes, cleanupPolicy } = partition.log.config
       const isInternal = this.#owner.isInternal(partition.topic)
+      // Nor data on a full disk the records of this node's own, which are taken.
+      if (!isInternal && this.#owner.refusesData) return null
+      const { maxMessageBytes, segmentBytes, cleanupPolicy } = partition.log.config
       slot = {
         partition,
         builder: this.#owner.takeBuilder(),
@@ -250,6 +252,11 @@ export class TurnAppender {
   /** Bytes that were handed over and are not settled yet, of all turns. */
   get pendingBytes(): number {
     return this.#pendingBytes + (this.#turn?.bytes ?? 0)
+  }
+
+  /** Is new data refused for want of space? */
+  get refusesData(): boolean {
+    return this.#partitions.refusesData
   }
 
   turn(): TurnAppend {

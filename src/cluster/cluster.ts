@@ -26,6 +26,9 @@ import { RecoveryHold } from './recovery-hold.ts'
 import { Partition } from './partition/partition.ts'
 import { PartitionTable } from './partition/partition-table.ts'
 
+/** A partition that the disk had no room for is tried again this often. */
+const serveAgainMs = 5_000
+
 export interface ClusterOptions {
   readonly directory: LogDirectory
   readonly settings: BrokerSettings
@@ -51,6 +54,9 @@ export class Cluster {
   readonly #topicListeners = new Set<() => void>()
   /** Last command of each topic that has one under way, by name. Bound: a command is a request of a door. */
   readonly #topicTails = new Map<string, Promise<unknown>>()
+  /** Topics that the disk had no room for. Bound: the topics of the image. */
+  readonly #waitingTopics = new Set<string>()
+  #isStopped = false
 
   static async open(options: ClusterOptions): Promise<Cluster> {
     const { directory, ports } = options
@@ -111,6 +117,7 @@ export class Cluster {
 
   /** Resolves when nothing of it is under way. */
   stop(): Promise<void> {
+    this.#isStopped = true
     this.hold.stop()
     return this.controller.idle()
   }
@@ -269,7 +276,7 @@ export class Cluster {
     const logs = await Promise.all(
       missing.map(({ partition }) => {
         const made = directory.createLog({ topic: topic.name, partition, topicId: topic.topicId, config })
-        return isStart ? made.catch((thrown: unknown) => this.#leaveOther(topic.name, partition, thrown)) : made
+        return isStart ? made.catch((thrown: unknown) => this.#unserved(topic.name, partition, thrown)) : made
       }),
     )
     logs.forEach((log, index) => {
@@ -281,12 +288,35 @@ export class Cluster {
     if (logs.length > 0) this.#topicsChanged()
   }
 
-  /** A directory of another topic stands where a partition belongs: it is not ours to remove, and no reason not to start. */
-  #leaveOther(topic: string, partition: number, thrown: unknown): null {
-    if (!(thrown instanceof ApplianceError) || thrown.code !== logErrors.topicIdDiffers.code) throw thrown
+  /**
+   * No reason not to start: a directory of another topic stands where a partition belongs, and is not ours to remove; or a partition
+   * whose creation was cut short has no room, and is served when it has.
+   */
+  #unserved(topic: string, partition: number, thrown: unknown): null {
+    if (!(thrown instanceof ApplianceError)) throw thrown
+    if (thrown.code === logErrors.directoryFull.code) {
+      this.#serveLater(topic)
+      return null
+    }
+    if (thrown.code !== logErrors.topicIdDiffers.code) throw thrown
     const log = topicPartitionKey(topic, partition)
     this.#options.ports.observer.event(clusterEvents.logOfOther, { log, reason: thrown.message })
     return null
+  }
+
+  #serveLater(name: string): void {
+    if (this.#isStopped || this.#waitingTopics.has(name)) return
+    this.#waitingTopics.add(name)
+    this.#options.ports.clock.schedule(serveAgainMs, () => {
+      this.#waitingTopics.delete(name)
+      if (this.#isStopped) return
+      const served = this.#inTopicTurn(name, async () => {
+        const topic = this.image.topic(name)
+        if (topic !== undefined) await this.#serve(topic, true)
+      })
+      // The directory tells of its failures itself.
+      served.catch(() => {})
+    })
   }
 
   #logConfig(topic: string): ReturnType<typeof logConfigOf> {

@@ -18,6 +18,7 @@ import { trimWrites } from './reservations.ts'
 import type { Segment } from './segment.ts'
 import {
   chainText,
+  indexTailMax,
   knownLogLines,
   logFileNames,
   offsetsOf,
@@ -32,9 +33,12 @@ export const checkpointEveryBytesDefault = 64 * 1_048_576
 /** Above this many of them commits wait for the checkpoint: the rest of the 256 MiB is what commits and their gathering may add. */
 const holdAboveCheckpoints = 3
 /** Logs written down in one turn of the loop: some three milliseconds. */
-const logsPerTurn = 2_000
+const logsPerTurn = 1_000
+/** Index entries of all logs together that may wait for their files, where there are many logs. */
+const unfiledEntriesMax = 65_536
 /** Logs whose files go out in one turn of the loop, where no commit waits for a sync of each. */
 const logsPerGroup = 64
+const deletedMax = 4096
 
 export interface CheckpointParts {
   readonly clock: Pick<Clock, 'defer'>
@@ -69,6 +73,10 @@ export class Checkpointer {
   /** Ends with the newest checkpoint. */
   #latest: Promise<void> = Promise.resolve()
   readonly #background = new Set<Promise<void>>()
+  /** Logs deleted since the recovery points were written. Bound: they are written when there are `deletedMax` more. */
+  readonly #deleted = new Set<string>()
+  /** Ends with the newest writing of the node-wide files. */
+  #nodeFiles: Promise<void> = Promise.resolve()
 
   constructor(parts: CheckpointParts) {
     this.#parts = parts
@@ -154,8 +162,32 @@ export class Checkpointer {
     await this.writeNodeFiles()
   }
 
+  /** The log is out of service, and the recovery points may still speak of it. */
+  onDeleted(log: UnifiedLog): void {
+    this.#deleted.add(log.key)
+    if (this.#deleted.size % deletedMax === 0) void this.#inBackground(this.writeNodeFiles())
+  }
+
+  /**
+   * Resolves when the recovery points speak of no deleted log of this name: a new one's folder is there before its topic id is, and a
+   * start after a crash in between would give it the old one.
+   */
+  async forgetDeleted(key: string): Promise<void> {
+    if (this.#deleted.has(key)) await this.writeNodeFiles()
+  }
+
   /** The recovery points (twice) and the high watermarks. */
   async writeNodeFiles(): Promise<void> {
+    const earlier = this.#nodeFiles
+    const gone = [...this.#deleted]
+    const written = earlier.then(() => this.#writeNodeFiles())
+    // One after the other: what was gathered earlier must not replace what was gathered later.
+    this.#nodeFiles = written.catch(() => {})
+    await written
+    for (const key of gone) this.#deleted.delete(key)
+  }
+
+  async #writeNodeFiles(): Promise<void> {
     const { logDirectory, stateDirectory } = this.#parts
     const logs = [...this.#parts.logs()]
     const breathe = async (): Promise<void> => {
@@ -208,21 +240,35 @@ export class Checkpointer {
     return this.#whenBehind(logs, (present) => this.#checkpointLogs(present, false))
   }
 
-  /** The side files of many logs go out a few at a time, then all their files are synced in one group. */
+  /**
+   * The side files of many logs go out a few at a time, then all their files are synced in one group. Young index entries stay where they
+   * are: writeNodeFiles keeps them, in one file.
+   */
   async #checkpointTogether(logs: readonly UnifiedLog[]): Promise<void> {
     const { dirty, disk } = this.#parts
     const ends: LogEnd[] = []
+    const epochs: EpochFile[] = []
+    const entriesMax = Math.min(indexTailMax, Math.ceil(unfiledEntriesMax / [...this.#parts.logs()].length))
     for (let at = 0; at < logs.length; at += logsPerGroup) {
       await this.#whenBehind(logs.slice(at, at + logsPerGroup), async (present) => {
-        const writes = present.flatMap((log) => this.#sideWrites(log, false))
+        const grown = present.filter((log) => log.activeSegment.index.unfiledOffsets > entriesMax)
+        const writes = grown.map((log) => indexWrites(log.activeSegment, this.#parts.indexes))
+        const changed = present.filter((log) => log.epochs.isDirty).map(takeEpochs)
+        epochs.push(...changed)
         ends.push(...present.map(endOf))
-        await disk.submit(writes.flatMap((write) => write.operations))
+        await disk.submit([...writes.flatMap((write) => write.operations), ...changed.map((file) => file.write)])
         for (const write of writes) write.done()
       })
     }
     const paths = ends.flatMap(({ log }) => this.#dirtyPaths(log))
     const complete = dirty.beginSync(paths)
     await disk.submit(paths.map((path): DiskOperation => ({ kind: 'sync', path })))
+    for (let at = 0; at < epochs.length; at += logsPerTurn) {
+      const present = epochs.slice(at, at + logsPerTurn).filter(({ log }) => !log.isDeleted)
+      // The syncs stand together: the disk makes one flush of many.
+      await disk.submit([...present.map((file) => file.sync), ...present.map((file) => file.rename)])
+    }
+    if (this.#parts.driver.hasStopped) throw new Error('the directory has failed during the checkpoint')
     complete()
     for (const end of ends) setRecoveryPoint(end)
   }
@@ -359,11 +405,26 @@ function snapshotWrites(log: UnifiedLog, offset: number, bytes: Uint8Array): Wri
   }
 }
 
-function epochWrites(log: UnifiedLog): Writes {
-  if (!log.epochs.isDirty) return { operations: [], done() {} }
+/** How `leader-epoch-checkpoint` of a log is replaced, step by step. */
+interface EpochFile {
+  readonly log: UnifiedLog
+  readonly write: DiskOperation
+  readonly sync: DiskOperation
+  readonly rename: DiskOperation
+}
+
+/** The epochs count as filed from now on. */
+function takeEpochs(log: UnifiedLog): EpochFile {
   log.epochs.filed()
   const path = `${log.directory}/leader-epoch-checkpoint`
-  return { operations: replaceFile(path, formatEpochs(log.epochs.entries)), done() {} }
+  const [write, sync, rename] = replaceFile(path, formatEpochs(log.epochs.entries))
+  return { log, write, sync, rename }
+}
+
+function epochWrites(log: UnifiedLog): Writes {
+  if (!log.epochs.isDirty) return { operations: [], done() {} }
+  const { write, sync, rename } = takeEpochs(log)
+  return { operations: [write, sync, rename], done() {} }
 }
 
 /** The file of a segment that nothing has been written to yet: its name keeps the log's end. */

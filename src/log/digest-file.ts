@@ -37,8 +37,6 @@ export interface SwapWrites {
 interface Gone {
   readonly log: UnifiedLog
   readonly baseOffset: number
-  /** The `.deleted` file. */
-  readonly path: string
 }
 
 interface Waiting {
@@ -50,7 +48,7 @@ export class DigestFile {
   readonly #disk: Disk
   readonly #path: string
   #waiting: Waiting[] = []
-  /** Segments that a deletion which was cut short has taken, with the names that tell so. Bound: as many as a start has found. */
+  /** Segments that a deletion which was cut short has taken. Bound: as many as a start has found. */
   #gone: Gone[] = []
   /** Where the next entry goes, in the order of submission. */
   #endPosition = 0
@@ -95,9 +93,9 @@ export class DigestFile {
     if (chain !== null) this.note(log, digestOf(keyOf(log, segment.baseOffset), chain, segment.sizeInBytes))
   }
 
-  /** A start has found a deletion cut short: the segment is no more, and its name goes when that is written down. */
-  noteGone(log: UnifiedLog, baseOffset: number, path: string): void {
-    this.#gone.push({ log, baseOffset, path })
+  /** A start has found a deletion cut short: the segment is no more. */
+  noteGone(log: UnifiedLog, baseOffset: number): void {
+    this.#gone.push({ log, baseOffset })
   }
 
   note(log: UnifiedLog, digest: SegmentDigest | null): void {
@@ -122,8 +120,7 @@ export class DigestFile {
     this.#gone = []
     const voids = gone.filter(({ log }) => log.topicId !== zeroUuid)
     const entries = [...voids.map((each) => encodeVoid(keyOf(each.log, each.baseOffset))), ...ready.map(encodeDigest)]
-    const unlinks = gone.filter(({ log }) => !log.isDeleted)
-    return [...this.#append(entries), ...unlinks.map(({ path }): DiskOperation => ({ kind: 'unlink', path }))]
+    return this.#append(entries)
   }
 
   /** Writes now what waits and is durable: for entries that no checkpoint follows. */

@@ -75,6 +75,14 @@ export function cleanShutdownWrites(logDirectory: string, brokerEpoch: number): 
   ]
 }
 
+/** The marker of a clean stop goes for good, before anything is appended (safety.md R5). */
+export function markerRemoval(logDirectory: string): readonly DiskOperation[] {
+  return [
+    { kind: 'unlink', path: `${logDirectory}/${logFileNames.cleanShutdown}` },
+    { kind: 'syncDirectory', path: logDirectory },
+  ]
+}
+
 /** A folder that takes no files is refused now, not at the first checkpoint. The name is one that a start would write anyway. */
 function writeProbe(folder: string): readonly DiskOperation[] {
   const path = `${folder}/${logFileNames.identity}.tmp`

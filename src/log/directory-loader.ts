@@ -50,6 +50,8 @@ export interface LoadedDirectory {
   readonly hasStaleLogStarts: boolean
   /** Our copy of the recovery points was there. */
   readonly hasKnownLogs: boolean
+  /** Goes when the recovery points are written: until then it alone tells that offsets may be missing. */
+  readonly leftovers: readonly DiskOperation[]
 }
 
 const noDigests: ReadonlyMap<number, SegmentDigest> = new Map()
@@ -98,6 +100,7 @@ export async function loadDirectory(place: DirectoryPlace, parts: DirectoryParts
   // Only where compaction has been may offsets be missing.
   for (const log of (await readCleanerOffsets(disk, place, empty)).keys()) log.mayHaveGaps = true
   for (const log of empty) log.mayHaveGaps ||= known?.get(log.key)?.mayHaveGaps === true
+  const leftovers: DiskOperation[] = []
   const logs = await mapInTurns([...folders.entries()], async ([index, folder]) => {
     const log = empty[index] as UnifiedLog
     const hints: LoadHints = {
@@ -108,7 +111,7 @@ export async function loadDirectory(place: DirectoryPlace, parts: DirectoryParts
       highWatermark: highWatermarks?.get(folder.name) ?? null,
       digests: digests.get(logKeyOf(folder)) ?? noDigests,
     }
-    await loadLog(log, hints, { disk, clock: parts.clock, observer, digests: parts.digests })
+    leftovers.push(...(await loadLog(log, hints, { disk, clock: parts.clock, observer, digests: parts.digests })))
     for (const segment of log.segments.slice(0, -1)) parts.digests.noteSealed(log, segment)
     return log
   })
@@ -116,7 +119,7 @@ export async function loadDirectory(place: DirectoryPlace, parts: DirectoryParts
   // Of logs that are gone, or beyond what a relaxed log has left: what is appended there next would be hidden.
   const isStale = ([key, start]: readonly [string, number]): boolean => start > (ends.get(key) ?? -1)
   const hasStaleLogStarts = other !== null || differ || [...(logStarts ?? [])].some(isStale)
-  return { logs, replayedFrames, deletedNames, hasStaleLogStarts, hasKnownLogs: known !== null }
+  return { logs, replayedFrames, deletedNames, hasStaleLogStarts, hasKnownLogs: known !== null, leftovers }
 }
 
 /** Tells that the directory is open. */
@@ -161,13 +164,16 @@ function recoveryPointOf(
   folder: Folder,
   known: ReadonlyMap<string, KnownLog> | null,
   kafkas: ReadonlyMap<string, number> | null,
-): Pick<LoadHints, 'recoveryPoint' | 'recoverySnapshot' | 'epochsCrc' | 'hasEpochs' | 'chain' | 'firstBaseOffset'> {
-  const unknown = { recoverySnapshot: null, epochsCrc: null, hasEpochs: false, chain: null, firstBaseOffset: null }
+): Omit<LoadHints, 'isClean' | 'logStartOffset' | 'logStartIsSealed' | 'highWatermark' | 'digests'> {
+  const unknown = {
+    ...{ recoverySnapshot: null, epochsCrc: null, hasEpochs: false, chain: null, firstBaseOffset: null },
+    indexTail: null,
+  }
   if (known === null) return { recoveryPoint: kafkas?.get(folder.name) ?? null, ...unknown }
   const entry = known.get(folder.name)
   if (entry === undefined || entry.topicId !== folder.topicId) return { recoveryPoint: 0, ...unknown }
-  const { recoveryPoint, snapshot: recoverySnapshot, epochsCrc, hasEpochs, chain, firstBaseOffset } = entry
-  return { recoveryPoint, recoverySnapshot, epochsCrc, hasEpochs, chain, firstBaseOffset }
+  const { recoveryPoint, snapshot: recoverySnapshot, epochsCrc, hasEpochs, chain, firstBaseOffset, indexTail } = entry
+  return { recoveryPoint, recoverySnapshot, epochsCrc, hasEpochs, chain, firstBaseOffset, indexTail }
 }
 
 async function replay(folders: readonly Folder[], place: DirectoryPlace, parts: DirectoryParts): Promise<number> {

@@ -27,9 +27,12 @@ export class DirtyFiles {
     if (!this.#firstFrame.has(path)) this.#firstFrame.set(path, nextFrame)
   }
 
-  /** The file is gone. */
-  forget(path: string): void {
-    this.#firstFrame.delete(path)
+  /**
+   * The removal of these files is being submitted. Call the answer when it has completed: until then their frames stay needed, because
+   * on a full disk a frame may go past what waits, and a crash before the removal shows the files again.
+   */
+  beginRemoval(paths: Iterable<string>): () => void {
+    return this.beginSync(paths)
   }
 
   /** A sync of these paths is being submitted. Call the answer when it has completed. */

@@ -3,7 +3,7 @@ import type { Clock, Disk, Observer } from '../base/ports.ts'
 import { parsePartitionMetadata } from './checkpoint-file.ts'
 import type { DigestFile } from './digest-file.ts'
 import type { SegmentDigest } from './segment-digest.ts'
-import type { ChainPoint } from './side-files.ts'
+import type { ChainPoint, KnownIndexTail } from './side-files.ts'
 
 export interface LoadParts {
   readonly disk: Disk
@@ -23,6 +23,8 @@ export interface LoadHints {
   readonly epochsCrc: string | null
   /** That file has every epoch that began below the recovery point. */
   readonly hasEpochs: boolean
+  /** Entries below the recovery point that the index files lack; null = none are known. */
+  readonly indexTail: KnownIndexTail | null
   /** From log-start-offset-checkpoint; null = the first segment's base offset. */
   readonly logStartOffset: number | null
   /** It comes from our sealed copy: an authority, not a hint that a flipped bit may have changed. */

@@ -31,12 +31,12 @@ import { deletedLogName } from './log-files.ts'
 import { LogMaker } from './log-maker.ts'
 import { LogStartFile } from './log-start-file.ts'
 import { logMetrics } from './log-metrics.ts'
-import { cleanShutdownWrites, type HeldDirectory, holdDirectory } from './directory-hold.ts'
+import { cleanShutdownWrites, type HeldDirectory, holdDirectory, markerRemoval } from './directory-hold.ts'
 import { isSpaceError, PatientDisk, type PatientOptions } from './patient-disk.ts'
 import { Reservations } from './reservations.ts'
 import { noScrub, Scrubber } from './scrubber.ts'
 import type { Segment } from './segment.ts'
-import { logFileNames, stateFileNames, temporariesOf } from './side-files.ts'
+import { stateFileNames, temporariesOf } from './side-files.ts'
 import { SpaceGuard, type SpaceReport } from './space-guard.ts'
 import type { Loss } from './retention.ts'
 import { TailCache } from './tail-cache.ts'
@@ -153,6 +153,8 @@ export class LogDirectory {
     this.#maker = new LogMaker({
       ...{ clock: ports.clock, observer: ports.observer, disk: ports.disk, logDirectory: held.logDirectory },
       ...{ home: this.#home, logs: this.#logs, reservations: this.#reservations },
+      forgetDeleted: (key) =>
+        this.#checkpointer.forgetDeleted(key).catch((thrown: unknown) => this.#failAndThrow(thrown)),
       assertWritable: () => this.#assertWritable(),
       write: (operations) => this.#write(operations),
     })
@@ -216,7 +218,7 @@ export class LogDirectory {
 
   /** What the directory takes, what it may take, and whether new data is refused for want of space. */
   get space(): SpaceReport {
-    return this.#guard.report()
+    return this.#guard
   }
 
   /** Looks at the space now, and acts on it. */
@@ -279,20 +281,20 @@ export class LogDirectory {
     log.isDeleted = true
     this.#logs.delete(log.key)
     this.#ports.observer.set(logMetrics.logs, this.#logs.size)
-    for (const segment of log.segments) {
-      this.#dirty.forget(segment.logPath)
-      this.#indexes.forget(segment.indexPath)
-    }
+    const removed = this.#dirty.beginRemoval(log.segments.map((segment) => segment.logPath))
+    for (const segment of log.segments) this.#indexes.forget(segment.indexPath)
     const name = deletedLogName(log.key, this.#ports.entropy.bytes(16))
     const folder = `${this.logDirectory}/${name}`
     const rename: DiskOperation = { kind: 'rename', from: log.directory, to: folder }
     const paths = log.segments.flatMap((each) => [each.logPath, each.indexPath, each.timeIndexPath])
     const lane = this.#ports.disk.isWaitingFor(new Set(paths)) ? 'ordered' : 'relief'
     await this.#write([rename, { kind: 'syncDirectory', path: this.logDirectory }], { lane })
+    removed()
     for (const path of paths) this.#ports.disk.forget(path)
     if (log.logStartOffset > 0) await this.#logStarts.write().catch((error: unknown) => this.#failAndThrow(error))
     this.#ports.observer.event(logEvents.logDeleted, { log: log.key })
     this.compactor.onDeleted(log)
+    this.#checkpointer.onDeleted(log)
     this.#housekeeping.purgeLater(name, log.config.fileDeleteDelayMs, log.sizeInBytes)
   }
 
@@ -360,11 +362,9 @@ export class LogDirectory {
     await this.#journal.reset(this.#ports.entropy.bytes(16))
     await disk.submit([{ kind: 'syncDirectory', path: this.stateDirectory }])
     // Before anything that may have to wait for space: a commit may go past what waits.
-    await disk.submit([
-      { kind: 'unlink', path: `${this.logDirectory}/${logFileNames.cleanShutdown}` },
-      { kind: 'syncDirectory', path: this.logDirectory },
-    ])
+    await disk.submit(markerRemoval(this.logDirectory))
     if (!this.wasClean || !loaded.hasKnownLogs) await this.#unlessLacking(this.#checkpointer.writeNodeFiles())
+    if (loaded.leftovers.length > 0) await this.#unlessLacking(disk.submit(loaded.leftovers))
     if (loaded.hasStaleLogStarts) await this.#unlessLacking(this.#logStarts.write())
     await this.#guard.check()
     this.#housekeeping.purge(loaded.deletedNames)

@@ -29,22 +29,21 @@ import { scanSegment } from './segment-scan.ts'
 import { chainText } from './side-files.ts'
 import type { UnifiedLog } from './unified-log.ts'
 
-/** Fills an empty UnifiedLog from its folder. */
-export async function loadLog(log: UnifiedLog, hints: LoadHints, parts: LoadParts): Promise<void> {
+/** Fills an empty UnifiedLog from its folder. Answers what is to be removed once the recovery points are written. */
+export async function loadLog(log: UnifiedLog, hints: LoadHints, parts: LoadParts): Promise<readonly DiskOperation[]> {
   const entries = await finishSwaps(parts.disk, log.directory, await parts.disk.list(log.directory))
   const files = sortLogFiles(entries)
   log.snapshotOffsets = [...files.snapshots]
   const [start] = files.segments
   const deleted = files.leftovers.flatMap((name) => /^(\d{20})\.log\.deleted$/.exec(name)?.[1] ?? []).map(Number)
-  // Names reach the medium in any order: an older segment of a deletion may be back while a newer one is gone.
+  // Names reach the medium in any order: an older segment of a deletion may be back while a newer one is gone. Only this file tells.
   if (deleted.some((base) => start !== undefined && base > start)) log.mayHaveGaps = true
   const gone = deleted.filter((base) => !files.segments.includes(base))
-  // In front of these a segment is back: that they are gone must be written down before their names go.
-  const cutShort = gone.filter((base) => start !== undefined && base > start)
-  const kept = new Set(cutShort.map((base) => `${segmentName(base)}.log.deleted`))
-  for (const base of cutShort) parts.digests.noteGone(log, base, `${log.directory}/${segmentName(base)}.log.deleted`)
-  const leftovers = files.leftovers.filter((name) => !kept.has(name))
-  await removeLeftovers(log, leftovers, gone, parts.disk)
+  // In front of these a segment is back: that they are gone is written down before their names go.
+  for (const base of gone) if (start !== undefined && base > start) parts.digests.noteGone(log, base)
+  const removal = leftoverRemoval(log, files.leftovers, gone)
+  const isKept = deleted.length > 0 && !hints.isClean
+  if (removal.length > 0 && !isKept) await parts.disk.submit(removal)
   const names = entries.map((entry) => entry.name)
   const lost = lostSegments(names, files.segments).filter((base) => start !== undefined && base < start)
   const isFirstLost = lost.length === 0 && isFirstGone(start, hints.firstBaseOffset, deleted)
@@ -82,22 +81,22 @@ export async function loadLog(log: UnifiedLog, hints: LoadHints, parts: LoadPart
   log.recoverySnapshot = encodeSnapshot(log.producers)
   log.recoveryChain = chainText(log)
   log.highWatermark = Math.max(log.logStartOffset, Math.min(hints.highWatermark ?? 0, log.logEndOffset))
+  return isKept ? removal : []
 }
 
 /** The indexes of a deleted segment go before the name that tells why its log is gone. */
-async function removeLeftovers(
+function leftoverRemoval(
   log: UnifiedLog,
   names: readonly string[],
   deleted: readonly number[],
-  disk: Disk,
-): Promise<void> {
-  if (names.length === 0 && deleted.length === 0) return
+): readonly DiskOperation[] {
+  if (names.length === 0) return []
   const unlink = (name: string): DiskOperation => ({ kind: 'unlink', path: `${log.directory}/${name}` })
   const indexes = deleted.flatMap((base) =>
     ['index', 'timeindex', 'txnindex'].map((kind) => `${segmentName(base)}.${kind}`),
   )
   const sync: readonly DiskOperation[] = indexes.length === 0 ? [] : [{ kind: 'syncDirectory', path: log.directory }]
-  await disk.submit([...indexes.map(unlink), ...sync, ...names.map(unlink)])
+  return [...indexes.map(unlink), ...sync, ...names.map(unlink)]
 }
 
 /** Has a log lost its first segment? Retention leaves the last name that it took until our copy says where the log begins. */

@@ -21,6 +21,8 @@ export interface LogMakerParts {
   readonly reservations: Reservations
   /** Logs that are there, by `topic-partition`: a created one is put in. */
   readonly logs: Map<string, UnifiedLog>
+  /** Resolves when the recovery points speak of no deleted log of this name. */
+  forgetDeleted(key: string): Promise<void>
   /** Throws when nothing can be written any more. */
   assertWritable(): void
   /** Its failure is the directory's. */
@@ -65,6 +67,7 @@ export class LogMaker {
     const { clock, observer, disk, logDirectory, home, logs } = this.#parts
     this.#parts.assertWritable()
     if (disk.lack !== null) throw new ApplianceError(logErrors.directoryFull, { reason: disk.lack.message })
+    await this.#parts.forgetDeleted(key)
     const directory = `${logDirectory}/${key}`
     const log = new UnifiedLog({ ...creation, directory }, creation.config, home)
     const segment = new Segment(directory, 0, clock.wallMs())

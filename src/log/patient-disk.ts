@@ -2,6 +2,7 @@
  * The disk of one data directory, as its engine sees it: a full disk is a slow disk. A group that meets a lack of space stops where
  * it is, everything submitted behind it waits in its order, and it is tried again until space returns; so no promise of the order of
  * the queue is lost, and no commit is answered that is not on the disk. Any other failure goes to whoever submitted the group.
+ * A failed sync is the end (safety.md R6): what stands behind it may count on what it was to make durable, so nothing of it is done.
  *
  * How the order is kept: a group that is sent to the port while another is there needs the one before it. So one failure cancels
  * all that is in the port, and the groups are sent again in the same order, the failed one from its failed operation on.
@@ -66,6 +67,8 @@ export class PatientDisk implements Disk {
   #last: Group | null = null
   /** Something was cancelled or waits for space: nothing is sent until the port is empty. */
   #isHolding = false
+  /** The sync that failed: nothing is written any more. */
+  #ended: Error | null = null
   #lack: DiskError | null = null
   #isRetryDue = false
   #isGivingUp = false
@@ -89,6 +92,7 @@ export class PatientDisk implements Disk {
   }
 
   submit(operations: readonly DiskOperation[], options: PatientOptions = ordered): Promise<void> {
+    if (this.#ended !== null) return Promise.reject(this.#ended)
     return new Promise((resolve, reject) => {
       const group: Group = {
         operations,
@@ -192,6 +196,10 @@ export class PatientDisk implements Disk {
     this.#inPort--
     group.isInPort = false
     this.#isHolding = true
+    if (this.#ended !== null || isFailedSync(error)) {
+      this.#end(group, this.#ended ?? error)
+      return
+    }
     if (isSpaceError(error) && group.options.lane !== 'attempt' && !(this.#isGivingUp && this.#hasTriedLast)) {
       this.#hasTriedLast = this.#isGivingUp
       group.operations = group.operations.slice(error.index)
@@ -199,6 +207,18 @@ export class PatientDisk implements Disk {
       this.#noteLack(error)
     } else if (!isCancelled(error) || group.previous?.hasFailed === true) this.#rejectForGood(group, error)
     this.#pump()
+  }
+
+  /** Rejects the group, and all that has not reached the port. */
+  #end(group: Group, error: Error): void {
+    this.#ended = error
+    this.#lack = null
+    for (const each of [group, ...this.#groups.filter((other) => !other.isInPort && other !== group)]) {
+      each.hasFailed = true
+      this.#remove(each)
+      each.reject(error)
+    }
+    for (const resolve of this.#lackWaiters.splice(0)) resolve()
   }
 
   #rejectForGood(group: Group, error: Error): void {
@@ -281,6 +301,11 @@ export class PatientDisk implements Disk {
     if (this.#groups[0] === group) this.#groups.shift()
     else this.#groups.splice(this.#groups.indexOf(group), 1)
   }
+}
+
+function isFailedSync(error: Error): boolean {
+  const isSync = error instanceof DiskError && (error.operation === 'sync' || error.operation === 'syncDirectory')
+  return isSync && !isCancelled(error)
 }
 
 function isCancelled(error: Error): boolean {

@@ -5,6 +5,7 @@
 import { earliestTrustedWallMs } from '../base/wall-floor.ts'
 import type { Clock, DiskOperation, Observer } from '../base/ports.ts'
 import type { DirtyFiles } from './dirty-files.ts'
+import type { FileRemover } from './file-remover.ts'
 import { ensureMaxTimestamp } from './index-check.ts'
 import { logEvents } from './log-events.ts'
 import { logMetrics } from './log-metrics.ts'
@@ -25,6 +26,7 @@ export interface RetentionParts {
   whenSubmitted(task: () => void, onDropped: () => void): void
   /** Runs the task once, unless the directory is closed before. */
   later(delayMs: number, task: () => void): void
+  readonly remover: FileRemover
   /** Files of this many bytes wait for their removal (negative: have been removed). */
   onGoing(bytes: number): void
   /** Ends the active segment and begins one. */
@@ -204,8 +206,8 @@ async function removeSegments(
   }
   const snapshots = log.snapshotOffsets.filter((offset) => offset < first.baseOffset)
   log.snapshotOffsets = log.snapshotOffsets.filter((offset) => offset >= first.baseOffset)
+  const removed = parts.dirty.beginRemoval(going.map((segment) => segment.logPath))
   for (const segment of going) {
-    parts.dirty.forget(segment.logPath)
     parts.reader.indexes.forget(segment.indexPath)
     operations.push({ kind: 'rename', from: segment.logPath, to: `${segment.logPath}.deleted` })
     for (const path of [segment.indexPath, segment.timeIndexPath, `${segment.directory}/${segment.name}.txnindex`]) {
@@ -216,24 +218,29 @@ async function removeSegments(
   // A segment that a crash brings back needs the snapshot at its start: what was deleted before it is known from there only.
   for (const offset of snapshots) operations.push({ kind: 'unlink', path: snapshotPath(log, offset) })
   await parts.disk.submit(operations, { lane })
+  removed()
   for (const path of paths) parts.disk.forget(path)
   const bytes = going.reduce((sum, segment) => sum + segment.sizeInBytes, 0)
   parts.onGoing(bytes)
-  const unlink = async (): Promise<void> => {
-    // To free a gigabyte takes a device its time: commits come between.
-    for (const { logPath } of going.slice(0, -1))
-      await parts.disk.submit([{ kind: 'unlink', path: `${logPath}.deleted` }], { lane: 'relief' })
-    await removeLast(log, going.at(-1) as Segment, parts)
+  const files = going.map(({ logPath, sizeInBytes }) => ({ path: `${logPath}.deleted`, bytes: sizeInBytes }))
+  const last = going.at(-1) as Segment
+  files.pop()
+  const onRemoved = async (): Promise<void> => {
+    await removeLast(log, last, parts)
     parts.onGoing(-bytes)
     parts.disk.retry()
   }
   if (isUrgent) {
-    await unlink()
+    for (const file of files) await parts.remover.removeNow(file)
+    await onRemoved()
     return
   }
   parts.later(log.config.fileDeleteDelayMs, () => {
     // What cannot be removed now is removed when the log is opened next.
-    unlink().catch(() => {})
+    parts.remover
+      .remove(files)
+      .then(onRemoved)
+      .catch(() => {})
   })
 }
 

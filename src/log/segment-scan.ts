@@ -74,12 +74,15 @@ async function scanIn(window: Window, scan: SegmentScan): Promise<ScanEnd> {
   let nextOffset = scan.expectedOffset
   while (position < scan.to) {
     const stop = (reason: string | null): ScanEnd => ({ position, nextOffset, reason })
-    const at = await window.hold(position, batchHeaderBytes)
+    let at = window.find(position, batchHeaderBytes)
+    if (at < 0) at = await window.hold(position, batchHeaderBytes)
     if (at < 0) return stop('a part of a batch header')
     const fault = headerFault(window.bytes, at, scan, { position, nextOffset })
     if (fault !== null) return stop(fault)
     const size = batchSizeInBytes(window.bytes, at)
-    const shown = await checkBody(scan, window, position, size)
+    // A batch that is in memory whole takes no turn: most of a scan is that.
+    const held = scan.checkCrc && size > chunkBytes ? -1 : window.find(position, size)
+    const shown = held < 0 ? await checkBody(scan, window, position, size) : bodyOf(scan, window, held)
     if (typeof shown === 'string') return stop(shown)
     if (scan.visit(window.bytes, shown, position) === false) return stop(null)
     nextOffset = batchBaseOffset(window.bytes, shown) + batchLastOffsetDelta(window.bytes, shown) + 1
@@ -87,6 +90,11 @@ async function scanIn(window: Window, scan: SegmentScan): Promise<ScanEnd> {
     window.batchBytes = size
   }
   return { position, nextOffset, reason: null }
+}
+
+/** Index in the window where a batch that is in it whole is shown, or the fault. */
+function bodyOf(scan: SegmentScan, window: Window, at: number): number | string {
+  return !scan.checkCrc || batchCrcIsValid(window.bytes, at) ? at : 'the CRC does not match'
 }
 
 /** Index in the window where the batch is shown, or the fault. */
@@ -97,7 +105,7 @@ async function checkBody(scan: SegmentScan, window: Window, position: number, si
   if (size <= chunkBytes && (scan.checkCrc || isControl)) {
     at = await window.hold(position, size)
     if (at < 0) return 'the file ends inside a batch'
-    return !scan.checkCrc || batchCrcIsValid(window.bytes, at) ? at : 'the CRC does not match'
+    return bodyOf(scan, window, at)
   }
   if (!scan.checkCrc) return at
   const expected = batchCrc(window.bytes, at)
@@ -162,10 +170,16 @@ class Window {
     this.#scan = scan
   }
 
+  /** Index of these bytes when all of them are in memory, else -1. */
+  find(position: number, length: number): number {
+    const at = position - this.#start
+    return at >= 0 && at + length <= this.bytes.length ? at : -1
+  }
+
   /** Makes sure that `length` bytes from `position` are in memory; answers their index, -1 when the file is shorter. */
   async hold(position: number, length: number): Promise<number> {
-    const at = position - this.#start
-    if (at >= 0 && at + length <= this.bytes.length) return at
+    const held = this.find(position, length)
+    if (held >= 0) return held
     const { disk, path, to, checkCrc } = this.#scan
     if (position + length > to) return -1
     const ahead = !checkCrc && this.batchBytes > chunkBytes / 4 ? sparseChunkBytes : chunkBytes

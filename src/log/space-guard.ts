@@ -73,7 +73,7 @@ const ownReserveMax = 64 * 1_048_576
 /** Segments given up in one check. */
 const dropsPerCheckMax = 1024
 
-export class SpaceGuard {
+export class SpaceGuard implements SpaceReport {
   readonly #parts: SpaceGuardParts
   #refusal: string | null = null
   #hasMetLack = false
@@ -110,8 +110,12 @@ export class SpaceGuard {
     return this.#refusal !== null && this.#ownRoomBytes <= 0
   }
 
-  report(): SpaceReport {
-    return { usedBytes: this.#usedBytes(), budgetBytes: this.#budgetBytes, refusal: this.#refusal }
+  get usedBytes(): number {
+    return this.#usedBytes()
+  }
+
+  get budgetBytes(): number {
+    return this.#budgetBytes
   }
 
   /** Before anything is written: the start may need the ballast. */

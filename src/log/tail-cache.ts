@@ -106,9 +106,9 @@ export class LogTail {
 const hole: TailBatch = { bytes: empty, baseOffset: -1, lastOffset: -1 }
 
 /** Holds some batches of the largest usual size (max.message.bytes is 1 MiB and a little). */
-const slabBytes = 2 * 1_048_576
-/** A larger batch gets memory of its own: it would waste much of a slab. */
-const slabBatchBytesMax = slabBytes / 2 + 65_536
+const slabBytesMax = 2 * 1_048_576
+/** A slab of a cache whose budget is small: it is not to take many times its budget. */
+const slabBytesMin = 65_536
 /** Slabs kept for later while nobody needs them: in a flood as many become free with one commit (8 MiB wait for it, and a turn). */
 const spareSlabsMax = 5
 
@@ -124,6 +124,9 @@ interface Slab {
 /** Keeps the tails of all logs within one budget, and the bytes of every batch until it is written. */
 export class TailCache {
   readonly #bytesMax: number
+  readonly #slabBytes: number
+  /** A larger batch gets memory of its own: it would waste much of a slab. */
+  readonly #slabBatchBytesMax: number
   #slab: Slab | null = null
   readonly #spares: Slab[] = []
   /** Cached no more and not all written, oldest first: no more than what waits for its commit. */
@@ -139,12 +142,14 @@ export class TailCache {
 
   constructor(bytesMax: number) {
     this.#bytesMax = bytesMax
+    this.#slabBytes = Math.min(slabBytesMax, Math.max(slabBytesMin, bytesMax / 4))
+    this.#slabBatchBytesMax = this.#slabBytes / 2 + this.#slabBytes / 32
   }
 
   /** Caches an appended batch. Answers its copy, which stays as it is until the batch is cached no more and `written` has counted it. */
   add(tail: LogTail, batch: Uint8Array): Uint8Array {
     this.#added++
-    const slab = batch.length > slabBatchBytesMax ? null : this.#slabFor(batch.length)
+    const slab = batch.length > this.#slabBatchBytesMax ? null : this.#slabFor(batch.length)
     const kept = slab === null ? batch.slice() : place(slab, batch)
     if (slab !== null) slab.newest = this.#added
     tail.push(kept)
@@ -191,8 +196,8 @@ export class TailCache {
 
   #slabFor(bytes: number): Slab {
     const current = this.#slab
-    if (current !== null && current.used + bytes <= slabBytes) return current
-    this.#slab = this.#spares.pop() ?? { bytes: new Uint8Array(slabBytes), used: 0, cached: 0, newest: 0 }
+    if (current !== null && current.used + bytes <= this.#slabBytes) return current
+    this.#slab = this.#spares.pop() ?? { bytes: new Uint8Array(this.#slabBytes), used: 0, cached: 0, newest: 0 }
     if (current?.cached === 0) this.#retire(current)
     return this.#slab
   }

@@ -1,193 +1,134 @@
 /**
- * One crash state: a medium as a crash at one disk operation leaves it, and everything that may follow: recoveries that are cut off
- * again, starts that only show what is there, further lives. What was promised must hold at each start.
+ * Crash states: a medium as a crash at one disk operation leaves it, what was promised until then, and everything that may follow:
+ * recoveries that are cut off again, starts that only show what is there, further lives. What was promised must hold at each start.
+ *
+ * Where a process has died the medium is forked: several crashes of one death, each a state of its own. A medium that the history has
+ * shown already, under the same promises, is the same state: it is neither run nor counted again.
  */
-import type { DiskOperation } from '../../src/base/ports.ts'
-import type { LogDirectory } from '../../src/log/log-directory.ts'
-import type { DiskImage } from '../sim/disk-image.ts'
-import type { Prng } from '../sim/prng.ts'
+import { mix } from '../sim/digest.ts'
+import { Prng } from '../sim/prng.ts'
 import { applyPart } from '../sim/sim-disk.ts'
-import { Broken, judge } from './judge.ts'
+import { startDamaged } from './damaged-start.ts'
 import { Life } from './life.ts'
-import type { Model } from './model.ts'
-import type { Settings } from './settings.ts'
 import { died, Stage, turn } from './stage.ts'
+import { type CrashPoint, judgeStart, settleStart } from './start.ts'
 
-/** What one crash state begins with; image and model are its own. */
-export interface CrashPoint {
-  readonly image: DiskImage
-  readonly model: Model
-  readonly settings: Settings
-  readonly nowMs: number
-  /** The operation that the crash falls into, null when none was under way. */
-  readonly operation: DiskOperation | null
-  /** A start had ended and no clean stop had begun: the next start must not take this for a clean stop. */
-  readonly wasOpen: boolean
-  /** No power cut since the last start that has ended. */
-  readonly hadPower: boolean
+/** What a search keeps of one history. */
+export interface Seen {
+  /** Digests of media and promises. Bound: begun anew at `seenMax`. */
+  readonly digests: Set<number>
+  /** Different ones that a start was begun on. */
+  states: number
 }
 
+const seenMax = 1_000_000
 /** Operations of a recovery, about. */
 const recoveryOperations = 40
 const lifeOperations = 160
 const actsMax = 14
+/** Deaths in a row. */
+const depthMax = 4
 /** Of the states: those whose medium has a flipped bit besides. */
 const damageShare = 0.07
+/** Of the starts: those that are cut off, those that only show what is there, those that clients go on with. */
+const cutShare = 0.3
+const showShare = 0.06
+const lifeShare = 0.06
+/** Crashes that are tried where a recovery or a further life has died. */
+const crashesOfRecovery = 2
+const crashesOfLife = 4
 
 export class CrashState {
-  readonly #point: CrashPoint
-  readonly #prng: Prng
-  #nowMs: number
-  /** Every crash since the last start was the process's alone. */
-  #hadPower: boolean
-  #mustBeUnclean: boolean
-  /** Crashes so far. */
-  crashes = 0
+  readonly #seen: Seen
 
-  constructor(point: CrashPoint, prng: Prng) {
-    this.#point = point
-    this.#prng = prng
-    this.#nowMs = point.nowMs
-    this.#mustBeUnclean = point.wasOpen
-    this.#hadPower = point.hadPower
+  constructor(seen: Seen) {
+    this.#seen = seen
   }
 
-  /** Throws Broken when a promise does not hold. */
-  async run(): Promise<void> {
-    const { image, model, settings } = this.#point
-    this.#crash(this.#point.operation)
-    if (this.#prng.chance(damageShare)) return this.#startDamaged()
-    let cutOffs = this.#prng.pick([0, 0, 0, 1, 1, 2])
-    let lives = this.#prng.pick([0, 0, 0, 0, 1, 1, 2])
-    let shows = this.#prng.pick([0, 0, 0, 0, 1])
-    for (;;) {
-      const stage = new Stage(image, 'run', this.#prng.fork('stage'), (this.#nowMs += 1000))
-      if (cutOffs-- > 0) stage.disk.operationsLeft = this.#prng.below(recoveryOperations)
-      const directory = await settleStart(stage, Life.openDirectory(stage, settings))
-      if (directory === died) {
-        this.#crash(stage.disk.next)
-        continue
-      }
-      if (!(await this.#judge(directory, stage))) {
-        this.#crash(stage.disk.next)
-        continue
-      }
-      if (lives-- > 0) {
-        stage.disk.operationsLeft = this.#prng.below(lifeOperations)
-        await this.#live(new Life(directory, stage, settings, model, this.#prng.fork('life')), stage)
-        this.#crash(stage.disk.next)
-      } else if (shows-- > 0) {
-        // What a start has shown is what the next one shows.
-        this.#mustBeUnclean = true
-        this.#crash(null)
-      } else return
-    }
+  /** Throws Broken when a promise does not hold. The point is used up. */
+  async run(point: CrashPoint, prng: Prng): Promise<void> {
+    await this.#crash(point, prng, depthMax)
   }
 
-  /** False: the process died before all was seen. */
-  async #judge(directory: LogDirectory, stage: Stage, damagedPath = ''): Promise<boolean> {
-    const { model, settings } = this.#point
-    if (this.#mustBeUnclean && directory.wasClean) throw new Broken('a crash is taken for a clean stop')
-    this.#mustBeUnclean = false
-    const { tombstoneMs } = settings
-    const options = { hadPower: this.#hadPower, nowMs: this.#nowMs, tombstoneMs, ...excusesOf(damagedPath) }
-    const seen = await settleStart(stage, judge(directory, model, stage, this.#prng, options))
-    if (seen === died) return false
-    settleModel(directory, model)
-    return true
-  }
-
-  /**
-   * One bit of one file is wrong besides (I13). In a hint it changes nothing; in a log nothing below the recovery point is cut for it.
-   * The journal and what lies above the recovery points is the only copy of itself: nothing is promised there.
-   */
-  async #startDamaged(): Promise<void> {
-    const { image, settings } = this.#point
-    const paths = image.filePaths().filter((path) => image.file(path).size > 0 && !/[/](journal|ballast)$/.test(path))
-    if (paths.length === 0) return
-    const path = this.#prng.pick(paths)
-    const recoveryPoints = recoveryPointsIn(image)
-    image.file(path).corrupt(this.#prng.below(image.file(path).size), 1 << this.#prng.below(8))
-    const stage = new Stage(image, 'run', this.#prng.fork('stage'), (this.#nowMs += 1000))
-    const directory = await settleStart(stage, Life.openDirectory(stage, settings))
-    if (directory === died) return
-    // The topic id in `partition.metadata` has no other copy until the next checkpoint; Kafka's recovery points know no topic ids.
-    const isOnlyCopy = /\.log(\.\w+)?$|partition\.metadata$|state\/recovery-points$/.test(path)
-    if (!isOnlyCopy) {
-      await this.#judge(directory, stage, path)
+  /** The process has died inside this operation, and in most cases the power with it. */
+  async #crash(point: CrashPoint, prng: Prng, depth: number): Promise<void> {
+    const { image, operation, model } = point
+    if (operation !== null && prng.chance(0.4)) applyPart(image, operation, prng)
+    const isKill = prng.chance(0.2)
+    const hadPower = point.hadPower && isKill
+    if (!isKill) image.crash(prng, prng.pick([0, 0, 0.3]))
+    const isDamaged = depth === depthMax && prng.chance(damageShare)
+    if (isDamaged) {
+      await startDamaged({ ...point, hadPower }, prng)
+      this.#seen.states++
       return
     }
-    if (!path.endsWith('.log')) return
-    for (const log of directory.logs.values()) {
-      const recoveryPoint = recoveryPoints.get(`${log.key} ${log.topicId}`) ?? 0
-      if (!log.damage.isEmpty || log.logEndOffset >= recoveryPoint || !path.includes(`/${log.key}/`)) continue
-      throw new Broken(`${log.key} was cut at ${log.logEndOffset}, synced up to ${recoveryPoint}`)
+    const { digests } = this.#seen
+    const promise = mix(model.digest(), (hadPower ? 1 : 0) + (point.wasOpen ? 2 : 0))
+    const digest = mix(image.digest(), promise)
+    if (digests.has(digest)) return
+    if (digests.size >= seenMax) digests.clear()
+    digests.add(digest)
+    this.#seen.states++
+    await this.#start({ ...point, hadPower }, prng, depth - 1)
+  }
+
+  async #start(point: CrashPoint, prng: Prng, depth: number): Promise<void> {
+    const { image, model, settings } = point
+    const nowMs = point.nowMs + 1000
+    const stage = new Stage(image, 'run', new Prng(depth, 'stage'), nowMs)
+    const draw = prng.real(0, 1)
+    if (depth > 0 && draw < cutShare) stage.disk.operationsLeft = prng.below(recoveryOperations)
+    const directory = await settleStart(stage, Life.openDirectory(stage, settings))
+    const { tombstoneMs } = settings
+    const options = { hadPower: point.hadPower, mustBeUnclean: point.wasOpen, nowMs, tombstoneMs }
+    if (directory === died || !(await judgeStart(directory, { stage, model, prng, options }))) {
+      const died = { ...point, nowMs, operation: stage.disk.next }
+      await this.#crashEach(died, { prng, depth, crashes: crashesOfRecovery })
+      return
+    }
+    if (depth === 0 || draw < cutShare) return
+    if (draw < cutShare + showShare) {
+      // What a start has shown is what the next one shows.
+      await this.#crash({ ...point, nowMs, operation: null, wasOpen: true }, prng, depth)
+    } else if (draw < cutShare + showShare + lifeShare) {
+      stage.disk.operationsLeft = prng.below(lifeOperations)
+      const isClosed = await live(new Life(directory, stage, settings, model, prng.fork('life')), stage, prng)
+      const died = {
+        ...point,
+        nowMs: stage.clock.nowMs,
+        operation: stage.disk.next,
+        wasOpen: !isClosed,
+        hadPower: true,
+      }
+      await this.#crashEach(died, { prng, depth, crashes: crashesOfLife })
     }
   }
 
-  /** The cluster comes up and clients go on, until the operations are used up or nothing is left to do. */
-  async #live(life: Life, stage: Stage): Promise<void> {
-    this.#hadPower = true
-    this.#mustBeUnclean = true
-    const opened = await settleStart(stage, life.openCluster())
-    for (let acts = this.#prng.below(actsMax); opened !== died && acts > 0 && !stage.disk.isDead; acts--) {
-      life.act()
-      await turn()
-      if (!this.#prng.chance(0.4)) continue
-      while (!stage.disk.isDead && stage.clock.runDeferred()) await turn()
-      life.noteEnds()
+  async #crashEach(
+    point: CrashPoint,
+    { prng, depth, crashes }: { readonly prng: Prng; readonly depth: number; readonly crashes: number },
+  ): Promise<void> {
+    for (let crash = 1; crash <= crashes; crash++) {
+      const isLast = crash === crashes
+      const own = isLast ? point : { ...point, image: point.image.fork(), model: point.model.fork() }
+      await this.#crash(own, prng.fork('crash'), depth)
     }
-    if (opened !== died && !stage.disk.isDead && this.#prng.chance(0.3)) {
-      this.#mustBeUnclean = false
-      await stage.settle(life.close(), () => (life.liftLimit(), true))
-    }
+  }
+}
+
+/** The cluster comes up and clients go on, until the operations are used up or nothing is left to do. Answers whether a clean stop was begun. */
+async function live(life: Life, stage: Stage, prng: Prng): Promise<boolean> {
+  const opened = await settleStart(stage, life.openCluster())
+  for (let acts = prng.below(actsMax); opened !== died && acts > 0 && !stage.disk.isDead; acts--) {
+    life.act()
+    await turn()
+    if (!prng.chance(0.4)) continue
+    while (!stage.disk.isDead && stage.clock.runDeferred()) await turn()
     life.noteEnds()
-    this.#nowMs = stage.clock.nowMs
   }
-
-  /** The process dies inside this operation, and in most cases the power with it. */
-  #crash(operation: DiskOperation | null): void {
-    const { image } = this.#point
-    this.crashes++
-    if (operation !== null && this.#prng.chance(0.4)) applyPart(image, operation, this.#prng)
-    if (this.#prng.chance(0.2)) return
-    this.#hadPower = false
-    image.crash(this.#prng, this.#prng.pick([0, 0, 0.3]))
-  }
-}
-
-/** What the damage of a file without another copy may take with it. */
-function excusesOf(damagedPath: string): { readonly mayForgetProducers: boolean; readonly mayMissTimes: boolean } {
-  return { mayForgetProducers: damagedPath.endsWith('.snapshot'), mayMissTimes: damagedPath.endsWith('.timeindex') }
-}
-
-/** The recovery points that our own file tells, by log and topic id. */
-function recoveryPointsIn(image: DiskImage): Map<string, number> {
-  const path = '/data/state/recovery-points'
-  const points = new Map<string, number>()
-  if (image.find(path) === null) return points
-  const text = Buffer.from(image.file(path).read(0, image.file(path).size)).toString()
-  for (const [, key, point] of text.matchAll(/^(\S+-0 \S{22}) (\d+) /gm)) points.set(key as string, Number(point))
-  return points
-}
-
-/** Settles what a start does; a start that waits for space gets it in the end, one that fails breaks a promise. */
-export async function settleStart<T>(stage: Stage, start: Promise<T>): Promise<T | typeof died> {
-  try {
-    return await stage.settle(start, () => {
-      stage.disk.image.capacityBytes = Number.POSITIVE_INFINITY
-      return true
-    })
-  } catch (thrown) {
-    if (thrown instanceof Broken) throw thrown
-    throw new Broken(`the start fails: ${String(thrown)}`, { cause: thrown })
-  }
-}
-
-/** What a start has shown is what the clients know from now on. */
-export function settleModel(directory: LogDirectory, model: Model): void {
-  for (const log of model.logs.values()) {
-    const found = directory.logs.get(`${log.topic}-0`)
-    if (found !== undefined) log.settle(found.logEndOffset, found.logStartOffset)
-  }
+  const isClosed = opened !== died && !stage.disk.isDead && prng.chance(0.3)
+  if (isClosed) await stage.settle(life.close(), () => (life.liftLimit(), true))
+  life.noteEnds()
+  return isClosed
 }

@@ -3,7 +3,7 @@
  * A state has a name, `history.operation.variant`, that brings it back every time.
  */
 import { Prng } from '../sim/prng.ts'
-import { CrashState } from './crash-state.ts'
+import { CrashState, type Seen } from './crash-state.ts'
 import { History } from './history.ts'
 import { Broken } from './judge.ts'
 
@@ -21,7 +21,7 @@ export interface Found {
 /** What a search has seen. */
 export interface Search {
   histories: number
-  /** Media that a recovery was begun on. */
+  /** Different media, under the promises they were left with, that a start was begun on. */
   states: number
   found: Found | null
 }
@@ -69,16 +69,12 @@ async function play(
   look: (point: number, tryState: TryState) => Promise<void>,
 ): Promise<void> {
   let at: StateName = { history: seed, point: 0, variant: noVariant }
+  const seen: Seen = { digests: new Set(), states: 0 }
   const history = new History(seed, async (point, fork) => {
     await look(point, async (name) => {
       at = name
       const prng = new Prng(name.history * 1_000_003 + name.point, `variant ${name.variant}`)
-      const state = new CrashState(fork(), prng)
-      try {
-        await state.run()
-      } finally {
-        search.states += state.crashes
-      }
+      await new CrashState(seen).run(fork(), prng)
     })
     at = { history: seed, point, variant: noVariant }
   })
@@ -90,5 +86,7 @@ async function play(
     if (!(thrown instanceof Broken))
       throw new Error(`state ${formatStateName(at)}: ${String(thrown)}`, { cause: thrown })
     search.found = { name: at, sentence: thrown.message }
+  } finally {
+    search.states += seen.states
   }
 }

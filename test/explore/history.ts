@@ -6,18 +6,18 @@ import type { DiskOperation } from '../../src/base/ports.ts'
 import { DiskImage } from '../sim/disk-image.ts'
 import { Prng } from '../sim/prng.ts'
 import { applyPart } from '../sim/sim-disk.ts'
-import { type CrashPoint, settleModel } from './crash-state.ts'
 import { Broken, judge } from './judge.ts'
 import { Life } from './life.ts'
 import { Model } from './model.ts'
 import { drawSettings, type Settings } from './settings.ts'
 import { Stage, turn } from './stage.ts'
+import { type CrashPoint, settleModel } from './start.ts'
 
 /** Called before each operation, with its number; `fork` answers a copy of everything. */
 export type Look = (point: number, fork: () => CrashPoint) => Promise<void>
 
 const livesMax = 4
-const actsMax = 60
+const actsMax = 36
 const turnsMax = 100_000
 const timerWithinMs = 5_000
 

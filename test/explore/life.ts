@@ -70,6 +70,10 @@ export class Life {
     const model = this.#model
     for (const topic of model.changing) {
       const partition = cluster.partitions.get(topic, 0)
+      // Created, and without room for its log: it may come any time.
+      if (partition === undefined && cluster.image.topic(topic) !== undefined && this.directory.space.refusal !== null)
+        continue
+      model.changing.delete(topic)
       if (partition === undefined) {
         model.logs.delete(topic)
         model.gone.add(topic)
@@ -78,7 +82,6 @@ export class Life {
         model.logs.set(topic, new ModelLog(topic, topic as LogKind))
       }
     }
-    model.changing.clear()
     for (const topic of model.gone) {
       if (cluster.partitions.get(topic, 0) !== undefined) throw new Broken(`${topic} was deleted and is served`)
     }

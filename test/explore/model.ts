@@ -2,6 +2,7 @@
  * What the clients of an explored log directory know: all that was appended, what of it was acknowledged, which records were deleted.
  * It is told by the outcomes of appends and calls alone, never by what the engine keeps.
  */
+import { mix, mixText } from '../sim/digest.ts'
 
 /** What a log is made for; its settings follow from it (`settings.ts`). */
 export type LogKind = 'plain' | 'retained' | 'compacted' | 'relaxed' | 'large'
@@ -72,6 +73,15 @@ export class ModelLog {
     return copy
   }
 
+  /** Tells these promises from others. */
+  digest(): number {
+    const { end, acknowledgedEnd, writtenEnd, acknowledgedStart, startMax, epochMax } = this
+    let digest = mix(mix(this.batches.length, end), this.batches.at(-1)?.set ?? 0)
+    for (const number of [acknowledgedEnd, writtenEnd, acknowledgedStart, startMax, epochMax + 1])
+      digest = mix(digest, number)
+    return digest
+  }
+
   /** A start has shown that the log ends and begins here: what lies beyond is gone, what lies below is seen, and so must stay. */
   settle(endOffset: number, startOffset: number): void {
     this.batches = this.batches.filter((batch) => batch.endOffset <= endOffset)
@@ -98,6 +108,15 @@ export class Model {
   readonly changing = new Set<string>()
   sets = 0
   payloads = 0
+
+  /** Tells these promises from others. */
+  digest(): number {
+    let digest = 0
+    for (const [topic, log] of this.logs) digest = mix(mixText(digest, topic), log.digest())
+    for (const topic of this.gone) digest = mixText(mix(digest, 1), topic)
+    for (const topic of this.changing) digest = mixText(mix(digest, 2), topic)
+    return digest
+  }
 
   fork(): Model {
     const copy = new Model()

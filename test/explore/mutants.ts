@@ -57,8 +57,8 @@ export const mutants: readonly Mutant[] = [
     name: 'marker-left',
     breaks: 'the marker is gone before the first append (R5)',
     edits: edit(
-      'log/log-directory.ts',
-      "{ kind: 'unlink', path: `${this.logDirectory}/${logFileNames.cleanShutdown}` },",
+      'log/directory-hold.ts',
+      "{ kind: 'unlink', path: `${logDirectory}/${logFileNames.cleanShutdown}` },",
       '',
     ),
   },
@@ -66,8 +66,8 @@ export const mutants: readonly Mutant[] = [
     name: 'marker-removal-not-synced',
     breaks: 'the marker is gone durably before the first append (R5)',
     edits: edit(
-      'log/log-directory.ts',
-      "logFileNames.cleanShutdown}` },\n      { kind: 'syncDirectory', path: this.logDirectory },",
+      'log/directory-hold.ts',
+      "logFileNames.cleanShutdown}` },\n    { kind: 'syncDirectory', path: logDirectory },",
       'logFileNames.cleanShutdown}` },',
     ),
   },
@@ -356,7 +356,7 @@ export const mutants: readonly Mutant[] = [
     edits: edit(
       'log/segment-scan.ts',
       "return !scan.checkCrc || batchCrcIsValid(window.bytes, at) ? at : 'the CRC does not match'",
-      'return at',
+      'return scan.checkCrc ? at : at',
     ),
   },
   {

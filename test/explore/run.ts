@@ -1,7 +1,9 @@
 /**
  * The crash explorer as a command.
  *
- *   run.ts [--seconds N] [--first HISTORY] [--variants N]   histories one after another; prints how many states it has seen
+ *   run.ts [--seconds N] [--from HISTORY] [--to HISTORY] [--variants N]
+ *       histories one after another, the last one left out; prints how many states it has seen, also each minute. Processes with ranges
+ *       of their own share a search.
  *   run.ts --state HISTORY.OPERATION.VARIANT                one state again
  *   run.ts --mutants [--mutant NAME] [--quick] [--record]             every deliberate bug must be found
  */
@@ -9,10 +11,14 @@ import { parseArgs } from 'node:util'
 import { findMutants } from './mutants-run.ts'
 import { exploreHistory, formatStateName, parseStateName, replayState, type Search } from './explorer.ts'
 
+/** A line says how far it has come. */
+const progressMs = 60_000
+
 const { values: flags } = parseArgs({
   options: {
     seconds: { type: 'string', default: '60' },
-    first: { type: 'string', default: '1' },
+    from: { type: 'string', default: '1' },
+    to: { type: 'string', default: '1000000000' },
     variants: { type: 'string', default: '4' },
     state: { type: 'string' },
     mutants: { type: 'boolean', default: false },
@@ -34,18 +40,28 @@ async function main(): Promise<number> {
   const search: Search = { histories: 0, states: 0, found: null }
   const startMs = Date.now()
   const endMs = startMs + Number(flags.seconds) * 1000
-  for (let history = Number(flags.first); Date.now() < endMs && search.found === null; history++) {
+  let toldMs = startMs
+  for (let history = Number(flags.from); history < Number(flags.to); history++) {
+    if (Date.now() >= endMs || search.found !== null) break
     await exploreHistory(history, Number(flags.variants), search)
+    if (Date.now() < toldMs + progressMs) continue
+    toldMs = Date.now()
+    console.log(`explorer: up to history ${history}: ${figuresOf(search, startMs)}`)
   }
-  const seconds = (Date.now() - startMs) / 1000
-  const rate = Math.round(search.states / seconds)
-  console.log(
-    `explorer: ${search.states} crash states of ${search.histories} histories in ${seconds.toFixed(1)} s, ${rate} a second`,
-  )
+  console.log(`explorer: ${figuresOf(search, startMs)}`)
   if (search.found === null) return 0
   const name = formatStateName(search.found.name)
   console.log(`  broken: ${search.found.sentence}\n  again: npm run test:explore -- --state ${name}`)
   return 1
+}
+
+/** What was seen so far, how long it took, and what it took of the processor: the machine may do other things besides. */
+function figuresOf({ states, histories }: Search, startMs: number): string {
+  const seconds = (Date.now() - startMs) / 1000
+  const { user, system } = process.cpuUsage()
+  const processorSeconds = (user + system) / 1e6
+  const rates = `${Math.round(states / seconds)} a second, ${Math.round(states / processorSeconds)} a second of processor time`
+  return `${states} different crash states of ${histories} histories in ${seconds.toFixed(1)} s, ${rates}`
 }
 
 process.exitCode = await main()

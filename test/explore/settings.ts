@@ -26,10 +26,8 @@ export function drawSettings(prng: Prng): Settings {
   const segmentBytes = prng.pick([1800, 3000, 6000])
   const isShortOfSpace = prng.chance(0.25)
   const isOfCompaction = prng.chance(0.3)
-  const chosen = kinds.filter((kind) =>
-    isOfCompaction ? kind === 'compacted' || prng.chance(0.15) : prng.chance(0.55),
-  )
-  const journalBytesMax = prng.pick([40_960, 65_536, 131_072])
+  const chosen = kinds.filter((kind) => (isOfCompaction ? kind === 'compacted' || prng.chance(0.15) : prng.chance(0.4)))
+  const journalBytesMax = prng.pick([24_576, 40_960, 65_536])
   const budgetBytes = isShortOfSpace && prng.chance(0.5) ? journalBytesMax + 24_000 : null
   const whenFull = prng.pick(['reject', 'drop-oldest'] as const)
   return {
@@ -44,7 +42,7 @@ export function drawSettings(prng: Prng): Settings {
       nodeId: 1,
       config: { ...smallConfig, segmentBytes },
       journalBytesMax,
-      journalStepBytes: 16_384,
+      journalStepBytes: 12_288,
       checkpointEveryBytes: prng.pick([4_000, 12_000, 1_000_000]),
       tailCacheBytes: prng.pick([0, 8192]),
       indexCacheBytes: 65_536,

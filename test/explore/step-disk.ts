@@ -82,8 +82,8 @@ export class StepDisk implements Disk {
     this.#groups.length = 0
   }
 
-  read(path: string, position: number, length: number): Promise<Uint8Array> {
-    return this.#answer('read', path, () => this.image.file(path).read(position, length))
+  read(path: string, position: number, length: number, into?: Uint8Array): Promise<Uint8Array> {
+    return this.#answer('read', path, () => this.image.file(path).read(position, length, into))
   }
 
   readHot(): Uint8Array | null {

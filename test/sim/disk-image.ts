@@ -5,6 +5,7 @@
  * `syncDirectory` of its directory. A power cut keeps, for every set of names tied together by renames, a seeded number of
  * the first changes. A rename is one change, also between directories.
  */
+import { mix, mixText } from './digest.ts'
 import type { Prng } from './prng.ts'
 import { SimFile } from './sim-file.ts'
 
@@ -116,6 +117,20 @@ export class DiskImage {
     return paths.sort()
   }
 
+  /** Tells what a start finds from what it finds on another medium. */
+  digest(): number {
+    const digestOf = (directory: SimDirectory): number => {
+      // Sums: the order of names is that of their changes.
+      let sum = 0
+      for (const [name, node] of directory.entries) {
+        const own = node instanceof SimFile ? node.digest : mix(digestOf(node), 1)
+        sum = (sum + mix(mixText(0, name), own)) % 2 ** 52
+      }
+      return sum
+    }
+    return mix(digestOf(this.#root), Math.min(this.capacityBytes, 2 ** 50))
+  }
+
   openOrCreate(path: string): SimFile {
     const { directory, name } = this.#parentOf(path)
     const present = directory.entries.get(name)
@@ -150,7 +165,7 @@ export class DiskImage {
     const more = size - file.takenBytes
     if (more > this.capacityBytes - this.usedBytes) throw new ImageError('ENOSPC')
     this.#resized(file, () => {
-      file.reservedBytes = Math.max(file.reservedBytes, size)
+      file.reserve(size)
     })
   }
 
@@ -242,11 +257,15 @@ export class DiskImage {
 
   #parentOf(path: string): { directory: SimDirectory; name: string } {
     const parts = partsOf(path)
-    const name = parts.pop()
+    const name = parts.at(-1)
     if (name === undefined) throw new ImageError('EINVAL')
-    const directory = this.find(`/${parts.join('/')}`)
-    if (!directory) throw new ImageError('ENOENT')
-    if (!(directory instanceof SimDirectory)) throw new ImageError('ENOTDIR')
+    let directory = this.#root
+    for (let at = 0; at < parts.length - 1; at++) {
+      const next = directory.entries.get(parts[at] as string)
+      if (!next) throw new ImageError('ENOENT')
+      if (!(next instanceof SimDirectory)) throw new ImageError('ENOTDIR')
+      directory = next
+    }
     return { directory, name }
   }
 
@@ -268,9 +287,18 @@ export class DiskImage {
   }
 }
 
-function partsOf(path: string): string[] {
+/** Names of paths that were asked for: the same few come again and again. */
+const partsByPath = new Map<string, readonly string[]>()
+const pathsMax = 4096
+
+function partsOf(path: string): readonly string[] {
+  const known = partsByPath.get(path)
+  if (known !== undefined) return known
   if (!path.startsWith('/')) throw new ImageError('EINVAL')
-  return path.split('/').filter((part) => part !== '')
+  const parts = path.split('/').filter((part) => part !== '')
+  if (partsByPath.size >= pathsMax) partsByPath.clear()
+  partsByPath.set(path, parts)
+  return parts
 }
 
 function applyToDevice(change: NameChange): void {

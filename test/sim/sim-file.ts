@@ -1,121 +1,170 @@
 /**
- * One simulated file: what the page cache holds and what the device holds.
+ * One simulated file: what the page cache holds and what the device holds, in sectors of 512 bytes.
  *
- * Pages of 4 KiB are shared between the two views until written; a null page is zeros. `dirty` names the 512-byte sectors that
- * the device has not been told about. Between two syncs every dirty sector may or may not reach the device, in any order.
+ * A sector never changes: a write puts another one in its place. So the two views and all forks of a file share what is equal in them,
+ * and a power cut moves references. `dirty` names the sectors that the device has not been told about: between two syncs each of them
+ * may or may not reach the device, in any order.
  */
+import { mix } from './digest.ts'
 import type { Prng } from './prng.ts'
+import { makeSector, type Sector, sectorBytes, sectorDigest } from './sector.ts'
 
-const pageBytes = 4096
-const sectorBytes = 512
-const allSectors = 0xff
-const zeros = new Uint8Array(pageBytes)
+/** Null: zeros, never written or cut off. */
+type Slot = Sector | null
 
-type Page = Uint8Array | null
-
-export class SimFile {
+/** Everything of a file; shared by its forks until one of them changes it. */
+class Content {
   size = 0
+  durableSize = 0
   /** Blocks that were taken ahead; a crash keeps them. */
   reservedBytes = 0
-  #durableSize = 0
   /** Smallest size since the size was last made durable: a crash may show any size a write has passed through. */
-  #lowestSize = 0
-  #pages: Page[] = []
-  #durablePages: Page[] = []
-  /** Page index -> mask of dirty sectors. A dirty page belongs to the cached view alone, but for those that a fork shares. */
-  #dirty = new Map<number, number>()
-  /** Dirty pages that another fork holds too: copied before they are written. */
-  #shared: Set<number> | null = null
+  lowestSize = 0
+  sectors: Slot[] = []
+  durable: Slot[] = []
+  dirty = new Set<number>()
+  /** A sync has failed: what is called clean may not be on the device. */
+  mayDiffer = false
+  digest: number | null = null
 
-  /** A file with the same past and a future of its own; pages are shared until one of the two writes them. */
-  fork(): SimFile {
-    const copy = new SimFile()
+  copy(): Content {
+    const copy = new Content()
     copy.size = this.size
+    copy.durableSize = this.durableSize
     copy.reservedBytes = this.reservedBytes
-    copy.#durableSize = this.#durableSize
-    copy.#lowestSize = this.#lowestSize
-    copy.#pages = this.#pages.slice()
-    copy.#durablePages = this.#durablePages.slice()
-    if (this.#dirty.size === 0) return copy
-    copy.#dirty = new Map(this.#dirty)
-    this.#shared = new Set(this.#dirty.keys())
-    copy.#shared = new Set(this.#shared)
+    copy.lowestSize = this.lowestSize
+    copy.mayDiffer = this.mayDiffer
+    copy.sectors = this.sectors.slice()
+    copy.durable = this.durable.slice()
+    if (this.dirty.size > 0) copy.dirty = new Set(this.dirty)
     return copy
+  }
+}
+
+export class SimFile {
+  #content: Content
+  #isShared: boolean
+
+  constructor(shared: Content | null = null) {
+    this.#content = shared ?? new Content()
+    this.#isShared = shared !== null
+  }
+
+  /** A file with the same past and a future of its own. */
+  fork(): SimFile {
+    this.#isShared = true
+    return new SimFile(this.#content)
+  }
+
+  get size(): number {
+    return this.#content.size
   }
 
   /** What it takes on the device. */
   get takenBytes(): number {
-    return Math.max(this.size, this.reservedBytes)
+    return Math.max(this.size, this.#content.reservedBytes)
+  }
+
+  /** Takes blocks for a file of this size ahead. */
+  reserve(size: number): void {
+    const content = this.#own()
+    content.reservedBytes = Math.max(content.reservedBytes, size)
   }
 
   get isDirty(): boolean {
-    return this.#dirty.size > 0 || this.size !== this.#durableSize
+    const { dirty, size, durableSize } = this.#content
+    return dirty.size > 0 || size !== durableSize
   }
 
-  read(position: number, length: number): Uint8Array {
-    const end = Math.min(this.size, position + length)
-    const bytes = new Uint8Array(Math.max(0, end - position))
+  /** Tells what a reader sees from what one of another file sees. */
+  get digest(): number {
+    const content = this.#content
+    if (content.digest !== null) return content.digest
+    let digest = mix(0, content.size)
+    content.sectors.forEach((sector, index) => {
+      const of = sector === null ? 0 : sectorDigest(sector)
+      if (of !== 0) digest = mix(mix(digest, index), of)
+    })
+    content.digest = digest
+    return digest
+  }
+
+  /** Reads into `into` where it is given. */
+  read(position: number, length: number, into?: Uint8Array): Uint8Array {
+    const { size, sectors } = this.#content
+    const end = Math.min(size, position + length)
+    const count = Math.max(0, end - position)
+    const bytes = into === undefined ? new Uint8Array(count) : into.subarray(0, count)
     for (let at = position; at < end; ) {
-      const page = this.#pages[Math.floor(at / pageBytes)]
-      const inPage = at % pageBytes
-      const count = Math.min(pageBytes - inPage, end - at)
-      if (page) bytes.set(page.subarray(inPage, inPage + count), at - position)
-      at += count
+      const sector = sectors[Math.floor(at / sectorBytes)]
+      const inSector = at % sectorBytes
+      const part = Math.min(sectorBytes - inSector, end - at)
+      const to = at - position
+      if (sector) bytes.set(part === sectorBytes ? sector.bytes : sector.bytes.subarray(inSector, inSector + part), to)
+      else if (into !== undefined) bytes.fill(0, to, to + part)
+      at += part
     }
     return bytes
   }
 
   write(position: number, bytes: Uint8Array): void {
+    const content = this.#own()
     for (let done = 0; done < bytes.length; ) {
-      const index = Math.floor((position + done) / pageBytes)
-      const inPage = (position + done) % pageBytes
-      const count = Math.min(pageBytes - inPage, bytes.length - done)
-      const page = this.#ownPage(index, sectorMask(inPage, count))
-      page.set(bytes.subarray(done, done + count), inPage)
+      const index = Math.floor((position + done) / sectorBytes)
+      const inSector = (position + done) % sectorBytes
+      const count = Math.min(sectorBytes - inSector, bytes.length - done)
+      put(content, index, changed(content.sectors[index] ?? null, inSector, bytes, done, count))
       done += count
     }
-    this.size = Math.max(this.size, position + bytes.length)
+    content.size = Math.max(content.size, position + bytes.length)
   }
 
   truncate(size: number): void {
-    if (size < this.size) {
-      const firstGone = Math.ceil(size / pageBytes)
-      for (let index = firstGone; index < this.#pages.length; index++) {
-        this.#pages[index] = null
-        this.#dirty.set(index, allSectors)
-      }
-      this.#pages.length = Math.min(this.#pages.length, firstGone)
-      const inPage = size % pageBytes
-      if (inPage > 0) this.#ownPage(firstGone - 1, sectorMask(inPage, pageBytes - inPage)).fill(0, inPage)
+    const content = this.#own()
+    const { sectors, dirty } = content
+    if (size < content.size) {
+      const kept = Math.ceil(size / sectorBytes)
+      for (let index = kept; index < sectors.length; index++) dirty.add(index)
+      if (sectors.length > kept) sectors.length = kept
+      const last = sectors[kept - 1]
+      const inSector = size % sectorBytes
+      if (inSector > 0 && last) put(content, kept - 1, zeroFrom(last, inSector))
+      else if (inSector > 0) dirty.add(kept - 1)
     }
-    this.size = size
-    this.reservedBytes = 0
-    this.#lowestSize = Math.min(this.#lowestSize, size)
+    content.size = size
+    content.reservedBytes = 0
+    content.lowestSize = Math.min(content.lowestSize, size)
   }
 
   /** fdatasync: the device holds what the cache holds. */
   sync(): void {
-    for (const [index, mask] of this.#dirty) this.#persist(index, mask)
-    this.#dirty.clear()
-    this.#settleSize(this.size)
+    if (!this.isDirty) return
+    const content = this.#own()
+    for (const index of content.dirty) persist(content, index, content.sectors[index] ?? null)
+    content.dirty.clear()
+    settleSize(content, content.size)
   }
 
   /** A failed fdatasync: the kernel calls the pages clean, some of them never reached the device. */
   failSync(prng: Prng): void {
-    for (const [index, mask] of this.#dirty) this.#persist(index, mask & prng.below(256))
-    this.#dirty.clear()
-    if (prng.chance(0.5)) this.#settleSize(this.size)
+    const content = this.#own()
+    for (const index of content.dirty) {
+      if (prng.chance(0.5)) persist(content, index, content.sectors[index] ?? null)
+    }
+    content.dirty.clear()
+    content.mayDiffer = true
+    if (prng.chance(0.5)) settleSize(content, content.size)
   }
 
   /** The kernel writes some pages back because it feels like it. */
   writeBack(prng: Prng): void {
-    for (const [index, mask] of [...this.#dirty]) {
-      const written = mask & prng.below(256)
-      this.#persist(index, written)
-      if (mask === written) this.#dirty.delete(index)
-      else this.#dirty.set(index, mask & ~written)
+    const content = this.#own()
+    for (const index of content.dirty) {
+      if (prng.chance(0.5)) continue
+      persist(content, index, content.sectors[index] ?? null)
+      content.dirty.delete(index)
     }
-    if (prng.chance(0.5)) this.#settleSize(this.size)
+    if (prng.chance(0.5)) settleSize(content, content.size)
   }
 
   /**
@@ -123,104 +172,105 @@ export class SimFile {
    * made it in a part, as on a device that tears them.
    */
   crash(prng: Prng, tornShare = 0): void {
+    if (!this.isDirty && !this.#content.mayDiffer) return
+    const content = this.#own()
     const share = prng.pick([0, 0, 1, 1, prng.real(0, 1), prng.real(0, 1)])
-    for (const [index, mask] of this.#dirty) {
-      let kept = 0
-      for (let sector = 0; sector < 8; sector++) if (prng.chance(share)) kept |= 1 << sector
-      if (tornShare > 0) this.#tearSome(index, mask & ~kept, tornShare, prng)
-      this.#persist(index, mask & kept)
+    for (const index of content.dirty) {
+      const cached = content.sectors[index] ?? null
+      if (prng.chance(share)) persist(content, index, cached)
+      else if (tornShare > 0 && prng.chance(tornShare)) persist(content, index, torn(content, index, prng))
     }
-    this.#dirty.clear()
-    this.#settleSize(this.#crashSize(prng))
-    this.size = this.#durableSize
-    this.#pages = this.#durablePages.slice()
+    content.dirty.clear()
+    content.mayDiffer = false
+    settleSize(content, crashSize(content, prng))
+    content.size = content.durableSize
+    content.sectors = content.durable.slice()
   }
 
   /** Damages bytes in both views, as a bad medium does. */
   corrupt(position: number, mask: number): void {
-    const index = Math.floor(position / pageBytes)
-    for (const pages of [this.#pages, this.#durablePages]) {
-      const page = (pages[index] ?? zeros).slice()
-      page[position % pageBytes] = (page[position % pageBytes] as number) ^ mask
-      if (index < pages.length) pages[index] = page
+    const content = this.#own()
+    const index = Math.floor(position / sectorBytes)
+    const at = position % sectorBytes
+    for (const slots of [content.sectors, content.durable]) {
+      if (index >= slots.length) continue
+      const sector = makeSector()
+      const old = slots[index]
+      if (old) sector.bytes.set(old.bytes)
+      sector.bytes[at] = (sector.bytes[at] as number) ^ mask
+      slots[index] = sector
     }
   }
 
-  /** Of some of these sectors the first bytes reach the device, the others stay as they were there. */
-  #tearSome(index: number, mask: number, share: number, prng: Prng): void {
-    for (let sector = 0; sector < 8; sector++) {
-      if ((mask & (1 << sector)) === 0 || !prng.chance(share)) continue
-      while (this.#durablePages.length <= index) this.#durablePages.push(null)
-      const torn = (this.#durablePages[index] ?? zeros).slice()
-      const start = sector * sectorBytes
-      torn.set((this.#pages[index] ?? zeros).subarray(start, start + prng.between(1, sectorBytes - 1)), start)
-      this.#durablePages[index] = torn
-    }
-  }
-
-  #crashSize(prng: Prng): number {
-    if (prng.chance(0.4)) return this.#durableSize
-    if (prng.chance(0.5)) return this.size
-    const low = this.#lowestSize < this.#durableSize ? this.#lowestSize : this.#durableSize
-    return prng.between(Math.min(low, this.size), this.size)
-  }
-
-  /** The cached page, made writable, with these sectors marked dirty. */
-  #ownPage(index: number, mask: number): Uint8Array {
-    const dirty = this.#dirty.get(index)
-    let page = this.#pages[index]
-    if (dirty === undefined || !page || this.#shared?.has(index)) {
-      this.#shared?.delete(index)
-      page = page ? page.slice() : new Uint8Array(pageBytes)
-      while (this.#pages.length < index) this.#pages.push(null)
-      this.#pages[index] = page
-    }
-    this.#dirty.set(index, (dirty ?? 0) | mask)
-    return page
-  }
-
-  #persist(index: number, mask: number): void {
-    if (mask === 0) return
-    const cached = this.#pages[index] ?? null
-    while (this.#durablePages.length < index) this.#durablePages.push(null)
-    if (mask === allSectors) {
-      // Shared: the page is clean from here on, so that the next write copies it first.
-      const shared = cached && isZero(cached) ? null : cached
-      this.#durablePages[index] = shared
-      if (index < this.#pages.length) this.#pages[index] = shared
-      return
-    }
-    const merged = (this.#durablePages[index] ?? zeros).slice()
-    for (let sector = 0; sector < 8; sector++) {
-      if ((mask & (1 << sector)) === 0) continue
-      const start = sector * sectorBytes
-      merged.set((cached ?? zeros).subarray(start, start + sectorBytes), start)
-    }
-    this.#durablePages[index] = merged
-  }
-
-  #settleSize(size: number): void {
-    this.#durableSize = size
-    this.#lowestSize = size
-    const pages = Math.ceil(size / pageBytes)
-    if (this.#durablePages.length > pages) this.#durablePages.length = pages
-    const inPage = size % pageBytes
-    const last = this.#durablePages[pages - 1]
-    if (inPage > 0 && last) {
-      const cut = last.slice()
-      cut.fill(0, inPage)
-      this.#durablePages[pages - 1] = cut
-    }
+  /** The content, which nobody else has from now on and whose digest is not known. */
+  #own(): Content {
+    if (this.#isShared) this.#content = this.#content.copy()
+    this.#isShared = false
+    this.#content.digest = null
+    return this.#content
   }
 }
 
-/** Sectors that the byte range [start, start + count) of a page touches. */
-function sectorMask(start: number, count: number): number {
-  const first = Math.floor(start / sectorBytes)
-  const last = Math.floor((start + count - 1) / sectorBytes)
-  return ((1 << (last + 1)) - 1) & ~((1 << first) - 1)
+function put(content: Content, index: number, slot: Slot): void {
+  const { sectors } = content
+  while (sectors.length < index) sectors.push(null)
+  sectors[index] = slot
+  content.dirty.add(index)
 }
 
-function isZero(page: Uint8Array): boolean {
-  return Buffer.compare(page, zeros) === 0
+/** The sector with `count` bytes from `from` on put in at `at`; null when it is zeros then. */
+function changed(old: Slot, at: number, bytes: Uint8Array, from: number, count: number): Slot {
+  if (old === null && isZero(bytes, from, count)) return null
+  const sector = makeSector()
+  if (old !== null && count < sectorBytes) sector.bytes.set(old.bytes)
+  sector.bytes.set(bytes.subarray(from, from + count), at)
+  return sector
+}
+
+function isZero(bytes: Uint8Array, from: number, count: number): boolean {
+  for (let at = from; at < from + count; at++) if (bytes[at] !== 0) return false
+  return true
+}
+
+function zeroFrom(old: Sector, at: number): Sector {
+  const sector = makeSector()
+  sector.bytes.set(old.bytes.subarray(0, at))
+  return sector
+}
+
+/** Of a sector that did not make it the first bytes have. */
+function torn(content: Content, index: number, prng: Prng): Sector {
+  const sector = makeSector()
+  const old = content.durable[index]
+  if (old) sector.bytes.set(old.bytes)
+  const count = prng.between(1, sectorBytes - 1)
+  const cached = content.sectors[index]
+  if (cached) sector.bytes.set(cached.bytes.subarray(0, count))
+  else sector.bytes.fill(0, 0, count)
+  return sector
+}
+
+function persist(content: Content, index: number, slot: Slot): void {
+  const { durable } = content
+  while (durable.length < index) durable.push(null)
+  durable[index] = slot
+}
+
+function crashSize({ size, durableSize, lowestSize }: Content, prng: Prng): number {
+  if (prng.chance(0.4)) return durableSize
+  if (prng.chance(0.5)) return size
+  return prng.between(Math.min(lowestSize, durableSize, size), size)
+}
+
+/** The size on the device; what stands behind it there is gone. */
+function settleSize(content: Content, size: number): void {
+  content.durableSize = size
+  content.lowestSize = size
+  const { durable } = content
+  const count = Math.ceil(size / sectorBytes)
+  if (durable.length > count) durable.length = count
+  const inSector = size % sectorBytes
+  const last = durable[count - 1]
+  if (inSector > 0 && last && !isZero(last.bytes, inSector, sectorBytes - inSector))
+    durable[count - 1] = zeroFrom(last, inSector)
 }

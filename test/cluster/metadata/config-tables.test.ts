@@ -30,6 +30,7 @@ const otherDefaults: Readonly<Record<string, string>> = {
   'log.roll.jitter.ms': 'null',
   'log.roll.ms': 'null',
   'max.connections': '2147483647',
+  'max.connections.per.ip': '2147483647',
   'offsets.topic.num.partitions': '50',
   'offsets.topic.segment.bytes': '104857600',
   'socket.request.max.bytes': '104857600',
