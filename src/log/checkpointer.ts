@@ -212,6 +212,7 @@ export class Checkpointer {
       ...replaceFile(`${stateDirectory}/${stateFileNames.recoveryPoints}`, sealKnownLogs(known)),
       { kind: 'syncDirectory', path: stateDirectory },
       ...unlinks,
+      ...this.#parts.digests.takeRemovals(),
       ...replaceFile(`${logDirectory}/${logFileNames.recoveryPoints}`, recoveryPoints),
       ...replaceFile(`${logDirectory}/${logFileNames.highWatermarks}`, highWatermarks),
       { kind: 'syncDirectory', path: logDirectory },

@@ -229,8 +229,8 @@ export const mutants: readonly Mutant[] = [
     breaks: 'a frame is durable before it is replayed',
     edits: edit(
       'log/journal-replay.ts',
-      '  await makeDurable(disk, path, frames.at(-1))\n',
-      '  if (frames.length < 0) await makeDurable(disk, path, frames.at(-1))\n',
+      '  await makeDurable(journal, frames.at(-1))\n',
+      '  if (frames.length < 0) await makeDurable(journal, frames.at(-1))\n',
     ),
   },
   {
