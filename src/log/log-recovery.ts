@@ -142,7 +142,7 @@ async function isFollowedByEarlier(
   disk: Disk,
 ): Promise<boolean> {
   let { position } = begin
-  for (let batches = 0; batches < 2; batches++) {
+  for (let batches = 0; batches < 2 && position < segment.sizeInBytes; batches++) {
     const header = await disk.read(segment.logPath, position, batchHeaderBytes)
     if (header.length < batchHeaderBytes || batchMagic(header) !== 2) return false
     const size = batchSizeInBytes(header)
