@@ -223,7 +223,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'replayed-before-durable',
-    isRare: true,
+    test: 'test/log/cut-short.test.ts',
     breaks: 'a frame is durable before it is replayed',
     edits: edit(
       'log/journal-replay.ts',
@@ -392,7 +392,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'written-behind-failed-sync',
-    isRare: true,
+    test: 'test/log/cut-short.test.ts',
     breaks: 'nothing is written behind a failed sync (R6)',
     edits: edit(
       'log/patient-disk.ts',

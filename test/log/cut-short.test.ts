@@ -203,7 +203,54 @@ describe('a log created anew under the name of a deleted one', () => {
   })
 })
 
+describe('a set of batches', () => {
+  test('is whole after a kill before its frame was synced, and a power cut while it was replayed', async () => {
+    const base = await opened(image)
+    const logs = [await settle(createSmall(base, 'a')), await settle(createSmall(base, 'b'))]
+    const set = logs.map((log) => ({
+      log,
+      batch: batchOf(['x'.repeat(700)]),
+      leaderEpoch: 0,
+      origin: 'client' as const,
+    }))
+    // The process lives to write the frame, and not to sync it.
+    stage.disk.operationsLeft = 1
+    base.appendSet(set)
+    stage.clock.runDeferred()
+    for (let turns = 0; turns < 5; turns++) await turn()
+    expect(stage.disk.isDead).toBe(true)
+    let isOver = false
+    const seen = new Set<string>()
+    for (let operations = 0; operations < operationsMax && !isOver; operations++) {
+      for (let seed = 0; seed < 10; seed++) {
+        const medium = image.fork()
+        isOver = (await start(medium, operations)) !== null
+        medium.crash(new Prng(seed, `crash ${operations}`))
+        const found = (await opened(medium)).logs
+        const ends = ['a-0', 'b-0'].map((key) => found.get(key)?.logEndOffset)
+        seen.add(ends.join())
+      }
+    }
+    expect([isOver, [...seen].sort()]).toEqual([true, ['0,0', '1,1']])
+  })
+})
+
 describe('a sync that has failed', () => {
+  test('is the last thing that is done', async () => {
+    const directory = await opened(image)
+    const path = `${directory.stateDirectory}/aside`
+    stage.disk.failNextSync = new Prng(1, 'failed sync')
+    const failing = directory.writeAside([
+      { kind: 'writeFile', path, bytes: new Uint8Array(9) },
+      { kind: 'sync', path },
+    ])
+    const behind = directory.writeAside([{ kind: 'writeFile', path: `${path}-2`, bytes: new Uint8Array(9) }])
+    const outcomes = await settle(Promise.allSettled([failing, behind]))
+    const later = await settle(Promise.allSettled([directory.writeAside([{ kind: 'unlink', path }])]))
+    expect([...outcomes, ...later].map(({ status }) => status)).toEqual(['rejected', 'rejected', 'rejected'])
+    expect([image.find(path) !== null, image.find(`${path}-2`) !== null]).toEqual([true, false])
+  })
+
   test('leaves nothing to a start behind it that the next power cut takes away', async () => {
     for (let seed = 0; seed < 20; seed++) {
       const medium = new DiskImage()
