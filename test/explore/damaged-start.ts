@@ -45,9 +45,13 @@ export async function startDamaged(point: CrashPoint, prng: Prng): Promise<void>
 
 /** Headers of batches more often than the rest of them: it is there that one bit tells of another log. */
 function placeIn(image: DiskImage, path: string, prng: Prng): number {
+  const { size } = image.file(path)
+  // The low bytes of an entry: what is wrong in a high one shows at once.
+  if (path.endsWith('.index') && size >= 8 && prng.chance(0.7))
+    return prng.below(size / 8) * 8 + prng.pick([3, 3, 6, 7])
   const key = keyOf(path)
   const batches = key === null ? [] : batchesIn(image, key).filter((batch) => batch.path === path)
-  if (batches.length === 0 || prng.chance(0.4)) return prng.below(image.file(path).size)
+  if (batches.length === 0 || prng.chance(0.4)) return prng.below(size)
   return prng.pick(batches).position + prng.below(batchHeaderBytes)
 }
 
@@ -130,7 +134,7 @@ function batchesIn(image: DiskImage, key: string): readonly StoredBatch[] {
   return batches
 }
 
-type Excuses = Pick<JudgeOptions, 'mayForgetProducers' | 'mayMissTimes' | 'mayTellOfOther'>
+type Excuses = Pick<JudgeOptions, 'mayForgetProducers' | 'mayMissTimes' | 'mayTellOfOther' | 'looksUpAll'>
 
 /** What the damage of a file without another copy may take with it; null = anything. */
 function excusesOf(path: string, recoveryPoints: ReadonlyMap<string, number>): Excuses | null {
@@ -142,6 +146,7 @@ function excusesOf(path: string, recoveryPoints: ReadonlyMap<string, number>): E
     mayForgetProducers: path.endsWith('.snapshot'),
     mayMissTimes: path.endsWith('.timeindex'),
     mayTellOfOther: path.endsWith('quorum-state'),
+    looksUpAll: path.endsWith('.index'),
   }
 }
 

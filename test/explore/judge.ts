@@ -41,6 +41,8 @@ export interface JudgeOptions {
   readonly mayForgetProducers?: boolean
   /** A time index is damaged: a search by time may miss. */
   readonly mayMissTimes?: boolean
+  /** An index is damaged: every batch is looked up, not a few. */
+  readonly looksUpAll?: boolean
   /** The vote is damaged, which has no copy and no checksum: it may look as if another broker had been here. */
   readonly mayTellOfOther?: boolean
   /** The log with a damage, which is not judged here. */
@@ -100,7 +102,7 @@ async function judgeLog(log: UnifiedLog, model: ModelLog, prng: Prng, options: J
   else judgePlain(log, found, known, model.startMax)
   judgeEpochs(log, found)
   if (options.mayForgetProducers !== true) judgeProducers(log, known, model)
-  await judgeLookups(log, found, prng)
+  await judgeLookups(log, options.looksUpAll === true ? found : someOf(found, prng))
   if (options.mayMissTimes !== true) await judgeTimes(log, found, prng)
 }
 
@@ -225,11 +227,13 @@ function judgeProducers(log: UnifiedLog, known: readonly ModelBatch[], model: Mo
   }
 }
 
-/** A few reads that begin in the middle. */
-async function judgeLookups(log: UnifiedLog, found: readonly Uint8Array[], prng: Prng): Promise<void> {
-  if (found.length === 0) return
-  for (let probe = 0; probe < 2; probe++) {
-    const batch = found[prng.below(found.length)] as Uint8Array
+function someOf(found: readonly Uint8Array[], prng: Prng): readonly Uint8Array[] {
+  return found.length === 0 ? [] : [prng.pick(found), prng.pick(found)]
+}
+
+/** Reads that begin in the middle. */
+async function judgeLookups(log: UnifiedLog, batches: readonly Uint8Array[]): Promise<void> {
+  for (const batch of batches) {
     const fromOffset = Math.max(batchLastOffset(batch), log.logStartOffset)
     const read = await log.read({ fromOffset, endOffset: log.logEndOffset, bytesMax: 1, minOneBatch: true })
     if (read.kind !== 'batches' || Buffer.compare(read.bytes, batch) !== 0) {

@@ -223,7 +223,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'replayed-before-durable',
-    isRare: true,
+    test: 'test/log/cut-short.test.ts',
     breaks: 'a frame is durable before it is replayed',
     edits: edit(
       'log/journal-replay.ts',
@@ -291,13 +291,13 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'producers-of-a-gap-lost',
-    isRare: true,
+    test: 'test/log/cut-short.test.ts',
     breaks: 'a snapshot behind deleted segments knows their producers',
     edits: edit('log/log-recovery.ts', 'if (next > end.nextOffset) await', 'if (next < 0) await'),
   },
   {
     name: 'torn-segment-tells-epochs',
-    isRare: true,
+    test: 'test/log/cut-short.test.ts',
     breaks: 'epochs are derived from batches only',
     edits: edit('log/epoch-rebuild.ts', 'firsts.push(isBatch ?', 'firsts.push(isBatch || true ?'),
   },
@@ -309,7 +309,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'overlap-cut',
-    isRare: true,
+    test: 'test/log/cut-short.test.ts',
     breaks: 'a base offset that is wrong upwards cuts nothing below the recovery point (R7)',
     edits: edit(
       'log/log-recovery.ts',
@@ -319,7 +319,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'snapshots-deleted-first',
-    isRare: true,
+    test: 'test/log/cut-short.test.ts',
     breaks: 'a segment goes before the snapshot at its start',
     edits: [
       ...edit(
@@ -392,7 +392,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'written-behind-failed-sync',
-    isRare: true,
+    test: 'test/log/cut-short.test.ts',
     breaks: 'nothing is written behind a failed sync (R6)',
     edits: edit(
       'log/patient-disk.ts',

@@ -38,16 +38,33 @@ async function settle<T>(promise: Promise<T>): Promise<T> {
   return settled
 }
 
+async function whenDurable(log: UnifiedLog): Promise<void> {
+  for (let turns = 0; turns < operationsMax && log.durableEndOffset < log.logEndOffset; turns++) {
+    stage.clock.runDeferred()
+    await turn()
+    if (log.config.flush === 'relaxed' && log.writtenEndOffset === log.logEndOffset) return
+  }
+}
+
 async function appendTo(directory: LogDirectory, log: UnifiedLog, batches: number): Promise<void> {
   for (let index = 0; index < batches; index++) {
     done(appendOne(directory, log, batchOf([`${log.logEndOffset}`.padEnd(400, '.')])))
-    for (let turns = 0; turns < operationsMax && log.durableEndOffset < log.logEndOffset; turns++) {
-      stage.clock.runDeferred()
-      await turn()
-      if (log.config.flush === 'relaxed' && log.writtenEndOffset === log.logEndOffset) break
-    }
+    await whenDurable(log)
   }
   log.highWatermark = log.durableEndOffset
+}
+
+/** A log of three segments, each written by a producer of its own. */
+async function threeProducers(directory: LogDirectory): Promise<UnifiedLog> {
+  const log = await settle(createSmall(directory, 'a', { segmentBytes: 700 }))
+  for (const producerId of [1, 2, 3]) {
+    const fields = { producerId, producerEpoch: 0, baseSequence: 0 }
+    done(appendOne(directory, log, batchOf(['x'.repeat(500)], fields)))
+    await whenDurable(log)
+  }
+  log.highWatermark = log.durableEndOffset
+  expect(log.segments.map((segment) => segment.baseOffset)).toEqual([0, 1, 2])
+  return log
 }
 
 async function opened(medium: DiskImage, options: Partial<LogDirectoryOptions> = {}): Promise<LogDirectory> {
@@ -79,6 +96,71 @@ describe('a deletion of segments that a crash has cut short', () => {
       expect(eventIds()).not.toContain('log-damaged')
     }
     expect(isOver).toBe(true)
+  })
+
+  test('forgets no producer, wherever it is cut short', async () => {
+    let isOver = false
+    for (let operations = 0; operations < operationsMax && !isOver; operations++) {
+      for (let seed = 0; seed < 6; seed++) {
+        const medium = new DiskImage()
+        const log = await threeProducers(await opened(medium))
+        stage.disk.operationsLeft = operations
+        isOver = (await stage.settle(log.deleteRecordsBefore(2))) !== died
+        stage.disk.stop()
+        medium.crash(new Prng(seed, `crash ${operations}`))
+        const found = (await opened(medium)).logs.get('a-0') as UnifiedLog
+        expect([1, 2, 3].map((id) => found.producers.get(id)?.batches.at(-1)?.lastOffset)).toEqual([0, 1, 2])
+      }
+    }
+    expect(isOver).toBe(true)
+  })
+
+  test('leaves the producers known that wrote to a segment which is gone before an older one', async () => {
+    const log = await threeProducers(await opened(image))
+    stage.disk.stop()
+    const second = log.segments[1]?.logPath ?? ''
+    image.rename(second, `${second}.deleted`)
+    image.syncDirectory('/data/log/a-0')
+    const found = (await opened(image)).logs.get('a-0') as UnifiedLog
+    expect([1, 2, 3].map((id) => found.producers.get(id)?.batches.at(-1)?.lastOffset)).toEqual([0, 1, 2])
+  })
+})
+
+describe('a start that has lost our recovery points', () => {
+  /** A directory after a stop, as if it had not been a clean one. */
+  async function stopped(fill: (directory: LogDirectory) => Promise<UnifiedLog>): Promise<UnifiedLog> {
+    const directory = await opened(image)
+    const log = await fill(directory)
+    await settle(directory.close())
+    image.unlink('/data/log/.kafka_cleanshutdown')
+    image.unlink('/data/state/recovery-points')
+    return log
+  }
+
+  test('cuts no segment behind a base offset that is wrong upwards', async () => {
+    const log = await stopped(threeProducers)
+    image.unlink('/data/log/recovery-point-offset-checkpoint')
+    image.file(log.segments[0]?.logPath ?? '').corrupt(6, 1)
+    const found = (await opened(image)).logs.get('a-0') as UnifiedLog
+    const read = await settle(found.read({ fromOffset: 1, endOffset: 3, bytesMax: 10_000, minOneBatch: true }))
+    expect([found.logEndOffset, read.kind]).toEqual([3, 'batches'])
+  })
+
+  test('derives the epochs of a log whose last segment is torn from its batches only', async () => {
+    const log = await stopped(async (directory) => {
+      const made = await settle(createSmall(directory, 'a', { segmentBytes: 100_000 }))
+      await appendTo(directory, made, 3)
+      made.assignLeaderEpoch(1, 3)
+      await appendTo(directory, made, 3)
+      return made
+    })
+    image.unlink('/data/log/a-0/leader-epoch-checkpoint')
+    image.write(`${log.directory}/00000000000000000006.log`, 0, [new Uint8Array(100)])
+    const found = (await opened(image)).logs.get('a-0') as UnifiedLog
+    expect(found.epochs.entries).toEqual([
+      { epoch: 0, startOffset: 0 },
+      { epoch: 1, startOffset: 3 },
+    ])
   })
 })
 
@@ -121,7 +203,54 @@ describe('a log created anew under the name of a deleted one', () => {
   })
 })
 
+describe('a set of batches', () => {
+  test('is whole after a kill before its frame was synced, and a power cut while it was replayed', async () => {
+    const base = await opened(image)
+    const logs = [await settle(createSmall(base, 'a')), await settle(createSmall(base, 'b'))]
+    const set = logs.map((log) => ({
+      log,
+      batch: batchOf(['x'.repeat(700)]),
+      leaderEpoch: 0,
+      origin: 'client' as const,
+    }))
+    // The process lives to write the frame, and not to sync it.
+    stage.disk.operationsLeft = 1
+    base.appendSet(set)
+    stage.clock.runDeferred()
+    for (let turns = 0; turns < 5; turns++) await turn()
+    expect(stage.disk.isDead).toBe(true)
+    let isOver = false
+    const seen = new Set<string>()
+    for (let operations = 0; operations < operationsMax && !isOver; operations++) {
+      for (let seed = 0; seed < 10; seed++) {
+        const medium = image.fork()
+        isOver = (await start(medium, operations)) !== null
+        medium.crash(new Prng(seed, `crash ${operations}`))
+        const found = (await opened(medium)).logs
+        const ends = ['a-0', 'b-0'].map((key) => found.get(key)?.logEndOffset)
+        seen.add(ends.join())
+      }
+    }
+    expect([isOver, [...seen].sort()]).toEqual([true, ['0,0', '1,1']])
+  })
+})
+
 describe('a sync that has failed', () => {
+  test('is the last thing that is done', async () => {
+    const directory = await opened(image)
+    const path = `${directory.stateDirectory}/aside`
+    stage.disk.failNextSync = new Prng(1, 'failed sync')
+    const failing = directory.writeAside([
+      { kind: 'writeFile', path, bytes: new Uint8Array(9) },
+      { kind: 'sync', path },
+    ])
+    const behind = directory.writeAside([{ kind: 'writeFile', path: `${path}-2`, bytes: new Uint8Array(9) }])
+    const outcomes = await settle(Promise.allSettled([failing, behind]))
+    const later = await settle(Promise.allSettled([directory.writeAside([{ kind: 'unlink', path }])]))
+    expect([...outcomes, ...later].map(({ status }) => status)).toEqual(['rejected', 'rejected', 'rejected'])
+    expect([image.find(path) !== null, image.find(`${path}-2`) !== null]).toEqual([true, false])
+  })
+
   test('leaves nothing to a start behind it that the next power cut takes away', async () => {
     for (let seed = 0; seed < 20; seed++) {
       const medium = new DiskImage()
