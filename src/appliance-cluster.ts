@@ -1,9 +1,11 @@
-/** What the rooms above are told of the cluster: its features, and who decides about rights. */
+/** What the rooms above are told of the cluster: its features, who decides about rights, and what bounds clients. */
+import type { Clock } from './base/ports.ts'
 import type { Cluster } from './cluster/cluster.ts'
 import type { BrokerSettings } from './cluster/metadata/broker-config.ts'
 import { metadataVersionLevel } from './cluster/metadata/metadata-controller.ts'
 import type { ClusterFeatures } from './ingest/kafka/door-options.ts'
 import { Authorizer, parseSuperUsers } from './security/authorizer.ts'
+import { QuotaKeeper } from './security/quotas/quota-keeper.ts'
 
 export function featuresOf(cluster: Cluster): ClusterFeatures {
   return {
@@ -24,4 +26,11 @@ export function authorizerOf(settings: BrokerSettings, cluster: Cluster): Author
     superUsers: typeof superUsers === 'string' ? new Set() : superUsers,
     allowsWithoutAcl: settings.flag('allow.everyone.if.no.acl.found'),
   })
+}
+
+/** What holds clients against the quotas of the cluster's metadata, for every door. */
+export function quotasOf(settings: BrokerSettings, cluster: Cluster, clock: Clock): QuotaKeeper {
+  const samples = settings.number('quota.window.num')
+  const sampleMs = settings.number('quota.window.size.seconds') * 1000
+  return new QuotaKeeper(cluster.image.quotas, clock, { samples, sampleMs })
 }

@@ -4,7 +4,7 @@
 import type { ApplianceStatus, HealthReport, ListenerStatus, Operations, WritesStatus } from './admin/operations.ts'
 import { ApplianceError } from './base/errors.ts'
 import type { Listener, Ports } from './base/ports.ts'
-import { authorizerOf, featuresOf } from './appliance-cluster.ts'
+import { authorizerOf, featuresOf, quotasOf } from './appliance-cluster.ts'
 import { Broker } from './broker/broker.ts'
 import { InternalTopics } from './broker/internal-topics.ts'
 import { lossLedgerTopic, recordLoss } from './broker/loss-ledger.ts'
@@ -50,6 +50,7 @@ import { Authenticator } from './security/authenticator.ts'
 import { securityErrors } from './security/security-errors.ts'
 import { securityEvents } from './security/security-events.ts'
 import type { Authorizer } from './security/authorizer.ts'
+import type { QuotaKeeper } from './security/quotas/quota-keeper.ts'
 import { certificateNaming, principalOfPeer } from './security/principal.ts'
 import type { SaslMechanism } from './security/sasl/sasl-server.ts'
 import { TlsKeeper } from './security/tls-keeper.ts'
@@ -113,7 +114,12 @@ class BuiltAppliance implements Appliance {
   readonly #bootId: string
   readonly #clockWatch: ClockWatch
   #rooms: Partial<Rooms> = {}
-  #listeners: { readonly protocol: string; readonly listener: Listener; readonly advertised: string | null }[] = []
+  #listeners: {
+    readonly protocol: string
+    readonly listener: Listener
+    readonly advertised: string | null
+    readonly connections: () => number
+  }[] = []
   #space: { readonly atMs: number; readonly freeBytes: number; readonly totalBytes: number } | null = null
   #isAskingSpace = false
 
@@ -159,6 +165,7 @@ class BuiltAppliance implements Appliance {
 
   #authenticator: Authenticator | null = null
   #authorizer: Authorizer | null = null
+  #quotas: QuotaKeeper | null = null
   #broker: Broker | null = null
   #topics: TopicAdmin | null = null
   readonly #internalTopics = (): InternalTopics =>
@@ -220,6 +227,7 @@ class BuiltAppliance implements Appliance {
     const { clock, compute, entropy, observer } = this.#ports
     this.#judgeListeners(cluster)
     this.#authorizer = authorizerOf(this.#settings, cluster)
+    this.#quotas = quotasOf(this.#settings, cluster, clock)
     this.#authenticator = new Authenticator({
       clock,
       compute,
@@ -287,7 +295,7 @@ class BuiltAppliance implements Appliance {
           }),
         ]),
       ),
-      options: kafkaDoorOptionsOf(this.#settings, () => featuresOf(cluster)),
+      options: kafkaDoorOptionsOf(this.#settings, must(this.#quotas), () => featuresOf(cluster)),
     })
     this.#rooms = { ...this.#rooms, kafkaDoor }
     for (const [index, written] of this.#config.listeners.kafka.entries()) {
@@ -304,6 +312,7 @@ class BuiltAppliance implements Appliance {
         protocol: 'kafka',
         listener,
         advertised: advertise === null ? null : `${advertise.host}:${advertise.port}`,
+        connections: () => kafkaDoor.connectionCount,
       })
     }
   }
@@ -344,6 +353,7 @@ class BuiltAppliance implements Appliance {
       version: this.#facts.version,
       authenticator: must(this.#authenticator),
       authorizer: must(this.#authorizer),
+      quotas: must(this.#quotas),
       principalOf: (peer) => principalOfPeer(peer, naming),
     })
     this.#rooms = { ...this.#rooms, mqttDoor }
@@ -352,7 +362,8 @@ class BuiltAppliance implements Appliance {
       const name = `mqtt[${index}]`
       const context = written.tls === null ? null : await this.#certificates.open(name, written.tls)
       const listener = await mqttDoor.listen(written.listen, mqttListenerOptions(written, name, context))
-      this.#listeners.push({ protocol: 'mqtt', listener, advertised: null })
+      const connections = (): number => mqttDoor.connectionsOf(name)
+      this.#listeners.push({ protocol: 'mqtt', listener, advertised: null, connections })
     }
   }
 
@@ -393,7 +404,7 @@ class BuiltAppliance implements Appliance {
   }
 
   #status(): ApplianceStatus {
-    const { directory, cluster, coordinator, kafkaDoor, mqttDoor, mirror } = this.#rooms
+    const { directory, cluster, coordinator, mqttDoor, mirror } = this.#rooms
     this.#askSpace()
     let logBytes = 0
     for (const log of directory?.logs.values() ?? []) logBytes += log.sizeInBytes
@@ -407,9 +418,9 @@ class BuiltAppliance implements Appliance {
       directoryId: directory?.directoryId ?? '',
       dataDir: this.#config.dataDir,
       uptimeMs: Math.round(this.#ports.clock.monotonicMs() - this.#startedMs),
-      listeners: this.#listeners.map(({ protocol, listener, advertised }): ListenerStatus => {
-        const connections = protocol === 'kafka' ? (kafkaDoor?.connectionCount ?? 0) : (mqttDoor?.connectionCount ?? 0)
-        return { protocol, host: listener.host, port: listener.port, advertised, connections }
+      listeners: this.#listeners.map(({ protocol, listener, advertised, connections }): ListenerStatus => {
+        const { host, port, path } = listener
+        return { protocol, host, port, path, advertised, connections: connections() }
       }),
       recovery: {
         wasClean: directory?.wasClean ?? false,

@@ -176,8 +176,8 @@ export const listeners = z
   })
   .superRefine((written, context) => {
     if (written.dangerouslyAllowUnprotected) return
-    for (const { path, reason } of unprotectedListeners(written)) {
-      const remedy = 'or listen on 127.0.0.1, or set listeners.dangerouslyAllowUnprotected: true'
+    for (const { path, reason, isLocal } of unprotectedListeners(written)) {
+      const remedy = `${isLocal ? '' : 'or listen on 127.0.0.1, '}or set listeners.dangerouslyAllowUnprotected: true`
       const message = `other hosts can reach this listener, and ${reason}; ${remedy}`
       context.addIssue({ code: 'custom', path: [...path, 'listen'], message })
     }

@@ -143,6 +143,7 @@ listeners:
       mode: "0600"
     - listen: unix:/run/headwater/other.sock
     - listen: 127.0.0.1:8083
+      authentication: password
       webSocket: {}
       proxyProtocol: required
       proxyProtocolFrom: [127.0.0.1, "2001:db8::/32"]
@@ -210,7 +211,7 @@ describe('a wrong configuration', () => {
       'headwater.yaml:1: listeners.mqtt[0].mode: permissions are three octal digits in quotes, such as "0660"',
     ],
     [
-      'listeners: { mqtt: [ { listen: "localhost:1", proxyProtocol: required } ] }',
+      'listeners: { mqtt: [ { listen: "localhost:1", authentication: password, proxyProtocol: required } ] }',
       'headwater.yaml:1: listeners.mqtt[0].proxyProtocolFrom: must name the proxies whose headers are believed',
     ],
     [
@@ -218,7 +219,7 @@ describe('a wrong configuration', () => {
       'headwater.yaml:1: listeners.kafka[0].proxyProtocolFrom: means nothing while proxyProtocol is off',
     ],
     [
-      'listeners: { kafka: [ { listen: "localhost:1", proxyProtocol: required, proxyProtocolFrom: [10.0.0.0/33] } ] }',
+      'listeners: { kafka: [ { listen: "localhost:1", saslMechanisms: [PLAIN], proxyProtocol: required, proxyProtocolFrom: [10.0.0.0/33] } ] }',
       'headwater.yaml:1: listeners.kafka[0].proxyProtocolFrom[0]: "10.0.0.0/33" is neither an address nor a network such as 10.0.0.0/8',
     ],
     [

@@ -14,6 +14,8 @@ export interface GateLimits {
   connectionsPerAddressMax(remoteHost: string): number
   /** New connections a second, over all listeners; a second's worth may come at once. */
   connectionsPerSecondMax(): number
+  /** The same of one address. */
+  connectionsPerSecondOfAddress?(remoteHost: string): number
 }
 
 /** The same of one listener. */
@@ -37,11 +39,15 @@ export interface GateOptions {
 
 /** A connection that would have to wait longer is closed. */
 const waitMsMax = 5_000
+/** Addresses whose rates are known at a time. */
+const addressRatesMax = 10_000
 
 export class ConnectionGate {
   readonly #options: GateOptions
   readonly #byAddress = new Map<string, number>()
   readonly #rate: RateBucket
+  /** Of addresses that have a bound, in the order of their use. */
+  readonly #addressRates = new Map<string, RateBucket>()
   #open = 0
   #told = 0
 
@@ -63,7 +69,7 @@ export class ConnectionGate {
   #enter(own: OwnCounts, remoteHost: string): ListenerPass | null {
     const address = addressGroup(remoteHost)
     const full = this.#fullness(own, remoteHost, address)
-    const waitMs = full === null ? this.#waitMs(own) : 0
+    const waitMs = full === null ? this.#waitMs(own, remoteHost) : 0
     const reason = full ?? (waitMs === null ? 'rate' : null)
     if (reason !== null) return this.#refuse(remoteHost, reason)
     this.#open++
@@ -89,15 +95,27 @@ export class ConnectionGate {
   }
 
   /** Null: it may not come at all. */
-  #waitMs(own: OwnCounts): number | null {
+  #waitMs(own: OwnCounts, remoteHost: string): number | null {
     const nowMs = this.#options.monotonicMs()
     const all = this.#rate.waitMs(nowMs, this.#options.limits.connectionsPerSecondMax())
     const ours = own.rate.waitMs(nowMs, own.limits.connectionsPerSecondMax)
-    const waitMs = Math.ceil(Math.max(all, ours))
+    const ofAddress = this.#options.limits.connectionsPerSecondOfAddress?.(remoteHost) ?? Number.POSITIVE_INFINITY
+    const theirs = ofAddress === Number.POSITIVE_INFINITY ? null : this.#rateOfAddress(remoteHost)
+    const waitMs = Math.ceil(Math.max(all, ours, theirs?.waitMs(nowMs, ofAddress) ?? 0))
     if (waitMs > (this.#options.beyondRate === 'wait' ? waitMsMax : 0)) return null
     this.#rate.take(nowMs, this.#options.limits.connectionsPerSecondMax())
     own.rate.take(nowMs, own.limits.connectionsPerSecondMax)
+    theirs?.take(nowMs, ofAddress)
     return waitMs
+  }
+
+  #rateOfAddress(remoteHost: string): RateBucket {
+    const rate = this.#addressRates.get(remoteHost) ?? new RateBucket()
+    this.#addressRates.delete(remoteHost)
+    this.#addressRates.set(remoteHost, rate)
+    if (this.#addressRates.size > addressRatesMax)
+      this.#addressRates.delete(this.#addressRates.keys().next().value as string)
+    return rate
   }
 
   #refuse(remoteHost: string, reason: GateReason): ListenerPass | null {
@@ -182,7 +200,7 @@ export function parseAddressOverrides(written: string): ReadonlyMap<string, numb
 }
 
 /** As far as a typing error goes: four numbers, or groups of hexadecimal digits. */
-function isAddress(text: string): boolean {
+export function isAddress(text: string): boolean {
   return /^\d{1,3}(\.\d{1,3}){3}$/.test(text) || (/^[0-9a-f:.]+$/i.test(text) && text.includes(':'))
 }
 

@@ -56,6 +56,7 @@ interface AppendSet {
 /** The set that this turn of the loop fills. Use it at once; the next turn has another. */
 export class TurnAppend {
   readonly #owner: TurnAppender
+  readonly #isTimeKnown: boolean
   readonly #slots = new Map<Partition, Slot>()
   readonly #settled: SettledCallback[] = []
   readonly #sets: AppendSet[] = []
@@ -68,6 +69,7 @@ export class TurnAppend {
 
   constructor(owner: TurnAppender) {
     this.#owner = owner
+    this.#isTimeKnown = owner.isTimeKnown
   }
 
   /** Bytes of records so far, at most. */
@@ -194,7 +196,8 @@ export class TurnAppend {
       if (builder.recordCount > 0) entries.push({ partition, batch: builder.build(), origin: 'internal' })
       this.#owner.giveBuilder(builder)
       isAtomic ||= isInternal
-      needsCodec ||= takesCodec(partition, isInternal)
+      // What comes while the time is not known is stored as it is: a mirror looks for its marks.
+      needsCodec ||= this.#isTimeKnown && takesCodec(partition, isInternal)
     }
     this.#slots.clear()
     this.#last = null
@@ -263,6 +266,11 @@ export class TurnAppender {
     this.#turn = turn
     this.#clock.defer(() => this.#close(turn))
     return turn
+  }
+
+  /** The clock is believed. */
+  get isTimeKnown(): boolean {
+    return this.#clock.wallTrusted()
   }
 
   takeBuilder(): RecordBatchBuilder {

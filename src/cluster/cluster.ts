@@ -184,6 +184,14 @@ export class Cluster {
     })
   }
 
+  /** Makes the logs that a known topic lacks: its creation may have met a full disk. Rejects when they cannot be made. */
+  serveTopic(name: string): Promise<void> {
+    return this.#inTopicTurn(name, async () => {
+      const topic = this.image.topic(name)
+      if (topic !== undefined) await this.#serve(topic)
+    })
+  }
+
   /** Gives every log the settings that are in force now: after a change of configs. */
   applyConfigs(): void {
     for (const topic of this.image.topics()) {

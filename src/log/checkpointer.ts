@@ -56,6 +56,8 @@ export interface CheckpointParts {
   readonly filesSyncedAlone: number
   logs(): Iterable<UnifiedLog>
   onFailure(error: Error): void
+  /** This many bytes were written beside the records. */
+  onAside(bytes: number): void
 }
 
 export class Checkpointer {
@@ -210,6 +212,7 @@ export class Checkpointer {
       ...replaceFile(`${stateDirectory}/${stateFileNames.recoveryPoints}`, sealKnownLogs(known)),
       { kind: 'syncDirectory', path: stateDirectory },
       ...unlinks,
+      ...this.#parts.digests.takeRemovals(),
       ...replaceFile(`${logDirectory}/${logFileNames.recoveryPoints}`, recoveryPoints),
       ...replaceFile(`${logDirectory}/${logFileNames.highWatermarks}`, highWatermarks),
       { kind: 'syncDirectory', path: logDirectory },
@@ -346,6 +349,8 @@ export class Checkpointer {
     ])
     complete()
     for (const write of writes) write.done()
+    log.asideBytes += snapshot.bytes.length
+    this.#parts.onAside(snapshot.bytes.length)
     for (const path of files) disk.forget(path)
   }
 

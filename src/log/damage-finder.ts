@@ -123,8 +123,8 @@ export async function visitBatches(
 
 /** Enters the damaged ranges of a file in the log's map and tells of those that are new. */
 export function enterDamage(log: UnifiedLog, path: string, damage: readonly DamagedRange[], observer: Observer): void {
-  const wanted = damage.filter((range) => range.endOffset > log.logStartOffset || range.endOffset === range.fromOffset)
-  for (const range of log.damage.replace(path, wanted)) {
+  // Also what lies below the log's start: a reader has to pass over it.
+  for (const range of log.damage.replace(path, damage)) {
     observer.add(logMetrics.damagedRanges, 1)
     observer.event(logEvents.damaged, {
       log: log.key,

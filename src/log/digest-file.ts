@@ -34,6 +34,13 @@ export interface SwapWrites {
   done(): void
 }
 
+interface Gone {
+  readonly log: UnifiedLog
+  readonly baseOffset: number
+  /** The `.deleted` file. */
+  readonly path: string
+}
+
 interface Waiting {
   readonly log: UnifiedLog
   readonly digest: SegmentDigest
@@ -43,6 +50,10 @@ export class DigestFile {
   readonly #disk: Disk
   readonly #path: string
   #waiting: Waiting[] = []
+  /** Segments that a deletion which was cut short has taken, with the names that tell so. Bound: as many as a start has found. */
+  #gone: Gone[] = []
+  /** The same, written down, with their names still there. */
+  #told: Gone[] = []
   /** Where the next entry goes, in the order of submission. */
   #endPosition = 0
   /** Appends so far, and those among them that have not completed: the file does not say them yet. */
@@ -86,6 +97,11 @@ export class DigestFile {
     if (chain !== null) this.note(log, digestOf(keyOf(log, segment.baseOffset), chain, segment.sizeInBytes))
   }
 
+  /** A start has found a deletion cut short: the segment is no more, and its name goes when that is written down. */
+  noteGone(log: UnifiedLog, baseOffset: number, path: string): void {
+    this.#gone.push({ log, baseOffset, path })
+  }
+
   note(log: UnifiedLog, digest: SegmentDigest | null): void {
     if (digest === null || log.topicId === zeroUuid || this.#waiting.length >= waitingMax) return
     this.#waiting.push({ log, digest })
@@ -104,7 +120,19 @@ export class DigestFile {
       ready.push(digest)
       return false
     })
-    return this.#append(ready.map(encodeDigest))
+    const gone = this.#gone
+    this.#gone = []
+    const voids = gone.filter(({ log }) => log.topicId !== zeroUuid)
+    const entries = [...voids.map((each) => encodeVoid(keyOf(each.log, each.baseOffset))), ...ready.map(encodeDigest)]
+    this.#told.push(...gone)
+    return this.#append(entries)
+  }
+
+  /** Removes the names of segments that are written down as gone. Behind the recovery points: the names tell of gaps until those do. */
+  takeRemovals(): readonly DiskOperation[] {
+    const present = this.#told.filter(({ log }) => !log.isDeleted)
+    this.#told = []
+    return present.map(({ path }) => ({ kind: 'unlink', path }))
   }
 
   /** Writes now what waits and is durable: for entries that no checkpoint follows. */

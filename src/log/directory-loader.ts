@@ -50,7 +50,7 @@ export interface LoadedDirectory {
   readonly hasStaleLogStarts: boolean
   /** Our copy of the recovery points was there. */
   readonly hasKnownLogs: boolean
-  /** Goes when the recovery points are written: until then it alone tells that offsets may be missing. */
+  /** Goes when the recovery points are written: until then it tells what they do not. */
   readonly leftovers: readonly DiskOperation[]
 }
 
@@ -75,11 +75,12 @@ export async function loadDirectory(place: DirectoryPlace, parts: DirectoryParts
     parseOffsets(await read(`${logDirectory}/${name}`))
   const other = await findOtherOwner(disk, place)
   if (other !== null) observer.event(logEvents.otherOwner, { ...other })
-  const known = other === null ? parseKnownLogs(await read(`${stateDirectory}/${stateFileNames.recoveryPoints}`)) : null
+  const knownBytes = other === null ? await read(`${stateDirectory}/${stateFileNames.recoveryPoints}`) : null
+  const known = parseKnownLogs(knownBytes)
   const recoveryPoints = await offsets(logFileNames.recoveryPoints)
   const {
     starts: logStarts,
-    isSealed,
+    areSure,
     differ,
   } = readLogStarts(
     await read(`${logDirectory}/${logFileNames.logStarts}`),
@@ -99,19 +100,25 @@ export async function loadDirectory(place: DirectoryPlace, parts: DirectoryParts
   )
   // Only where compaction has been may offsets be missing.
   for (const log of (await readCleanerOffsets(disk, place, empty)).keys()) log.mayHaveGaps = true
-  for (const log of empty) log.mayHaveGaps ||= known?.get(log.key)?.mayHaveGaps === true
+  // A damaged file does not say: then a gap is no fault.
+  const isLost = known === null && knownBytes !== null
+  for (const log of empty) log.mayHaveGaps ||= isLost || known?.get(log.key)?.mayHaveGaps === true
   const leftovers: DiskOperation[] = []
+  const note = `${stateDirectory}/${stateFileNames.failedSync}`
+  const hadFailedSync = (await disk.size(note)) !== null
+  if (hadFailedSync) leftovers.push({ kind: 'unlink', path: note })
   const logs = await mapInTurns([...folders.entries()], async ([index, folder]) => {
     const log = empty[index] as UnifiedLog
     const hints: LoadHints = {
       isClean: place.isClean,
+      hadFailedSync,
       ...recoveryPointOf(folder, known, recoveryPoints),
       logStartOffset: logStarts?.get(folder.name) ?? null,
-      logStartIsSealed: isSealed,
+      logStartIsSealed: areSure,
       highWatermark: highWatermarks?.get(folder.name) ?? null,
       digests: digests.get(logKeyOf(folder)) ?? noDigests,
     }
-    leftovers.push(...(await loadLog(log, hints, { disk, clock: parts.clock, observer })))
+    leftovers.push(...(await loadLog(log, hints, { disk, clock: parts.clock, observer, digests: parts.digests })))
     for (const segment of log.segments.slice(0, -1)) parts.digests.noteSealed(log, segment)
     return log
   })
@@ -164,7 +171,7 @@ function recoveryPointOf(
   folder: Folder,
   known: ReadonlyMap<string, KnownLog> | null,
   kafkas: ReadonlyMap<string, number> | null,
-): Omit<LoadHints, 'isClean' | 'logStartOffset' | 'logStartIsSealed' | 'highWatermark' | 'digests'> {
+): Omit<LoadHints, 'isClean' | 'logStartOffset' | 'logStartIsSealed' | 'highWatermark' | 'digests' | 'hadFailedSync'> {
   const unknown = {
     ...{ recoverySnapshot: null, epochsCrc: null, hasEpochs: false, chain: null, firstBaseOffset: null },
     indexTail: null,

@@ -55,6 +55,14 @@ export class LeaderEpochCache {
     this.#entries = kept
   }
 
+  /** A batch of this epoch stands behind everything here: what claims to be newer is wrong. */
+  dropAbove(epoch: number): void {
+    while (this.latestEpoch > epoch) {
+      this.#entries.pop()
+      this.isDirty = true
+    }
+  }
+
   /** The log begins at `startOffset` now: the epoch that holds it begins there. */
   truncateStart(startOffset: number): void {
     const first = this.#entries.findLastIndex((entry) => entry.startOffset <= startOffset)

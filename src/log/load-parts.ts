@@ -1,6 +1,7 @@
 /** What opening a log needs, and the reads that must never stop a boot. */
 import type { Clock, Disk, Observer } from '../base/ports.ts'
 import { parsePartitionMetadata } from './checkpoint-file.ts'
+import type { DigestFile } from './digest-file.ts'
 import type { SegmentDigest } from './segment-digest.ts'
 import type { ChainPoint, KnownIndexTail } from './side-files.ts'
 
@@ -8,11 +9,14 @@ export interface LoadParts {
   readonly disk: Disk
   readonly clock: Clock
   readonly observer: Observer
+  readonly digests: Pick<DigestFile, 'noteGone'>
 }
 
 export interface LoadHints {
   /** The last stop was clean: everything on disk is whole and synced. */
   readonly isClean: boolean
+  /** A sync failed in the last run: what can be read above the recovery point may not be on the medium, whatever another sync says. */
+  readonly hadFailedSync: boolean
   /** Everything below was synced; null = not known. */
   readonly recoveryPoint: number | null
   /** Producer state at the recovery point; null = not known. */

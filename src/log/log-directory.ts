@@ -8,6 +8,7 @@ import { uuidFromString } from '../base/ids.ts'
 import { DiskError, type DiskOperation, type Ports } from '../base/ports.ts'
 import { type Gate, passEach, refuseSet } from './append-gate.ts'
 import type { AppendEntry, AppendOutcome } from './append.ts'
+import { AsideBytes } from './aside-bytes.ts'
 import { Ballast } from './ballast.ts'
 import { Checkpointer, checkpointEveryBytesDefault } from './checkpointer.ts'
 import { defaultCompactionOptions } from './compaction/compaction-options.ts'
@@ -35,7 +36,7 @@ import { isSpaceError, PatientDisk, type PatientOptions } from './patient-disk.t
 import { Reservations } from './reservations.ts'
 import { noScrub, Scrubber } from './scrubber.ts'
 import type { Segment } from './segment.ts'
-import { stateFileNames, temporariesOf } from './side-files.ts'
+import { failedSyncNote, stateFileNames, temporariesOf } from './side-files.ts'
 import { SpaceGuard, type SpaceReport } from './space-guard.ts'
 import type { Loss } from './retention.ts'
 import { TailCache } from './tail-cache.ts'
@@ -91,7 +92,7 @@ export class LogDirectory {
     const startMs = ports.clock.monotonicMs()
     const held = await holdDirectory(options, ports)
     try {
-      const disk = new PatientDisk(ports.disk, ports.clock)
+      const disk = new PatientDisk(ports.disk, ports.clock, failedSyncNote(held.stateDirectory))
       const directory = new LogDirectory(options, { ...ports, disk }, held)
       await directory.#load(startMs)
       return directory
@@ -136,7 +137,7 @@ export class LogDirectory {
       ...{ dirty: this.#dirty, indexes: this.#indexes, digests: this.#digests },
       ...{ logDirectory: held.logDirectory, stateDirectory: held.stateDirectory },
       ...{ everyBytes: options.checkpointEveryBytes ?? checkpointEveryBytesDefault, filesSyncedAlone },
-      ...{ logs, onFailure },
+      ...{ logs, onFailure, onAside: (bytes) => this.#guard.onCommitted(bytes) },
     })
     this.#appendParts = {
       ...{ clock: ports.clock, entropy: ports.entropy, observer: ports.observer },
@@ -206,7 +207,8 @@ export class LogDirectory {
 
   #gate(): Gate {
     const closed = this.#failure?.message ?? (this.#isClosed ? 'the data directory is being closed' : null)
-    return { closed, refusal: this.#guard.refusal, waitingBytes: this.#driver.queuedBytes }
+    const { refusal, isExhausted } = this.#guard
+    return { closed, refusal, isExhausted, waitingBytes: this.#driver.queuedBytes }
   }
 
   /** Group commits since the start. */
@@ -345,8 +347,7 @@ export class LogDirectory {
     await this.#guard.open()
     const loaded = await loadDirectory(
       {
-        logDirectory: this.logDirectory,
-        stateDirectory: this.stateDirectory,
+        ...{ logDirectory: this.logDirectory, stateDirectory: this.stateDirectory },
         directoryId: uuidFromString(this.directoryId),
         isClean: this.wasClean,
         config: this.#options.config ?? defaultLogConfig,
@@ -383,12 +384,14 @@ export class LogDirectory {
   #makeGuard(): SpaceGuard {
     const { stateDirectory: directory } = this.#held
     const ballast = { directory, path: `${directory}/${stateFileNames.ballast}` }
+    const { disk, clock } = this.#ports
+    const aside = new AsideBytes({ ...{ disk, clock }, ...this.#held, logs: () => this.#logs.values() })
     return new SpaceGuard({
-      ...{ disk: this.#ports.disk, clock: this.#ports.clock, observer: this.#ports.observer },
-      dataDir: this.#options.dataDir,
+      ...{ disk, clock, observer: this.#ports.observer },
+      ...{ dataDir: this.#options.dataDir, options: this.#options.space ?? {} },
       ballast: new Ballast(this.#ports.disk, ballast, this.#options.space?.ballastBytes ?? 0),
-      options: this.#options.space ?? {},
-      usedBytes: () => this.#journal.sizeSoon + this.#housekeeping.usedBytes(),
+      usedBytes: () => this.#journal.sizeSoon + this.#housekeeping.usedBytes() + aside.bytes,
+      ...{ passingBytes: () => this.compactor.cleaningBytes, measure: (isDue) => aside.look(isDue) },
       dropOldest: () => this.#housekeeping.dropOldest(this.#onLoss),
       ...{ isStopped: () => this.#isClosed || this.#failure !== null, onFailure: (error) => this.#fail(error) },
     })

@@ -39,7 +39,12 @@ export async function loadLog(log: UnifiedLog, hints: LoadHints, parts: LoadPart
   // Names reach the medium in any order: an older segment of a deletion may be back while a newer one is gone. Only this file tells.
   if (deleted.some((base) => start !== undefined && base > start)) log.mayHaveGaps = true
   const gone = deleted.filter((base) => !files.segments.includes(base))
-  const removal = leftoverRemoval(log, files.leftovers, gone)
+  // In front of these a segment is back: that they are gone is written down before their names go, which are the only ones that tell.
+  const cutShort = gone.filter((base) => start !== undefined && base > start)
+  const kept = new Set(cutShort.map((base) => `${segmentName(base)}.log.deleted`))
+  for (const base of cutShort) parts.digests.noteGone(log, base, `${log.directory}/${segmentName(base)}.log.deleted`)
+  const leftovers = files.leftovers.filter((name) => !kept.has(name))
+  const removal = leftoverRemoval(log, leftovers, gone)
   const isKept = deleted.length > 0 && !hints.isClean
   if (removal.length > 0 && !isKept) await parts.disk.submit(removal)
   const names = entries.map((entry) => entry.name)
@@ -88,7 +93,7 @@ function leftoverRemoval(
   names: readonly string[],
   deleted: readonly number[],
 ): readonly DiskOperation[] {
-  if (names.length === 0) return []
+  if (names.length === 0 && deleted.length === 0) return []
   const unlink = (name: string): DiskOperation => ({ kind: 'unlink', path: `${log.directory}/${name}` })
   const indexes = deleted.flatMap((base) =>
     ['index', 'timeindex', 'txnindex'].map((kind) => `${segmentName(base)}.${kind}`),

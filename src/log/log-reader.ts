@@ -95,8 +95,9 @@ function acceptCut(
   const { bytes, cut, position, request } = read
   const batches = bytes.subarray(cut.start, cut.end)
   if (batches.length === 0) {
-    // The next batch lies beyond the bound; or does it only say so?
-    const isSuspect = batchBaseOffset(bytes, cut.start) > request.fromOffset && !log.gapsAreNormal
+    // The next batch lies beyond the bound; or does it only say so? Where offsets may be missing, it lies in its segment at least.
+    const isGap = batchBaseOffset(bytes, cut.start) > request.fromOffset && !log.gapsAreNormal
+    const isSuspect = isGap || batchLastOffset(bytes, cut.start) >= endOf(log, segment)
     return isSuspect && !segment.isExamined ? null : { kind: 'batches', bytes: batches }
   }
   const from = position + cut.start
@@ -108,6 +109,11 @@ function acceptCut(
   if (hidesGap(log, request.fromOffset, batchBaseOffset(batches))) return null
   segment.rememberRead(cut.nextOffset, end)
   return { kind: 'batches', bytes: batches }
+}
+
+/** Where the offsets of a segment end. */
+function endOf(log: UnifiedLog, segment: Segment): number {
+  return log.segments[log.segments.indexOf(segment) + 1]?.baseOffset ?? log.logEndOffset
 }
 
 /** Are the offsets that a read would pass over missing from a file that has not been looked at? */

@@ -3,13 +3,15 @@
  * rebuilds what hangs on it. Below the recovery point nothing is ever cut: bytes that are bad there were synced once, so the
  * medium or a hand changed them: they are kept out of reads (damage.ts), and the log goes on behind them (safety.md R7).
  */
-import type { DiskOperation } from '../base/ports.ts'
+import type { Disk, DiskOperation } from '../base/ports.ts'
 import {
   batchBaseOffset,
+  batchCrcIsValid,
   batchHeaderBytes,
   batchLastOffset,
   batchMagic,
   batchPartitionLeaderEpoch,
+  batchSizeInBytes,
   readInt32,
 } from '../protocol/records/record-batch.ts'
 import { rebuildEpochs } from './epoch-rebuild.ts'
@@ -30,6 +32,8 @@ import type { UnifiedLog } from './unified-log.ts'
 /** A record's least size, and how much smaller compression makes what we take at most: bounds of how many records some bytes can hold. */
 const recordBytesMin = 7
 const expansionMax = 128
+/** Written again at a time. */
+const writeBytes = 1_048_576
 
 /** Recovers a log whose segments are known by name and size. Everything that it keeps is synced when it resolves. */
 export async function recoverLog(log: UnifiedLog, hints: LoadHints, parts: LoadParts): Promise<void> {
@@ -49,7 +53,9 @@ export async function recoverLog(log: UnifiedLog, hints: LoadHints, parts: LoadP
   log.logEndOffset = begin.offset
   const operations: DiskOperation[] = []
   // Bad bytes at the recovery point itself are the torn tail; before it they are damage.
-  const isDamaged = begin.reason !== null && begin.offset < scanFrom
+  const isDamaged =
+    (begin.reason !== null && begin.offset < scanFrom) ||
+    (await isFollowedByEarlier(start, begin, scanFrom, parts.disk))
   await scanOn(log, startIndex, begin, { cutFrom, operations, hints, parts, isDamaged })
   await endWhereKnown(log, hints, parts)
   // The active segment's entries go out with the next checkpoint; a sealed one's would stay in memory.
@@ -132,6 +138,29 @@ async function beginIndex(
   if (lastEpoch >= 0 && !log.epochsAreKnown && log.epochs.epochAt(end.nextOffset - 1) !== lastEpoch)
     await rebuildEpochs(log, parts.disk)
   return { ...end, offset: end.nextOffset }
+}
+
+/**
+ * Stands a whole batch of below the recovery point where the walk has ended, or behind one that leaves a gap there? Then the base offset
+ * of the batch before it is what is wrong, and reached the recovery point by that alone.
+ */
+async function isFollowedByEarlier(
+  segment: Segment,
+  begin: BeginPoint,
+  scanFrom: number,
+  disk: Disk,
+): Promise<boolean> {
+  let { position } = begin
+  for (let batches = 0; batches < 2 && position < segment.sizeInBytes; batches++) {
+    const header = await disk.read(segment.logPath, position, batchHeaderBytes)
+    if (header.length < batchHeaderBytes || batchMagic(header) !== 2) return false
+    const size = batchSizeInBytes(header)
+    if (size < batchHeaderBytes || size > segment.sizeInBytes - position) return false
+    if (batchLastOffset(header) < scanFrom) return batchCrcIsValid(await disk.read(segment.logPath, position, size))
+    if (batchBaseOffset(header) <= begin.offset || begin.offset >= scanFrom) return false
+    position += size
+  }
+  return false
 }
 
 interface BeginPoint extends ScanEnd {
@@ -237,11 +266,16 @@ async function scanOn(log: UnifiedLog, startIndex: number, begin: BeginPoint, ru
     let end: ScanEnd = begin
     if (index > startIndex || !run.isDamaged) end = await scanTail(log, segment, from, run)
     log.logEndOffset = Math.max(log.logEndOffset, end.nextOffset)
-    if (segment.isOnDisk && end.position > from) run.operations.push({ kind: 'sync', path: segment.logPath })
-    const isDamaged = end.reason !== null && end.nextOffset < run.cutFrom
+    if (segment.isOnDisk && end.position > from) {
+      if (run.hints.hadFailedSync) await writeAgain(run.parts.disk, segment.logPath, from, end.position)
+      run.operations.push({ kind: 'sync', path: segment.logPath })
+    }
+    const beginsDamaged = index === startIndex && run.isDamaged
+    const isDamaged = beginsDamaged || (end.reason !== null && end.nextOffset < run.cutFrom)
     if (isDamaged) end = await passDamage(log, segment, log.logEndOffset, run)
     const later = log.segments.slice(index + 1)
-    const reason = end.reason ?? faultBehind(end.nextOffset, later)
+    const gapsUpTo = log.mayHaveGaps ? run.cutFrom : -1
+    const reason = end.reason ?? faultBehind(end.nextOffset, later, gapsUpTo)
     if (reason !== null) {
       cut(log, index, end, reason, run)
       return
@@ -251,6 +285,14 @@ async function scanOn(log: UnifiedLog, startIndex: number, begin: BeginPoint, ru
     // What is missing was deleted, or compacted by Apache Kafka: a snapshot made behind it knows its producers.
     if (next > end.nextOffset) await loadProducers(log, next, run.hints, run.parts)
     from = 0
+  }
+}
+
+/** A sync that failed has left what it did not write clean: only what is written again will be synced. */
+async function writeAgain(disk: Disk, path: string, from: number, end: number): Promise<void> {
+  for (let position = from; position < end; position += writeBytes) {
+    const bytes = await disk.read(path, position, Math.min(writeBytes, end - position))
+    await disk.submit([{ kind: 'write', path, position, chunks: [bytes] }])
   }
 }
 
@@ -294,13 +336,14 @@ function unknownEnd(last: DamagedRange, hints: LoadHints): number {
 
 /**
  * What is wrong with the segments behind one that ends at `endOffset`. A gap alone is nothing: compaction leaves them. But a commit
- * creates the file of a new segment before it writes the end of the old one, so an empty one beyond a gap was never part of the log.
+ * creates the file of a new segment before it writes the end of the old one, so an empty one beyond a gap was never part of the log,
+ * unless it was there at a checkpoint: then what is missing has been deleted.
  */
-function faultBehind(endOffset: number, later: readonly Segment[]): string | null {
+function faultBehind(endOffset: number, later: readonly Segment[], gapsUpTo: number): string | null {
   const next = later[0]
   if (next === undefined) return null
   if (next.baseOffset < endOffset) return 'the next segment overlaps'
-  if (next.baseOffset > endOffset && later.every((segment) => segment.sizeInBytes === 0))
+  if (next.baseOffset > Math.max(endOffset, gapsUpTo) && later.every((segment) => segment.sizeInBytes === 0))
     return 'only empty segments follow'
   return null
 }
@@ -353,8 +396,10 @@ function noteState(
 ): void {
   const baseOffset = batchBaseOffset(bytes, at)
   if (!log.epochsAreKnown || baseOffset >= (recoveryPoint ?? 0)) {
+    const epoch = batchPartitionLeaderEpoch(bytes, at)
     log.epochs.truncateEnd(baseOffset + 1)
-    log.epochs.assign(batchPartitionLeaderEpoch(bytes, at), baseOffset)
+    log.epochs.dropAbove(epoch)
+    log.epochs.assign(epoch, baseOffset)
   }
   log.producers.update(bytes, at)
 }

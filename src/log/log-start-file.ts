@@ -11,7 +11,8 @@ import type { UnifiedLog } from './unified-log.ts'
 export interface LogStarts {
   /** Null when neither file can be read. */
   readonly starts: ReadonlyMap<string, number> | null
-  readonly isSealed: boolean
+  /** They are what was written: sealed, or of the file that is whole while the sealed one is damaged, since two are not damaged at once. */
+  readonly areSure: boolean
   /** The two do not say the same: a crash came between, or one is damaged. */
   readonly differ: boolean
 }
@@ -25,7 +26,8 @@ export function readLogStarts(kafkas: Uint8Array | null, sealed: Uint8Array | nu
   const [copy, main] = [parseOffsets(text), parseOffsets(kafkas)]
   const starts = hadOtherOwner ? (main ?? copy) : (copy ?? main)
   const differ = Buffer.compare(text ?? nothing, kafkas ?? nothing) !== 0
-  return { starts, isSealed: starts !== null && starts === copy, differ }
+  const areSure = starts !== null && (starts === copy || (sealed !== null && text === null && !hadOtherOwner))
+  return { starts, areSure, differ }
 }
 
 const nothing = new Uint8Array(0)

@@ -194,7 +194,7 @@ async function removeSegments(
   const first = log.segments[0] as Segment
   log.logStartOffset = Math.max(log.logStartOffset, first.baseOffset)
   log.epochs.truncateStart(log.logStartOffset)
-  log.damage.forgetBelow(log.logStartOffset)
+  log.damage.forgetBelow(first.baseOffset)
   const operations: DiskOperation[] = []
   const paths = going.flatMap((segment) => [segment.logPath, segment.indexPath, segment.timeIndexPath])
   // Nothing may be committed to a new segment whose file is not there yet; what removes only may go past what waits for space.

@@ -33,6 +33,7 @@ export const stateFileNames = {
   quorumEpoch: 'quorum-epoch',
   recoveryHold: 'recovery-hold',
   segmentDigests: 'segment-digests',
+  failedSync: 'sync-failed',
 } as const
 
 /** Replaces a file so that a crash leaves the old or the new content (safety.md R3); a `syncDirectory` has to follow. */
@@ -48,6 +49,14 @@ export function replaceFile(path: string, bytes: Uint8Array): readonly [DiskOper
 /** Removes what such groups leave when they end early. */
 export function temporariesOf(operations: readonly DiskOperation[]): readonly DiskOperation[] {
   return operations.flatMap((each) => (each.kind === 'rename' ? [{ kind: 'unlink' as const, path: each.from }] : []))
+}
+
+/**
+ * Says that a sync has failed. The kernel calls what it did not write clean: a start while the page cache lives reads it, and another
+ * sync does nothing for it. So the note need not be durable: where the cache is gone, there is nothing left to know.
+ */
+export function failedSyncNote(stateDirectory: string): readonly DiskOperation[] {
+  return [{ kind: 'writeFile', path: `${stateDirectory}/${stateFileNames.failedSync}`, bytes: new Uint8Array(0) }]
 }
 
 /** An offset checkpoint over the logs. */

@@ -79,6 +79,8 @@ export class UnifiedLog {
   /** The epochs are not merely derived from what the batches say: a batch that says otherwise is wrong. */
   epochsAreKnown = true
   isDeleted = false
+  /** What its small files take, as of the last look at them. */
+  asideBytes = 0
   /** Blocks for the active segment could not be taken, and that was told. */
   isUnreserved = false
   /** Offsets of the producer snapshots on disk, rising. */

@@ -5,6 +5,7 @@
 import http from 'node:http'
 import net from 'node:net'
 import type { Duplex } from 'node:stream'
+import type { ServerOptions } from 'ws'
 import type { Connection, WebSocketOptions } from '../base/ports.ts'
 import type { Arrival } from './arrival.ts'
 import { WebSocketConnection } from './web-socket-connection.ts'
@@ -27,18 +28,23 @@ const headersMax = 64
 /** Frames of one message: each is an object while the message is gathered. */
 const fragmentsMax = 1024
 
+/** How long a peer may take to answer a close frame. */
+const closeMs = 1_000
+
 /** The library is loaded with the first listener that needs it. */
 export async function webSocketUpgrades(options: WebSocketOptions, host: UpgradeHost): Promise<WebSocketUpgrades> {
   const { WebSocketServer } = await import('ws')
-  const upgrades = new WebSocketServer({
+  const serverOptions: ServerOptions & { readonly closeTimeout: number } = {
     noServer: true,
     clientTracking: false,
     perMessageDeflate: false,
     autoPong: false,
+    closeTimeout: closeMs,
     maxPayload: options.messageBytesMax,
     maxFragments: fragmentsMax,
     handleProtocols: (offered) => options.subProtocols.find((name) => offered.has(name)) ?? false,
-  })
+  }
+  const upgrades = new WebSocketServer(serverOptions)
   const server = http.createServer({ maxHeaderSize: headerBytesMax, keepAlive: false })
   server.maxHeadersCount = headersMax
   const streams = new WeakMap<Duplex, { arrival: Arrival; tls?: { readonly certificate: Uint8Array | null } }>()

@@ -47,4 +47,25 @@ export const mutants: readonly Mutant[] = [
       },
     ],
   },
+  {
+    name: 'no-opening-deadline',
+    rows: ['listeners:slow beginnings'],
+    edits: [{ file: 'src/node/listener.ts', from: 'const openingMs = 10_000', to: 'const openingMs = 10_000_000' }],
+  },
+  {
+    name: 'pongs-without-bound',
+    rows: ['listeners:pings of a client that does not read'],
+    edits: [
+      {
+        file: 'src/node/web-socket-connection.ts',
+        from: 'if (webSocket.bufferedAmount <= pongBacklogBytesMax) ',
+        to: '',
+      },
+    ],
+  },
+  {
+    name: 'told-without-bound',
+    rows: ["listeners:of connections beyond a listener's limit"],
+    edits: [{ file: 'src/ingest/mqtt/door-connections.ts', from: 'const toldMax = 64', to: 'const toldMax = 64_000' }],
+  },
 ]

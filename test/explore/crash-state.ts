@@ -11,7 +11,7 @@ import { applyPart } from '../sim/sim-disk.ts'
 import { startDamaged } from './damaged-start.ts'
 import { Life } from './life.ts'
 import { died, Stage, turn } from './stage.ts'
-import { type CrashPoint, judgeStart, settleStart } from './start.ts'
+import { type CrashPoint, judgeStart, mayLoseProcessAlone, settleStart } from './start.ts'
 
 /** What a search keeps of one history. */
 export interface Seen {
@@ -29,7 +29,7 @@ const actsMax = 14
 /** Deaths in a row. */
 const depthMax = 4
 /** Of the states: those whose medium has a flipped bit besides. */
-const damageShare = 0.07
+const damageShare = 0.12
 /** Of the starts: those that are cut off, those that only show what is there, those that clients go on with. */
 const cutShare = 0.3
 const showShare = 0.06
@@ -54,7 +54,7 @@ export class CrashState {
   async #crash(point: CrashPoint, prng: Prng, depth: number): Promise<void> {
     const { image, operation, model } = point
     if (operation !== null && prng.chance(0.4)) applyPart(image, operation, prng)
-    const isKill = prng.chance(0.2)
+    const isKill = mayLoseProcessAlone(operation) && prng.chance(0.2)
     const hadPower = point.hadPower && isKill
     if (!isKill) image.crash(prng, prng.pick([0, 0, 0.3]))
     const isDamaged = depth === depthMax && prng.chance(damageShare)

@@ -1,45 +1,153 @@
 /**
- * A start on a medium of which one bit of one file is wrong besides (I13). In a hint it changes nothing; in a log nothing below the
- * recovery point is cut for it. The journal and what lies above the recovery points is the only copy of itself: nothing is promised there.
+ * A start on a medium of which one bit of one file is wrong besides (I13). In a hint it changes nothing. In a log it costs the batch that
+ * it is in and nothing else: what stood below the recovery point is read as it was, the other logs are whole. What stands above it is
+ * its own only copy, as is the journal: nothing is promised there.
  */
+import { zeroUuid } from '../../src/base/ids.ts'
+import type { LogDirectory } from '../../src/log/log-directory.ts'
+import type { UnifiedLog } from '../../src/log/unified-log.ts'
+import {
+  batchBaseOffset,
+  batchCrcIsValid,
+  batchHeaderBytes,
+  batchLastOffset,
+  batchSizeInBytes,
+} from '../../src/protocol/records/record-batch.ts'
 import type { DiskImage } from '../sim/disk-image.ts'
 import { Prng } from '../sim/prng.ts'
-import { Broken } from './judge.ts'
+import { Broken, type JudgeOptions } from './judge.ts'
 import { Life } from './life.ts'
 import { died, Stage } from './stage.ts'
 import { type CrashPoint, judgeStart, settleStart } from './start.ts'
 
+/** A batch that stood on the medium before the bit flipped. */
+interface StoredBatch {
+  readonly path: string
+  readonly position: number
+  readonly bytes: Uint8Array
+}
+
 /** Flips a bit and starts. Throws Broken when a promise does not hold. */
 export async function startDamaged(point: CrashPoint, prng: Prng): Promise<void> {
-  const { image, model, settings } = point
+  const { image } = point
   const paths = image.filePaths().filter((path) => image.file(path).size > 0 && !/[/](journal|ballast)$/.test(path))
   if (paths.length === 0) return
-  const path = prng.pick(paths)
-  const recoveryPoints = recoveryPointsIn(image)
-  image.file(path).corrupt(prng.below(image.file(path).size), 1 << prng.below(8))
-  const nowMs = point.nowMs + 1000
-  const stage = new Stage(image, 'run', new Prng(0, 'stage'), nowMs)
-  const directory = await settleStart(stage, Life.openDirectory(stage, settings))
-  if (directory === died) return
-  // The topic id in `partition.metadata` has no other copy until the next checkpoint; Kafka's recovery points know no topic ids.
-  const isOnlyCopy = /\.log(\.\w+)?$|partition\.metadata$|state\/recovery-points$/.test(path)
-  if (!isOnlyCopy) {
-    const { tombstoneMs } = settings
-    const options = { hadPower: point.hadPower, mustBeUnclean: point.wasOpen, nowMs, tombstoneMs, ...excusesOf(path) }
-    await judgeStart(directory, { stage, model, prng, options })
-    return
-  }
-  if (!path.endsWith('.log')) return
-  for (const log of directory.logs.values()) {
-    const recoveryPoint = recoveryPoints.get(`${log.key} ${log.topicId}`) ?? 0
-    if (!log.damage.isEmpty || log.logEndOffset >= recoveryPoint || !path.includes(`/${log.key}/`)) continue
-    throw new Broken(`${log.key} was cut at ${log.logEndOffset}, synced up to ${recoveryPoint}`)
+  const chosen = prng.chance(0.5) ? paths.filter((path) => /\.(log|index)$/.test(path)) : paths
+  const path = prng.pick(chosen.length === 0 ? paths : chosen)
+  const position = placeIn(image, path, prng)
+  try {
+    await startWithFlip(point, { path, position }, prng)
+  } catch (thrown) {
+    if (!(thrown instanceof Broken)) throw thrown
+    throw new Broken(`with a bit of ${path} at ${position} wrong: ${thrown.message}`, { cause: thrown })
   }
 }
 
-/** What the damage of a file without another copy may take with it. */
-function excusesOf(damagedPath: string): { readonly mayForgetProducers: boolean; readonly mayMissTimes: boolean } {
-  return { mayForgetProducers: damagedPath.endsWith('.snapshot'), mayMissTimes: damagedPath.endsWith('.timeindex') }
+/** Headers of batches more often than the rest of them: it is there that one bit tells of another log. */
+function placeIn(image: DiskImage, path: string, prng: Prng): number {
+  const { size } = image.file(path)
+  // The low bytes of an entry: what is wrong in a high one shows at once.
+  if (path.endsWith('.index') && size >= 8 && prng.chance(0.7))
+    return prng.below(size / 8) * 8 + prng.pick([3, 3, 6, 7])
+  const key = keyOf(path)
+  const batches = key === null ? [] : batchesIn(image, key).filter((batch) => batch.path === path)
+  if (batches.length === 0 || prng.chance(0.4)) return prng.below(size)
+  return prng.pick(batches).position + prng.below(batchHeaderBytes)
+}
+
+/** The log that a segment file belongs to. */
+function keyOf(path: string): string | null {
+  return /^\/data\/log\/([^/]+-0)\/.*\.log(\.\w+)?$/.exec(path)?.[1] ?? null
+}
+
+interface Flip {
+  readonly path: string
+  readonly position: number
+}
+
+async function startWithFlip(point: CrashPoint, { path, position }: Flip, prng: Prng): Promise<void> {
+  const { image, model, settings } = point
+  const recoveryPoints = recoveryPointsIn(image)
+  const key = keyOf(path)
+  const stored = key === null ? [] : batchesIn(image, key)
+  const excuses = excusesOf(path, recoveryPoints)
+  image.file(path).corrupt(position, 1 << prng.below(8))
+  const nowMs = point.nowMs + 1000
+  const stage = new Stage(image, 'run', new Prng(0, 'stage'), nowMs)
+  const directory = await settleStart(stage, Life.openDirectory(stage, settings))
+  if (directory === died || excuses === null) return
+  const { tombstoneMs } = settings
+  const damaged = key === null ? {} : { damagedKey: key }
+  const options = { hadPower: point.hadPower, mustBeUnclean: point.wasOpen, nowMs, tombstoneMs, ...excuses, ...damaged }
+  await judgeStart(directory, { stage, model, prng, options })
+  if (key === null || !path.endsWith('.log')) return
+  await settleStart(stage, judgeDamaged(directory, key, { stored, path, position, recoveryPoints }))
+}
+
+interface Damage extends Flip {
+  readonly stored: readonly StoredBatch[]
+  readonly recoveryPoints: ReadonlyMap<string, number>
+}
+
+/** Everything below the recovery point is read as it was, but for the batch that the bit is in. */
+async function judgeDamaged(directory: LogDirectory, key: string, damage: Damage): Promise<void> {
+  const log = directory.logs.get(key)
+  if (log === undefined) throw new Broken(`${key} is gone`)
+  const recoveryPoint = damage.recoveryPoints.get(`${key} ${log.topicId}`) ?? 0
+  if (log.logEndOffset < recoveryPoint)
+    throw new Broken(`${key} was cut at ${log.logEndOffset}, synced up to ${recoveryPoint}`)
+  for (const batch of damage.stored) {
+    const isHit = batch.path === damage.path && isInside(batch, damage.position)
+    const lastOffset = batchLastOffset(batch.bytes)
+    if (isHit || lastOffset >= recoveryPoint || lastOffset < log.logStartOffset) continue
+    await judgeBatch(log, batch)
+  }
+}
+
+async function judgeBatch(log: UnifiedLog, { bytes }: StoredBatch): Promise<void> {
+  const fromOffset = Math.max(batchBaseOffset(bytes), log.logStartOffset)
+  const read = await log.read({ fromOffset, endOffset: log.logEndOffset, bytesMax: 1, minOneBatch: true })
+  if (read.kind !== 'batches') throw new Broken(`${log.key} at ${fromOffset}, beside a damage, reads as ${read.kind}`)
+  if (Buffer.compare(read.bytes, bytes) !== 0) throw new Broken(`${log.key} at ${fromOffset}: another batch is read`)
+}
+
+function isInside({ position, bytes }: StoredBatch, at: number): boolean {
+  return position <= at && at < position + bytes.length
+}
+
+/** All whole batches in the segments of a log; none while files of it are being put in the place of others. */
+function batchesIn(image: DiskImage, key: string): readonly StoredBatch[] {
+  const paths = image.filePaths().filter((path) => path.startsWith(`/data/log/${key}/`))
+  if (paths.some((path) => /\.(swap|cleaned|deleted)$/.test(path))) return []
+  const batches: StoredBatch[] = []
+  for (const path of paths.filter((each) => each.endsWith('.log'))) {
+    const file = image.file(path).read(0, image.file(path).size)
+    for (let position = 0; position + batchHeaderBytes <= file.length; ) {
+      const size = batchSizeInBytes(file, position)
+      if (size < batchHeaderBytes || position + size > file.length) break
+      const bytes = file.slice(position, position + size)
+      if (!batchCrcIsValid(bytes)) break
+      batches.push({ path, position, bytes })
+      position += size
+    }
+  }
+  return batches
+}
+
+type Excuses = Pick<JudgeOptions, 'mayForgetProducers' | 'mayMissTimes' | 'mayTellOfOther' | 'looksUpAll'>
+
+/** What the damage of a file without another copy may take with it; null = anything. */
+function excusesOf(path: string, recoveryPoints: ReadonlyMap<string, number>): Excuses | null {
+  const key = /^\/data\/log\/([^/]+)\/partition\.metadata$/.exec(path)?.[1]
+  // The topic id has no other copy until the next checkpoint.
+  const hasCopy = [...recoveryPoints.keys()].some((known) => known.startsWith(`${key} `) && !known.endsWith(zeroUuid))
+  if (key !== undefined && !hasCopy) return null
+  return {
+    mayForgetProducers: path.endsWith('.snapshot'),
+    mayMissTimes: path.endsWith('.timeindex'),
+    mayTellOfOther: path.endsWith('quorum-state'),
+    looksUpAll: path.endsWith('.index'),
+  }
 }
 
 /** The recovery points that our own file tells, by log and topic id. */

@@ -11,7 +11,7 @@ import { Life } from './life.ts'
 import { Model } from './model.ts'
 import { drawSettings, type Settings } from './settings.ts'
 import { Stage, turn } from './stage.ts'
-import { type CrashPoint, settleModel } from './start.ts'
+import { type CrashPoint, mayLoseProcessAlone, settleModel } from './start.ts'
 
 /** Called before each operation, with its number; `fork` answers a copy of everything. */
 export type Look = (point: number, fork: () => CrashPoint) => Promise<void>
@@ -134,7 +134,7 @@ export class History {
     const { next } = stage.disk
     stage.disk.stop()
     if (next !== null && this.#prng.chance(0.4)) applyPart(this.#image, next, this.#prng)
-    this.#hadPower = this.#prng.chance(0.3)
+    this.#hadPower = mayLoseProcessAlone(next) && this.#prng.chance(0.3)
     if (!this.#hadPower) this.#image.crash(this.#prng, this.#prng.pick([0, 0.3]))
   }
 }

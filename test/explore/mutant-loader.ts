@@ -6,6 +6,7 @@ import { registerHooks } from 'node:module'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import type * as explorer from './explorer.ts'
+import { mutate } from './mutant-text.ts'
 import { type Mutant, mutants } from './mutants.ts'
 
 type Explorer = typeof explorer
@@ -38,14 +39,8 @@ function setHooks(): void {
       const loaded = nextLoad(url, context)
       const mutant = byName.get(nameOf(url) ?? '')
       const file = url.slice(root.length).replace(/\?.*$/, '')
-      const edits = mutant?.edits.filter((edit) => edit.file === file) ?? []
-      if (edits.length === 0) return loaded
-      let source = String(loaded.source)
-      for (const { from, to } of edits) {
-        if (!source.includes(from)) throw new Error(`mutant ${mutant?.name}: ${file} has no «${from}»`)
-        source = source.replace(from, () => to)
-      }
-      return { ...loaded, source }
+      if (mutant === undefined || !mutant.edits.some((edit) => edit.file === file)) return loaded
+      return { ...loaded, source: mutate(mutant, file, String(loaded.source)) }
     },
   })
 }

@@ -5,6 +5,8 @@ export interface Mutant {
   readonly breaks: string
   /** Shows in few histories: only the long form searches for a state. */
   readonly isRare?: boolean
+  /** Another test that fails for it: what it breaks is no matter of crash states, or of too few. */
+  readonly test?: string
   readonly edits: readonly { readonly file: string; readonly from: string; readonly to: string }[]
 }
 
@@ -73,19 +75,15 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'cut-in-the-middle',
-    isRare: true,
+    test: 'test/log/damage.test.ts',
     breaks: 'nothing is cut below the recovery point (R7)',
     edits: [
       ...edit(
         'log/log-recovery.ts',
-        'const isDamaged = begin.reason !== null && begin.offset < scanFrom',
-        'const isDamaged = begin.offset < -1',
+        '(begin.reason !== null && begin.offset < scanFrom) ||\n    (await isFollowedByEarlier(start, begin, scanFrom, parts.disk))',
+        'begin.offset < -1',
       ),
-      ...edit(
-        'log/log-recovery.ts',
-        'const isDamaged = end.reason !== null && end.nextOffset < run.cutFrom',
-        'const isDamaged = end.nextOffset < -1',
-      ),
+      ...edit('log/log-recovery.ts', '(end.reason !== null && end.nextOffset < run.cutFrom)', 'end.nextOffset < -1'),
       ...edit('log/log-recovery.ts', 'if (last.fromOffset >= run.cutFrom) {', 'if (last.fromOffset >= 0) {'),
     ],
   },
@@ -147,7 +145,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'swap-before-sync',
-    isRare: true,
+    test: 'test/log/compaction/compaction-crash.test.ts',
     breaks: 'a cleaned file is durable before it takes the place of others (R3)',
     edits: [
       ...edit(
@@ -159,7 +157,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'swap-names-in-any-order',
-    isRare: true,
+    test: 'test/log/compaction/compaction-crash.test.ts',
     breaks: 'a suffix goes when what it covers is gone durably',
     edits: edit(
       'log/compaction/segment-swap.ts',
@@ -179,7 +177,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'budget-ignored',
-    isRare: true,
+    test: 'test/log/full-disk.test.ts',
     breaks: 'at the budget nothing more is taken',
     edits: edit(
       'log/space-guard.ts',
@@ -225,7 +223,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'replayed-before-durable',
-    isRare: true,
+    test: 'test/log/cut-short.test.ts',
     breaks: 'a frame is durable before it is replayed',
     edits: edit(
       'log/journal-replay.ts',
@@ -267,15 +265,6 @@ export const mutants: readonly Mutant[] = [
     ),
   },
   {
-    name: 'checkpoint-of-a-failed-directory',
-    isRare: true,
-    breaks: 'after a failed sync no recovery point moves (R6)',
-    edits: [
-      ...edit('log/commit-driver.ts', 'if (this.#hasFailed) onDropped?.()\n    else if', 'if'),
-      ...edit('log/checkpointer.ts', 'if (this.#parts.driver.hasStopped) throw', 'if (this.#isStopped) throw'),
-    ],
-  },
-  {
     name: 'log-start-not-durable',
     breaks: 'DeleteRecords answers when the start is durable',
     edits: edit(
@@ -286,7 +275,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'stale-log-starts-kept',
-    isRare: true,
+    test: 'test/log/cut-short.test.ts',
     breaks: 'a start beyond the end does not hide what is appended next',
     edits: edit('log/directory-loader.ts', 'start > (ends.get(key) ?? -1)', 'start > (ends.get(key) ?? start)'),
   },
@@ -302,13 +291,13 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'producers-of-a-gap-lost',
-    isRare: true,
+    test: 'test/log/cut-short.test.ts',
     breaks: 'a snapshot behind deleted segments knows their producers',
     edits: edit('log/log-recovery.ts', 'if (next > end.nextOffset) await', 'if (next < 0) await'),
   },
   {
     name: 'torn-segment-tells-epochs',
-    isRare: true,
+    test: 'test/log/cut-short.test.ts',
     breaks: 'epochs are derived from batches only',
     edits: edit('log/epoch-rebuild.ts', 'firsts.push(isBatch ?', 'firsts.push(isBatch || true ?'),
   },
@@ -320,7 +309,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'overlap-cut',
-    isRare: true,
+    test: 'test/log/cut-short.test.ts',
     breaks: 'a base offset that is wrong upwards cuts nothing below the recovery point (R7)',
     edits: edit(
       'log/log-recovery.ts',
@@ -330,7 +319,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'snapshots-deleted-first',
-    isRare: true,
+    test: 'test/log/cut-short.test.ts',
     breaks: 'a segment goes before the snapshot at its start',
     edits: [
       ...edit(
@@ -364,7 +353,7 @@ export const mutants: readonly Mutant[] = [
     breaks: 'an empty segment beyond a gap was never part of the log',
     edits: edit(
       'log/log-recovery.ts',
-      'if (next.baseOffset > endOffset && later.every((segment) => segment.sizeInBytes === 0))',
+      'if (next.baseOffset > Math.max(endOffset, gapsUpTo) && later.every((segment) => segment.sizeInBytes === 0))',
       'if (next.baseOffset > endOffset && later.length < 0)',
     ),
   },
@@ -390,5 +379,54 @@ export const mutants: readonly Mutant[] = [
     name: 'temporary-file-not-synced',
     breaks: 'a file is durable before it replaces another (R3)',
     edits: edit('log/side-files.ts', "    { kind: 'sync', path: temporary },\n", ''),
+  },
+  {
+    name: 'removal-forgets-frames',
+    isRare: true,
+    breaks: 'frames of a file that is going stay needed until it has gone',
+    edits: edit(
+      'log/dirty-files.ts',
+      'return this.beginSync(paths)\n',
+      'this.beginSync(paths)()\n    return () => {}\n',
+    ),
+  },
+  {
+    name: 'written-behind-failed-sync',
+    test: 'test/log/cut-short.test.ts',
+    breaks: 'nothing is written behind a failed sync (R6)',
+    edits: edit(
+      'log/patient-disk.ts',
+      'if (this.#ended !== null || isFailedSync(error)) {',
+      'if (this.#ended !== null) {',
+    ),
+  },
+  {
+    name: 'gap-witness-removed',
+    test: 'test/log/cut-short.test.ts',
+    breaks: 'that a deletion was cut short is written down before its traces go',
+    edits: [
+      ...edit(
+        'log/log-loader.ts',
+        'filter((name) => !kept.has(name))',
+        "filter((name) => kept.size >= 0 || name !== '')",
+      ),
+      ...edit(
+        'log/log-loader.ts',
+        'const isKept = deleted.length > 0 && !hints.isClean',
+        'const isKept = deleted.length > 0 && hints.isClean',
+      ),
+    ],
+  },
+  {
+    name: 'deleted-log-remembered',
+    test: 'test/log/cut-short.test.ts',
+    breaks: 'a log created anew is not taken for the deleted one of its name',
+    edits: edit('log/checkpointer.ts', 'if (this.#deleted.has(key)) await', 'if (this.#deleted.has(`${key} `)) await'),
+  },
+  {
+    name: 'failed-sync-believed',
+    test: 'test/log/cut-short.test.ts',
+    breaks: 'what a failed sync did not write is written again by the next start (R6)',
+    edits: edit('log/log-recovery.ts', 'if (run.hints.hadFailedSync) await', 'if (run.cutFrom < -1) await'),
   },
 ]

@@ -1,6 +1,7 @@
 /** A start on what a dead process has left: it ends, and what it shows is what was promised. */
 import type { DiskOperation } from '../../src/base/ports.ts'
 import type { LogDirectory } from '../../src/log/log-directory.ts'
+import { stateFileNames } from '../../src/log/side-files.ts'
 import type { DiskImage } from '../sim/disk-image.ts'
 import type { Prng } from '../sim/prng.ts'
 import { Broken, judge, type JudgeOptions } from './judge.ts'
@@ -37,6 +38,14 @@ export async function judgeStart(directory: LogDirectory, judgement: Judgement):
   if (seen === died) return false
   settleModel(directory, model)
   return true
+}
+
+/**
+ * Between a sync that fails and the note of it lies an instant of the process, not more: that it dies in there is not tried, but for
+ * the power going, when there is nothing to note.
+ */
+export function mayLoseProcessAlone(operation: DiskOperation | null): boolean {
+  return operation?.kind !== 'writeFile' || !operation.path.endsWith(`/${stateFileNames.failedSync}`)
 }
 
 /** Settles what a start does; a start that waits for space gets it in the end, one that fails breaks a promise. */

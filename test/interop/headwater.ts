@@ -16,7 +16,7 @@ export interface HeadwaterOptions {
   readonly dataDir: string
   /** Ports: 0 or omitted = any free port; null = as the configuration file says. */
   readonly kafkaPort?: number | null
-  readonly mqttPort?: number
+  readonly mqttPort?: number | null
   readonly httpPort?: number
   readonly configFile?: string
   /** Another checkout or a binary: the words before the arguments. */
@@ -75,7 +75,7 @@ export async function startHeadwater(options: HeadwaterOptions): Promise<Running
     ...(options.configFile === undefined ? [] : ['--config', options.configFile]),
     ...['--data-dir', options.dataDir],
     ...(options.kafkaPort === null ? [] : ['--kafka', `127.0.0.1:${options.kafkaPort ?? 0}`]),
-    ...['--mqtt', `127.0.0.1:${options.mqttPort ?? 0}`],
+    ...(options.mqttPort === null ? [] : ['--mqtt', `127.0.0.1:${options.mqttPort ?? 0}`]),
     ...['--http', `127.0.0.1:${options.httpPort ?? 0}`],
   ]
   const log = options.logFile === undefined ? 'ignore' : openSync(options.logFile, 'a')

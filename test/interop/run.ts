@@ -16,9 +16,11 @@ import { sameCompaction } from './cases/compaction.ts'
 import { formattedByKafka } from './cases/formatted-by-kafka.ts'
 import { kafkaCodec, kafkaHeaders, kafkaLayouts } from './cases/kafka-codec.ts'
 import { dumpLogSegments, kafkaTools } from './cases/kafka-tools.ts'
+import { quotas } from './cases/quotas.ts'
 import { securityTools } from './cases/security-tools.ts'
 import { mirrorToApacheKafka } from './mirror.ts'
 import { outAndBack } from './cases/out-and-back.ts'
+import { mosquittoOptions, pahoEverywhere } from './cases/mqtt-doors.ts'
 import { kafkaToMqtt, mqttKeptSession, mqttRetainedAndShared, mqttToKafka } from './cases/mqtt-to-kafka.ts'
 
 const cases: readonly InteropCase[] = [
@@ -29,11 +31,14 @@ const cases: readonly InteropCase[] = [
   kafkaToMqtt,
   mqttRetainedAndShared,
   mqttKeptSession,
+  pahoEverywhere,
+  mosquittoOptions,
   codecMatrix,
   aiokafka,
   kafkaTools,
   dumpLogSegments,
   securityTools,
+  quotas,
   authorizerOfKafka,
   sameCompaction,
   outAndBack,

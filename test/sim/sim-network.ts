@@ -45,6 +45,8 @@ const firstFreePort = 40_000
 export class SimNetwork implements StreamWorld {
   /** One-way delay of a segment between two hosts, unless the link has its own; within a host a tenth of it. */
   latencyMs: readonly [number, number] = [0.1, 1.5]
+  /** What listeners are told that handshakes below a connection have taken. */
+  openingMs = 0
   /** How long a sender waits for a silent peer before it gives up. */
   retransmitTimeoutMs = 120_000
   /** A Buffer, as the real one is: its `slice` is a view, and who keeps one keeps poison. */
@@ -208,7 +210,11 @@ export class SimNetwork implements StreamWorld {
     }
     const near = new SimConnection(this, process, nearPeer)
     const pass = listener.gate?.enter(farPeer.remoteHost)
-    const far = new SimConnection(this, listener.process, { ...farPeer, refusal: pass?.refusal ?? null })
+    const far = new SimConnection(this, listener.process, {
+      ...farPeer,
+      refusal: pass?.refusal ?? null,
+      openingMs: this.openingMs,
+    })
     near.pairWith(far)
     if (pass === null) far.destroy()
     else this.#accept(listener, far, pass ?? null)

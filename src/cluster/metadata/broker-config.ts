@@ -117,6 +117,13 @@ export const brokerConfigTable: ConfigTable = {
     dynamic: true,
     doc: 'New Kafka connections a second. What comes faster waits, up to five seconds, then it is closed.',
   },
+  'quota.window.num': {
+    type: 'int',
+    default: '11',
+    least: 1,
+    doc: 'Samples over which the rate of a client is held against its quota.',
+  },
+  'quota.window.size.seconds': { type: 'int', default: '1', least: 1, doc: 'Seconds of one of these samples.' },
   'connections.max.idle.ms': {
     type: 'long',
     default: '600000',

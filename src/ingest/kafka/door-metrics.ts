@@ -51,6 +51,12 @@ export const kafkaDoorMetrics = defineMetrics({
     help: 'Bytes of answers handed to the network (outgoing-byte-total).',
     labels: [],
   },
+  throttledSeconds: {
+    name: 'headwater_kafka_throttled_seconds_total',
+    kind: 'counter',
+    help: 'Time for which clients above a quota were told to pause (produce-throttle-time, fetch-throttle-time, request-throttle-time).',
+    labels: [],
+  },
   requestMemoryBytes: {
     name: 'headwater_kafka_request_memory_bytes',
     kind: 'gauge',

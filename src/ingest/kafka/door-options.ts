@@ -1,6 +1,7 @@
 /** Settings and bounds of the Kafka door; `config.ts` and the broker configs fill them. */
 import { addressGroup, type GateLimits, isLocalHost, parseAddressOverrides } from '../../base/connection-gate.ts'
 import type { PeerFacts } from '../../base/ports.ts'
+import type { QuotaKeeper } from '../../security/quotas/quota-keeper.ts'
 import { anonymousPrincipal, certificateNaming, principalOfPeer } from '../../security/principal.ts'
 
 /** A feature of the cluster, as ApiVersions tells it (KIP-584). A feature that is not served is not in the lists. */
@@ -30,6 +31,8 @@ export interface KafkaDoorOptions {
   readonly stopTimeoutMs: number
   /** Who a new connection speaks for; null = nobody whom the listener takes. */
   readonly principalOf: (peer: PeerFacts) => string | null
+  /** Null: nothing is held against quotas. */
+  readonly quotas: QuotaKeeper | null
   /** Asked with each ApiVersions. */
   readonly features: () => ClusterFeatures
 }
@@ -42,6 +45,7 @@ const mib = 1_048_576
  */
 export const kafkaDoorDefaults: Omit<KafkaDoorOptions, 'features'> = {
   principalOf: () => anonymousPrincipal,
+  quotas: null,
   requestBytesMax: 9 * mib,
   connections: gateLimits({ connectionsMax: 1_000 }),
   idleMs: 600_000,
@@ -66,7 +70,10 @@ export function gateLimits(fixed: {
 }
 
 /** The bounds as Kafka's settings say them, now: AlterConfigs may change them. */
-function kafkaGateLimits(settings: { number(name: string): number; text(name: string): string }): GateLimits {
+function kafkaGateLimits(
+  settings: { number(name: string): number; text(name: string): string },
+  quotas: QuotaKeeper,
+): GateLimits {
   let written = ''
   let overrides: ReadonlyMap<string, number> = new Map()
   const overrideOf = (host: string): number | undefined => {
@@ -83,12 +90,14 @@ function kafkaGateLimits(settings: { number(name: string): number; text(name: st
     connectionsMax: () => settings.number('max.connections'),
     connectionsPerAddressMax: (host) => overrideOf(host) ?? usual(host),
     connectionsPerSecondMax: () => settings.number('max.connection.creation.rate'),
+    connectionsPerSecondOfAddress: (host) => quotas.connectionRateOf(host),
   }
 }
 
 /** The options as Kafka's broker settings say them. */
 export function kafkaDoorOptionsOf(
   settings: { number(name: string): number; text(name: string): string },
+  quotas: QuotaKeeper,
   features: () => ClusterFeatures,
 ): KafkaDoorOptions {
   const mapping = certificateNaming(settings.text('ssl.principal.mapping.rules'))
@@ -96,7 +105,8 @@ export function kafkaDoorOptionsOf(
     ...kafkaDoorDefaults,
     principalOf: (peer) => principalOfPeer(peer, mapping),
     requestBytesMax: settings.number('socket.request.max.bytes'),
-    connections: kafkaGateLimits(settings),
+    connections: kafkaGateLimits(settings, quotas),
+    quotas,
     idleMs: settings.number('connections.max.idle.ms'),
     features,
   }

@@ -21,6 +21,7 @@ import type { MqttListenerOptions } from './listener-options.ts'
 import { mqttEvents } from './mqtt-events.ts'
 import { mqttMetrics } from './mqtt-metrics.ts'
 import { PauseSwitch, pauseReasons } from './pause-switch.ts'
+import { QuotaHold } from './quota-hold.ts'
 import { PublishHandler } from './publish-handler.ts'
 import { answerRequest, encodeRelease } from './request-handler.ts'
 import type { Route } from './route-table.ts'
@@ -43,7 +44,8 @@ export class MqttConnection implements SessionLink, Committer, PendingBytesWaite
   private readonly onEnded: (connection: MqttConnection) => void
   private readonly decoder: MqttStreamDecoder
   private readonly output: ConnectionOutput
-  private readonly pauses: PauseSwitch
+  readonly pauses: PauseSwitch
+  private readonly quota: QuotaHold
   /** `opening`: the session is being written down, CONNACK is due. */
   private state: 'waiting' | 'opening' | 'open' | 'closed' = 'waiting'
   private session: MqttSession | null = null
@@ -71,8 +73,9 @@ export class MqttConnection implements SessionLink, Committer, PendingBytesWaite
     this.services = services
     this.onEnded = onEnded
     this.handshake = new Handshake(this)
-    this.output = new ConnectionOutput(socket, services.counters)
+    this.output = new ConnectionOutput(socket, services.counters, (bytes) => this.quota.sent(bytes))
     this.pauses = new PauseSwitch(socket)
+    this.quota = new QuotaHold(services, this)
     const { columns, options } = services
     this.decoder = new MqttStreamDecoder({
       columns,
@@ -197,6 +200,7 @@ export class MqttConnection implements SessionLink, Committer, PendingBytesWaite
     this.sendOwed()
     const { options, broker } = this.services
     const uncommitted = this.publisher?.uncommittedBytes ?? 0
+    this.quota.published(this.publisher?.takenBytes ?? 0)
     if (uncommitted > options.uncommittedBytesMax) this.pauses.add(pauseReasons.uncommitted)
     if (uncommitted > 0 && broker.pendingBytes > options.pendingBytesMax && !this.pauses.has(pauseReasons.pending)) {
       this.pauses.add(pauseReasons.pending)
@@ -213,7 +217,7 @@ export class MqttConnection implements SessionLink, Committer, PendingBytesWaite
     if (this.state !== 'closed') this.unpause(pauseReasons.pending)
   }
 
-  private unpause(reason: number): void {
+  unpause(reason: number): void {
     const wasOurs = this.pauses.isOurs
     this.pauses.remove(reason)
     // What the client sent while we did not read counts as sent now.
@@ -252,6 +256,7 @@ export class MqttConnection implements SessionLink, Committer, PendingBytesWaite
 
   identified(principal: string, packet: ConnectPacket, verdict: ConnectGrant, proof: MqttProperties): void {
     const wallMs = this.services.clock.wallMs()
+    this.quota.open(principal, verdict.clientId)
     const who = { clientId: verdict.clientId, principal, host: this.socket.peer.remoteHost }
     const opened = openSession(packet, who, this.services)
     if (opened.kind === 'refused') return this.refuse(opened.reason, opened.because)
@@ -317,7 +322,7 @@ export class MqttConnection implements SessionLink, Committer, PendingBytesWaite
   // ------------------------------------------------------------------------------------------------- out
 
   get isWritable(): boolean {
-    return this.state === 'open' && !this.output.isBlocked
+    return this.state === 'open' && !this.output.isBlocked && !this.quota.isHoldingSends
   }
 
   sendPublish(packet: Uint8Array): void {
@@ -346,6 +351,10 @@ export class MqttConnection implements SessionLink, Committer, PendingBytesWaite
     this.output.unblock()
     this.drainDeadline.disarm()
     this.pauses.remove(pauseReasons.backlog)
+    this.pumpAndFlush()
+  }
+
+  pumpAndFlush(): void {
     this.session?.pump(this.services.clock.wallMs())
     this.flush()
   }
@@ -479,6 +488,7 @@ export class MqttConnection implements SessionLink, Committer, PendingBytesWaite
     this.state = 'closed'
     this.deadline.disarm()
     this.drainDeadline.disarm()
+    this.quota.close()
     const { session, will } = this
     if (session === null) return
     this.will = null

@@ -51,11 +51,17 @@ export class DoorConnections {
     return this.#open.size
   }
 
+  sizeOf(listenerName: string): number {
+    let size = 0
+    for (const { listener } of this.#open) if (listenerNameOf(listener) === listenerName) size++
+    return size
+  }
+
   /** Rejects with a NetError. */
   async listen(place: ListenPlace, options: MqttListenerOptions): Promise<Listener> {
     const onConnection = (socket: Connection): void => this.#onConnection(socket, options)
     const listener = await this.#parts.net.listen(
-      options.name ?? 'mqtt',
+      listenerNameOf(options),
       place,
       onConnection,
       this.#listenOptions(options),
@@ -122,4 +128,8 @@ export class DoorConnections {
     observer.add(mqttMetrics.connectionsRefused, 1, { reason })
     if (this.#parts.services().eventBudget.take()) observer.event(mqttEvents.connectionRefused, { remoteHost, reason })
   }
+}
+
+function listenerNameOf({ name = 'mqtt' }: MqttListenerOptions): string {
+  return name
 }

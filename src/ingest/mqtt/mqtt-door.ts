@@ -15,6 +15,7 @@ import type {
 import { createPacketColumns } from '../../protocol/mqtt/packet-columns.ts'
 import { reasonCodes, reasonName } from '../../protocol/mqtt/reason-codes.ts'
 import type { Authorizer } from '../../security/authorizer.ts'
+import type { QuotaKeeper } from '../../security/quotas/quota-keeper.ts'
 import type { Authenticator } from '../../security/authenticator.ts'
 import { anonymousPrincipal } from '../../security/principal.ts'
 import { type CommitBatch, CommitBatches, reasonOf } from './commit-batch.ts'
@@ -60,6 +61,7 @@ export interface MqttDoorParts {
   readonly authenticator?: Authenticator
   /** Omitted: everybody may do everything. */
   readonly authorizer?: Authorizer
+  readonly quotas?: QuotaKeeper
   /** Names the client of a certificate; omitted: everybody is anonymous. */
   readonly principalOf?: (peer: PeerFacts) => string | null
 }
@@ -186,6 +188,7 @@ export class MqttDoor {
       options,
       authenticator: this.parts.authenticator ?? null,
       authorizer: this.parts.authorizer ?? null,
+      quotas: this.parts.quotas ?? null,
       principalOf: this.parts.principalOf ?? (() => anonymousPrincipal),
       mapping,
       routes: this.routes,
@@ -212,6 +215,11 @@ export class MqttDoor {
   /** Connected clients. */
   get connectionCount(): number {
     return this.connections.size
+  }
+
+  /** Connected clients of the listeners with this name. */
+  connectionsOf(listenerName: string): number {
+    return this.connections.sizeOf(listenerName)
   }
 
   /** Sessions kept, connected or not. */

@@ -35,6 +35,8 @@ export class PublishHandler {
   readonly acks = new AckQueue()
   /** Bytes of messages that are appended and not committed. */
   uncommittedBytes = 0
+  /** Bytes of all messages that were taken. */
+  takenBytes = 0
   private readonly services: DoorServices
   private readonly session: MqttSession
   private readonly level: 3 | 4 | 5
@@ -195,7 +197,8 @@ export class PublishHandler {
       wallMs,
       hasOwnKey ? (route.key as Uint8Array) : this.topicSource,
       hasOwnKey ? 0 : this.topicStart,
-      hasOwnKey ? (route.key as Uint8Array).length : topicLength,
+      // A rule whose captures are empty gives no key: null, not one that all such records share.
+      hasOwnKey ? (route.key as Uint8Array).length || -1 : topicLength,
       source,
       payloadStart,
       payloadLength,
@@ -213,6 +216,7 @@ export class PublishHandler {
     const size = topicLength + payloadLength + headers.length + recordOverheadBytes
     group.bytes += size
     this.uncommittedBytes += size
+    this.takenBytes += size
     batch.messages += 1
     batch.bytes += topicLength + payloadLength
     if (qos === 1) this.acks.pushWaiting(group, packetTypes.puback, packetId)

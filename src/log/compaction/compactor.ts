@@ -56,6 +56,8 @@ export class Compactor {
   #failedCount = 0
   readonly #postponedUntilMs = new WeakMap<UnifiedLog, number>()
   #timer: Timer | null = null
+  /** The file that is being written. */
+  #cleaned: CleanedFile | null = null
   #isStopping = false
   #pass: Promise<void> = Promise.resolve()
 
@@ -92,6 +94,11 @@ export class Compactor {
   compact(): Promise<void> {
     this.#pass = this.#pass.then(() => this.#runPass()).catch((error: unknown) => this.#parts.onFailure(asError(error)))
     return this.#pass
+  }
+
+  /** Bytes that stand beside the segments they will take the place of. */
+  get cleaningBytes(): number {
+    return this.#cleaned?.writtenBytes ?? 0
   }
 
   /** First offset that is not compacted yet. */
@@ -225,8 +232,15 @@ export class Compactor {
     for (const segments of await this.#groups(log, sealed, built.endOffset)) {
       await this.#needSpace(log, segments)
       const newest = newestBatchesOf(log.producers)
-      const file = await rewriteSegments({ segments, rules, transactions, newest, indexIntervalBytes }, this.#cleaning)
-      if (!file.isSame) await this.#swap(log, segments, file)
+      const task = { segments, rules, transactions, newest, indexIntervalBytes }
+      try {
+        const file = await rewriteSegments(task, this.#cleaning, (begun) => {
+          this.#cleaned = begun
+        })
+        if (!file.isSame) await this.#swap(log, segments, file)
+      } finally {
+        this.#cleaned = null
+      }
     }
   }
 

@@ -3,7 +3,7 @@ import { BrokerSettings } from '../../../src/cluster/metadata/broker-config.ts'
 import { gateLimits, kafkaDoorOptionsOf } from '../../../src/ingest/kafka/door-options.ts'
 import { CloseConnection, type HandlerEntry, type KafkaHandler } from '../../../src/ingest/kafka/handler.ts'
 import type { HeartbeatRequest, HeartbeatResponseInput } from '../../../src/protocol/kafka/messages/heartbeat.ts'
-import { frame, heartbeatBody, int32, noFeatures, openDoor, type RawClient, text } from './door-harness.ts'
+import { frame, heartbeatBody, int32, noFeatures, noQuotas, openDoor, type RawClient, text } from './door-harness.ts'
 
 const heartbeatKey = 12
 const listGroupsKey = 16
@@ -359,7 +359,7 @@ describe('bounds', () => {
         ['max.connections.per.ip.overrides', '10.0.0.2:3,[2001:db8::1]:0'],
       ]),
     )
-    const { connections } = kafkaDoorOptionsOf(settings, () => noFeatures)
+    const { connections } = kafkaDoorOptionsOf(settings, noQuotas(), () => noFeatures)
     const perAddress = (host: string): number => connections.connectionsPerAddressMax(host)
     expect(['10.0.0.2', '10.0.0.3', '2001:db8:0:0:9::', '127.0.0.1'].map(perAddress)).toEqual([3, 1, 0, Infinity])
     const { world, connect, door } = await openDoor([answerAtOnce], { connections })

@@ -728,6 +728,16 @@ describe('connecting', () => {
     expect([idle.isClosed, other.isClosed]).toEqual([true, false])
   })
 
+  it('counts the time of the handshakes below into the deadline of CONNECT', async () => {
+    const world = await DoorWorld.start({ connectDeadlineMs: 10_000 })
+    world.world.network.openingMs = 9000
+    const late = await world.open()
+    await world.runFor(500)
+    expect(late.isClosed).toBe(false)
+    await world.runFor(1000)
+    expect(late.isClosed).toBe(true)
+  })
+
   it.each<[string, 4 | 5, string, string]>([
     ['PUBLISH before CONNECT', 4, '30 03 0001 61', 'closed'],
     ['a wrong protocol name', 4, '10 10 0004 4d515455 04 02 000a 0004 61626364', 'closed'],

@@ -60,31 +60,31 @@ class Place {
 
   async throughKafka(round: number): Promise<void> {
     const metadata = join(this.#dataDir, 'log', '__cluster_metadata-0')
-    const bootstrapFile = join(this.#dataDir, 'log', 'bootstrap.checkpoint')
-    let written = Buffer.alloc(0)
     const hasSnapshot = (): boolean => readdirSync(metadata).some((name) => name.endsWith('.checkpoint'))
+    const bootstrap = join(this.#dataDir, 'log', 'bootstrap.checkpoint')
+    let written = Buffer.alloc(0)
     const onReadied = (): void => {
       assert.ok(hasSnapshot(), 'a metadata snapshot of ours is there')
-      written = readFileSync(bootstrapFile)
+      written = readFileSync(bootstrap)
     }
     const place = { folder: join(this.#folder, 'kafka'), dataDir: this.#dataDir, settings: hurried, onReadied }
-    await openedByKafka(place, async (bootstrap) => {
-      await checkContents(bootstrap, (2 * round - 1) * perRun, 2 * round - 1)
-      assert.match(await describeTopic(bootstrap, 'readings'), /retention\.ms=7200000/)
-      await produce(bootstrap, `kafka-${round}`)
+    await openedByKafka(place, async (address) => {
+      await checkContents(address, (2 * round - 1) * perRun, 2 * round - 1)
+      assert.match(await describeTopic(address, 'readings'), /retention\.ms=7200000/)
+      await produce(address, `kafka-${round}`)
       if (round === 1) {
-        const args = ['--bootstrap-server', bootstrap, '--create', '--topic', 'made-by-kafka', '--partitions', '2']
+        const args = ['--bootstrap-server', address, '--create', '--topic', 'made-by-kafka', '--partitions', '2']
         const made = await kafkaTool('org.apache.kafka.tools.TopicCommand', [
           ...args,
           '--config',
           'segment.bytes=2097152',
         ])
         assert.equal(made.code, 0, made.stdout + made.stderr)
-        await this.#deleteRecords(bootstrap)
+        await this.#deleteRecords(address)
       }
-      await readAsGroup(bootstrap, half)
+      await readAsGroup(address, half)
     })
-    assert.deepEqual(readFileSync(bootstrapFile), written, 'Kafka has read what a formatting gives, and left it')
+    assert.deepEqual(readFileSync(bootstrap), written, 'Kafka has read what a formatting gives, and left it')
     cutMetadataLog(metadata)
   }
 

@@ -1,0 +1,276 @@
+/** What was cut short: starts, deletions, creations and syncs that a crash or a fault ended in the middle, operation by operation. */
+import { beforeEach, describe, expect, test } from 'vitest'
+import type { LogDirectory, LogDirectoryOptions } from '../../src/log/log-directory.ts'
+import type { UnifiedLog } from '../../src/log/unified-log.ts'
+import { died, Stage, turn } from '../explore/stage.ts'
+import { DiskImage } from '../sim/disk-image.ts'
+import { Prng } from '../sim/prng.ts'
+import { appendOne, batchOf, createSmall, done, openSmall, readAll, topicIdOf } from './log-fixture.ts'
+
+const operationsMax = 200
+let image: DiskImage
+let nowMs: number
+let stage: Stage
+
+beforeEach(() => {
+  image = new DiskImage()
+  nowMs = 1_000_000
+})
+
+/** A new process on the medium; null when it has died before the directory was open. */
+async function start(
+  medium: DiskImage,
+  operationsLeft = Number.POSITIVE_INFINITY,
+  options: Partial<LogDirectoryOptions> = {},
+): Promise<LogDirectory | null> {
+  nowMs += 1000
+  stage = new Stage(medium, 'run', new Prng(nowMs, 'stage'), nowMs)
+  stage.disk.operationsLeft = operationsLeft
+  const opened = await stage.settle(openSmall(stage.ports, options))
+  return opened === died ? null : opened
+}
+
+const eventIds = (): string[] => stage.observer.events.map(({ id }) => id)
+
+async function settle<T>(promise: Promise<T>): Promise<T> {
+  const settled = await stage.settle(promise)
+  if (settled === died) throw new Error('the process has died')
+  return settled
+}
+
+async function whenDurable(log: UnifiedLog): Promise<void> {
+  for (let turns = 0; turns < operationsMax && log.durableEndOffset < log.logEndOffset; turns++) {
+    stage.clock.runDeferred()
+    await turn()
+    if (log.config.flush === 'relaxed' && log.writtenEndOffset === log.logEndOffset) return
+  }
+}
+
+async function appendTo(directory: LogDirectory, log: UnifiedLog, batches: number): Promise<void> {
+  for (let index = 0; index < batches; index++) {
+    done(appendOne(directory, log, batchOf([`${log.logEndOffset}`.padEnd(400, '.')])))
+    await whenDurable(log)
+  }
+  log.highWatermark = log.durableEndOffset
+}
+
+/** A log of three segments, each written by a producer of its own. */
+async function threeProducers(directory: LogDirectory): Promise<UnifiedLog> {
+  const log = await settle(createSmall(directory, 'a', { segmentBytes: 700 }))
+  for (const producerId of [1, 2, 3]) {
+    const fields = { producerId, producerEpoch: 0, baseSequence: 0 }
+    done(appendOne(directory, log, batchOf(['x'.repeat(500)], fields)))
+    await whenDurable(log)
+  }
+  log.highWatermark = log.durableEndOffset
+  expect(log.segments.map((segment) => segment.baseOffset)).toEqual([0, 1, 2])
+  return log
+}
+
+async function opened(medium: DiskImage, options: Partial<LogDirectoryOptions> = {}): Promise<LogDirectory> {
+  const directory = await start(medium, Number.POSITIVE_INFINITY, options)
+  if (directory === null) throw new Error('the process has died')
+  return directory
+}
+
+describe('a deletion of segments that a crash has cut short', () => {
+  test('is no damage, wherever the start behind it is cut short too', async () => {
+    const directory = await opened(image)
+    const log = await settle(createSmall(directory, 'a', { segmentBytes: 1000 }))
+    await appendTo(directory, log, 8)
+    await settle(directory.close())
+    // The first segment's rename was lost, the second's was not.
+    const second = log.segments[1]?.logPath ?? ''
+    image.rename(second, `${second}.deleted`)
+    image.syncDirectory('/data/log/a-0')
+    image.unlink('/data/log/.kafka_cleanshutdown')
+    image.syncDirectory('/data/log')
+    let isOver = false
+    for (let operations = 0; operations < operationsMax && !isOver; operations++) {
+      const medium = image.fork()
+      isOver = (await start(medium, operations)) !== null
+      expect(eventIds()).not.toContain('log-damaged')
+      medium.crash(new Prng(operations, 'crash'))
+      const again = (await opened(medium)).logs.get('a-0') as UnifiedLog
+      await settle(readAll(again))
+      expect(eventIds()).not.toContain('log-damaged')
+    }
+    expect(isOver).toBe(true)
+  })
+
+  test('forgets no producer, wherever it is cut short', async () => {
+    let isOver = false
+    for (let operations = 0; operations < operationsMax && !isOver; operations++) {
+      for (let seed = 0; seed < 6; seed++) {
+        const medium = new DiskImage()
+        const log = await threeProducers(await opened(medium))
+        stage.disk.operationsLeft = operations
+        isOver = (await stage.settle(log.deleteRecordsBefore(2))) !== died
+        stage.disk.stop()
+        medium.crash(new Prng(seed, `crash ${operations}`))
+        const found = (await opened(medium)).logs.get('a-0') as UnifiedLog
+        expect([1, 2, 3].map((id) => found.producers.get(id)?.batches.at(-1)?.lastOffset)).toEqual([0, 1, 2])
+      }
+    }
+    expect(isOver).toBe(true)
+  })
+
+  test('leaves the producers known that wrote to a segment which is gone before an older one', async () => {
+    const log = await threeProducers(await opened(image))
+    stage.disk.stop()
+    const second = log.segments[1]?.logPath ?? ''
+    image.rename(second, `${second}.deleted`)
+    image.syncDirectory('/data/log/a-0')
+    const found = (await opened(image)).logs.get('a-0') as UnifiedLog
+    expect([1, 2, 3].map((id) => found.producers.get(id)?.batches.at(-1)?.lastOffset)).toEqual([0, 1, 2])
+  })
+})
+
+describe('a start that has lost our recovery points', () => {
+  /** A directory after a stop, as if it had not been a clean one. */
+  async function stopped(fill: (directory: LogDirectory) => Promise<UnifiedLog>): Promise<UnifiedLog> {
+    const directory = await opened(image)
+    const log = await fill(directory)
+    await settle(directory.close())
+    image.unlink('/data/log/.kafka_cleanshutdown')
+    image.unlink('/data/state/recovery-points')
+    return log
+  }
+
+  test('cuts no segment behind a base offset that is wrong upwards', async () => {
+    const log = await stopped(threeProducers)
+    image.unlink('/data/log/recovery-point-offset-checkpoint')
+    image.file(log.segments[0]?.logPath ?? '').corrupt(6, 1)
+    const found = (await opened(image)).logs.get('a-0') as UnifiedLog
+    const read = await settle(found.read({ fromOffset: 1, endOffset: 3, bytesMax: 10_000, minOneBatch: true }))
+    expect([found.logEndOffset, read.kind]).toEqual([3, 'batches'])
+  })
+
+  test('derives the epochs of a log whose last segment is torn from its batches only', async () => {
+    const log = await stopped(async (directory) => {
+      const made = await settle(createSmall(directory, 'a', { segmentBytes: 100_000 }))
+      await appendTo(directory, made, 3)
+      made.assignLeaderEpoch(1, 3)
+      await appendTo(directory, made, 3)
+      return made
+    })
+    image.unlink('/data/log/a-0/leader-epoch-checkpoint')
+    image.write(`${log.directory}/00000000000000000006.log`, 0, [new Uint8Array(100)])
+    const found = (await opened(image)).logs.get('a-0') as UnifiedLog
+    expect(found.epochs.entries).toEqual([
+      { epoch: 0, startOffset: 0 },
+      { epoch: 1, startOffset: 3 },
+    ])
+  })
+})
+
+describe('a log created anew under the name of a deleted one', () => {
+  test('is not hidden by a start that was written down for the deleted one', async () => {
+    let directory = await opened(image)
+    const log = await settle(createSmall(directory, 'a'))
+    await appendTo(directory, log, 9)
+    await settle(log.deleteRecordsBefore(8))
+    stage.disk.stop()
+    // The crash came between the last two steps of the deletion.
+    image.rename('/data/log/a-0', `/data/log/a-0.${'0'.repeat(32)}-delete`)
+    image.syncDirectory('/data/log')
+    directory = await opened(image)
+    const creation = { topic: 'a', partition: 0, topicId: topicIdOf('another'), config: log.config }
+    const successor = await settle(directory.createLog(creation))
+    await appendTo(directory, successor, 3)
+    stage.disk.stop()
+    image.crash(new Prng(1, 'crash'))
+    const found = (await opened(image)).logs.get('a-0') as UnifiedLog
+    expect([found.logStartOffset, found.logEndOffset]).toEqual([0, 3])
+  })
+
+  test('is not taken for the deleted one when its creation is cut short', async () => {
+    let directory = await opened(image, { checkpointEveryBytes: 500 })
+    const log = await settle(createSmall(directory, 'a'))
+    await appendTo(directory, log, 4)
+    await settle(directory.close())
+    directory = await opened(image)
+    await settle(directory.deleteLog(directory.logs.get('a-0') as UnifiedLog))
+    const creation = { topic: 'a', partition: 0, topicId: topicIdOf('another'), config: log.config }
+    await settle(directory.createLog(creation))
+    stage.disk.stop()
+    // As far as the creation had come: a folder and an empty file.
+    image.unlink('/data/log/a-0/partition.metadata')
+    image.syncDirectory('/data/log/a-0')
+    directory = await opened(image)
+    const found = await settle(directory.createLog(creation))
+    expect([found.topicId, found.logEndOffset, found.damage.isEmpty]).toEqual([topicIdOf('another'), 0, true])
+  })
+})
+
+describe('a set of batches', () => {
+  test('is whole after a kill before its frame was synced, and a power cut while it was replayed', async () => {
+    const base = await opened(image)
+    const logs = [await settle(createSmall(base, 'a')), await settle(createSmall(base, 'b'))]
+    const set = logs.map((log) => ({
+      log,
+      batch: batchOf(['x'.repeat(700)]),
+      leaderEpoch: 0,
+      origin: 'client' as const,
+    }))
+    // The process lives to write the frame, and not to sync it.
+    stage.disk.operationsLeft = 1
+    base.appendSet(set)
+    stage.clock.runDeferred()
+    for (let turns = 0; turns < 5; turns++) await turn()
+    expect(stage.disk.isDead).toBe(true)
+    let isOver = false
+    const seen = new Set<string>()
+    for (let operations = 0; operations < operationsMax && !isOver; operations++) {
+      for (let seed = 0; seed < 10; seed++) {
+        const medium = image.fork()
+        isOver = (await start(medium, operations)) !== null
+        medium.crash(new Prng(seed, `crash ${operations}`))
+        const found = (await opened(medium)).logs
+        const ends = ['a-0', 'b-0'].map((key) => found.get(key)?.logEndOffset)
+        seen.add(ends.join())
+      }
+    }
+    expect([isOver, [...seen].sort()]).toEqual([true, ['0,0', '1,1']])
+  })
+})
+
+describe('a sync that has failed', () => {
+  test('is the last thing that is done', async () => {
+    const directory = await opened(image)
+    const path = `${directory.stateDirectory}/aside`
+    stage.disk.failNextSync = new Prng(1, 'failed sync')
+    const failing = directory.writeAside([
+      { kind: 'writeFile', path, bytes: new Uint8Array(9) },
+      { kind: 'sync', path },
+    ])
+    const behind = directory.writeAside([{ kind: 'writeFile', path: `${path}-2`, bytes: new Uint8Array(9) }])
+    const outcomes = await settle(Promise.allSettled([failing, behind]))
+    const later = await settle(Promise.allSettled([directory.writeAside([{ kind: 'unlink', path }])]))
+    expect([...outcomes, ...later].map(({ status }) => status)).toEqual(['rejected', 'rejected', 'rejected'])
+    expect([image.find(path) !== null, image.find(`${path}-2`) !== null]).toEqual([true, false])
+  })
+
+  test('leaves nothing to a start behind it that the next power cut takes away', async () => {
+    for (let seed = 0; seed < 20; seed++) {
+      const medium = new DiskImage()
+      const directory = await opened(medium)
+      const log = await settle(createSmall(directory, 'a', { flush: 'relaxed' }))
+      await appendTo(directory, log, 3)
+      stage.disk.failNextSync = new Prng(seed, 'failed sync')
+      for (let turns = 0; turns < operationsMax && directory.failure === null; turns++) {
+        stage.clock.runTimer(2000)
+        await turn()
+      }
+      expect(directory.failure).not.toBeNull()
+      await turn()
+      // The process is started again while the page cache lives.
+      stage.disk.stop()
+      const shown = (await opened(medium)).logs.get('a-0')?.logEndOffset
+      stage.disk.stop()
+      medium.crash(new Prng(seed, 'crash'))
+      const found = (await opened(medium)).logs.get('a-0') as UnifiedLog
+      expect([found.logEndOffset, found.damage.ranges]).toEqual([shown, []])
+    }
+  })
+})
