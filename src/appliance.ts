@@ -4,6 +4,7 @@
 import type { ApplianceStatus, HealthReport, ListenerStatus, Operations, WritesStatus } from './admin/operations.ts'
 import { ApplianceError } from './base/errors.ts'
 import type { Listener, Ports } from './base/ports.ts'
+import { authorizerOf, featuresOf, quotasOf } from './appliance-cluster.ts'
 import { Broker } from './broker/broker.ts'
 import { InternalTopics } from './broker/internal-topics.ts'
 import { lossLedgerTopic, recordLoss } from './broker/loss-ledger.ts'
@@ -11,10 +12,16 @@ import { TopicAdmin } from './broker/topic-admin.ts'
 import { Cluster } from './cluster/cluster.ts'
 import { BrokerSettings } from './cluster/metadata/broker-config.ts'
 import type { NodeBudget } from './cluster/metadata/topic-budget.ts'
-import { metadataVersionLevel } from './cluster/metadata/metadata-controller.ts'
 import type { ApplianceConfig } from './config.ts'
 import { needsUsers, unprotectedListeners } from './config-safety.ts'
-import { mirrorOptions, mqttDoorOptions, scrubOptions, spaceOptions } from './config-rooms.ts'
+import {
+  mirrorOptions,
+  mqttDoorOptions,
+  mqttListenerOptions,
+  proxyOptions,
+  scrubOptions,
+  spaceOptions,
+} from './config-rooms.ts'
 import { partitionTableLog } from './coordinator/runtime/partition-table-log.ts'
 import { ClockWatch } from './clock-watch.ts'
 import { GroupCoordinator } from './coordinator/group/group-coordinator.ts'
@@ -22,7 +29,7 @@ import { groupOptionsOf } from './coordinator/group/group-options.ts'
 import { offsetsTopicOf } from './coordinator/group/offsets-topic.ts'
 import type { SaslListener } from './ingest/kafka/connection-security.ts'
 import { KafkaDoor } from './ingest/kafka/door.ts'
-import { type ClusterFeatures, kafkaDoorOptionsOf } from './ingest/kafka/door-options.ts'
+import { kafkaDoorOptionsOf } from './ingest/kafka/door-options.ts'
 import { guardHandlers } from './ingest/kafka/guards/guard.ts'
 import { guardTable } from './ingest/kafka/guards/guard-table.ts'
 import type { HandlerEntry } from './ingest/kafka/handler.ts'
@@ -42,7 +49,8 @@ import { writesStatusOf } from './write-status.ts'
 import { Authenticator } from './security/authenticator.ts'
 import { securityErrors } from './security/security-errors.ts'
 import { securityEvents } from './security/security-events.ts'
-import { Authorizer, parseSuperUsers } from './security/authorizer.ts'
+import type { Authorizer } from './security/authorizer.ts'
+import type { QuotaKeeper } from './security/quotas/quota-keeper.ts'
 import { certificateNaming, principalOfPeer } from './security/principal.ts'
 import type { SaslMechanism } from './security/sasl/sasl-server.ts'
 import { TlsKeeper } from './security/tls-keeper.ts'
@@ -106,7 +114,12 @@ class BuiltAppliance implements Appliance {
   readonly #bootId: string
   readonly #clockWatch: ClockWatch
   #rooms: Partial<Rooms> = {}
-  #listeners: { readonly protocol: string; readonly listener: Listener; readonly advertised: string | null }[] = []
+  #listeners: {
+    readonly protocol: string
+    readonly listener: Listener
+    readonly advertised: string | null
+    readonly connections: () => number
+  }[] = []
   #space: { readonly atMs: number; readonly freeBytes: number; readonly totalBytes: number } | null = null
   #isAskingSpace = false
 
@@ -152,6 +165,7 @@ class BuiltAppliance implements Appliance {
 
   #authenticator: Authenticator | null = null
   #authorizer: Authorizer | null = null
+  #quotas: QuotaKeeper | null = null
   #broker: Broker | null = null
   #topics: TopicAdmin | null = null
   readonly #internalTopics = (): InternalTopics =>
@@ -213,6 +227,7 @@ class BuiltAppliance implements Appliance {
     const { clock, compute, entropy, observer } = this.#ports
     this.#judgeListeners(cluster)
     this.#authorizer = authorizerOf(this.#settings, cluster)
+    this.#quotas = quotasOf(this.#settings, cluster, clock)
     this.#authenticator = new Authenticator({
       clock,
       compute,
@@ -280,17 +295,24 @@ class BuiltAppliance implements Appliance {
           }),
         ]),
       ),
-      options: kafkaDoorOptionsOf(this.#settings, () => featuresOf(cluster)),
+      options: kafkaDoorOptionsOf(this.#settings, must(this.#quotas), () => featuresOf(cluster)),
     })
     this.#rooms = { ...this.#rooms, kafkaDoor }
-    for (const [index, { listen, advertise, tls, saslMechanisms }] of this.#config.listeners.kafka.entries()) {
+    for (const [index, written] of this.#config.listeners.kafka.entries()) {
+      const { listen, advertise, tls, saslMechanisms } = written
       const context = tls === null ? null : await this.#certificates.open(`kafka[${index}]`, tls)
       const sasl = saslMechanisms.length === 0 ? null : this.#sasl(saslMechanisms)
-      const listener = await kafkaDoor.listen(listen, { advertise, tls: context, sasl })
+      const listener = await kafkaDoor.listen(listen, {
+        advertise,
+        tls: context,
+        sasl,
+        proxyProtocol: proxyOptions(written),
+      })
       this.#listeners.push({
         protocol: 'kafka',
         listener,
         advertised: advertise === null ? null : `${advertise.host}:${advertise.port}`,
+        connections: () => kafkaDoor.connectionCount,
       })
     }
   }
@@ -331,14 +353,17 @@ class BuiltAppliance implements Appliance {
       version: this.#facts.version,
       authenticator: must(this.#authenticator),
       authorizer: must(this.#authorizer),
+      quotas: must(this.#quotas),
       principalOf: (peer) => principalOfPeer(peer, naming),
     })
     this.#rooms = { ...this.#rooms, mqttDoor }
     broker.onTopicsChange(() => mqttDoor.onPartitionsChanged())
-    for (const [index, { listen, tls, authentication }] of this.#config.listeners.mqtt.entries()) {
-      const context = tls === null ? null : await this.#certificates.open(`mqtt[${index}]`, tls)
-      const listener = await mqttDoor.listen(listen, { tls: context, authentication })
-      this.#listeners.push({ protocol: 'mqtt', listener, advertised: null })
+    for (const [index, written] of this.#config.listeners.mqtt.entries()) {
+      const name = `mqtt[${index}]`
+      const context = written.tls === null ? null : await this.#certificates.open(name, written.tls)
+      const listener = await mqttDoor.listen(written.listen, mqttListenerOptions(written, name, context))
+      const connections = (): number => mqttDoor.connectionsOf(name)
+      this.#listeners.push({ protocol: 'mqtt', listener, advertised: null, connections })
     }
   }
 
@@ -359,7 +384,7 @@ class BuiltAppliance implements Appliance {
 
   #placeOf(protocol: string): string {
     const first = this.#listeners.find((each) => each.protocol === protocol)?.listener
-    return first === undefined ? '-' : `${first.host}:${first.port}`
+    return first === undefined ? '-' : (first.path ?? `${first.host}:${first.port}`)
   }
 
   #health(): HealthReport {
@@ -379,7 +404,7 @@ class BuiltAppliance implements Appliance {
   }
 
   #status(): ApplianceStatus {
-    const { directory, cluster, coordinator, kafkaDoor, mqttDoor, mirror } = this.#rooms
+    const { directory, cluster, coordinator, mqttDoor, mirror } = this.#rooms
     this.#askSpace()
     let logBytes = 0
     for (const log of directory?.logs.values() ?? []) logBytes += log.sizeInBytes
@@ -393,9 +418,9 @@ class BuiltAppliance implements Appliance {
       directoryId: directory?.directoryId ?? '',
       dataDir: this.#config.dataDir,
       uptimeMs: Math.round(this.#ports.clock.monotonicMs() - this.#startedMs),
-      listeners: this.#listeners.map(({ protocol, listener, advertised }): ListenerStatus => {
-        const connections = protocol === 'kafka' ? (kafkaDoor?.connectionCount ?? 0) : (mqttDoor?.connectionCount ?? 0)
-        return { protocol, host: listener.host, port: listener.port, advertised, connections }
+      listeners: this.#listeners.map(({ protocol, listener, advertised, connections }): ListenerStatus => {
+        const { host, port, path } = listener
+        return { protocol, host, port, path, advertised, connections: connections() }
       }),
       recovery: {
         wasClean: directory?.wasClean ?? false,
@@ -467,27 +492,6 @@ class BuiltAppliance implements Appliance {
       },
     )
   }
-}
-
-function featuresOf(cluster: Cluster): ClusterFeatures {
-  return {
-    epoch: cluster.metadataEndOffset - 1,
-    supported: [
-      { name: 'metadata.version', minVersion: 7, maxVersion: metadataVersionLevel },
-      { name: 'kraft.version', minVersion: 0, maxVersion: 1 },
-    ],
-    finalized: [...cluster.image.features()].map(([name, level]) => ({ name, level })),
-  }
-}
-
-function authorizerOf(settings: BrokerSettings, cluster: Cluster): Authorizer {
-  const superUsers = parseSuperUsers(settings.text('super.users'))
-  return new Authorizer({
-    table: cluster.image.acls,
-    isEnabled: settings.text('authorizer.class.name') !== '',
-    superUsers: typeof superUsers === 'string' ? new Set() : superUsers,
-    allowsWithoutAcl: settings.flag('allow.everyone.if.no.acl.found'),
-  })
 }
 
 function must<T>(room: T | null | undefined): T {

@@ -1,5 +1,7 @@
 /** From the configuration to the options of the rooms. Where the file is silent about a bound, the room's own default stands. */
-import type { DiskConfig, MirrorConfig, MqttConfig } from './config.ts'
+import type { ProxyProtocolOptions, TlsContext } from './base/ports.ts'
+import type { ApplianceConfig, DiskConfig, MirrorConfig, MqttConfig } from './config.ts'
+import type { MqttListenerOptions } from './ingest/mqtt/listener-options.ts'
 import { type MqttDoorOptions, mqttDoorDefaults } from './ingest/mqtt/mqtt-options.ts'
 import type { ScrubOptions } from './log/scrubber.ts'
 import type { SpaceOptions } from './log/space-guard.ts'
@@ -19,8 +21,11 @@ export function mqttDoorOptions(mqtt: MqttConfig): MqttDoorOptions {
     ...mqttDoorDefaults,
     routes: mqtt.routes,
     lastResortTopic: mqtt.lastResortTopic,
+    checkPayloadFormat: mqtt.checkPayloadFormat,
     autoTopicsMax: mqtt.autoTopicsMax,
     connectionsMax: mqtt.connectionsMax,
+    connectionsPerAddressMax: mqtt.connectionsPerAddressMax,
+    connectionsPerSecondMax: mqtt.connectionsPerSecondMax,
     connectDeadlineMs: mqtt.connectDeadline,
     packetBytesMax: mqtt.packetMax,
     receiveMaximum: mqtt.receiveMaximum,
@@ -35,6 +40,33 @@ export function mqttDoorOptions(mqtt: MqttConfig): MqttDoorOptions {
     uncommittedBytesMax: mqtt.uncommittedMax,
     pendingBytesMax: mqtt.pendingMax,
   }
+}
+
+/** Options of a listener of the MQTT door; `name` stands in logs and figures. */
+export function mqttListenerOptions(
+  listener: ApplianceConfig['listeners']['mqtt'][number],
+  name: string,
+  tls: TlsContext | null,
+): MqttListenerOptions {
+  return {
+    name,
+    tls,
+    authentication: listener.authentication,
+    saslMechanisms: listener.saslMechanisms,
+    webSocket: listener.webSocket,
+    proxyProtocol: proxyOptions(listener),
+    packetBytesMax: listener.packetMax,
+    connectionsMax: listener.connectionsMax,
+    connectionsPerAddressMax: listener.connectionsPerAddressMax,
+    connectionsPerSecondMax: listener.connectionsPerSecondMax,
+  }
+}
+
+export function proxyOptions(listener: {
+  readonly proxyProtocol: 'off' | 'required'
+  readonly proxyProtocolFrom: readonly string[]
+}): ProxyProtocolOptions | null {
+  return listener.proxyProtocol === 'off' ? null : { from: listener.proxyProtocolFrom }
 }
 
 export function mirrorOptions(mirror: MirrorConfig): MirrorOptions {

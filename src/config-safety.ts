@@ -2,25 +2,27 @@
  * Which listeners other hosts can reach without protection. By default none may be: a start with one fails, with the reason and what to
  * do about it.
  */
-import type { ListenAddress, TlsClientAuth } from './base/ports.ts'
+import type { ListenPlace, TlsClientAuth } from './base/ports.ts'
 
 interface Tls {
   readonly clientAuth: TlsClientAuth
 }
 
+/** `proxyProtocol`: whoever connects comes through a proxy, from wherever that one lets in. */
+interface Place {
+  readonly listen: ListenPlace
+  readonly tls: Tls | null
+  readonly proxyProtocol?: 'off' | 'required'
+}
+
 /** What the listeners section says, as far as it matters here. */
 export interface WrittenListeners {
-  readonly kafka: readonly {
-    readonly listen: ListenAddress
-    readonly tls: Tls | null
-    readonly saslMechanisms: readonly string[]
-  }[]
-  readonly mqtt: readonly {
-    readonly listen: ListenAddress
-    readonly tls: Tls | null
+  readonly kafka: readonly (Place & { readonly saslMechanisms: readonly string[] })[]
+  readonly mqtt: readonly (Place & {
     readonly authentication: 'none' | 'password'
-  }[]
-  readonly http: { readonly listen: ListenAddress; readonly tls: Tls | null }
+    readonly saslMechanisms: readonly string[]
+  })[]
+  readonly http: Place
 }
 
 export interface UnprotectedListener {
@@ -28,27 +30,42 @@ export interface UnprotectedListener {
   readonly path: readonly (string | number)[]
   /** What is missing, as sentences' parts. */
   readonly reason: string
+  /** It listens on the loopback already, for a proxy. */
+  readonly isLocal: boolean
 }
 
 /** Is an address one that only this machine can reach? A name other than localhost may be anything. */
-export function isLoopback({ host }: ListenAddress): boolean {
+export function isLoopback(place: ListenPlace): boolean {
+  if ('path' in place) return true
+  const { host } = place
   return host === 'localhost' || host === '::1' || /^127(?:\.\d{1,3}){3}$/.test(host)
+}
+
+/** From other hosts, or through a proxy that they reach. */
+function isReachable({ listen, proxyProtocol = 'off' }: Place): boolean {
+  return !isLoopback(listen) || proxyProtocol === 'required'
+}
+
+function asksForUsers({ authentication, saslMechanisms }: WrittenListeners['mqtt'][number]): boolean {
+  return authentication === 'password' || saslMechanisms.length > 0
 }
 
 /** Listeners beyond the loopback that carry plain text, or let anybody in. */
 export function unprotectedListeners({ kafka, mqtt, http }: WrittenListeners): readonly UnprotectedListener[] {
   const judge = (
     path: readonly (string | number)[],
-    { listen, tls }: { readonly listen: ListenAddress; readonly tls: Tls | null },
+    place: Place,
     authentication: { readonly isOn: boolean; readonly remedy: string },
   ): readonly UnprotectedListener[] => {
-    if (isLoopback(listen)) return []
+    if (!isReachable(place)) return []
+    const { listen, tls } = place
     const reasons: string[] = []
-    if (tls === null) reasons.push('it carries plain text (add tls)')
+    // What a proxy on this machine carries before it comes here is the proxy's business.
+    if (tls === null && !isLoopback(listen)) reasons.push('it carries plain text (add tls)')
     if (!authentication.isOn && tls?.clientAuth !== 'required') {
       reasons.push(`it lets anybody in (add ${authentication.remedy})`)
     }
-    return reasons.length === 0 ? [] : [{ path, reason: reasons.join(' and ') }]
+    return reasons.length === 0 ? [] : [{ path, reason: reasons.join(' and '), isLocal: isLoopback(listen) }]
   }
   return [
     ...kafka.flatMap((listener, index) =>
@@ -59,8 +76,8 @@ export function unprotectedListeners({ kafka, mqtt, http }: WrittenListeners): r
     ),
     ...mqtt.flatMap((listener, index) =>
       judge(['mqtt', index], listener, {
-        isOn: listener.authentication === 'password',
-        remedy: 'authentication: password, or tls.clientAuth: required',
+        isOn: asksForUsers(listener),
+        remedy: 'authentication: password, saslMechanisms, or tls.clientAuth: required',
       }),
     ),
     ...judge(['http'], http, { isOn: false, remedy: 'tls.clientAuth: required' }),
@@ -70,7 +87,7 @@ export function unprotectedListeners({ kafka, mqtt, http }: WrittenListeners): r
 /** Does a listener beyond the loopback let users in by their passwords? Then there must be users. */
 export function needsUsers({ kafka, mqtt }: WrittenListeners): boolean {
   return (
-    kafka.some(({ listen, saslMechanisms }) => !isLoopback(listen) && saslMechanisms.length > 0) ||
-    mqtt.some(({ listen, authentication }) => !isLoopback(listen) && authentication === 'password')
+    kafka.some((listener) => isReachable(listener) && listener.saslMechanisms.length > 0) ||
+    mqtt.some((listener) => isReachable(listener) && asksForUsers(listener))
   )
 }

@@ -3,7 +3,7 @@
  * unit is refused, because nobody can tell what its author meant.
  */
 import { z } from 'zod'
-import type { ListenAddress } from './base/ports.ts'
+import type { ListenAddress, ListenPlace } from './base/ports.ts'
 
 const byteUnits: ReadonlyMap<string, number> = new Map([
   ['B', 1],
@@ -60,8 +60,24 @@ export function parseAddress(written: string): ListenAddress | string {
   return { host: match[1] ?? match[2] ?? '', port }
 }
 
+const unixPrefix = 'unix:'
+
+/** Permissions of the file that a Unix socket gets: clients need to be of its user or group. */
+export const unixModeDefault = 0o660
+
+/** The same, or the file of `unix:/PATH`. */
+export function parsePlace(written: string): ListenPlace | string {
+  if (!written.startsWith(unixPrefix)) return parseAddress(written)
+  const path = written.slice(unixPrefix.length)
+  if (!path.startsWith('/') || path.includes('\0') || path.endsWith('/')) {
+    return `"${written}" is not a Unix socket such as unix:/run/headwater/mqtt.sock`
+  }
+  return { path, mode: unixModeDefault }
+}
+
 /** An address as it is written; IPv6 in brackets. */
-export function formatAddress(address: ListenAddress): string {
+export function formatAddress(address: ListenPlace): string {
+  if ('path' in address) return `${unixPrefix}${address.path}`
   return `${address.host.includes(':') ? `[${address.host}]` : address.host}:${address.port}`
 }
 
@@ -114,6 +130,25 @@ function outOfBounds(written: string | number, value: number, unit: string, boun
   return null
 }
 
+/** A key that holds an address or a network of them (CIDR). */
+export function network() {
+  const isNetwork = (written: string): boolean => networks.some((kind) => kind.safeParse(written).success)
+  return z.string().superRefine((written, context) => {
+    const message = `"${written}" is neither an address nor a network such as 10.0.0.0/8`
+    if (!isNetwork(written)) context.addIssue({ code: 'custom', message })
+  })
+}
+
+const networks = [z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6()] as const
+
+/** A key that holds permissions as three octal digits. */
+export function fileMode() {
+  return z
+    .string()
+    .regex(/^0?[0-7]{3}$/, 'permissions are three octal digits in quotes, such as "0660"')
+    .transform((written) => Number.parseInt(written, 8))
+}
+
 /** A key that holds a number of things. */
 export function count(min: number, max: number) {
   return z.number().int().min(min).max(max)
@@ -121,10 +156,19 @@ export function count(min: number, max: number) {
 
 /** A key that holds `HOST:PORT`. */
 export function address() {
-  return z.string().transform((written, context): ListenAddress => {
-    const parsed = parseAddress(written)
-    if (typeof parsed !== 'string') return parsed
-    context.addIssue({ code: 'custom', message: parsed })
+  return parsed(parseAddress)
+}
+
+/** A key that holds `HOST:PORT` or `unix:/PATH`. */
+export function place() {
+  return parsed(parsePlace)
+}
+
+function parsed<T extends ListenPlace>(parse: (written: string) => T | string) {
+  return z.string().transform((written, context): T => {
+    const outcome = parse(written)
+    if (typeof outcome !== 'string') return outcome
+    context.addIssue({ code: 'custom', message: outcome })
     return z.NEVER
   })
 }

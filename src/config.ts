@@ -7,10 +7,9 @@
  */
 import { z } from 'zod'
 import { kafkaSettingFault } from './config-kafka.ts'
-import { unprotectedListeners } from './config-safety.ts'
+import { listenerCountMax, listeners } from './config-listeners.ts'
 import { address, bytes, bytesOrShare, count, durationMs } from './config-values.ts'
 
-const listenerCountMax = 16
 const mirrorCountMax = 32
 const routeCountMax = 1_000
 const patternCountMax = 1_000
@@ -29,97 +28,6 @@ const node = z.strictObject({
     .prefault('edge')
     .describe('Name of the place. Mirrors put it in front of the topic names at the central cluster.'),
 })
-
-const tls = z
-  .strictObject({
-    certificate: z.string().min(1).describe('PEM file: the certificate, then the intermediate ones.'),
-    key: z.string().min(1).describe('PEM file: the private key of the certificate, not encrypted.'),
-    clientCa: z
-      .string()
-      .min(1)
-      .nullable()
-      .prefault(null)
-      .describe("PEM file: the authorities whose signature makes a client's certificate good."),
-    clientAuth: z
-      .enum(['none', 'requested', 'required'])
-      .prefault('none')
-      .describe('Must clients show a certificate? `requested`: they may, and one that they show must be good.'),
-  })
-  .superRefine(({ clientAuth, clientCa }, context) => {
-    if ((clientAuth !== 'none') === (clientCa !== null)) return
-    const message =
-      clientCa === null
-        ? `clientAuth: ${clientAuth} needs a clientCa to judge certificates by`
-        : 'a clientCa judges nothing while clientAuth is none'
-    context.addIssue({ code: 'custom', path: ['clientCa'], message })
-  })
-  .nullable()
-  .prefault(null)
-
-const kafkaListener = z.strictObject({
-  listen: address().describe('Address to listen on, HOST:PORT. Port 0 is any free port.'),
-  tls,
-  saslMechanisms: z
-    .array(z.enum(['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512']))
-    .max(3)
-    .prefault([])
-    .describe(
-      'SASL mechanisms by which clients authenticate. Without any, a client is who its certificate says, or `User:ANONYMOUS`.',
-    ),
-  advertise: address()
-    .nullable()
-    .prefault(null)
-    .describe('Address told to clients. Without it a client is told the address its own connection came in on.'),
-})
-
-const mqttListener = z.strictObject({
-  listen: address().describe('Address to listen on, HOST:PORT. Port 0 is any free port.'),
-  tls,
-  authentication: z
-    .enum(['none', 'password'])
-    .prefault('none')
-    .describe(
-      'How clients authenticate. `password`: user name and password of CONNECT, checked against the SCRAM credentials. `none`: a client is who its certificate says, or `User:ANONYMOUS`.',
-    ),
-})
-
-const httpListener = z.strictObject({
-  listen: address()
-    .prefault('127.0.0.1:9640')
-    .describe('Address of health, metrics and status, HOST:PORT. Port 0 is any free port.'),
-  tls,
-})
-
-const listeners = z
-  .strictObject({
-    kafka: z
-      .array(kafkaListener)
-      .min(1)
-      .max(listenerCountMax)
-      .prefault([{ listen: '127.0.0.1:9092' }])
-      .describe('Listeners for Kafka clients.'),
-    mqtt: z
-      .array(mqttListener)
-      .min(1)
-      .max(listenerCountMax)
-      .prefault([{ listen: '127.0.0.1:1883' }])
-      .describe('Listeners for MQTT clients.'),
-    http: httpListener.prefault({}).describe('The listener of the operator.'),
-    dangerouslyAllowUnprotected: z
-      .boolean()
-      .prefault(false)
-      .describe(
-        'Start although other hosts can reach a listener that carries plain text or lets anybody in. For networks that nobody else can reach.',
-      ),
-  })
-  .superRefine((written, context) => {
-    if (written.dangerouslyAllowUnprotected) return
-    for (const { path, reason } of unprotectedListeners(written)) {
-      const remedy = 'or listen on 127.0.0.1, or set listeners.dangerouslyAllowUnprotected: true'
-      const message = `other hosts can reach this listener, and ${reason}; ${remedy}`
-      context.addIssue({ code: 'custom', path: [...path, 'listen'], message })
-    }
-  })
 
 const mqttRoute = z.strictObject({
   match: z.string().min(1).describe('MQTT topic filter. `{name}` captures one level, `{name...}` at the end the rest.'),
@@ -152,10 +60,25 @@ const mqtt = z.strictObject({
     .min(1)
     .prefault('mqtt.unrouted')
     .describe('Kafka topic of messages that no rule can take anywhere.'),
+  checkPayloadFormat: z
+    .boolean()
+    .prefault(false)
+    .describe(
+      'Refuse (0x99) a message of 5.0 whose payload format indicator says that it is UTF-8 when it is not. At QoS 0 it is dropped and counted.',
+    ),
   autoTopicsMax: count(0, 10_000)
     .prefault(64)
     .describe('Kafka topics that publishes may create in one run where the name depends on the MQTT topic.'),
   connectionsMax: count(1, 100_000).prefault(10_000).describe('Open connections.'),
+  connectionsPerAddressMax: count(1, 100_000)
+    .prefault(1000)
+    .describe(
+      'Open connections of one client address (of IPv6: one /64 network). Those of this machine itself are not counted.',
+    ),
+  connectionsPerSecondMax: count(1, 100_000)
+    .nullable()
+    .prefault(null)
+    .describe('New connections a second, over all listeners. Without it there is no such bound.'),
   connectDeadline: durationMs({ min: 100 })
     .prefault('10s')
     .describe('A connection that has not sent CONNECT by then is closed.'),

@@ -42,6 +42,11 @@ const host: CommandLineHost = {
     const { confirmRecovery } = await import('./recover-confirm.ts')
     return withStopped(source, (config, { disk }) => confirmRecovery(config, disk))
   },
+  async explainMqttRoute(source, question) {
+    const { readConfiguration } = await import('./config-reader.ts')
+    const { explainMqttRoute } = await import('./mqtt-route.ts')
+    return explainMqttRoute(await readConfiguration(source), question)
+  },
   async clientPorts() {
     const { NodeClock } = await import('./node/clock.ts')
     const { NodeEntropy } = await import('./node/entropy.ts')

@@ -62,10 +62,10 @@ describe('a configuration', () => {
   it('may be empty, or absent: every key has a default, and nothing listens beyond the loopback', async () => {
     for (const text of [null, '', '# nothing\n', '{}']) {
       const config = await readConfiguration(source(text))
-      const hosts = [...config.listeners.kafka, ...config.listeners.mqtt, config.listeners.http].map(
-        ({ listen }) => listen.host,
+      const places = [...config.listeners.kafka, ...config.listeners.mqtt, config.listeners.http].map(({ listen }) =>
+        formatAddress(listen),
       )
-      expect(hosts).toEqual(['127.0.0.1', '127.0.0.1', '127.0.0.1'])
+      expect(places).toEqual(['127.0.0.1:9092', '127.0.0.1:1883', '127.0.0.1:9640'])
       expect(config.listeners.kafka[0]?.advertise).toBeNull()
     }
   })
@@ -132,7 +132,37 @@ describe('a configuration', () => {
     expect(config.dataDir).toBe('from-flag')
     expect(config.kafka.get('num.partitions')).toBe('9')
     expect(config.listeners.http.listen.port).toBe(0)
-    expect(config.listeners.mqtt[0]?.listen.port).toBe(1883)
+    expect(config.listeners.mqtt[0]?.listen).toEqual({ host: '127.0.0.1', port: 1883 })
+  })
+
+  it('has any number of MQTT listeners, each with its own transport and limits', async () => {
+    const written = `
+listeners:
+  mqtt:
+    - listen: unix:/run/headwater/mqtt.sock
+      mode: "0600"
+    - listen: unix:/run/headwater/other.sock
+    - listen: 127.0.0.1:8083
+      authentication: password
+      webSocket: {}
+      proxyProtocol: required
+      proxyProtocolFrom: [127.0.0.1, "2001:db8::/32"]
+      connectionsMax: 5
+      packetMax: 4KiB
+`
+    const { mqtt } = (await readConfiguration(source(written))).listeners
+    expect(mqtt.map(({ listen }) => listen)).toEqual([
+      { path: '/run/headwater/mqtt.sock', mode: 0o600 },
+      { path: '/run/headwater/other.sock', mode: 0o660 },
+      { host: '127.0.0.1', port: 8083 },
+    ])
+    expect(mqtt[2]).toMatchObject({
+      webSocket: { path: '/mqtt', allowedOrigins: [] },
+      proxyProtocolFrom: ['127.0.0.1', '2001:db8::/32'],
+      connectionsMax: 5,
+      connectionsPerAddressMax: null,
+      packetMax: 4096,
+    })
   })
 
   it('tells where each value comes from', async () => {
@@ -167,6 +197,34 @@ describe('a wrong configuration', () => {
     [
       'listeners: { mqtt: [ { listen: nowhere } ] }',
       'headwater.yaml:1: listeners.mqtt[0].listen: "nowhere" is not an address such as 127.0.0.1:9092 or [::1]:9092',
+    ],
+    [
+      'listeners: { mqtt: [ { listen: "unix:door.sock" } ] }',
+      'headwater.yaml:1: listeners.mqtt[0].listen: "unix:door.sock" is not a Unix socket such as unix:/run/headwater/mqtt.sock',
+    ],
+    [
+      'listeners: { mqtt: [ { listen: "localhost:1", mode: "0600" } ] }',
+      'headwater.yaml:1: listeners.mqtt[0].mode: only the file of a Unix socket has permissions',
+    ],
+    [
+      'listeners: { mqtt: [ { listen: "unix:/a.sock", mode: "0990" } ] }',
+      'headwater.yaml:1: listeners.mqtt[0].mode: permissions are three octal digits in quotes, such as "0660"',
+    ],
+    [
+      'listeners: { mqtt: [ { listen: "localhost:1", authentication: password, proxyProtocol: required } ] }',
+      'headwater.yaml:1: listeners.mqtt[0].proxyProtocolFrom: must name the proxies whose headers are believed',
+    ],
+    [
+      'listeners: { kafka: [ { listen: "localhost:1", proxyProtocolFrom: [10.0.0.1] } ] }',
+      'headwater.yaml:1: listeners.kafka[0].proxyProtocolFrom: means nothing while proxyProtocol is off',
+    ],
+    [
+      'listeners: { kafka: [ { listen: "localhost:1", saslMechanisms: [PLAIN], proxyProtocol: required, proxyProtocolFrom: [10.0.0.0/33] } ] }',
+      'headwater.yaml:1: listeners.kafka[0].proxyProtocolFrom[0]: "10.0.0.0/33" is neither an address nor a network such as 10.0.0.0/8',
+    ],
+    [
+      'listeners: { mqtt: [ { listen: "localhost:1", webSocket: { path: mqtt } } ] }',
+      'headwater.yaml:1: listeners.mqtt[0].webSocket.path: a path begins with / and holds no spaces, ? or #',
     ],
     ['listeners: { kafka: [] }', 'headwater.yaml:1: listeners.kafka: Too small: expected array to have >=1 items'],
     ['mirrors:\n  - name: a\n    topics: [x]', 'headwater.yaml:2: mirrors[0].bootstrapServers: this key is required'],

@@ -15,7 +15,8 @@ import { saslHandlers } from '../src/ingest/kafka/handlers/sasl-handlers.ts'
 import { guardTable } from '../src/ingest/kafka/guards/guard-table.ts'
 import { recordHandlers } from '../src/ingest/kafka/handlers/record-handlers.ts'
 import { apiByKey } from '../src/protocol/kafka/apis.ts'
-import { conformance5, testFiles } from '../test/protocol/mqtt/conformance-table.ts'
+import { type ConformanceRow, conformance5, testFiles } from '../test/protocol/mqtt/conformance-table.ts'
+import { conformance311 } from '../test/protocol/mqtt/conformance-table-311.ts'
 import { loadTables, repositoryRoot, type TableEntry, type Tables } from './tables.ts'
 
 const printedFrom = (place: string): string =>
@@ -173,21 +174,35 @@ function kafkaApisDocument(): string {
 }
 
 function mqttConformanceDocument(): string {
-  const rows = conformance5.map(({ ids, how, tests }) => [
-    ids.map((id) => `MQTT-${id}`).join(', '),
-    how,
-    tests.map(([file, name]) => `${code(testFiles[file])}: ${name}`).join('<br>'),
-  ])
-  const count = conformance5.reduce((sum, { ids }) => sum + ids.length, 0)
+  const count = (rows: readonly ConformanceRow[]): number => rows.reduce((sum, { ids }) => sum + ids.length, 0)
   return document(
     'MQTT conformance',
     [
-      `The ${count} normative statements of MQTT 5.0 that bind a server, how they are met, and the test that shows it. Statements that bind clients alone are left`,
-      'out. What 3.1.1 asks of a server 5.0 asks too, under other numbers; there is no table for those yet. Many of the named tests run at both levels.',
+      'The numbered normative statements of the specifications that bind a server, how they are met, and the test that shows it. Statements that bind clients',
+      'alone are left out.',
       '',
-      table(['Statements', 'How', 'Shown by'], rows),
+      `## MQTT 5.0: ${count(conformance5)} statements`,
+      '',
+      conformanceTable(conformance5),
+      '',
+      `## MQTT 3.1.1: ${count(conformance311)} statements`,
+      '',
+      'Both versions are served by one code, and most of the tests named above run at 3.1.1.',
+      '',
+      conformanceTable(conformance311),
     ],
     'test/protocol/mqtt/',
+  )
+}
+
+function conformanceTable(rows: readonly ConformanceRow[]): string {
+  return table(
+    ['Statements', 'How', 'Shown by'],
+    rows.map(({ ids, how, tests }) => [
+      ids.map((id) => `MQTT-${id}`).join(', '),
+      how,
+      tests.map(([file, name]) => `${code(testFiles[file])}: ${name}`).join('<br>'),
+    ]),
   )
 }
 

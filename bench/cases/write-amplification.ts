@@ -1,6 +1,7 @@
 /** Bytes that go to the device for each byte of batches, over mixes from one partition to many and from small to large batches. */
 import { join } from 'node:path'
 import type { BenchCase, Figure } from '../case.ts'
+import { type CountedDisk, countedDisk } from '../counted-disk.ts'
 import { batchOf, KafkaLoad, settled } from '../load.ts'
 import { writtenBytes } from '../measure.ts'
 import { headwaterPeer } from '../peers.ts'
@@ -37,39 +38,55 @@ export const writeAmplification: BenchCase = {
   async run(context) {
     const figures: Figure[] = []
     for (const mix of mixes) {
-      const node = await headwaterPeer(join(context.folder, mix.name.replaceAll(/\W+/g, '-')))
-      const load = await KafkaLoad.open(node.bootstrap)
-      const topic = await load.createTopic('mix', mix.partitions)
-      const batch = batchOf(mix.batchBytes)
-      const perRequest = mix.batchesPerRequest * batch.length
-      // The journal has its full size before the measured part.
-      await load.run({ ...mix, topic, batch, requests: Math.ceil(2e8 / perRequest), milliseconds: 10_000 })
-      await settled(1_000)
-      const before = writtenBytes(node.pid)
-      const commits = await commitsOf(node.http)
-      const { requests, bytesPerSecond } = await load.run({
-        ...mix,
-        topic,
-        batch,
-        requests: Math.ceil((mix.bytes * context.scale) / perRequest),
-        milliseconds: 30_000,
-      })
-      const appended = requests * perRequest
-      const made = (await commitsOf(node.http)) - commits
-      // What is dirty goes to the device in the end: a clean stop syncs it, and the process is asked before it is gone.
-      await settled(1_000)
-      figures.push({
-        name: `write amplification, ${mix.name}`,
-        unit: '',
-        value: (writtenBytes(node.pid) - before) / appended,
-        reach: { atMost: 2.1 },
-        note: `${(appended / 1e6).toFixed(0)} MB at ${(bytesPerSecond / 1e6).toFixed(0)} MB/s, ${(appended / made / 1024).toFixed(0)} KiB a commit`,
-      })
-      await load.close()
-      await node.stop()
+      const folder = join(context.folder, mix.name.replaceAll(/\W+/g, '-'))
+      const disk = countedDisk(folder)
+      try {
+        figures.push(await amplification(mix, disk?.folder ?? folder, context.scale, disk))
+      } finally {
+        disk?.close()
+      }
     }
     return { figures }
   },
+}
+
+async function amplification(mix: Mix, folder: string, scale: number, disk: CountedDisk | null): Promise<Figure> {
+  const node = await headwaterPeer(folder)
+  try {
+    const written = (): number => disk?.writtenBytes() ?? writtenBytes(node.pid)
+    const load = await KafkaLoad.open(node.bootstrap)
+    const topic = await load.createTopic('mix', mix.partitions)
+    const batch = batchOf(mix.batchBytes)
+    const perRequest = mix.batchesPerRequest * batch.length
+    // The journal has its full size before the measured part.
+    await load.run({ ...mix, topic, batch, requests: Math.ceil(2e8 / perRequest), milliseconds: 10_000 })
+    await settled(1_000)
+    const before = written()
+    const commits = await commitsOf(node.http)
+    const { requests, bytesPerSecond } = await load.run({
+      ...mix,
+      topic,
+      batch,
+      requests: Math.ceil((mix.bytes * scale) / perRequest),
+      milliseconds: 30_000,
+    })
+    const appended = requests * perRequest
+    const made = (await commitsOf(node.http)) - commits
+    await settled(1_000)
+    const value = (written() - before) / appended
+    await load.close()
+    const where =
+      disk === null ? 'as the kernel counts whole folios of the process' : 'at the device, ext4 and its journal'
+    return {
+      name: `write amplification, ${mix.name}`,
+      unit: '',
+      value,
+      reach: { atMost: 2.1 },
+      note: `${where}; ${(appended / 1e6).toFixed(0)} MB at ${(bytesPerSecond / 1e6).toFixed(0)} MB/s, ${(appended / made / 1024).toFixed(0)} KiB a commit`,
+    }
+  } finally {
+    await node.stop()
+  }
 }
 
 async function commitsOf(http: string): Promise<number> {

@@ -12,9 +12,11 @@ export interface ListenerStatus {
   readonly protocol: string
   readonly host: string
   readonly port: number
+  /** File of a Unix socket: host and port say nothing then. */
+  readonly path: string | null
   /** `HOST:PORT` told to clients, null when each is told the address its own connection came in on. */
   readonly advertised: string | null
-  /** Open connections now. */
+  /** Open connections now: of an MQTT listener its own, of a Kafka listener those of all. */
   readonly connections: number
 }
 

@@ -25,12 +25,17 @@ export function crc32c(bytes: Uint8Array, seed = 0): number {
   return native === null || bytes.length < nativeBytesMin ? crc32cScript(bytes, seed) : native(bytes, seed)
 }
 
+/** The CRC-32C of the bytes from `from` to below `end`, which are few: without a view of them. */
+export function crc32cOfPart(bytes: Uint8Array, from: number, end: number, seed = 0): number {
+  return crc32cScript(bytes, seed, from, end)
+}
+
 /** The same sum without the native library: eight bytes a step ("slicing by 8"). */
-export function crc32cScript(bytes: Uint8Array, seed = 0): number {
+export function crc32cScript(bytes: Uint8Array, seed = 0, from = 0, end = bytes.length): number {
   const [t0, t1, t2, t3, t4, t5, t6, t7] = tables
   let crc = ~seed
-  let at = 0
-  const wide = bytes.length - (bytes.length & 7)
+  let at = from
+  const wide = end - ((end - from) & 7)
   while (at < wide) {
     const low =
       crc ^
@@ -46,7 +51,7 @@ export function crc32cScript(bytes: Uint8Array, seed = 0): number {
       (t0[byteAt(bytes, at + 7)] as number)
     at += 8
   }
-  for (; at < bytes.length; at++) crc = (t0[(crc ^ byteAt(bytes, at)) & 0xff] as number) ^ (crc >>> 8)
+  for (; at < end; at++) crc = (t0[(crc ^ byteAt(bytes, at)) & 0xff] as number) ^ (crc >>> 8)
   return ~crc >>> 0
 }
 

@@ -61,7 +61,10 @@ export type DiskOperation =
   | { readonly kind: 'write'; readonly path: string; readonly position: number; readonly chunks: readonly Uint8Array[] }
   /** Replaces the content of a whole (small) file in place; not atomic: write a temporary name and rename. */
   | { readonly kind: 'writeFile'; readonly path: string; readonly bytes: Uint8Array }
+  /** Blocks that were reserved behind the new end are given back, also when the size stays as it is. */
   | { readonly kind: 'truncate'; readonly path: string; readonly size: number }
+  /** Takes the blocks of the first `size` bytes; the file's size stays as it is. EOPNOTSUPP where that cannot be had. */
+  | { readonly kind: 'reserve'; readonly path: string; readonly size: number }
   /** fdatasync. A file that does not exist is an error. */
   | { readonly kind: 'sync'; readonly path: string }
   | { readonly kind: 'rename'; readonly from: string; readonly to: string }
@@ -147,7 +150,62 @@ export interface ListenAddress {
   readonly port: number
 }
 
+/** A socket in the file system, for clients on this machine. */
+export interface UnixPlace {
+  /** Absolute. A file of a listener that is gone is replaced, one that somebody listens behind is not. */
+  readonly path: string
+  /** Permissions of the file. */
+  readonly mode: number
+}
+
+export type ListenPlace = ListenAddress | UnixPlace
+
+/** Frames of a WebSocket carry the stream (RFC 6455). */
+export interface WebSocketOptions {
+  /** Path of the upgrade; any other is answered 404. */
+  readonly path: string
+  /** Origins of web pages whose scripts may connect, `*` = any. */
+  readonly allowedOrigins: readonly string[]
+  /** A client must offer one of these; the first that it offers is chosen. */
+  readonly subProtocols: readonly string[]
+  /** Longest message, in all its frames. */
+  readonly messageBytesMax: number
+  /** The same, and frames around it, before the peer is trusted. */
+  readonly untrustedBytesMax: number
+}
+
+/** Every connection begins with a PROXY header (v1 or v2) that says whose it is. */
+export interface ProxyProtocolOptions {
+  /** Addresses and networks (`10.0.0.0/8`) whose headers are believed; others are closed. A Unix socket needs none. */
+  readonly from: readonly string[]
+}
+
+/** What a gate says of a new connection. */
+export interface ListenerPass {
+  /** Not null: one connection too many, taken to be told so. */
+  readonly refusal: string | null
+  /** It goes on after this time only. */
+  readonly waitMs: number
+  /** The connection is closed. */
+  leave(): void
+}
+
+/** Counts connections from the moment they are accepted, before any handshake. */
+export interface ListenerGate {
+  /** Null: the connection is closed at once. */
+  enter(remoteHost: string): ListenerPass | null
+}
+
+/** How a listener takes connections. */
+export interface ListenOptions {
+  readonly tls?: TlsContext | null
+  readonly webSocket?: WebSocketOptions | null
+  readonly proxyProtocol?: ProxyProtocolOptions | null
+  readonly gate?: ListenerGate | null
+}
+
 export interface PeerFacts {
+  /** Of the client; behind a PROXY header the one it names. 127.0.0.1 for clients of a Unix socket. */
   readonly remoteHost: string
   readonly remotePort: number
   /** The address on our side that the connection came in on. */
@@ -159,6 +217,10 @@ export interface PeerFacts {
   readonly isEncrypted: boolean
   /** The client's certificate (DER), proved by the handshake and signed by the listener's client CA; null = none. */
   readonly certificate: Uint8Array | null
+  /** What the listener's gate has against the connection. */
+  readonly refusal: string | null
+  /** What the handshakes below have used of the time a stranger may take. */
+  readonly openingMs: number
 }
 
 /** `requested`: a client may stay without a certificate, but one that it shows must be good. */
@@ -217,6 +279,8 @@ export interface Connection {
   readonly backlogBytes: number
   pause(): void
   resume(): void
+  /** It is known who the peer is: larger messages may be gathered for it. */
+  trust(): void
   /** Sends what is queued, then closes. */
   end(): void
   /** Closes at once. */
@@ -226,6 +290,8 @@ export interface Connection {
 export interface Listener {
   readonly host: string
   readonly port: number
+  /** Of a Unix socket; host and port say nothing then. */
+  readonly path: string | null
   /** Stops accepting; open connections stay. */
   close(): Promise<void>
 }
@@ -234,9 +300,9 @@ export interface Net {
   /** Rejects with a `NetError` (EADDRINUSE, EACCES, EADDRNOTAVAIL ...). `name` becomes `peer.listener`. */
   listen(
     name: string,
-    address: ListenAddress,
+    place: ListenPlace,
     onConnection: (connection: Connection) => void,
-    tls?: TlsContext | null,
+    options?: ListenOptions,
   ): Promise<Listener>
   /** A context of this port's listeners, empty until `replace`. */
   tlsContext(clientAuth: TlsClientAuth): TlsContext

@@ -38,6 +38,12 @@ export const adminEvents = defineEvents({
     sentence: 'SCRAM credentials of the user "{user}" have changed; there are now: {mechanisms}',
     fields: { user: 'string', mechanisms: 'string' },
   },
+  quotasChanged: {
+    id: 'client-quotas-changed',
+    level: 'info',
+    sentence: 'the quotas of {entity} have changed',
+    fields: { entity: 'string' },
+  },
   aclCreated: {
     id: 'acl-created',
     level: 'info',

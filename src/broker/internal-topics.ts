@@ -4,7 +4,8 @@
  */
 import type { InternalTopicDefinition } from '../base/internal-topic-def.ts'
 
-const ownPrefix = '__headwater_'
+/** Names that begin with it are topics of this node and of nobody else. */
+export const ownPrefix = '__headwater_'
 /** Names that Apache Kafka keeps for itself, whether this node has such a topic or not. */
 const kafkaNames: ReadonlySet<string> = new Set([
   '__cluster_metadata',

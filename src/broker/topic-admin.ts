@@ -7,14 +7,14 @@ import type { InternalTopicDefinition } from '../base/internal-topic-def.ts'
 import { type Clock, DiskError, type Observer } from '../base/ports.ts'
 import type { Cluster } from '../cluster/cluster.ts'
 import type { BrokerSettings } from '../cluster/metadata/broker-config.ts'
-import type { TopicCreation, TopicOutcome } from '../cluster/metadata/metadata-controller.ts'
-import type { TopicImage } from '../cluster/metadata/metadata-image.ts'
+import type { ConfigChange, TopicCreation, TopicOutcome } from '../cluster/metadata/metadata-controller.ts'
+import { configResourceType, type MetadataImage, type TopicImage } from '../cluster/metadata/metadata-image.ts'
 import { topicNameFault } from '../cluster/metadata/topic-names.ts'
 import type { KafkaErrorName } from '../protocol/kafka/error-codes.ts'
 import { adminErrors } from './admin-errors.ts'
 import { adminEvents } from './admin-events.ts'
 import { withinDeadline } from './deadline.ts'
-import type { InternalTopics } from './internal-topics.ts'
+import { type InternalTopics, ownPrefix } from './internal-topics.ts'
 
 export interface TopicAdminParts {
   readonly cluster: Cluster
@@ -114,15 +114,20 @@ export class TopicAdmin {
       return refusal.error
     }
     const error = errorOf(await this.#createOnce({ ...defaultTopic, name, owner: 'client' }, 'automatically'))
-    // Known, but the directory lost its logs or cannot make them.
-    return error ?? (this.#isServed(name) ? null : 'KAFKA_STORAGE_ERROR')
+    return error ?? ((await this.#serve(name)) === null ? null : 'KAFKA_STORAGE_ERROR')
   }
 
-  /** Makes sure that an internal topic is there. Throws INTERNAL_TOPIC_MISSING when it cannot be created. */
+  /**
+   * Makes sure that an internal topic is there, with its logs and with the settings that this build declares. Throws
+   * INTERNAL_TOPIC_MISSING when that cannot be had.
+   */
   async ensureInternal(topic: string | InternalTopicDefinition): Promise<void> {
     const definition = typeof topic === 'string' ? this.#parts.internalTopics.definition(topic) : topic
     const name = typeof topic === 'string' ? topic : topic.name
-    if (this.#isServed(name)) return
+    if (this.#isServed(name)) {
+      if (definition !== undefined) await this.#declare(definition)
+      return
+    }
     if (definition === undefined) {
       throw new ApplianceError(adminErrors.internalTopicMissing, { topic: name, reason: 'no room has declared it' })
     }
@@ -136,16 +141,50 @@ export class TopicAdmin {
       },
       'for this node itself',
     )
-    if (errorOf(outcome) === null) return
-    const reason = outcome.kind === 'refused' ? outcome.message : ''
+    const refusal = errorOf(outcome) !== null && outcome.kind === 'refused' ? outcome.message : null
+    const reason = refusal ?? (await this.#serve(name))
+    if (reason === null) return this.#declare(definition)
     throw new ApplianceError(adminErrors.internalTopicMissing, { topic: name, reason })
+  }
+
+  /** Gives a topic of this node the settings that are declared now: an earlier build may have made it with others. */
+  async #declare({ name, configs }: InternalTopicDefinition): Promise<void> {
+    const { cluster, observer } = this.#parts
+    const isOwn = name.startsWith(ownPrefix)
+    const changesOf = (image: MetadataImage): readonly ConfigChange[] => {
+      const set = image.configs(configResourceType.topic, name)
+      const declared = Object.entries(configs).filter(([key]) => isOwn || key === 'cleanup.policy')
+      const others = isOwn ? [...set.keys()].filter((key) => !(key in configs)) : []
+      const wanted = [...declared, ...others.map((key) => [key, null] as const)]
+      return wanted
+        .filter(([key, value]) => (set.get(key) ?? null) !== value)
+        .map(([key, value]) => ({ type: configResourceType.topic, name, key, value }))
+    }
+    const changes = changesOf(cluster.image)
+    if (changes.length === 0) return
+    await cluster.controller.alterConfigs(changesOf)
+    cluster.applyConfigs()
+    const keys = changes.map(({ key }) => key).join(', ')
+    observer.event(adminEvents.configsChanged, { resource: `topic ${name}`, keys })
+  }
+
+  /** Makes the logs of a known topic that lacks some; why it cannot, in words, or null. */
+  async #serve(name: string): Promise<string | null> {
+    if (this.#isServed(name)) return null
+    try {
+      await this.#parts.cluster.serveTopic(name)
+    } catch (thrown) {
+      if (!(thrown instanceof ApplianceError) && !(thrown instanceof DiskError)) throw thrown
+      return thrown.message
+    }
+    return this.#isServed(name) ? null : 'its logs are not there'
   }
 
   /** Known and with its logs: between the two a topic is being created. */
   #isServed(name: string): boolean {
     const { image, partitions } = this.#parts.cluster
-    const count = image.topic(name)?.partitions.length ?? 0
-    return count > 0 && partitions.get(name, count - 1) !== undefined
+    const known = image.topic(name)?.partitions ?? []
+    return known.length > 0 && known.every(({ partition }) => partitions.get(name, partition) !== undefined)
   }
 
   #whyNotAutomatic(name: string): { readonly error: KafkaErrorName; readonly message: string } | null {

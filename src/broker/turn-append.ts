@@ -56,6 +56,7 @@ interface AppendSet {
 /** The set that this turn of the loop fills. Use it at once; the next turn has another. */
 export class TurnAppend {
   readonly #owner: TurnAppender
+  readonly #isTimeKnown: boolean
   readonly #slots = new Map<Partition, Slot>()
   readonly #settled: SettledCallback[] = []
   readonly #sets: AppendSet[] = []
@@ -68,6 +69,7 @@ export class TurnAppend {
 
   constructor(owner: TurnAppender) {
     this.#owner = owner
+    this.#isTimeKnown = owner.isTimeKnown
   }
 
   /** Bytes of records so far, at most. */
@@ -167,8 +169,10 @@ export class TurnAppend {
     if (slot === undefined) {
       // Asked here, so that one partition that cannot be written to does not refuse the set of all the others.
       if (!partition.isLeader) return null
-      const { maxMessageBytes, segmentBytes, cleanupPolicy } = partition.log.config
       const isInternal = this.#owner.isInternal(partition.topic)
+      // Nor data on a full disk the records of this node's own, which are taken.
+      if (!isInternal && this.#owner.refusesData) return null
+      const { maxMessageBytes, segmentBytes, cleanupPolicy } = partition.log.config
       slot = {
         partition,
         builder: this.#owner.takeBuilder(),
@@ -192,7 +196,8 @@ export class TurnAppend {
       if (builder.recordCount > 0) entries.push({ partition, batch: builder.build(), origin: 'internal' })
       this.#owner.giveBuilder(builder)
       isAtomic ||= isInternal
-      needsCodec ||= takesCodec(partition, isInternal)
+      // What comes while the time is not known is stored as it is: a mirror looks for its marks.
+      needsCodec ||= this.#isTimeKnown && takesCodec(partition, isInternal)
     }
     this.#slots.clear()
     this.#last = null
@@ -249,6 +254,11 @@ export class TurnAppender {
     return this.#pendingBytes + (this.#turn?.bytes ?? 0)
   }
 
+  /** Is new data refused for want of space? */
+  get refusesData(): boolean {
+    return this.#partitions.refusesData
+  }
+
   turn(): TurnAppend {
     if (this.#turn !== null && this.#turn.bytes >= turnBytesMax) this.#close(this.#turn)
     if (this.#turn !== null) return this.#turn
@@ -256,6 +266,11 @@ export class TurnAppender {
     this.#turn = turn
     this.#clock.defer(() => this.#close(turn))
     return turn
+  }
+
+  /** The clock is believed. */
+  get isTimeKnown(): boolean {
+    return this.#clock.wallTrusted()
   }
 
   takeBuilder(): RecordBatchBuilder {

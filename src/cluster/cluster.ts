@@ -13,7 +13,9 @@ import type { Ports } from '../base/ports.ts'
 import { defaultLogConfig } from '../log/log-config.ts'
 import { logErrors } from '../log/log-errors.ts'
 import type { LogDirectory } from '../log/log-directory.ts'
+import type { MetadataRecord } from '../protocol/kafka/stored/metadata-record.ts'
 import { clusterEvents } from './cluster-events.ts'
+import { bootstrapName, bootstrapWrites, readBootstrap } from './metadata/bootstrap-file.ts'
 import type { BrokerSettings } from './metadata/broker-config.ts'
 import { MetadataController, type TopicCreation, type TopicOutcome } from './metadata/metadata-controller.ts'
 import { configResourceType, MetadataImage, type TopicImage } from './metadata/metadata-image.ts'
@@ -104,6 +106,7 @@ export class Cluster {
     this.hold = new RecoveryHold({
       ports: options.ports,
       stateDirectory: options.directory.stateDirectory,
+      write: (operations) => options.directory.tryAside(operations),
       onChange: (isHeld) => options.directory.holdDeletion(isHeld),
     })
     options.directory.onFailure(() => {
@@ -181,6 +184,14 @@ export class Cluster {
     })
   }
 
+  /** Makes the logs that a known topic lacks: its creation may have met a full disk. Rejects when they cannot be made. */
+  serveTopic(name: string): Promise<void> {
+    return this.#inTopicTurn(name, async () => {
+      const topic = this.image.topic(name)
+      if (topic !== undefined) await this.#serve(topic)
+    })
+  }
+
   /** Gives every log the settings that are in force now: after a change of configs. */
   applyConfigs(): void {
     for (const topic of this.image.topics()) {
@@ -207,7 +218,11 @@ export class Cluster {
   async #start(removed: ReadonlySet<string>, lost: string | null): Promise<void> {
     const { directory, endpoint, ports } = this.#options
     await this.hold.open()
-    await this.controller.registerBroker(endpoint, uuidToString(ports.entropy.bytes(16)))
+    const incarnationId = uuidToString(ports.entropy.bytes(16))
+    const bootstrap = await this.#bootstrap(lost !== null)
+    await this.controller.registerBroker(endpoint, incarnationId, bootstrap.records)
+    if (bootstrap.isMissing)
+      await directory.tryAside(await bootstrapWrites(directory.logDirectory, this.image.features(), ports.clock))
     if (lost !== null) await this.#rebuild(lost, removed)
     await this.controller.takeLeadership(directory.wasClean ? 'leaderless' : 'all')
     // Before the others are served: a topic of the same name may have been created since.
@@ -220,6 +235,20 @@ export class Cluster {
       const { topicId } = log
       ports.observer.event(clusterEvents.strangeLog, { log: topicPartitionKey(log.topic, log.partition), topicId })
     }
+  }
+
+  /** What the formatting of the directory gives to a metadata log that says nothing yet. */
+  async #bootstrap(isLost: boolean): Promise<{ records: readonly MetadataRecord[]; isMissing: boolean }> {
+    const { directory, ports } = this.#options
+    const found = await readBootstrap(ports.disk, directory.logDirectory)
+    if (typeof found === 'string')
+      ports.observer.event(clusterEvents.snapshotIgnored, { file: bootstrapName, reason: found })
+    const isNew = !this.image.features().has('metadata.version')
+    const said = isNew && found !== null && typeof found !== 'string' ? found : []
+    // When the log was lost, a credential that had been taken back since must not return.
+    const records = isLost ? said.filter(({ type }) => type === 'FeatureLevelRecord') : said
+    // Apache Kafka does not start with a damaged one.
+    return { records, isMissing: found === null || typeof found === 'string' }
   }
 
   /** Gives the metadata what lies on the disk, and holds every deletion until somebody has looked. */

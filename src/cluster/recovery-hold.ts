@@ -3,8 +3,8 @@
  * week. So nothing is deleted or compacted until an operator has looked. The hold is a file in `dataDir/state`; `headwater recover
  * confirm` removes it, with the daemon running or not.
  */
-import type { Ports, Timer } from '../base/ports.ts'
-import { readSmall } from '../log/load-parts.ts'
+import { asError } from '../base/errors.ts'
+import type { DiskOperation, Ports, Timer } from '../base/ports.ts'
 import { replaceFile, stateFileNames } from '../log/side-files.ts'
 import { clusterEvents } from './cluster-events.ts'
 
@@ -15,6 +15,8 @@ const bytesMax = 4_096
 export interface HoldParts {
   readonly ports: Pick<Ports, 'disk' | 'clock' | 'observer'>
   readonly stateDirectory: string
+  /** Writes when there is room; answers whether there was. A failure of the disk is the directory's. */
+  write(operations: readonly DiskOperation[]): Promise<boolean>
   /** Deletion and compaction are held, or go on. */
   onChange(isHeld: boolean): void
 }
@@ -39,10 +41,17 @@ export class RecoveryHold {
 
   /** Takes up a hold of an earlier start. */
   async open(): Promise<void> {
-    const bytes = await readSmall(this.#parts.ports.disk, this.#path, bytesMax)
-    if (bytes === null) return
+    let reason: string | null
+    try {
+      const bytes = await this.#parts.ports.disk.readFile(this.#path, bytesMax)
+      reason = bytes === null ? null : Buffer.from(bytes).toString('utf8').trim()
+    } catch (thrown) {
+      // It stands there: that it cannot be read confirms nothing.
+      reason = `the hold of an earlier start cannot be read (${asError(thrown).message})`
+    }
+    if (reason === null) return
     this.#isWritten = true
-    this.#hold(Buffer.from(bytes).toString('utf8').trim())
+    this.#hold(reason)
   }
 
   /** Holds from now on, over restarts. */
@@ -53,13 +62,10 @@ export class RecoveryHold {
 
   /** On a full disk it is held all the same, and written down when there is room. */
   async #write(reason: string): Promise<void> {
-    const { ports, stateDirectory } = this.#parts
+    const { stateDirectory } = this.#parts
     const bytes = Buffer.from(`${reason}\n`)
     const operations = [...replaceFile(this.#path, bytes), { kind: 'syncDirectory', path: stateDirectory } as const]
-    this.#isWritten = await ports.disk.submit(operations).then(
-      () => true,
-      () => false,
-    )
+    this.#isWritten = await this.#parts.write(operations).catch(() => false)
   }
 
   stop(): void {

@@ -16,6 +16,8 @@ export interface Gate {
   readonly closed: string | null
   /** Why new data is refused for want of space; null = it is not. */
   readonly refusal: string | null
+  /** This node's own records have no room left either. */
+  readonly isExhausted: boolean
   /** Appended and not yet handed to the disk. */
   readonly waitingBytes: number
 }
@@ -37,10 +39,14 @@ export function passEach(
   return entries.flatMap((entry) => refuseSet([entry], gate) ?? append([entry]))
 }
 
-/** Topics of Kafka's own and of ours are appended to while little waits. */
-function isShort(entry: AppendEntry, gate: Gate): boolean {
-  return !entry.log.topic.startsWith('__') || gate.waitingBytes > waitingBytesMax
+/** Topics of Kafka's own and of ours are appended to while little waits; at the end of all room those without which there is no way out. */
+function isShort({ log }: AppendEntry, gate: Gate): boolean {
+  if (!log.topic.startsWith('__') || gate.waitingBytes > waitingBytesMax) return true
+  return gate.isExhausted && !wayOut.has(log.topic)
 }
+
+/** A topic is deleted, a setting changed; a loss is told before it happens. */
+const wayOut: ReadonlySet<string> = new Set(['__cluster_metadata', '__headwater_loss_ledger'])
 
 /** KAFKA_STORAGE_ERROR: Kafka's clients try it again. */
 function storageRefusal(message: string): AppendOutcome {

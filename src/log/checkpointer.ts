@@ -7,14 +7,25 @@ import { asError } from '../base/errors.ts'
 import type { Clock, Disk, DiskOperation, Observer } from '../base/ports.ts'
 import { formatEpochs } from './checkpoint-file.ts'
 import type { CommitDriver } from './commit-driver.ts'
+import type { DigestFile } from './digest-file.ts'
 import type { DirtyFiles } from './dirty-files.ts'
 import type { IndexCache } from './index-cache.ts'
 import { indexWrites, type Writes } from './index-files.ts'
 import { snapshotPath } from './producer-loader.ts'
 import { logMetrics } from './log-metrics.ts'
 import { encodeSnapshot } from './producer-snapshot.ts'
+import { trimWrites } from './reservations.ts'
 import type { Segment } from './segment.ts'
-import { knownLogLines, logFileNames, offsetsOf, replaceFile, sealKnownLogs, stateFileNames } from './side-files.ts'
+import {
+  chainText,
+  indexTailMax,
+  knownLogLines,
+  logFileNames,
+  offsetsOf,
+  replaceFile,
+  sealKnownLogs,
+  stateFileNames,
+} from './side-files.ts'
 import type { UnifiedLog } from './unified-log.ts'
 
 /** Appended bytes from one checkpoint to the next: a quarter of the 256 MiB that may be unscanned. */
@@ -22,7 +33,9 @@ export const checkpointEveryBytesDefault = 64 * 1_048_576
 /** Above this many of them commits wait for the checkpoint: the rest of the 256 MiB is what commits and their gathering may add. */
 const holdAboveCheckpoints = 3
 /** Logs written down in one turn of the loop: some three milliseconds. */
-const logsPerTurn = 2_000
+const logsPerTurn = 1_000
+/** Index entries of all logs together that may wait for their files, where there are many logs. */
+const unfiledEntriesMax = 65_536
 /** Logs whose files go out in one turn of the loop, where no commit waits for a sync of each. */
 const logsPerGroup = 64
 const deletedMax = 4096
@@ -34,6 +47,7 @@ export interface CheckpointParts {
   readonly driver: CommitDriver
   readonly dirty: DirtyFiles
   readonly indexes: IndexCache
+  readonly digests: DigestFile
   readonly logDirectory: string
   readonly stateDirectory: string
   /** Appended bytes from one checkpoint to the next. */
@@ -42,6 +56,8 @@ export interface CheckpointParts {
   readonly filesSyncedAlone: number
   logs(): Iterable<UnifiedLog>
   onFailure(error: Error): void
+  /** This many bytes were written beside the records. */
+  onAside(bytes: number): void
 }
 
 export class Checkpointer {
@@ -99,6 +115,7 @@ export class Checkpointer {
   onSealed(log: UnifiedLog, segment: Segment): void {
     const offset = log.logEndOffset
     const snapshot = encodeSnapshot(log.producers)
+    this.#parts.digests.noteSealed(log, segment)
     this.#parts.driver.whenSubmitted(() => {
       if (log.isDeleted || !log.segments.includes(segment)) return
       void this.#inBackground(this.#finishSegment(log, segment, { offset, bytes: snapshot }))
@@ -137,7 +154,8 @@ export class Checkpointer {
     const logs = [...this.#parts.logs()].filter((log) => {
       const { index } = log.activeSegment
       log.activeSegment.sealTimeIndex()
-      return log.logEndOffset > log.recoveryPoint || index.hasUnfiled || log.epochs.isDirty || lacksSnapshot(log)
+      const isBehind = log.logEndOffset > log.recoveryPoint || log.activeSegment.reservedBytes > 0
+      return isBehind || index.hasUnfiled || log.epochs.isDirty || lacksSnapshot(log)
     })
     for (let at = 0; at < logs.length; at += logsPerGroup)
       await this.#checkpointLogs(logs.slice(at, at + logsPerGroup), true)
@@ -177,20 +195,30 @@ export class Checkpointer {
     }
     // What a log's line says stays true while the others are written down: recovery points only rise.
     const known: string[] = []
+    const firsts = new Map<UnifiedLog, number>()
     for (let at = 0; at < logs.length; at += logsPerTurn) {
+      for (const log of logs.slice(at, at + logsPerTurn)) firsts.set(log, (log.segments[0] as Segment).baseOffset)
       known.push(knownLogLines(logs.slice(at, at + logsPerTurn)))
       await breathe()
     }
     const recoveryPoints = offsetsOf(logs, (log) => log.recoveryPoint)
     await breathe()
     const highWatermarks = offsetsOf(logs, (log) => log.highWatermark)
+    const told = logs.filter((log) => log.deletedFile !== null && log.deletedFile.baseOffset < (firsts.get(log) ?? 0))
+    const unlinks = told.map((log): DiskOperation => ({ kind: 'unlink', path: log.deletedFile?.path ?? '' }))
+    for (const log of told) log.deletedFile = null
     await this.#parts.disk.submit([
+      ...this.#parts.digests.takeWrites(),
       ...replaceFile(`${stateDirectory}/${stateFileNames.recoveryPoints}`, sealKnownLogs(known)),
       { kind: 'syncDirectory', path: stateDirectory },
+      ...unlinks,
+      ...this.#parts.digests.takeRemovals(),
       ...replaceFile(`${logDirectory}/${logFileNames.recoveryPoints}`, recoveryPoints),
       ...replaceFile(`${logDirectory}/${logFileNames.highWatermarks}`, highWatermarks),
       { kind: 'syncDirectory', path: logDirectory },
     ])
+    for (const [log, first] of firsts) log.filedFirstOffset = first
+    await this.#parts.digests.tidy(logs)
   }
 
   async #run(): Promise<void> {
@@ -213,21 +241,35 @@ export class Checkpointer {
     return this.#whenBehind(logs, (present) => this.#checkpointLogs(present, false))
   }
 
-  /** The side files of many logs go out a few at a time, then all their files are synced in one group. */
+  /**
+   * The side files of many logs go out a few at a time, then all their files are synced in one group. Young index entries stay where they
+   * are: writeNodeFiles keeps them, in one file.
+   */
   async #checkpointTogether(logs: readonly UnifiedLog[]): Promise<void> {
     const { dirty, disk } = this.#parts
     const ends: LogEnd[] = []
+    const epochs: EpochFile[] = []
+    const entriesMax = Math.min(indexTailMax, Math.ceil(unfiledEntriesMax / [...this.#parts.logs()].length))
     for (let at = 0; at < logs.length; at += logsPerGroup) {
       await this.#whenBehind(logs.slice(at, at + logsPerGroup), async (present) => {
-        const writes = present.flatMap((log) => this.#sideWrites(log, false))
+        const grown = present.filter((log) => log.activeSegment.index.unfiledOffsets > entriesMax)
+        const writes = grown.map((log) => indexWrites(log.activeSegment, this.#parts.indexes))
+        const changed = present.filter((log) => log.epochs.isDirty).map(takeEpochs)
+        epochs.push(...changed)
         ends.push(...present.map(endOf))
-        await disk.submit(writes.flatMap((write) => write.operations))
+        await disk.submit([...writes.flatMap((write) => write.operations), ...changed.map((file) => file.write)])
         for (const write of writes) write.done()
       })
     }
     const paths = ends.flatMap(({ log }) => this.#dirtyPaths(log))
     const complete = dirty.beginSync(paths)
     await disk.submit(paths.map((path): DiskOperation => ({ kind: 'sync', path })))
+    for (let at = 0; at < epochs.length; at += logsPerTurn) {
+      const present = epochs.slice(at, at + logsPerTurn).filter(({ log }) => !log.isDeleted)
+      // The syncs stand together: the disk makes one flush of many.
+      await disk.submit([...present.map((file) => file.sync), ...present.map((file) => file.rename)])
+    }
+    if (this.#parts.driver.hasStopped) throw new Error('the directory has failed during the checkpoint')
     complete()
     for (const end of ends) setRecoveryPoint(end)
   }
@@ -263,6 +305,7 @@ export class Checkpointer {
       operations.push(
         ...written,
         ...logs.flatMap((log) => fileWrites(log.activeSegment)),
+        ...logs.flatMap((log) => trimWrites(log.activeSegment)),
         ...syncs,
         ...logs.flatMap(finalSyncs),
       )
@@ -299,12 +342,15 @@ export class Checkpointer {
     const complete = dirty.beginSync([segment.logPath])
     const files = [segment.logPath, segment.indexPath, segment.timeIndexPath, snapshotPath(log, snapshot.offset)]
     await disk.submit([
+      ...trimWrites(segment),
       ...writes.flatMap((write) => write.operations),
       ...files.map((path): DiskOperation => ({ kind: 'sync', path })),
       { kind: 'syncDirectory', path: log.directory },
     ])
     complete()
     for (const write of writes) write.done()
+    log.asideBytes += snapshot.bytes.length
+    this.#parts.onAside(snapshot.bytes.length)
     for (const path of files) disk.forget(path)
   }
 
@@ -320,15 +366,17 @@ interface LogEnd {
   readonly log: UnifiedLog
   readonly endOffset: number
   readonly snapshot: Uint8Array
+  readonly chain: string
 }
 
 function endOf(log: UnifiedLog): LogEnd {
-  return { log, endOffset: log.logEndOffset, snapshot: encodeSnapshot(log.producers) }
+  return { log, endOffset: log.logEndOffset, snapshot: encodeSnapshot(log.producers), chain: chainText(log) }
 }
 
-function setRecoveryPoint({ log, endOffset, snapshot }: LogEnd): void {
+function setRecoveryPoint({ log, endOffset, snapshot, chain }: LogEnd): void {
   log.recoveryPoint = endOffset
   log.recoverySnapshot = snapshot
+  log.recoveryChain = chain
 }
 
 /** Snapshots that neither stand at a segment's start nor at the log's end: left by earlier stops. */
@@ -358,11 +406,26 @@ function snapshotWrites(log: UnifiedLog, offset: number, bytes: Uint8Array): Wri
   }
 }
 
-function epochWrites(log: UnifiedLog): Writes {
-  if (!log.epochs.isDirty) return { operations: [], done() {} }
+/** How `leader-epoch-checkpoint` of a log is replaced, step by step. */
+interface EpochFile {
+  readonly log: UnifiedLog
+  readonly write: DiskOperation
+  readonly sync: DiskOperation
+  readonly rename: DiskOperation
+}
+
+/** The epochs count as filed from now on. */
+function takeEpochs(log: UnifiedLog): EpochFile {
   log.epochs.filed()
   const path = `${log.directory}/leader-epoch-checkpoint`
-  return { operations: replaceFile(path, formatEpochs(log.epochs.entries)), done() {} }
+  const [write, sync, rename] = replaceFile(path, formatEpochs(log.epochs.entries))
+  return { log, write, sync, rename }
+}
+
+function epochWrites(log: UnifiedLog): Writes {
+  if (!log.epochs.isDirty) return { operations: [], done() {} }
+  const { write, sync, rename } = takeEpochs(log)
+  return { operations: [write, sync, rename], done() {} }
 }
 
 /** The file of a segment that nothing has been written to yet: its name keeps the log's end. */

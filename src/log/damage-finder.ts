@@ -4,9 +4,11 @@
  */
 import type { Disk, Observer } from '../base/ports.ts'
 import type { DamagedRange } from './damage.ts'
+import { digestFor, examineSealed } from './digest-check.ts'
 import { logEvents } from './log-events.ts'
 import { logMetrics } from './log-metrics.ts'
 import type { Segment } from './segment.ts'
+import type { HeaderChain, SegmentDigest } from './segment-digest.ts'
 import { type ExaminedSegment, examineSegment, type SegmentExamination } from './segment-examination.ts'
 import { scanSegment } from './segment-scan.ts'
 import type { UnifiedLog } from './unified-log.ts'
@@ -20,7 +22,13 @@ export interface FinderOptions extends Pick<SegmentExamination, 'visit' | 'pace'
   /** Where the offsets of the last segment end, when that is known. */
   readonly endOffset: number | null
   readonly durableEndOffset?: number | null
+  /** What the sealed segments of the log were; omitted = not known. */
+  readonly digests?: ReadonlyMap<number, SegmentDigest>
+  /** Called for a whole segment of which nothing was known, with the headers of its batches. */
+  learn?(chain: HeaderChain): void
 }
+
+const noDigests: ReadonlyMap<number, SegmentDigest> = new Map()
 
 /** Examines a segment that nothing is written to, and enters what is damaged into the log's map. */
 export async function findDamage(
@@ -32,22 +40,25 @@ export async function findDamage(
   const next = log.segments[log.segments.indexOf(segment) + 1]
   const { visit, pace } = options
   const sizeOnDisk = (await parts.disk.size(segment.logPath)) ?? 0
-  const examined = await examineSegment({
+  const digest = digestFor(options.digests ?? noDigests, segment.baseOffset, next?.baseOffset)
+  const examination = {
     disk: parts.disk,
     path: segment.logPath,
     segmentBaseOffset: segment.baseOffset,
     sizeInBytes: Math.min(segment.sizeInBytes, sizeOnDisk),
     endOffset: next?.baseOffset ?? options.endOffset,
     durableEndOffset: options.durableEndOffset ?? null,
-    epochAt: (offset) => log.dueEpochAt(offset),
+    epochAt: (offset: number) => log.dueEpochAt(offset),
     gapsAreNormal: log.gapsAreNormal,
     ...(visit === undefined ? {} : { visit }),
     ...(pace === undefined ? {} : { pace }),
-  })
+  }
+  const { examined, chain } = await examineSealed(examination, digest)
   // Compaction may have put another file there meanwhile, retention may have taken it.
   if (segment.replacement === null && !log.isDeleted && log.segments.includes(segment)) {
     enterDamage(log, segment.logPath, examined.damage, parts.observer)
     segment.isExamined = true
+    if (next !== undefined && digest === null && examined.damage.length === 0) options.learn?.(chain)
   }
   return examined
 }
@@ -56,6 +67,8 @@ export interface WrittenParts extends FinderParts {
   readonly driver: { readonly isCommitting: boolean; nextCommit(): Promise<void> }
   /** Ends the active segment and begins one, unless nothing can be written any more. */
   seal(log: UnifiedLog): void
+  /** What the sealed segments of a log were. */
+  digestsOf(log: UnifiedLog): Promise<ReadonlyMap<number, SegmentDigest>>
 }
 
 /** Looks for damage in a segment that may be active: it is sealed first, so that where it ends is known, and nothing goes into a damaged file. */
@@ -64,7 +77,8 @@ export async function examineWritten(log: UnifiedLog, segment: Segment, parts: W
   const endOffset = log.logEndOffset
   while (log.writtenEndOffset < endOffset && !log.isDeleted && parts.driver.isCommitting)
     await parts.driver.nextCommit()
-  await findDamage(log, segment, parts, { endOffset: log.writtenEndOffset })
+  const digests = await parts.digestsOf(log)
+  await findDamage(log, segment, parts, { endOffset: log.writtenEndOffset, digests })
 }
 
 export interface KnownDamage {

@@ -20,16 +20,19 @@ import {
   unsealText,
 } from './checkpoint-file.ts'
 import type { DamagedRange } from './damage.ts'
+import { digestFor, examineSealed, missingSegments } from './digest-check.ts'
 import { isWholeIdentity } from './identity.ts'
 import { indexBytesMax } from './index-check.ts'
 import { decodeJournalHead, journalBlockBytes } from './journal-frame.ts'
 import { LeaderEpochCache } from './leader-epoch-cache.ts'
 import { readSmall } from './load-parts.ts'
+import { isFirstGone } from './log-loader.ts'
 import { isDeletedLogName, lostSegments, parseLogName, sortLogFiles } from './log-files.ts'
+import { findOtherOwner } from './other-owner.ts'
 import { decodeSnapshot, snapshotBytesMax } from './producer-snapshot.ts'
 import { ProducerState } from './producer-state.ts'
 import { segmentName } from './segment.ts'
-import { examineSegment } from './segment-examination.ts'
+import { type KnownDigests, logKeyOf, parseDigests, type SegmentDigest } from './segment-digest.ts'
 import { offsetEntryBytes, timeEntryBytes, validTimeEntries } from './segment-index.ts'
 import { scanSegment } from './segment-scan.ts'
 import { type KnownLog, logFileNames, parseKnownLogs, stateFileNames } from './side-files.ts'
@@ -65,8 +68,10 @@ class DirectoryCheck {
   readonly #disk: Disk
   readonly #tell: (finding: Finding) => void
   #isClean = false
-  #known: ReadonlyMap<string, KnownLog> = new Map()
+  /** Null: there is no copy of ours, or another broker has written since. */
+  #known: ReadonlyMap<string, KnownLog> | null = null
   #compacted: ReadonlySet<string> = new Set()
+  #digests: KnownDigests['byLog'] = new Map()
   readonly #summary = { logs: 0, segments: 0, batches: 0, bytes: 0 }
 
   constructor(place: CheckPlace, disk: Disk, tell: (finding: Finding) => void) {
@@ -112,9 +117,21 @@ class DirectoryCheck {
       if (bytes === null && !(name === stateFileNames.recoveryPoints && this.#isClean)) continue
       if (unsealText(bytes) === null) this.#hint(`${stateDirectory}/${name}`, missingOr(bytes, 'its checksum is wrong'))
     }
-    this.#known = parseKnownLogs(await read(`${stateDirectory}/${stateFileNames.recoveryPoints}`)) ?? new Map()
+    if ((await findOtherOwner(this.#disk, this.#place)) === null) {
+      this.#known = parseKnownLogs(await read(`${stateDirectory}/${stateFileNames.recoveryPoints}`))
+      await this.#readDigests()
+    }
     await this.#readCompacted(read)
     await this.#checkIdentity(read)
+  }
+
+  async #readDigests(): Promise<void> {
+    const path = `${this.#place.stateDirectory}/${stateFileNames.segmentDigests}`
+    const bytes = await readSmall(this.#disk, path, checkpointBytesMax)
+    if (bytes === null) return
+    const { byLog, damagedEntries } = parseDigests(bytes)
+    if (damagedEntries > 0) this.#hint(path, `${damagedEntries} of its entries are not whole`)
+    this.#digests = byLog
   }
 
   async #readCompacted(read: (path: string) => Promise<Uint8Array | null>): Promise<void> {
@@ -149,7 +166,7 @@ class DirectoryCheck {
 
   async #checkLog(name: string): Promise<void> {
     const folder = `${this.#place.logDirectory}/${name}`
-    const known = this.#known.get(name) ?? null
+    const known = this.#known?.get(name) ?? null
     const entries = await this.#disk.list(folder)
     const { segments, snapshots } = sortLogFiles(entries)
     const names = entries.map((entry) => entry.name)
@@ -170,13 +187,23 @@ class DirectoryCheck {
       entries.map((entry) => entry.name),
       segments,
     )
-    const durableEndOffset = known?.recoveryPoint ?? null
+    // A log that our copy does not know was created since.
+    const durableEndOffset = known?.recoveryPoint ?? (this.#known === null ? null : 0)
+    const first = segments[0] ?? 0
+    const deleted = names.flatMap((each) => /^(\d{20})\.log\.deleted$/.exec(each)?.[1] ?? []).map(Number)
+    const { partition = 0 } = parseLogName(name) ?? {}
+    const digests = this.#digests.get(logKeyOf({ topicId: topicId ?? '', partition })) ?? new Map()
+    this.#checkFirst(folder, { first: segments[0], known: known?.firstBaseOffset ?? null, deleted, names })
     const log = {
       folder,
       epochs,
       durableEndOffset,
-      gapsAreNormal: this.#compacted.has(name) || known?.mayHaveGaps === true || names.some(isDeletedSegment),
+      gapsAreNormal: this.#compacted.has(name) || known?.mayHaveGaps === true || deleted.some((base) => base > first),
+      digests,
     }
+    if (log.gapsAreNormal)
+      for (const range of missingSegments({ directory: folder, segments }, digests, deleted))
+        this.#tell({ kind: 'damaged', file: range.path, reason: range.reason, range })
     let endOffset = segments[0] ?? 0
     for (const [index, baseOffset] of segments.entries()) {
       const next = segments[index + 1] ?? null
@@ -190,6 +217,24 @@ class DirectoryCheck {
     }
     for (const { name: file } of entries)
       if (file.endsWith('.checkpoint')) await this.#checkBatches(`${folder}/${file}`)
+  }
+
+  /** A first segment that is gone with all its indexes. */
+  #checkFirst(
+    folder: string,
+    log: {
+      readonly first: number | undefined
+      readonly known: number | null
+      readonly deleted: readonly number[]
+      readonly names: readonly string[]
+    },
+  ): void {
+    const { first, known, deleted, names } = log
+    if (known === null || first === undefined || !isFirstGone(first, known, deleted)) return
+    // Where an index of it is left that is told already.
+    if (lostSegments(names, [first]).some((base) => base < first)) return
+    const range = { fromOffset: known, endOffset: first, position: 0, endPosition: 0 }
+    this.#tell({ kind: 'damaged', file: `${folder}/${segmentName(known)}.log`, reason: 'the file is missing', range })
   }
 
   #checkOrphans(folder: string, names: readonly string[], segments: readonly number[]): void {
@@ -222,6 +267,7 @@ class DirectoryCheck {
       readonly epochs: LeaderEpochCache | null
       readonly durableEndOffset: number | null
       readonly gapsAreNormal: boolean
+      readonly digests: ReadonlyMap<number, SegmentDigest>
     },
     baseOffset: number,
     next: number | null,
@@ -230,17 +276,20 @@ class DirectoryCheck {
     const sizeInBytes = (await this.#disk.size(path)) ?? 0
     const { durableEndOffset, gapsAreNormal, epochs } = log
     const index = await this.#openIndex(path)
-    const examined = await examineSegment({
+    const examination = {
       disk: this.#disk,
       path,
       segmentBaseOffset: baseOffset,
       sizeInBytes,
       endOffset: next ?? (this.#isClean ? durableEndOffset : null),
       durableEndOffset,
-      epochAt: (offset) => (offset < (durableEndOffset ?? 0) ? (epochs?.epochAt(offset) ?? -1) : -1),
+      epochAt: (offset: number) => (offset < (durableEndOffset ?? 0) ? (epochs?.epochAt(offset) ?? -1) : -1),
       gapsAreNormal,
-      visit: (bytes, at, position) => index.meet(position, batchLastOffset(bytes, at) - baseOffset),
-    })
+      visit: (bytes: Uint8Array, at: number, position: number) =>
+        index.meet(position, batchLastOffset(bytes, at) - baseOffset),
+    }
+    const digest = digestFor(log.digests, baseOffset, next ?? undefined)
+    const { examined } = await examineSealed(examination, digest)
     this.#summary.segments++
     this.#summary.batches += examined.batches
     this.#summary.bytes += sizeInBytes
@@ -276,10 +325,6 @@ class DirectoryCheck {
     const end = await scanSegment({ ...place, checkCrc: true, visit() {} })
     if (end.reason !== null) this.#hint(path, `position ${end.position}: ${end.reason}`)
   }
-}
-
-function isDeletedSegment(name: string): boolean {
-  return name.endsWith('.log.deleted')
 }
 
 /** Holds the entries of an offset index against the batches as they come by. */

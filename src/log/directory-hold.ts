@@ -1,7 +1,7 @@
 /** Takes hold of a data directory: its folders, the lock, the identity, and whether the last stop was clean. */
 import { ApplianceError, asError } from '../base/errors.ts'
 import type { DiskOperation, Ports } from '../base/ports.ts'
-import { parseCleanShutdown } from './checkpoint-file.ts'
+import { formatCleanShutdown, parseCleanShutdown } from './checkpoint-file.ts'
 import { type Identity, openIdentity } from './identity.ts'
 import { logErrors } from './log-errors.ts'
 import { parseLogName } from './log-files.ts'
@@ -63,6 +63,16 @@ export async function holdDirectory(
     await lock.release()
     throw thrown
   }
+}
+
+/** The marker of a clean stop, written last (safety.md R5). */
+export function cleanShutdownWrites(logDirectory: string, brokerEpoch: number): readonly DiskOperation[] {
+  const path = `${logDirectory}/${logFileNames.cleanShutdown}`
+  return [
+    { kind: 'writeFile', path, bytes: formatCleanShutdown(brokerEpoch) },
+    { kind: 'sync', path },
+    { kind: 'syncDirectory', path: logDirectory },
+  ]
 }
 
 /** The marker of a clean stop goes for good, before anything is appended (safety.md R5). */

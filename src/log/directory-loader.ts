@@ -3,6 +3,7 @@ import { zeroUuid } from '../base/ids.ts'
 import type { Clock, Disk, DiskOperation, Observer } from '../base/ports.ts'
 import { uuidToString } from '../base/ids.ts'
 import { checkpointBytesMax, isDamagedTopicId, parseOffsets } from './checkpoint-file.ts'
+import type { DigestFile } from './digest-file.ts'
 import type { LogConfig } from './log-config.ts'
 import { logEvents } from './log-events.ts'
 import { isDeletedLogName, parseLogName } from './log-files.ts'
@@ -14,12 +15,13 @@ import { readLogStarts } from './log-start-file.ts'
 import { replayJournal } from './journal-replay.ts'
 import { findOtherOwner } from './other-owner.ts'
 import { segmentName } from './segment.ts'
+import { logKeyOf, type SegmentDigest } from './segment-digest.ts'
 import { type KnownLog, logFileNames, parseKnownLogs, stateFileNames } from './side-files.ts'
 import { topicIdWrites } from './topic-id-file.ts'
 import { type LogHome, UnifiedLog } from './unified-log.ts'
 
 /** Logs opened at a time: enough to keep the disk busy, few enough to bound the memory of their scans. */
-const logsAtATime = 16
+const logsAtATime = 8
 /** Files synced in one group after a replay: the disk flushes many at once. */
 const filesPerSyncGroup = 4096
 
@@ -36,6 +38,7 @@ export interface DirectoryParts {
   readonly clock: Clock
   readonly observer: Observer
   readonly home: LogHome
+  readonly digests: DigestFile
 }
 
 export interface LoadedDirectory {
@@ -50,6 +53,8 @@ export interface LoadedDirectory {
   /** Goes when the recovery points are written: until then it tells what they do not. */
   readonly leftovers: readonly DiskOperation[]
 }
+
+const noDigests: ReadonlyMap<number, SegmentDigest> = new Map()
 
 interface Folder {
   readonly name: string
@@ -82,6 +87,7 @@ export async function loadDirectory(place: DirectoryPlace, parts: DirectoryParts
     await read(`${stateDirectory}/${stateFileNames.logStarts}`),
     other !== null,
   )
+  const { byLog: digests } = await parts.digests.open(other === null)
   const highWatermarks = await offsets(logFileNames.highWatermarks)
 
   const names = entries.filter((entry) => entry.isDirectory && !isDeletedLogName(entry.name)).map((entry) => entry.name)
@@ -110,8 +116,10 @@ export async function loadDirectory(place: DirectoryPlace, parts: DirectoryParts
       logStartOffset: logStarts?.get(folder.name) ?? null,
       logStartIsSealed: areSure,
       highWatermark: highWatermarks?.get(folder.name) ?? null,
+      digests: digests.get(logKeyOf(folder)) ?? noDigests,
     }
-    leftovers.push(...(await loadLog(log, hints, { disk, clock: parts.clock, observer })))
+    leftovers.push(...(await loadLog(log, hints, { disk, clock: parts.clock, observer, digests: parts.digests })))
+    for (const segment of log.segments.slice(0, -1)) parts.digests.noteSealed(log, segment)
     return log
   })
   const ends = new Map(logs.map((log) => [log.key, log.logEndOffset]))
@@ -163,13 +171,16 @@ function recoveryPointOf(
   folder: Folder,
   known: ReadonlyMap<string, KnownLog> | null,
   kafkas: ReadonlyMap<string, number> | null,
-): Pick<LoadHints, 'recoveryPoint' | 'recoverySnapshot' | 'epochsCrc' | 'hasEpochs'> {
-  const unknown = { recoverySnapshot: null, epochsCrc: null, hasEpochs: false }
+): Omit<LoadHints, 'isClean' | 'logStartOffset' | 'logStartIsSealed' | 'highWatermark' | 'digests' | 'hadFailedSync'> {
+  const unknown = {
+    ...{ recoverySnapshot: null, epochsCrc: null, hasEpochs: false, chain: null, firstBaseOffset: null },
+    indexTail: null,
+  }
   if (known === null) return { recoveryPoint: kafkas?.get(folder.name) ?? null, ...unknown }
   const entry = known.get(folder.name)
   if (entry === undefined || entry.topicId !== folder.topicId) return { recoveryPoint: 0, ...unknown }
-  const { recoveryPoint, snapshot: recoverySnapshot, epochsCrc, hasEpochs } = entry
-  return { recoveryPoint, recoverySnapshot, epochsCrc, hasEpochs }
+  const { recoveryPoint, snapshot: recoverySnapshot, epochsCrc, hasEpochs, chain, firstBaseOffset, indexTail } = entry
+  return { recoveryPoint, recoverySnapshot, epochsCrc, hasEpochs, chain, firstBaseOffset, indexTail }
 }
 
 async function replay(folders: readonly Folder[], place: DirectoryPlace, parts: DirectoryParts): Promise<number> {

@@ -3,19 +3,19 @@
  * live in memory; a pass that finds nothing to do writes nothing.
  */
 import { asError } from '../base/errors.ts'
-import type { DiskOperation, Ports, Timer } from '../base/ports.ts'
+import type { Ports, Timer } from '../base/ports.ts'
 import type { CommitDriver } from './commit-driver.ts'
 import type { DirtyFiles } from './dirty-files.ts'
+import { FileRemover } from './file-remover.ts'
 import type { ReaderParts } from './log-reader.ts'
 import type { PatientDisk } from './patient-disk.ts'
+import type { Reservations } from './reservations.ts'
 import { deleteBelowStart, dropOldest, type Loss, type RetentionParts, retainLog } from './retention.ts'
 import { offsetEntryBytes, timeEntryBytes } from './segment-index.ts'
 import type { UnifiedLog } from './unified-log.ts'
 
 /** As often as Kafka looks (producer.id.expiration.check.interval.ms). */
 const producerCheckMs = 600_000
-/** Files removed in one group: those of one segment. */
-const filesPerUnlink = 4
 /** Logs looked at in one turn of the loop. */
 const logsPerTurn = 512
 
@@ -26,6 +26,7 @@ export interface HousekeepingParts {
   readonly dirty: DirtyFiles
   readonly driver: CommitDriver
   readonly reader: ReaderParts
+  readonly reservations: Reservations
   readonly retentionCheckIntervalMs: number
   readonly producerExpirationMs: number
   logs(): Iterable<UnifiedLog>
@@ -38,6 +39,7 @@ export interface HousekeepingParts {
 export class Housekeeping {
   readonly #parts: HousekeepingParts
   readonly #retention: RetentionParts
+  readonly #remover: FileRemover
   readonly #timers = new Set<Timer>()
   #pass: Promise<void> = Promise.resolve()
   /** Files that wait for their removal. */
@@ -47,6 +49,8 @@ export class Housekeeping {
 
   constructor(parts: HousekeepingParts) {
     this.#parts = parts
+    const later = this.later.bind(this)
+    this.#remover = new FileRemover({ disk: parts.disk, later })
     this.#retention = {
       disk: parts.disk,
       clock: parts.ports.clock,
@@ -54,7 +58,8 @@ export class Housekeeping {
       dirty: parts.dirty,
       reader: parts.reader,
       whenSubmitted: (task, onDropped) => parts.driver.whenSubmitted(task, onDropped),
-      later: (delayMs, task) => this.later(delayMs, task),
+      later,
+      remover: this.#remover,
       onGoing: (bytes) => {
         this.#goingBytes += bytes
       },
@@ -66,8 +71,11 @@ export class Housekeeping {
   usedBytes(): number {
     let bytes = this.#goingBytes
     for (const log of this.#parts.logs()) {
-      for (const { sizeInBytes, index } of log.segments) {
-        bytes += sizeInBytes + index.offsetEntries * offsetEntryBytes + index.timeEntries * timeEntryBytes
+      for (const { sizeInBytes, reservedBytes, index } of log.segments) {
+        bytes +=
+          Math.max(sizeInBytes, reservedBytes) +
+          index.offsetEntries * offsetEntryBytes +
+          index.timeEntries * timeEntryBytes
       }
     }
     return bytes
@@ -109,6 +117,7 @@ export class Housekeeping {
       for (const [index, log] of [...this.#parts.logs()].entries()) {
         if (this.#parts.isStopped() || this.isHeld) return
         await retainLog(log, nowMs, this.#retention)
+        this.#parts.reservations.tend(log)
         if (index % logsPerTurn === logsPerTurn - 1)
           await new Promise<void>((resolve) => this.#parts.ports.clock.defer(resolve))
       }
@@ -153,10 +162,9 @@ export class Housekeeping {
     const { disk, logDirectory } = this.#parts
     const folder = `${logDirectory}/${name}`
     const entries = await disk.list(folder)
-    const unlinks = entries.map((entry): DiskOperation => ({ kind: 'unlink', path: `${folder}/${entry.name}` }))
-    // To free a gigabyte takes a device its time: commits come between.
-    for (let at = 0; at < unlinks.length; at += filesPerUnlink)
-      await disk.submit(unlinks.slice(at, at + filesPerUnlink), { lane: 'relief' })
+    const paths = entries.map((entry) => `${folder}/${entry.name}`)
+    const sizes = await Promise.all(paths.map((path) => disk.size(path)))
+    await this.#remover.remove(paths.map((path, index) => ({ path, bytes: sizes[index] ?? 0 })))
     await disk.submit([{ kind: 'removeDirectory', path: folder }], { lane: 'relief' })
     disk.retry()
   }

@@ -24,9 +24,8 @@ import {
   type ReplayRange,
 } from './journal-frame.ts'
 
-const scanBytes = 4 * 1_048_576
-/** Bytes of frames that are gathered before they are written; a larger frame goes alone. */
-const gatherBytes = 4 * 1_048_576
+/** One memory for everything that is read of the journal. Of frames so many bytes are gathered before they are written; a larger one goes alone. */
+const memoryBytes = 4 * 1_048_576
 /** Paths kept by what the frames call them. */
 const pathsMax = 65_536
 
@@ -41,6 +40,14 @@ export interface ReplayResult {
   readonly paths: ReadonlySet<string>
   /** Why there was nothing to replay; null = it was read. */
   readonly reason: string | null
+}
+
+interface JournalFile {
+  readonly disk: Disk
+  readonly path: string
+  readonly size: number
+  /** What is read lies here until the next read. */
+  readonly memory: Uint8Array
 }
 
 interface FoundFrame extends FrameHeader {
@@ -58,22 +65,14 @@ export async function replayJournal(
   if (size === null) return { frames: 0, paths: new Set(), reason: 'the file is missing' }
   const head = decodeJournalHead(await disk.read(path, 0, Math.min(size, journalBlockBytes)), directoryId)
   if ('reason' in head) return { frames: 0, paths: new Set(), reason: head.reason }
-  const found = await findFrames(disk, path, size, head.incarnation)
-  const frames = await neededFrames(disk, path, found)
-  await makeDurable(disk, path, frames.at(-1))
-  const bodyBytes = frames.reduce((sum, frame) => sum + frame.bodyBytes, 0)
-  const gatherer = new FrameGatherer({ disk, path, target, bodyBytes })
+  const journal: JournalFile = { disk, path, size, memory: new Uint8Array(Math.min(memoryBytes, size)) }
+  const found = await findFrames(journal, head.incarnation)
+  const frames = await neededFrames(journal, found)
+  await makeDurable(journal, frames.at(-1))
+  const gatherer = new FrameGatherer(journal, target)
   for (const frame of frames) await gatherer.add(frame)
   await gatherer.write()
   return { frames: frames.length, paths: gatherer.paths, reason: null }
-}
-
-interface GathererParts {
-  readonly disk: Disk
-  /** Of the journal. */
-  readonly path: string
-  readonly target: ReplayTarget
-  readonly bodyBytes: number
 }
 
 /** Ranges that follow each other in one file. */
@@ -104,12 +103,11 @@ class FrameGatherer {
   #used = 0
   #standing = new Uint8Array(0)
 
-  /** `bodyBytes`: of all frames that are to come. */
-  constructor({ disk, path, target, bodyBytes }: GathererParts) {
+  constructor({ disk, path, memory }: JournalFile, target: ReplayTarget) {
     this.#disk = disk
     this.#journal = path
+    this.#memory = memory
     this.#target = target
-    this.#memory = new Uint8Array(Math.min(gatherBytes, bodyBytes))
   }
 
   async add(frame: FoundFrame): Promise<void> {
@@ -196,9 +194,10 @@ class FrameGatherer {
  * could be on the medium and the frame gone. It is written once more, because a sync that failed leaves pages that the kernel calls
  * clean and the medium does not have: another sync alone would do nothing.
  */
-async function makeDurable(disk: Disk, path: string, newest: FoundFrame | undefined): Promise<void> {
+async function makeDurable(journal: JournalFile, newest: FoundFrame | undefined): Promise<void> {
   if (newest === undefined) return
-  const bytes = await disk.read(path, newest.position, frameHeaderBytes + newest.bodyBytes)
+  const { disk, path } = journal
+  const bytes = await readJournal(journal, newest.position, frameHeaderBytes + newest.bodyBytes)
   await disk.submit([
     { kind: 'write', path, position: newest.position, chunks: [bytes] },
     { kind: 'sync', path },
@@ -206,11 +205,11 @@ async function makeDurable(disk: Disk, path: string, newest: FoundFrame | undefi
 }
 
 /** Headers of all frames of the incarnation, in sequence order. */
-async function findFrames(disk: Disk, path: string, size: number, incarnation: Uint8Array): Promise<FoundFrame[]> {
+async function findFrames(journal: JournalFile, incarnation: Uint8Array): Promise<FoundFrame[]> {
+  const { size } = journal
   const found: FoundFrame[] = []
-  const memory = new Uint8Array(Math.min(scanBytes, size))
-  for (let at = journalBlockBytes; at < size; at += scanBytes) {
-    const chunk = await disk.read(path, at, Math.min(scanBytes, size - at), memory)
+  for (let at = journalBlockBytes; at < size; at += memoryBytes) {
+    const chunk = await readJournal(journal, at, Math.min(memoryBytes, size - at))
     for (let block = 0; block < chunk.length; block += journalBlockBytes) {
       const header = decodeFrameHeader(chunk, block, incarnation)
       if (header === null || header.bodyBytes > frameBytesMax * 2) continue
@@ -221,12 +220,17 @@ async function findFrames(disk: Disk, path: string, size: number, incarnation: U
 }
 
 /** The frames from the oldest that the newest whole frame needs. Torn newest frames were never acknowledged. */
-async function neededFrames(disk: Disk, path: string, found: readonly FoundFrame[]): Promise<readonly FoundFrame[]> {
+async function neededFrames(journal: JournalFile, found: readonly FoundFrame[]): Promise<readonly FoundFrame[]> {
   for (let newest = found.length - 1; newest >= 0; newest--) {
     const frame = found[newest] as FoundFrame
-    const body = await disk.read(path, frame.position + frameHeaderBytes, frame.bodyBytes)
+    const body = await readJournal(journal, frame.position + frameHeaderBytes, frame.bodyBytes)
     if (decodeFrameBody(frame, body) === null) continue
     return found.slice(0, newest + 1).filter((candidate) => candidate.sequence >= frame.oldestNeeded)
   }
   return []
+}
+
+/** A frame may be larger than the memory. */
+function readJournal({ disk, path, memory }: JournalFile, position: number, bytes: number): Promise<Uint8Array> {
+  return disk.read(path, position, bytes, bytes > memory.length ? new Uint8Array(bytes) : memory)
 }

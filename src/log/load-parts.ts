@@ -1,11 +1,15 @@
 /** What opening a log needs, and the reads that must never stop a boot. */
 import type { Clock, Disk, Observer } from '../base/ports.ts'
 import { parsePartitionMetadata } from './checkpoint-file.ts'
+import type { DigestFile } from './digest-file.ts'
+import type { SegmentDigest } from './segment-digest.ts'
+import type { ChainPoint, KnownIndexTail } from './side-files.ts'
 
 export interface LoadParts {
   readonly disk: Disk
   readonly clock: Clock
   readonly observer: Observer
+  readonly digests: Pick<DigestFile, 'noteGone'>
 }
 
 export interface LoadHints {
@@ -21,11 +25,18 @@ export interface LoadHints {
   readonly epochsCrc: string | null
   /** That file has every epoch that began below the recovery point. */
   readonly hasEpochs: boolean
+  /** Entries below the recovery point that the index files lack; null = none are known. */
+  readonly indexTail: KnownIndexTail | null
   /** From log-start-offset-checkpoint; null = the first segment's base offset. */
   readonly logStartOffset: number | null
   /** It comes from our sealed copy: an authority, not a hint that a flipped bit may have changed. */
   readonly logStartIsSealed: boolean
   readonly highWatermark: number | null
+  /** See side-files.ts. */
+  readonly chain: ChainPoint | null
+  readonly firstBaseOffset: number | null
+  /** What sealed segments were, by base offset. */
+  readonly digests: ReadonlyMap<number, SegmentDigest>
 }
 
 /** The topic id in `partition.metadata`, or null. */

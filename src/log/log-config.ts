@@ -45,6 +45,8 @@ export interface LogConfig {
   readonly compressionType: CompressionCodec | 'producer'
   /** compression.gzip.level and compression.zstd.level; lz4 and snappy have one level here. */
   readonly compressionLevels: { readonly gzip: number; readonly zstd: number }
+  /** preallocate: the blocks of a segment are taken when it begins. */
+  readonly preallocate: boolean
   readonly flush: FlushClass
 }
 
@@ -69,5 +71,6 @@ export const defaultLogConfig: LogConfig = {
   cleanupPolicy: new Set<CleanupPolicy>(['delete']),
   compressionType: 'producer',
   compressionLevels: { gzip: -1, zstd: 3 },
+  preallocate: false,
   flush: 'commit',
 }

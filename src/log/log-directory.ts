@@ -4,18 +4,19 @@
  */
 import { assert } from '../base/assert.ts'
 import { ApplianceError, asError } from '../base/errors.ts'
-import { topicPartitionKey, uuidFromString } from '../base/ids.ts'
+import { uuidFromString } from '../base/ids.ts'
 import { DiskError, type DiskOperation, type Ports } from '../base/ports.ts'
 import { type Gate, passEach, refuseSet } from './append-gate.ts'
 import type { AppendEntry, AppendOutcome } from './append.ts'
+import { AsideBytes } from './aside-bytes.ts'
 import { Ballast } from './ballast.ts'
-import { formatCleanShutdown } from './checkpoint-file.ts'
 import { Checkpointer, checkpointEveryBytesDefault } from './checkpointer.ts'
 import { defaultCompactionOptions } from './compaction/compaction-options.ts'
 import { Compactor } from './compaction/compactor.ts'
 import { CommitDriver, type CommitFigures } from './commit-driver.ts'
 import { CommitJournal } from './commit-journal.ts'
-import { damageOf, examineWritten, type KnownDamage } from './damage-finder.ts'
+import { damageOf, examineWritten, type KnownDamage, type WrittenParts } from './damage-finder.ts'
+import { DigestFile } from './digest-file.ts'
 import { loadDirectory, reportOpened } from './directory-loader.ts'
 import { DirtyFiles } from './dirty-files.ts'
 import { journalOptionsOf, type LogCreation, type LogDirectoryOptions, syncedAloneMax } from './directory-options.ts'
@@ -27,18 +28,19 @@ import { defaultLogConfig } from './log-config.ts'
 import { logErrors } from './log-errors.ts'
 import { logEvents } from './log-events.ts'
 import { deletedLogName } from './log-files.ts'
+import { LogMaker } from './log-maker.ts'
 import { LogStartFile } from './log-start-file.ts'
 import { logMetrics } from './log-metrics.ts'
-import { type HeldDirectory, holdDirectory, markerRemoval } from './directory-hold.ts'
+import { cleanShutdownWrites, type HeldDirectory, holdDirectory, markerRemoval } from './directory-hold.ts'
 import { isSpaceError, PatientDisk, type PatientOptions } from './patient-disk.ts'
+import { Reservations } from './reservations.ts'
 import { noScrub, Scrubber } from './scrubber.ts'
-import { Segment } from './segment.ts'
-import { failedSyncNote, logFileNames, stateFileNames } from './side-files.ts'
+import type { Segment } from './segment.ts'
+import { failedSyncNote, stateFileNames, temporariesOf } from './side-files.ts'
 import { SpaceGuard, type SpaceReport } from './space-guard.ts'
 import type { Loss } from './retention.ts'
 import { TailCache } from './tail-cache.ts'
-import { adoptTopicId, topicIdWrites } from './topic-id-file.ts'
-import { type LogHome, UnifiedLog } from './unified-log.ts'
+import type { LogHome, UnifiedLog } from './unified-log.ts'
 
 export type { LogCreation, LogDirectoryOptions } from './directory-options.ts'
 
@@ -60,15 +62,17 @@ export class LogDirectory {
   readonly #options: LogDirectoryOptions
   readonly #held: HeldDirectory
   readonly #logs = new Map<string, UnifiedLog>()
-  readonly #creating = new Map<string, Promise<UnifiedLog>>()
   readonly #dirty = new DirtyFiles()
   readonly #journal: CommitJournal
   readonly #driver: CommitDriver
   readonly #checkpointer: Checkpointer
   readonly #indexes: IndexCache
+  readonly #digests: DigestFile
   readonly #tails: TailCache
   readonly #logStarts: LogStartFile
+  readonly #reservations: Reservations
   readonly #housekeeping: Housekeeping
+  readonly #maker: LogMaker
   readonly compactor: Compactor
   readonly scrubber: Scrubber
   readonly #guard: SpaceGuard
@@ -88,8 +92,7 @@ export class LogDirectory {
     const startMs = ports.clock.monotonicMs()
     const held = await holdDirectory(options, ports)
     try {
-      const disk = new PatientDisk(ports.disk, ports.clock)
-      disk.lastWords = failedSyncNote(held.stateDirectory)
+      const disk = new PatientDisk(ports.disk, ports.clock, failedSyncNote(held.stateDirectory))
       const directory = new LogDirectory(options, { ...ports, disk }, held)
       await directory.#load(startMs)
       return directory
@@ -115,6 +118,7 @@ export class LogDirectory {
     this.isNew = held.isNew
     this.previousBrokerEpoch = held.brokerEpoch ?? -1
     this.#indexes = new IndexCache(options.indexCacheBytes ?? 8 * 1_048_576)
+    this.#digests = new DigestFile(ports.disk, held.stateDirectory)
     this.#tails = new TailCache(options.tailCacheBytes ?? 8 * 1_048_576)
     this.#journal = new CommitJournal(ports.disk, journalOptionsOf(options, held), this.#dirty)
     const onFailure = (error: Error): void => this.#fail(error)
@@ -130,10 +134,10 @@ export class LogDirectory {
     })
     this.#checkpointer = new Checkpointer({
       ...{ clock: ports.clock, disk: ports.disk, observer: ports.observer, driver: this.#driver },
-      ...{ dirty: this.#dirty, indexes: this.#indexes },
+      ...{ dirty: this.#dirty, indexes: this.#indexes, digests: this.#digests },
       ...{ logDirectory: held.logDirectory, stateDirectory: held.stateDirectory },
       ...{ everyBytes: options.checkpointEveryBytes ?? checkpointEveryBytesDefault, filesSyncedAlone },
-      ...{ logs, onFailure },
+      ...{ logs, onFailure, onAside: (bytes) => this.#guard.onCommitted(bytes) },
     })
     this.#appendParts = {
       ...{ clock: ports.clock, entropy: ports.entropy, observer: ports.observer },
@@ -142,16 +146,29 @@ export class LogDirectory {
     }
     this.#logStarts = new LogStartFile(ports.disk, held, logs)
     this.#home = this.#makeHome()
+    this.#reservations = new Reservations({
+      ...{ disk: ports.disk, observer: ports.observer, driver: this.#driver },
+      ...{ roomBytes: () => this.#guard.roomBytes, isStopped, onFailure },
+    })
+    this.#maker = new LogMaker({
+      ...{ clock: ports.clock, observer: ports.observer, disk: ports.disk, logDirectory: held.logDirectory },
+      ...{ home: this.#home, logs: this.#logs, reservations: this.#reservations },
+      forgetDeleted: (key) =>
+        this.#checkpointer.forgetDeleted(key).catch((thrown: unknown) => this.#failAndThrow(thrown)),
+      assertWritable: () => this.#assertWritable(),
+      write: (operations) => this.#write(operations),
+    })
     this.#housekeeping = new Housekeeping({
       ...{ ports, disk: ports.disk, logDirectory: held.logDirectory },
-      ...{ dirty: this.#dirty, driver: this.#driver, reader: this.#home },
+      ...{ dirty: this.#dirty, driver: this.#driver, reader: this.#home, reservations: this.#reservations },
       retentionCheckIntervalMs: options.retentionCheckIntervalMs ?? 300_000,
       producerExpirationMs: options.producerExpirationMs ?? 86_400_000,
       roll: (log) => this.#roll(log),
       ...{ logs, isStopped, onFailure },
     })
     this.compactor = this.#makeCompactor(isStopped)
-    this.scrubber = new Scrubber({ ports, options: options.scrub ?? noScrub, logs, reader: this.#home, isStopped })
+    const scrub = { ports, options: options.scrub ?? noScrub, digests: this.#digests }
+    this.scrubber = new Scrubber({ ...scrub, logs, reader: this.#home, isStopped })
     this.#guard = this.#makeGuard()
   }
 
@@ -190,7 +207,8 @@ export class LogDirectory {
 
   #gate(): Gate {
     const closed = this.#failure?.message ?? (this.#isClosed ? 'the data directory is being closed' : null)
-    return { closed, refusal: this.#guard.refusal, waitingBytes: this.#driver.queuedBytes }
+    const { refusal, isExhausted } = this.#guard
+    return { closed, refusal, isExhausted, waitingBytes: this.#driver.queuedBytes }
   }
 
   /** Group commits since the start. */
@@ -200,7 +218,7 @@ export class LogDirectory {
 
   /** What the directory takes, what it may take, and whether new data is refused for want of space. */
   get space(): SpaceReport {
-    return this.#guard.report()
+    return this.#guard
   }
 
   /** Looks at the space now, and acts on it. */
@@ -214,8 +232,26 @@ export class LogDirectory {
   }
 
   /** Files of the rooms above: in the order of the directory's queue, and on a full disk they wait for room as everything here does. */
-  writeAside(operations: readonly DiskOperation[]): Promise<void> {
-    return this.#write(operations)
+  async writeAside(operations: readonly DiskOperation[], options?: PatientOptions): Promise<void> {
+    this.#assertWritable()
+    await this.#write(operations, options)
+  }
+
+  /**
+   * The same for a file that can be written another time: false when there is no room for it, and what it has left half done is removed.
+   * Any other failure is the directory's.
+   */
+  async tryAside(operations: readonly DiskOperation[]): Promise<boolean> {
+    this.#assertWritable()
+    if (this.#ports.disk.lack !== null) return false
+    try {
+      await this.#ports.disk.submit(operations, { lane: 'attempt' })
+      return true
+    } catch (thrown) {
+      if (!isSpaceError(thrown)) this.#failAndThrow(thrown)
+      await this.#write(temporariesOf(operations), { lane: 'relief' })
+      return false
+    }
   }
 
   /** Bytes appended and not yet handed to the disk. */
@@ -235,14 +271,7 @@ export class LogDirectory {
 
   /** Creates an empty log, durable when it resolves; an existing one of the same topic id is answered as it is. */
   createLog(creation: LogCreation): Promise<UnifiedLog> {
-    const key = topicPartitionKey(creation.topic, creation.partition)
-    const existing = this.#logs.get(key)
-    if (existing !== undefined) return this.#adopt(existing, creation)
-    const underWay = this.#creating.get(key)
-    if (underWay !== undefined) return underWay
-    const created = this.#create(key, creation).finally(() => this.#creating.delete(key))
-    this.#creating.set(key, created)
-    return created
+    return this.#maker.create(creation)
   }
 
   /** Takes the log out of service at once; its files go after file.delete.delay.ms. Resolves when it will not come back. */
@@ -302,7 +331,7 @@ export class LogDirectory {
   }
 
   async #leaveClean(brokerEpoch: number): Promise<void> {
-    await Promise.allSettled([...this.#creating.values()])
+    await this.#maker.idle()
     await this.#driver.idle()
     await this.#checkpointer.stop()
     await this.#logStarts.idle()
@@ -310,12 +339,7 @@ export class LogDirectory {
     if (this.#failure === null) await this.#checkpointer.finishAll()
     if (this.#failure !== null) return
     await this.#journal.reset(this.#ports.entropy.bytes(16))
-    const path = `${this.logDirectory}/${logFileNames.cleanShutdown}`
-    await this.#ports.disk.submit([
-      { kind: 'writeFile', path, bytes: formatCleanShutdown(brokerEpoch) },
-      { kind: 'sync', path },
-      { kind: 'syncDirectory', path: this.logDirectory },
-    ])
+    await this.#ports.disk.submit(cleanShutdownWrites(this.logDirectory, brokerEpoch))
   }
 
   async #load(startMs: number): Promise<void> {
@@ -323,13 +347,12 @@ export class LogDirectory {
     await this.#guard.open()
     const loaded = await loadDirectory(
       {
-        logDirectory: this.logDirectory,
-        stateDirectory: this.stateDirectory,
+        ...{ logDirectory: this.logDirectory, stateDirectory: this.stateDirectory },
         directoryId: uuidFromString(this.directoryId),
         isClean: this.wasClean,
         config: this.#options.config ?? defaultLogConfig,
       },
-      { disk, clock, observer, home: this.#home },
+      { disk, clock, observer, home: this.#home, digests: this.#digests },
     )
     for (const log of loaded.logs) {
       this.#logs.set(log.key, log)
@@ -361,12 +384,14 @@ export class LogDirectory {
   #makeGuard(): SpaceGuard {
     const { stateDirectory: directory } = this.#held
     const ballast = { directory, path: `${directory}/${stateFileNames.ballast}` }
+    const { disk, clock } = this.#ports
+    const aside = new AsideBytes({ ...{ disk, clock }, ...this.#held, logs: () => this.#logs.values() })
     return new SpaceGuard({
-      ...{ disk: this.#ports.disk, clock: this.#ports.clock, observer: this.#ports.observer },
-      dataDir: this.#options.dataDir,
+      ...{ disk, clock, observer: this.#ports.observer },
+      ...{ dataDir: this.#options.dataDir, options: this.#options.space ?? {} },
       ballast: new Ballast(this.#ports.disk, ballast, this.#options.space?.ballastBytes ?? 0),
-      options: this.#options.space ?? {},
-      usedBytes: () => this.#journal.sizeSoon + this.#housekeeping.usedBytes(),
+      usedBytes: () => this.#journal.sizeSoon + this.#housekeeping.usedBytes() + aside.bytes,
+      ...{ passingBytes: () => this.compactor.cleaningBytes, measure: (isDue) => aside.look(isDue) },
       dropOldest: () => this.#housekeeping.dropOldest(this.#onLoss),
       ...{ isStopped: () => this.#isClosed || this.#failure !== null, onFailure: (error) => this.#fail(error) },
     })
@@ -377,6 +402,7 @@ export class LogDirectory {
       ports: this.#ports,
       ...{ logDirectory: this.logDirectory, stateDirectory: this.stateDirectory },
       ...{ journal: this.#journal, dirty: this.#dirty, checkpointer: this.#checkpointer, reader: this.#home },
+      digests: this.#digests,
       options: { ...defaultCompactionOptions, ...this.#options.compaction },
       ...{ logs: () => this.#logs.values(), isStopped, onFailure: (error: Error) => this.#fail(error) },
     })
@@ -387,6 +413,7 @@ export class LogDirectory {
     const seal = (log: UnifiedLog): void => {
       if (this.#failure === null && !this.#isClosed) this.#roll(log)
     }
+    const digestsOf: WrittenParts['digestsOf'] = (log) => this.#digests.of(log)
     return {
       ...{ disk, clock, observer, compute },
       indexes: this.#indexes,
@@ -394,37 +421,10 @@ export class LogDirectory {
       indexRebuilt: (log, segment) => {
         if (this.#failure === null && !this.#isClosed) this.#checkpointer.onIndexRebuilt(log, segment)
       },
-      examine: (log, segment) => examineWritten(log, segment, { disk, observer, driver: this.#driver, seal }),
+      examine: (log, segment) =>
+        examineWritten(log, segment, { disk, observer, driver: this.#driver, seal, digestsOf }),
       deleteRecordsBefore: (log, offset) => this.#deleteRecordsBefore(log, offset),
     }
-  }
-
-  async #adopt(log: UnifiedLog, creation: LogCreation): Promise<UnifiedLog> {
-    const writes = adoptTopicId(log, creation.topicId)
-    if (writes.length > 0) await this.#write(writes)
-    log.updateConfig(creation.config)
-    return log
-  }
-
-  async #create(key: string, creation: LogCreation): Promise<UnifiedLog> {
-    this.#assertWritable()
-    const { lack } = this.#ports.disk
-    if (lack !== null) throw new ApplianceError(logErrors.directoryFull, { reason: lack.message })
-    await this.#checkpointer.forgetDeleted(key).catch((thrown: unknown) => this.#failAndThrow(thrown))
-    const directory = `${this.logDirectory}/${key}`
-    const log = new UnifiedLog({ ...creation, directory }, creation.config, this.#home)
-    const segment = new Segment(directory, 0, this.#ports.clock.wallMs())
-    log.segments = [segment]
-    await this.#write([
-      { kind: 'makeDirectory', path: directory },
-      { kind: 'writeFile', path: segment.logPath, bytes: new Uint8Array(0) },
-      ...topicIdWrites(directory, creation.topicId),
-      { kind: 'syncDirectory', path: this.logDirectory },
-    ])
-    this.#logs.set(key, log)
-    this.#ports.observer.set(logMetrics.logs, this.#logs.size)
-    this.#ports.observer.event(logEvents.logCreated, { log: key })
-    return log
   }
 
   async #deleteRecordsBefore(log: UnifiedLog, offset: number): Promise<number> {
@@ -455,6 +455,7 @@ export class LogDirectory {
   #onRoll(log: UnifiedLog, sealed: Segment): void {
     this.#ports.observer.event(logEvents.segmentRolled, { log: log.key, baseOffset: log.activeSegment.baseOffset })
     this.#checkpointer.onSealed(log, sealed)
+    this.#reservations.tend(log)
   }
 
   #onCommitted(bytes: number): void {

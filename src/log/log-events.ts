@@ -122,6 +122,12 @@ export const logEvents = defineEvents({
     sentence: 'the compaction of {log} waits for {delayMs} ms: {reason}',
     fields: { log: 'string', delayMs: 'number', reason: 'string' },
   },
+  notReserved: {
+    id: 'log-space-not-reserved',
+    level: 'warn',
+    sentence: 'the space of the next segment of {log} is not reserved, although preallocate asks for it: {reason}',
+    fields: { log: 'string', reason: 'string' },
+  },
   logCreated: {
     id: 'log-created',
     level: 'debug',

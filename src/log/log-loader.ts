@@ -13,6 +13,8 @@ import {
 } from '../protocol/records/record-batch.ts'
 import { checkpointBytesMax, crcOf, formatEpochs, parseEpochs } from './checkpoint-file.ts'
 import { finishSwaps } from './compaction/segment-swap.ts'
+import { enterDamage, findDamage } from './damage-finder.ts'
+import { digestFor, missingSegments } from './digest-check.ts'
 import { rebuildEpochs } from './epoch-rebuild.ts'
 import { adoptMaxTimestamp } from './index-check.ts'
 import { logEvents } from './log-events.ts'
@@ -24,27 +26,33 @@ import { encodeSnapshot } from './producer-snapshot.ts'
 import { Segment, segmentName } from './segment.ts'
 import { offsetEntryBytes, timeEntryBytes } from './segment-index.ts'
 import { scanSegment } from './segment-scan.ts'
+import { chainText } from './side-files.ts'
 import type { UnifiedLog } from './unified-log.ts'
 
-/** Fills an empty UnifiedLog from its folder. Answers what is to be removed once the recovery points, and with them `mayHaveGaps`, are written. */
+/** Fills an empty UnifiedLog from its folder. Answers what is to be removed once the recovery points are written. */
 export async function loadLog(log: UnifiedLog, hints: LoadHints, parts: LoadParts): Promise<readonly DiskOperation[]> {
   const entries = await finishSwaps(parts.disk, log.directory, await parts.disk.list(log.directory))
   const files = sortLogFiles(entries)
   log.snapshotOffsets = [...files.snapshots]
-  const removal = files.leftovers.map((name): DiskOperation => ({ kind: 'unlink', path: `${log.directory}/${name}` }))
-  // Names reach the medium in any order: an older segment of a deletion may be back while a newer one is gone. Only this file tells.
-  const tellsOfGaps = !log.mayHaveGaps && files.leftovers.some((name) => name.endsWith('.log.deleted'))
-  if (tellsOfGaps) log.mayHaveGaps = true
-  const isKept = tellsOfGaps && !hints.isClean
-  if (removal.length > 0 && !isKept) await parts.disk.submit(removal)
   const [start] = files.segments
-  for (const baseOffset of lostSegments(
-    entries.map((entry) => entry.name),
-    files.segments,
-  )) {
-    if (start === undefined || baseOffset > start) continue
-    const file = `${segmentName(baseOffset)}.index`
-    parts.observer.event(logEvents.segmentMissing, { log: log.key, startOffset: start, file })
+  const deleted = files.leftovers.flatMap((name) => /^(\d{20})\.log\.deleted$/.exec(name)?.[1] ?? []).map(Number)
+  // Names reach the medium in any order: an older segment of a deletion may be back while a newer one is gone. Only this file tells.
+  if (deleted.some((base) => start !== undefined && base > start)) log.mayHaveGaps = true
+  const gone = deleted.filter((base) => !files.segments.includes(base))
+  // In front of these a segment is back: that they are gone is written down before their names go, which are the only ones that tell.
+  const cutShort = gone.filter((base) => start !== undefined && base > start)
+  const kept = new Set(cutShort.map((base) => `${segmentName(base)}.log.deleted`))
+  for (const base of cutShort) parts.digests.noteGone(log, base, `${log.directory}/${segmentName(base)}.log.deleted`)
+  const leftovers = files.leftovers.filter((name) => !kept.has(name))
+  const removal = leftoverRemoval(log, leftovers, gone)
+  const isKept = deleted.length > 0 && !hints.isClean
+  if (removal.length > 0 && !isKept) await parts.disk.submit(removal)
+  const names = entries.map((entry) => entry.name)
+  const lost = lostSegments(names, files.segments).filter((base) => start !== undefined && base < start)
+  const isFirstLost = lost.length === 0 && isFirstGone(start, hints.firstBaseOffset, deleted)
+  for (const baseOffset of isFirstLost ? [hints.firstBaseOffset ?? 0] : lost) {
+    const file = `${segmentName(baseOffset)}.log`
+    parts.observer.event(logEvents.segmentMissing, { log: log.key, startOffset: start ?? 0, file })
   }
   log.segments = await openSegments(log, files.segments, hints, parts)
   const first = log.segments[0] as Segment
@@ -66,12 +74,56 @@ export async function loadLog(log: UnifiedLog, hints: LoadHints, parts: LoadPart
     log.logStartOffset = hints.logStartIsSealed ? log.logEndOffset : first.baseOffset
   }
   if (hints.isClean && isLoaded) await loadProducers(log, log.logEndOffset, hints, parts)
+  await holdAgainstDigests(log, hints, deleted, parts)
+  const { activeSegment: active } = log
+  // It has been cut, or is damaged: what is appended from now on does not continue what is known.
+  if (active.chain !== null && active.chain.sizeInBytes !== active.sizeInBytes) active.chain = null
   log.writtenEndOffset = log.logEndOffset
   log.durableEndOffset = log.logEndOffset
   log.recoveryPoint = log.logEndOffset
   log.recoverySnapshot = encodeSnapshot(log.producers)
+  log.recoveryChain = chainText(log)
   log.highWatermark = Math.max(log.logStartOffset, Math.min(hints.highWatermark ?? 0, log.logEndOffset))
   return isKept ? removal : []
+}
+
+/** The indexes of a deleted segment go before the name that tells why its log is gone. */
+function leftoverRemoval(
+  log: UnifiedLog,
+  names: readonly string[],
+  deleted: readonly number[],
+): readonly DiskOperation[] {
+  if (names.length === 0 && deleted.length === 0) return []
+  const unlink = (name: string): DiskOperation => ({ kind: 'unlink', path: `${log.directory}/${name}` })
+  const indexes = deleted.flatMap((base) =>
+    ['index', 'timeindex', 'txnindex'].map((kind) => `${segmentName(base)}.${kind}`),
+  )
+  const sync: readonly DiskOperation[] = indexes.length === 0 ? [] : [{ kind: 'syncDirectory', path: log.directory }]
+  return [...indexes.map(unlink), ...sync, ...names.map(unlink)]
+}
+
+/** Has a log lost its first segment? Retention leaves the last name that it took until our copy says where the log begins. */
+export function isFirstGone(start: number | undefined, known: number | null, deleted: readonly number[]): boolean {
+  return start !== undefined && known !== null && start > known && !deleted.some((base) => base >= known)
+}
+
+/** Sealed segments that have not the size that they had, and those that are not there at all. */
+async function holdAgainstDigests(
+  log: UnifiedLog,
+  { digests }: LoadHints,
+  deleted: readonly number[],
+  parts: LoadParts,
+): Promise<void> {
+  for (const [index, segment] of log.segments.slice(0, -1).entries()) {
+    const digest = digestFor(digests, segment.baseOffset, log.segments[index + 1]?.baseOffset)
+    if (digest === null || digest.sizeInBytes === segment.sizeInBytes) continue
+    if (!segment.isExamined) await findDamage(log, segment, parts, { endOffset: null, digests })
+  }
+  // Without gaps a missing segment shows in the one before it.
+  if (!log.mayHaveGaps) return
+  const segments = log.segments.map(({ baseOffset }) => baseOffset)
+  for (const range of missingSegments({ directory: log.directory, segments }, digests, deleted))
+    enterDamage(log, range.path, [range], parts.observer)
 }
 
 async function openSegments(
@@ -87,6 +139,7 @@ async function openSegments(
     segment.appendedFrom = segment.sizeInBytes
     segment.indexIsChecked = false
     segment.maxTimestampIsKnown = false
+    segment.chain = hints.chain?.baseOffset === baseOffset ? hints.chain.chain : null
     return segment
   }
   if (baseOffsets.length === 0) {

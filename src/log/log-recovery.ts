@@ -23,6 +23,8 @@ import { logEvents } from './log-events.ts'
 import { type LoadHints, type LoadParts, readSmall } from './load-parts.ts'
 import { loadProducers } from './producer-loader.ts'
 import { Segment } from './segment.ts'
+import { HeaderChain } from './segment-digest.ts'
+import type { KnownIndexTail } from './side-files.ts'
 import { offsetEntryBytes, timeEntryBytes, validOffsetEntries, validTimeEntries } from './segment-index.ts'
 import { type ScanEnd, scanSegment } from './segment-scan.ts'
 import type { UnifiedLog } from './unified-log.ts'
@@ -45,7 +47,8 @@ export async function recoverLog(log: UnifiedLog, hints: LoadHints, parts: LoadP
   // A segment that was rolled right at the recovery point may not have been finished off: its index begins the work.
   const startIndex = log.segmentIndexOf(hints.isClean ? scanFrom : Math.max(scanFrom - 1, first.baseOffset))
   const start = log.segments[startIndex] as Segment
-  const begin = await beginIndex(log, start, scanFrom, parts)
+  start.chain ??= new HeaderChain()
+  const begin = await beginIndex(log, start, scanFrom, { hints, parts })
   await loadProducers(log, begin.offset, hints, parts)
   log.logEndOffset = begin.offset
   const operations: DiskOperation[] = []
@@ -105,8 +108,14 @@ async function endWhereKnown(log: UnifiedLog, hints: LoadHints, parts: LoadParts
  * The index of the segment where the scan begins: the entries of the files that fit, and a walk over the headers from there to
  * the first batch to be scanned. Answers its position and offset.
  */
-async function beginIndex(log: UnifiedLog, segment: Segment, scanFrom: number, parts: LoadParts): Promise<BeginPoint> {
-  const kept = await keepEntries(segment, scanFrom, parts)
+async function beginIndex(
+  log: UnifiedLog,
+  segment: Segment,
+  scanFrom: number,
+  { hints, parts }: { readonly hints: LoadHints; readonly parts: LoadParts },
+): Promise<BeginPoint> {
+  const filed = await keepEntries(segment, scanFrom, parts)
+  const kept = (await keepTail(segment, { scanFrom, tail: hints.indexTail }, parts)) ?? filed
   let lastEpoch = -1
   const end = await scanSegment({
     disk: parts.disk,
@@ -175,18 +184,51 @@ async function keepEntries(
   const position = readInt32(offsets, lastAt + 4)
   // Time entries are added together with offset entries: those up to the last kept one.
   const timeCount = validTimeEntries(times, lastOffset + 1)
-  const header = await parts.disk.read(segment.logPath, position, batchHeaderBytes)
-  const fits =
-    header.length === batchHeaderBytes &&
-    batchMagic(header) === 2 &&
-    batchLastOffset(header) === segment.baseOffset + lastOffset &&
-    batchBaseOffset(header) > segment.baseOffset
-  if (!fits || timeCount === 0) return { position: 0 }
+  if (timeCount === 0 || !(await namesBatch(segment, lastOffset, position, parts))) return { position: 0 }
   const firstHeader = await parts.disk.read(segment.logPath, 0, batchHeaderBytes)
   adoptMaxTimestamp(segment, times.subarray(0, timeCount * timeEntryBytes))
   segment.index.reset({ offsets: count, times: timeCount, lastTimestamp: segment.maxTimestampMs })
   segment.noteFirst(firstHeader)
   return { position }
+}
+
+/**
+ * Goes on behind the entries of the files with those that our sealed copy has of the same index: else the headers behind the files'
+ * entries would have to be walked. Answers the position from which they still are, or null when the copy does not continue the files.
+ */
+async function keepTail(
+  segment: Segment,
+  { scanFrom, tail }: { readonly scanFrom: number; readonly tail: KnownIndexTail | null },
+  parts: LoadParts,
+): Promise<{ readonly position: number } | null> {
+  const { index } = segment
+  if (tail === null || tail.segmentBaseOffset !== segment.baseOffset) return null
+  if (tail.filedOffsets !== index.filedOffsets || tail.filedTimes !== index.filedTimes) return null
+  const count = validOffsetEntries(tail.offsets, segment.sizeInBytes, scanFrom - segment.baseOffset)
+  if (count === 0 || count * offsetEntryBytes !== tail.offsets.length) return null
+  const last = tail.offsets.length - offsetEntryBytes
+  const position = readInt32(tail.offsets, last + 4)
+  if (!(await namesBatch(segment, readInt32(tail.offsets, last), position, parts))) return null
+  index.addTail(tail)
+  if (tail.times.length > 0) adoptMaxTimestamp(segment, tail.times)
+  segment.noteFirst(await parts.disk.read(segment.logPath, 0, batchHeaderBytes))
+  return { position }
+}
+
+/** Does a batch behind the segment's first one stand there whose last offset is this one? */
+async function namesBatch(
+  segment: Segment,
+  relativeOffset: number,
+  position: number,
+  parts: LoadParts,
+): Promise<boolean> {
+  const header = await parts.disk.read(segment.logPath, position, batchHeaderBytes)
+  return (
+    header.length === batchHeaderBytes &&
+    batchMagic(header) === 2 &&
+    batchLastOffset(header) === segment.baseOffset + relativeOffset &&
+    batchBaseOffset(header) > segment.baseOffset
+  )
 }
 
 /** Index files that already say what the scan has found need not be written again (but synced: a kill may have come before). */
@@ -219,6 +261,7 @@ async function scanOn(log: UnifiedLog, startIndex: number, begin: BeginPoint, ru
       segment.index.reset({ offsets: 0, times: 0, lastTimestamp: -1 })
       segment.indexIsChecked = true
       segment.maxTimestampIsKnown = true
+      segment.chain = new HeaderChain()
     }
     let end: ScanEnd = begin
     if (index > startIndex || !run.isDamaged) end = await scanTail(log, segment, from, run)

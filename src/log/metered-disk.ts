@@ -53,8 +53,8 @@ export class MeteredDisk implements Disk {
     return this.#disk.submit(operations, options)
   }
 
-  read(path: string, position: number, length: number): Promise<Uint8Array> {
-    return this.#disk.read(path, position, length)
+  read(path: string, position: number, length: number, into?: Uint8Array): Promise<Uint8Array> {
+    return this.#disk.read(path, position, length, into)
   }
 
   readHot(path: string, position: number, length: number): Uint8Array | null {

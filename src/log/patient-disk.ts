@@ -78,13 +78,14 @@ export class PatientDisk implements Disk {
   /** At most as many as a start has steps. */
   #lackWaiters: (() => void)[] = []
   /** Done when a sync has failed, past everything else: what the next start is to know of it. */
-  lastWords: readonly DiskOperation[] = none
+  readonly #lastWords: readonly DiskOperation[]
   /** Called when the first group meets a lack of space, and when the last one waiting for it goes on. */
   onLack: (error: DiskError) => void = () => {}
   onSpace: () => void = () => {}
 
-  constructor(port: Disk, clock: Clock) {
+  constructor(port: Disk, clock: Clock, lastWords: readonly DiskOperation[] = none) {
     this.#port = port
+    this.#lastWords = lastWords
     this.#clock = clock
   }
 
@@ -213,7 +214,7 @@ export class PatientDisk implements Disk {
 
   /** Rejects the group, and all that has not reached the port. */
   #end(group: Group, error: Error): void {
-    if (this.#ended === null) this.#port.submit(this.lastWords).catch(() => {})
+    if (this.#ended === null) this.#port.submit(this.#lastWords).catch(() => {})
     this.#ended = error
     this.#lack = null
     for (const each of [group, ...this.#groups.filter((other) => !other.isInPort && other !== group)]) {

@@ -5,6 +5,7 @@
 import { earliestTrustedWallMs } from '../base/wall-floor.ts'
 import type { Clock, DiskOperation, Observer } from '../base/ports.ts'
 import type { DirtyFiles } from './dirty-files.ts'
+import type { FileRemover } from './file-remover.ts'
 import { ensureMaxTimestamp } from './index-check.ts'
 import { logEvents } from './log-events.ts'
 import { logMetrics } from './log-metrics.ts'
@@ -25,6 +26,7 @@ export interface RetentionParts {
   whenSubmitted(task: () => void, onDropped: () => void): void
   /** Runs the task once, unless the directory is closed before. */
   later(delayMs: number, task: () => void): void
+  readonly remover: FileRemover
   /** Files of this many bytes wait for their removal (negative: have been removed). */
   onGoing(bytes: number): void
   /** Ends the active segment and begins one. */
@@ -220,19 +222,38 @@ async function removeSegments(
   for (const path of paths) parts.disk.forget(path)
   const bytes = going.reduce((sum, segment) => sum + segment.sizeInBytes, 0)
   parts.onGoing(bytes)
-  const unlinks = going.map((segment): DiskOperation => ({ kind: 'unlink', path: `${segment.logPath}.deleted` }))
-  const unlink = async (): Promise<void> => {
-    // To free a gigabyte takes a device its time: commits come between.
-    for (const each of unlinks) await parts.disk.submit([each], { lane: 'relief' })
+  const files = going.map(({ logPath, sizeInBytes }) => ({ path: `${logPath}.deleted`, bytes: sizeInBytes }))
+  const last = going.at(-1) as Segment
+  files.pop()
+  const onRemoved = async (): Promise<void> => {
+    await removeLast(log, last, parts)
     parts.onGoing(-bytes)
     parts.disk.retry()
   }
   if (isUrgent) {
-    await unlink()
+    for (const file of files) await parts.remover.removeNow(file)
+    await onRemoved()
     return
   }
   parts.later(log.config.fileDeleteDelayMs, () => {
     // What cannot be removed now is removed when the log is opened next.
-    unlink().catch(() => {})
+    parts.remover
+      .remove(files)
+      .then(onRemoved)
+      .catch(() => {})
   })
+}
+
+/**
+ * Gives up the last of the deleted files. Until our copy of the recovery points says where the log begins now, its empty name stays: a
+ * start without it would take the first segment for lost.
+ */
+async function removeLast(log: UnifiedLog, last: Segment, parts: RetentionParts): Promise<void> {
+  const path = `${last.logPath}.deleted`
+  const isTold = log.filedFirstOffset > last.baseOffset || log.isDeleted
+  const before = log.deletedFile
+  log.deletedFile = isTold ? null : { path, baseOffset: last.baseOffset }
+  const operations: DiskOperation[] = [isTold ? { kind: 'unlink', path } : { kind: 'truncate', path, size: 0 }]
+  if (before !== null) operations.push({ kind: 'unlink', path: before.path })
+  await parts.disk.submit(operations, { lane: 'relief' })
 }

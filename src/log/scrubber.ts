@@ -1,6 +1,6 @@
 /**
  * Looks through all stored bytes now and then, slowly, so that damage is found before a reader meets it (safety.md I13). It reads no
- * more bytes a second than it may and writes nothing. What lies in the kernel's page cache is read from there: a medium that has
+ * more bytes a second than it may, and writes nothing but what sealed segments are of which that was not known. What lies in the kernel's page cache is read from there: a medium that has
  * gone bad under a page that is still cached is found by a later pass.
  */
 import { asError } from '../base/errors.ts'
@@ -8,10 +8,12 @@ import { DiskError, type Ports, type Timer } from '../base/ports.ts'
 import { batchLastOffset } from '../protocol/records/record-batch.ts'
 import { CompactionStopped, Pacer } from './compaction/pacer.ts'
 import { findDamage } from './damage-finder.ts'
+import type { DigestFile } from './digest-file.ts'
 import { logEvents } from './log-events.ts'
 import { logMetrics } from './log-metrics.ts'
 import type { ReaderParts } from './log-reader.ts'
 import type { Segment } from './segment.ts'
+import { digestOf, type HeaderChain, type SegmentDigest } from './segment-digest.ts'
 import { scanSegment } from './segment-scan.ts'
 import type { UnifiedLog } from './unified-log.ts'
 
@@ -32,6 +34,7 @@ export interface ScrubberParts {
   readonly options: ScrubOptions
   logs(): Iterable<UnifiedLog>
   readonly reader: Pick<ReaderParts, 'examine'>
+  readonly digests: DigestFile
   isStopped(): boolean
 }
 
@@ -86,12 +89,15 @@ export class Scrubber {
     // A box that is switched off every evening gets through all of its logs in time: each pass begins with another one.
     const first = logs.length === 0 ? 0 : entropy.below(logs.length)
     for (const log of [...logs.slice(first), ...logs.slice(0, first)]) {
+      if (this.#isOver) return
+      const digests = await this.#parts.digests.of(log)
       for (const segment of [...log.segments]) {
         if (this.#isOver) return
         if (log.isDeleted || !log.segments.includes(segment) || segment.replacement !== null) continue
-        await this.#look(log, segment)
+        await this.#look(log, segment, digests)
       }
     }
+    await this.#parts.digests.flush()
     const damagedRanges = logs.reduce((sum, log) => sum + log.damage.ranges.length, 0)
     const durationMs = Math.round(clock.monotonicMs() - startMs)
     observer.add(logMetrics.scrubPasses, 1)
@@ -99,16 +105,33 @@ export class Scrubber {
   }
 
   /** One segment. What the disk cannot read, or what has gone meanwhile, ends the look at this one alone. */
-  async #look(log: UnifiedLog, segment: Segment): Promise<void> {
+  async #look(log: UnifiedLog, segment: Segment, digests: ReadonlyMap<number, SegmentDigest>): Promise<void> {
     try {
       if (segment !== log.activeSegment) {
         const { disk, observer } = this.#parts.ports
-        await findDamage(log, segment, { disk, observer }, { endOffset: null, pace: (bytes) => this.#pace(bytes) })
+        await findDamage(
+          log,
+          segment,
+          { disk, observer },
+          {
+            ...{ endOffset: null, digests },
+            pace: (bytes) => this.#pace(bytes),
+            learn: (chain) => this.#learn(log, segment, chain),
+          },
+        )
       } else if (await this.#isActiveBad(log, segment)) await this.#parts.reader.examine(log, segment)
     } catch (thrown) {
       if (thrown instanceof CompactionStopped || log.isDeleted || !log.segments.includes(segment)) return
       this.#onThrown(asError(thrown))
     }
+  }
+
+  /** From now on it is known what a segment was that was sealed by another program, or of which nothing was written down. */
+  #learn(log: UnifiedLog, segment: Segment, chain: HeaderChain): void {
+    const { topicId, partition } = log
+    if (chain.endOffset > log.recoveryPoint) return
+    const key = { topicId, partition, baseOffset: segment.baseOffset }
+    this.#parts.digests.note(log, digestOf(key, chain, segment.sizeInBytes))
   }
 
   /** Looks at what is written of a segment that is appended to; damage is looked for in a sealed one only. */

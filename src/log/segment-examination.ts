@@ -43,6 +43,8 @@ export interface SegmentExamination {
   epochAt(offset: number): number
   /** Offsets may be missing between batches and at the end: compaction leaves gaps. */
   readonly gapsAreNormal: boolean
+  /** Gaps or not, the last batch ends right before `endOffset`. */
+  readonly endIsExact?: boolean
   /** Called for each good batch, in order, with its header (all of it when it is a control batch). */
   visit?(bytes: Uint8Array, at: number, position: number): void
   /** Called before so many bytes are read; the reading waits for it. */
@@ -87,13 +89,13 @@ class Examiner {
   }
 
   async run(): Promise<ExaminedSegment> {
-    const { sizeInBytes, endOffset, gapsAreNormal } = this.#with
+    const { sizeInBytes, endOffset, gapsAreNormal, endIsExact = false } = this.#with
     while (this.#position < sizeInBytes) await this.#runOn()
     this.#settleLast()
     const last = this.#damage.at(-1)
     const isOpen = last !== undefined && last.endPosition === sizeInBytes && last.position < sizeInBytes
     if (isOpen) this.#damage[this.#damage.length - 1] = { ...last, endOffset: endOffset ?? last.endOffset }
-    else if (endOffset !== null && this.#dueOffset < endOffset && !gapsAreNormal) {
+    else if (endOffset !== null && this.#dueOffset < endOffset && (!gapsAreNormal || endIsExact)) {
       const reason = sizeInBytes === 0 ? 'the file is missing or empty' : 'the file ends early'
       this.#note(sizeInBytes, { position: sizeInBytes, baseOffset: endOffset }, reason)
     }

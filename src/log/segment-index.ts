@@ -12,6 +12,14 @@ import { readInt32, readInt64, writeInt32, writeInt64 } from '../protocol/record
 export const offsetEntryBytes = 8
 export const timeEntryBytes = 12
 
+/** Entries that files do not have yet, in the encoding of the files, and how many the files have before them. */
+export interface IndexTail {
+  readonly filedOffsets: number
+  readonly filedTimes: number
+  readonly offsets: Uint8Array
+  readonly times: Uint8Array
+}
+
 /** Entries in memory behind those of the files. */
 export class SegmentIndex {
   /** Entries in the files; what lies behind in the files does not count and is cut by the next write. */
@@ -74,6 +82,18 @@ export class SegmentIndex {
     this.#times.push(timestampMs)
     this.#timeOffsets.push(relativeOffset)
     this.#lastTimestamp = timestampMs
+  }
+
+  get unfiledOffsets(): number {
+    return this.#offsets.length
+  }
+
+  /** Adds entries that once stood in memory here; the files have what came before them. */
+  addTail({ offsets, times }: Pick<IndexTail, 'offsets' | 'times'>): void {
+    for (let at = 0; at < offsets.length; at += offsetEntryBytes)
+      this.addOffset(readInt32(offsets, at), readInt32(offsets, at + 4))
+    for (let at = 0; at < times.length; at += timeEntryBytes)
+      this.addTime(readInt64(times, at), readInt32(times, at + 8))
   }
 
   /** Position of the first entry in memory, or null: from there on the files know nothing. */

@@ -6,6 +6,7 @@ import {
   batchSizeInBytes,
   none,
 } from '../protocol/records/record-batch.ts'
+import { HeaderChain } from './segment-digest.ts'
 import { offsetEntryBytes, SegmentIndex, timeEntryBytes } from './segment-index.ts'
 
 /** Positions remembered for readers that go on where they stopped; the oldest goes first. */
@@ -44,6 +45,8 @@ export class Segment {
   indexIsChecked = true
   /** Does the file exist, durably? Else the next commit creates it. */
   isOnDisk = true
+  /** Blocks taken for the file ahead of its bytes, counted from its start. */
+  reservedBytes = 0
   /**
    * Set while and after compaction puts another file in this one's place: what was read since may be of either. Wait for it, then look
    * the segment up again.
@@ -60,6 +63,8 @@ export class Segment {
   /** Bytes that a reader has checked in this run. */
   #verifiedFrom = 0
   #verifiedEnd = 0
+  /** Headers of all batches from the first one on, while it is appended to; null = not known, or written down. */
+  chain: HeaderChain | null = new HeaderChain()
   #logPath: string | null = null
   #bytesSinceIndexEntry = 0
   readonly #readHints = new Map<number, number>()
@@ -98,6 +103,7 @@ export class Segment {
 
   /** The index and timestamp side of `addBatch`, for a batch that a recovery meets at `position`. */
   noteBatch(bytes: Uint8Array, at: number, position: number, indexIntervalBytes: number): void {
+    this.chain?.take(bytes, at, position)
     const maxTimestamp = recordsMaxTimestamp(bytes, at)
     const lastOffset = batchLastOffset(bytes, at)
     if (position === 0) this.firstTimestampMs = maxTimestamp

@@ -1,6 +1,14 @@
 /** The node-wide small files: where they are, how they are replaced, what they say. */
 import type { DiskOperation } from '../base/ports.ts'
 import { crcOf, formatEpochs, formatOffsets, type OffsetEntry, sealText, unsealText } from './checkpoint-file.ts'
+import { HeaderChain } from './segment-digest.ts'
+import {
+  type IndexTail,
+  offsetEntryBytes,
+  timeEntryBytes,
+  validOffsetEntries,
+  validTimeEntries,
+} from './segment-index.ts'
 import type { UnifiedLog } from './unified-log.ts'
 
 /** Names in dataDir/log, Kafka's own. */
@@ -24,17 +32,23 @@ export const stateFileNames = {
   cleanerOffsets: 'cleaner-offsets',
   quorumEpoch: 'quorum-epoch',
   recoveryHold: 'recovery-hold',
+  segmentDigests: 'segment-digests',
   failedSync: 'sync-failed',
 } as const
 
 /** Replaces a file so that a crash leaves the old or the new content (safety.md R3); a `syncDirectory` has to follow. */
-export function replaceFile(path: string, bytes: Uint8Array): readonly DiskOperation[] {
+export function replaceFile(path: string, bytes: Uint8Array): readonly [DiskOperation, DiskOperation, DiskOperation] {
   const temporary = `${path}.tmp`
   return [
     { kind: 'writeFile', path: temporary, bytes },
     { kind: 'sync', path: temporary },
     { kind: 'rename', from: temporary, to: path },
   ]
+}
+
+/** Removes what such groups leave when they end early. */
+export function temporariesOf(operations: readonly DiskOperation[]): readonly DiskOperation[] {
+  return operations.flatMap((each) => (each.kind === 'rename' ? [{ kind: 'unlink' as const, path: each.from }] : []))
 }
 
 /**
@@ -64,11 +78,32 @@ export interface KnownLog {
   readonly hasEpochs: boolean
   /** Offsets may be missing: compaction has been there, or a deletion was cut short. */
   readonly mayHaveGaps: boolean
+  /** Entries below the recovery point that its index files lack; null = none are known. */
+  readonly indexTail: KnownIndexTail | null
+  /** The headers of the segment that was active at the recovery point, up to there; null = not known. */
+  readonly chain: ChainPoint | null
+  /** Where the first segment began; null = not known. */
+  readonly firstBaseOffset: number | null
 }
 
+export interface ChainPoint {
+  readonly baseOffset: number
+  readonly chain: HeaderChain
+}
+
+/** The tail of one segment's index. */
+export interface KnownIndexTail extends IndexTail {
+  readonly segmentBaseOffset: number
+}
+
+/** Entries of a log's index that may stand in our copy instead of its files. */
+export const indexTailMax = 64
+
 /**
- * Our copy: `topic-partition topicId recoveryPoint snapshot epochsCrc hasEpochs mayHaveGaps` a line, sealed with a CRC. The topic id tells a log from an earlier
- * one of its name; the producers' state stands here in one file for all logs, so that a checkpoint syncs one file and not one a log.
+ * Our copy: `topic-partition topicId recoveryPoint snapshot epochsCrc hasEpochs mayHaveGaps chain firstBaseOffset` a line, and where the
+ * index files lack a few entries `segment filedOffsets filedTimes offsets times`, sealed with a CRC. The topic id tells a log from an
+ * earlier one of its name; the producers' state and young index entries stand here in one file for all logs, so that a checkpoint syncs one
+ * file and not three a log.
  */
 export function sealKnownLogs(lines: readonly string[]): Uint8Array {
   return sealText(Buffer.from(lines.join('')))
@@ -82,9 +117,25 @@ export function knownLogLines(logs: Iterable<UnifiedLog>): string {
     const epochsCrc = crcOf(formatEpochs(log.epochs.filedEntries))
     const { hasFiledEpochs, mayHaveGaps } = log
     const flags = `${hasFiledEpochs ? 1 : 0} ${mayHaveGaps ? 1 : 0}`
-    lines += `${log.key} ${log.topicId} ${log.recoveryPoint} ${snapshot} ${epochsCrc} ${flags}\n`
+    const first = log.segments[0]?.baseOffset ?? 0
+    lines += `${log.key} ${log.topicId} ${log.recoveryPoint} ${snapshot} ${epochsCrc} ${flags} ${log.recoveryChain} ${first}${indexTailWords(log)}\n`
   }
   return lines
+}
+
+/** What the index files of the active segment lack below the recovery point, when it is little. */
+function indexTailWords(log: UnifiedLog): string {
+  const { baseOffset, index, sizeInBytes } = log.activeSegment
+  if (index.unfiledOffsets === 0 || log.recoveryPoint <= baseOffset) return ''
+  const { offsets, times } = index.encodeUnfiled()
+  const below = log.recoveryPoint - baseOffset
+  const offsetBytes = validOffsetEntries(offsets, sizeInBytes, below) * offsetEntryBytes
+  const timeBytes = validTimeEntries(times, below) * timeEntryBytes
+  if (offsetBytes === 0 || offsetBytes > indexTailMax * offsetEntryBytes) return ''
+  const words = [offsets.subarray(0, offsetBytes), times.subarray(0, timeBytes)].map((bytes) =>
+    Buffer.from(bytes).toString('base64'),
+  )
+  return ` ${baseOffset} ${index.filedOffsets} ${index.filedTimes} ${words.join(' ')}`
 }
 
 /** By `topic-partition`; null when the file is missing or torn. */
@@ -93,7 +144,8 @@ export function parseKnownLogs(bytes: Uint8Array | null): ReadonlyMap<string, Kn
   if (body === null) return null
   const known = new Map<string, KnownLog>()
   for (const line of Buffer.from(body).toString('utf8').split('\n')) {
-    const [key, topicId, offset, snapshot, epochsCrc = null, hasEpochs = '0', gaps = '1'] = line.split(' ')
+    const [key, topicId, offset, snapshot, epochsCrc = null, hasEpochs = '0', gaps = '1', ...rest] = line.split(' ')
+    const [chain = '-', first, ...tail] = rest
     if (key === undefined || topicId === undefined || offset === undefined || snapshot === undefined) continue
     known.set(key, {
       topicId,
@@ -103,7 +155,34 @@ export function parseKnownLogs(bytes: Uint8Array | null): ReadonlyMap<string, Kn
       hasEpochs: hasEpochs === '1',
       // A line of an earlier release does not say: then a gap is no fault.
       mayHaveGaps: gaps === '1',
+      indexTail: parseIndexTail(tail),
+      chain: parseChain(chain),
+      firstBaseOffset: first === undefined ? null : Number(first),
     })
   }
   return known
+}
+
+function parseIndexTail(words: readonly string[]): KnownIndexTail | null {
+  const [segment, filedOffsets, filedTimes, offsets, times] = words
+  if (segment === undefined || offsets === undefined || times === undefined) return null
+  return {
+    segmentBaseOffset: Number(segment),
+    filedOffsets: Number(filedOffsets),
+    filedTimes: Number(filedTimes),
+    offsets: Buffer.from(offsets, 'base64'),
+    times: Buffer.from(times, 'base64'),
+  }
+}
+
+/** `base:chain` of the active segment as it is in the books; `-` when it is not known from its first byte on. */
+export function chainText(log: UnifiedLog): string {
+  const { baseOffset, chain, sizeInBytes } = log.activeSegment
+  return chain === null || chain.sizeInBytes !== sizeInBytes ? '-' : `${baseOffset}:${chain.toText()}`
+}
+
+function parseChain(text: string): ChainPoint | null {
+  const [base, ...rest] = text.split(':')
+  const chain = HeaderChain.fromText(rest.join(':'))
+  return chain === null ? null : { baseOffset: Number(base), chain }
 }

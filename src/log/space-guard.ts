@@ -34,8 +34,12 @@ export interface SpaceGuardParts {
   readonly dataDir: string
   readonly ballast: Ballast
   readonly options: SpaceOptions
-  /** Everything in the directory but the ballast. */
+  /** Everything in the directory but the ballast and what passes. */
   usedBytes(): number
+  /** What compaction has written beside what it will take the place of: no reason to give up data. */
+  passingBytes(): number
+  /** Looks at what is not counted as it grows; not more often than it likes unless `isDue`. */
+  measure(isDue: boolean): Promise<void>
   /** Gives up the oldest sealed segment; answers whether there was one that may go. */
   dropOldest(): Promise<boolean>
   isStopped(): boolean
@@ -63,17 +67,23 @@ const unknownSpace = { freeBytes: Number.POSITIVE_INFINITY, totalBytes: Number.P
 /** On a small disk the ballast is small. */
 const ballastPartOfBudget = 8
 const ballastPartOfDisk = 16
+/** What topics of this node may take beyond the budget. */
+const ownReservePart = 16
+const ownReserveMax = 64 * 1_048_576
 /** Segments given up in one check. */
 const dropsPerCheckMax = 1024
 
-export class SpaceGuard {
+export class SpaceGuard implements SpaceReport {
   readonly #parts: SpaceGuardParts
   #refusal: string | null = null
   #hasMetLack = false
   #budgetBytes = Number.POSITIVE_INFINITY
   /** Bytes that may be committed before the figures have to be looked at. */
   #roomBytes = Number.POSITIVE_INFINITY
+  /** The same of this node's own records. */
+  #ownRoomBytes = Number.POSITIVE_INFINITY
   #committedBytes = 0
+  #measuredAtBytes = 0
   #isTimerSet = false
   #checking: Promise<void> | null = null
   #checksUntilFill = 0
@@ -90,8 +100,22 @@ export class SpaceGuard {
     return this.#refusal
   }
 
-  report(): SpaceReport {
-    return { usedBytes: this.#usedBytes(), budgetBytes: this.#budgetBytes, refusal: this.#refusal }
+  /** What may still be taken within the budget. */
+  get roomBytes(): number {
+    return this.#budgetBytes - this.#usedBytes()
+  }
+
+  /** This node's own records have used up the reserve that stands behind the budget for them. */
+  get isExhausted(): boolean {
+    return this.#refusal !== null && this.#ownRoomBytes <= 0
+  }
+
+  get usedBytes(): number {
+    return this.#usedBytes()
+  }
+
+  get budgetBytes(): number {
+    return this.#budgetBytes
   }
 
   /** Before anything is written: the start may need the ballast. */
@@ -100,10 +124,11 @@ export class SpaceGuard {
     return this.#parts.ballast.open()
   }
 
-  /** This many bytes have been committed. */
+  /** This many bytes have been committed, or written beside the records. */
   onCommitted(bytes: number): void {
     this.#committedBytes += bytes
     this.#roomBytes -= bytes
+    this.#ownRoomBytes -= bytes
     if (this.#roomBytes <= 0 && this.#checking === null) this.#check()
     this.#checkSoon()
   }
@@ -137,6 +162,9 @@ export class SpaceGuard {
 
   async #look(): Promise<void> {
     const { disk, dataDir, ballast, options } = this.#parts
+    const hasGrown = this.#committedBytes - this.#measuredAtBytes >= this.#budgetBytes / hysteresisPart
+    if (hasGrown) this.#measuredAtBytes = this.#committedBytes
+    await this.#parts.measure(hasGrown)
     const look = (): Promise<{ readonly freeBytes: number; readonly totalBytes: number }> =>
       disk.space(dataDir).catch(() => unknownSpace)
     let space = await look()
@@ -145,13 +173,14 @@ export class SpaceGuard {
     const smallest = Math.min(this.#budgetBytes / ballastPartOfBudget, space.totalBytes / ballastPartOfDisk)
     ballast.resize(Math.floor(Math.min(options.ballastBytes ?? 0, smallest)))
     let room = this.#room(space.freeBytes)
-    if (room <= 0 && options.whenFull === 'drop-oldest') {
+    if (room + this.#parts.passingBytes() <= 0 && options.whenFull === 'drop-oldest') {
       await this.#dropUntilRoom(space.freeBytes)
       space = await look()
       room = this.#room(space.freeBytes)
     }
     await this.#tendBallast(space.freeBytes)
     this.#roomBytes = room
+    this.#ownRoomBytes = this.roomBytes + ownReserveBytes(this.#budgetBytes)
     this.#decide(room, ballast.bytesMax > 0 ? ballast.isWhole : true)
     this.#parts.observer.set(logMetrics.usedBytes, this.#usedBytes())
     if (Number.isFinite(this.#budgetBytes)) this.#parts.observer.set(logMetrics.budgetBytes, this.#budgetBytes)
@@ -165,7 +194,7 @@ export class SpaceGuard {
   #usedBytes(): number {
     // The ballast counts from the beginning: it must not come as a surprise.
     const { ballast } = this.#parts
-    return this.#parts.usedBytes() + Math.max(ballast.bytes, ballast.bytesMax)
+    return this.#parts.usedBytes() + this.#parts.passingBytes() + Math.max(ballast.bytes, ballast.bytesMax)
   }
 
   /** What may still be appended: within the budget, and above the margin of the file system. */
@@ -180,7 +209,7 @@ export class SpaceGuard {
     const usedBefore = this.#usedBytes()
     for (let drops = 0; drops < dropsPerCheckMax && !this.#parts.isStopped(); drops++) {
       const freed = usedBefore - this.#usedBytes()
-      if (this.#room(freeBytes + freed) > this.#wantedRoom()) return
+      if (this.#room(freeBytes + freed) + this.#parts.passingBytes() > this.#wantedRoom()) return
       if (!(await this.#parts.dropOldest())) return
     }
   }
@@ -247,4 +276,9 @@ export class SpaceGuard {
     this.#parts.observer.event(logEvents.dataTaken, {})
     this.#parts.observer.set(logMetrics.refusesData, 0)
   }
+}
+
+/** How far beyond its budget a node may grow by its own records: offsets of groups, sessions, retained messages, the metadata. */
+export function ownReserveBytes(budgetBytes: number): number {
+  return Math.min(ownReserveMax, budgetBytes / ownReservePart)
 }

@@ -64,6 +64,12 @@ export class UnifiedLog {
   recoveryPoint = 0
   /** Producer state at the recovery point, as in a `.snapshot` file. */
   recoverySnapshot: Uint8Array = encodeSnapshot(this.producers)
+  /** The headers of the active segment up to the recovery point, see `chainText`. */
+  recoveryChain = '-'
+  /** The first segment's base offset as our copy of the recovery points has it, durably; -1 = not known. */
+  filedFirstOffset = -1
+  /** An emptied `.deleted` file that tells a start why the log begins where it does, until our copy says so. */
+  deletedFile: { readonly path: string; readonly baseOffset: number } | null = null
   /** Called after `durableEndOffset` (or, relaxed, `writtenEndOffset`) moved, when it has moved for all logs of the commit. */
   onDurable: (() => void) | null = null
   /** What cannot be read of it. */
@@ -73,6 +79,10 @@ export class UnifiedLog {
   /** The epochs are not merely derived from what the batches say: a batch that says otherwise is wrong. */
   epochsAreKnown = true
   isDeleted = false
+  /** What its small files take, as of the last look at them. */
+  asideBytes = 0
+  /** Blocks for the active segment could not be taken, and that was told. */
+  isUnreserved = false
   /** Offsets of the producer snapshots on disk, rising. */
   snapshotOffsets: number[] = []
   /** Number of the set that appended last; see log-append.ts. */

@@ -10,7 +10,6 @@ import {
   attributesAt,
   batchHeaderBytes,
   batchSizeInBytes,
-  batchTimestampType,
   lengthAt,
   logOverheadBytes,
   writeInt16,
@@ -53,7 +52,7 @@ export interface RebuildOptions {
   readonly compute: Compute
   /** No batch larger than this is made. */
   readonly batchBytesMax: number
-  readonly times?: { timeOf(record: RecordView, isAppendTime: boolean): number | HeldRecord }
+  readonly times?: { timeOf(record: RecordView, batch: Uint8Array): number | HeldRecord }
 }
 
 /** Rejects with a ComputeError or RecordFormatError when the source cannot be read. */
@@ -72,10 +71,9 @@ export async function rebuildBatches(bytes: Uint8Array, step: PlanStep, options:
   }
   for (let at = step.at; at < step.end; at += batchSizeInBytes(bytes, at)) {
     const batch = bytes.subarray(at, at + batchSizeInBytes(bytes, at))
-    const isAppendTime = batchTimestampType(batch) === 'LogAppendTime'
     for (const record of await recordsOf(batch, options.compute, decompressedBytesMax)) {
       if (record.offset < step.baseOffset) continue
-      const time = options.times?.timeOf(record, isAppendTime) ?? record.timestampMs
+      const time = options.times?.timeOf(record, batch) ?? record.timestampMs
       if (typeof time !== 'number') {
         await close()
         return { kind: 'held', batches, held: time }

@@ -41,15 +41,16 @@ export interface SocketConnectionOptions {
   readonly socket: net.Socket
   /** Null: the socket reads by `data` events. */
   readonly reader: SocketReader | null
-  readonly listener: string
-  /** Of a TLS stream: the client's verified certificate (DER), or null. Omitted: the stream is plain. */
-  readonly tls?: { readonly certificate: Uint8Array | null }
+  readonly peer: PeerFacts
+  /** Read already, ahead of the socket. */
+  readonly head?: Uint8Array | null
 }
 
 export class SocketConnection implements Connection {
   readonly peer: PeerFacts
   readonly #socket: net.Socket
   readonly #reader: SocketReader | null
+  #head: Uint8Array | null
   #isStarted = false
   #isClosed = false
   #error: NetError | null = null
@@ -60,15 +61,8 @@ export class SocketConnection implements Connection {
     const { socket } = options
     this.#socket = socket
     this.#reader = options.reader
-    this.peer = {
-      remoteHost: plainAddress(socket.remoteAddress),
-      remotePort: socket.remotePort ?? 0,
-      localHost: plainAddress(socket.localAddress),
-      localPort: socket.localPort ?? 0,
-      listener: options.listener,
-      isEncrypted: options.tls !== undefined,
-      certificate: options.tls?.certificate ?? null,
-    }
+    this.#head = options.head ?? null
+    this.peer = options.peer
     socket.on('error', (error: NodeJS.ErrnoException) => {
       this.#error ??= new NetError(error.code ?? error.message, this.#attempt())
     })
@@ -88,6 +82,10 @@ export class SocketConnection implements Connection {
       queueMicrotask(() => handlers.onClose(this.#error))
       return
     }
+    const head = this.#head
+    this.#head = null
+    if (head !== null && head.length > 0) deliver(handlers, head)
+    if (this.#isClosed) return
     if (this.#reader) this.#reader.bind(handlers)
     else this.#socket.on('data', (bytes: Buffer) => deliver(handlers, bytes))
     this.#socket.resume()
@@ -117,6 +115,9 @@ export class SocketConnection implements Connection {
     if (!this.#isClosed) this.#socket.resume()
   }
 
+  /** Bytes are handed on as they come: there is nothing to gather. */
+  trust(): void {}
+
   end(): void {
     if (!this.#isClosed) this.#socket.end()
   }
@@ -139,7 +140,7 @@ export class SocketConnection implements Connection {
 }
 
 /** Bytes that Node owns, put into the handlers' windows where they ask for one. */
-function deliver(handlers: ConnectionHandlers, bytes: Uint8Array): void {
+export function deliver(handlers: ConnectionHandlers, bytes: Uint8Array): void {
   for (let at = 0; at < bytes.length; ) {
     const window = handlers.window?.()
     const target = window && window.length > 0 ? window : null
@@ -148,9 +149,4 @@ function deliver(handlers: ConnectionHandlers, bytes: Uint8Array): void {
     at += part.length
     handlers.onBytes(target ? target.subarray(0, part.length) : part)
   }
-}
-
-/** An IPv4 address that came in on an IPv6 socket, as IPv4. */
-function plainAddress(address: string | undefined): string {
-  return address?.replace(/^::ffff:(?=\d+\.)/i, '') ?? ''
 }

@@ -34,6 +34,12 @@ export const nodeEvents = defineEvents({
     sentence: 'The listener {listener} could not accept a connection: {code}.',
     fields: { listener: 'string', code: 'string' },
   },
+  connectionRefused: {
+    id: 'connection-refused',
+    level: 'warn',
+    sentence: 'The listener {listener} closed a connection of {client}: {reason}.',
+    fields: { listener: 'string', client: 'string', reason: 'string' },
+  },
   tlsHandshakeFailed: {
     id: 'tls-handshake-failed',
     level: 'warn',

@@ -35,6 +35,12 @@ export const nodeMetrics = defineMetrics({
     help: 'Descriptors of data files held open, by side.',
     labels: ['side'],
   },
+  connectionsRefused: {
+    name: 'headwater_connections_refused_total',
+    kind: 'counter',
+    help: 'Connections closed before their first byte was read, by listener and reason: crowded, late, proxy, proxy_source, upgrade.',
+    labels: ['listener', 'reason'],
+  },
   tlsHandshakesFailed: {
     name: 'headwater_tls_handshakes_failed_total',
     kind: 'counter',

@@ -210,7 +210,8 @@ export class WriterThread {
           if (!this.#encodeBytes(operation.path, 0, [operation.bytes])) return false
           break
         case 'truncate':
-          this.#commands.push('truncate', cursor.operation, operation.path, operation.size)
+        case 'reserve':
+          this.#commands.push(operation.kind, cursor.operation, operation.path, operation.size)
           break
         case 'rename':
           this.#commands.push('rename', cursor.operation, operation.from, operation.to)

@@ -16,7 +16,8 @@ import { receiveMessageOnPort, workerData } from 'node:worker_threads'
  * @typedef {{ fd: number, path: string, isDirty: boolean }} Descriptor
  * @typedef {{ port: import('node:worker_threads').MessagePort, ring: SharedArrayBuffer, control: SharedArrayBuffer,
  *   figures: SharedArrayBuffer, descriptorsMax: number, addOnFile: string | null }} WriterData
- * @typedef {{ syncFileSystem(fd: number): number, syncedWith(fd: number, flushed: number): number }} FlushAddOn
+ * @typedef {{ syncFileSystem(fd: number): number, syncedWith(fd: number, flushed: number): number,
+ *   preallocate(fd: number, position: number, length: number): number }} FlushAddOn
  */
 
 /** @type {WriterData} */
@@ -35,8 +36,7 @@ const syncCount = 0
 const syncMsTotal = 1
 const openDescriptors = 2
 
-/** Errors of descriptors that had to be synced before their time, by path, until somebody syncs the path. */
-/** @type {Map<string, string>} */
+/** @type {Map<string, string>} errors of descriptors that had to be synced before their time, by path, until somebody syncs it */
 const lostErrors = new Map()
 /** Beyond this many every sync fails: a device that bad is lost. */
 const lostErrorsMax = 1024
@@ -47,6 +47,8 @@ const clean = new Map()
 /** @type {Map<string, Descriptor>} */
 const dirty = new Map()
 
+const unsupported = -constants.errno.EOPNOTSUPP
+
 /** Descriptors that make a flush of the file system worth it. */
 const dirtyPerFlush = 64
 
@@ -56,8 +58,7 @@ const addOn = addOnFile === null ? null : loadAddOn(addOnFile)
 /** Through which the file system has been flushed for the operations that follow; -1 = it was not. */
 let flushedThrough = -1
 
-/** Paths by the numbers that `write` carries. */
-/** @type {string[]} */
+/** @type {string[]} paths by the numbers that `write` carries */
 const names = []
 
 /** The group that is being run has failed: its other operations are passed over. */
@@ -100,7 +101,7 @@ function run(commands) {
       at += 2
       continue
     }
-    const size = kind === 'write' ? 8 : kind === 'rename' || kind === 'truncate' ? 4 : 3
+    const size = kind === 'write' ? 8 : kind === 'rename' || kind === 'truncate' || kind === 'reserve' ? 4 : 3
     if (!hasFailed) {
       try {
         runOperation(kind, commands, at + 2)
@@ -133,9 +134,11 @@ function runOperation(kind, commands, at) {
   const path = commands[at]
   switch (kind) {
     case 'create':
-      return create(path)
+      return fs.ftruncateSync(dirtied(open(path, fs.constants.O_RDWR | fs.constants.O_CREAT)).fd, 0)
     case 'truncate':
       return fs.ftruncateSync(dirtied(open(path, fs.constants.O_RDWR)).fd, commands[at + 1])
+    case 'reserve':
+      return check(addOn?.preallocate(open(path, fs.constants.O_RDWR).fd, 0, commands[at + 1]) ?? unsupported)
     case 'sync':
       return sync(path)
     case 'flush':
@@ -203,11 +206,6 @@ function write(path, commands, at) {
 }
 
 /** @param {string} path */
-function create(path) {
-  fs.ftruncateSync(dirtied(open(path, fs.constants.O_RDWR | fs.constants.O_CREAT)).fd, 0)
-}
-
-/** @param {string} path */
 function sync(path) {
   const descriptor = open(path, fs.constants.O_RDWR)
   failLost(path)
@@ -229,7 +227,7 @@ function flush(path) {
   timedSync(() => {
     result = addOn.syncFileSystem(fd)
   })
-  if (result === -constants.errno.EOPNOTSUPP) {
+  if (result === unsupported) {
     fs.closeSync(fd)
     return false
   }
@@ -240,22 +238,18 @@ function flush(path) {
     if (error < 0) lostErrors.set(each.path, nameOf(error))
     cleaned(each)
   }
-  if (result < 0) throw Object.assign(new Error('the flush failed'), { code: nameOf(result) })
+  check(result)
   // Older kernels do not answer here that the journal of the file system has been aborted; this does.
   fs.fdatasyncSync(descriptor.fd)
   return true
 }
 
-/**
- * One of the files that a flush was for.
- * @param {string} path
- */
+/** @param {string} path of a file that a flush was for */
 function flushed(path) {
   if (flushedThrough < 0 || addOn === null) return sync(path)
   const descriptor = open(path, fs.constants.O_RDWR)
   failLost(path)
-  const error = addOn.syncedWith(descriptor.fd, flushedThrough)
-  if (error < 0) throw Object.assign(new Error('a write has failed'), { code: nameOf(error) })
+  check(addOn.syncedWith(descriptor.fd, flushedThrough))
 }
 
 function endFlush() {
@@ -484,11 +478,18 @@ function isUnder(path, root) {
   return path === root || (path.startsWith(root) && path[root.length] === '/')
 }
 
+/** @param {number} result of the add-on, negative when it failed */
+function check(result) {
+  if (result < 0) throw Object.assign(new Error('the add-on has failed'), { code: nameOf(result) })
+}
+
 /**
  * The name of an error number as the add-on answers it, negative.
  * @param {number} error
  */
 function nameOf(error) {
+  // It has two names on Linux.
+  if (error === unsupported) return 'EOPNOTSUPP'
   return Object.entries(constants.errno).find(([, number]) => number === -error)?.[0] ?? 'EIO'
 }
 

@@ -11,6 +11,11 @@ export function userPrincipal(name: string): string {
   return `User:${name}`
 }
 
+/** The name of a principal, by which quotas know it. */
+export function userOf(principal: string): string {
+  return principal.slice(principal.indexOf(':') + 1)
+}
+
 /** How certificates are named; throws on a setting that the configuration has not judged. */
 export function certificateNaming(rules: string): PrincipalMapping {
   const mapping = parsePrincipalMapping(rules)

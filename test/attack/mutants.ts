@@ -31,8 +31,8 @@ export const mutants: readonly Mutant[] = [
     edits: [
       {
         file: 'src/ingest/mqtt/connection.ts',
-        from: 'this.deadline.arm(options.connectDeadlineMs, ',
-        to: 'this.deadline.arm(options.connectDeadlineMs * 100, ',
+        from: 'options.connectDeadlineMs - openingMs',
+        to: 'options.connectDeadlineMs * 100',
       },
     ],
   },
@@ -41,10 +41,31 @@ export const mutants: readonly Mutant[] = [
     rows: ['doors:connections beyond max.connections'],
     edits: [
       {
-        file: 'src/ingest/kafka/door.ts',
-        from: 'this.#connections.size >= this.#options.connectionsMax',
-        to: 'this.#connections.size >= this.#options.connectionsMax * 10',
+        file: 'src/base/connection-gate.ts',
+        from: 'this.#open >= limits.connectionsMax()',
+        to: 'this.#open >= limits.connectionsMax() * 10',
       },
     ],
+  },
+  {
+    name: 'no-opening-deadline',
+    rows: ['listeners:slow beginnings'],
+    edits: [{ file: 'src/node/listener.ts', from: 'const openingMs = 10_000', to: 'const openingMs = 10_000_000' }],
+  },
+  {
+    name: 'pongs-without-bound',
+    rows: ['listeners:pings of a client that does not read'],
+    edits: [
+      {
+        file: 'src/node/web-socket-connection.ts',
+        from: 'if (webSocket.bufferedAmount <= pongBacklogBytesMax) ',
+        to: '',
+      },
+    ],
+  },
+  {
+    name: 'told-without-bound',
+    rows: ["listeners:of connections beyond a listener's limit"],
+    edits: [{ file: 'src/ingest/mqtt/door-connections.ts', from: 'const toldMax = 64', to: 'const toldMax = 64_000' }],
   },
 ]

@@ -13,6 +13,7 @@ import { join } from 'node:path'
 import { killDaemons, useMutant } from './command.ts'
 import { doors } from './doors.ts'
 import { idle, limits } from './limits.ts'
+import { mqttListeners } from './mqtt-listeners.ts'
 import { sideFiles } from './side-files.ts'
 import { mutants } from './mutants.ts'
 import { startup } from './startup.ts'
@@ -22,7 +23,7 @@ import type { Group, OpenGroup, Row } from './row.ts'
 
 const lanes: readonly (readonly Group[])[] = [
   [doors, stops],
-  [sideFiles, startup],
+  [sideFiles, startup, mqttListeners],
   [idle, limits, peer],
 ]
 const counts = { passed: 0, failed: 0, failedRows: 0 }

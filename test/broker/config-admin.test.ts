@@ -111,7 +111,7 @@ describe('a change that is refused', () => {
     ['an unknown topic', { ...topic, name: 'nowhere' }, [set('retention.ms', '1')], 'UNKNOWN_TOPIC_OR_PARTITION'],
     ['a name that is none', { ...topic, name: 'a b' }, [set('retention.ms', '1')], 'INVALID_TOPIC_EXCEPTION'],
     ['an unknown setting', topic, [set('no.such.thing', '1')], 'INVALID_CONFIG'],
-    ['a setting that Kafka knows and we do not serve', topic, [set('preallocate', 'true')], 'INVALID_CONFIG'],
+    ['a setting that Kafka knows and we do not serve', topic, [set('min.insync.replicas', '2')], 'INVALID_CONFIG'],
     ['a value that cannot be', topic, [set('retention.ms', '-2')], 'INVALID_CONFIG'],
     ['a codec that is none', topic, [set('compression.type', 'brotli')], 'INVALID_CONFIG'],
     ['one key twice', topic, [set('retention.ms', '1'), set('retention.ms', '2')], 'INVALID_REQUEST'],

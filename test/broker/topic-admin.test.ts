@@ -101,6 +101,48 @@ describe('an internal topic', () => {
     expect(cluster.partitions.get(secretTopic.name, 0)?.log.config.cleanupPolicy.has('compact')).toBe(true)
   })
 
+  it('of an older build gets the settings that are declared now, as a record like any other', async () => {
+    const home = newWorld()
+    const first = await openAdmin(home)
+    const configs = new Map([
+      ['cleanup.policy', 'delete'],
+      ['retention.ms', '1000'],
+    ])
+    const { name, partitions } = secretTopic
+    const old = { ...topicRequest(name, { partitions, configs }), owner: 'node' as const }
+    await first.settle(first.cluster.createTopic(old))
+    expect(first.cluster.partitions.get(name, 0)?.log.config.cleanupPolicy).toEqual(new Set(['delete']))
+    await first.settle(first.topics.ensureInternal(secretTopic))
+    expect(first.cluster.partitions.get(name, 0)?.log.config.cleanupPolicy).toEqual(new Set(['compact']))
+    expect(home.host.observer.eventsOf('configs-changed')).toHaveLength(1)
+    const end = first.cluster.metadataEndOffset
+    await first.settle(first.topics.ensureInternal(secretTopic))
+    expect(first.cluster.metadataEndOffset).toBe(end)
+    home.host.powerCut()
+    const again = await openAdmin(home)
+    expect(new Map(again.cluster.image.configs(2, name))).toEqual(new Map(Object.entries(secretTopic.configs)))
+    expect(again.cluster.partitions.get(name, partitions - 1)?.log.config.retentionMs).toBe(604_800_000)
+  })
+
+  it('whose logs cannot be made is not taken for there, however often it is asked for', async () => {
+    const { topics, cluster, host, settle } = await openAdmin()
+    const recover = host.failDisk({ operation: 'makeDirectory', path: /secret/, code: 'EIO' })
+    await expect(settle(topics.ensureInternal(secretTopic))).rejects.toMatchObject({ code: 'INTERNAL_TOPIC_MISSING' })
+    recover()
+    // That was the directory's end; the topic is known.
+    expect(cluster.image.topic(secretTopic.name)).toBeDefined()
+    await expect(settle(topics.ensureInternal(secretTopic))).rejects.toMatchObject({ code: 'INTERNAL_TOPIC_MISSING' })
+  })
+
+  it('that is known and out of service is taken into service when it is asked for', async () => {
+    const { topics, cluster, settle } = await openAdmin()
+    await settle(topics.ensureInternal(secretTopic))
+    cluster.partitions.removeTopic(secretTopic.name)
+    await settle(topics.ensureInternal(secretTopic.name))
+    for (let index = 0; index < secretTopic.partitions; index++)
+      expect(cluster.partitions.get(secretTopic.name, index)?.isLeader).toBe(true)
+  })
+
   it('that no room has declared is an error with a name', async () => {
     const { topics, settle } = await openAdmin()
     await expect(settle(topics.ensureInternal('__headwater_stray'))).rejects.toMatchObject({

@@ -1,7 +1,8 @@
-/** Where the daemon's data lies: a folder, or a file system of its own whose power can be cut. */
+/** Where the daemon's data lies: a folder, or a file system of its own whose power can be cut or whose space can be used up. */
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, statfsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { until } from '../interop/case.ts'
 
 export type FileSystem = 'ext4' | 'xfs'
 
@@ -11,13 +12,22 @@ export class PlainDisk {
   constructor(folder: string) {
     this.dataDir = join(folder, 'data')
   }
-  cut(): void {}
-  restore(): void {}
-  close(): void {}
+  cut(_flushLog: boolean): void {}
+  async restore(): Promise<void> {}
+  async close(): Promise<void> {}
 }
 
-/** An image in a loop device whose shutdown drops what was not synced, the file system's journal included. */
-export class PowerCutDisk {
+export interface LoopDiskOptions {
+  readonly folder: string
+  readonly fileSystem: FileSystem
+  readonly mebibytes: number
+}
+
+/**
+ * An image in a loop device. Its shutdown (one ioctl of xfs that ext4 has taken over) refuses every later write, so that a mount
+ * afterwards finds what was synced, and of the rest what the kernel had written back by itself.
+ */
+export class LoopDisk {
   readonly dataDir: string
   readonly #image: string
   readonly #mount: string
@@ -26,29 +36,66 @@ export class PowerCutDisk {
     this.#mount = mount
     this.dataDir = join(mount, 'data')
   }
-  /** Null where there is no root, no loop device, or a program is missing. */
-  static create(folder: string, fileSystem: FileSystem): PowerCutDisk | null {
-    const image = join(folder, 'disk.img')
-    const mount = join(folder, 'mount')
+
+  /** Why there can be none here, in a line; null when there can. */
+  static missing(fileSystem: FileSystem): string | null {
+    if (process.getuid?.() !== 0) return 'skipped: a file system of its own needs root'
+    if (!shell(`mkfs.${fileSystem}`, '-V'))
+      return `skipped: no mkfs.${fileSystem} (Debian: apt-get install ${fileSystem === 'xfs' ? 'xfsprogs' : 'e2fsprogs'})`
+    return shell('losetup', '-f') ? null : 'skipped: no loop devices'
+  }
+
+  static create(options: LoopDiskOptions): LoopDisk {
+    const image = join(options.folder, 'disk.img')
+    const mount = join(options.folder, 'mount')
     mkdirSync(mount)
-    const prepared = shell('truncate', '-s', '2G', image) && shell(`mkfs.${fileSystem}`, '-q', image)
-    if (!prepared || !shell('mount', '-o', 'loop', image, mount)) return null
-    if (!shell('xfs_io', '-V')) {
-      shell('umount', mount)
-      return null
-    }
-    return new PowerCutDisk(image, mount)
+    // No blocks that only root may fill.
+    const make = options.fileSystem === 'ext4' ? ['mkfs.ext4', '-q', '-m', '0', image] : ['mkfs.xfs', '-q', image]
+    const [program = '', ...args] = make
+    if (!shell('truncate', '-s', `${options.mebibytes}M`, image) || !shell(program, ...args))
+      throw new Error(`cannot make ${options.fileSystem} in ${image}`)
+    if (!shell('mount', '-o', 'loop', image, mount)) throw new Error(`cannot mount ${image}`)
+    return new LoopDisk(image, mount)
   }
-  cut(): void {
-    if (!shell('xfs_io', '-x', '-c', 'shutdown', this.#mount)) throw new Error('the file system did not shut down')
+
+  /** With `flushLog` the file system writes its own journal before it goes; what files hold is lost all the same. */
+  cut(flushLog: boolean): void {
+    const program =
+      'import fcntl, os, sys; fcntl.ioctl(os.open(sys.argv[1], 0), 0x8004587d, int(sys.argv[2]).to_bytes(4, "little"))'
+    if (!shell('python3', '-c', program, this.#mount, flushLog ? '1' : '2')) throw new Error('no shutdown')
   }
-  restore(): void {
-    if (!shell('umount', this.#mount) || !shell('mount', '-o', 'loop', this.#image, this.#mount)) {
-      throw new Error('the file system did not come back')
-    }
+
+  async restore(): Promise<void> {
+    await this.#unmount()
+    if (!shell('mount', '-o', 'loop', this.#image, this.#mount)) throw new Error('the file system did not come back')
   }
-  close(): void {
-    shell('umount', this.#mount)
+
+  async close(): Promise<void> {
+    await this.#unmount()
+  }
+
+  /** Takes all the space that is left, down to the last block; `giveBack` removes it. */
+  fill(): void {
+    const file = join(this.#mount, 'of-somebody-else')
+    // The free space at once, then what is left in single blocks.
+    const free = statfsSync(this.#mount)
+    shell('fallocate', '-l', String(free.bfree * free.bsize), file)
+    shell('dd', 'if=/dev/zero', `of=${file}-2`, 'bs=4096')
+  }
+
+  giveBack(): void {
+    if (!shell('rm', '-f', join(this.#mount, 'of-somebody-else'), join(this.#mount, 'of-somebody-else-2')))
+      throw new Error('cannot remove the filler')
+  }
+
+  get freeBytes(): number {
+    const free = statfsSync(this.#mount)
+    return free.bavail * free.bsize
+  }
+
+  /** Whoever was killed may take a moment to let go. */
+  async #unmount(): Promise<void> {
+    await until(() => shell('umount', this.#mount), 20_000, `${this.#mount} to be let go`)
   }
 }
 
@@ -61,21 +108,8 @@ export function noSyncLibrary(folder: string): string | null {
   return shell('cc', '-shared', '-fPIC', '-o', library, source) ? library : null
 }
 
-/** System calls that change files: those of the writer, whose thread does nothing else. strace counts each kind for itself. */
-const fileCalls = ['fdatasync', 'pwrite64', 'rename', 'fsync', 'unlink', 'ftruncate'] as const
-
-/** Words before a command that kill it inside one of its calls that change a file: the kinds in turn, then the next one of each. */
-export function killedAtCall(number: number): readonly string[] {
-  const call = fileCalls[number % fileCalls.length]
-  const inject = `inject=${call}:signal=SIGKILL:when=${1 + Math.floor(number / fileCalls.length)}`
-  // As a grandchild (-D), so that the process that was started is the daemon itself.
-  return ['strace', '-D', '-f', '-qq', '--seccomp-bpf', '-o', '/dev/null', '-e', `trace=${call}`, '-e', inject]
-}
-
-export function canTrace(): boolean {
-  return shell('strace', '-f', '-qq', '--seccomp-bpf', '-o', '/dev/null', '-e', 'trace=fsync', 'true')
-}
-
-function shell(program: string, ...args: readonly string[]): boolean {
-  return spawnSync(program, args, { stdio: 'ignore' }).status === 0
+/** Runs a program to its end; answers whether it was content. */
+export function shell(program: string, ...args: readonly string[]): boolean {
+  const env = { ...process.env, PATH: `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin` }
+  return spawnSync(program, args, { stdio: 'ignore', env }).status === 0
 }

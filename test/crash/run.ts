@@ -1,72 +1,220 @@
 /**
- * The crash suite: a mixed load of foreign clients (MQTT QoS 1 by the npm client, idempotent Kafka by librdkafka), a daemon that
- * is killed again and again, and a checker that compares every acknowledgement with what a reader finds afterwards.
+ * The crash suite: the real daemon under kills, power cuts and a full disk, with foreign clients and foreign eyes.
  *
- *   run.ts [--kills N] [--power [--fs ext4|xfs]] [--syscalls [--from N]] [--no-sync-library] [--mutant no-dedup|no-sync|early-ack]
+ *   run.ts                                 the form for every change: some of each, about four minutes
+ *   run.ts --kills N                       SIGKILL under load: what the kernel has, it keeps
+ *   run.ts --cuts N [--fs ext4|xfs]        the file system is shut down under the daemon: what was not synced is lost (root)
+ *   run.ts --no-sync-library [--fs ...]    every sync does nothing: a cut must show it, else this suite would not see a missing one
+ *   run.ts --syscalls N|all [--from N]     it dies in front of a call that changes files: a sample, or each (strace)
+ *   run.ts --full-disk [--fs ...]           somebody else takes the last block of a small file system (root)
+ *   run.ts --gigabytes N                   Apache Kafka reads and opens so much that we have written
+ *   run.ts --mutant NAME [--kills|--cuts N]  a copy of the source with one law broken: the checker must notice
  *
- * Without `--power` the daemon gets SIGKILL: the page cache survives. With `--power` the data lies on an ext4 image that is shut
- * down under it, which drops everything that was not synced (needs root, loop devices, xfs_io). A mutant is a copy of the source
- * with one law broken; with `--mutant` the suite passes when the checker catches it. `no-sync` shows with `--power` only.
- *
- * With `--syscalls` the daemon dies inside a system call that changes a file, a later one with each life (needs strace). With
- * `--no-sync-library` every sync of the daemon does nothing: the power cut must show it, else this suite would not see a missing one.
+ * `--seed S` chooses the moments; `--foreign` shows each directory to Apache Kafka afterwards. Long runs begin a new directory after
+ * every few hundred deaths. The last line is `N passed, N failed, N skipped`; the exit code is 1 when one failed.
  */
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
-import { once } from 'node:events'
-import {
-  cpSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { connectAsync, type MqttClient } from 'mqtt'
-import {
-  freePort,
-  type HeadwaterOptions,
-  repositoryRoot,
-  type RunningHeadwater,
-  startHeadwater,
-} from '../interop/headwater.ts'
+import { apacheKafkaMissing } from '../interop/apache-kafka.ts'
 import { foreignPython } from '../interop/python.ts'
-import { lines, output } from '../interop/case.ts'
-import { canTrace, killedAtCall, noSyncLibrary, PlainDisk, PowerCutDisk } from './disks.ts'
-import { type Acknowledged, eventsOf, type Found } from './history.ts'
-import { HistoryChecker } from '../history/checker.ts'
+import { Prng } from '../sim/prng.ts'
+import { CrashRun } from './crash-run.ts'
+import { type FileSystem, LoopDisk, noSyncLibrary, PlainDisk } from './disks.ts'
+import { filledDirectory, shownToKafka } from './foreign-eyes.ts'
+import { FullDiskRun } from './full-disk.ts'
+import type { Judgement } from './history.ts'
 import { type Mutant, mutants } from './mutants.ts'
-import { startRelay } from './relay.ts'
+import { Sweep, sweepMissing } from './sweep.ts'
 
 const { values: flags } = parseArgs({
   options: {
-    kills: { type: 'string', default: '20' },
-    power: { type: 'boolean', default: false },
-    fs: { type: 'string', default: 'ext4' },
-    syscalls: { type: 'boolean', default: false },
-    from: { type: 'string', default: '0' },
+    kills: { type: 'string' },
+    cuts: { type: 'string' },
+    fs: { type: 'string' },
     'no-sync-library': { type: 'boolean', default: false },
+    syscalls: { type: 'string' },
+    from: { type: 'string', default: '0' },
+    gigabytes: { type: 'string' },
+    'full-disk': { type: 'boolean', default: false },
     mutant: { type: 'string' },
+    foreign: { type: 'boolean', default: false },
+    seed: { type: 'string', default: '1' },
   },
 })
-const kills = Number(flags.kills)
-const kafkaTopic = 'idempotent'
-const mqttTopic = 'readings'
-const producers = 5
-const sensors = 4
-/** Of each kind. */
-const acknowledgedBetweenKills = 100
-/** About what one acknowledgement takes in the producers' file. */
-const ackedLineBytes = 14
-/** A run of 200 kills leaves some four million records. */
-const readWithinMs = 600_000
-/** The load reaches the call of a life that got ready within a moment. */
-const diesWithinMs = 5_000
+
+/** A directory with more deaths than this has more records than a checker should hold. */
+const deathsPerDirectory = 250
+const diskMebibytes = 2048
+/** Little to fill, and above the least that xfs takes. */
+const smallDiskMebibytes = 512
+
+/** Of the form for every change. */
+const syscallDeaths = 30
+
+type Result = 'passed' | 'failed' | 'skipped'
+
+class Suite {
+  readonly #folder: string
+  readonly #python: string
+  readonly counts: Record<Result, number> = { passed: 0, failed: 0, skipped: 0 }
+
+  constructor(folder: string, python: string) {
+    this.#folder = folder
+    this.#python = python
+  }
+
+  /** Tries one promise; `tried` answers the figures, throws when it is broken. */
+  async try(name: string, missing: string | null, tried: (folder: string) => Promise<string>): Promise<void> {
+    if (missing !== null) {
+      this.#tell('skipped', `- ${name}\n  ${missing}`)
+      return
+    }
+    const folder = join(this.#folder, String(this.counts.passed + this.counts.failed))
+    mkdirSync(folder)
+    const startedAt = performance.now()
+    const seconds = (): string => `${((performance.now() - startedAt) / 1000).toFixed(0)} s`
+    try {
+      const figures = await tried(folder)
+      this.#tell('passed', `ok ${name} (${seconds()})\n  ${figures}`)
+    } catch (error) {
+      const trouble = error instanceof Error ? (error.stack ?? error.message) : String(error)
+      this.#tell('failed', `FAILED ${name} (${seconds()})\n${trouble}`)
+    }
+    rmSync(folder, { recursive: true, force: true })
+  }
+
+  #tell(result: Result, text: string): void {
+    this.counts[result]++
+    console.log(text)
+  }
+
+  async kills(total: number, seed: number, isShown: boolean): Promise<void> {
+    for (const [part, deaths] of partsOf(total).entries()) {
+      const name = `${deaths} kills under mixed load lose nothing and double nothing (seed ${seed + part})`
+      await this.try(name, null, (folder) =>
+        this.#survives({ folder, disk: new PlainDisk(folder), deaths, seed: seed + part, isShown }),
+      )
+    }
+  }
+
+  async cuts(fileSystem: FileSystem, total: number, seed: number, isShown: boolean): Promise<void> {
+    for (const [part, deaths] of partsOf(total).entries()) {
+      const name = `${deaths} power cuts on ${fileSystem} lose nothing that was acknowledged (seed ${seed + part})`
+      await this.try(name, LoopDisk.missing(fileSystem), (folder) => {
+        const disk = LoopDisk.create({ folder, fileSystem, mebibytes: diskMebibytes })
+        return this.#survives({ folder, disk, deaths, seed: seed + part, isShown })
+      })
+    }
+  }
+
+  async missingSyncIsSeen(fileSystem: FileSystem, seed: number): Promise<void> {
+    const name = `power cuts on ${fileSystem} show it when no sync of the daemon does anything`
+    await this.try(name, LoopDisk.missing(fileSystem), async (folder) => {
+      const library = noSyncLibrary(folder)
+      if (library === null) return 'skipped: no C compiler'
+      const disk = LoopDisk.create({ folder, fileSystem, mebibytes: diskMebibytes })
+      return this.#isCaught({ folder, disk, deaths: 3, seed, library })
+    })
+  }
+
+  async syscalls(deathsMax: number | null, from: number, seed: number): Promise<void> {
+    const name = `deaths in front of ${deathsMax ?? 'all'} system calls that change files lose nothing and double nothing`
+    await this.try(name, sweepMissing(), async (folder) => {
+      const sweep = new Sweep({ folder, python: this.#python, random: new Prng(seed, 'sweep'), deathsMax, from })
+      await sweep.run()
+      return sweep.summary
+    })
+  }
+
+  async fullDisk(fileSystem: FileSystem, seed: number, isShown: boolean): Promise<void> {
+    const name = `a full ${fileSystem} stops acknowledgements and nothing else, and it ends by itself`
+    await this.try(name, LoopDisk.missing(fileSystem), async (folder) => {
+      const disk = LoopDisk.create({ folder, fileSystem, mebibytes: smallDiskMebibytes })
+      try {
+        const run = new FullDiskRun({ folder, disk, python: this.#python, random: new Prng(seed, 'full disk') })
+        await run.run()
+        return await this.#shown(folder, { disk, isShown, summary: run.summary, judge: (at) => run.judge(at) })
+      } finally {
+        await disk.close()
+      }
+    })
+  }
+
+  async gigabytes(count: number): Promise<void> {
+    const name = `Apache Kafka opens ${count} GB of ours and finds every record`
+    await this.try(name, apacheKafkaMissing(), async (folder) => {
+      const { dataDir, judge } = await filledDirectory({ folder, python: this.#python, bytes: count * 1e9 })
+      const place = { folder: join(folder, 'foreign'), dataDir }
+      return shownToKafka(place, async (bootstrap) => demandNoFault(await judge(bootstrap)))
+    })
+  }
+
+  async mutantIsSeen(mutant: Mutant, deaths: number, fileSystem: FileSystem | null, seed: number): Promise<void> {
+    if (mutant.needsPower === true && fileSystem === null)
+      throw new Error(`mutant ${mutant.name} shows with --cuts only`)
+    const missing = fileSystem === null ? null : LoopDisk.missing(fileSystem)
+    await this.try(`mutant ${mutant.name} is caught: ${mutant.breaks}`, missing, (folder) => {
+      const disk =
+        fileSystem === null ? new PlainDisk(folder) : LoopDisk.create({ folder, fileSystem, mebibytes: diskMebibytes })
+      return this.#isCaught({ folder, disk, deaths, seed, mutant })
+    })
+  }
+
+  async #survives(run: Trial & { readonly isShown: boolean }): Promise<string> {
+    try {
+      const crash = this.#crashRun(run)
+      demandNoFault(await crash.run())
+      return await this.#shown(run.folder, { ...run, summary: crash.summary, judge: (at) => crash.judge(at) })
+    } finally {
+      await run.disk.close()
+    }
+  }
+
+  /** Shows what a run has left to Apache Kafka, where that is asked for and possible; answers the figures. */
+  async #shown(folder: string, left: LeftBehind): Promise<string> {
+    if (!left.isShown) return left.summary
+    const missing = apacheKafkaMissing()
+    if (missing !== null) return `${left.summary}\n  not shown to Apache Kafka: ${missing}`
+    const place = { folder: join(folder, 'foreign'), dataDir: left.disk.dataDir }
+    const shown = await shownToKafka(place, async (bootstrap) => demandNoFault(await left.judge(bootstrap)))
+    return `${left.summary}\n  ${shown}`
+  }
+
+  /** A broken daemon may also do worse than to lose records: then it does not start, or its clients give up. */
+  async #isCaught(run: Trial): Promise<string> {
+    try {
+      const crash = this.#crashRun(run)
+      const { faultCount, sentences } = await crash.run()
+      if (faultCount === 0) throw new Error(`not caught: ${crash.summary}`)
+      return `${faultCount} faults, the first: ${sentences[0]}`
+    } finally {
+      await run.disk.close()
+    }
+  }
+
+  #crashRun({ seed, ...parts }: Trial): CrashRun {
+    return new CrashRun({ ...parts, python: this.#python, random: new Prng(seed, 'crash') })
+  }
+}
+
+interface Trial {
+  readonly folder: string
+  readonly disk: PlainDisk | LoopDisk
+  readonly deaths: number
+  readonly seed: number
+  readonly mutant?: Mutant
+  readonly library?: string
+}
+
+/** A directory that a run has left, its daemon stopped. */
+interface LeftBehind {
+  readonly disk: PlainDisk | LoopDisk
+  readonly isShown: boolean
+  readonly summary: string
+  judge(bootstrap: string): Promise<Judgement>
+}
 
 async function main(): Promise<number> {
   const python = foreignPython()
@@ -74,33 +222,49 @@ async function main(): Promise<number> {
     console.log(`crash: ${python.why}`)
     return 0
   }
-  const mutant = flags.mutant === undefined ? null : mutantNamed(flags.mutant)
-  if (mutant?.needsPower === true && !flags.power) throw new Error(`mutant ${mutant.name} shows with --power only`)
   const folder = mkdtempSync(join(tmpdir(), 'headwater-crash-'))
+  const suite = new Suite(folder, python.path)
   try {
-    if (flags.fs !== 'ext4' && flags.fs !== 'xfs') throw new Error(`--fs is ext4 or xfs, not ${flags.fs}`)
-    const disk = flags.power ? PowerCutDisk.create(folder, flags.fs) : new PlainDisk(folder)
-    if (disk === null) {
-      console.log('crash: skipped: --power needs root, loop devices and xfs_io (Debian: apt-get install xfsprogs)')
-      return 0
-    }
-    if (flags.syscalls && !canTrace()) {
-      console.log('crash: skipped: --syscalls needs strace and the right to trace (Debian: apt-get install strace)')
-      return 0
-    }
-    const library = flags['no-sync-library'] ? noSyncLibrary(folder) : null
-    if (flags['no-sync-library'] && library === null) {
-      console.log('crash: skipped: --no-sync-library needs a C compiler')
-      disk.close()
-      return 0
-    }
-    const caught = await new CrashRun({ folder, disk, python: python.path, mutant, library })
-      .run()
-      .finally(() => disk.close())
-    return caught === (mutant !== null || library !== null) ? 0 : 1
+    await runWhatIsAsked(suite)
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }
+  const { passed, failed, skipped } = suite.counts
+  console.log(`${passed} passed, ${failed} failed, ${skipped} skipped`)
+  return failed === 0 ? 0 : 1
+}
+
+async function runWhatIsAsked(suite: Suite): Promise<void> {
+  const seed = Number(flags.seed)
+  const fileSystems = fileSystemsAsked()
+  if (flags.mutant !== undefined) {
+    const [fileSystem = 'ext4'] = fileSystems
+    const deaths = Number(flags.cuts ?? flags.kills ?? '20')
+    return suite.mutantIsSeen(mutantNamed(flags.mutant), deaths, flags.cuts === undefined ? null : fileSystem, seed)
+  }
+  const { kills: killsAsked, cuts: cutsAsked, syscalls, gigabytes } = flags
+  const isWhole =
+    [killsAsked, cutsAsked, syscalls, gigabytes].every((each) => each === undefined) &&
+    !flags['no-sync-library'] &&
+    !flags['full-disk']
+  const kills = Number(killsAsked ?? (isWhole ? 30 : 0))
+  const cuts = Number(cutsAsked ?? (isWhole ? 10 : 0)) / fileSystems.length
+  const isShown = flags.foreign || isWhole
+  if (kills > 0) await suite.kills(kills, seed, isShown)
+  for (const fileSystem of fileSystems) if (cuts > 0) await suite.cuts(fileSystem, Math.ceil(cuts), seed, flags.foreign)
+  if (isWhole || syscalls !== undefined)
+    await suite.syscalls(syscalls === 'all' ? null : Number(syscalls ?? syscallDeaths), Number(flags.from), seed)
+  if (gigabytes !== undefined) await suite.gigabytes(Number(gigabytes))
+  for (const fileSystem of isWhole ? fileSystems.slice(0, 1) : fileSystems)
+    if (isWhole || flags['full-disk']) await suite.fullDisk(fileSystem, seed, isShown)
+  for (const fileSystem of fileSystems)
+    if (isWhole || flags['no-sync-library']) await suite.missingSyncIsSeen(fileSystem, seed)
+}
+
+function fileSystemsAsked(): readonly FileSystem[] {
+  if (flags.fs === undefined) return ['ext4', 'xfs']
+  if (flags.fs !== 'ext4' && flags.fs !== 'xfs') throw new Error(`--fs is ext4 or xfs, not ${flags.fs}`)
+  return [flags.fs]
 }
 
 function mutantNamed(name: string): Mutant {
@@ -110,263 +274,14 @@ function mutantNamed(name: string): Mutant {
   return mutant
 }
 
-interface CrashParts {
-  readonly folder: string
-  readonly disk: PlainDisk | PowerCutDisk
-  readonly python: string
-  readonly mutant: Mutant | null
-  /** Put before the daemon's own libraries. */
-  readonly library: string | null
+function partsOf(total: number): number[] {
+  const count = Math.ceil(total / deathsPerDirectory)
+  return Array.from({ length: count }, (_, part) => Math.min(deathsPerDirectory, total - part * deathsPerDirectory))
 }
 
-class CrashRun {
-  readonly #parts: CrashParts
-  readonly #ackedFile: string
-  readonly #mqttAcknowledged: string[] = []
-  #recoveryMsMax = 0
-  /** What must be ended, whatever happens; the last one first. */
-  readonly #ends: (() => Promise<void>)[] = []
-
-  constructor(parts: CrashParts) {
-    this.#parts = parts
-    this.#ackedFile = join(parts.folder, 'acked')
-    writeFileSync(this.#ackedFile, '')
-  }
-
-  /** True when the checker found a broken promise. */
-  async run(): Promise<boolean> {
-    try {
-      return await this.#run()
-    } finally {
-      for (const end of this.#ends.splice(0).toReversed()) await end()
-    }
-  }
-
-  async #run(): Promise<boolean> {
-    const { folder, disk, mutant, library } = this.#parts
-    const command = mutant === null ? undefined : mutatedSource(folder, mutant)
-    const ports = { kafkaPort: await freePort(), mqttPort: await freePort() }
-    const relay = await startRelay(0, ports.kafkaPort)
-    this.#ends.push(() => relay.close())
-    const configFile = join(folder, 'headwater.yaml')
-    writeFileSync(configFile, configuration(ports.kafkaPort, relay.port))
-    const options = {
-      kafkaPort: null,
-      mqttPort: ports.mqttPort,
-      dataDir: disk.dataDir,
-      configFile,
-      logFile: join(folder, 'daemon.log'),
-      ...(command === undefined ? {} : { command }),
-      ...(library === null ? {} : { environment: { LD_PRELOAD: library } }),
-    }
-    let daemon = await startHeadwater(options)
-    this.#ends.push(() => daemon.kill())
-    await createTopics(ports.kafkaPort)
-    const producer = this.#startProducers(relay.port)
-    this.#ends.push(async () => void producer.kill('SIGKILL'))
-    const clients = await this.#startSensors(ports.mqttPort)
-    this.#ends.push(async () => void (await Promise.all(clients.map((client) => client.cut()))))
-    const startedAt = Date.now()
-    if (flags.syscalls) daemon = await this.#dieInCalls(daemon, options)
-    for (let kill = 0; kill < kills && !flags.syscalls; kill++) {
-      await this.#bothLoadsMoveOn()
-      if (kill % 2 === 1) await relay.swallowThenCut(5 + (kill % 7))
-      disk.cut()
-      await daemon.kill()
-      disk.restore()
-      daemon = await startHeadwater(options)
-      this.#recoveryMsMax = Math.max(this.#recoveryMsMax, Number(/recovery=(\d+)ms/.exec(daemon.readyLine)?.[1] ?? 0))
-    }
-    const sent = await stopProducers(producer)
-    await Promise.all(clients.map((client) => client.stop()))
-    await daemon.kill()
-    daemon = await startHeadwater(options)
-    return this.#judge(ports.kafkaPort, sent, (Date.now() - startedAt) / 1000)
-  }
-
-  /** One life after another, each ended inside the next call that changes a file; the answer is a daemon that stays. */
-  async #dieInCalls(first: RunningHeadwater, options: HeadwaterOptions): Promise<RunningHeadwater> {
-    await first.kill()
-    const from = Number(flags.from)
-    for (let call = from; call < from + kills; call++) {
-      // Many calls belong to the start: then it does not get ready.
-      const life = await startHeadwater({ ...options, prefix: killedAtCall(call) }).catch(() => null)
-      if (life === null) continue
-      const died = await Promise.race([life.exited.then(() => true), later(diesWithinMs, false)])
-      if (!died) await life.kill()
-    }
-    return startHeadwater(options)
-  }
-
-  /** Each for itself: MQTT clients are back so much sooner that no Kafka request would be under way at a kill. */
-  async #bothLoadsMoveOn(): Promise<void> {
-    const kafkaBytes = statSync(this.#ackedFile).size
-    const mqttCount = this.#mqttAcknowledged.length
-    const hasMoved = (): boolean =>
-      statSync(this.#ackedFile).size > kafkaBytes + ackedLineBytes * acknowledgedBetweenKills &&
-      this.#mqttAcknowledged.length > mqttCount + acknowledgedBetweenKills
-    await until(hasMoved, 30_000, 'both loads to move on')
-  }
-
-  #startProducers(port: number): ChildProcess {
-    const program = join(repositoryRoot, 'test/crash/idempotent-producer.py')
-    return spawn(this.#parts.python, [program, `127.0.0.1:${port}`, kafkaTopic, String(producers), this.#ackedFile], {
-      stdio: ['pipe', 'pipe', 'ignore'],
-    })
-  }
-
-  #startSensors(port: number): Promise<Sensor[]> {
-    return Promise.all(
-      Array.from({ length: sensors }, async (_, index) => {
-        const sensor = new Sensor(index, this.#mqttAcknowledged)
-        await sensor.start(port)
-        return sensor
-      }),
-    )
-  }
-
-  async #judge(port: number, sent: string, seconds: number): Promise<boolean> {
-    const acknowledged = readFileSync(this.#ackedFile, 'utf8').trim().split('\n').map(parseAcknowledged)
-    const { mutant, library } = this.#parts
-    const records = await this.#read(port, kafkaTopic)
-    const readings = await this.#read(port, mqttTopic)
-    const checker = new HistoryChecker()
-    for (const event of eventsOf({ acknowledged, records, readings, published: this.#mqttAcknowledged }))
-      checker.add(event)
-    const { faults, faultCount } = checker.verdict()
-    const subject = mutant === null ? (library === null ? '' : ', without syncs') : `, mutant ${mutant.name}`
-    const deaths = flags.syscalls ? 'deaths inside a system call' : flags.power ? `power cuts on ${flags.fs}` : 'kills'
-    console.log(
-      `crash${subject}: ${kills} ${deaths} in ${seconds.toFixed(0)} s; ` +
-        `kafka sent/failed ${sent}, acknowledged ${acknowledged.length}, found ${records.length}; ` +
-        `mqtt acknowledged ${this.#mqttAcknowledged.length}, found ${readings.length}; faults ${faultCount}; ` +
-        `longest recovery ${this.#recoveryMsMax} ms`,
-    )
-    for (const { fault, sentence } of faults.slice(0, 5)) console.log(`  ${fault}: ${sentence}`)
-    return faultCount > 0
-  }
-
-  async #read(port: number, topic: string): Promise<Found[]> {
-    const program = join(repositoryRoot, 'test/crash/read-topic.py')
-    return lines(
-      await output(this.#parts.python, [program, `127.0.0.1:${port}`, topic], { timeoutMs: readWithinMs }),
-    ).map(parseFound)
-  }
+function demandNoFault({ faultCount, sentences }: Judgement): void {
+  if (faultCount > 0) throw new Error(`${faultCount} faults\n  ${sentences.join('\n  ')}`)
 }
 
-/** One MQTT client of the npm package that publishes QoS 1 readings and notes each PUBACK. */
-class Sensor {
-  readonly #index: number
-  readonly #acknowledged: string[]
-  #client: MqttClient | null = null
-  #counter = 0
-  #inFlight = 0
-  #stopping = false
-
-  constructor(index: number, acknowledged: string[]) {
-    this.#index = index
-    this.#acknowledged = acknowledged
-  }
-
-  async start(port: number): Promise<void> {
-    this.#client = await connectAsync(`mqtt://127.0.0.1:${port}`, {
-      clientId: `sensor-${this.#index}`,
-      clean: false,
-      reconnectPeriod: 20,
-      keepalive: 10,
-      protocolVersion: this.#index % 2 === 0 ? 4 : 5,
-    })
-    this.#client.on('error', () => {})
-    for (let slot = 0; slot < 8; slot++) this.#publish()
-  }
-
-  #publish(): void {
-    if (this.#stopping || this.#client === null) return
-    const payload = `s${this.#index}-${this.#counter++}`
-    this.#inFlight++
-    this.#client.publish(`${mqttTopic}/plant/s${this.#index}`, payload, { qos: 1 }, (error) => {
-      this.#inFlight--
-      if (error === undefined || error === null) this.#acknowledged.push(payload)
-      setTimeout(() => this.#publish(), 2)
-    })
-  }
-
-  async cut(): Promise<void> {
-    this.#stopping = true
-    await this.#client?.endAsync(true)
-  }
-
-  async stop(): Promise<void> {
-    this.#stopping = true
-    await until(() => this.#inFlight === 0, 30_000, 'the last PUBACKs')
-    await this.#client?.endAsync()
-  }
-}
-
-/** A copy of the source with one law broken; answers the command that runs it. */
-function mutatedSource(folder: string, mutant: Mutant): readonly string[] {
-  const copy = join(folder, 'mutated')
-  mkdirSync(copy)
-  for (const part of ['src', 'tools', 'package.json'])
-    cpSync(join(repositoryRoot, part), join(copy, part), { recursive: true })
-  symlinkSync(join(repositoryRoot, 'node_modules'), join(copy, 'node_modules'))
-  for (const { file, from, to } of mutant.edits) {
-    const path = join(copy, file)
-    const text = existsSync(path) ? readFileSync(path, 'utf8') : ''
-    if (!text.includes(from)) throw new Error(`mutant ${mutant.name}: ${file} has no «${from}»`)
-    writeFileSync(path, text.replaceAll(from, to))
-  }
-  return ['sh', join(copy, 'tools/with-node'), 'node', join(copy, 'src/main.ts')]
-}
-
-function configuration(kafkaPort: number, relayPort: number): string {
-  return `listeners:\n  kafka: [ { listen: "127.0.0.1:${kafkaPort}", advertise: "127.0.0.1:${relayPort}" } ]\n`
-}
-
-async function createTopics(port: number): Promise<void> {
-  const args = ['--json', '--bootstrap-server', `127.0.0.1:${port}`, '--partitions', '4']
-  for (const topic of [kafkaTopic, mqttTopic]) {
-    const created = spawnSync(join(repositoryRoot, 'tools/headwater'), ['topics', 'create', topic, ...args], {
-      encoding: 'utf8',
-    })
-    if (created.status !== 0) throw new Error(`cannot create ${topic}: ${created.stdout}${created.stderr}`)
-  }
-}
-
-async function stopProducers(child: ChildProcess): Promise<string> {
-  let printed = ''
-  child.stdout?.on('data', (bytes) => {
-    printed += String(bytes)
-  })
-  child.stdin?.end('stop\n')
-  const deadline = setTimeout(() => child.kill('SIGKILL'), 60_000)
-  await once(child, 'exit')
-  clearTimeout(deadline)
-  return printed.trim()
-}
-
-function parseAcknowledged(line: string): Acknowledged {
-  const [value = '', partition, offset] = line.split(' ')
-  return { value, partition: Number(partition), offset: Number(offset) }
-}
-
-function parseFound(line: string): Found {
-  const [partition, offset, value = ''] = line.split(' ')
-  return { partition: Number(partition), offset: Number(offset), value }
-}
-
-async function later<T>(delayMs: number, answer: T): Promise<T> {
-  await new Promise((resolve) => setTimeout(resolve, delayMs))
-  return answer
-}
-
-async function until(condition: () => boolean, deadlineMs: number, what: string): Promise<void> {
-  const deadline = Date.now() + deadlineMs
-  while (!condition()) {
-    if (Date.now() > deadline) throw new Error(`waited ${deadlineMs} ms for ${what}`)
-    await new Promise((resolve) => setTimeout(resolve, 5))
-  }
-}
-
-// Last, because the classes above must exist by then.
+// Last, because the class above must exist by then.
 process.exitCode = await main()

@@ -221,8 +221,8 @@ export const mutants: readonly Mutant[] = [
     breaks: 'a frame is durable before it is replayed',
     edits: edit(
       'log/journal-replay.ts',
-      '  await makeDurable(disk, path, frames.at(-1))\n',
-      '  if (frames.length < 0) await makeDurable(disk, path, frames.at(-1))\n',
+      '  await makeDurable(journal, frames.at(-1))\n',
+      '  if (frames.length < 0) await makeDurable(journal, frames.at(-1))\n',
     ),
   },
   {
@@ -352,8 +352,8 @@ export const mutants: readonly Mutant[] = [
     name: 'new-log-not-synced',
     breaks: 'a log is there for good when its creation is answered (R2)',
     edits: edit(
-      'log/log-directory.ts',
-      "      ...topicIdWrites(directory, creation.topicId),\n      { kind: 'syncDirectory', path: this.logDirectory },\n",
+      'log/log-maker.ts',
+      "      ...topicIdWrites(directory, creation.topicId),\n      { kind: 'syncDirectory', path: logDirectory },\n",
       '      ...topicIdWrites(directory, creation.topicId),\n',
     ),
   },
@@ -396,8 +396,8 @@ export const mutants: readonly Mutant[] = [
     breaks: 'that a deletion was cut short is written down before its traces go',
     edits: edit(
       'log/log-loader.ts',
-      'const isKept = tellsOfGaps && !hints.isClean',
-      'const isKept = tellsOfGaps && hints.isClean',
+      'const isKept = deleted.length > 0 && !hints.isClean',
+      'const isKept = deleted.length > 0 && hints.isClean',
     ),
   },
   {

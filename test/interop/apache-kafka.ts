@@ -10,6 +10,7 @@ import { randomBytes } from 'node:crypto'
 import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
 import { join } from 'node:path'
+import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 
 export const apacheKafkaVersion = '4.3.1'
@@ -86,12 +87,13 @@ export function apacheKafkaLibs(): string {
 
 /**
  * Runs one of Kafka's command-line tools by its Java class, e.g. `org.apache.kafka.tools.TopicCommand`, and waits for its end.
- * `stdin` is piped in. `timeoutMs` (default two minutes) ends it with SIGKILL, code -1.
+ * `stdin` is piped in. `timeoutMs` (default two minutes) ends it with SIGKILL, code -1. With `onLine` its standard output goes there
+ * and is not kept.
  */
 export function kafkaTool(
   className: string,
   args: readonly string[],
-  options: { readonly stdin?: string; readonly timeoutMs?: number } = {},
+  options: { readonly stdin?: string; readonly timeoutMs?: number; readonly onLine?: (line: string) => void } = {},
 ): Promise<ToolResult> {
   const libs = apacheKafkaLibs()
   const flags = ['-Xmx256m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-Dlog4j2.level=WARN']
@@ -107,7 +109,8 @@ export function kafkaTool(
     const stdout: Buffer[] = []
     const stderr: Buffer[] = []
     const deadline = setTimeout(() => child.kill('SIGKILL'), options.timeoutMs ?? 120_000)
-    child.stdout.on('data', (bytes: Buffer) => stdout.push(bytes))
+    if (options.onLine === undefined) child.stdout.on('data', (bytes: Buffer) => stdout.push(bytes))
+    else createInterface({ input: child.stdout }).on('line', options.onLine)
     child.stderr.on('data', (bytes: Buffer) => stderr.push(bytes))
     child.on('error', reject)
     child.on('close', (code) => {

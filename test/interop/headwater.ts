@@ -4,7 +4,7 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { openSync } from 'node:fs'
+import { closeSync, openSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -16,7 +16,7 @@ export interface HeadwaterOptions {
   readonly dataDir: string
   /** Ports: 0 or omitted = any free port; null = as the configuration file says. */
   readonly kafkaPort?: number | null
-  readonly mqttPort?: number
+  readonly mqttPort?: number | null
   readonly httpPort?: number
   readonly configFile?: string
   /** Another checkout or a binary: the words before the arguments. */
@@ -75,7 +75,7 @@ export async function startHeadwater(options: HeadwaterOptions): Promise<Running
     ...(options.configFile === undefined ? [] : ['--config', options.configFile]),
     ...['--data-dir', options.dataDir],
     ...(options.kafkaPort === null ? [] : ['--kafka', `127.0.0.1:${options.kafkaPort ?? 0}`]),
-    ...['--mqtt', `127.0.0.1:${options.mqttPort ?? 0}`],
+    ...(options.mqttPort === null ? [] : ['--mqtt', `127.0.0.1:${options.mqttPort ?? 0}`]),
     ...['--http', `127.0.0.1:${options.httpPort ?? 0}`],
   ]
   const log = options.logFile === undefined ? 'ignore' : openSync(options.logFile, 'a')
@@ -85,13 +85,14 @@ export async function startHeadwater(options: HeadwaterOptions): Promise<Running
     stdio: ['ignore', 'pipe', log],
     env: { ...daemonEnvironment(), ...options.environment },
   })
+  if (log !== 'ignore') closeSync(log)
   const exited = new Promise<number | null>((resolve) => child.once('exit', (code) => resolve(code)))
   if (child.stdout === null || child.pid === undefined) throw new Error(`cannot start ${program}`)
   const pid = child.pid
   const readyLine = await new Promise<string>((resolve, reject) => {
     const deadline = setTimeout(() => {
       child.kill('SIGKILL')
-      reject(new Error(`no ready line within ${options.readyWithinMs ?? 30_000} ms`))
+      void exited.then(() => reject(new Error(`no ready line within ${options.readyWithinMs ?? 30_000} ms`)))
     }, options.readyWithinMs ?? 30_000)
     const lines = createInterface({ input: child.stdout as NodeJS.ReadableStream })
     lines.on('line', (line) => {

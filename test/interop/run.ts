@@ -13,11 +13,14 @@ import type { InteropCase } from './case.ts'
 import { authorizerOfKafka } from './cases/authorizer.ts'
 import { aiokafka, codecMatrix } from './cases/codecs.ts'
 import { sameCompaction } from './cases/compaction.ts'
+import { formattedByKafka } from './cases/formatted-by-kafka.ts'
 import { kafkaCodec, kafkaHeaders, kafkaLayouts } from './cases/kafka-codec.ts'
 import { dumpLogSegments, kafkaTools } from './cases/kafka-tools.ts'
+import { quotas } from './cases/quotas.ts'
 import { securityTools } from './cases/security-tools.ts'
 import { mirrorToApacheKafka } from './mirror.ts'
 import { outAndBack } from './cases/out-and-back.ts'
+import { mosquittoOptions, pahoEverywhere } from './cases/mqtt-doors.ts'
 import { kafkaToMqtt, mqttKeptSession, mqttRetainedAndShared, mqttToKafka } from './cases/mqtt-to-kafka.ts'
 
 const cases: readonly InteropCase[] = [
@@ -28,14 +31,18 @@ const cases: readonly InteropCase[] = [
   kafkaToMqtt,
   mqttRetainedAndShared,
   mqttKeptSession,
+  pahoEverywhere,
+  mosquittoOptions,
   codecMatrix,
   aiokafka,
   kafkaTools,
   dumpLogSegments,
   securityTools,
+  quotas,
   authorizerOfKafka,
   sameCompaction,
   outAndBack,
+  formattedByKafka,
   mirrorToApacheKafka,
 ]
 

@@ -245,9 +245,10 @@ describe('segments', () => {
     await world.settle(directory.retain(fromMs + 10_000_000))
     expect([log.logStartOffset, log.logEndOffset, log.sizeInBytes]).toEqual([20, 20, 0])
     await world.runFor(120_000)
-    expect(
-      (await world.settle(ports.disk.list(log.directory))).filter((entry) => entry.name.includes('deleted')),
-    ).toEqual([])
+    // Of the last one an empty name stays, until a checkpoint has written down where the log begins.
+    const left = (await world.settle(ports.disk.list(log.directory))).filter(({ name }) => name.includes('deleted'))
+    expect(left).toHaveLength(1)
+    expect(await world.settle(ports.disk.size(`${log.directory}/${left[0]?.name}`))).toBe(0)
     directory = await powerCut()
     log = directory.logs.get('a-0') as UnifiedLog
     expect([log.logStartOffset, log.logEndOffset]).toEqual([20, 20])
@@ -282,8 +283,14 @@ describe('segments', () => {
   test('that are given up stay on the disk for file.delete.delay.ms, however long that is', async () => {
     const directory = await open()
     const log = await create(directory, 'a', { segmentBytes: 2000, retentionBytes: 0, fileDeleteDelayMs: 60_000 })
-    const left = async (): Promise<number> =>
-      (await world.settle(ports.disk.list(log.directory))).filter(({ name }) => name.endsWith('.deleted')).length
+    const left = async (): Promise<number> => {
+      const entries = await world.settle(ports.disk.list(log.directory))
+      const deleted = entries.filter(({ name }) => name.endsWith('.deleted'))
+      const sizes = await world.settle(
+        Promise.all(deleted.map(({ name }) => ports.disk.size(`${log.directory}/${name}`))),
+      )
+      return sizes.filter((size) => size !== 0).length
+    }
     await fill(directory, log, 10)
     await world.settle(directory.retain())
     const count = await left()
@@ -375,6 +382,54 @@ describe('starting again', () => {
     const again = directory.logs.get('a-0') as UnifiedLog
     expect([again.logEndOffset, again.highWatermark, again.topicId]).toEqual([30, 30, topicIdOf('a')])
     expect(await world.settle(readAll(again))).toHaveLength(30)
+  })
+
+  test('keeps young index entries of many logs in one file, and has them back without reading the logs', async () => {
+    const indexes: (Uint8Array | null)[][] = []
+    const bytesRead: number[] = []
+    for (const filesSyncedAlone of [1, 256]) {
+      world = simWorld(7)
+      host = world.host('edge')
+      ports = host.boot()
+      const options = { filesSyncedAlone, checkpointEveryBytes: 20_000 }
+      let directory = await open(options)
+      const logs: UnifiedLog[] = []
+      for (const topic of ['a', 'b', 'c']) logs.push(await create(directory, topic, { segmentBytes: 1_000_000 }))
+      for (let batch = 0; batch < 40; batch++) {
+        directory.appendSet(
+          logs.map((log) => ({
+            log,
+            batch: batchOf([`${batch}`.padEnd(700, '.')], { timestampMs: 10_000 + batch }),
+            leaderEpoch: 0,
+            origin: 'client',
+          })),
+        )
+        await world.run(() => logs.every((log) => log.durableEndOffset === log.logEndOffset))
+        await world.runFor(100)
+      }
+      const path = '/data/log/a-0/00000000000000000000'
+      expect((await world.settle(ports.disk.size(`${path}.index`))) === null).toBe(filesSyncedAlone === 1)
+      host.powerCut()
+      ports = host.boot()
+      let read = 0
+      const readFile = ports.disk.read.bind(ports.disk)
+      ports.disk.read = (file, position, length, into) => {
+        if (file.endsWith('.log')) read += length
+        return readFile(file, position, length, into)
+      }
+      directory = await open(options)
+      bytesRead.push(read)
+      const log = directory.logs.get('a-0') as UnifiedLog
+      log.highWatermark = log.logEndOffset
+      expect(valuesOf(await world.settle(readAll(log)))).toEqual(Array.from({ length: 40 }, (_, index) => `${index}`))
+      await world.settle(directory.close(9))
+      const files = [`${path}.index`, `${path}.timeindex`].map((file) => ports.disk.readFile(file, 100_000))
+      indexes.push(await world.settle(Promise.all(files)))
+    }
+    expect(indexes[0]?.every((file) => file !== null && file.length > 8 * 20)).toBe(true)
+    expect(indexes[0]).toEqual(indexes[1])
+    // What lies above the recovery points is read in both cases.
+    expect(bytesRead[0]).toBeLessThanOrEqual((bytesRead[1] as number) + 3 * 200)
   })
 
   test('never trusts the marker twice', async () => {

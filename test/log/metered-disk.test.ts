@@ -58,3 +58,14 @@ test('no rate is told of the first minutes, and no lifetime of a medium that is 
     lifetimeDays: null,
   })
 })
+
+test('what is read goes into the memory that the reader gives: a scan makes no garbage', async () => {
+  const world = simWorld(6)
+  const ports = world.host('edge').boot()
+  const disk = new MeteredDisk(ports.disk, '/data', ports.observer)
+  await world.settle(disk.submit([{ kind: 'writeFile', path: '/file', bytes: new Uint8Array([1, 2, 3]) }]))
+  const memory = new Uint8Array(8)
+  const read = await world.settle(disk.read('/file', 0, 3, memory))
+  expect(read.buffer).toBe(memory.buffer)
+  expect(memory.subarray(0, 3)).toEqual(new Uint8Array([1, 2, 3]))
+})

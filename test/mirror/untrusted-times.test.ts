@@ -56,6 +56,40 @@ describe('a mirror', () => {
     expect(await shaped(withAppendTime(batchOf(0, [good]), 12_345), 'restamp')).toEqual([[0, nowMs]])
   })
 
+  describe('whose log had stamps already, so that the time counted on from them,', () => {
+    const countedOnMs = nowMs - 50_000_000
+    const counted = (bootId: string, atUptimeMs: number): TestRecord => ({
+      ...marked(bootId, atUptimeMs),
+      timestampMs: countedOnMs,
+    })
+
+    test('gives a record of this boot the time that its uptime tells, not the one that looks right', async () => {
+      const bytes = concatenated([
+        batchOf(0, [good]),
+        batchOf(1, [counted('abc1', uptimeMs - 7_000)]),
+        batchOf(2, [good]),
+      ])
+      expect(await shaped(bytes, 'restamp')).toEqual([
+        [0, nowMs - 50],
+        [1, nowMs - 7_000],
+        [2, nowMs - 50],
+      ])
+      expect(await shaped(bytes, 'restamp', false)).toEqual([[0, nowMs - 50], 'later'])
+      expect(await shaped(bytes, 'hold')).toEqual([[0, nowMs - 50], 'parked'])
+    })
+
+    test('keeps the stamp of a boot that is over: nothing better is known', async () => {
+      expect(await shaped(batchOf(0, [counted('f00d', 1)]), 'restamp')).toEqual([[0, countedOnMs]])
+    })
+
+    test('leaves alone what came with its mark from another node, and what only looks like a mark', async () => {
+      const foreign = batchOf(0, [counted('abc1', 1)], { producerId: 5, producerEpoch: 0, baseSequence: 0 })
+      expect(await shaped(foreign, 'hold')).toEqual([[0, countedOnMs]])
+      const alike = { ...good, value: clockHeader, headers: [[clockHeader, 'of a client']] as const }
+      expect(await shaped(batchOf(0, [alike]), 'hold')).toEqual([[0, nowMs - 50]])
+    })
+  })
+
   test('holds them back while the time is not known, and what is before them goes', async () => {
     const bytes = concatenated([batchOf(0, [good]), batchOf(1, [marked('abc1', 1)]), batchOf(2, [good])])
     expect(await shaped(bytes, 'restamp', false)).toEqual([[0, nowMs - 50], 'later'])

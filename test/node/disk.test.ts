@@ -7,7 +7,7 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import type { Worker } from 'node:worker_threads'
 import { describe, expect, it } from 'vitest'
-import type { DiskOperation } from '../../src/base/ports.ts'
+import type { DiskError, DiskOperation } from '../../src/base/ports.ts'
 import { AddOn } from '../../src/node/add-on.ts'
 import { NodeDisk, type NodeDiskOptions } from '../../src/node/disk.ts'
 import { nodeMetrics } from '../../src/node/node-metrics.ts'
@@ -233,6 +233,37 @@ describe('a device that is full', () => {
       expect(await failureOf(full)).toMatchObject({ code: 'ENOSPC', operation: 'write', path: '/dev/full' })
       await disk.submit([write(`${root}/next`, 0, text('x'))])
       expect(fs.readdirSync(root)).toEqual(['next'])
+    })
+  })
+})
+
+describe('blocks that are reserved', () => {
+  it('are taken without a change of the size, and given back by a truncation to the same size', async () => {
+    await withDisk({}, async (disk, root) => {
+      const file = `${root}/a`
+      await disk.submit([write(file, 0, text('abc'))])
+      const code = await disk.submit([{ kind: 'reserve', path: file, size: 1_000_000 }]).then(
+        () => null,
+        (error: DiskError) => error.code,
+      )
+      if (code === 'EOPNOTSUPP') return console.log('skipped: the temporary folder cannot reserve blocks')
+      expect(code).toBeNull()
+      const facts = fs.statSync(file)
+      expect([facts.size, facts.blocks * 512 >= 1_000_000]).toEqual([3, true])
+      await disk.submit([{ kind: 'truncate', path: file, size: 3 }])
+      expect([fs.statSync(file).size, fs.statSync(file).blocks * 512 < 100_000]).toEqual([3, true])
+      expect(await failureOf(disk.submit([{ kind: 'reserve', path: `${root}/none`, size: 9 }]))).toMatchObject({
+        code: 'ENOENT',
+      })
+      expect(fs.existsSync(`${root}/none`)).toBe(false)
+    })
+  })
+
+  it('cannot be had without the add-on, and that is told', async () => {
+    await withDisk({ addOn: new AddOn({ without: true }) }, async (disk, root) => {
+      await disk.submit([write(`${root}/a`, 0, text('abc'))])
+      const reserve: DiskOperation = { kind: 'reserve', path: `${root}/a`, size: 1000 }
+      expect(await failureOf(disk.submit([reserve]))).toMatchObject({ code: 'EOPNOTSUPP', operation: 'reserve' })
     })
   })
 })

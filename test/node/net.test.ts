@@ -116,6 +116,8 @@ for (const readByEvents of [false, true]) {
         listener: 'kafka',
         isEncrypted: false,
         certificate: null,
+        refusal: null,
+        openingMs: expect.any(Number),
       })
     })
 

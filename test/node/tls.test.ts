@@ -52,7 +52,7 @@ async function echo(clientAuth: TlsClientAuth = 'none') {
         onClose: () => {},
       })
     },
-    context,
+    { tls: context },
   )
   return { context, accepted, port: listener.port }
 }

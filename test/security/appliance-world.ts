@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { ApplianceStatus } from '../../src/admin/operations.ts'
 import { silentObserver } from '../../src/admin/silent-observer.ts'
 import { type Appliance, createAppliance, type ReadyFacts } from '../../src/appliance.ts'
 import type { Observer } from '../../src/base/ports.ts'
@@ -47,6 +48,11 @@ export class ApplianceWorld {
     const appliance = createAppliance(config, ports, { version: 'test' })
     this.#running = { appliance, ports }
     return appliance.start()
+  }
+
+  status(): ApplianceStatus {
+    if (this.#running === null) throw new Error('not running')
+    return this.#running.appliance.operations.status()
   }
 
   async stop(): Promise<void> {

@@ -106,6 +106,20 @@ function requests(name: string): ReadonlyMap<number, readonly [request: object, 
     [46, [{ topics: null }, 31]],
     [47, [{ groupId: name, topics }, 30]],
     [48, [{}, 31]],
+    [
+      49,
+      [
+        {
+          entries: [
+            {
+              entity: [{ entityType: 'user', entityName: 'u' }],
+              ops: [{ key: 'producer_byte_rate', value: 1, remove: false }],
+            },
+          ],
+        },
+        31,
+      ],
+    ],
     [50, [{ users: null }, 31]],
     [51, [{ deletions: [{ name: 'u', mechanism: 1 }] }, 31]],
     [60, [{ includeClusterAuthorizedOperations: true }, 0]],

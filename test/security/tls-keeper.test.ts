@@ -76,7 +76,7 @@ async function keeping(files: CertificateFiles, wallMs?: number) {
     'kafka',
     { host: '127.0.0.1', port: 0 },
     (connection) => connection.start({ onBytes: () => {}, onClose: () => {} }),
-    context,
+    { tls: context },
   )
   const shown = async (): Promise<string> => {
     const socket = tls.connect({ host: '127.0.0.1', port: listener.port, rejectUnauthorized: false })

@@ -146,7 +146,7 @@ export class DiskImage {
     const file = this.openOrCreate(path)
     let at = position
     for (const chunk of chunks) {
-      const room = Math.max(0, this.capacityBytes - this.usedBytes + file.size - at)
+      const room = Math.max(0, this.capacityBytes - this.usedBytes + file.takenBytes - at)
       const part = chunk.length <= room ? chunk : chunk.subarray(0, room)
       this.#resized(file, () => file.write(at, part))
       at += part.length
@@ -157,6 +157,16 @@ export class DiskImage {
   truncate(path: string, size: number): void {
     const file = this.file(path)
     this.#resized(file, () => file.truncate(size))
+  }
+
+  /** Room for a file up to a size, taken or ENOSPC. */
+  reserve(path: string, size: number): void {
+    const file = this.file(path)
+    const more = size - file.takenBytes
+    if (more > this.capacityBytes - this.usedBytes) throw new ImageError('ENOSPC')
+    this.#resized(file, () => {
+      file.reserve(size)
+    })
   }
 
   rename(from: string, to: string): void {
@@ -170,7 +180,7 @@ export class DiskImage {
       if (!(node instanceof SimDirectory)) throw new ImageError('EISDIR')
       if (replaced.entries.size > 0) throw new ImageError('ENOTEMPTY')
     } else if (replaced && node instanceof SimDirectory) throw new ImageError('ENOTDIR')
-    if (replaced instanceof SimFile) this.usedBytes -= replaced.size
+    if (replaced instanceof SimFile) this.usedBytes -= replaced.takenBytes
     this.#change({ ...target, node, from: source })
   }
 
@@ -178,7 +188,7 @@ export class DiskImage {
     const node = this.find(path)
     if (!node) return
     if (node instanceof SimDirectory) throw new ImageError('EISDIR')
-    this.usedBytes -= node.size
+    this.usedBytes -= node.takenBytes
     this.#change({ ...this.#parentOf(path), node: null, from: null })
   }
 
@@ -236,7 +246,7 @@ export class DiskImage {
       if (node instanceof SimDirectory) this.#revive(node, prng, tornShare)
       else {
         node.crash(prng, tornShare)
-        this.usedBytes += node.size
+        this.usedBytes += node.takenBytes
       }
     }
   }
@@ -271,9 +281,9 @@ export class DiskImage {
   }
 
   #resized(file: SimFile, change: () => void): void {
-    const before = file.size
+    const before = file.takenBytes
     change()
-    this.usedBytes += file.size - before
+    this.usedBytes += file.takenBytes - before
   }
 }
 

@@ -246,6 +246,8 @@ function apply(image: DiskImage, operation: DiskOperation): void {
       return image.write(operation.path, 0, [operation.bytes])
     case 'truncate':
       return image.truncate(operation.path, operation.size)
+    case 'reserve':
+      return image.reserve(operation.path, operation.size)
     case 'sync':
       return image.file(operation.path).sync()
     case 'rename':

@@ -16,6 +16,8 @@ type Slot = Sector | null
 class Content {
   size = 0
   durableSize = 0
+  /** Blocks that were taken ahead; a crash keeps them. */
+  reservedBytes = 0
   /** Smallest size since the size was last made durable: a crash may show any size a write has passed through. */
   lowestSize = 0
   sectors: Slot[] = []
@@ -29,6 +31,7 @@ class Content {
     const copy = new Content()
     copy.size = this.size
     copy.durableSize = this.durableSize
+    copy.reservedBytes = this.reservedBytes
     copy.lowestSize = this.lowestSize
     copy.mayDiffer = this.mayDiffer
     copy.sectors = this.sectors.slice()
@@ -55,6 +58,17 @@ export class SimFile {
 
   get size(): number {
     return this.#content.size
+  }
+
+  /** What it takes on the device. */
+  get takenBytes(): number {
+    return Math.max(this.size, this.#content.reservedBytes)
+  }
+
+  /** Takes blocks for a file of this size ahead. */
+  reserve(size: number): void {
+    const content = this.#own()
+    content.reservedBytes = Math.max(content.reservedBytes, size)
   }
 
   get isDirty(): boolean {
@@ -118,6 +132,7 @@ export class SimFile {
       else if (inSector > 0) dirty.add(kept - 1)
     }
     content.size = size
+    content.reservedBytes = 0
     content.lowestSize = Math.min(content.lowestSize, size)
   }
 

@@ -6,6 +6,10 @@ import {
   type Connection,
   type ListenAddress,
   type Listener,
+  type ListenerGate,
+  type ListenerPass,
+  type ListenOptions,
+  type ListenPlace,
   type Net,
   NetError,
   type PeerFacts,
@@ -28,6 +32,7 @@ interface SimListener {
   readonly name: string
   readonly process: NetProcess
   readonly onConnection: (connection: Connection) => void
+  readonly gate: ListenerGate | null
 }
 
 interface Link {
@@ -40,6 +45,8 @@ const firstFreePort = 40_000
 export class SimNetwork implements StreamWorld {
   /** One-way delay of a segment between two hosts, unless the link has its own; within a host a tenth of it. */
   latencyMs: readonly [number, number] = [0.1, 1.5]
+  /** What listeners are told that handshakes below a connection have taken. */
+  openingMs = 0
   /** How long a sender waits for a silent peer before it gives up. */
   retransmitTimeoutMs = 120_000
   /** A Buffer, as the real one is: its `slice` is a view, and who keeps one keeps poison. */
@@ -85,7 +92,8 @@ export class SimNetwork implements StreamWorld {
 
   portFor(process: NetProcess): Net {
     return {
-      listen: (name, address, onConnection) => this.#listen({ name, process, onConnection }, address),
+      listen: async (name, place, onConnection, options = {}) =>
+        this.#listen({ name, process, onConnection, gate: options.gate ?? null }, simulated(place, options)),
       tlsContext: () => {
         throw new NetError('ENOTSUP', 'the simulated network has no TLS')
       },
@@ -151,7 +159,7 @@ export class SimNetwork implements StreamWorld {
         const close = async (): Promise<void> => {
           if (this.#listeners.get(key) === listener) this.#listeners.delete(key)
         }
-        resolve({ host: address.host, port, close })
+        resolve({ host: address.host, port, path: null, close })
       })
     })
   }
@@ -186,6 +194,8 @@ export class SimNetwork implements StreamWorld {
       listener: 'outbound',
       isEncrypted: false,
       certificate: null,
+      refusal: null,
+      openingMs: 0,
     }
     const farPeer: PeerFacts = {
       remoteHost: process.host.address,
@@ -195,12 +205,25 @@ export class SimNetwork implements StreamWorld {
       listener: listener.name,
       isEncrypted: false,
       certificate: null,
+      refusal: null,
+      openingMs: 0,
     }
     const near = new SimConnection(this, process, nearPeer)
-    const far = new SimConnection(this, listener.process, farPeer)
+    const pass = listener.gate?.enter(farPeer.remoteHost)
+    const far = new SimConnection(this, listener.process, {
+      ...farPeer,
+      refusal: pass?.refusal ?? null,
+      openingMs: this.openingMs,
+    })
     near.pairWith(far)
-    listener.process.at(this.nowMs, 'accept', () => listener.onConnection(far))
+    if (pass === null) far.destroy()
+    else this.#accept(listener, far, pass ?? null)
     return near
+  }
+
+  #accept(listener: SimListener, far: SimConnection, pass: ListenerPass | null): void {
+    far.whenClosed = () => pass?.leave()
+    listener.process.at(this.nowMs + (pass?.waitMs ?? 0), 'accept', () => listener.onConnection(far))
   }
 
   #delayBetween(process: NetProcess, target: SimHost): number | null {
@@ -229,4 +252,11 @@ export class SimNetwork implements StreamWorld {
   #resumeParked(): void {
     for (const connection of [...this.#connections]) connection.resumeParked()
   }
+}
+
+/** What stands in front of a stream is the business of the real port. */
+function simulated(place: ListenPlace, { tls, webSocket, proxyProtocol }: ListenOptions): ListenAddress {
+  const isPlain = !tls && !webSocket && !proxyProtocol
+  if (isPlain && !('path' in place)) return place
+  throw new NetError('ENOTSUP', 'the simulated network has plain sockets only')
 }

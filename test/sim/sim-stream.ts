@@ -33,6 +33,8 @@ export class SimConnection implements Connection {
   readonly peer: PeerFacts
   readonly process: NetProcess
   other: SimConnection | null = null
+  /** Told once, when this end is closed or its process gone. */
+  whenClosed: (() => void) | null = null
   readonly #world: StreamWorld
   #handlers: ConnectionHandlers | null = null
   #isPaused = false
@@ -106,6 +108,8 @@ export class SimConnection implements Connection {
     this.#isPaused = false
     this.#deliverSoon()
   }
+
+  trust(): void {}
 
   end(): void {
     this.#isEnding = true
@@ -285,8 +289,14 @@ export class SimConnection implements Connection {
     this.#backlogBytes = 0
     this.#received.length = 0
     this.#closeError = error
+    this.#tellGate()
     if (this.#handlers) this.#tellClosed()
     this.#forgetWhenQuiet()
+  }
+
+  #tellGate(): void {
+    this.whenClosed?.()
+    this.whenClosed = null
   }
 
   /** Also one that was closed before anybody took it is told of, once it has been taken. */

@@ -24,6 +24,7 @@ const portablePackages: ReadonlyMap<string, readonly string[]> = new Map([
   ['src/base/crc32c.ts', ['@node-rs/crc32']],
   ['src/config.ts', ['zod']],
   ['src/config-keys.ts', ['zod']],
+  ['src/config-listeners.ts', ['zod']],
   ['src/config-reader.ts', ['zod', 'yaml']],
   ['src/config-values.ts', ['zod']],
 ])

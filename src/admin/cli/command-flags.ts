@@ -57,6 +57,13 @@ export function wholeNumber(text: string): number {
   return value
 }
 
+/** Parser of a whole number >= 1. */
+export function positiveNumber(text: string): number {
+  const value = wholeNumber(text)
+  if (value === 0) throw new InvalidArgumentError('A whole number above 0 is wanted.')
+  return value
+}
+
 /** Collects `name=value` flags that may be given many times. */
 export function collectPair(
   text: string,

@@ -4,6 +4,7 @@ import type { ListenAddress } from '../../base/ports.ts'
 import { type CommandContext, jsonOption, listenAddress, wholeNumber } from './command-flags.ts'
 import { exitStatus } from './exit-status.ts'
 import type { CommandLineHost } from './host.ts'
+import { addMqttCommands } from './mqtt-commands.ts'
 import { addRecordCommands } from './record-commands.ts'
 import { configurationFlags, gatherConfiguration, type StartFlags } from './start-command.ts'
 import { addGroupCommands, addTopicCommands } from './topic-group-commands.ts'
@@ -28,6 +29,7 @@ export async function runCommands(args: readonly string[], host: CommandLineHost
   addRecordCommands(context)
   addGroupCommands(context)
   addUserCommands(context)
+  addMqttCommands(context)
   addStatus(context)
   addConfig(context)
   addDumpLog(context)

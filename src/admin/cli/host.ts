@@ -1,5 +1,7 @@
 /** What the command line asks of its host, `main.ts`: the layers above it and the operating system below. */
 import type { ListenAddress, Ports } from '../../base/ports.ts'
+import type { RouteExplanation } from '../../ingest/mqtt/route-explanation.ts'
+import type { AskedRoute } from './mqtt-route-command.ts'
 import type { VerifyFinding, VerifySummary } from './verify-command.ts'
 import type { ConfigurationReport, ConfigurationSource } from './configuration-source.ts'
 
@@ -32,6 +34,8 @@ export interface CommandLineHost {
   verifyLog(source: ConfigurationSource, tell: (finding: VerifyFinding) => void): Promise<VerifySummary>
   /** Lets deletion go on after the metadata was rebuilt. Answers why it was held; null = it was not. */
   confirmRecovery(source: ConfigurationSource): Promise<string | null>
+  /** Where messages of an MQTT topic go by a configuration. Rejects with an ApplianceError when a route cannot be used. */
+  explainMqttRoute(source: ConfigurationSource, question: AskedRoute): Promise<RouteExplanation>
   /** Real ports for the commands that speak Kafka; made when first asked for, no writer thread is needed. */
   clientPorts(): Promise<Pick<Ports, 'net' | 'clock' | 'compute' | 'entropy'>>
   /** The command that starts this program again, without arguments: `demo` runs two daemons. */

@@ -71,7 +71,7 @@ function describeStatus(status: ApplianceStatus): string {
   facts.push(['written', describeWrites(status)])
   const listeners = status.listeners.map((listener): [string, string] => [
     listener.protocol,
-    `${listener.host}:${listener.port}${listener.advertised === null ? '' : ` as ${listener.advertised}`}, ${listener.connections} connections`,
+    `${listener.path ?? `${listener.host}:${listener.port}`}${listener.advertised === null ? '' : ` as ${listener.advertised}`}, ${listener.connections} connections`,
   ])
   const mirrors = status.mirrors.map((mirror): [string, string] => [`mirror ${mirror.name}`, mirrorSentence(mirror)])
   return formatFacts([...facts, ...listeners, ...mirrors])

@@ -2,6 +2,7 @@
  * Kafka's broker settings that mean something on this node, under Kafka's names: the `kafka:` section of the configuration, and what
  * DescribeConfigs tells of a broker. Settings named as a synonym in topic-config.ts are the defaults of topics.
  */
+import { parseAddressOverrides } from '../../base/connection-gate.ts'
 import { ApplianceError } from '../../base/errors.ts'
 import { brokerConfigErrors } from './metadata-errors.ts'
 import { type ConfigDefinition, type ConfigTable, faultOf } from './config-table.ts'
@@ -91,7 +92,38 @@ export const brokerConfigTable: ConfigTable = {
     least: 16_384,
     doc: 'Largest request. Kafka’s default of 100 MiB would fill a small host.',
   },
-  'max.connections': { type: 'int', default: '1000', least: 1, doc: 'Open Kafka connections.' },
+  'max.connections': { type: 'int', default: '1000', least: 1, dynamic: true, doc: 'Open Kafka connections.' },
+  'max.connections.per.ip': {
+    type: 'int',
+    default: '256',
+    least: 0,
+    dynamic: true,
+    doc: 'Open Kafka connections of one address (of IPv6: one /64 network). Those of this machine itself are not counted. Kafka: without bound.',
+  },
+  'max.connections.per.ip.overrides': {
+    type: 'string',
+    default: '',
+    dynamic: true,
+    doc: 'The same for single addresses, those of this machine too: `10.0.0.7:1000,10.0.0.8:20`.',
+    refuse: (value) => {
+      const overrides = parseAddressOverrides(value)
+      return typeof overrides === 'string' ? overrides : null
+    },
+  },
+  'max.connection.creation.rate': {
+    type: 'int',
+    default: '2147483647',
+    least: 1,
+    dynamic: true,
+    doc: 'New Kafka connections a second. What comes faster waits, up to five seconds, then it is closed.',
+  },
+  'quota.window.num': {
+    type: 'int',
+    default: '11',
+    least: 1,
+    doc: 'Samples over which the rate of a client is held against its quota.',
+  },
+  'quota.window.size.seconds': { type: 'int', default: '1', least: 1, doc: 'Seconds of one of these samples.' },
   'connections.max.idle.ms': {
     type: 'long',
     default: '600000',

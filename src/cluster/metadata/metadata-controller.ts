@@ -88,14 +88,20 @@ export class MetadataController {
     this.#options = options
   }
 
-  /** Registers this start of the broker; on a new log also the finalised features. */
+  /** Registers this start of the broker; on a new log also the finalised features, behind what `bootstrap` says. */
   async registerBroker(
     endpoint: { readonly host: string; readonly port: number },
     incarnationId: string,
+    bootstrap: readonly MetadataRecordInput[] = [],
   ): Promise<void> {
     await this.#inTurn(async () => {
-      const records: MetadataRecordInput[] = []
-      if (!this.image.features().has('metadata.version')) {
+      const records = bootstrap.filter(({ type }) => type === 'FeatureLevelRecord')
+      // The features say that there is nothing more to take over: they come last.
+      await this.#commitAll(bootstrap.filter((record) => !records.includes(record)))
+      const isFinalised = records.some(
+        ({ type, value }) => type === 'FeatureLevelRecord' && value.name === 'metadata.version',
+      )
+      if (!isFinalised && !this.image.features().has('metadata.version')) {
         records.push({
           type: 'FeatureLevelRecord',
           version: 0,
@@ -409,11 +415,12 @@ export class MetadataController {
     return message === null ? null : { error: 'POLICY_VIOLATION', message }
   }
 
-  /** What partitions with an own `retention.bytes` may fill; without one nothing is promised, and nothing is counted. */
+  /** What partitions with an own `retention.bytes` may fill; without one nothing is promised, and only a segment that is reserved is counted. */
   #retainedBytes(count: number, configs: ReadonlyMap<string, string | null>): number {
     const retentionBytes = Number(configs.get('retention.bytes') ?? -1)
-    if (retentionBytes <= 0) return 0
-    return count * (retentionBytes + Number(configs.get('segment.bytes') ?? this.#options.segmentBytes()))
+    const segmentBytes = Number(configs.get('segment.bytes') ?? this.#options.segmentBytes())
+    if (retentionBytes > 0) return count * (retentionBytes + segmentBytes)
+    return configs.get('preallocate')?.toLowerCase() === 'true' ? count * segmentBytes : 0
   }
 
   #partitionCountOf(creation: TopicCreation): number {

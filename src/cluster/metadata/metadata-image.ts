@@ -1,6 +1,7 @@
 /** The cluster as the records of `__cluster_metadata` tell it. Pure: `replay` is the only thing that changes it. */
 import type { MetadataRecord } from '../../protocol/kafka/stored/metadata-record.ts'
 import { AclTable } from '../../security/acl-table.ts'
+import { ClientQuotas, entityOf } from '../../security/quotas/client-quotas.ts'
 import { scramMechanismOf } from '../../security/sasl/scram-crypto.ts'
 import { ScramCredentials } from '../../security/scram-credentials.ts'
 
@@ -37,6 +38,7 @@ export const configResourceType = { topic: 2, broker: 4, brokerLogger: 8, client
 export class MetadataImage {
   readonly credentials = new ScramCredentials()
   readonly acls = new AclTable()
+  readonly quotas = new ClientQuotas()
   readonly #topics = new Map<string, TopicImage>()
   readonly #names = new Map<string, string>()
   readonly #configs = new Map<string, Map<string, string>>()
@@ -177,6 +179,11 @@ export class MetadataImage {
         // The record's bytes are views into a batch.
         const own = { salt: salt.slice(), storedKey: storedKey.slice(), serverKey: serverKey.slice(), iterations }
         this.credentials.set(name, mechanism, own)
+        return
+      }
+      case 'ClientQuotaRecord': {
+        const { entity, key, value, remove } = record.value
+        this.quotas.set(entityOf(entity), key, remove ? null : value)
         return
       }
       case 'RemoveUserScramCredentialRecord': {

@@ -151,17 +151,21 @@ export class MetadataLog {
     const losses = await this.replay(({ record }) => fold.add(record), endOffset)
     const name = snapshotName(endOffset, this.#log.epochs.epochAt(endOffset - 1))
     if ((losses.length > 0 && which === 'if whole') || this.#newestSnapshot === endOffset) return
-    const { clock, disk } = this.#ports
+    const { clock } = this.#ports
     const { nodeId, directoryId } = this.#directory
+    const nowMs = clock.wallMs()
     const content = {
       records: fold.records(),
       epoch: Math.max(0, this.#log.epochs.epochAt(endOffset - 1)),
-      timestampMs: clock.wallMs(),
+      timestampMs: nowMs,
+      coversUntilMs: nowMs,
       voter: { nodeId, directoryId },
     }
     const bytes = await encodeSnapshotFile(content, () => new Promise((resolve) => clock.defer(resolve)))
     const folder = this.#log.directory
-    await disk.submit([...replaceFile(`${folder}/${name}`, bytes), { kind: 'syncDirectory', path: folder }])
+    const writes = [...replaceFile(`${folder}/${name}`, bytes), { kind: 'syncDirectory', path: folder } as const]
+    // Without room it is written another time: the log says the same.
+    if (!(await this.#directory.tryAside(writes))) return
     if (typeof (await this.#readSnapshotFile(name)) === 'string') return
     this.#newestSnapshot = endOffset
     this.#ports.observer.event(clusterEvents.snapshotTaken, { file: name, records: content.records.length })
@@ -181,7 +185,7 @@ export class MetadataLog {
     const old = snapshotsIn(names).filter(({ endOffset }) => endOffset < oldest.endOffset)
     if (old.length > 0) {
       const unlinks = old.map(({ name }): DiskOperation => ({ kind: 'unlink', path: `${folder}/${name}` }))
-      await disk.submit([...unlinks, { kind: 'syncDirectory', path: folder }])
+      await this.#directory.writeAside([...unlinks, { kind: 'syncDirectory', path: folder }], { lane: 'relief' })
     }
     // Whole segments only: a log that fits into one is kept.
     const second = this.#log.segments[1]

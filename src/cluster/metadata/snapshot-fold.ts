@@ -25,6 +25,8 @@ export class SnapshotFold {
   readonly #acls = new Map<string, MetadataRecord>()
   /** SCRAM credentials by user and mechanism. */
   readonly #credentials = new Map<string, MetadataRecord>()
+  /** Quotas by entity and key. */
+  readonly #quotas = new Map<string, MetadataRecord>()
   readonly #others: MetadataRecord[] = []
   #producerIds: MetadataRecord | null = null
 
@@ -92,6 +94,7 @@ export class SnapshotFold {
       ...(this.#producerIds === null ? [] : [this.#producerIds]),
       ...this.#credentials.values(),
       ...this.#acls.values(),
+      ...this.#quotas.values(),
       ...this.#others,
     ]
   }
@@ -108,6 +111,14 @@ export class SnapshotFold {
       case 'UserScramCredentialRecord':
         this.#credentials.set(JSON.stringify([record.value.name, record.value.mechanism]), record)
         return true
+      case 'ClientQuotaRecord': {
+        const { entity, key, remove } = record.value
+        const parts = entity.map(({ entityType, entityName }) => JSON.stringify([entityType, entityName]))
+        const place = JSON.stringify([parts.toSorted(), key])
+        if (remove) this.#quotas.delete(place)
+        else this.#quotas.set(place, record)
+        return true
+      }
       case 'RemoveUserScramCredentialRecord':
         this.#credentials.delete(JSON.stringify([record.value.name, record.value.mechanism]))
         return true

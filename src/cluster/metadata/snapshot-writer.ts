@@ -1,6 +1,6 @@
 /** The bytes of a metadata snapshot in Apache Kafka's form (KIP-630): header, records, footer, as batches one behind the other. */
 import { encodeMessage } from '../../protocol/kafka/compile.ts'
-import { encodeMetadataRecord, type MetadataRecord } from '../../protocol/kafka/stored/metadata-record.ts'
+import { encodeMetadataRecord, type MetadataRecordInput } from '../../protocol/kafka/stored/metadata-record.ts'
 import {
   KRaftVersionRecord,
   SnapshotFooterRecord,
@@ -17,12 +17,14 @@ export interface Voter {
 }
 
 export interface SnapshotContent {
-  readonly records: readonly MetadataRecord[]
+  readonly records: readonly MetadataRecordInput[]
   /** Of the newest record that it covers. */
   readonly epoch: number
   readonly timestampMs: number
-  /** The only voter of the quorum. */
-  readonly voter: Voter
+  /** Time of the newest record that it covers; 0 = it covers none. */
+  readonly coversUntilMs: number
+  /** The only voter of the quorum; null = it does not say. */
+  readonly voter: Voter | null
 }
 
 /** Records of one batch: encoding them takes less than a millisecond. */
@@ -64,12 +66,15 @@ export async function encodeSnapshotFile(content: SnapshotContent, breathe: () =
   return Buffer.concat(batches)
 }
 
-function header({ timestampMs, voter }: SnapshotContent): RecordBatchBuilder {
+function header({ timestampMs, coversUntilMs, voter }: SnapshotContent): RecordBatchBuilder {
   const builder = new RecordBatchBuilder()
   const add = (type: ControlRecordType, value: readonly Uint8Array[]): void =>
     builder.append(timestampMs, encodeControlRecordKey(type), Buffer.concat(value), null)
-  add('SNAPSHOT_HEADER', encodeMessage(SnapshotHeaderRecord, 0, { version: 0, lastContainedLogTimestamp: timestampMs }))
-  addVoters(voter, add)
+  add(
+    'SNAPSHOT_HEADER',
+    encodeMessage(SnapshotHeaderRecord, 0, { version: 0, lastContainedLogTimestamp: coversUntilMs }),
+  )
+  if (voter !== null) addVoters(voter, add)
   return builder
 }
 

@@ -138,12 +138,8 @@ export const topicConfigTable: ConfigTable = {
   preallocate: {
     type: 'boolean',
     default: 'false',
-    doc: 'Is the file of a segment made in its full size? Not here.',
+    doc: 'Are the blocks of a whole segment taken when it begins? The size of the file stays that of its records; an event tells when there is no room.',
     synonym: { name: 'log.preallocate' },
-    refuse: (value) =>
-      isTrue(value)
-        ? 'preallocate=true is refused: a segment file ends where its records end, so that a power cut leaves no tail of zeros'
-        : null,
   },
   'retention.bytes': {
     type: 'long',
@@ -239,6 +235,7 @@ export function logConfigOf(set: ReadonlyMap<string, string>, defaultOf: (name: 
   return {
     segmentBytes: number('segment.bytes'),
     segmentMs: number('segment.ms'),
+    preallocate: isTrue(text('preallocate')),
     segmentJitterMs: number('segment.jitter.ms'),
     segmentIndexBytes: number('segment.index.bytes'),
     indexIntervalBytes: number('index.interval.bytes'),

@@ -62,6 +62,11 @@ export class PartitionTable {
     return partitions
   }
 
+  /** Is new data refused for want of space? Records of the node's own are taken all the same. */
+  get refusesData(): boolean {
+    return this.#directory.space.refusal !== null
+  }
+
   /** Appends a set, all or nothing: offsets are given in this turn, the commit follows (architecture law 3). */
   appendSet(entries: readonly PartitionAppend[]): readonly AppendOutcome[] {
     return this.#directory.appendSet(entries.map(entryOf))

@@ -51,6 +51,9 @@ export interface ListedGroup {
   readonly state: GroupState
 }
 
+/** Clients ask again after COORDINATOR_NOT_AVAILABLE. */
+const creationWaitMsMax = 2000
+
 type ShardState = 'loading' | 'ready' | 'failed'
 
 interface ShardSlot {
@@ -112,7 +115,8 @@ export class GroupCoordinator {
 
   /**
    * Makes sure that the topic exists and this node can serve the group: null when it does. At once when it does already, so that
-   * requests keep their order.
+   * requests keep their order. A topic that is long in coming (on a full disk) is not waited for: what the connection asks next stands
+   * behind this answer, reads too.
    */
   ensureReady(groupId: string): KafkaErrorName | null | Promise<KafkaErrorName | null> {
     const found = this.#find(groupId)
@@ -121,11 +125,22 @@ export class GroupCoordinator {
     this.#creation ??= this.#create().finally(() => {
       this.#creation = null
     })
-    return this.#creation.then((error) => {
+    return this.#withinPatience(this.#creation).then((error) => {
       const created = this.#find(groupId)
       return (
         error ?? (created instanceof GroupShard ? null : created === 'absent' ? 'COORDINATOR_NOT_AVAILABLE' : created)
       )
+    })
+  }
+
+  #withinPatience(creation: Promise<KafkaErrorName | null>): Promise<KafkaErrorName | null> {
+    const { clock } = this.#parts
+    return new Promise((resolve) => {
+      const timer = clock.schedule(creationWaitMsMax, () => resolve('COORDINATOR_NOT_AVAILABLE'))
+      void creation.then((error) => {
+        clock.cancel(timer)
+        resolve(error)
+      })
     })
   }
 

@@ -30,6 +30,8 @@ export interface ConnectionSecurityOptions {
   readonly principal: string
   readonly clock: Clock
   readonly host: string
+  /** What the handshakes below have used of the time. */
+  readonly openingMs: number
   /** The client has authenticated for the first time. */
   readonly onOpen: () => void
   /** It has not, in time. */
@@ -38,7 +40,7 @@ export interface ConnectionSecurityOptions {
 
 /** sasl.server.max.receive.size: Kafka's default. */
 export const unauthenticatedFrameBytesMax = 524_288
-/** From the connection until the client has authenticated, however it spends them. */
+/** From `accept` until the client has authenticated, however it spends them. */
 const authenticateMs = 10_000
 const handshakeApi = 17
 const apiVersionsApi = 18
@@ -59,11 +61,13 @@ export class ConnectionSecurity {
   #deadline: Timer | null = null
 
   constructor(options: ConnectionSecurityOptions) {
-    const { sasl, principal, clock } = options
+    const { sasl, principal, clock, openingMs } = options
     this.#options = options
     this.#state = sasl === null ? 'open' : 'handshake'
     this.principal = sasl === null ? principal : anonymousPrincipal
-    if (sasl !== null) this.#deadline = clock.schedule(authenticateMs, () => options.onLate())
+    if (sasl !== null) {
+      this.#deadline = clock.schedule(Math.max(1, authenticateMs - openingMs), () => options.onLate())
+    }
   }
 
   get isAuthenticated(): boolean {

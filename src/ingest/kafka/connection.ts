@@ -16,6 +16,7 @@ import { CloseConnection } from './handler.ts'
 import type { KafkaDoorOptions } from './door-options.ts'
 import type { MemoryBudget } from './memory-budget.ts'
 import { type ConnectionFacts, PendingRequest } from './request-context.ts'
+import { RequestQuotas } from './request-quotas.ts'
 import { ResponseQueue, type ResponseSlot } from './response-queue.ts'
 
 /** What the door is to its connections. */
@@ -41,7 +42,7 @@ export interface ConnectionOptions extends Omit<ConnectionFacts, 'isClosed' | 's
   readonly sasl: SaslListener | null
 }
 
-export type CloseReason = 'client' | 'refused' | 'unauthenticated' | 'failed' | 'idle' | 'stalled' | 'limit' | 'stop'
+export type CloseReason = 'client' | 'refused' | 'unauthenticated' | 'failed' | 'idle' | 'stalled' | 'stop'
 
 /** Nobody holds on to the frame of an answered Produce: the log has copied its batches. */
 const givesFrameBackApi = 0
@@ -59,6 +60,7 @@ export class KafkaConnection {
   readonly #connection: Connection
   readonly #assembler: FrameAssembler
   readonly #security: ConnectionSecurity
+  readonly #quotas: RequestQuotas | null
   readonly #queue = new ResponseQueue()
   /** Requests at work, with their API key. */
   readonly #running = new Map<PendingRequest, number>()
@@ -75,6 +77,9 @@ export class KafkaConnection {
   #broken: string | null = null
   /** Unsent bytes as the door's budget knows them. */
   #countedUnsent = 0
+  /** Until then nothing begins: the client is above a quota. */
+  #pausedUntilMs = 0
+  #quotaTimer: Timer | null = null
   #isFlushScheduled = false
   #isPaused = false
   #isStopping = false
@@ -88,14 +93,14 @@ export class KafkaConnection {
     const { clock, options } = host
     this.#host = host
     this.#connection = connection
+    this.#quotas = options.quotas === null ? null : new RequestQuotas(options.quotas)
     this.#security = new ConnectionSecurity({
       sasl,
       principal,
       clock,
       host: facts.clientHost,
-      onOpen: () => {
-        this.#assembler.frameBytesMax = options.requestBytesMax
-      },
+      openingMs: connection.peer.openingMs,
+      onOpen: () => void (this.#assembler.frameBytesMax = options.requestBytesMax),
       onLate: () => this.#refuse('no authentication in time', 'unauthenticated'),
     })
     this.facts = { ...facts, security: this.#security, isClosed: () => this.#isClosed }
@@ -251,7 +256,7 @@ export class KafkaConnection {
 
   #mayBegin(frame: Uint8Array): boolean {
     const { options, requestMemory, responseMemory } = this.#host
-    if (this.#security.isBusy) return false
+    if (this.#security.isBusy || this.#isAboveQuota()) return false
     if (this.#queue.pendingCount >= options.pendingRequestsMax) return false
     if (this.#queue.heldBytes + this.#connection.backlogBytes >= options.unsentBytesMax) return false
     // Whoever runs nothing may always begin, so that everybody gets on.
@@ -285,14 +290,17 @@ export class KafkaConnection {
     const slot = this.#queue.open()
     if (dispatched.kind === 'answered') return this.#settle(slot, dispatched.chunks)
     const request = new PendingRequest(this.facts, dispatched.apiVersion, dispatched.clientId)
-    const run: Run = { dispatched, request, slot, frame, beganMs: clock.monotonicMs() }
+    const beganMs = clock.monotonicMs()
+    const run: Run = { dispatched, request, slot, frame, beganMs, busyMs: 0 }
     this.#running.set(request, dispatched.api.key)
     this.#runningBytes += frame.length
     this.#host.requestMemory.add(frame.length)
     if (dispatched.api.key === largeAnswerApi) this.#runningLarge++
     observer.add(kafkaDoorMetrics.requests, 1, labelsOf(dispatched.api.name))
     try {
-      const response = dispatched.handler(dispatched.request, request)
+      const asked = this.#quotas?.bounded(dispatched.api.key, dispatched.request, request) ?? dispatched.request
+      const response = dispatched.handler(asked, request)
+      run.busyMs = clock.monotonicMs() - beganMs
       if (!isPromise(response)) return this.#answer(run, response)
       response.then(
         (answer) => this.#answer(run, answer),
@@ -329,13 +337,39 @@ export class KafkaConnection {
     if (response instanceof CloseConnection) return this.#refuse(response.reason)
     let chunks: readonly Uint8Array[] | null
     try {
-      chunks = response === null ? null : dispatcher.encode(run.dispatched, response)
+      const answer = this.#held(run, response)
+      chunks = answer === null ? null : dispatcher.encode(run.dispatched, answer)
     } catch (thrown) {
       return this.#reportFailure(run, thrown)
     }
     if (run.dispatched.api.key === givesFrameBackApi) this.#host.frameMemory.give(run.frame)
     this.#settle(run.slot, chunks)
     if (this.#security.hasFailed) this.#end('unauthenticated')
+  }
+
+  #isAboveQuota(): boolean {
+    const { clock } = this.#host
+    const leftMs = this.#pausedUntilMs - clock.monotonicMs()
+    if (leftMs <= 0) return false
+    this.#quotaTimer ??= clock.schedule(leftMs, () => {
+      this.#quotaTimer = null
+      this.#pump()
+    })
+    return true
+  }
+
+  /** The answer, with the pause that the quotas of its client ask for; nothing is read meanwhile. */
+  #held(run: Run, response: unknown): unknown {
+    if (this.#quotas === null || this.#quotas.isIdle) return response
+    const { dispatched, request, frame, busyMs } = run
+    const used = { apiKey: dispatched.api.key, requestBytes: frame.length, busyMs }
+    const throttleTimeMs = this.#quotas.pauseMs(response, used, request)
+    if (throttleTimeMs <= 0) return response
+    const { clock, observer } = this.#host
+    observer.add(kafkaDoorMetrics.throttledSeconds, throttleTimeMs / 1000)
+    this.#pausedUntilMs = Math.max(this.#pausedUntilMs, clock.monotonicMs() + throttleTimeMs)
+    this.#activeAtMs = this.#pausedUntilMs
+    return response === null ? null : { ...(response as object), throttleTimeMs }
   }
 
   #settle(slot: ResponseSlot, chunks: readonly Uint8Array[] | null): void {
@@ -421,7 +455,7 @@ export class KafkaConnection {
     if (this.#isClosed) return
     this.#isClosed = true
     this.#security.close()
-    if (this.#linger !== null) this.#host.clock.cancel(this.#linger)
+    for (const timer of [this.#linger, this.#quotaTimer]) if (timer !== null) this.#host.clock.cancel(timer)
     const { requestMemory, responseMemory } = this.#host
     requestMemory.forget(this.#proceed)
     responseMemory.forget(this.#proceed)
@@ -444,6 +478,8 @@ interface Run {
   readonly slot: ResponseSlot
   readonly frame: Uint8Array
   readonly beganMs: number
+  /** Of the loop, by its handler. */
+  busyMs: number
 }
 
 const labels = new Map<string, { readonly api: string }>()

@@ -23,8 +23,8 @@ export const kafkaDoorEvents = defineEvents({
   connectionsExhausted: {
     id: 'kafka-connections-exhausted',
     level: 'warn',
-    sentence: 'refused a connection of {client}: {limit} are open',
-    fields: { client: 'string', limit: 'number' },
+    sentence: 'refused a connection of {client}, which is beyond a limit: {reason}',
+    fields: { client: 'string', reason: 'string' },
   },
   connectionStalled: {
     id: 'kafka-connection-stalled',

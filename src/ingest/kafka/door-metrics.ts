@@ -17,7 +17,13 @@ export const kafkaDoorMetrics = defineMetrics({
   connectionsClosed: {
     name: 'headwater_kafka_connections_closed_total',
     kind: 'counter',
-    help: 'Connections closed, by the reason: client, refused, unauthenticated, failed, idle, stalled, limit, stop.',
+    help: 'Connections closed, by the reason: client, refused, unauthenticated, failed, idle, stalled, stop.',
+    labels: ['reason'],
+  },
+  connectionsRefused: {
+    name: 'headwater_kafka_connections_refused_total',
+    kind: 'counter',
+    help: 'Kafka connections closed because they were beyond a limit, by limit: connections, address_connections, rate.',
     labels: ['reason'],
   },
   requests: {
@@ -43,6 +49,12 @@ export const kafkaDoorMetrics = defineMetrics({
     name: 'headwater_kafka_sent_bytes_total',
     kind: 'counter',
     help: 'Bytes of answers handed to the network (outgoing-byte-total).',
+    labels: [],
+  },
+  throttledSeconds: {
+    name: 'headwater_kafka_throttled_seconds_total',
+    kind: 'counter',
+    help: 'Time for which clients above a quota were told to pause (produce-throttle-time, fetch-throttle-time, request-throttle-time).',
     labels: [],
   },
   requestMemoryBytes: {

@@ -1,5 +1,7 @@
 /** Settings and bounds of the Kafka door; `config.ts` and the broker configs fill them. */
+import { addressGroup, type GateLimits, isLocalHost, parseAddressOverrides } from '../../base/connection-gate.ts'
 import type { PeerFacts } from '../../base/ports.ts'
+import type { QuotaKeeper } from '../../security/quotas/quota-keeper.ts'
 import { anonymousPrincipal, certificateNaming, principalOfPeer } from '../../security/principal.ts'
 
 /** A feature of the cluster, as ApiVersions tells it (KIP-584). A feature that is not served is not in the lists. */
@@ -13,8 +15,8 @@ export interface ClusterFeatures {
 export interface KafkaDoorOptions {
   /** socket.request.max.bytes: a longer frame is refused at its length. */
   readonly requestBytesMax: number
-  /** max.connections, of all listeners. */
-  readonly connectionsMax: number
+  /** max.connections, max.connections.per.ip, max.connections.per.ip.overrides and max.connection.creation.rate, of all listeners. */
+  readonly connections: GateLimits
   /** connections.max.idle.ms: a connection without traffic and without a running request is closed. */
   readonly idleMs: number
   /** Requests of one connection that have begun and are not answered; beyond it the socket is paused. */
@@ -29,6 +31,8 @@ export interface KafkaDoorOptions {
   readonly stopTimeoutMs: number
   /** Who a new connection speaks for; null = nobody whom the listener takes. */
   readonly principalOf: (peer: PeerFacts) => string | null
+  /** Null: nothing is held against quotas. */
+  readonly quotas: QuotaKeeper | null
   /** Asked with each ApiVersions. */
   readonly features: () => ClusterFeatures
 }
@@ -41,8 +45,9 @@ const mib = 1_048_576
  */
 export const kafkaDoorDefaults: Omit<KafkaDoorOptions, 'features'> = {
   principalOf: () => anonymousPrincipal,
+  quotas: null,
   requestBytesMax: 9 * mib,
-  connectionsMax: 1_000,
+  connections: gateLimits({ connectionsMax: 1_000 }),
   idleMs: 600_000,
   pendingRequestsMax: 256,
   unsentBytesMax: mib,
@@ -51,9 +56,48 @@ export const kafkaDoorDefaults: Omit<KafkaDoorOptions, 'features'> = {
   stopTimeoutMs: 10_000,
 }
 
+/** Bounds that do not change; what is not named has none. */
+export function gateLimits(fixed: {
+  readonly connectionsMax?: number
+  readonly connectionsPerAddressMax?: number
+  readonly connectionsPerSecondMax?: number
+}): GateLimits {
+  return {
+    connectionsMax: () => fixed.connectionsMax ?? Infinity,
+    connectionsPerAddressMax: () => fixed.connectionsPerAddressMax ?? Infinity,
+    connectionsPerSecondMax: () => fixed.connectionsPerSecondMax ?? Infinity,
+  }
+}
+
+/** The bounds as Kafka's settings say them, now: AlterConfigs may change them. */
+function kafkaGateLimits(
+  settings: { number(name: string): number; text(name: string): string },
+  quotas: QuotaKeeper,
+): GateLimits {
+  let written = ''
+  let overrides: ReadonlyMap<string, number> = new Map()
+  const overrideOf = (host: string): number | undefined => {
+    const text = settings.text('max.connections.per.ip.overrides')
+    if (text !== written) {
+      const parsed = parseAddressOverrides(text)
+      overrides = typeof parsed === 'string' ? new Map() : parsed
+      written = text
+    }
+    return overrides.get(addressGroup(host))
+  }
+  const usual = (host: string): number => (isLocalHost(host) ? Infinity : settings.number('max.connections.per.ip'))
+  return {
+    connectionsMax: () => settings.number('max.connections'),
+    connectionsPerAddressMax: (host) => overrideOf(host) ?? usual(host),
+    connectionsPerSecondMax: () => settings.number('max.connection.creation.rate'),
+    connectionsPerSecondOfAddress: (host) => quotas.connectionRateOf(host),
+  }
+}
+
 /** The options as Kafka's broker settings say them. */
 export function kafkaDoorOptionsOf(
   settings: { number(name: string): number; text(name: string): string },
+  quotas: QuotaKeeper,
   features: () => ClusterFeatures,
 ): KafkaDoorOptions {
   const mapping = certificateNaming(settings.text('ssl.principal.mapping.rules'))
@@ -61,7 +105,8 @@ export function kafkaDoorOptionsOf(
     ...kafkaDoorDefaults,
     principalOf: (peer) => principalOfPeer(peer, mapping),
     requestBytesMax: settings.number('socket.request.max.bytes'),
-    connectionsMax: settings.number('max.connections'),
+    connections: kafkaGateLimits(settings, quotas),
+    quotas,
     idleMs: settings.number('connections.max.idle.ms'),
     features,
   }

@@ -1,6 +1,17 @@
 /** The Kafka door: any number of listeners, their connections, and what these share. */
+import { ConnectionGate, type GateReason } from '../../base/connection-gate.ts'
 import { MemoryPool } from '../../base/memory-pool.ts'
-import type { Clock, Connection, ListenAddress, Listener, Net, Observer, Timer, TlsContext } from '../../base/ports.ts'
+import type {
+  Clock,
+  Connection,
+  ListenAddress,
+  Listener,
+  Net,
+  Observer,
+  ProxyProtocolOptions,
+  Timer,
+  TlsContext,
+} from '../../base/ports.ts'
 import { type CloseReason, type ConnectionHost, KafkaConnection } from './connection.ts'
 import type { SaslListener } from './connection-security.ts'
 import { Dispatcher } from './dispatch.ts'
@@ -28,6 +39,7 @@ export interface ListenerOptions {
   /** The listener's label in figures. */
   readonly name?: string
   readonly tls?: TlsContext | null
+  readonly proxyProtocol?: ProxyProtocolOptions | null
   /** How clients authenticate; null = they are who their certificate says, or anonymous. */
   readonly sasl?: SaslListener | null
 }
@@ -42,6 +54,8 @@ const stopWaitingMs = 1_000
 /** Refusals that are logged in `refusalWindowMs`; the rest are counted. */
 const refusalsLoggedMax = 20
 const refusalWindowMs = 10_000
+/** Listeners have no bounds of their own: Kafka's are of the broker. */
+const ofTheDoor = { connectionsMax: Infinity, connectionsPerAddressMax: null, connectionsPerSecondMax: Infinity }
 
 export class KafkaDoor {
   readonly #net: Net
@@ -53,6 +67,7 @@ export class KafkaDoor {
   readonly #connections = new Set<KafkaConnection>()
   readonly #connectionCounts = new Map<string, number>()
   readonly #toFlush: KafkaConnection[] = []
+  readonly #gate: ConnectionGate
   #nextConnectionId = 1
   #isFlushDeferred = false
   #inspectTimer: Timer | null = null
@@ -68,6 +83,13 @@ export class KafkaDoor {
     this.#clock = clock
     this.#observer = observer
     this.#options = options
+    this.#gate = new ConnectionGate({
+      limits: options.connections,
+      monotonicMs: () => clock.monotonicMs(),
+      beyondRate: 'wait',
+      toldMax: 0,
+      onRefused: (client, reason) => this.#beyondLimit(client, reason),
+    })
     const handlers = new Map([...parts.handlers, ...saslHandlers()])
     handlers.set(
       apiVersionsKey,
@@ -106,8 +128,12 @@ export class KafkaDoor {
    * Listens on an address. Rejects with a NetError.
    */
   async listen(address: ListenAddress, options: ListenerOptions = {}): Promise<Listener> {
-    const { name = 'kafka', tls = null } = options
-    const listener = await this.#net.listen(name, address, (connection) => this.#accept(connection, options), tls)
+    const { name = 'kafka', tls = null, proxyProtocol = null } = options
+    const listener = await this.#net.listen(name, address, (connection) => this.#accept(connection, options), {
+      tls,
+      proxyProtocol,
+      gate: this.#gate.listener(ofTheDoor),
+    })
     this.#listeners.push(listener)
     return listener
   }
@@ -145,15 +171,7 @@ export class KafkaDoor {
 
   #accept(connection: Connection, { advertise, sasl = null }: ListenerOptions): void {
     const { peer } = connection
-    if (this.#isStopping || this.#connections.size >= this.#options.connectionsMax) {
-      if (!this.#isStopping && this.#mayLogRefusal())
-        this.#observer.event(kafkaDoorEvents.connectionsExhausted, {
-          client: peer.remoteHost,
-          limit: this.#options.connectionsMax,
-        })
-      this.#observer.add(kafkaDoorMetrics.connectionsClosed, 1, { reason: 'limit' satisfies CloseReason })
-      return connection.destroy()
-    }
+    if (this.#isStopping) return connection.destroy()
     const principal = this.#options.principalOf(peer)
     if (principal === null) {
       if (this.#mayLogRefusal()) this.#observer.event(kafkaDoorEvents.principalRefused, { client: peer.remoteHost })
@@ -241,6 +259,11 @@ export class KafkaDoor {
     if (!this.#mayLogRefusal()) return
     const { connectionId, clientHost } = facts
     this.#observer.event(kafkaDoorEvents.requestRefused, { connection: connectionId, client: clientHost, reason })
+  }
+
+  #beyondLimit(client: string, reason: GateReason): void {
+    this.#observer.add(kafkaDoorMetrics.connectionsRefused, 1, { reason })
+    if (this.#mayLogRefusal()) this.#observer.event(kafkaDoorEvents.connectionsExhausted, { client, reason })
   }
 
   /** A client that is refused again and again must not fill the log. */

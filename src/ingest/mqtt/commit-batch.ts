@@ -132,4 +132,6 @@ const reasonsByError: ReadonlyMap<string, number> = new Map([
   ['UNKNOWN_TOPIC_OR_PARTITION', reasonCodes.topicNameInvalid],
   ['UNKNOWN_TOPIC_ID', reasonCodes.topicNameInvalid],
   ['INVALID_TOPIC_EXCEPTION', reasonCodes.topicNameInvalid],
+  // A record without a key for a compacted topic: the MQTT topic gives none.
+  ['INVALID_RECORD', reasonCodes.topicNameInvalid],
 ])

@@ -1,23 +1,15 @@
-/**
- * CONNECT, 3.1 to 5.0: what is refused, what is granted, who it is. User name and password are checked where the listener asks for them; enhanced
- * authentication is refused (0x8C).
- */
-import type { PeerFacts, TlsContext } from '../../base/ports.ts'
+/** CONNECT, 3.1 to 5.0: what is refused, what is granted, and who it is where that needs no exchange. */
+import type { GateReason } from '../../base/connection-gate.ts'
+import type { PeerFacts } from '../../base/ports.ts'
 import type { ConnectPacket, PacketBody } from '../../protocol/mqtt/packets.ts'
 import type { MqttProperties } from '../../protocol/mqtt/properties.ts'
 import { reasonCodes } from '../../protocol/mqtt/reason-codes.ts'
 import { anonymousPrincipal, userPrincipal } from '../../security/principal.ts'
-import { utf8Bytes } from '../../protocol/mqtt/utf8.ts'
+import { isTextPayload, utf8Bytes } from '../../protocol/mqtt/utf8.ts'
 import type { DoorServices } from './door-services.ts'
+import type { MqttListenerOptions } from './listener-options.ts'
 import type { MqttSession } from './session.ts'
 import { rightsOf } from './topic-rights.ts'
-
-/** A listener of the door. */
-export interface MqttListenerOptions {
-  readonly tls?: TlsContext | null
-  /** `password`: user name and password of CONNECT are checked. Omitted: a client is who its certificate says, or anonymous. */
-  readonly authentication?: 'none' | 'password'
-}
 
 /** What a client gets. */
 export interface ConnectGrant {
@@ -34,12 +26,20 @@ export type ConnectVerdict =
   | ConnectGrant
   | { readonly kind: 'refused'; readonly reason: number; readonly because: string }
 
-/** Decides a CONNECT; looks at nothing but the packet and the options. */
-export function judgeConnect(packet: ConnectPacket, services: DoorServices): ConnectVerdict {
+/** What the connection that brings a CONNECT is: how large its packets may be, and what its listener has against it. */
+export interface ConnectOrigin {
+  readonly packetBytesMax: number
+  readonly refusal: string | null
+}
+
+/** Decides a CONNECT; looks at nothing but the packet, where it comes from, and the options. */
+export function judgeConnect(packet: ConnectPacket, origin: ConnectOrigin, services: DoorServices): ConnectVerdict {
   const { options } = services
   const { properties, level } = packet
-  if (properties.authenticationMethod !== undefined) {
-    return refused(reasonCodes.badAuthenticationMethod, 'enhanced authentication is not served') // [MQTT-4.12.0-1]
+  if (origin.refusal !== null) {
+    const isRate = origin.refusal === ('rate' satisfies GateReason)
+    const reason = isRate ? reasonCodes.connectionRateExceeded : reasonCodes.quotaExceeded
+    return refused(reason, `one connection too many (${origin.refusal})`)
   }
   if (utf8Bytes(packet.clientId).length > options.clientIdBytesMax) {
     return refused(
@@ -54,6 +54,10 @@ export function judgeConnect(packet: ConnectPacket, services: DoorServices): Con
   if (packet.will !== null) {
     const plan = services.mapping.plan(packet.will.topic)
     if (plan.kind === 'refused') return refused(reasonCodes.topicNameInvalid, `the will: ${plan.reason}`)
+    const { payload, properties: claims } = packet.will
+    if (options.checkPayloadFormat && claims.payloadFormatIndicator === 1 && !isTextPayload(payload)) {
+      return refused(reasonCodes.payloadFormatInvalid, 'the will says that it is UTF-8, and it is not')
+    }
   }
   const clientId = isAssignedClientId
     ? `hw-${Buffer.from(services.entropy.bytes(12)).toString('hex')}`
@@ -68,7 +72,7 @@ export function judgeConnect(packet: ConnectPacket, services: DoorServices): Con
     sessionExpiryMs: expiry * 1000,
     properties: {
       receiveMaximum: options.receiveMaximum,
-      maximumPacketSize: options.packetBytesMax,
+      maximumPacketSize: origin.packetBytesMax,
       topicAliasMaximum: options.topicAliasMaximum,
       serverKeepAlive: keepAlive === packet.keepAliveSeconds ? undefined : keepAlive,
       sessionExpiryInterval: expiry === (properties.sessionExpiryInterval ?? 0) ? undefined : expiry,
@@ -88,6 +92,9 @@ export function identify(
   services: DoorServices,
 ): Identity | Promise<Identity> {
   if (listener.authentication === 'password') return identifyByPassword(packet, peer, services)
+  if ((listener.saslMechanisms ?? []).length > 0) {
+    return { kind: 'refused', reason: reasonCodes.notAuthorized, because: 'no enhanced authentication' }
+  }
   const principal = services.principalOf(peer)
   if (principal !== null) return { kind: 'known', principal }
   return { kind: 'refused', reason: reasonCodes.notAuthorized, because: 'no rule fits the certificate' }

@@ -1,31 +1,27 @@
 /**
  * One MQTT connection: reads, decodes, hands packets to their handlers, sends what they owe, and ends. Versions 3.1, 3.1.1 and 5.0 of the server's
- * side. Not implemented: AUTH (refused).
+ * side.
  */
-import type { Connection } from '../../base/ports.ts'
+import type { Connection, PeerFacts } from '../../base/ports.ts'
 import { encodeConnack, encodeDisconnect } from '../../protocol/mqtt/encode.ts'
 import { MqttProtocolError } from '../../protocol/mqtt/mqtt-protocol-error.ts'
 import type { PacketColumns } from '../../protocol/mqtt/packet-columns.ts'
 import { packetTypes } from '../../protocol/mqtt/packet-types.ts'
-import { type ConnectPacket, decodeConnect, decodeDisconnect, type PacketBody } from '../../protocol/mqtt/packets.ts'
+import { type ConnectPacket, decodeDisconnect, type PacketBody } from '../../protocol/mqtt/packets.ts'
+import type { MqttProperties } from '../../protocol/mqtt/properties.ts'
 import { reasonCodes, reasonName } from '../../protocol/mqtt/reason-codes.ts'
 import { MqttStreamDecoder } from '../../protocol/mqtt/stream-decoder.ts'
 import type { AckGroup, Committer } from './ack-queue.ts'
-import {
-  type ConnectGrant,
-  type Identity,
-  identify,
-  judgeConnect,
-  type MqttListenerOptions,
-  openSession,
-  peekLevel,
-} from './connect-handler.ts'
+import { type ConnectGrant, openSession } from './connect-handler.ts'
 import { ConnectionOutput } from './connection-output.ts'
 import { Deadline } from './deadline.ts'
 import type { DoorServices, PendingBytesWaiter } from './door-services.ts'
+import { Handshake, type HandshakeHost } from './handshake.ts'
+import type { MqttListenerOptions } from './listener-options.ts'
 import { mqttEvents } from './mqtt-events.ts'
 import { mqttMetrics } from './mqtt-metrics.ts'
 import { PauseSwitch, pauseReasons } from './pause-switch.ts'
+import { QuotaHold } from './quota-hold.ts'
 import { PublishHandler } from './publish-handler.ts'
 import { answerRequest, encodeRelease } from './request-handler.ts'
 import type { Route } from './route-table.ts'
@@ -37,18 +33,19 @@ import type { Will } from './will-keeper.ts'
 /** A closing socket may take this long to send its last packet. */
 const lingerMs = 5000
 
-export class MqttConnection implements SessionLink, Committer, PendingBytesWaiter {
+export class MqttConnection implements SessionLink, Committer, PendingBytesWaiter, HandshakeHost {
   level: 3 | 4 | 5 = 4
   sendWindow = 0
   packetBytesMax = Number.POSITIVE_INFINITY
   aliases = new TopicAliases(0)
   private readonly socket: Connection
-  private readonly listener: MqttListenerOptions
-  private readonly services: DoorServices
+  readonly listener: MqttListenerOptions
+  readonly services: DoorServices
   private readonly onEnded: (connection: MqttConnection) => void
   private readonly decoder: MqttStreamDecoder
   private readonly output: ConnectionOutput
-  private readonly pauses: PauseSwitch
+  readonly pauses: PauseSwitch
+  private readonly quota: QuotaHold
   /** `opening`: the session is being written down, CONNACK is due. */
   private state: 'waiting' | 'opening' | 'open' | 'closed' = 'waiting'
   private session: MqttSession | null = null
@@ -62,7 +59,7 @@ export class MqttConnection implements SessionLink, Committer, PendingBytesWaite
   private readonly drainDeadline: Deadline
   private readonly linger: Deadline
   private waitingFor: Route | null = null
-  private hasConnect = false
+  private readonly handshake: Handshake
 
   /** `onEnded` is called once, when nothing of the connection is left. */
   constructor(
@@ -75,13 +72,15 @@ export class MqttConnection implements SessionLink, Committer, PendingBytesWaite
     this.listener = listener
     this.services = services
     this.onEnded = onEnded
-    this.output = new ConnectionOutput(socket, services.counters)
+    this.handshake = new Handshake(this)
+    this.output = new ConnectionOutput(socket, services.counters, (bytes) => this.quota.sent(bytes))
     this.pauses = new PauseSwitch(socket)
+    this.quota = new QuotaHold(services, this)
     const { columns, options } = services
     this.decoder = new MqttStreamDecoder({
       columns,
       connectBytesMax: options.connectBytesMax,
-      packetBytesMax: options.packetBytesMax,
+      packetBytesMax: this.ownPacketBytesMax,
       onRows: (source, rows) => this.onRows(source, rows),
     })
     const { clock } = services
@@ -89,13 +88,21 @@ export class MqttConnection implements SessionLink, Committer, PendingBytesWaite
     this.drainDeadline = new Deadline(clock)
     this.linger = new Deadline(clock)
     this.deadline = new Deadline(clock)
-    this.deadline.arm(options.connectDeadlineMs, () => this.refuseSilently('no CONNECT in time'))
+    const { openingMs } = socket.peer
+    this.deadline.arm(Math.max(1, options.connectDeadlineMs - openingMs), () =>
+      this.refuseSilently('no CONNECT in time'),
+    )
     socket.start({
       onBytes: (bytes) => this.onBytes(bytes),
       onDrain: () => this.onDrain(),
       onClose: (error) => this.onClose(error),
       window: () => (this.state === 'closed' ? null : this.decoder.window()),
     })
+  }
+
+  /** Largest packet that the client may send. */
+  private get ownPacketBytesMax(): number {
+    return this.listener.packetBytesMax ?? this.services.options.packetBytesMax
   }
 
   // ------------------------------------------------------------------------------------------------- in
@@ -114,13 +121,13 @@ export class MqttConnection implements SessionLink, Committer, PendingBytesWaite
 
   /** The Kafka topic that a message waited for is decided. */
   private onTopicDecided(): void {
-    this.goOn()
+    this.takeWaiting()
     if (this.state === 'closed') return
     if (!this.decoder.isStalled) this.unpause(pauseReasons.topic)
   }
 
   /** Takes the rows that waited. */
-  private goOn(): void {
+  private takeWaiting(): void {
     if (this.state === 'closed') return
     try {
       this.decoder.resume()
@@ -157,7 +164,10 @@ export class MqttConnection implements SessionLink, Committer, PendingBytesWaite
     const body = { source, start: columns.bodyStart[row] as number, end: columns.bodyEnd[row] as number }
     const { services, session, publisher } = this
     if (session === null || publisher === null) {
-      if (type === packetTypes.connect) return this.onConnect(firstByte, body, wallMs)
+      if (type === packetTypes.connect) return this.handshake.connect(firstByte, body)
+      // Between CONNECT and CONNACK there may be AUTH and DISCONNECT [MQTT-3.1.2-30].
+      if (type === packetTypes.auth && this.handshake.hasBegun) return this.handshake.auth(firstByte, body)
+      if (type === packetTypes.disconnect && this.handshake.hasBegun) return this.onDisconnect(firstByte, body)
       throw new MqttProtocolError(reasonCodes.protocolError, 'the first packet is not CONNECT') // [MQTT-3.1.0-1]
     }
     const packetId = columns.packetId[row] as number
@@ -165,16 +175,17 @@ export class MqttConnection implements SessionLink, Committer, PendingBytesWaite
     if (type === packetTypes.pubcomp) return session.complete(packetId, wallMs)
     if (type === packetTypes.pubrec) return this.onPubrec(session, packetId, columns.reasonCode[row] as number, wallMs)
     if (type === packetTypes.disconnect) return this.onDisconnect(firstByte, body)
-    const send = (packet: Uint8Array): void => this.sendControl(packet)
+    if (type === packetTypes.auth && this.level === 5) return this.handshake.auth(firstByte, body)
+    const send = (packet: Uint8Array): void => this.send(packet)
     const flush = (): void => this.flush()
     if (answerRequest(firstByte, body, this.level, { services, session, send, flush })) return
-    // A second CONNECT [MQTT-3.1.0-2], AUTH without a method, and what only servers send.
+    // A second CONNECT [MQTT-3.1.0-2], and what only servers send.
     throw new MqttProtocolError(reasonCodes.protocolError, `packet type ${type} is out of place`)
   }
 
   private onPubrec(session: MqttSession, packetId: number, reason: number, wallMs: number): void {
     const isKnown = session.receive(packetId, reason, wallMs)
-    if (!isKnown && reason < 0x80) this.sendControl(encodeRelease(this.level, packetId, false))
+    if (!isKnown && reason < 0x80) this.send(encodeRelease(this.level, packetId, false))
   }
 
   /** After everything that came at once was taken: what is owed leaves, and the bounds are looked at. */
@@ -189,6 +200,7 @@ export class MqttConnection implements SessionLink, Committer, PendingBytesWaite
     this.sendOwed()
     const { options, broker } = this.services
     const uncommitted = this.publisher?.uncommittedBytes ?? 0
+    this.quota.published(this.publisher?.takenBytes ?? 0)
     if (uncommitted > options.uncommittedBytesMax) this.pauses.add(pauseReasons.uncommitted)
     if (uncommitted > 0 && broker.pendingBytes > options.pendingBytesMax && !this.pauses.has(pauseReasons.pending)) {
       this.pauses.add(pauseReasons.pending)
@@ -205,7 +217,7 @@ export class MqttConnection implements SessionLink, Committer, PendingBytesWaite
     if (this.state !== 'closed') this.unpause(pauseReasons.pending)
   }
 
-  private unpause(reason: number): void {
+  unpause(reason: number): void {
     const wasOurs = this.pauses.isOurs
     this.pauses.remove(reason)
     // What the client sent while we did not read counts as sent now.
@@ -214,33 +226,37 @@ export class MqttConnection implements SessionLink, Committer, PendingBytesWaite
 
   // --------------------------------------------------------------------------------------------- CONNECT
 
-  private onConnect(firstByte: number, body: PacketBody, wallMs: number): void {
-    this.level = peekLevel(body)
-    this.hasConnect = true
-    const packet = decodeConnect(firstByte, body)
-    this.level = packet.level
-    const verdict = judgeConnect(packet, this.services)
-    if (verdict.kind === 'refused') return this.refuse(verdict.reason, verdict.because)
-    const identity = identify(packet, this.socket.peer, this.listener, this.services)
-    if (!(identity instanceof Promise)) return this.onIdentified(identity, packet, verdict, wallMs)
-    // What follows the CONNECT waits, and is read by the rules of its version.
-    this.decoder.level = packet.level
-    this.pauses.add(pauseReasons.identity)
-    const known = identity.catch((thrown: unknown): Identity => {
-      const because = `the password could not be checked: ${String(thrown)}`
-      return { kind: 'refused', reason: reasonCodes.unspecifiedError, because }
-    })
-    void known.then((judged) => {
-      if (this.state === 'closed') return
-      this.unpause(pauseReasons.identity)
-      this.onIdentified(judged, packet, verdict, this.services.clock.wallMs())
-      this.goOn()
-    })
+  get peer(): PeerFacts {
+    return this.socket.peer
   }
 
-  private onIdentified(identity: Identity, packet: ConnectPacket, verdict: ConnectGrant, wallMs: number): void {
-    if (identity.kind === 'refused') return this.refuse(identity.reason, identity.because)
-    const { principal } = identity
+  get isClosed(): boolean {
+    return this.state === 'closed'
+  }
+
+  claimLevel(level: 4 | 5): void {
+    this.level = level
+  }
+
+  readConnect({ level, properties }: ConnectPacket): void {
+    this.level = level
+    // What follows the CONNECT is read by the rules of its version.
+    this.decoder.level = level
+    this.packetBytesMax = properties.maximumPacketSize ?? Number.POSITIVE_INFINITY
+  }
+
+  hold(): void {
+    this.pauses.add(pauseReasons.identity)
+  }
+
+  goOn(): void {
+    this.unpause(pauseReasons.identity)
+    this.takeWaiting()
+  }
+
+  identified(principal: string, packet: ConnectPacket, verdict: ConnectGrant, proof: MqttProperties): void {
+    const wallMs = this.services.clock.wallMs()
+    this.quota.open(principal, verdict.clientId)
     const who = { clientId: verdict.clientId, principal, host: this.socket.peer.remoteHost }
     const opened = openSession(packet, who, this.services)
     if (opened.kind === 'refused') return this.refuse(opened.reason, opened.because)
@@ -248,9 +264,8 @@ export class MqttConnection implements SessionLink, Committer, PendingBytesWaite
     this.accept(packet, verdict, session)
     this.services.onAttached(session)
     session.attach(this, wallMs)
-    const properties = verdict.isAssignedClientId
-      ? { ...verdict.properties, assignedClientIdentifier: verdict.clientId }
-      : verdict.properties
+    const assigned = verdict.isAssignedClientId ? { assignedClientIdentifier: verdict.clientId } : {}
+    const properties = { ...verdict.properties, ...assigned, ...proof }
     const connack = encodeConnack(this.level, isPresent, reasonCodes.success, properties)
     const { keeper, commits } = this.services
     const batch = keeper.save(session) ?? (wasStored ? commits.current() : null)
@@ -261,14 +276,14 @@ export class MqttConnection implements SessionLink, Committer, PendingBytesWaite
       if (this.state !== 'opening') return
       if (!isSaved) return this.refuse(reasonCodes.serverUnavailable, 'the session could not be written down')
       this.open(session, connack)
-      this.goOn()
+      this.takeWaiting()
       this.unpause(pauseReasons.connect)
     })
   }
 
   private open(session: MqttSession, connack: Uint8Array | null): void {
     this.state = 'open'
-    if (connack !== null) this.sendControl(connack)
+    if (connack !== null) this.send(connack)
     session.pump(this.services.clock.wallMs())
   }
 
@@ -276,13 +291,12 @@ export class MqttConnection implements SessionLink, Committer, PendingBytesWaite
     const { services } = this
     const { options } = services
     this.state = 'opening'
+    this.socket.trust()
     this.session = session
-    this.decoder.level = packet.level
     this.expiryMs = grant.sessionExpiryMs
     session.expiryMs = grant.sessionExpiryMs
     this.sendWindow = Math.min(packet.properties.receiveMaximum ?? 65_535, options.sendWindowMax)
     this.aliases = new TopicAliases(Math.min(packet.properties.topicAliasMaximum ?? 0, options.topicAliasMaximum))
-    this.packetBytesMax = packet.properties.maximumPacketSize ?? Number.POSITIVE_INFINITY
     const { level, userName } = packet
     this.publisher = new PublishHandler({ services, session, level, userName, committer: this })
     if (packet.will !== null) {
@@ -308,7 +322,7 @@ export class MqttConnection implements SessionLink, Committer, PendingBytesWaite
   // ------------------------------------------------------------------------------------------------- out
 
   get isWritable(): boolean {
-    return this.state === 'open' && !this.output.isBlocked
+    return this.state === 'open' && !this.output.isBlocked && !this.quota.isHoldingSends
   }
 
   sendPublish(packet: Uint8Array): void {
@@ -337,12 +351,16 @@ export class MqttConnection implements SessionLink, Committer, PendingBytesWaite
     this.output.unblock()
     this.drainDeadline.disarm()
     this.pauses.remove(pauseReasons.backlog)
+    this.pumpAndFlush()
+  }
+
+  pumpAndFlush(): void {
     this.session?.pump(this.services.clock.wallMs())
     this.flush()
   }
 
   /** Packets that are neither messages nor their acknowledgements. */
-  private sendControl(packet: Uint8Array): void {
+  send(packet: Uint8Array): void {
     if (this.state === 'closed') return
     if (packet.length > this.packetBytesMax) {
       // [MQTT-3.1.2-27]; the client cannot be answered.
@@ -402,7 +420,7 @@ export class MqttConnection implements SessionLink, Committer, PendingBytesWaite
   private fail(error: unknown): void {
     if (!(error instanceof MqttProtocolError)) throw error
     if (this.state === 'waiting' || this.state === 'opening') {
-      return this.hasConnect ? this.refuse(error.reasonCode, error.message) : this.refuseSilently(error.message)
+      return this.handshake.hasBegun ? this.refuse(error.reasonCode, error.message) : this.refuseSilently(error.message)
     }
     if (this.state === 'open' && this.services.eventBudget.take()) {
       this.services.observer.event(mqttEvents.clientFaulted, {
@@ -414,7 +432,7 @@ export class MqttConnection implements SessionLink, Committer, PendingBytesWaite
     this.close(error.reasonCode, error.message)
   }
 
-  private refuse(reason: number, because: string): void {
+  refuse(reason: number, because: string): void {
     const connack = encodeConnack(this.level, false, reason)
     if (connack !== null) this.output.push(connack)
     this.refuseSilently(because)
@@ -470,6 +488,7 @@ export class MqttConnection implements SessionLink, Committer, PendingBytesWaite
     this.state = 'closed'
     this.deadline.disarm()
     this.drainDeadline.disarm()
+    this.quota.close()
     const { session, will } = this
     if (session === null) return
     this.will = null

@@ -5,6 +5,7 @@ import type { Partition } from '../../cluster/partition/partition.ts'
 import type { PacketColumns } from '../../protocol/mqtt/packet-columns.ts'
 import type { Authorizer } from '../../security/authorizer.ts'
 import type { Authenticator } from '../../security/authenticator.ts'
+import type { QuotaKeeper } from '../../security/quotas/quota-keeper.ts'
 import type { CommitBatches } from './commit-batch.ts'
 import type { DoorCounters } from './door-counters.ts'
 import type { EventBudget } from './event-budget.ts'
@@ -29,6 +30,8 @@ export interface DoorServices {
   readonly options: MqttDoorOptions
   /** Null: no listener checks passwords. */
   readonly authenticator: Authenticator | null
+  /** Null: there are no quotas. */
+  readonly quotas: QuotaKeeper | null
   /** Null: everybody may do everything. */
   readonly authorizer: Authorizer | null
   /** Who a connection speaks for where no password is asked for; null = nobody whom the door takes. */

@@ -4,10 +4,9 @@ import type { Broker } from '../../broker/broker.ts'
 import type {
   Clock,
   Compute,
-  Connection,
   Entropy,
-  ListenAddress,
   Listener,
+  ListenPlace,
   Net,
   Observer,
   PeerFacts,
@@ -16,17 +15,18 @@ import type {
 import { createPacketColumns } from '../../protocol/mqtt/packet-columns.ts'
 import { reasonCodes, reasonName } from '../../protocol/mqtt/reason-codes.ts'
 import type { Authorizer } from '../../security/authorizer.ts'
+import type { QuotaKeeper } from '../../security/quotas/quota-keeper.ts'
 import type { Authenticator } from '../../security/authenticator.ts'
 import { anonymousPrincipal } from '../../security/principal.ts'
 import { type CommitBatch, CommitBatches, reasonOf } from './commit-batch.ts'
-import type { MqttListenerOptions } from './connect-handler.ts'
-import { MqttConnection } from './connection.ts'
 import { CatchUp } from './catch-up.ts'
 import { Delivery } from './delivery.ts'
+import { DoorConnections } from './door-connections.ts'
 import { DoorCounters } from './door-counters.ts'
 import type { DoorServices, PendingBytesWaiter } from './door-services.ts'
 import { EventBudget } from './event-budget.ts'
 import { FanOut } from './fan-out.ts'
+import type { MqttListenerOptions } from './listener-options.ts'
 import { mqttEvents } from './mqtt-events.ts'
 import { mqttMetrics } from './mqtt-metrics.ts'
 import type { MqttDoorOptions } from './mqtt-options.ts'
@@ -61,6 +61,7 @@ export interface MqttDoorParts {
   readonly authenticator?: Authenticator
   /** Omitted: everybody may do everything. */
   readonly authorizer?: Authorizer
+  readonly quotas?: QuotaKeeper
   /** Names the client of a certificate; omitted: everybody is anonymous. */
   readonly principalOf?: (peer: PeerFacts) => string | null
 }
@@ -98,9 +99,8 @@ export class MqttDoor {
   private readonly bounds: SessionBounds
   private readonly counters = new DoorCounters()
   private readonly eventBudget: EventBudget
-  private readonly connections = new Set<MqttConnection>()
+  private readonly connections: DoorConnections
   private readonly expiries = new Map<MqttSession, Timer>()
-  private readonly listeners: Listener[] = []
   private waiters: PendingBytesWaiter[] = []
   private opening: Promise<void> | null = null
   private figuresTimer: Timer | null = null
@@ -168,6 +168,14 @@ export class MqttDoor {
     this.startedMs = clock.monotonicMs()
     this.sys = new SysTopics({ clock, subscriptions, figures: () => this.sysFigures() })
     this.services = this.createServices(mapping)
+    this.connections = new DoorConnections({
+      net: parts.net,
+      clock,
+      observer,
+      options,
+      services: () => this.services,
+      onChange: () => this.onConnectionsChanged(),
+    })
   }
 
   private createServices(mapping: TopicMapping): DoorServices {
@@ -180,6 +188,7 @@ export class MqttDoor {
       options,
       authenticator: this.parts.authenticator ?? null,
       authorizer: this.parts.authorizer ?? null,
+      quotas: this.parts.quotas ?? null,
       principalOf: this.parts.principalOf ?? (() => anonymousPrincipal),
       mapping,
       routes: this.routes,
@@ -208,6 +217,11 @@ export class MqttDoor {
     return this.connections.size
   }
 
+  /** Connected clients of the listeners with this name. */
+  connectionsOf(listenerName: string): number {
+    return this.connections.sizeOf(listenerName)
+  }
+
   /** Sessions kept, connected or not. */
   get sessionCount(): number {
     return this.sessions.size
@@ -216,17 +230,10 @@ export class MqttDoor {
   /**
    * Opens a listener; the first one reads back what is kept for clients before anybody may connect. Rejects with a NetError.
    */
-  async listen(address: ListenAddress, options: MqttListenerOptions = {}): Promise<Listener> {
+  async listen(place: ListenPlace, options: MqttListenerOptions = {}): Promise<Listener> {
     this.opening ??= this.open()
     await this.opening
-    const listener = await this.parts.net.listen(
-      'mqtt',
-      address,
-      (socket) => this.onConnection(socket, options),
-      options.tls,
-    )
-    this.listeners.push(listener)
-    return listener
+    return this.connections.listen(place, options)
   }
 
   private async open(): Promise<void> {
@@ -284,17 +291,7 @@ export class MqttDoor {
     }
   }
 
-  private onConnection(socket: Connection, listener: MqttListenerOptions): void {
-    if (this.isStopping || this.connections.size >= this.parts.options.connectionsMax) {
-      socket.destroy()
-      this.parts.observer.add(mqttMetrics.disconnects, 1, { reason: 'refused' })
-      return
-    }
-    const connection = new MqttConnection(socket, listener, this.services, (ended) => {
-      this.connections.delete(ended)
-      this.reportFiguresSoon()
-    })
-    this.connections.add(connection)
+  private onConnectionsChanged(): void {
     const { totals } = this.counters
     totals.connectedMax = Math.max(totals.connectedMax, this.connections.size)
     this.reportFiguresSoon()
@@ -307,10 +304,10 @@ export class MqttDoor {
   async stop(): Promise<void> {
     if (this.isStopping) return
     this.isStopping = true
-    await Promise.all(this.listeners.map((listener) => listener.close()))
-    for (const connection of this.connections) connection.stopReading()
+    await this.connections.stopListening()
+    this.connections.stopReading()
     await this.settled()
-    for (const connection of [...this.connections]) connection.close(reasonCodes.serverShuttingDown, 'the server stops')
+    this.connections.closeAll(reasonCodes.serverShuttingDown, 'the server stops')
     this.keeper.stop()
     await this.settled()
     this.wills.stop()

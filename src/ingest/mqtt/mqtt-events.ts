@@ -8,6 +8,12 @@ export const mqttEvents = defineEvents({
     sentence: 'MQTT client at {remoteHost} was refused: {reason}',
     fields: { remoteHost: 'string', reason: 'string' },
   },
+  connectionRefused: {
+    id: 'mqtt-connection-refused',
+    level: 'warn',
+    sentence: 'an MQTT connection of {remoteHost} is beyond a limit: {reason}',
+    fields: { remoteHost: 'string', reason: 'string' },
+  },
   clientFaulted: {
     id: 'mqtt-client-faulted',
     level: 'warn',

@@ -8,6 +8,12 @@ export const mqttMetrics = defineMetrics({
     help: 'Open MQTT connections.',
     labels: [],
   },
+  connectionsRefused: {
+    name: 'headwater_mqtt_connections_refused_total',
+    kind: 'counter',
+    help: 'MQTT connections beyond a limit, by limit: connections, listener_connections, address_connections, rate.',
+    labels: ['reason'],
+  },
   sessions: {
     name: 'headwater_mqtt_sessions',
     kind: 'gauge',

@@ -6,12 +6,18 @@ export interface MqttDoorOptions {
   readonly routes: readonly TopicRoute[]
   /** Kafka topic of messages that no rule takes anywhere. */
   readonly lastResortTopic: string
+  /** Refuse payloads that a client says are UTF-8 (payload format indicator 1) and that are not. */
+  readonly checkPayloadFormat: boolean
   /** Kafka topics that publishes may create in one run where the name depends on the MQTT topic: a stray client must not fill the broker with topics. */
   readonly autoTopicsMax: number
 
   /** Open connections; each costs memory before anything is known of its client. */
   readonly connectionsMax: number
-  /** A connection that has not sent CONNECT by then is closed. */
+  /** Open connections of one address, this machine's own excepted: one faulty host must not shut everybody out. */
+  readonly connectionsPerAddressMax: number
+  /** New connections a second; null = no bound. */
+  readonly connectionsPerSecondMax: number | null
+  /** A connection that has not sent CONNECT by then is closed; TLS and WebSocket handshakes are within it. */
   readonly connectDeadlineMs: number
   /** Largest CONNECT: bytes held for a client that is not known yet. */
   readonly connectBytesMax: number
@@ -63,8 +69,11 @@ export interface MqttDoorOptions {
 export const mqttDoorDefaults: MqttDoorOptions = {
   routes: [],
   lastResortTopic: 'mqtt.unrouted',
+  checkPayloadFormat: false,
   autoTopicsMax: 64,
   connectionsMax: 10_000,
+  connectionsPerAddressMax: 1000,
+  connectionsPerSecondMax: null,
   connectDeadlineMs: 10_000,
   connectBytesMax: 65_536,
   packetBytesMax: 262_144,

@@ -18,6 +18,8 @@ export const pauseReasons = {
   stop: 32,
   /** It is not yet known who the client is. */
   identity: 128,
+  /** The client is above a quota. */
+  quota: 256,
 } as const
 
 /** Pauses a socket while there is any reason to. TCP is the back-pressure. */

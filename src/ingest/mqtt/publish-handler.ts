@@ -8,7 +8,7 @@ import { MqttProtocolError } from '../../protocol/mqtt/mqtt-protocol-error.ts'
 import type { PacketColumns } from '../../protocol/mqtt/packet-columns.ts'
 import { packetTypes } from '../../protocol/mqtt/packet-types.ts'
 import { reasonCodes, reasonName } from '../../protocol/mqtt/reason-codes.ts'
-import { inspectUtf8, utf8Malformed, utf8Text } from '../../protocol/mqtt/utf8.ts'
+import { inspectUtf8, isTextPayload, utf8Malformed, utf8Text } from '../../protocol/mqtt/utf8.ts'
 import { type AckGroup, AckQueue, type Committer } from './ack-queue.ts'
 import { type CommitBatch, reasonOf } from './commit-batch.ts'
 import type { DoorServices } from './door-services.ts'
@@ -35,6 +35,8 @@ export class PublishHandler {
   readonly acks = new AckQueue()
   /** Bytes of messages that are appended and not committed. */
   uncommittedBytes = 0
+  /** Bytes of all messages that were taken. */
+  takenBytes = 0
   private readonly services: DoorServices
   private readonly session: MqttSession
   private readonly level: 3 | 4 | 5
@@ -71,6 +73,10 @@ export class PublishHandler {
       if (this.repeatsReceived(packetId)) return null
     }
     if (qos > 0) this.checkReceiveMaximum(qos)
+    if (this.isFalseText(source, columns, row)) {
+      this.refuse(qos, packetId, reasonCodes.payloadFormatInvalid)
+      return null
+    }
     const { rights } = this.session
     // Before the route: to look for it may create its Kafka topic.
     if (rights !== null && !rights.mayPublish(this.topicSource, this.topicStart, this.topicEnd)) {
@@ -85,6 +91,12 @@ export class PublishHandler {
     } else if (route.state === 'ready') this.append(route, source, columns, row, wallMs)
     else this.refuse(qos, packetId, route.reason)
     return null
+  }
+
+  /** The client says that the payload is UTF-8, and it is not (3.3.2.3.2). */
+  private isFalseText(source: Uint8Array, columns: PacketColumns, row: number): boolean {
+    if (columns.claimsText[row] !== 1 || !this.services.options.checkPayloadFormat) return false
+    return !isTextPayload(source.subarray(columns.payloadStart[row], columns.bodyEnd[row]))
   }
 
   /** Topic or alias (3.3.2.3.4). */
@@ -127,8 +139,9 @@ export class PublishHandler {
   }
 
   /**
-   * An id from before a restart is held only by the same message again, with DUP. Without DUP, or with another content, it is a new message under an
-   * old id: the session may be gone, or the client was told of a failure and the commit went through after all.
+   * An id from before a restart is held only by the same message again [MQTT-4.3.3-10]. With another content it is a new message under an old id: the
+   * session may be gone, or the client was told of a failure and the commit went through after all. DUP is not looked at: there are clients that repeat
+   * without it.
    */
   private recallCarried(source: Uint8Array, columns: PacketColumns, row: number): void {
     const { received, carriedIds } = this.session
@@ -136,8 +149,7 @@ export class PublishHandler {
     const fingerprint = carriedIds.get(packetId)
     if (fingerprint === undefined) return
     carriedIds.delete(packetId)
-    const isDuplicate = ((columns.firstByte[row] as number) & 8) !== 0
-    if (!isDuplicate || fingerprint !== this.fingerprintOf(source, columns, row)) return
+    if (fingerprint !== this.fingerprintOf(source, columns, row)) return
     received.set(packetId, { phase: 'received', joinCommit: null })
   }
 
@@ -185,7 +197,8 @@ export class PublishHandler {
       wallMs,
       hasOwnKey ? (route.key as Uint8Array) : this.topicSource,
       hasOwnKey ? 0 : this.topicStart,
-      hasOwnKey ? (route.key as Uint8Array).length : topicLength,
+      // A rule whose captures are empty gives no key: null, not one that all such records share.
+      hasOwnKey ? (route.key as Uint8Array).length || -1 : topicLength,
       source,
       payloadStart,
       payloadLength,
@@ -203,6 +216,7 @@ export class PublishHandler {
     const size = topicLength + payloadLength + headers.length + recordOverheadBytes
     group.bytes += size
     this.uncommittedBytes += size
+    this.takenBytes += size
     batch.messages += 1
     batch.bytes += topicLength + payloadLength
     if (qos === 1) this.acks.pushWaiting(group, packetTypes.puback, packetId)

@@ -93,13 +93,19 @@ export class RecordHeaderEncoder {
 
   /** The section of any message. */
   build(message: MessageFacts): Uint8Array {
+    const headers = this.list(message)
+    return headers.length === 0 ? noHeaders : encodeHeaders(headers)
+  }
+
+  /** The headers of any message, in their order. */
+  list(message: MessageFacts): readonly RecordHeader[] {
     const headers: RecordHeader[] = []
     const add = (key: string, value: string | Uint8Array): void => {
       headers.push({ key, value: typeof value === 'string' ? utf8Bytes(value) : value })
     }
     // Whatever the level: without it nobody could tell later that the record's time is wrong.
     if (message.clockMark !== null) add(clockHeader, formatClockMark(message.clockMark))
-    if (message.headers === 'none') return headers.length === 0 ? noHeaders : encodeHeaders(headers)
+    if (message.headers === 'none') return headers
     add(headerNames.client, this.facts.clientId)
     add(headerNames.qos, String(message.qos))
     if (message.retain) add(headerNames.retain, '1')
@@ -110,7 +116,7 @@ export class RecordHeaderEncoder {
       add(headerNames.protocol, protocolNames[this.facts.level])
     }
     addProperties(message.properties, message.wallMs, add)
-    return encodeHeaders(headers)
+    return headers
   }
 }
 

@@ -125,6 +125,10 @@ export class RouteTable {
   private setPartition(route: Route, kafkaTopic: string, index: number, wallMs: number): void {
     const partition = this.options.broker.partitions.get(kafkaTopic, index)
     if (partition === undefined) return this.refuse(route, `partition ${kafkaTopic}-${index} is not here`, wallMs)
+    if (route.key?.length === 0 && partition.log.config.cleanupPolicy.has('compact')) {
+      // Compaction would keep one record of all that have no key.
+      return this.refuse(route, `its rule gives it no record key, and ${kafkaTopic} is compacted`, wallMs)
+    }
     route.partition = partition
     route.state = 'ready'
   }

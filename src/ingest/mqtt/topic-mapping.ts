@@ -40,6 +40,10 @@ export type RoutePlan =
   /** It must not be stored: a `$` topic, or a name that another MQTT topic has the better claim to. */
   | { readonly kind: 'refused'; readonly reason: string }
 
+export type RuleVerdict =
+  | { readonly kind: 'matched'; readonly captures: readonly (readonly [name: string, value: string])[] }
+  | { readonly kind: 'passed'; readonly reason: string }
+
 type FilterPart =
   | { readonly kind: 'literal'; readonly text: string }
   | { readonly kind: 'one' | 'rest'; readonly name: string | null }
@@ -87,6 +91,20 @@ export class TopicMapping {
       const captures = matchFilter(route.filter, levels)
       if (captures !== null) return planRoute(route, captures, mqttTopic)
     }
+    return this.planDefault(levels)
+  }
+
+  /** What each rule has to say of an MQTT topic, in their order; the first that matches is the one that counts. */
+  verdicts(mqttTopic: string): readonly RuleVerdict[] {
+    const levels = mqttTopic.split('/')
+    return this.routes.map(({ filter }) => {
+      const captures = matchFilter(filter, levels)
+      if (captures === null) return { kind: 'passed', reason: mismatchOf(filter, levels) }
+      return { kind: 'matched', captures: [...captures].map(([name, values]) => [name, values.join('/')] as const) }
+    })
+  }
+
+  private planDefault(levels: readonly string[]): RoutePlan {
     const kafkaTopic = finishTopicName(encodeLevel(levels[0] as string))
     if (kafkaTopic === null) return { kind: 'unrouted' }
     // `m__x` is what `__x` becomes: see `claims`.
@@ -149,6 +167,16 @@ function matchFilter(filter: readonly FilterPart[], levels: readonly string[]): 
     if (part.kind === 'one' && part.name !== null) captures.set(part.name, [level])
   }
   return filter.length === levels.length ? captures : null
+}
+
+/** Why a filter that does not match does not, for people. */
+function mismatchOf(filter: readonly FilterPart[], levels: readonly string[]): string {
+  for (const [index, part] of filter.entries()) {
+    const level = levels[index]
+    if (level === undefined) return `it has ${levels.length} levels, the filter asks for more`
+    if (part.kind === 'literal' && part.text !== level) return `level ${index + 1} is "${level}", not "${part.text}"`
+  }
+  return `it has ${levels.length} levels, the filter ends after ${filter.length}`
 }
 
 function compileRoute(route: TopicRoute, position: number): CompiledRoute {

@@ -117,7 +117,8 @@ export class WillKeeper {
       wallMs,
     })
     const batch = commits.current()
-    const error = batch.turn.append(route.partition, wallMs, route.key ?? topic, payload, headers)
+    const key = route.key?.length === 0 ? null : (route.key ?? topic)
+    const error = batch.turn.append(route.partition, wallMs, key, payload, headers)
     if (error !== null) return this.giveUp(will, reasonName(reasonOf(error)))
     batch.messages += 1
     batch.bytes += topic.length + payload.length

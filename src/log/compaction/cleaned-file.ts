@@ -38,6 +38,11 @@ export class CleanedFile {
     this.#same = sources.length === 1 ? first : null
   }
 
+  /** Bytes of the new file so far. */
+  get writtenBytes(): number {
+    return this.#writtenBytes
+  }
+
   /** Nothing has been written: the source may stay as it is. */
   get isSame(): boolean {
     return this.#same !== null

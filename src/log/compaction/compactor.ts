@@ -7,6 +7,7 @@ import { asError } from '../../base/errors.ts'
 import { DiskError, type Ports, type Timer } from '../../base/ports.ts'
 import type { Checkpointer } from '../checkpointer.ts'
 import type { CommitJournal } from '../commit-journal.ts'
+import type { DigestFile } from '../digest-file.ts'
 import type { DirtyFiles } from '../dirty-files.ts'
 import { logEvents } from '../log-events.ts'
 import { logMetrics } from '../log-metrics.ts'
@@ -36,6 +37,7 @@ export interface CompactorParts {
   readonly journal: CommitJournal
   readonly dirty: DirtyFiles
   readonly checkpointer: Checkpointer
+  readonly digests: DigestFile
   readonly reader: ReaderParts
   readonly options: CompactionOptions
   logs(): Iterable<UnifiedLog>
@@ -54,6 +56,8 @@ export class Compactor {
   #failedCount = 0
   readonly #postponedUntilMs = new WeakMap<UnifiedLog, number>()
   #timer: Timer | null = null
+  /** The file that is being written. */
+  #cleaned: CleanedFile | null = null
   #isStopping = false
   #pass: Promise<void> = Promise.resolve()
 
@@ -90,6 +94,11 @@ export class Compactor {
   compact(): Promise<void> {
     this.#pass = this.#pass.then(() => this.#runPass()).catch((error: unknown) => this.#parts.onFailure(asError(error)))
     return this.#pass
+  }
+
+  /** Bytes that stand beside the segments they will take the place of. */
+  get cleaningBytes(): number {
+    return this.#cleaned?.writtenBytes ?? 0
   }
 
   /** First offset that is not compacted yet. */
@@ -223,8 +232,15 @@ export class Compactor {
     for (const segments of await this.#groups(log, sealed, built.endOffset)) {
       await this.#needSpace(log, segments)
       const newest = newestBatchesOf(log.producers)
-      const file = await rewriteSegments({ segments, rules, transactions, newest, indexIntervalBytes }, this.#cleaning)
-      if (!file.isSame) await this.#swap(log, segments, file)
+      const task = { segments, rules, transactions, newest, indexIntervalBytes }
+      try {
+        const file = await rewriteSegments(task, this.#cleaning, (begun) => {
+          this.#cleaned = begun
+        })
+        if (!file.isSame) await this.#swap(log, segments, file)
+      } finally {
+        this.#cleaned = null
+      }
     }
   }
 
@@ -271,13 +287,19 @@ export class Compactor {
       release = resolve
     })
     for (const source of sources) source.replacement = replacement
+    const digests = this.#parts.digests.swapWrites(log, sources, file.segment)
     try {
-      await this.#parts.ports.disk.submit(swapOperations(sources, file.segment))
+      await this.#parts.ports.disk.submit([
+        ...digests.before,
+        ...swapOperations(sources, file.segment),
+        ...digests.after,
+      ])
       if (!log.isDeleted) this.#replace(log, sources, file.segment)
     } catch (thrown) {
       for (const source of sources) source.replacement = null
       throw thrown
     } finally {
+      digests.done()
       release()
     }
   }

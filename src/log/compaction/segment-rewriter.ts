@@ -41,9 +41,14 @@ export function newestBatchesOf(producers: ProducerState): NewestBatches {
   return newest
 }
 
-/** Writes the new file, synced under its `.cleaned` name; `isSame` when the one segment may stay as it is. */
-export async function rewriteSegments(task: RewriteTask, parts: CleaningParts): Promise<CleanedFile> {
+/** Writes the new file (shown to `onBegin` before the first byte), synced under its `.cleaned` name; `isSame` when the one segment may stay as it is. */
+export async function rewriteSegments(
+  task: RewriteTask,
+  parts: CleaningParts,
+  onBegin: (file: CleanedFile) => void = () => {},
+): Promise<CleanedFile> {
   const file = new CleanedFile(task.segments, { ...parts, indexIntervalBytes: task.indexIntervalBytes })
+  onBegin(file)
   try {
     await rewriteInto(file, task, parts)
   } catch (thrown) {

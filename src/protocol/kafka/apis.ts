@@ -4,6 +4,7 @@
  * Produce is here from version 0 on, as Apache Kafka announces it (old librdkafka reads its abilities from versions 0 to 2, KAFKA-18659);
  * no batch of those versions is accepted.
  */
+import { AlterClientQuotasRequest, AlterClientQuotasResponse } from './messages/alter-client-quotas.ts'
 import { AlterConfigsRequest, AlterConfigsResponse } from './messages/alter-configs.ts'
 import { ApiVersionsRequest, ApiVersionsResponse } from './messages/api-versions.ts'
 import { CreatePartitionsRequest, CreatePartitionsResponse } from './messages/create-partitions.ts'
@@ -138,6 +139,8 @@ export const describeClientQuotasApi = api(
   DescribeClientQuotasResponse,
 )
 
+export const alterClientQuotasApi = api('AlterClientQuotas', AlterClientQuotasRequest, AlterClientQuotasResponse)
+
 /** What a broker of ours can answer. */
 export const kafkaApis: readonly KafkaApi[] = [
   produceApi,
@@ -173,6 +176,7 @@ export const kafkaApis: readonly KafkaApi[] = [
   listPartitionReassignmentsApi,
   offsetDeleteApi,
   describeClientQuotasApi,
+  alterClientQuotasApi,
   describeUserScramCredentialsApi,
   alterUserScramCredentialsApi,
   describeClusterApi,

@@ -48,6 +48,11 @@ export function encodeDisconnect(reasonCode: number, properties: MqttProperties 
   return packet(packetTypes.disconnect << 4, [Uint8Array.of(reasonCode), encodeProperties(properties)])
 }
 
+/** AUTH (3.15) of a server: 5.0 only. */
+export function encodeAuth(reasonCode: number, properties: MqttProperties): Uint8Array {
+  return packet(packetTypes.auth << 4, [Uint8Array.of(reasonCode), encodeProperties(properties)])
+}
+
 /** Bytes that `writeAcknowledgement` needs at most. */
 export const acknowledgementBytesMax = 5
 

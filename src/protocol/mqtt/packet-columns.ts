@@ -30,11 +30,13 @@ export interface PacketColumns {
   /** PUBLISH, 5.0: properties without their length; checked. Start = end when a record has nothing to keep of them. */
   readonly propertiesStart: Int32Array
   readonly propertiesEnd: Int32Array
+  /** PUBLISH, 5.0: 1 when the payload format indicator says that the payload is UTF-8. It is not checked here. */
+  readonly claimsText: Uint8Array
   /** PUBLISH: first byte of the payload. */
   readonly payloadStart: Int32Array
 }
 
-/** Columns for up to `capacity` packets: 40 bytes a row. */
+/** Columns for up to `capacity` packets: 41 bytes a row. */
 export function createPacketColumns(capacity: number): PacketColumns {
   const offsets = (): Int32Array => new Int32Array(capacity)
   return {
@@ -50,11 +52,12 @@ export function createPacketColumns(capacity: number): PacketColumns {
     topicAlias: new Uint16Array(capacity),
     propertiesStart: offsets(),
     propertiesEnd: offsets(),
+    claimsText: new Uint8Array(capacity),
     payloadStart: offsets(),
   }
 }
 
-const scan: PublishPropertyScan = { topicAlias: 0, carriesMore: false }
+const scan: PublishPropertyScan = { topicAlias: 0, carriesMore: false, claimsText: false }
 
 /**
  * Fills the next row. The caller has set its `packetStart`, `bodyStart` and `bodyEnd`. PUBLISH and the acknowledgements are decoded; every
@@ -91,6 +94,7 @@ function fillPublish(columns: PacketColumns, source: Uint8Array, level: number):
     at = fillPacketId(columns, source, at)
   }
   columns.topicAlias[row] = 0
+  columns.claimsText[row] = 0
   columns.propertiesStart[row] = at
   columns.propertiesEnd[row] = at
   if (level === 5) {
@@ -106,6 +110,7 @@ function fillPublishProperties(columns: PacketColumns, source: Uint8Array, at: n
   const end = start + propertiesLength
   scanPublishProperties(source, start, end, scan)
   columns.topicAlias[row] = scan.topicAlias
+  columns.claimsText[row] = scan.claimsText ? 1 : 0
   if (scan.carriesMore) {
     columns.propertiesStart[row] = start
     columns.propertiesEnd[row] = end

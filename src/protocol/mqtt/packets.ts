@@ -1,5 +1,5 @@
 /**
- * The packets that are rare enough to be objects: CONNECT, SUBSCRIBE, UNSUBSCRIBE, DISCONNECT, decoded from their bodies.
+ * The packets that are rare enough to be objects: CONNECT, SUBSCRIBE, UNSUBSCRIBE, DISCONNECT, AUTH, decoded from their bodies.
  * Versions: 3.1, 3.1.1, 5.0. Everything a decoder throws is an MqttProtocolError.
  */
 import { copyBytes } from '../../base/bytes.ts'
@@ -59,6 +59,11 @@ export interface UnsubscribePacket {
 }
 
 export interface DisconnectPacket {
+  readonly reasonCode: number
+  readonly properties: MqttProperties
+}
+
+export interface AuthPacket {
   readonly reasonCode: number
   readonly properties: MqttProperties
 }
@@ -257,6 +262,20 @@ export function decodeDisconnect(firstByte: number, body: PacketBody, level: Pro
   if (!clientDisconnectReasons.has(reasonCode)) protocolError(`reason code ${reasonCode} in DISCONNECT from a client`)
   const properties = reader.isAtEnd ? noProperties : reader.properties('disconnect')
   reader.finish()
+  return { reasonCode, properties }
+}
+
+/** Decodes AUTH of a client (3.15). Without a body it says success, which is for servers to say. */
+export function decodeAuth(firstByte: number, body: PacketBody): AuthPacket {
+  if ((firstByte & 15) !== 0) malformed('reserved flags of AUTH are set') // [MQTT-3.15.1-1]
+  const reader = new BodyReader(body)
+  const reasonCode = reader.isAtEnd ? reasonCodes.success : reader.byte()
+  if (reasonCode !== reasonCodes.continueAuthentication && reasonCode !== reasonCodes.reAuthenticate) {
+    protocolError(`reason code ${reasonCode} in AUTH from a client`) // [MQTT-3.15.2-1]
+  }
+  const properties = reader.isAtEnd ? noProperties : reader.properties('auth')
+  reader.finish()
+  if (properties.authenticationMethod === undefined) protocolError('AUTH without a method') // 3.15.2.2.2
   return { reasonCode, properties }
 }
 

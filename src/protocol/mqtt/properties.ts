@@ -108,6 +108,8 @@ export interface PublishPropertyScan {
   topicAlias: number
   /** True when anything but a topic alias is there. */
   carriesMore: boolean
+  /** The payload format indicator says that the payload is UTF-8. */
+  claimsText: boolean
 }
 
 /**
@@ -117,6 +119,7 @@ export interface PublishPropertyScan {
 export function scanPublishProperties(bytes: Uint8Array, start: number, end: number, scan: PublishPropertyScan): void {
   scan.topicAlias = 0
   scan.carriesMore = false
+  scan.claimsText = false
   let seen = 0
   let at = start
   while (at < end) {
@@ -144,6 +147,7 @@ export function scanPublishProperties(bytes: Uint8Array, start: number, end: num
     } else {
       scan.carriesMore = true
       if (row.id === propertyIds.responseTopic) checkResponseTopic(bytes, valueStart + 2, at)
+      else if (row.id === propertyIds.payloadFormatIndicator) scan.claimsText = bytes[valueStart] === 1
     }
   }
 }

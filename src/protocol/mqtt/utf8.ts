@@ -1,3 +1,5 @@
+import { isUtf8 } from 'node:buffer'
+
 /** Rules for UTF-8 encoded strings: [MQTT-1.5.4-1] and [MQTT-1.5.4-2] (3.1.1: [MQTT-1.5.3-1], [MQTT-1.5.3-2]). */
 
 /** Result bits of `inspectUtf8`. */
@@ -49,6 +51,11 @@ function sequenceSize(bytes: Uint8Array, at: number, end: number): number {
 /** True for a topic name as a PUBLISH may carry it: 1 to 65,535 bytes, well-formed, no U+0000, no wildcard. */
 export function isValidTopicName(bytes: Uint8Array, start: number, end: number): boolean {
   return end > start && end - start <= 65_535 && inspectUtf8(bytes, start, end) === 0
+}
+
+/** Is a payload well-formed UTF-8 (RFC 3629)? U+0000 is a character like any other there. */
+export function isTextPayload(payload: Uint8Array): boolean {
+  return isUtf8(payload)
 }
 
 /** The text of well-formed UTF-8. A leading U+FEFF is kept [MQTT-1.5.4-3]. */

@@ -37,6 +37,7 @@ describe('headwater', () => {
       'consume',
       'groups',
       'mirror',
+      'mqtt',
       'status',
       'config',
       'dump-log',
@@ -57,6 +58,7 @@ describe('headwater', () => {
       'produce',
       'consume',
       'groups list',
+      'mqtt route',
     ]
     const more = [
       'groups describe',

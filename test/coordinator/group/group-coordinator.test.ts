@@ -241,6 +241,33 @@ describe('a restart', () => {
     expect(offsetOf({ coordinator }, 'g')).toBe(1)
   })
 
+  test('does not keep a client waiting for a topic that is long in coming, and is ready when it is there', async () => {
+    const world = simWorld(12)
+    const ports = world.host('broker').boot()
+    const log = new MemoryLog(ports.clock)
+    let hasRoom = (): void => {}
+    const room = new Promise<void>((resolve) => (hasRoom = resolve))
+    const coordinator = await world.settle(
+      GroupCoordinator.open({
+        ...ports,
+        log,
+        createTopic: async () => {
+          await room
+          log.create(offsetsTopic.partitions)
+        },
+        options: groupOptionDefaults,
+      }),
+    )
+    for (const groupId of ['g', 'h']) {
+      let answer: unknown = 'none'
+      void Promise.resolve(coordinator.ensureReady(groupId)).then((error) => (answer = error))
+      await world.runFor(5000)
+      expect(answer).toBe('COORDINATOR_NOT_AVAILABLE')
+    }
+    hasRoom()
+    expect(await world.settle(Promise.resolve(coordinator.ensureReady('g')))).toBeNull()
+  })
+
   test('leaves a partition that cannot be read out, and serves the others', async () => {
     const opened = await open()
     const { world, log } = opened

@@ -3,6 +3,8 @@ import type { Connection, Ports } from '../../../src/base/ports.ts'
 import { KafkaDoor } from '../../../src/ingest/kafka/door.ts'
 import { type KafkaDoorOptions, kafkaDoorDefaults } from '../../../src/ingest/kafka/door-options.ts'
 import type { HandlerEntry } from '../../../src/ingest/kafka/handler.ts'
+import { ClientQuotas } from '../../../src/security/quotas/client-quotas.ts'
+import { QuotaKeeper } from '../../../src/security/quotas/quota-keeper.ts'
 import type { SimWorld } from '../../sim/world.ts'
 import { simWorld } from '../../sim/world.ts'
 
@@ -111,4 +113,9 @@ export function int32(value: number): Buffer {
 /** The body of a Heartbeat, version 0. */
 export function heartbeatBody(memberId: string): Buffer {
   return Buffer.concat([text('g'), int32(1), text(memberId)])
+}
+
+/** Holds nobody against anything. */
+export function noQuotas(): QuotaKeeper {
+  return new QuotaKeeper(new ClientQuotas(), { monotonicMs: () => 0 }, { samples: 11, sampleMs: 1_000 })
 }

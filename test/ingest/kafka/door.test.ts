@@ -1,7 +1,9 @@
 import { describe, expect, test } from 'vitest'
+import { BrokerSettings } from '../../../src/cluster/metadata/broker-config.ts'
+import { gateLimits, kafkaDoorOptionsOf } from '../../../src/ingest/kafka/door-options.ts'
 import { CloseConnection, type HandlerEntry, type KafkaHandler } from '../../../src/ingest/kafka/handler.ts'
 import type { HeartbeatRequest, HeartbeatResponseInput } from '../../../src/protocol/kafka/messages/heartbeat.ts'
-import { frame, heartbeatBody, int32, openDoor, type RawClient, text } from './door-harness.ts'
+import { frame, heartbeatBody, int32, noFeatures, noQuotas, openDoor, type RawClient, text } from './door-harness.ts'
 
 const heartbeatKey = 12
 const listGroupsKey = 16
@@ -323,13 +325,57 @@ describe('bounds', () => {
   })
 
   test('connections beyond the limit are refused', async () => {
-    const { world, connect, door } = await openDoor([answerAtOnce], { connectionsMax: 2 })
+    const { world, connect, door } = await openDoor([answerAtOnce], {
+      connections: gateLimits({ connectionsMax: 2 }),
+    })
     await connect()
     await connect()
     const third = await connect()
     await world.run(() => third.isClosed)
     expect(door.connectionCount).toBe(2)
     expect(world.host('broker').observer.eventsOf('kafka-connections-exhausted')).toHaveLength(1)
+  })
+
+  test('connections that come faster than max.connection.creation.rate wait for their turn', async () => {
+    const { world, connect, door } = await openDoor([answerAtOnce], {
+      connections: gateLimits({ connectionsPerSecondMax: 2 }),
+    })
+    const clients: RawClient[] = []
+    for (let each = 0; each < 14; each++) clients.push(await connect())
+    await world.runFor(100)
+    expect(door.connectionCount).toBe(2)
+    const refused = clients.filter(({ isClosed }) => isClosed).length
+    expect(refused).toBeGreaterThan(0)
+    await world.runFor(5_000)
+    expect(door.connectionCount).toBe(clients.length - refused)
+    const figure = world.host('broker').observer.figure('headwater_kafka_connections_refused_total', { reason: 'rate' })
+    expect(figure).toBe(refused)
+  })
+
+  test('max.connections and its kin are what the settings say now, with overrides by address', async () => {
+    const settings = new BrokerSettings(
+      new Map([
+        ['max.connections.per.ip', '1'],
+        ['max.connections.per.ip.overrides', '10.0.0.2:3,[2001:db8::1]:0'],
+      ]),
+    )
+    const { connections } = kafkaDoorOptionsOf(settings, noQuotas(), () => noFeatures)
+    const perAddress = (host: string): number => connections.connectionsPerAddressMax(host)
+    expect(['10.0.0.2', '10.0.0.3', '2001:db8:0:0:9::', '127.0.0.1'].map(perAddress)).toEqual([3, 1, 0, Infinity])
+    const { world, connect, door } = await openDoor([answerAtOnce], { connections })
+    for (let each = 0; each < 5; each++) await connect()
+    await world.runFor(100)
+    expect(door.connectionCount).toBe(3)
+    const changed = new Map([
+      ['max.connections.per.ip.overrides', '10.0.0.2:4,127.0.0.1:2'],
+      ['max.connections', '5'],
+    ])
+    settings.useDynamic((name) => changed.get(name))
+    for (let each = 0; each < 5; each++) await connect()
+    await world.runFor(100)
+    expect(door.connectionCount).toBe(4)
+    expect(perAddress('127.0.0.1')).toBe(2)
+    expect(connections.connectionsMax()).toBe(5)
   })
 
   test('a connection without traffic is closed after connections.max.idle.ms, one with a running request is not', async () => {

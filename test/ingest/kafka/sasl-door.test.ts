@@ -170,6 +170,16 @@ describe('a listener with SASL', () => {
     expect(good.isClosed).toBe(false)
   })
 
+  test('counts the time of the handshakes below into those ten seconds', async () => {
+    const { world, connect, wait } = await openSasl()
+    world.network.openingMs = 9_000
+    const client = await connect()
+    await wait(500)
+    expect(client.isClosed).toBe(false)
+    await wait(1_000)
+    expect(client.isClosed).toBe(true)
+  })
+
   test('answers the frames behind an authentication only when it is decided', async () => {
     const { connect, ask, principals } = await openSasl()
     const client = await connect()

@@ -2,10 +2,13 @@
 import mqttPacket, { type Packet, type Parser } from 'mqtt-packet'
 import type { Connection, ListenAddress, Ports } from '../../../src/base/ports.ts'
 import type { Broker } from '../../../src/broker/broker.ts'
+import type { MqttListenerOptions } from '../../../src/ingest/mqtt/listener-options.ts'
 import { MqttDoor } from '../../../src/ingest/mqtt/mqtt-door.ts'
 import { type MqttDoorOptions, mqttDoorDefaults } from '../../../src/ingest/mqtt/mqtt-options.ts'
 import { forEachBatch } from '../../../src/protocol/records/record-batch.ts'
 import { forEachRecord } from '../../../src/protocol/records/record.ts'
+import { Authenticator } from '../../../src/security/authenticator.ts'
+import { ScramCredentials } from '../../../src/security/scram-credentials.ts'
 import type { SimHost } from '../../sim/host.ts'
 import { type SimWorld, simWorld } from '../../sim/world.ts'
 import { type BrokerWorld, openBroker } from './broker-world.ts'
@@ -22,19 +25,27 @@ export class DoorWorld {
   readonly world: SimWorld
   readonly host: SimHost
   readonly options: MqttDoorOptions
+  /** Users of listeners that ask for them. */
+  readonly credentials = new ScramCredentials()
   private readonly clientPorts: Ports
+  private readonly listener: MqttListenerOptions
   private running: { readonly rooms: BrokerWorld; readonly door: MqttDoor } | null = null
 
-  private constructor(seed: number, options: Partial<MqttDoorOptions>) {
+  private constructor(seed: number, options: Partial<MqttDoorOptions>, listener: MqttListenerOptions) {
     this.world = simWorld(seed)
     this.host = this.world.host('edge')
     this.clientPorts = this.world.host('field').boot()
     this.options = { ...mqttDoorDefaults, ...options }
+    this.listener = listener
   }
 
   /** A world whose door listens. */
-  static async start(options: Partial<MqttDoorOptions> = {}, seed = 1): Promise<DoorWorld> {
-    const created = new DoorWorld(seed, options)
+  static async start(
+    options: Partial<MqttDoorOptions> = {},
+    seed = 1,
+    listener: MqttListenerOptions = {},
+  ): Promise<DoorWorld> {
+    const created = new DoorWorld(seed, options, listener)
     await created.boot()
     return created
   }
@@ -54,9 +65,10 @@ export class DoorWorld {
       options: this.options,
       version: '1.2.3',
       bootId: 'b001',
+      authenticator: new Authenticator({ ...ports, credentials: this.credentials, failureDelayMs: () => 100 }),
     })
     broker.onTopicsChange(() => door.onPartitionsChanged())
-    await this.settle(door.listen({ host: '0.0.0.0', port }))
+    await this.settle(door.listen({ host: '0.0.0.0', port }, this.listener))
     this.running = { rooms, door }
   }
 
@@ -116,10 +128,10 @@ export class DoorWorld {
     return this.world.runFor(ms)
   }
 
-  /** An open connection of a client that has sent nothing yet. */
-  async open(level: 3 | 4 | 5 = 4): Promise<TestClient> {
+  /** An open connection of a client that has sent nothing yet, from the host `field` unless another one is given. */
+  async open(level: 3 | 4 | 5 = 4, from = this.clientPorts): Promise<TestClient> {
     const address: ListenAddress = { host: 'edge', port }
-    const connection = await this.settle(this.clientPorts.net.connect(address, 5000))
+    const connection = await this.settle(from.net.connect(address, 5000))
     return new TestClient(this, connection, level)
   }
 

@@ -10,8 +10,11 @@ import { MqttDoor } from '../../../src/ingest/mqtt/mqtt-door.ts'
 import { mqttDoorDefaults } from '../../../src/ingest/mqtt/mqtt-options.ts'
 import type { LogDirectory } from '../../../src/log/log-directory.ts'
 import { type NodePorts, nodePorts } from '../../../src/node/node-ports.ts'
+import { Authenticator } from '../../../src/security/authenticator.ts'
+import { ScramCredentials } from '../../../src/security/scram-credentials.ts'
 import { SimObserver } from '../../sim/sim-observer.ts'
 import { openBroker } from './broker-world.ts'
+import { addUser, ScramClient } from './scram-client.ts'
 
 const run = promisify(execFile)
 
@@ -22,6 +25,10 @@ if (!hasMosquitto) console.log('mosquitto_pub: skipped: not installed (Debian: a
 
 let folder = ''
 let port = 0
+let webSocketPort = 0
+let unixPath = ''
+let scramPort = 0
+const credentials = new ScramCredentials()
 let ports: NodePorts
 let directory: LogDirectory
 let door: MqttDoor
@@ -37,9 +44,16 @@ beforeAll(async () => {
   const rooms = await openBroker(folder, ports)
   directory = rooms.directory
   const { broker } = rooms
-  door = new MqttDoor({ ...ports, broker, options: mqttDoorDefaults, version: '1.2.3', bootId: 'b001' })
+  const authenticator = new Authenticator({ ...ports, credentials, failureDelayMs: () => 10 })
+  door = new MqttDoor({ ...ports, broker, options: mqttDoorDefaults, version: '1.2.3', bootId: 'b001', authenticator })
   broker.onTopicsChange(() => door.onPartitionsChanged())
-  port = (await door.listen({ host: '127.0.0.1', port: 0 })).port
+  const local = { host: '127.0.0.1', port: 0 }
+  port = (await door.listen(local)).port
+  webSocketPort = (await door.listen(local, { webSocket: { path: '/mqtt', allowedOrigins: [] } })).port
+  unixPath = join(folder, 'mqtt.sock')
+  await door.listen({ path: unixPath, mode: 0o660 })
+  addUser(credentials, 'alice', 'wonder', 'SCRAM-SHA-512')
+  scramPort = (await door.listen(local, { saslMechanisms: ['SCRAM-SHA-512'] })).port
 })
 
 afterAll(async () => {
@@ -113,7 +127,64 @@ describe.each([4, 5] as const)('the mqtt package at level %i', (protocolVersion)
   })
 })
 
+describe.each([3, 4, 5] as const)('the mqtt package over WebSocket at level %i', (protocolVersion) => {
+  it('publishes what a client over TCP hears, and hears what that one publishes', async () => {
+    const topic = `mosquitto/web${protocolVersion}`
+    const old = protocolVersion === 3 ? ({ protocolId: 'MQIsdp' } as const) : {}
+    const options = { protocol: 'ws', path: '/mqtt', port: webSocketPort, protocolVersion, ...old } as const
+    const web = await connect({ ...options, clientId: `web${protocolVersion}` })
+    const plain = await connect({ clientId: `plain${protocolVersion}` })
+    for (const { client } of [web, plain]) await client.subscribeAsync(`${topic}/#`, { qos: 1 })
+    const large = 'x'.repeat(200_000)
+    await web.client.publishAsync(`${topic}/large`, large, { qos: 2 })
+    await plain.client.publishAsync(`${topic}/small`, 'small', { qos: 1 })
+    for (const { messages } of [web, plain]) {
+      expect((await messages(2)).toSorted()).toEqual([`${topic}/large=${large} q1`, `${topic}/small=small q1`])
+    }
+    for (const { client } of [web, plain]) await client.endAsync()
+  })
+})
+
+describe('the mqtt package with enhanced authentication', () => {
+  it.each([
+    ['wonder', 'let in'],
+    ['guess', 'Not authorized'],
+  ])('with the password %s is answered: %s', async (password, expected) => {
+    const scram = new ScramClient('SCRAM-SHA-512', 'alice', password)
+    const method = { authenticationMethod: 'SCRAM-SHA-512' }
+    const client = mqtt.connect({
+      host: '127.0.0.1',
+      port: scramPort,
+      protocolVersion: 5,
+      clientId: 'scram',
+      reconnectPeriod: 0,
+      properties: { ...method, authenticationData: scram.first() },
+    })
+    client.handleAuth = (packet, callback) => {
+      const authenticationData = scram.final(packet.properties?.authenticationData ?? Buffer.alloc(0))
+      callback(undefined, { cmd: 'auth', reasonCode: 0x18, properties: { ...method, authenticationData } })
+    }
+    const outcome = await new Promise<string>((resolve) => {
+      client.once('connect', ({ properties }) => {
+        const proof = properties?.authenticationData ?? Buffer.alloc(0)
+        resolve(scram.isServerProved(proof) ? 'let in' : 'the server has not proved itself')
+      })
+      client.once('error', ({ message }) => resolve(message))
+    })
+    client.end(true)
+    expect(outcome).toContain(expected)
+  })
+})
+
 describe.skipIf(!hasMosquitto)('mosquitto_pub and mosquitto_sub', () => {
+  it('speak through a Unix socket', async () => {
+    const subscriber = await connect({ clientId: 'watch-unix' })
+    await subscriber.client.subscribeAsync('mosquitto/unix/#', { qos: 1 })
+    await run('mosquitto_pub', ['--unix', unixPath, '-t', 'mosquitto/unix/a', '-m', 'by file', '-q', '1'])
+    expect(await subscriber.messages(1)).toEqual(['mosquitto/unix/a=by file q1'])
+    await subscriber.client.endAsync()
+  })
+
   it.each(['mqttv31', 'mqttv311', 'mqttv5'])('speak %s', async (version) => {
     const place = ['-h', '127.0.0.1', '-p', String(port), '-V', version]
     const topic = `mosquitto/${version}`

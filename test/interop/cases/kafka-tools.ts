@@ -200,6 +200,7 @@ export const dumpLogSegments: InteropCase = {
     for (const [flags, group] of [
       [['--deep-iteration', '--print-data-log'], data],
       [['--deep-iteration', '--cluster-metadata-decoder'], metadata],
+      [['--deep-iteration', '--cluster-metadata-decoder'], has('/bootstrap.checkpoint')],
       [['--deep-iteration', '--offsets-decoder'], offsets],
       [['--index-sanity-check'], [...has('.index'), ...has('.timeindex')]],
       [[], has('.snapshot').filter((name) => !name.includes('__cluster_metadata'))],

@@ -67,6 +67,7 @@ describe('the table of APIs', () => {
       '46 ListPartitionReassignments 0-0 0',
       '47 OffsetDelete 0-0 Infinity',
       '48 DescribeClientQuotas 0-1 1',
+      '49 AlterClientQuotas 0-1 1',
       '50 DescribeUserScramCredentials 0-0 0',
       '51 AlterUserScramCredentials 0-0 0',
       '60 DescribeCluster 0-2 0',

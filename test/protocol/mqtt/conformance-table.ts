@@ -20,6 +20,10 @@ export const testFiles = {
   exactlyOnceOut: 'test/ingest/mqtt/exactly-once-out.test.ts',
   catchUp: 'test/ingest/mqtt/catch-up.test.ts',
   session: 'test/ingest/mqtt/session.test.ts',
+  enhanced: 'test/ingest/mqtt/enhanced-authentication.test.ts',
+  webSocket: 'test/node/web-socket.test.ts',
+  old: 'test/ingest/mqtt/version-311.test.ts',
+  foreign: 'test/ingest/mqtt/foreign-clients.test.ts',
   acks: 'test/ingest/mqtt/ack-queue.test.ts',
   headers: 'test/ingest/mqtt/record-headers.test.ts',
   decoder: 'test/protocol/mqtt/stream-decoder.test.ts',
@@ -203,9 +207,10 @@ export const conformance5: readonly ConformanceRow[] = [
   },
   {
     ids: ['3.1.4-2'],
-    how: 'Not met as a whole: user names and passwords are not checked yet; what is checked (will, client id, authentication method) is refused with its reason.',
+    how: 'Who the client is, what it may do with the session, its will and its client id are judged before CONNACK; each refusal has its reason.',
     tests: [
       ['door', 'refuses enhanced authentication, wills that cannot be stored and long client ids with their reasons'],
+      ['enhanced', 'is the only way in where passwords are not asked for; where they are, either will do'],
     ],
   },
   { ids: ['3.1.4-3'], how: 'The earlier connection is told 0x8E and closed.', tests: [['door', takeOver]] },
@@ -379,17 +384,14 @@ export const conformance5: readonly ConformanceRow[] = [
     tests: [['door', badAnswers]],
   },
   {
-    ids: ['3.15.1-1', '4.12.0-1', '4.12.0-6'],
-    how: 'Enhanced authentication is refused with 0x8C; AUTH is a protocol error and never sent.',
-    tests: [
-      ['door', 'refuses enhanced authentication, wills that cannot be stored and long client ids with their reasons'],
-      ['door', badAnswers],
-    ],
+    ids: ['3.15.1-1', '3.15.2-1'],
+    how: 'AUTH with reserved flags, or with a reason code that is not for clients, ends the connection.',
+    tests: [['enhanced', 'ends when the client answers the challenge with %s']],
   },
   {
-    ids: ['3.15.2-1', '3.15.2-2', '3.15.2-3', '4.12.0-2', '4.12.0-4', '4.12.0-5'],
-    how: 'Do not apply: AUTH is never sent.',
-    tests: [],
+    ids: ['3.15.2-2', '3.15.2-3'],
+    how: 'AUTH of this server holds the method and its data, and no text or user property.',
+    tests: [['enhanced', 'lets a user in by %s, and the server proves itself']],
   },
   {
     ids: ['4.1.0-2'],
@@ -470,5 +472,59 @@ export const conformance5: readonly ConformanceRow[] = [
     ids: ['4.8.2-5', '4.8.2-6'],
     how: 'What was begun at QoS 2, or refused by its member, is given to no other member, as long as the daemon runs.',
     tests: [['shared', 'never gives a QoS 2 message that was begun to another member']],
+  },
+  {
+    ids: ['4.12.0-1'],
+    how: 'An authentication method that the listener has not is refused with 0x8C.',
+    tests: [['enhanced', 'refuses %s']],
+  },
+  {
+    ids: ['4.12.0-2', '4.12.0-3', '4.12.0-5'],
+    how: 'SCRAM is an exchange of AUTH with 0x18 and the method of CONNECT, which CONNACK repeats with the last data; anything else from the client ends it.',
+    tests: [
+      ['enhanced', 'lets a user in by %s, and the server proves itself'],
+      ['enhanced', 'ends when the client answers the challenge with %s'],
+    ],
+  },
+  {
+    ids: ['4.12.0-4'],
+    how: 'A failed exchange ends with CONNACK 0x87, after the same pause as a wrong password.',
+    tests: [['enhanced', 'refuses %s with 0x87, after a while']],
+  },
+  {
+    ids: ['4.12.0-6', '4.12.0-7'],
+    how: 'Without a method in CONNECT no AUTH is sent, and one that comes is a protocol error.',
+    tests: [['enhanced', 'of a client that came by its password is a protocol error']],
+  },
+  {
+    ids: ['4.12.1-1'],
+    how: 'A client may authenticate again by the method of its CONNECT, as the same user, while messages flow.',
+    tests: [
+      ['enhanced', 'goes on while messages flow, and ends with AUTH 0x00'],
+      ['enhanced', '%s is refused'],
+    ],
+  },
+  {
+    ids: ['4.12.1-2'],
+    how: 'When that fails the client is told 0x87 in DISCONNECT and the connection is closed.',
+    tests: [['enhanced', 'with %s ends the connection with 0x87']],
+  },
+  {
+    ids: ['6.0.0-1'],
+    how: 'A text frame closes the WebSocket with 1003.',
+    tests: [['webSocket', '%s (%i)']],
+  },
+  {
+    ids: ['6.0.0-2'],
+    how: 'Binary messages are a byte stream: where they and their frames begin and end means nothing.',
+    tests: [['webSocket', 'is a stream: bytes come as they were sent, whatever the messages and frames']],
+  },
+  {
+    ids: ['6.0.0-3', '6.0.0-4'],
+    how: 'A client must offer the sub-protocol `mqtt` (`mqttv3.1` is taken too), and is answered with it.',
+    tests: [
+      ['webSocket', 'of a client that offers %j chooses %s'],
+      ['webSocket', '%s is answered %s'],
+    ],
   },
 ]

@@ -2,6 +2,10 @@
 import { zeroUuid } from '../../../base/ids.ts'
 import type { MetadataImage } from '../../../cluster/metadata/metadata-image.ts'
 import { configResourceType } from '../../../cluster/metadata/metadata-image.ts'
+import type {
+  AlterClientQuotasRequest,
+  AlterClientQuotasResponseInput,
+} from '../../../protocol/kafka/messages/alter-client-quotas.ts'
 import type { AlterConfigsRequest, AlterConfigsResponseInput } from '../../../protocol/kafka/messages/alter-configs.ts'
 import type { CreateAclsRequest, CreateAclsResponseInput } from '../../../protocol/kafka/messages/create-acls.ts'
 import type {
@@ -51,6 +55,7 @@ export function adminGuards(image: MetadataImage): readonly GuardEntry[] {
     guardEntry(44, 'TOPIC ALTER_CONFIGS; for brokers CLUSTER ALTER_CONFIGS', alterSettings),
     guardEntry(46, 'CLUSTER DESCRIBE', clusterGuard(describe)),
     guardEntry(48, 'CLUSTER DESCRIBE_CONFIGS', clusterGuard(describeConfigs)),
+    guardEntry(49, 'CLUSTER ALTER_CONFIGS', alterQuotas),
     guardEntry(50, 'CLUSTER DESCRIBE', clusterGuard(describe)),
     guardEntry(51, 'CLUSTER ALTER', alterCredentials),
   ]
@@ -157,6 +162,12 @@ const createAcls: Guard<CreateAclsRequest, CreateAclsResponseInput> = (request, 
 const deleteAcls: Guard<DeleteAclsRequest, DeleteAclsResponseInput> = (request, context, next) => {
   if (mayCluster(context, alter)) return next(request)
   return { filterResults: request.filters.map(() => ({ errorCode: clusterDenied, errorMessage: notAuthorized })) }
+}
+
+const alterQuotas: Guard<AlterClientQuotasRequest, AlterClientQuotasResponseInput> = (request, context, next) => {
+  if (mayCluster(context, alterConfigs)) return next(request)
+  const refusal = { errorCode: clusterDenied, errorMessage: notAuthorized }
+  return { entries: request.entries.map(({ entity }) => ({ ...refusal, entity })) }
 }
 
 const alterCredentials: Guard<AlterUserScramCredentialsRequest, AlterUserScramCredentialsResponseInput> = (

@@ -3,6 +3,7 @@ import type { Ports } from '../../../base/ports.ts'
 import { ConfigAdmin } from '../../../broker/config-admin.ts'
 import type { InternalTopics } from '../../../broker/internal-topics.ts'
 import { AclAdmin } from '../../../broker/acl-admin.ts'
+import { QuotaAdmin } from '../../../broker/quota-admin.ts'
 import { ScramAdmin } from '../../../broker/scram-admin.ts'
 import type { TopicAdmin } from '../../../broker/topic-admin.ts'
 import type { Cluster } from '../../../cluster/cluster.ts'
@@ -14,6 +15,7 @@ import { aclHandlers } from './acl-handlers.ts'
 import { configHandlers } from './config-handlers.ts'
 import { credentialHandlers } from './credential-handlers.ts'
 import { metadataHandlers } from './metadata-handlers.ts'
+import { quotaHandlers } from './quota-handlers.ts'
 import { replicaHandlers } from './replica-handlers.ts'
 import { topicHandlers } from './topic-handlers.ts'
 
@@ -46,6 +48,7 @@ export function adminHandlers(options: AdminHandlerOptions): readonly HandlerEnt
     ...topicHandlers(parts),
     ...configHandlers(parts),
     ...replicaHandlers(parts),
+    ...quotaHandlers(new QuotaAdmin(cluster, ports.observer)),
     ...credentialHandlers(new ScramAdmin(cluster, ports.observer)),
     ...aclHandlers(new AclAdmin({ cluster, ...ports }), () => settings.text('authorizer.class.name') !== ''),
   ]

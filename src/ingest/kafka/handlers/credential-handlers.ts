@@ -1,16 +1,9 @@
-/**
- * The handlers about users: DescribeUserScramCredentials, AlterUserScramCredentials, and DescribeClientQuotas, which Kafka's tools ask
- * in one breath. They translate; `broker/scram-admin.ts` does it.
- */
+/** The handlers about users: DescribeUserScramCredentials, AlterUserScramCredentials. They translate; `broker/scram-admin.ts` does it. */
 import type { ScramAdmin, UserOutcome } from '../../../broker/scram-admin.ts'
 import type {
   AlterUserScramCredentialsRequest,
   AlterUserScramCredentialsResponseInput,
 } from '../../../protocol/kafka/messages/alter-user-scram-credentials.ts'
-import type {
-  DescribeClientQuotasRequest,
-  DescribeClientQuotasResponseInput,
-} from '../../../protocol/kafka/messages/describe-client-quotas.ts'
 import type {
   DescribeUserScramCredentialsRequest,
   DescribeUserScramCredentialsResponseInput,
@@ -18,21 +11,13 @@ import type {
 import type { HandlerEntry, KafkaHandler } from '../handler.ts'
 import { codeOf } from './error-code-of.ts'
 
-/** The three rows of the table. */
+/** Their rows of the table. */
 export function credentialHandlers(scram: ScramAdmin): readonly HandlerEntry[] {
   return [
-    [48, describeClientQuotas],
     [50, describeCredentials(scram)],
     [51, alterCredentials(scram)],
   ]
 }
-
-/** DescribeClientQuotas 0-1: there are no quotas, and no request that sets one. */
-const describeClientQuotas: KafkaHandler<DescribeClientQuotasRequest, DescribeClientQuotasResponseInput> = () => ({
-  errorCode: 0,
-  errorMessage: null,
-  entries: [],
-})
 
 /** DescribeUserScramCredentials 0. */
 function describeCredentials(

@@ -26,6 +26,7 @@ const key = {
   createAcls: 30,
   deleteAcls: 31,
   describeClientQuotas: 48,
+  alterClientQuotas: 49,
   describeUserScramCredentials: 50,
   alterUserScramCredentials: 51,
   describeCluster: 60,
@@ -160,6 +161,20 @@ const probes: readonly (readonly [name: string, apiKey: number, request: (versio
     }),
   ],
   ['DeleteAcls', key.deleteAcls, () => ({ filters: [anyEntry, { ...anyEntry, operation: 0 }] })],
+  [
+    'AlterClientQuotas',
+    key.alterClientQuotas,
+    () => ({
+      entries: [
+        {
+          entity: [{ entityType: 'user', entityName: 'u' }],
+          ops: [{ key: 'producer_byte_rate', value: 1, remove: false }],
+        },
+        { entity: [{ entityType: 'ip', entityName: 'x' }], ops: [] },
+      ],
+      validateOnly: false,
+    }),
+  ],
   ['DescribeClientQuotas', key.describeClientQuotas, () => ({ components: [] })],
   ['DescribeUserScramCredentials', key.describeUserScramCredentials, () => ({ users: [{ name: 'nobody' }] })],
   [
