@@ -96,6 +96,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'index-ahead-of-log',
+    test: 'test/log/log-directory.test.ts',
     breaks: 'an index that tells of more than the log has is not believed (R11)',
     edits: [
       ...edit('log/index-check.ts', 'validOffsetEntries(entries, limit, relativeEnd) === count &&', ''),
@@ -162,6 +163,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'compacted-in-reach-of-replay',
+    test: 'test/log/compaction/compaction-crash.test.ts',
     breaks: 'no replay writes old bytes into a compacted file',
     edits: edit(
       'log/compaction/compactor.ts',
@@ -275,6 +277,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'deleted-records-back',
+    test: 'test/log/cut-short.test.ts',
     breaks: 'where a relaxed log lost its end, what was deleted stays deleted',
     edits: edit(
       'log/log-loader.ts',
@@ -296,6 +299,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'index-believed',
+    test: 'test/log/cut-short.test.ts',
     breaks: 'an index leads to the batch that it names (I13)',
     edits: edit('log/log-reader.ts', 'return !isFromFile(position) ||', 'return true ||'),
   },
@@ -373,6 +377,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'removal-forgets-frames',
+    test: 'test/log/cut-short.test.ts',
     breaks: 'frames of a file that is going stay needed until it has gone',
     edits: edit(
       'log/dirty-files.ts',
