@@ -399,11 +399,18 @@ export const mutants: readonly Mutant[] = [
     name: 'gap-witness-removed',
     test: 'test/log/cut-short.test.ts',
     breaks: 'that a deletion was cut short is written down before its traces go',
-    edits: edit(
-      'log/log-loader.ts',
-      'const isKept = deleted.length > 0 && !hints.isClean',
-      'const isKept = deleted.length > 0 && hints.isClean',
-    ),
+    edits: [
+      ...edit(
+        'log/log-loader.ts',
+        'filter((name) => !kept.has(name))',
+        "filter((name) => kept.size >= 0 || name !== '')",
+      ),
+      ...edit(
+        'log/log-loader.ts',
+        'const isKept = deleted.length > 0 && !hints.isClean',
+        'const isKept = deleted.length > 0 && hints.isClean',
+      ),
+    ],
   },
   {
     name: 'deleted-log-remembered',
