@@ -424,4 +424,10 @@ export const mutants: readonly Mutant[] = [
     breaks: 'what a failed sync did not write is written again by the next start (R6)',
     edits: edit('log/log-recovery.ts', 'if (run.hints.hadFailedSync) await', 'if (run.cutFrom < -1) await'),
   },
+  {
+    name: 'newest-frame-written-over',
+    test: 'test/log/cut-short.test.ts',
+    breaks: 'the newest frame is whole while its successor is written',
+    edits: edit('log/commit-journal.ts', 'if (newest === null || journalBlockBytes', 'if (newest === null || -1e9'),
+  },
 ]

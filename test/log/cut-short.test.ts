@@ -1,5 +1,6 @@
 /** What was cut short: starts, deletions, creations and syncs that a crash or a fault ended in the middle, operation by operation. */
 import { beforeEach, describe, expect, test } from 'vitest'
+import { CommitJournal } from '../../src/log/commit-journal.ts'
 import { DirtyFiles } from '../../src/log/dirty-files.ts'
 import type { LogDirectory, LogDirectoryOptions } from '../../src/log/log-directory.ts'
 import type { UnifiedLog } from '../../src/log/unified-log.ts'
@@ -265,6 +266,23 @@ describe('a file that is going', () => {
     expect(dirty.oldestNeeded(9)).toBe(4)
     removed()
     expect(dirty.oldestNeeded(9)).toBe(9)
+  })
+})
+
+describe('the newest frame of the journal', () => {
+  test('is not written over by the next one, though nothing needs it any more', async () => {
+    const { disk } = new Stage(image, 'run', new Prng(1, 'stage'), nowMs)
+    image.makeDirectory('/data')
+    const options = { path: '/data/journal', bytesMax: 65_536, stepBytes: 16_384, directoryId: new Uint8Array(16) }
+    const journal = new CommitJournal(disk, options, new DirtyFiles())
+    await journal.reset(new Uint8Array(16))
+    const positions: number[] = []
+    for (let frames = 0; frames < 6; frames++) {
+      expect(journal.hasRoom(0, 0)).toBe(true)
+      const write = journal.append([], 0)
+      positions.push(write.kind === 'write' ? write.position : -1)
+    }
+    for (let at = 1; at < positions.length; at++) expect(positions[at]).not.toBe(positions[at - 1])
   })
 })
 
