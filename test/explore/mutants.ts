@@ -132,6 +132,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'tombstone-dropped-early',
+    test: 'test/log/compaction/compaction-model.test.ts',
     breaks: 'a tombstone stays for delete.retention.ms',
     edits: edit(
       'log/compaction/batch-filter.ts',
