@@ -108,9 +108,8 @@ async function judgeDamaged(directory: LogDirectory, key: string, damage: Damage
 
 async function judgeBatch(log: UnifiedLog, { bytes }: StoredBatch): Promise<void> {
   const fromOffset = Math.max(batchBaseOffset(bytes), log.logStartOffset)
-  // Where offsets may be missing only its neighbour shows that a base offset is wrong: what is read has room for both.
-  const bytesMax = log.gapsAreNormal ? readBytes : 1
-  const read = await log.read({ fromOffset, endOffset: log.logEndOffset, bytesMax, minOneBatch: true })
+  // Only its neighbour shows that a base offset is wrong: what is read has room for both.
+  const read = await log.read({ fromOffset, endOffset: log.logEndOffset, bytesMax: readBytes, minOneBatch: true })
   if (read.kind !== 'batches') throw new Broken(`${log.key} at ${fromOffset}, beside a damage, reads as ${read.kind}`)
   if (Buffer.compare(read.bytes.subarray(0, bytes.length), bytes) !== 0)
     throw new Broken(`${log.key} at ${fromOffset}: another batch is read`)
