@@ -38,7 +38,6 @@ const lifeShare = 0.06
 const crashesOfRecovery = 2
 const crashesOfLife = 4
 
-export const T={open:0,opens:0,ops:0,files:0,logs:0,judge:0,judges:0,live:0,lives:0,crash:0,crashes:0,digest:0,fork:0,run:0};
 export class CrashState {
   readonly #seen: Seen
 
@@ -57,17 +56,17 @@ export class CrashState {
     if (operation !== null && prng.chance(0.4)) applyPart(image, operation, prng)
     const isKill = mayLoseProcessAlone(operation) && prng.chance(0.2)
     const hadPower = point.hadPower && isKill
-    const t3=performance.now();if (!isKill) image.crash(prng, prng.pick([0, 0, 0.3]));T.crash+=performance.now()-t3
+    if (!isKill) image.crash(prng, prng.pick([0, 0, 0.3]))
     const isDamaged = depth === depthMax && prng.chance(damageShare)
     if (isDamaged) {
       await startDamaged({ ...point, hadPower }, prng)
       this.#seen.states++
       return
     }
-    const t4=performance.now();const { digests } = this.#seen
+    const { digests } = this.#seen
     const promise = mix(model.digest(), (hadPower ? 1 : 0) + (point.wasOpen ? 2 : 0))
     const digest = mix(image.digest(), promise)
-    T.digest+=performance.now()-t4;T.crashes++;if (digests.has(digest)) return
+    if (digests.has(digest)) return
     if (digests.size >= seenMax) digests.clear()
     digests.add(digest)
     this.#seen.states++
@@ -80,7 +79,7 @@ export class CrashState {
     const stage = new Stage(image, 'run', new Prng(depth, 'stage'), nowMs)
     const draw = prng.real(0, 1)
     if (depth > 0 && draw < cutShare) stage.disk.operationsLeft = prng.below(recoveryOperations)
-    const t0=performance.now();const directory = await settleStart(stage, Life.openDirectory(stage, settings));T.open+=performance.now()-t0;T.opens++;T.ops+=stage.disk.operations;T.files+=image.filePaths().length;T.logs+=model.logs.size
+    const directory = await settleStart(stage, Life.openDirectory(stage, settings))
     const { tombstoneMs } = settings
     const options = { hadPower: point.hadPower, mustBeUnclean: point.wasOpen, nowMs, tombstoneMs }
     if (directory === died || !(await judgeStart(directory, { stage, model, prng, options }))) {
@@ -94,7 +93,7 @@ export class CrashState {
       await this.#crash({ ...point, nowMs, operation: null, wasOpen: true }, prng, depth)
     } else if (draw < cutShare + showShare + lifeShare) {
       stage.disk.operationsLeft = prng.below(lifeOperations)
-      const t2=performance.now();T.lives++;const isClosed = await live(new Life(directory, stage, settings, model, prng.fork('life')), stage, prng);T.live+=performance.now()-t2
+      const isClosed = await live(new Life(directory, stage, settings, model, prng.fork('life')), stage, prng)
       const died = {
         ...point,
         nowMs: stage.clock.nowMs,

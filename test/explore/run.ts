@@ -8,7 +8,6 @@
  *   run.ts --mutants [--mutant NAME] [--quick] [--record]             every deliberate bug must be found
  */
 import { parseArgs } from 'node:util'
-import { T } from './crash-state.ts'
 import { findMutants } from './mutants-run.ts'
 import { exploreHistory, formatStateName, parseStateName, replayState, type Search } from './explorer.ts'
 
@@ -50,7 +49,6 @@ async function main(): Promise<number> {
     console.log(`explorer: up to history ${history}: ${figuresOf(search, startMs)}`)
   }
   console.log(`explorer: ${figuresOf(search, startMs)}`)
-  console.log(T, 'open', T.open/T.opens, 'judge',T.judge/T.judges,'live',T.live/T.lives, 'files',T.files/T.opens,'logs',T.logs/T.opens,'ops',T.ops/T.opens)
   if (search.found === null) return 0
   const name = formatStateName(search.found.name)
   console.log(`  broken: ${search.found.sentence}\n  again: npm run test:explore -- --state ${name}`)
