@@ -37,6 +37,8 @@ export class CommitJournal {
   readonly #options: JournalOptions
   readonly #dirty: DirtyFiles
   readonly #live: LiveFrame[] = []
+  /** Never written over by its successor: torn in that, an older frame would be the newest, and needs what has been rewritten since. */
+  #newest: LiveFrame | null = null
   #incarnation: Uint8Array = new Uint8Array(16)
   #capacity = 0
   #head = journalBlockBytes
@@ -97,6 +99,7 @@ export class CommitJournal {
     await this.#disk.submit([...grow, head, { kind: 'sync', path }])
     this.#capacity = wanted
     this.#live.length = 0
+    this.#newest = null
     this.#liveBytes = 0
     this.#head = journalBlockBytes
     this.#replayFrom = this.#nextSequence
@@ -125,7 +128,8 @@ export class CommitJournal {
     const chunks = encodeFrame({ incarnation: this.#incarnation, sequence, oldestNeeded }, ranges)
     this.#nextSequence = sequence + 1
     this.#replayFrom = oldestNeeded
-    this.#live.push({ sequence, position, bytes: footprint })
+    this.#newest = { sequence, position, bytes: footprint }
+    this.#live.push(this.#newest)
     this.#liveBytes += footprint
     this.#head = position + footprint
     return { kind: 'write', path: this.#options.path, position, chunks }
@@ -139,8 +143,12 @@ export class CommitJournal {
     const { path, bytesMax, stepBytes } = this.#options
     this.#live.length = 0
     this.#liveBytes = 0
-    this.#head = journalBlockBytes
-    const needed = journalBlockBytes + frameFootprint(ranges, bytes)
+    const footprint = frameFootprint(ranges, bytes)
+    const behind = this.#behindNewest(footprint)
+    // A frame that fits nowhere else takes the place of all.
+    this.#head = behind + footprint <= bytesMax ? behind : journalBlockBytes
+    if (this.#head === journalBlockBytes) this.#newest = null
+    const needed = this.#head + footprint
     if (needed <= this.#capacity) return []
     const wanted = Math.max(needed, Math.min(bytesMax, Math.ceil(needed / stepBytes) * stepBytes))
     const grow = zeros(path, this.#capacity, wanted)
@@ -166,13 +174,22 @@ export class CommitJournal {
   #place(footprint: number): number | null {
     this.#release()
     const oldest = this.#live[0]
-    if (oldest === undefined) this.#head = journalBlockBytes
-    if (oldest === undefined || this.#head > oldest.position) {
+    if (oldest === undefined) {
+      this.#head = this.#behindNewest(footprint)
+      return this.#head + footprint <= this.#capacity ? this.#head : null
+    }
+    if (this.#head > oldest.position) {
       if (this.#head + footprint <= this.#capacity) return this.#head
-      const end = oldest === undefined ? this.#capacity : oldest.position
-      return journalBlockBytes + footprint <= end ? journalBlockBytes : null
+      return journalBlockBytes + footprint <= oldest.position ? journalBlockBytes : null
     }
     return this.#head + footprint <= oldest.position ? this.#head : null
+  }
+
+  /** The first place for a frame that leaves the newest one whole. */
+  #behindNewest(footprint: number): number {
+    const newest = this.#newest
+    if (newest === null || journalBlockBytes + footprint <= newest.position) return journalBlockBytes
+    return newest.position + newest.bytes
   }
 
   #release(): void {

@@ -57,7 +57,7 @@ export class LeaderEpochCache {
 
   /** A batch of this epoch stands behind everything here: what claims to be newer is wrong. */
   dropAbove(epoch: number): void {
-    while (this.latestEpoch > epoch) {
+    while (epoch >= 0 && this.latestEpoch > epoch) {
       this.#entries.pop()
       this.isDirty = true
     }

@@ -73,7 +73,7 @@ function readHotAt(
     const bytes = disk.readHot(segment.logPath, position.at, length)
     if (bytes === null || bytes.length < batchHeaderBytes) return null
     if (!looksRight(bytes, segment) || !isAsIndexed(bytes, position)) return null
-    const cut = cutBatches(bytes, request)
+    const cut = cutBatches(bytes, request, !log.gapsAreNormal && !segment.isExamined)
     if (cut.kind === 'batches') return acceptCut(log, segment, { bytes, cut, position: position.at, request })
     if (cut.kind !== 'short' || position.at + cut.bytes > segment.sizeInBytes) return null
     length = cut.bytes
@@ -187,7 +187,7 @@ async function readColdIn(
       continue
     }
     if (!isRight) return examine(log, segment, request, parts)
-    const cut = cutBatches(bytes, request)
+    const cut = cutBatches(bytes, request, !log.gapsAreNormal && !segment.isExamined)
     if (cut.kind === 'batches') {
       const accepted = acceptCut(log, segment, { bytes, cut, position: position.at, request })
       if (accepted !== null) return accepted
@@ -346,13 +346,18 @@ type Cut =
   | { readonly kind: 'broken' }
 
 /** Which whole batches of `bytes` answer the request. */
-function cutBatches(bytes: Uint8Array, request: LogReadRequest): Cut {
+function cutBatches(bytes: Uint8Array, request: LogReadRequest, isChain: boolean): Cut {
   let at = 0
+  let dueOffset = -1
+  // A base offset lies outside the CRC: where none is missing, those that are passed over tell which is due.
+  const isOff = (): boolean => isChain && dueOffset >= 0 && batchBaseOffset(bytes, at) !== dueOffset
   while (at + batchHeaderBytes <= bytes.length && batchLastOffset(bytes, at) < request.fromOffset) {
     const size = batchSizeInBytes(bytes, at)
-    if (size < batchHeaderBytes) return { kind: 'broken' }
+    if (size < batchHeaderBytes || isOff()) return { kind: 'broken' }
+    dueOffset = batchLastOffset(bytes, at) + 1
     at += size
   }
+  if (at + batchHeaderBytes <= bytes.length && isOff()) return { kind: 'broken' }
   if (at + batchHeaderBytes > bytes.length) return { kind: 'skipped', bytes: at }
   const start = at
   let nextOffset = request.fromOffset

@@ -274,7 +274,7 @@ async function scanOn(log: UnifiedLog, startIndex: number, begin: BeginPoint, ru
     const isDamaged = beginsDamaged || (end.reason !== null && end.nextOffset < run.cutFrom)
     if (isDamaged) end = await passDamage(log, segment, log.logEndOffset, run)
     const later = log.segments.slice(index + 1)
-    const gapsUpTo = log.mayHaveGaps ? run.cutFrom : -1
+    const gapsUpTo = log.mayHaveGaps ? (run.hints.recoveryPoint ?? -1) : -1
     const reason = end.reason ?? faultBehind(end.nextOffset, later, gapsUpTo)
     if (reason !== null) {
       cut(log, index, end, reason, run)

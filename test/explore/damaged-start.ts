@@ -20,6 +20,8 @@ import { Life } from './life.ts'
 import { died, Stage } from './stage.ts'
 import { type CrashPoint, judgeStart, settleStart } from './start.ts'
 
+const readBytes = 65_536
+
 /** A batch that stood on the medium before the bit flipped. */
 interface StoredBatch {
   readonly path: string
@@ -106,9 +108,11 @@ async function judgeDamaged(directory: LogDirectory, key: string, damage: Damage
 
 async function judgeBatch(log: UnifiedLog, { bytes }: StoredBatch): Promise<void> {
   const fromOffset = Math.max(batchBaseOffset(bytes), log.logStartOffset)
-  const read = await log.read({ fromOffset, endOffset: log.logEndOffset, bytesMax: 1, minOneBatch: true })
+  // Only its neighbour shows that a base offset is wrong: what is read has room for both.
+  const read = await log.read({ fromOffset, endOffset: log.logEndOffset, bytesMax: readBytes, minOneBatch: true })
   if (read.kind !== 'batches') throw new Broken(`${log.key} at ${fromOffset}, beside a damage, reads as ${read.kind}`)
-  if (Buffer.compare(read.bytes, bytes) !== 0) throw new Broken(`${log.key} at ${fromOffset}: another batch is read`)
+  if (Buffer.compare(read.bytes.subarray(0, bytes.length), bytes) !== 0)
+    throw new Broken(`${log.key} at ${fromOffset}: another batch is read`)
 }
 
 function isInside({ position, bytes }: StoredBatch, at: number): boolean {

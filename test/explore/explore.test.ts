@@ -31,7 +31,7 @@ describe('the explorer finds an engine in which', () => {
     }),
   )
 
-  test.each(mutants.filter(({ isRare }) => isRare !== true))('it is not so that $breaks', ({ name }) => {
+  test.each([...mutants])('it is not so that $breaks', ({ name }) => {
     expect(lines.get(name) ?? `${run.stdout}${run.stderr}`).toMatch(/^(\d+\.\d+\.-?\d+|test\/\S+) /)
   })
 })

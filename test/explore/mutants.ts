@@ -3,8 +3,6 @@ export interface Mutant {
   readonly name: string
   /** The rule it breaks. */
   readonly breaks: string
-  /** Shows in few histories: only the long form searches for a state. */
-  readonly isRare?: boolean
   /** Another test that fails for it: what it breaks is no matter of crash states, or of too few. */
   readonly test?: string
   readonly edits: readonly { readonly file: string; readonly from: string; readonly to: string }[]
@@ -89,7 +87,6 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'cut-not-synced',
-    isRare: true,
     breaks: 'a cut is durable before anything is appended there (R9)',
     edits: edit(
       'log/log-recovery.ts',
@@ -99,7 +96,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'index-ahead-of-log',
-    isRare: true,
+    test: 'test/log/log-directory.test.ts',
     breaks: 'an index that tells of more than the log has is not believed (R11)',
     edits: [
       ...edit('log/index-check.ts', 'validOffsetEntries(entries, limit, relativeEnd) === count &&', ''),
@@ -135,7 +132,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'tombstone-dropped-early',
-    isRare: true,
+    test: 'test/log/compaction/compaction-model.test.ts',
     breaks: 'a tombstone stays for delete.retention.ms',
     edits: edit(
       'log/compaction/batch-filter.ts',
@@ -167,7 +164,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'compacted-in-reach-of-replay',
-    isRare: true,
+    test: 'test/log/compaction/compaction-crash.test.ts',
     breaks: 'no replay writes old bytes into a compacted file',
     edits: edit(
       'log/compaction/compactor.ts',
@@ -281,7 +278,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'deleted-records-back',
-    isRare: true,
+    test: 'test/log/cut-short.test.ts',
     breaks: 'where a relaxed log lost its end, what was deleted stays deleted',
     edits: edit(
       'log/log-loader.ts',
@@ -303,7 +300,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'index-believed',
-    isRare: true,
+    test: 'test/log/cut-short.test.ts',
     breaks: 'an index leads to the batch that it names (I13)',
     edits: edit('log/log-reader.ts', 'return !isFromFile(position) ||', 'return true ||'),
   },
@@ -340,7 +337,6 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'checksum-ignored',
-    isRare: true,
     breaks: 'a batch whose checksum does not fit is no batch',
     edits: edit(
       'log/segment-scan.ts',
@@ -382,7 +378,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'removal-forgets-frames',
-    isRare: true,
+    test: 'test/log/cut-short.test.ts',
     breaks: 'frames of a file that is going stay needed until it has gone',
     edits: edit(
       'log/dirty-files.ts',
@@ -428,5 +424,11 @@ export const mutants: readonly Mutant[] = [
     test: 'test/log/cut-short.test.ts',
     breaks: 'what a failed sync did not write is written again by the next start (R6)',
     edits: edit('log/log-recovery.ts', 'if (run.hints.hadFailedSync) await', 'if (run.cutFrom < -1) await'),
+  },
+  {
+    name: 'newest-frame-written-over',
+    test: 'test/log/cut-short.test.ts',
+    breaks: 'the newest frame is whole while its successor is written',
+    edits: edit('log/commit-journal.ts', 'if (newest === null || journalBlockBytes', 'if (newest === null || -1e9'),
   },
 ]

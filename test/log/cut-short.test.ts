@@ -1,5 +1,8 @@
 /** What was cut short: starts, deletions, creations and syncs that a crash or a fault ended in the middle, operation by operation. */
 import { beforeEach, describe, expect, test } from 'vitest'
+import { CommitJournal } from '../../src/log/commit-journal.ts'
+import { DirtyFiles } from '../../src/log/dirty-files.ts'
+import { LeaderEpochCache } from '../../src/log/leader-epoch-cache.ts'
 import type { LogDirectory, LogDirectoryOptions } from '../../src/log/log-directory.ts'
 import type { UnifiedLog } from '../../src/log/unified-log.ts'
 import { died, Stage, turn } from '../explore/stage.ts'
@@ -87,13 +90,15 @@ describe('a deletion of segments that a crash has cut short', () => {
     image.syncDirectory('/data/log')
     let isOver = false
     for (let operations = 0; operations < operationsMax && !isOver; operations++) {
-      const medium = image.fork()
-      isOver = (await start(medium, operations)) !== null
-      expect(eventIds()).not.toContain('log-damaged')
-      medium.crash(new Prng(operations, 'crash'))
-      const again = (await opened(medium)).logs.get('a-0') as UnifiedLog
-      await settle(readAll(again))
-      expect(eventIds()).not.toContain('log-damaged')
+      for (let seed = 0; seed < 8; seed++) {
+        const medium = image.fork()
+        isOver = (await start(medium, operations)) !== null
+        expect(eventIds()).not.toContain('log-damaged')
+        medium.crash(new Prng(seed, `crash ${operations}`))
+        const again = (await opened(medium)).logs.get('a-0') as UnifiedLog
+        await settle(readAll(again))
+        expect(eventIds()).not.toContain('log-damaged')
+      }
     }
     expect(isOver).toBe(true)
   })
@@ -200,6 +205,98 @@ describe('a log created anew under the name of a deleted one', () => {
     directory = await opened(image)
     const found = await settle(directory.createLog(creation))
     expect([found.topicId, found.logEndOffset, found.damage.isEmpty]).toEqual([topicIdOf('another'), 0, true])
+  })
+})
+
+describe('a relaxed log that lost its end', () => {
+  test('keeps deleted what was deleted', async () => {
+    let hasLost = false
+    for (let seed = 0; seed < 20; seed++) {
+      const medium = new DiskImage()
+      let directory = await opened(medium)
+      const made = await settle(createSmall(directory, 'a', { flush: 'relaxed' }))
+      await appendTo(directory, made, 3)
+      await settle(directory.close())
+      directory = await opened(medium)
+      const log = directory.logs.get('a-0') as UnifiedLog
+      log.updateConfig({ ...log.config, flush: 'relaxed' })
+      await appendTo(directory, log, 6)
+      await settle(log.deleteRecordsBefore(8))
+      stage.disk.stop()
+      medium.crash(new Prng(seed, 'crash'))
+      const found = (await opened(medium)).logs.get('a-0') as UnifiedLog
+      hasLost ||= found.logEndOffset < 8
+      expect(found.logStartOffset).toBe(Math.min(8, found.logEndOffset))
+    }
+    expect(hasLost).toBe(true)
+  })
+})
+
+describe('a wrong bit in an offset index', () => {
+  test('hides no record of a log in which offsets may be missing', async () => {
+    const directory = await opened(image)
+    const cleanupPolicy = new Set(['compact'] as const)
+    const log = await settle(createSmall(directory, 'a', { cleanupPolicy, segmentBytes: 4000 }))
+    for (let index = 0; index < 30; index++) {
+      done(appendOne(directory, log, batchOf(['x'.repeat(90), 'y'.repeat(90), 'z'.repeat(90)])))
+      await whenDurable(log)
+    }
+    log.highWatermark = log.durableEndOffset
+    await settle(directory.close())
+    const path = log.segments[0]?.indexPath ?? ''
+    for (let bit = 0; bit < image.file(path).size * 8; bit++) {
+      const medium = image.fork()
+      medium.file(path).corrupt(Math.floor(bit / 8), 1 << (bit % 8))
+      const found = (await opened(medium)).logs.get('a-0') as UnifiedLog
+      found.updateConfig(log.config)
+      for (let offset = 1; offset < 30; offset += 3) {
+        const read = await settle(found.read({ fromOffset: offset, endOffset: 90, bytesMax: 1, minOneBatch: true }))
+        const first = read.kind === 'batches' ? Number(Buffer.from(read.bytes).readBigInt64BE(0)) : read.kind
+        expect(first).toBe(offset - 1)
+      }
+      stage.disk.stop()
+    }
+  })
+})
+
+describe('a file that is going', () => {
+  test('keeps its frames until it has gone', () => {
+    const dirty = new DirtyFiles()
+    dirty.mark('/a', 4)
+    const removed = dirty.beginRemoval(['/a'])
+    expect(dirty.oldestNeeded(9)).toBe(4)
+    removed()
+    expect(dirty.oldestNeeded(9)).toBe(9)
+  })
+})
+
+describe('the newest frame of the journal', () => {
+  test('is not written over by the next one, though nothing needs it any more', async () => {
+    const { disk } = new Stage(image, 'run', new Prng(1, 'stage'), nowMs)
+    image.makeDirectory('/data')
+    const options = { path: '/data/journal', bytesMax: 65_536, stepBytes: 16_384, directoryId: new Uint8Array(16) }
+    const journal = new CommitJournal(disk, options, new DirtyFiles())
+    await journal.reset(new Uint8Array(16))
+    const positions: number[] = []
+    for (let frames = 0; frames < 6; frames++) {
+      expect(journal.hasRoom(0, 0)).toBe(true)
+      const write = journal.append([], 0)
+      positions.push(write.kind === 'write' ? write.position : -1)
+    }
+    for (let at = 1; at < positions.length; at++) expect(positions[at]).not.toBe(positions[at - 1])
+  })
+})
+
+describe('the epochs of a log', () => {
+  test('give way to a batch of an older epoch, and not to one whose epoch cannot be', () => {
+    const epochs = new LeaderEpochCache()
+    epochs.dropAbove(-5)
+    epochs.assign(1, 0)
+    epochs.assign(4, 7)
+    epochs.dropAbove(-5)
+    expect(epochs.latestEpoch).toBe(4)
+    epochs.dropAbove(2)
+    expect(epochs.latestEpoch).toBe(1)
   })
 })
 
