@@ -107,8 +107,8 @@ async function throughput(context: BenchContext, name: string, partitions: numbe
     const requests = Math.ceil(
       Math.max(600_000_000 * Math.min(1, context.scale * 4), partitions * batchBytes * 2) / (10 * batchBytes),
     )
-    // Every file is there, and some have been through their checkpoints: what counts is how it goes on.
-    await over(Math.max(2_000, Math.ceil((partitions * 4) / 10)))
+    // Every file is there, index files too (they come with the eighth batch or so): what counts is how it goes on.
+    await over(Math.max(2_000, partitions))
     const cpu = cpuSeconds(node.pid)
     const startedAt = performance.now()
     await over(requests)
