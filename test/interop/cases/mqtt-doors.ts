@@ -122,7 +122,8 @@ class Mosquitto {
     const child = spawn('stdbuf', ['-oL', 'mosquitto_sub', ...words, '-d', '-W', '15'])
     let said = ''
     for (const stream of [child.stdout, child.stderr]) stream.on('data', (bytes) => (said += String(bytes)))
-    const ended = new Promise((resolve) => child.once('exit', resolve))
+    // Behind its end, all that it has written.
+    const ended = new Promise((resolve) => child.once('close', resolve))
     try {
       await until(() => said.includes('SUBACK'), 10_000, `the SUBACK of ${words.join(' ')}`)
       await meanwhile()
