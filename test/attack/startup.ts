@@ -163,7 +163,7 @@ function portRow(folder: string, copy: () => string, template: Template): Row {
           ['kafka', 'mqtt', 'http'].map((name) => ({ name })),
           async ({ name }) => {
             const result = await failToStart(dataDir, `--${name}`, `127.0.0.1:${port}`)
-            says(result, new RegExp(`${name} on 127\\.0\\.0\\.1:${port}.*EADDRINUSE`))
+            says(result, new RegExp(`${name}(\\[0\\])? on 127\\.0\\.0\\.1:${port}.*EADDRINUSE`))
           },
         )
         const config = join(folder, 'two.yaml')
@@ -174,7 +174,7 @@ function portRow(folder: string, copy: () => string, template: Template): Row {
         const second = await program(name, [...args, '--kafka', '127.0.0.1:0', '--http', '127.0.0.1:0'], {
           timeoutMs: startDeadlineMs,
         })
-        assert.match(second.stderr, new RegExp(`mqtt on 127\\.0\\.0\\.1:${port}.*EADDRINUSE`))
+        assert.match(second.stderr, new RegExp(`mqtt\\[1\\] on 127\\.0\\.0\\.1:${port}.*EADDRINUSE`))
       } finally {
         holder.close()
       }
