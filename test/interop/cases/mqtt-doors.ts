@@ -5,7 +5,7 @@ import { writeFileSync } from 'node:fs'
 import { CertificateFolder, hasOpenssl } from '../../security/certificates.ts'
 import { type InteropCase, lines, output, program, until } from '../case.ts'
 import { hasPrograms } from '../foreign.ts'
-import { freePort, repositoryRoot, type RunningHeadwater, sourceCommand, startHeadwater } from '../headwater.ts'
+import { repositoryRoot, type RunningHeadwater, sourceCommand, startHeadwater } from '../headwater.ts'
 import { foreignPython } from '../python.ts'
 
 const opensslMissing = (): string | null =>
@@ -28,7 +28,6 @@ async function openDoors(folder: string): Promise<Doors> {
   const authority = certificates.authority('authority')
   const server = certificates.leaf('server', authority)
   const client = certificates.leaf('client', authority, { subject: '/O=Works/CN=client' })
-  const [tcp, tls, ws, wss] = [await freePort(), await freePort(), await freePort(), await freePort()].map(String)
   const unix = `${folder}/mqtt.sock`
   const secured = (clientAuth: string): string =>
     `{ certificate: ${server.certificate}, key: ${server.key}, clientCa: ${authority.certificate}, clientAuth: ${clientAuth} }`
@@ -37,10 +36,10 @@ async function openDoors(folder: string): Promise<Doors> {
     configFile,
     `listeners:
   mqtt:
-    - { listen: "127.0.0.1:${tcp}" }
-    - { listen: "127.0.0.1:${tls}", tls: ${secured('required')} }
-    - { listen: "127.0.0.1:${ws}", authentication: password, webSocket: {} }
-    - { listen: "127.0.0.1:${wss}", tls: ${secured('requested')}, authentication: password, webSocket: {} }
+    - { listen: "127.0.0.1:0" }
+    - { listen: "127.0.0.1:0", tls: ${secured('required')} }
+    - { listen: "127.0.0.1:0", authentication: password, webSocket: {} }
+    - { listen: "127.0.0.1:0", tls: ${secured('requested')}, authentication: password, webSocket: {} }
     - { listen: "unix:${unix}" }
 `,
   )
@@ -50,6 +49,12 @@ async function openDoors(folder: string): Promise<Doors> {
     mqttPort: null,
     logFile: `${folder}/daemon.log`,
   })
+  const status = (await (await fetch(`http://${daemon.http}/api/status`)).json()) as {
+    listeners: readonly { protocol: string; port: number }[]
+  }
+  const [tcp, tls, ws, wss] = status.listeners
+    .filter(({ protocol }) => protocol === 'mqtt')
+    .map(({ port }) => `${port}`)
   const [command = '', ...words] = sourceCommand
   await output(command, [...words, 'users', 'set', 'alice', '-b', daemon.kafka], { stdin: secret })
   return {
