@@ -1,7 +1,6 @@
 /** Access control entries described, created and deleted, as AccessControlEntryRecords of the metadata log. */
-import { ApplianceError } from '../base/errors.ts'
 import { uuidToString } from '../base/ids.ts'
-import { DiskError, type Entropy, type Observer } from '../base/ports.ts'
+import type { Entropy, Observer } from '../base/ports.ts'
 import type { Cluster } from '../cluster/cluster.ts'
 import type { Refusal } from '../cluster/metadata/metadata-controller.ts'
 import type { MetadataRecordInput } from '../protocol/kafka/stored/metadata-record.ts'
@@ -17,6 +16,7 @@ import {
   isMatch,
 } from '../security/acl.ts'
 import { adminEvents } from './admin-events.ts'
+import { storageRefusal } from './storage-refusal.ts'
 
 /** Entries of the cluster: each is memory, a record at every start, and work of a decision. */
 const entriesMax = 10_000
@@ -102,11 +102,6 @@ export class AclAdmin {
 
 function fits(filter: AclFilter): (entry: AclEntry) => boolean {
   return (entry) => isMatch(filter, entry)
-}
-
-function storageRefusal(thrown: unknown): Refusal {
-  if (!(thrown instanceof ApplianceError) && !(thrown instanceof DiskError)) throw thrown
-  return { error: 'KAFKA_STORAGE_ERROR', message: thrown.message }
 }
 
 const isIn = (table: Readonly<Record<string, number>>, code: number): boolean => Object.values(table).includes(code)

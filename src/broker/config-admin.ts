@@ -4,8 +4,7 @@
  *
  * A value is looked for from the nearest place outwards: the topic, this broker, all brokers, the configuration file, the default.
  */
-import { ApplianceError } from '../base/errors.ts'
-import { DiskError, type Observer } from '../base/ports.ts'
+import type { Observer } from '../base/ports.ts'
 import type { Cluster } from '../cluster/cluster.ts'
 import { type BrokerSettings, brokerConfigTable } from '../cluster/metadata/broker-config.ts'
 import {
@@ -21,6 +20,7 @@ import { topicConfigFault, topicConfigTable } from '../cluster/metadata/topic-co
 import { topicNameFault } from '../cluster/metadata/topic-names.ts'
 import type { KafkaErrorName } from '../protocol/kafka/error-codes.ts'
 import { adminEvents } from './admin-events.ts'
+import { storageRefusal } from './storage-refusal.ts'
 import type { InternalTopics } from './internal-topics.ts'
 
 export interface ConfigAdminParts {
@@ -115,8 +115,7 @@ export class ConfigAdmin {
         return changed
       })
     } catch (thrown) {
-      if (!(thrown instanceof ApplianceError) && !(thrown instanceof DiskError)) throw thrown
-      return { error: 'KAFKA_STORAGE_ERROR', message: thrown.message }
+      return storageRefusal(thrown)
     }
     if (changed.length > 0) {
       cluster.applyConfigs()

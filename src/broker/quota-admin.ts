@@ -1,7 +1,6 @@
 /** Quotas of clients, described and altered (KIP-546). The changes of one entity are all or nothing; entities are judged one by one. */
 import { isAddress } from '../base/connection-gate.ts'
-import { ApplianceError } from '../base/errors.ts'
-import { DiskError, type Observer } from '../base/ports.ts'
+import type { Observer } from '../base/ports.ts'
 import type { Cluster } from '../cluster/cluster.ts'
 import type { Refusal } from '../cluster/metadata/metadata-controller.ts'
 import type { MetadataImage } from '../cluster/metadata/metadata-image.ts'
@@ -16,6 +15,7 @@ import {
   quotaEntityTypes,
 } from '../security/quotas/client-quotas.ts'
 import { adminEvents } from './admin-events.ts'
+import { storageRefusal } from './storage-refusal.ts'
 
 export interface QuotaChange {
   readonly entity: readonly NamedEntity[]
@@ -87,8 +87,7 @@ export class QuotaAdmin {
       }
       return outcomes
     } catch (thrown) {
-      if (!(thrown instanceof ApplianceError) && !(thrown instanceof DiskError)) throw thrown
-      const refusal: Refusal = { error: 'KAFKA_STORAGE_ERROR', message: thrown.message }
+      const refusal = storageRefusal(thrown)
       return changes.map(({ entity }) => ({ entity, refusal }))
     }
   }

@@ -2,8 +2,7 @@
  * SCRAM credentials of users, described and altered (KIP-554). A change of one user is all or nothing; users are judged one by one. What
  * comes is a password that the client has salted and hashed, what is kept cannot play the client.
  */
-import { ApplianceError } from '../base/errors.ts'
-import { DiskError, type Observer } from '../base/ports.ts'
+import type { Observer } from '../base/ports.ts'
 import type { Cluster } from '../cluster/cluster.ts'
 import type { MetadataImage } from '../cluster/metadata/metadata-image.ts'
 import type { Refusal } from '../cluster/metadata/metadata-controller.ts'
@@ -16,6 +15,7 @@ import {
   scramMechanismOf,
 } from '../security/sasl/scram-crypto.ts'
 import { adminEvents } from './admin-events.ts'
+import { storageRefusal } from './storage-refusal.ts'
 
 export interface ScramDeletion {
   readonly name: string
@@ -93,8 +93,7 @@ export class ScramAdmin {
       for (const { user, refusal } of outcomes) if (refusal === null) this.#changed(user)
       return outcomes
     } catch (thrown) {
-      if (!(thrown instanceof ApplianceError) && !(thrown instanceof DiskError)) throw thrown
-      const refusal: Refusal = { error: 'KAFKA_STORAGE_ERROR', message: thrown.message }
+      const refusal = storageRefusal(thrown)
       return users.map((user) => ({ user, refusal }))
     }
   }

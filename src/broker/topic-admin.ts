@@ -13,6 +13,7 @@ import { topicNameFault } from '../cluster/metadata/topic-names.ts'
 import type { KafkaErrorName } from '../protocol/kafka/error-codes.ts'
 import { adminErrors } from './admin-errors.ts'
 import { adminEvents } from './admin-events.ts'
+import { storageRefusal } from './storage-refusal.ts'
 import { withinDeadline } from './deadline.ts'
 import { type InternalTopics, ownPrefix } from './internal-topics.ts'
 
@@ -236,13 +237,11 @@ function errorOf(outcome: TopicOutcome): KafkaErrorName | null {
   return outcome.kind === 'done' || outcome.error === 'TOPIC_ALREADY_EXISTS' ? null : outcome.error
 }
 
-/** A disk that fails is an answer; anything else that is thrown is a bug and stays one. */
 async function orStorageError(work: Promise<TopicOutcome>): Promise<TopicOutcome> {
   try {
     return await work
   } catch (thrown) {
-    if (!(thrown instanceof ApplianceError) && !(thrown instanceof DiskError)) throw thrown
-    return refuse('KAFKA_STORAGE_ERROR', thrown.message)
+    return { kind: 'refused', ...storageRefusal(thrown) }
   }
 }
 

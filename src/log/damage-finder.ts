@@ -8,7 +8,7 @@ import { digestFor, examineSealed } from './digest-check.ts'
 import { logEvents } from './log-events.ts'
 import { logMetrics } from './log-metrics.ts'
 import type { Segment } from './segment.ts'
-import type { HeaderChain, SegmentDigest } from './segment-digest.ts'
+import { type HeaderChain, noDigests, type SegmentDigest } from './segment-digest.ts'
 import { type ExaminedSegment, examineSegment, type SegmentExamination } from './segment-examination.ts'
 import { scanSegment } from './segment-scan.ts'
 import type { UnifiedLog } from './unified-log.ts'
@@ -27,8 +27,6 @@ export interface FinderOptions extends Pick<SegmentExamination, 'visit' | 'pace'
   /** Called for a whole segment of which nothing was known, with the headers of its batches. */
   learn?(chain: HeaderChain): void
 }
-
-const noDigests: ReadonlyMap<number, SegmentDigest> = new Map()
 
 /** Examines a segment that nothing is written to, and enters what is damaged into the log's map. */
 export async function findDamage(

@@ -27,7 +27,7 @@ import { decodeJournalHead, journalBlockBytes } from './journal-frame.ts'
 import { LeaderEpochCache } from './leader-epoch-cache.ts'
 import { readSmall } from './load-parts.ts'
 import { isFirstGone } from './log-loader.ts'
-import { isDeletedLogName, lostSegments, parseLogName, sortLogFiles } from './log-files.ts'
+import { deletedSegments, isDeletedLogName, lostSegments, parseLogName, sortLogFiles } from './log-files.ts'
 import { findOtherOwner } from './other-owner.ts'
 import { decodeSnapshot, snapshotBytesMax } from './producer-snapshot.ts'
 import { ProducerState } from './producer-state.ts'
@@ -190,7 +190,7 @@ class DirectoryCheck {
     // A log that our copy does not know was created since.
     const durableEndOffset = known?.recoveryPoint ?? (this.#known === null ? null : 0)
     const first = segments[0] ?? 0
-    const deleted = names.flatMap((each) => /^(\d{20})\.log\.deleted$/.exec(each)?.[1] ?? []).map(Number)
+    const deleted = deletedSegments(names)
     const { partition = 0 } = parseLogName(name) ?? {}
     const digests = this.#digests.get(logKeyOf({ topicId: topicId ?? '', partition })) ?? new Map()
     this.#checkFirst(folder, { first: segments[0], known: known?.firstBaseOffset ?? null, deleted, names })

@@ -15,7 +15,7 @@ import { readLogStarts } from './log-start-file.ts'
 import { replayJournal } from './journal-replay.ts'
 import { findOtherOwner } from './other-owner.ts'
 import { segmentName } from './segment.ts'
-import { logKeyOf, type SegmentDigest } from './segment-digest.ts'
+import { logKeyOf, noDigests } from './segment-digest.ts'
 import { type KnownLog, logFileNames, parseKnownLogs, stateFileNames } from './side-files.ts'
 import { topicIdWrites } from './topic-id-file.ts'
 import { type LogHome, UnifiedLog } from './unified-log.ts'
@@ -53,8 +53,6 @@ export interface LoadedDirectory {
   /** Goes when the recovery points are written: until then it tells what they do not. */
   readonly leftovers: readonly DiskOperation[]
 }
-
-const noDigests: ReadonlyMap<number, SegmentDigest> = new Map()
 
 interface Folder {
   readonly name: string

@@ -10,6 +10,11 @@ export interface LogFiles {
   readonly leftovers: readonly string[]
 }
 
+/** Base offsets of the segments that a deletion under way has renamed. */
+export function deletedSegments(names: readonly string[]): readonly number[] {
+  return names.flatMap((name) => /^(\d{20})\.log\.deleted$/.exec(name)?.[1] ?? []).map(Number)
+}
+
 /** Sorts the entries of a log's folder; what is not known is left alone. */
 export function sortLogFiles(entries: readonly DirectoryEntry[]): LogFiles {
   const segments: number[] = []

@@ -18,7 +18,7 @@ import { digestFor, missingSegments } from './digest-check.ts'
 import { rebuildEpochs } from './epoch-rebuild.ts'
 import { adoptMaxTimestamp } from './index-check.ts'
 import { logEvents } from './log-events.ts'
-import { lostSegments, sortLogFiles } from './log-files.ts'
+import { deletedSegments, lostSegments, sortLogFiles } from './log-files.ts'
 import { recoverLog } from './log-recovery.ts'
 import { type LoadHints, type LoadParts, readSmall } from './load-parts.ts'
 import { loadProducers } from './producer-loader.ts'
@@ -35,7 +35,7 @@ export async function loadLog(log: UnifiedLog, hints: LoadHints, parts: LoadPart
   const files = sortLogFiles(entries)
   log.snapshotOffsets = [...files.snapshots]
   const [start] = files.segments
-  const deleted = files.leftovers.flatMap((name) => /^(\d{20})\.log\.deleted$/.exec(name)?.[1] ?? []).map(Number)
+  const deleted = deletedSegments(files.leftovers)
   // Names reach the medium in any order: an older segment of a deletion may be back while a newer one is gone. Only this file tells.
   if (deleted.some((base) => start !== undefined && base > start)) log.mayHaveGaps = true
   const gone = deleted.filter((base) => !files.segments.includes(base))

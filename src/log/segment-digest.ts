@@ -42,6 +42,9 @@ export class HeaderChain {
   }
 }
 
+/** Nothing is known. */
+export const noDigests: ReadonlyMap<number, SegmentDigest> = new Map()
+
 export interface SegmentDigest {
   /** Base64url. */
   readonly topicId: string

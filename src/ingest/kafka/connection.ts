@@ -16,7 +16,7 @@ import { CloseConnection } from './handler.ts'
 import type { KafkaDoorOptions } from './door-options.ts'
 import type { MemoryBudget } from './memory-budget.ts'
 import { type ConnectionFacts, PendingRequest } from './request-context.ts'
-import { RequestQuotas } from './request-quotas.ts'
+import type { RequestQuotas } from './request-quotas.ts'
 import { ResponseQueue, type ResponseSlot } from './response-queue.ts'
 
 /** What the door is to its connections. */
@@ -25,6 +25,8 @@ export interface ConnectionHost {
   readonly observer: Observer
   readonly dispatcher: Dispatcher
   readonly options: KafkaDoorOptions
+  /** Null: nothing is held against quotas. */
+  readonly quotas: RequestQuotas | null
   readonly frameMemory: MemoryPool
   readonly requestMemory: MemoryBudget
   readonly responseMemory: MemoryBudget
@@ -60,7 +62,6 @@ export class KafkaConnection {
   readonly #connection: Connection
   readonly #assembler: FrameAssembler
   readonly #security: ConnectionSecurity
-  readonly #quotas: RequestQuotas | null
   readonly #queue = new ResponseQueue()
   /** Requests at work, with their API key. */
   readonly #running = new Map<PendingRequest, number>()
@@ -93,7 +94,6 @@ export class KafkaConnection {
     const { clock, options } = host
     this.#host = host
     this.#connection = connection
-    this.#quotas = options.quotas === null ? null : new RequestQuotas(options.quotas)
     this.#security = new ConnectionSecurity({
       sasl,
       principal,
@@ -298,7 +298,7 @@ export class KafkaConnection {
     if (dispatched.api.key === largeAnswerApi) this.#runningLarge++
     observer.add(kafkaDoorMetrics.requests, 1, labelsOf(dispatched.api.name))
     try {
-      const asked = this.#quotas?.bounded(dispatched.api.key, dispatched.request, request) ?? dispatched.request
+      const asked = this.#host.quotas?.bounded(dispatched.api.key, dispatched.request, request) ?? dispatched.request
       const response = dispatched.handler(asked, request)
       run.busyMs = clock.monotonicMs() - beganMs
       if (!isPromise(response)) return this.#answer(run, response)
@@ -360,10 +360,11 @@ export class KafkaConnection {
 
   /** The answer, with the pause that the quotas of its client ask for; nothing is read meanwhile. */
   #held(run: Run, response: unknown): unknown {
-    if (this.#quotas === null || this.#quotas.isIdle) return response
+    const { quotas } = this.#host
+    if (quotas === null || quotas.isIdle) return response
     const { dispatched, request, frame, busyMs } = run
     const used = { apiKey: dispatched.api.key, requestBytes: frame.length, busyMs }
-    const throttleTimeMs = this.#quotas.pauseMs(response, used, request)
+    const throttleTimeMs = quotas.pauseMs(response, used, request)
     if (throttleTimeMs <= 0) return response
     const { clock, observer } = this.#host
     observer.add(kafkaDoorMetrics.throttledSeconds, throttleTimeMs / 1000)

@@ -23,6 +23,7 @@ import { apiVersionsHandler, apiVersionsKey } from './handlers/api-versions.ts'
 import { saslHandlers } from './handlers/sasl-handlers.ts'
 import { MemoryBudget } from './memory-budget.ts'
 import type { ConnectionFacts } from './request-context.ts'
+import { RequestQuotas } from './request-quotas.ts'
 
 export interface KafkaDoorParts {
   readonly net: Net
@@ -103,6 +104,7 @@ export class KafkaDoor {
       clock,
       observer,
       options,
+      quotas: options.quotas === null ? null : new RequestQuotas(options.quotas),
       dispatcher: new Dispatcher(handlers),
       // One frame of the largest size must always fit.
       frameMemory: new MemoryPool(),

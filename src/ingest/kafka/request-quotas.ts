@@ -1,5 +1,5 @@
 /**
- * Holds the requests of one connection against the quotas of its client (KIP-13, KIP-124, KIP-219): the answer says how long the client
+ * Holds the requests of a door against the quotas of their clients (KIP-13, KIP-124, KIP-219): the answer says how long the client
  * is to pause, and until then nothing more is read from it.
  */
 import { userOf } from '../../security/principal.ts'
