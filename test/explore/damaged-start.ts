@@ -126,12 +126,15 @@ function batchesIn(image: DiskImage, key: string): readonly StoredBatch[] {
   const batches: StoredBatch[] = []
   for (const path of paths.filter((each) => each.endsWith('.log'))) {
     const file = image.file(path).read(0, image.file(path).size)
+    let dueOffset = Number(/(\d{20})\.log$/.exec(path)?.[1])
     for (let position = 0; position + batchHeaderBytes <= file.length; ) {
       const size = batchSizeInBytes(file, position)
       if (size < batchHeaderBytes || position + size > file.length) break
       const bytes = file.slice(position, position + size)
-      if (!batchCrcIsValid(bytes)) break
+      // A torn write may leave all of a batch but its base offset, which lies outside the CRC: the frame of the journal has that batch.
+      if (!batchCrcIsValid(bytes) || batchBaseOffset(bytes) < dueOffset) break
       batches.push({ path, position, bytes })
+      dueOffset = batchLastOffset(bytes) + 1
       position += size
     }
   }
