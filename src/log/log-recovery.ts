@@ -150,7 +150,8 @@ async function beginIndex(
 
 /**
  * Stands a whole batch of below the recovery point where the walk has ended, or behind one that leaves a gap there? Then the base offset
- * of the batch before it is what is wrong, and reached the recovery point by that alone.
+ * of the batch before it is what is wrong, and reached the recovery point by that alone. An offset that the segment cannot have behind its
+ * first batch is no sign of that: of a batch in the torn tail the sector with its first bytes may be missing, and the rest be there.
  */
 async function isFollowedByEarlier(
   segment: Segment,
@@ -164,7 +165,10 @@ async function isFollowedByEarlier(
     if (header.length < batchHeaderBytes || batchMagic(header) !== 2) return false
     const size = batchSizeInBytes(header)
     if (size < batchHeaderBytes || size > segment.sizeInBytes - position) return false
-    if (batchLastOffset(header) < scanFrom) return batchCrcIsValid(await disk.read(segment.logPath, position, size))
+    if (batchLastOffset(header) < scanFrom) {
+      if (batchBaseOffset(header) <= segment.baseOffset) return false
+      return batchCrcIsValid(await disk.read(segment.logPath, position, size))
+    }
     if (batchBaseOffset(header) <= begin.offset || begin.offset >= scanFrom) return false
     position += size
   }
