@@ -155,7 +155,12 @@ async function openFolder(
   const found = await readTopicId(parts.disk, directory)
   const topicId = known?.get(name)?.topicId ?? zeroUuid
   const isDamaged = found !== null && topicId !== zeroUuid && isDamagedTopicId(found, topicId)
-  if (found !== null && !isDamaged) return { name, ...parsed, topicId: found }
+  if (found !== null && !isDamaged) {
+    // Our copy does not tell it: whoever wrote the file may have died before it was synced.
+    if (!place.isClean && found !== topicId)
+      await parts.disk.submit([{ kind: 'sync', path: `${directory}/partition.metadata` }])
+    return { name, ...parsed, topicId: found }
+  }
   parts.observer.event(logEvents.hintIgnored, { file: `${directory}/partition.metadata` })
   if (topicId !== zeroUuid) await parts.disk.submit(topicIdWrites(directory, topicId))
   return { name, ...parsed, topicId }

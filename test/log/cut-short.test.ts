@@ -208,6 +208,30 @@ describe('a log created anew under the name of a deleted one', () => {
   })
 })
 
+describe('a log whose creation was cut short', () => {
+  test('keeps what was appended since without our copy of its topic id, wherever the creation ended', async () => {
+    let isOver = false
+    for (let operations = 0; operations < operationsMax && !isOver; operations++) {
+      for (let seed = 0; seed < 8; seed++) {
+        const medium = new DiskImage()
+        const first = await opened(medium)
+        stage.disk.operationsLeft = operations
+        isOver = (await stage.settle(createSmall(first, 'a'))) !== died
+        // The process alone is gone: the next one finds what was written, synced or not.
+        stage.disk.stop()
+        const directory = await opened(medium)
+        await appendTo(directory, await settle(createSmall(directory, 'a')), 2)
+        stage.disk.stop()
+        medium.crash(new Prng(seed, `crash ${operations}`))
+        medium.unlink('/data/state/recovery-points')
+        const found = (await opened(medium)).logs.get('a-0')
+        expect([found?.topicId, found?.logEndOffset]).toEqual([topicIdOf('a'), 2])
+      }
+    }
+    expect(isOver).toBe(true)
+  })
+})
+
 describe('a relaxed log that lost its end', () => {
   test('keeps deleted what was deleted', async () => {
     let hasLost = false
