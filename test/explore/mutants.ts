@@ -349,8 +349,8 @@ export const mutants: readonly Mutant[] = [
     breaks: 'an empty segment beyond a gap was never part of the log',
     edits: edit(
       'log/log-recovery.ts',
-      'if (next.baseOffset > Math.max(endOffset, gapsUpTo) && later.every((segment) => segment.sizeInBytes === 0))',
-      'if (next.baseOffset > endOffset && later.length < 0)',
+      'return later.every((segment) => segment.sizeInBytes === 0) ?',
+      'return later.length < 0 ?',
     ),
   },
   {
