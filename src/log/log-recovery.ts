@@ -21,7 +21,7 @@ import type { DamagedRange } from './damage.ts'
 import { enterDamage, findDamage } from './damage-finder.ts'
 import { logEvents } from './log-events.ts'
 import { type LoadHints, type LoadParts, readSmall } from './load-parts.ts'
-import { loadProducers } from './producer-loader.ts'
+import { keepSnapshot, loadProducers } from './producer-loader.ts'
 import { Segment } from './segment.ts'
 import { HeaderChain } from './segment-digest.ts'
 import type { KnownIndexTail } from './side-files.ts'
@@ -298,6 +298,7 @@ async function scanOn(log: UnifiedLog, startIndex: number, begin: BeginPoint, ru
     const next = later[0]?.baseOffset ?? 0
     // What is missing was deleted, or compacted by Apache Kafka: a snapshot made behind it knows its producers.
     if (next > end.nextOffset) await loadProducers(log, next, run.hints, run.parts)
+    if (later.length > 0) await keepSnapshot(log, next, run.parts.disk)
     from = 0
   }
 }

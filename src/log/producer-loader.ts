@@ -1,9 +1,11 @@
 /** Brings the producers of a log back: a snapshot, then the headers of what follows. */
+import type { Disk, DiskOperation } from '../base/ports.ts'
 import { batchLastOffset } from '../protocol/records/record-batch.ts'
 import { visitBatches } from './damage-finder.ts'
 import { type LoadHints, type LoadParts, readSmall } from './load-parts.ts'
 import { logEvents } from './log-events.ts'
-import { decodeSnapshot, snapshotBytesMax } from './producer-snapshot.ts'
+import { decodeSnapshot, encodeSnapshot, snapshotBytesMax } from './producer-snapshot.ts'
+import { ProducerState } from './producer-state.ts'
 import type { Segment } from './segment.ts'
 import type { UnifiedLog } from './unified-log.ts'
 
@@ -49,6 +51,21 @@ async function restoreProducers(
   }
   log.producers.clear()
   return first
+}
+
+/**
+ * Sees to the snapshot at an offset where a segment begins and up to which the producers are known now: whoever rolled there may have died
+ * before it was durable. When the segments before it are deleted, it is there that their producers are found.
+ */
+export async function keepSnapshot(log: UnifiedLog, offset: number, disk: Disk): Promise<void> {
+  const path = snapshotPath(log, offset)
+  const found = await readSmall(disk, path, snapshotBytesMax)
+  const operations: DiskOperation[] = [{ kind: 'sync', path }]
+  if (found === null || !decodeSnapshot(found, new ProducerState()))
+    operations.unshift({ kind: 'writeFile', path, bytes: encodeSnapshot(log.producers) })
+  await disk.submit(operations)
+  if (log.snapshotOffsets.includes(offset)) return
+  log.snapshotOffsets = [...log.snapshotOffsets, offset].sort((a, b) => a - b)
 }
 
 /** Path of the producer snapshot at an offset. */

@@ -169,6 +169,44 @@ describe('a start that has lost our recovery points', () => {
   })
 })
 
+describe('a roll that was cut short', () => {
+  test('loses no producer when the older segment is deleted and our recovery points are lost', async () => {
+    const append = (directory: LogDirectory, log: UnifiedLog, producerIds: readonly number[]): Promise<void> => {
+      for (const producerId of producerIds) {
+        const fields = { producerId, producerEpoch: 0, baseSequence: 0 }
+        // The third goes into the segment of the second: no further roll writes a snapshot.
+        done(appendOne(directory, log, batchOf(['x'.repeat(producerId < 3 ? 500 : 9)], fields)))
+      }
+      return whenDurable(log)
+    }
+    let isOver = false
+    for (let operations = 0; operations < operationsMax && !isOver; operations++) {
+      for (let seed = 0; seed < 4; seed++) {
+        const medium = new DiskImage()
+        const first = await opened(medium)
+        const made = await settle(createSmall(first, 'a', { segmentBytes: 700 }))
+        stage.disk.operationsLeft = operations
+        await append(first, made, [1, 2])
+        for (let turns = 0; turns < operationsMax; turns++) await turn()
+        isOver = !stage.disk.isDead
+        stage.disk.stop()
+        const directory = await opened(medium)
+        const log = directory.logs.get('a-0') as UnifiedLog
+        log.updateConfig(made.config)
+        await append(directory, log, [1, 2, 3].slice(log.logEndOffset))
+        log.highWatermark = log.durableEndOffset
+        await settle(log.deleteRecordsBefore(1))
+        stage.disk.stop()
+        medium.crash(new Prng(seed, `crash ${operations}`))
+        medium.unlink('/data/state/recovery-points')
+        const found = (await opened(medium)).logs.get('a-0') as UnifiedLog
+        expect([1, 2, 3].map((id) => found.producers.get(id)?.batches.at(-1)?.lastOffset)).toEqual([0, 1, 2])
+      }
+    }
+    expect(isOver).toBe(true)
+  })
+})
+
 describe('a log created anew under the name of a deleted one', () => {
   test('is not hidden by a start that was written down for the deleted one', async () => {
     let directory = await opened(image)
