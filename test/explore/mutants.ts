@@ -354,6 +354,26 @@ export const mutants: readonly Mutant[] = [
     ),
   },
   {
+    name: 'topic-id-left-unsynced',
+    test: 'test/log/cut-short.test.ts',
+    breaks: 'a start syncs the topic id that its own copy does not have',
+    edits: edit(
+      'log/directory-loader.ts',
+      'if (!place.isClean && found !== topicId)',
+      'if (!place.isClean && found === null)',
+    ),
+  },
+  {
+    name: 'rolled-snapshot-forgotten',
+    test: 'test/log/cut-short.test.ts',
+    breaks: 'where a segment begins the producers of those before it are known from a snapshot',
+    edits: edit(
+      'log/log-recovery.ts',
+      'if (later.length > 0) await keepSnapshot(',
+      'if (later.length < 0) await keepSnapshot(',
+    ),
+  },
+  {
     name: 'new-log-not-synced',
     breaks: 'a log is there for good when its creation is answered (R2)',
     edits: edit(
