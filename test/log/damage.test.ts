@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { DiskOperation } from '../../src/base/ports.ts'
 import { type CheckSummary, checkDirectory, type Finding } from '../../src/log/directory-check.ts'
+import { examineSegment } from '../../src/log/segment-examination.ts'
 import { simWorld } from '../sim/world.ts'
 import { appendOne, batchOf, createSmall, done, openSmall } from './log-fixture.ts'
 import {
@@ -125,6 +126,30 @@ describe('a segment file', () => {
     for (let offset = 0; offset < 6; offset++) kinds.push((await read(offset)).kind)
     expect(kinds).toEqual(['damaged', 'batches', 'batches', 'batches', 'batches', 'batches'])
     expect(again.epochs.entries).toHaveLength(2)
+  })
+
+  test.each([
+    ['in sequence', 1],
+    ['with gaps, as compaction leaves them', 3],
+  ])('with a batch length that leads to a later batch hides that batch alone, offsets %s', async (_name, step) => {
+    const batches = Array.from({ length: 9 }, (_, index) => {
+      const batch = batchOf(['.'.repeat(256 - batchOf(['']).length - 2)])
+      Buffer.from(batch.buffer, batch.byteOffset).writeBigInt64BE(BigInt(index * step))
+      return batch
+    })
+    expect(batches[0]?.length).toBe(256)
+    const bytes = Buffer.concat(batches)
+    // The length of the third counts two more.
+    bytes[2 * 256 + 10] = 2
+    const seen: number[] = []
+    const examined = await examineSegment({
+      disk: { read: (_path, at, length) => Promise.resolve(bytes.subarray(at, at + length)) },
+      ...{ path: '/a', segmentBaseOffset: 0, sizeInBytes: bytes.length, endOffset: null, durableEndOffset: null },
+      ...{ gapsAreNormal: step > 1, epochAt: () => -1 },
+      visit: (_bytes, _at, position) => void seen.push(position / 256),
+    })
+    expect(seen).toEqual([0, 1, 3, 4, 5, 6, 7, 8])
+    expect(examined.damage).toMatchObject([{ position: 2 * 256, endPosition: 3 * 256, endOffset: 3 * step }])
   })
 
   test('whose damage comes while it is served is refused when the reader gets there', async () => {
