@@ -60,9 +60,9 @@ export async function recoverLog(
   await loadProducers(log, begin.offset, hints, parts)
   log.logEndOffset = begin.offset
   const operations: DiskOperation[] = []
-  // Bad bytes at the recovery point itself are the torn tail; before it they are damage.
+  // Bad bytes at the recovery point itself are the torn tail; before it they are damage, as an end is: a wrong length may have led there.
   const isDamaged =
-    (begin.reason !== null && begin.offset < scanFrom) ||
+    (begin.offset < scanFrom && (begin.reason !== null || begin.position === start.sizeInBytes)) ||
     (await isFollowedByEarlier(start, begin, scanFrom, parts.disk))
   await scanOn(log, startIndex, begin, { cutFrom, operations, hints, parts, isDamaged, deleted })
   await endWhereKnown(log, hints, parts)

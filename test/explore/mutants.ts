@@ -78,7 +78,7 @@ export const mutants: readonly Mutant[] = [
     edits: [
       ...edit(
         'log/log-recovery.ts',
-        '(begin.reason !== null && begin.offset < scanFrom) ||\n    (await isFollowedByEarlier(start, begin, scanFrom, parts.disk))',
+        '(begin.offset < scanFrom && (begin.reason !== null || begin.position === start.sizeInBytes)) ||\n    (await isFollowedByEarlier(start, begin, scanFrom, parts.disk))',
         'begin.offset < -1',
       ),
       ...edit('log/log-recovery.ts', '(end.reason !== null && end.nextOffset < run.cutFrom)', 'end.nextOffset < -1'),
