@@ -50,6 +50,13 @@ const marker = '/data/log/.kafka_cleanshutdown'
 const stops = { 'a clean stop': false, 'an unclean stop': true }
 const cases = Object.keys(damages).flatMap((damage) => Object.keys(stops).map((stop) => [damage, stop] as const))
 
+/** A batch of one record, 256 bytes long: one bit of its length is as much as one, two or four of them. */
+function batchOf256(): Uint8Array {
+  const batch = batchOf(['.'.repeat(256 - batchOf(['']).length - 2)])
+  expect(batch.length).toBe(256)
+  return batch
+}
+
 describe('a segment file', () => {
   test.each(cases)('with %s costs the batches that it touches and no others, after %s', async (name, stop) => {
     let seed = 1
@@ -133,11 +140,10 @@ describe('a segment file', () => {
     ['with gaps, as compaction leaves them', 3],
   ])('with a batch length that leads to a later batch hides that batch alone, offsets %s', async (_name, step) => {
     const batches = Array.from({ length: 9 }, (_, index) => {
-      const batch = batchOf(['.'.repeat(256 - batchOf(['']).length - 2)])
+      const batch = batchOf256()
       Buffer.from(batch.buffer, batch.byteOffset).writeBigInt64BE(BigInt(index * step))
       return batch
     })
-    expect(batches[0]?.length).toBe(256)
     const bytes = Buffer.concat(batches)
     // The length of the third counts two more.
     bytes[2 * 256 + 10] = 2
@@ -151,6 +157,33 @@ describe('a segment file', () => {
     expect(seen).toEqual([0, 1, 3, 4, 5, 6, 7, 8])
     expect(examined.damage).toMatchObject([{ position: 2 * 256, endPosition: 3 * 256, endOffset: 3 * step }])
   })
+
+  test.each(['before a clean start', 'before an unclean start', 'while it is served'])(
+    'with a batch length that leads to its end %s hides that batch alone',
+    async (when) => {
+      const world = simWorld(32)
+      const host = world.host('edge')
+      const first = await world.settle(openSmall(host.boot()))
+      const log = await world.settle(createSmall(first, 'a'))
+      for (let index = 0; index < 3; index++) done(appendOne(first, log, batchOf256()))
+      await world.run(() => log.durableEndOffset === log.logEndOffset)
+      await world.settle(first.close())
+      host.kill()
+      // The first says that it is three long.
+      const flip = (): void => host.corrupt(`${folder}/00000000000000000000.log`, 10, 2)
+      if (when === 'before an unclean start') host.image.unlink(marker)
+      if (when !== 'while it is served') flip()
+      const again = (await world.settle(openSmall(host.boot()))).logs.get('a-0')
+      if (when === 'while it is served') flip()
+      const found: string[] = []
+      for (const fromOffset of [1, 2, 0]) {
+        const request = { fromOffset, endOffset: 3, bytesMax: 1, minOneBatch: true }
+        const read = await world.settle(again?.read(request) ?? Promise.reject(new Error('gone')))
+        found.push(read.kind === 'batches' ? `${fromOffset}: ${read.bytes.length}` : read.kind)
+      }
+      expect(found).toEqual(['1: 256', '2: 256', 'damaged'])
+    },
+  )
 
   test('whose damage comes while it is served is refused when the reader gets there', async () => {
     const place = await stopped(3)
