@@ -418,7 +418,7 @@ function noteState(
   if (!log.epochsAreKnown || baseOffset >= (recoveryPoint ?? 0)) {
     const epoch = batchPartitionLeaderEpoch(bytes, at)
     log.epochs.truncateEnd(baseOffset + 1)
-    log.epochs.dropAbove(epoch)
+    log.epochs.dropAbove(epoch, log.epochsAreKnown ? (recoveryPoint ?? 0) : 0)
     log.epochs.assign(epoch, baseOffset)
   }
   log.producers.update(bytes, at)

@@ -2,8 +2,10 @@ import { describe, expect, test } from 'vitest'
 import type { DiskOperation } from '../../src/base/ports.ts'
 import { type CheckSummary, checkDirectory, type Finding } from '../../src/log/directory-check.ts'
 import { examineSegment } from '../../src/log/segment-examination.ts'
+import type { UnifiedLog } from '../../src/log/unified-log.ts'
+import { batchSizeInBytes } from '../../src/protocol/records/record-batch.ts'
 import { simWorld } from '../sim/world.ts'
-import { appendOne, batchOf, createSmall, done, openSmall } from './log-fixture.ts'
+import { appendOne, batchOf, createSmall, done, openSmall, smallConfig } from './log-fixture.ts'
 import {
   batchCount,
   batchesIn,
@@ -108,6 +110,42 @@ describe('a segment file', () => {
       expect(await unreadable(again)).toEqual([names[segment]?.offset])
       expect(logOf(again).endOffsetForEpoch(0)).toEqual({ epoch: 0, endOffset: 50 })
     }
+  })
+
+  test('with a wrong leader epoch above the recovery point leaves the epochs below it known, and what they wrote', async () => {
+    const world = simWorld(33)
+    const host = world.host('edge')
+    let directory = await world.settle(openSmall(host.boot()))
+    const created = await world.settle(createSmall(directory, 'a'))
+    done(appendOne(directory, created, batchOf(['0'])))
+    created.assignLeaderEpoch(1, 1)
+    done(appendOne(directory, created, batchOf(['1'])))
+    await world.run(() => created.durableEndOffset === 2)
+    await world.settle(directory.close())
+    host.kill()
+    directory = await world.settle(openSmall(host.boot()))
+    const log = directory.logs.get('a-0') as UnifiedLog
+    log.updateConfig({ ...smallConfig, segmentBytes: 1_048_576 })
+    // Too large for the journal, which would put it right.
+    done(appendOne(directory, log, batchOf(['2'.repeat(400_000)])))
+    await world.run(() => log.durableEndOffset === 3)
+    host.kill()
+    const path = `${folder}/00000000000000000000.log`
+    const bytes = host.fileNow(path) as Uint8Array
+    const third = 2 * batchSizeInBytes(bytes)
+    expect([third + batchSizeInBytes(bytes, third), bytes[third + 15]]).toEqual([bytes.length, 1])
+    host.corrupt(path, third + 15, 1)
+    const again = (await world.settle(openSmall(host.boot()))).logs.get('a-0') as UnifiedLog
+    const kinds: string[] = []
+    for (let fromOffset = 0; fromOffset < again.logEndOffset; fromOffset++) {
+      const request = { fromOffset, endOffset: again.logEndOffset, bytesMax: 1, minOneBatch: true }
+      kinds.push((await world.settle(again.read(request))).kind)
+    }
+    expect(kinds).toEqual(['batches', 'batches', 'damaged'])
+    expect(again.epochs.entries).toEqual([
+      { epoch: 0, startOffset: 0 },
+      { epoch: 1, startOffset: 1 },
+    ])
   })
 
   test('of a log that has but one, damaged before its epoch changes, costs that batch alone', async () => {
