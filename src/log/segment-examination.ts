@@ -136,7 +136,9 @@ class Examiner {
     const reason = fault ?? end.reason
     if (reason === null) return
     const suspect = this.#suspect
-    if (suspect !== null && fault === null && (await this.#isBatch(end.position, suspect.dueOffset))) {
+    // Where the one before it would end if it began where it is due.
+    const leastOffset = suspect === null ? 0 : suspect.dueOffset + suspect.endOffset - batchBaseOffset(suspect.copy)
+    if (suspect !== null && fault === null && (await this.#isBatch(end.position, leastOffset))) {
       // The batch here is good but for an offset that lies below the end of the one before it: that one is wrong.
       this.#suspect = null
       this.#dueOffset = suspect.dueOffset

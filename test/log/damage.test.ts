@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { DiskOperation } from '../../src/base/ports.ts'
 import { type CheckSummary, checkDirectory, type Finding } from '../../src/log/directory-check.ts'
-import { examineSegment } from '../../src/log/segment-examination.ts'
+import { examineSegment, type SegmentExamination } from '../../src/log/segment-examination.ts'
 import type { UnifiedLog } from '../../src/log/unified-log.ts'
 import { batchSizeInBytes } from '../../src/protocol/records/record-batch.ts'
 import { simWorld } from '../sim/world.ts'
@@ -57,6 +57,15 @@ function batchOf256(): Uint8Array {
   const batch = batchOf(['.'.repeat(256 - batchOf(['']).length - 2)])
   expect(batch.length).toBe(256)
   return batch
+}
+
+/** What is known of a segment with these bytes that is examined. */
+function segmentOf(bytes: Uint8Array, gapsAreNormal: boolean): SegmentExamination {
+  return {
+    disk: { read: (_path, at, length) => Promise.resolve(bytes.subarray(at, at + length)) },
+    ...{ path: '/a', segmentBaseOffset: 0, sizeInBytes: bytes.length, endOffset: null, durableEndOffset: null },
+    ...{ gapsAreNormal, epochAt: () => -1 },
+  }
 }
 
 describe('a segment file', () => {
@@ -187,13 +196,30 @@ describe('a segment file', () => {
     bytes[2 * 256 + 10] = 2
     const seen: number[] = []
     const examined = await examineSegment({
-      disk: { read: (_path, at, length) => Promise.resolve(bytes.subarray(at, at + length)) },
-      ...{ path: '/a', segmentBaseOffset: 0, sizeInBytes: bytes.length, endOffset: null, durableEndOffset: null },
-      ...{ gapsAreNormal: step > 1, epochAt: () => -1 },
+      ...segmentOf(bytes, step > 1),
       visit: (_bytes, _at, position) => void seen.push(position / 256),
     })
     expect(seen).toEqual([0, 1, 3, 4, 5, 6, 7, 8])
     expect(examined.damage).toMatchObject([{ position: 2 * 256, endPosition: 3 * 256, endOffset: 3 * step }])
+  })
+
+  test('with an offset that is too low for the batch before it, which a gap precedes, hides that batch alone', async () => {
+    // Compaction has left out 0. Moved down to where it is due, the first would end at 3 still.
+    const batches = [1, 4, 5].map((offset) => {
+      const batch = batchOf(offset === 1 ? ['a', 'b', 'c'] : ['d'])
+      Buffer.from(batch.buffer, batch.byteOffset).writeBigInt64BE(BigInt(offset))
+      return batch
+    })
+    const [first, second] = batches.map((batch) => batch.length) as [number, number]
+    const bytes = Buffer.concat(batches)
+    bytes[first + 7] = 0
+    const seen: number[] = []
+    const examined = await examineSegment({
+      ...segmentOf(bytes, true),
+      visit: (_bytes, _at, position) => void seen.push(position),
+    })
+    expect(seen).toEqual([0, first + second])
+    expect(examined.damage).toMatchObject([{ position: first, fromOffset: 4, endOffset: 5 }])
   })
 
   test.each(['before a clean start', 'before an unclean start', 'while it is served'])(
