@@ -4,7 +4,9 @@
 import type { ApplianceStatus, HealthReport, ListenerStatus, Operations, WritesStatus } from './admin/operations.ts'
 import { ApplianceError } from './base/errors.ts'
 import type { Listener, Ports } from './base/ports.ts'
+import { ApplianceAudit } from './appliance-audit.ts'
 import { authorizerOf, featuresOf, quotasOf } from './appliance-cluster.ts'
+import { auditTopic } from './broker/audit-topic.ts'
 import { Broker } from './broker/broker.ts'
 import { InternalTopics } from './broker/internal-topics.ts'
 import { lossLedgerTopic, recordLoss } from './broker/loss-ledger.ts'
@@ -27,6 +29,8 @@ import { ClockWatch } from './clock-watch.ts'
 import { GroupCoordinator } from './coordinator/group/group-coordinator.ts'
 import { groupOptionsOf } from './coordinator/group/group-options.ts'
 import { offsetsTopicOf } from './coordinator/group/offsets-topic.ts'
+import { auditedApis } from './ingest/kafka/audit/audited-apis.ts'
+import { auditHandlers } from './ingest/kafka/audit/audited-handler.ts'
 import type { SaslListener } from './ingest/kafka/connection-security.ts'
 import { KafkaDoor } from './ingest/kafka/door.ts'
 import { kafkaDoorOptionsOf } from './ingest/kafka/door-options.ts'
@@ -45,6 +49,7 @@ import { logMetrics } from './log/log-metrics.ts'
 import { MeteredDisk } from './log/metered-disk.ts'
 import { mirrorTopic } from './mirror/anchor.ts'
 import { Mirror } from './mirror/mirror.ts'
+import { SpaceWatch } from './space-watch.ts'
 import { writesStatusOf } from './write-status.ts'
 import { Authenticator } from './security/authenticator.ts'
 import { securityErrors } from './security/security-errors.ts'
@@ -59,8 +64,6 @@ import { TlsKeeper } from './security/tls-keeper.ts'
 const autoTopicsMax = 1_000
 /** Open files that are left to connections and to the process itself. */
 const connectionFiles = 256
-/** The free space is asked for at most this often. */
-const spaceEveryMs = 5_000
 
 export interface ApplianceFacts {
   readonly version: string
@@ -120,17 +123,19 @@ class BuiltAppliance implements Appliance {
     readonly advertised: string | null
     readonly connections: () => number
   }[] = []
-  #space: { readonly atMs: number; readonly freeBytes: number; readonly totalBytes: number } | null = null
-  #isAskingSpace = false
+  readonly #space: SpaceWatch
+  readonly #audit: ApplianceAudit
 
   constructor(config: ApplianceConfig, ports: Ports, facts: ApplianceFacts) {
     this.#config = config
     this.#disk = new MeteredDisk(ports.disk, config.dataDir, ports.observer)
-    this.#ports = { ...ports, disk: this.#disk }
+    this.#space = new SpaceWatch(ports.disk, ports.clock, config.dataDir)
+    this.#audit = new ApplianceAudit(config, { ...ports, disk: this.#disk })
+    this.#ports = { ...ports, disk: this.#disk, observer: this.#audit.observer(ports.observer) }
     this.#facts = facts
     this.#settings = new BrokerSettings(config.kafka)
     this.#lifecycle = new Lifecycle(ports.observer)
-    this.#certificates = new TlsKeeper(ports)
+    this.#certificates = new TlsKeeper(this.#ports)
     this.#startedMs = ports.clock.monotonicMs()
     this.#bootId = Buffer.from(ports.entropy.bytes(8)).toString('hex')
     this.#clockWatch = new ClockWatch(ports, this.#bootId)
@@ -147,6 +152,7 @@ class BuiltAppliance implements Appliance {
       { name: 'clock', start: () => this.#clockWatch.start(), stop: () => this.#clockWatch.stop() },
       { name: 'log', start: () => this.#openLog(), stop: () => this.#closeLog() },
       { name: 'cluster', start: () => this.#openCluster(), stop: () => this.#rooms.cluster?.stop() },
+      { name: 'audit', start: () => this.#startAudit(), stop: () => this.#audit.stop() },
       { name: 'coordinator', start: () => this.#openCoordinator(), stop: () => this.#rooms.coordinator?.stop() },
       { name: 'mirror', start: () => this.#startMirror(), stop: () => this.#rooms.mirror?.stop() },
       { name: 'certificates', start: async () => {}, stop: () => this.#certificates.stop() },
@@ -175,6 +181,7 @@ class BuiltAppliance implements Appliance {
       retainedTopic,
       mirrorTopic,
       lossLedgerTopic,
+      auditTopic,
     ]))
   #internal: InternalTopics | null = null
 
@@ -226,7 +233,7 @@ class BuiltAppliance implements Appliance {
     this.#rooms = { ...this.#rooms, cluster }
     const { clock, compute, entropy, observer } = this.#ports
     this.#judgeListeners(cluster)
-    this.#authorizer = authorizerOf(this.#settings, cluster)
+    this.#authorizer = authorizerOf(this.#settings, cluster, this.#audit.audit)
     this.#quotas = quotasOf(this.#settings, cluster, clock)
     this.#authenticator = new Authenticator({
       clock,
@@ -235,6 +242,7 @@ class BuiltAppliance implements Appliance {
       observer,
       credentials: cluster.image.credentials,
       failureDelayMs: () => this.#settings.number('connection.failed.authentication.delay.ms'),
+      audit: this.#audit.audit,
     })
     this.#topics = new TopicAdmin({ cluster, settings: this.#settings, clock, observer, internalTopics, autoTopicsMax })
     const broker = new Broker({
@@ -247,6 +255,10 @@ class BuiltAppliance implements Appliance {
     })
     this.#broker = broker
     directory.onLoss((loss) => recordLoss(loss, broker, clock))
+  }
+
+  async #startAudit(): Promise<void> {
+    this.#audit.start(must(this.#broker), must(this.#rooms.directory))
   }
 
   async #openCoordinator(): Promise<void> {
@@ -274,6 +286,7 @@ class BuiltAppliance implements Appliance {
     const { net, clock, observer } = this.#ports
     const broker = must(this.#broker)
     const cluster = must(this.#rooms.cluster)
+    const doorOptions = kafkaDoorOptionsOf(this.#settings, must(this.#quotas), () => featuresOf(cluster))
     const kafkaDoor = new KafkaDoor({
       net,
       clock,
@@ -295,7 +308,7 @@ class BuiltAppliance implements Appliance {
           }),
         ]),
       ),
-      options: kafkaDoorOptionsOf(this.#settings, must(this.#quotas), () => featuresOf(cluster)),
+      options: { ...doorOptions, principalOf: this.#audit.naming(doorOptions.principalOf) },
     })
     this.#rooms = { ...this.#rooms, kafkaDoor }
     for (const [index, written] of this.#config.listeners.kafka.entries()) {
@@ -329,7 +342,8 @@ class BuiltAppliance implements Appliance {
   }
 
   #guarded(cluster: Cluster, handlers: readonly HandlerEntry[]): readonly HandlerEntry[] {
-    return guardHandlers(handlers, guardTable(cluster.image), must(this.#authorizer))
+    const guarded = guardHandlers(handlers, guardTable(cluster.image), must(this.#authorizer))
+    return auditHandlers(guarded, auditedApis, this.#audit.trail)
   }
 
   #sasl(mechanisms: readonly SaslMechanism[]): SaslListener {
@@ -354,7 +368,7 @@ class BuiltAppliance implements Appliance {
       authenticator: must(this.#authenticator),
       authorizer: must(this.#authorizer),
       quotas: must(this.#quotas),
-      principalOf: (peer) => principalOfPeer(peer, naming),
+      principalOf: this.#audit.naming((peer) => principalOfPeer(peer, naming)),
     })
     this.#rooms = { ...this.#rooms, mqttDoor }
     broker.onTopicsChange(() => mqttDoor.onPartitionsChanged())
@@ -405,7 +419,7 @@ class BuiltAppliance implements Appliance {
 
   #status(): ApplianceStatus {
     const { directory, cluster, coordinator, mqttDoor, mirror } = this.#rooms
-    this.#askSpace()
+    const space = this.#space.look()
     let logBytes = 0
     for (const log of directory?.logs.values() ?? []) logBytes += log.sizeInBytes
     const broker = this.#broker
@@ -427,7 +441,7 @@ class BuiltAppliance implements Appliance {
         isNew: directory?.isNew ?? false,
         recoveryMs: Math.round(directory?.recoveryMs ?? 0),
       },
-      disk: { logBytes, freeBytes: this.#space?.freeBytes ?? null, totalBytes: this.#space?.totalBytes ?? null },
+      disk: { logBytes, freeBytes: space?.freeBytes ?? null, totalBytes: space?.totalBytes ?? null },
       clockTrusted: this.#ports.clock.wallTrusted(),
       held: cluster?.hold.reason ?? null,
       writes: this.#writes(),
@@ -475,22 +489,6 @@ class BuiltAppliance implements Appliance {
     this.#rooms.coordinator?.refreshGauges()
     this.#rooms.kafkaDoor?.refreshGauges()
     this.#rooms.mirror?.refreshGauges()
-  }
-
-  /** The figures of the file system as last seen; asked for in the background. */
-  #askSpace(): void {
-    const nowMs = this.#ports.clock.monotonicMs()
-    if (this.#isAskingSpace || (this.#space !== null && nowMs - this.#space.atMs < spaceEveryMs)) return
-    this.#isAskingSpace = true
-    this.#ports.disk.space(this.#config.dataDir).then(
-      (space) => {
-        this.#space = { atMs: nowMs, ...space }
-        this.#isAskingSpace = false
-      },
-      () => {
-        this.#isAskingSpace = false
-      },
-    )
   }
 }
 

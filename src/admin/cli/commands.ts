@@ -1,6 +1,7 @@
 /** Every command of the command line, on commander; the files that do the work are imported when their command runs. */
 import { Command, CommanderError } from 'commander'
 import type { ListenAddress } from '../../base/ports.ts'
+import { addAuditCommands } from './audit-commands.ts'
 import { type CommandContext, jsonOption, listenAddress, wholeNumber } from './command-flags.ts'
 import { exitStatus } from './exit-status.ts'
 import type { CommandLineHost } from './host.ts'
@@ -30,6 +31,7 @@ export async function runCommands(args: readonly string[], host: CommandLineHost
   addGroupCommands(context)
   addUserCommands(context)
   addMqttCommands(context)
+  addAuditCommands(context)
   addStatus(context)
   addConfig(context)
   addDumpLog(context)
