@@ -2,7 +2,6 @@
  * The one place where everything is built: layers 1 to 7 on six ports, real or simulated. `main.ts` adds the operator's surfaces.
  */
 import type { ApplianceStatus, HealthReport, ListenerStatus, Operations, WritesStatus } from './admin/operations.ts'
-import { ApplianceError } from './base/errors.ts'
 import type { Listener, Ports } from './base/ports.ts'
 import { ApplianceAudit } from './appliance-audit.ts'
 import { authorizerOf, featuresOf, quotasOf } from './appliance-cluster.ts'
@@ -15,7 +14,6 @@ import { Cluster } from './cluster/cluster.ts'
 import { BrokerSettings } from './cluster/metadata/broker-config.ts'
 import type { NodeBudget } from './cluster/metadata/topic-budget.ts'
 import type { ApplianceConfig } from './config.ts'
-import { needsUsers, unprotectedListeners } from './config-safety.ts'
 import {
   mirrorOptions,
   mqttDoorOptions,
@@ -44,6 +42,7 @@ import { MqttDoor } from './ingest/mqtt/mqtt-door.ts'
 import { mqttSessionsTopic } from './ingest/mqtt/packet-id-log.ts'
 import { retainedTopic } from './ingest/mqtt/retained-keeper.ts'
 import { Lifecycle } from './lifecycle.ts'
+import { judgeListeners } from './listener-judgement.ts'
 import { LogDirectory } from './log/log-directory.ts'
 import { logMetrics } from './log/log-metrics.ts'
 import { MeteredDisk } from './log/metered-disk.ts'
@@ -52,8 +51,6 @@ import { Mirror } from './mirror/mirror.ts'
 import { SpaceWatch } from './space-watch.ts'
 import { writesStatusOf } from './write-status.ts'
 import { Authenticator } from './security/authenticator.ts'
-import { securityErrors } from './security/security-errors.ts'
-import { securityEvents } from './security/security-events.ts'
 import type { Authorizer } from './security/authorizer.ts'
 import type { QuotaKeeper } from './security/quotas/quota-keeper.ts'
 import { certificateNaming, principalOfPeer } from './security/principal.ts'
@@ -232,7 +229,7 @@ class BuiltAppliance implements Appliance {
     })
     this.#rooms = { ...this.#rooms, cluster }
     const { clock, compute, entropy, observer } = this.#ports
-    this.#judgeListeners(cluster)
+    judgeListeners(this.#config, this.#settings, cluster, this.#ports.observer)
     this.#authorizer = authorizerOf(this.#settings, cluster, this.#audit.audit)
     this.#quotas = quotasOf(this.#settings, cluster, clock)
     this.#authenticator = new Authenticator({
@@ -327,17 +324,6 @@ class BuiltAppliance implements Appliance {
         advertised: advertise === null ? null : `${advertise.host}:${advertise.port}`,
         connections: () => kafkaDoor.connectionCount,
       })
-    }
-  }
-
-  /** The configuration has refused what is unprotected, unless it was told not to. */
-  #judgeListeners(cluster: Cluster): void {
-    const { listeners } = this.#config
-    if (!listeners.dangerouslyAllowUnprotected && needsUsers(listeners) && cluster.image.credentials.size === 0) {
-      throw new ApplianceError(securityErrors.noUsers)
-    }
-    for (const { path, reason } of unprotectedListeners(listeners)) {
-      this.#ports.observer.event(securityEvents.listenerUnprotected, { listener: path.join('.'), reason })
     }
   }
 

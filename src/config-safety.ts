@@ -84,6 +84,15 @@ export function unprotectedListeners({ kafka, mqtt, http }: WrittenListeners): r
   ]
 }
 
+/** Listeners of clients that ask for no name, wherever they listen: `kafka.0`. */
+export function namelessListeners({ kafka, mqtt }: Pick<WrittenListeners, 'kafka' | 'mqtt'>): readonly string[] {
+  const isNameless = (listener: Place, asks: boolean): boolean => !asks && listener.tls?.clientAuth !== 'required'
+  return [
+    ...kafka.flatMap((each, index) => (isNameless(each, each.saslMechanisms.length > 0) ? [`kafka.${index}`] : [])),
+    ...mqtt.flatMap((each, index) => (isNameless(each, asksForUsers(each)) ? [`mqtt.${index}`] : [])),
+  ]
+}
+
 /** Does a listener beyond the loopback let users in by their passwords? Then there must be users. */
 export function needsUsers({ kafka, mqtt }: WrittenListeners): boolean {
   return (

@@ -32,6 +32,26 @@ export const cliErrors = defineErrors({
     remedy: "The error's name is Kafka's own; its documentation says more.",
     retriable: false,
   },
+  passwordNeeded: {
+    code: 'CLI_PASSWORD_NEEDED',
+    sentence: 'there is no password for {what}',
+    remedy:
+      'Name a file that holds it (--password-file FILE, `-` is standard input), or run the command on a terminal.',
+    retriable: false,
+  },
+  loginRefused: {
+    code: 'CLI_LOGIN_REFUSED',
+    sentence: 'the broker does not let in {user}: {detail}',
+    remedy:
+      'Look at the name, the password and --sasl-mechanism; `headwater users list` tells which mechanisms a user has.',
+    retriable: false,
+  },
+  setupImpossible: {
+    code: 'CLI_SETUP_IMPOSSIBLE',
+    sentence: 'set-up cannot go on: {detail}',
+    remedy: '{remedy}.',
+    retriable: false,
+  },
   valueInvalid: {
     code: 'CLI_VALUE_INVALID',
     sentence: '{name}: {detail}',

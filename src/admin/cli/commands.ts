@@ -7,6 +7,8 @@ import { exitStatus } from './exit-status.ts'
 import type { CommandLineHost } from './host.ts'
 import { addMqttCommands } from './mqtt-commands.ts'
 import { addRecordCommands } from './record-commands.ts'
+import { addRoleCommands } from './role-commands.ts'
+import { addSetupCommand } from './setup-commands.ts'
 import { configurationFlags, gatherConfiguration, type StartFlags } from './start-command.ts'
 import { addGroupCommands, addTopicCommands } from './topic-group-commands.ts'
 import { addUserCommands } from './user-commands.ts'
@@ -31,7 +33,9 @@ export async function runCommands(args: readonly string[], host: CommandLineHost
   addGroupCommands(context)
   addUserCommands(context)
   addMqttCommands(context)
+  addRoleCommands(context)
   addAuditCommands(context)
+  addSetupCommand(context)
   addStatus(context)
   addConfig(context)
   addDumpLog(context)
