@@ -3,12 +3,13 @@
  */
 import type { ApplianceStatus, HealthReport, ListenerStatus, Operations, WritesStatus } from './admin/operations.ts'
 import type { Listener, Ports } from './base/ports.ts'
+import type { Access } from './admin/access.ts'
+import { openAccess } from './appliance-access.ts'
 import { ApplianceAudit } from './appliance-audit.ts'
 import { authorizerOf, featuresOf, quotasOf } from './appliance-cluster.ts'
-import { auditTopic } from './broker/audit-topic.ts'
 import { Broker } from './broker/broker.ts'
 import { InternalTopics } from './broker/internal-topics.ts'
-import { lossLedgerTopic, recordLoss } from './broker/loss-ledger.ts'
+import { recordLoss } from './broker/loss-ledger.ts'
 import { TopicAdmin } from './broker/topic-admin.ts'
 import { Cluster } from './cluster/cluster.ts'
 import { BrokerSettings } from './cluster/metadata/broker-config.ts'
@@ -26,7 +27,6 @@ import { partitionTableLog } from './coordinator/runtime/partition-table-log.ts'
 import { ClockWatch } from './clock-watch.ts'
 import { GroupCoordinator } from './coordinator/group/group-coordinator.ts'
 import { groupOptionsOf } from './coordinator/group/group-options.ts'
-import { offsetsTopicOf } from './coordinator/group/offsets-topic.ts'
 import { auditedApis } from './ingest/kafka/audit/audited-apis.ts'
 import { auditHandlers } from './ingest/kafka/audit/audited-handler.ts'
 import type { SaslListener } from './ingest/kafka/connection-security.ts'
@@ -39,14 +39,12 @@ import { adminHandlers } from './ingest/kafka/handlers/admin-handlers.ts'
 import { groupHandlers } from './ingest/kafka/handlers/group-handlers.ts'
 import { recordHandlers } from './ingest/kafka/handlers/record-handlers.ts'
 import { MqttDoor } from './ingest/mqtt/mqtt-door.ts'
-import { mqttSessionsTopic } from './ingest/mqtt/packet-id-log.ts'
-import { retainedTopic } from './ingest/mqtt/retained-keeper.ts'
+import { internalTopicList, offsetsTopicBy } from './internal-topic-list.ts'
 import { Lifecycle } from './lifecycle.ts'
 import { judgeListeners } from './listener-judgement.ts'
 import { LogDirectory } from './log/log-directory.ts'
 import { logMetrics } from './log/log-metrics.ts'
 import { MeteredDisk } from './log/metered-disk.ts'
-import { mirrorTopic } from './mirror/anchor.ts'
 import { Mirror } from './mirror/mirror.ts'
 import { SpaceWatch } from './space-watch.ts'
 import { writesStatusOf } from './write-status.ts'
@@ -80,6 +78,8 @@ export interface ReadyFacts {
 
 export interface Appliance {
   readonly operations: Operations
+  /** Who may do what at the operator's surfaces; null until the users are known. */
+  access(): Access | null
   /** Resolves when clients are served; rejects with an ApplianceError or NetError when it cannot start, with everything closed again. */
   start(): Promise<ReadyFacts>
   /** A clean stop; safe to call at any time, also twice. */
@@ -150,6 +150,7 @@ class BuiltAppliance implements Appliance {
       { name: 'log', start: () => this.#openLog(), stop: () => this.#closeLog() },
       { name: 'cluster', start: () => this.#openCluster(), stop: () => this.#rooms.cluster?.stop() },
       { name: 'audit', start: () => this.#startAudit(), stop: () => this.#audit.stop() },
+      { name: 'access', start: () => this.#openAccess(), stop: () => undefined },
       { name: 'coordinator', start: () => this.#openCoordinator(), stop: () => this.#rooms.coordinator?.stop() },
       { name: 'mirror', start: () => this.#startMirror(), stop: () => this.#rooms.mirror?.stop() },
       { name: 'certificates', start: async () => {}, stop: () => this.#certificates.stop() },
@@ -164,30 +165,21 @@ class BuiltAppliance implements Appliance {
     return this.#lifecycle.stop()
   }
 
+  access(): Access | null {
+    return this.#access
+  }
+
   // ------------------------------------------------------------------------------------------ building
 
   #authenticator: Authenticator | null = null
   #authorizer: Authorizer | null = null
   #quotas: QuotaKeeper | null = null
   #broker: Broker | null = null
+  #access: Access | null = null
   #topics: TopicAdmin | null = null
   readonly #internalTopics = (): InternalTopics =>
-    (this.#internal ??= new InternalTopics([
-      this.#offsetsTopic(),
-      mqttSessionsTopic,
-      retainedTopic,
-      mirrorTopic,
-      lossLedgerTopic,
-      auditTopic,
-    ]))
+    (this.#internal ??= new InternalTopics(internalTopicList(this.#settings)))
   #internal: InternalTopics | null = null
-
-  #offsetsTopic() {
-    return offsetsTopicOf(
-      this.#settings.number('offsets.topic.num.partitions'),
-      this.#settings.number('offsets.topic.segment.bytes'),
-    )
-  }
 
   async #openLog(): Promise<void> {
     const directory = await LogDirectory.open(
@@ -258,11 +250,21 @@ class BuiltAppliance implements Appliance {
     this.#audit.start(must(this.#broker), must(this.#rooms.directory))
   }
 
+  async #openAccess(): Promise<void> {
+    this.#access = await openAccess(must(this.#broker), this.#settings, {
+      ports: this.#ports,
+      authenticator: must(this.#authenticator),
+      authorizer: must(this.#authorizer),
+      credentials: must(this.#rooms.cluster).image.credentials,
+      audit: this.#audit.audit,
+    })
+  }
+
   async #openCoordinator(): Promise<void> {
     const { clock, compute, entropy, observer } = this.#ports
     const cluster = must(this.#rooms.cluster)
     const broker = must(this.#broker)
-    const offsetsTopic = this.#offsetsTopic()
+    const offsetsTopic = offsetsTopicBy(this.#settings)
     const coordinator = await GroupCoordinator.open({
       log: partitionTableLog(cluster.partitions, offsetsTopic.name, () => broker.topicPartitions(offsetsTopic.name)),
       createTopic: () => broker.ensureInternalTopic(offsetsTopic),

@@ -117,11 +117,13 @@ async function runDaemon(source: ConfigurationSource): Promise<void> {
   const certificates = new TlsKeeper(ports)
   let http: HttpSurface | null = null
   try {
-    const { listen, tls } = config.listeners.http
+    const { listen, tls, authentication, openMetrics, hosts } = config.listeners.http
     http = new surface.HttpSurface({
       operations: () => appliance.operations,
       metricsText: () => observer.metrics.text(),
       observer,
+      access: () => appliance.access(),
+      authentication: { isRequired: authentication === 'required', hasOpenMetrics: openMetrics, hosts },
       tls: tls === null ? null : await certificates.open('http', tls),
     })
     const httpAddress = await http.listen(listen)

@@ -73,6 +73,22 @@ export class Authenticator {
     return verdict
   }
 
+  /** Judges a secret that names its user itself; a wrong one takes its time. Null = wrong. */
+  async checkSecret<T extends { readonly user: string }>(
+    host: string,
+    mechanism: string,
+    find: () => T | null,
+  ): Promise<T | null> {
+    const isLocked = this.#attempts.isLocked(host, null, this.#parts.clock.monotonicMs())
+    const found = isLocked ? null : find()
+    if (found === null) {
+      await this.#failed({ mechanism, host, user: null, reason: isLocked ? 'locked out' : 'not a token in force' })
+      return null
+    }
+    this.#succeeded(mechanism, host, found.user)
+    return found
+  }
+
   #serverOf(mechanism: SaslMechanism): SaslServer {
     const { credentials, entropy } = this.#parts
     if (mechanism === 'PLAIN') {

@@ -126,7 +126,12 @@ export class Authorizer {
   }
 
   /** A client is refused. */
-  denied({ principal, host }: Subject, operation: number, resourceType: number, name: string): void {
+  denied(
+    { principal, host }: Pick<Subject, 'principal' | 'host'>,
+    operation: number,
+    resourceType: number,
+    name: string,
+  ): void {
     this.#options.audit?.recordRepeated(auditTypes.denied, resourceText(resourceType, name), {
       principal,
       client: host,

@@ -14,6 +14,12 @@ export const cliErrors = defineErrors({
     remedy: 'Start the daemon, or name its HTTP listener with --http HOST:PORT.',
     retriable: true,
   },
+  httpRefused: {
+    code: 'CLI_HTTP_REFUSED',
+    sentence: '{address}: {detail}',
+    remedy: '{remedy} See --user, --password-file and --token-file.',
+    retriable: false,
+  },
   fileUnknown: {
     code: 'CLI_FILE_UNKNOWN',
     sentence: '{file} is none of the files that can be shown',

@@ -29,6 +29,7 @@ export function setUpConfiguration(text: string, admin: string): SetupChange {
       document.setIn([...at, 'authentication'], 'password')
       return 'authentication: password'
     }),
+    ...httpChanges(document),
     ...rightsChanges(document, admin),
   ]
   return { text: changes.length === 0 ? text : document.toString({ lineWidth: 0 }), changes }
@@ -51,6 +52,15 @@ function listenerChanges(
     if (asksForNames(document, at)) return []
     return [`listeners.${protocol}[${index}] (${String(document.getIn([...at, 'listen']))}): ${close(at)}`]
   })
+}
+
+/** Health stays open to everybody; a scraper without a name needs `openMetrics`, or a token. */
+function httpChanges(document: Document): string[] {
+  const at = ['listeners', 'http', 'authentication']
+  if (document.getIn(at) === 'required' || document.getIn(['listeners', 'http', 'tls', 'clientAuth']) === 'required')
+    return []
+  document.setIn(at, 'required')
+  return ['listeners.http: authentication: required']
 }
 
 function asksForNames(document: Document, at: readonly (string | number)[]): boolean {

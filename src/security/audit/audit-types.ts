@@ -113,6 +113,18 @@ export const auditTypes = defineAuditTypes({
     subject: 'whose quotas',
     fields: change,
   },
+  tokenCreated: {
+    type: 'headwater.token.created',
+    says: 'A token of the HTTP listener was made.',
+    subject: 'the id of the token',
+    fields: change,
+  },
+  tokenRevoked: {
+    type: 'headwater.token.revoked',
+    says: 'A token of the HTTP listener was revoked.',
+    subject: 'the id of the token',
+    fields: change,
+  },
   certificateReplaced: {
     type: 'headwater.certificate.replaced',
     says: 'A listener has a new certificate.',

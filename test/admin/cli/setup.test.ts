@@ -130,7 +130,7 @@ describe('headwater setup', () => {
 
   it('makes the file when there is none, and closes what listens by default', () => {
     const { text, changes } = setUpConfiguration('', 'root')
-    expect(changes).toHaveLength(4)
+    expect(changes).toHaveLength(5)
     expect(text).toContain('127.0.0.1:9092')
     expect(text).toMatch(/super\.users: User:root/)
     expect(setUpConfiguration(text, 'root')).toEqual({ text, changes: [] })
@@ -140,7 +140,7 @@ describe('headwater setup', () => {
   it('leaves a listener alone that asks for certificates, and refuses what it cannot read', () => {
     const tls = 'tls: { certificate: a, key: b, clientCa: c, clientAuth: required }'
     const text = `listeners: { kafka: [ { listen: "127.0.0.1:1", ${tls} } ], mqtt: [ { listen: "127.0.0.1:2", saslMechanisms: [SCRAM-SHA-256] } ] }\n`
-    expect(setUpConfiguration(text, 'root').changes).toHaveLength(2)
+    expect(setUpConfiguration(text, 'root').changes).toHaveLength(3)
     expect(() => setUpConfiguration('- a list\n', 'root')).toThrow(/mapping/)
     expect(() => setUpConfiguration('a: [', 'root')).toThrow(/set-up cannot go on/)
   })
