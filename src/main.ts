@@ -59,6 +59,8 @@ const host: CommandLineHost = {
   selfCommand: selfCommand(),
 }
 
+// Without a listener this signal would open the inspector, and with it the process, to whoever is on this machine.
+process.on('SIGUSR1', () => {})
 enableCompileCache()
 runCommandLine(process.argv.slice(2), host).then(
   (status) => {

@@ -4,6 +4,7 @@
  */
 import { createHash } from 'node:crypto'
 import type { AuditDefinition } from '../../base/audit-def.ts'
+import { visibleJson } from '../../base/visible-text.ts'
 import { wallText } from '../../base/wall-text.ts'
 
 /** Where a chain ends. */
@@ -60,7 +61,7 @@ export function makeAuditLine(head: AuditHead, entry: AuditEntry, source: string
     previoushash: head.hash,
     data,
   }
-  const text = escaped(JSON.stringify(body))
+  const text = visibleJson(JSON.stringify(body))
   const hash = hashOf(text)
   return { sequence, hash, text: `${text.slice(0, -1)},"hash":"${hash}"}` }
 }
@@ -97,15 +98,4 @@ function hashOf(text: string): string {
 
 function cut(text: string): string {
   return text.length <= textLengthMax ? text : `${text.slice(0, textLengthMax)}${cutMark}`
-}
-
-/**
- * JSON escapes what is below U+0020 only. DEL, the C1 controls, line separators, and marks that turn or hide text on a screen
- * are escaped too: a terminal that shows the file shows what is in it.
- */
-function escaped(json: string): string {
-  return json.replace(
-    /[\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]/g,
-    (mark) => `\\u${mark.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  )
 }
