@@ -15,6 +15,7 @@ import { saslHandlers } from '../src/ingest/kafka/handlers/sasl-handlers.ts'
 import { guardTable } from '../src/ingest/kafka/guards/guard-table.ts'
 import { recordHandlers } from '../src/ingest/kafka/handlers/record-handlers.ts'
 import { apiByKey } from '../src/protocol/kafka/apis.ts'
+import { attackRows } from '../test/attack/checklist.ts'
 import { type ConformanceRow, conformance5, testFiles } from '../test/protocol/mqtt/conformance-table.ts'
 import { conformance311 } from '../test/protocol/mqtt/conformance-table-311.ts'
 import { auditTypes } from '../src/security/audit/audit-types.ts'
@@ -35,6 +36,7 @@ export async function printedDocuments(): Promise<ReadonlyMap<string, string>> {
     ['docs/kafka-apis.md', kafkaApisDocument()],
     ['docs/mqtt-conformance.md', mqttConformanceDocument()],
     ['docs/audit.md', auditDocument()],
+    ['docs/attacks.md', attacksDocument()],
   ])
 }
 
@@ -173,6 +175,27 @@ function kafkaApisDocument(): string {
     '',
     table(['Key', 'API', 'Versions', 'Right'], rows),
   ])
+}
+
+function attacksDocument(): string {
+  return document(
+    'Attacks',
+    [
+      'The check-list of attacks on a broker at the edge: what is done about each, and the test that shows it. What no test shows says so.',
+      '',
+      table(
+        ['', 'Attack', 'Answer', 'Shown by', 'Open'],
+        attackRows.map(({ id, attack, answer, shownBy, open }) => [
+          id,
+          attack,
+          answer,
+          shownBy.map(([file, name]) => `${code(file)}: ${name}`).join('<br>'),
+          open,
+        ]),
+      ),
+    ],
+    'test/attack/checklist.ts',
+  )
 }
 
 function auditDocument(): string {
