@@ -27,6 +27,7 @@ import type { DoorServices, PendingBytesWaiter } from './door-services.ts'
 import { EventBudget } from './event-budget.ts'
 import { FanOut } from './fan-out.ts'
 import type { MqttListenerOptions } from './listener-options.ts'
+import { LogSummaries } from './log-summaries.ts'
 import { mqttEvents } from './mqtt-events.ts'
 import { mqttMetrics } from './mqtt-metrics.ts'
 import type { MqttDoorOptions } from './mqtt-options.ts'
@@ -92,6 +93,7 @@ export class MqttDoor {
   private readonly packetIds: PacketIdLog
   private readonly retained: RetainedKeeper
   private readonly delivery: Delivery
+  private readonly summaries: LogSummaries
   private readonly catchUp: CatchUp
   private readonly keeper: SessionKeeper
   private readonly sys: SysTopics
@@ -140,6 +142,7 @@ export class MqttDoor {
     const onPublished = (will: Will): void => this.keeper.willPublished(will)
     const clockMark = (wallMs: number): ClockMark | null => this.clockMark(wallMs)
     this.wills = new WillKeeper({ clock, clockMark, routes, commits, counters, retained, onPublished })
+    this.summaries = new LogSummaries(options.summaryBytesMax, options.summaryStretchBytes)
     const reading = {
       broker,
       clock,
@@ -148,8 +151,9 @@ export class MqttDoor {
       fanOut: new FanOut(
         this.subscriptions,
         () => this.reportFiguresSoon(),
-        (reader) => this.catchUp.request(reader),
+        (reader, partition) => this.catchUp.fellBehind(reader, partition),
       ),
+      summaries: this.summaries,
       readBytes: options.tailReadBytes,
       decompressedBytesMax: options.decompressedBytesMax,
     }
@@ -279,16 +283,18 @@ export class MqttDoor {
     this.routes.invalidate()
     this.delivery.onPartitionsChanged()
     this.keeper.onPartitionsChanged()
+    this.summaries.onPartitionsChanged((each) => this.isThere(each))
     for (const session of this.sessions.values()) this.forgetGone(session.behind)
     for (const group of this.subscriptions.shared()) this.forgetGone(group.behind)
   }
 
   /** Nobody waits for what was in a topic that is gone. */
   private forgetGone(behind: Map<Partition, number>): void {
-    const { partitions } = this.parts.broker
-    for (const partition of behind.keys()) {
-      if (partitions.get(partition.topic, partition.index) !== partition) behind.delete(partition)
-    }
+    for (const partition of behind.keys()) if (!this.isThere(partition)) behind.delete(partition)
+  }
+
+  private isThere(partition: Partition): boolean {
+    return this.parts.broker.partitions.get(partition.topic, partition.index) === partition
   }
 
   private onConnectionsChanged(): void {
@@ -354,6 +360,7 @@ export class MqttDoor {
 
   /** [MQTT-3.1.2-25], [MQTT-4.1.0-2] */
   private onDetached(session: MqttSession): void {
+    this.catchUp.pause(session)
     // What was sent waits for the client [MQTT-4.8.2-4]; what was not need not wait.
     this.giveToGroups(session.giveBackQueued(null))
     if (session.expiryMs === 0) return this.sessions.end(session, 'expired')

@@ -74,6 +74,18 @@ export const mqttMetrics = defineMetrics({
     help: 'Messages that were not delivered to an MQTT subscriber, by reason.',
     labels: ['reason'],
   },
+  backlogReadBytes: {
+    name: 'headwater_mqtt_backlog_read_bytes_total',
+    kind: 'counter',
+    help: 'Bytes read from the log for MQTT sessions that were away or slow; one read serves all of a partition.',
+    labels: [],
+  },
+  backlogPassed: {
+    name: 'headwater_mqtt_backlog_passed_offsets_total',
+    kind: 'counter',
+    help: 'Offsets that were passed over for MQTT sessions that were away or slow, because nothing there is for any of them.',
+    labels: [],
+  },
   disconnects: {
     name: 'headwater_mqtt_disconnects_total',
     kind: 'counter',

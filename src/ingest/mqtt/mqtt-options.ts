@@ -61,6 +61,10 @@ export interface MqttDoorOptions {
 
   /** Bytes of one read of a partition's tail, and of one turn's work on it. */
   readonly tailReadBytes: number
+  /** What may be remembered of which topics are where in the log, so that those who were away need not read all of it. */
+  readonly summaryBytesMax: number
+  /** Length of a stretch of the log that is remembered as one: what is read in vain for one message. */
+  readonly summaryStretchBytes: number
   /** A compressed batch is decompressed up to this size for delivery. */
   readonly decompressedBytesMax: number
 }
@@ -96,5 +100,7 @@ export const mqttDoorDefaults: MqttDoorOptions = {
   drainDeadlineMs: 60_000,
   failurePauseMs: 2000,
   tailReadBytes: 262_144,
+  summaryBytesMax: 16_777_216,
+  summaryStretchBytes: 16_777_216,
   decompressedBytesMax: 33_554_432,
 }

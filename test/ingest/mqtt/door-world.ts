@@ -143,11 +143,11 @@ export class DoorWorld {
     return client
   }
 
-  /** Every committed record of a topic, partition by partition. */
-  async records(topic: string): Promise<StoredRecord[]> {
+  /** Every committed record of a topic, partition by partition, or of one of them. */
+  async records(topic: string, index?: number): Promise<StoredRecord[]> {
     const found: StoredRecord[] = []
     for (const partition of this.broker.partitions.values()) {
-      if (partition.topic !== topic) continue
+      if (partition.topic !== topic || (index !== undefined && partition.index !== index)) continue
       for (let at = partition.log.logStartOffset; at < partition.highWatermark; ) {
         const read = await this.settle(this.broker.readTailCold(partition, at, 1_000_000))
         if (read.kind !== 'batches') throw new Error(read.kind)

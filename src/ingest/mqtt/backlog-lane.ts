@@ -1,0 +1,76 @@
+import type { Timer } from '../../base/ports.ts'
+import type { Partition } from '../../cluster/partition/partition.ts'
+import type { BacklogPiece } from './backlog-piece.ts'
+import type { Reader } from './catch-up.ts'
+import type { Stretch } from './log-summaries.ts'
+
+/** How long a piece is kept for those who could not take all of it. */
+export interface Hold {
+  timer: Timer
+  /** Whatever happens, not longer. */
+  readonly untilMs: number
+  /** Somebody took something since it was looked at last. */
+  hasMoved: boolean
+}
+
+/**
+ * The readers of one partition that are behind, and the place that is read for all of them: it goes up through the log, then begins again at the
+ * lowest place that somebody waits at, as a lift does. Pure.
+ */
+export class BacklogLane {
+  readonly partition: Partition
+  /** Those who would take something now. */
+  readonly riders = new Set<Reader>()
+  state: 'idle' | 'queued' | 'running' = 'idle'
+  /** Somebody asked while it ran. */
+  isAskedAgain = false
+  /** What is handed out. */
+  piece: BacklogPiece | null = null
+  /** Read with it, not yet looked at. */
+  rest: { readonly bytes: Uint8Array; readonly at: number; readonly fromOffset: number } | null = null
+  /** Took part in the piece; of them, who could not take all of it yet. */
+  readonly partners = new Set<Reader>()
+  readonly lagging = new Set<Reader>()
+  hold: Hold | null = null
+  /** A stretch in which somebody may find something. */
+  wanted: Stretch | null = null
+  private cursor = 0
+  private sweepEnd = 0
+
+  constructor(partition: Partition) {
+    this.partition = partition
+  }
+
+  /** Where to read next for these riders, all of whom are below the live end. */
+  next(riders: readonly Reader[], liveOffset: number): number {
+    let lowest = Number.POSITIVE_INFINITY
+    let ahead = Number.POSITIVE_INFINITY
+    for (const rider of riders) {
+      const offset = rider.behind.get(this.partition) ?? Number.POSITIVE_INFINITY
+      lowest = Math.min(lowest, offset)
+      if (offset >= this.cursor) ahead = Math.min(ahead, offset)
+    }
+    // A sweep ends where the live end was when it began: who is far behind is not kept waiting by those near it.
+    if (ahead < this.sweepEnd) return ahead
+    this.sweepEnd = liveOffset
+    this.cursor = lowest
+    return lowest
+  }
+
+  /** The piece has been handed out, or is given up. */
+  finishPiece(): void {
+    if (this.piece !== null) this.cursor = this.piece.endOffset
+    this.piece = null
+    this.partners.clear()
+    this.lagging.clear()
+  }
+
+  /** Readers below this offset are served in the next sweep. */
+  passTo(offset: number): void {
+    this.cursor = offset
+  }
+
+  forget(reader: Reader): void {
+    for (const set of [this.riders, this.partners, this.lagging]) set.delete(reader)
+  }
+}
