@@ -9,13 +9,13 @@ import type { Broker } from '../../broker/broker.ts'
 import type { Partition } from '../../cluster/partition/partition.ts'
 import type { LogReadResult } from '../../log/append.ts'
 import { batchCodec, batchHeaderBytes, batchLastOffset, batchSizeInBytes } from '../../protocol/records/record-batch.ts'
-import { BacklogLane } from './backlog-lane.ts'
+import { BacklogLane, bytesFrom, restFrom } from './backlog-lane.ts'
 import { BacklogPiece, isCompressed } from './backlog-piece.ts'
 import type { FanOut } from './fan-out.ts'
-import type { LogSummaries, Stretch } from './log-summaries.ts'
+import type { LogSummaries } from './log-summaries.ts'
 import { mqttEvents } from './mqtt-events.ts'
 import { mqttMetrics } from './mqtt-metrics.ts'
-import { probesOf } from './reader-probes.ts'
+import { isWanted } from './reader-probes.ts'
 
 /** Whoever reads the log at a place of its own while it is behind the live end of some partitions. */
 export interface Reader {
@@ -53,11 +53,15 @@ const recordsPerTurn = 10_000
  */
 const holdMs = 250
 const holdMsMax = 5000
+/**
+ * Who has just come, and is so far behind, waits for others that come with it (a site whose network is back): until nobody has come for a moment, at
+ * most up to the second bound. Then one sweep serves them all.
+ */
+const gatherBytesMin = 16_777_216
+const gatherMs = 100
+const gatherMsMax = 1000
 /** Pieces that are kept so; beyond it nobody is waited for. */
 const heldBytesMax = 8_388_608
-/** Questions to a summary in a row; with more filters the log is read. */
-const probesMax = 4096
-
 export class CatchUp {
   private readonly options: CatchUpOptions
   /** Bound: the partitions. */
@@ -65,6 +69,8 @@ export class CatchUp {
   /** Readers that would take something, each a rider in all lanes that it is behind in. Bound: the sessions and their shared subscriptions. */
   private readonly ready = new Set<Reader>()
   private readonly crowded = new Set<Reader>()
+  /** Those that have been served since they came. Bound: as `ready`. */
+  private readonly served = new Set<Reader>()
   private readonly queue = new Set<BacklogLane>()
   private running = 0
   private heldBytes = 0
@@ -90,6 +96,7 @@ export class CatchUp {
   /** The reader has no connection any more; what waited for it in memory waits in the log. */
   pause(reader: Reader): void {
     this.ready.delete(reader)
+    this.served.delete(reader)
     for (const partition of reader.behind.keys()) this.lanes.get(partition)?.forget(reader)
   }
 
@@ -102,8 +109,11 @@ export class CatchUp {
 
   stop(): void {
     this.isStopped = true
-    for (const lane of this.lanes.values()) this.endHold(lane)
-    for (const set of [this.lanes, this.ready, this.crowded, this.queue]) set.clear()
+    for (const lane of this.lanes.values()) {
+      this.endHold(lane)
+      if (lane.gathering !== null) this.options.clock.cancel(lane.gathering.timer)
+    }
+    for (const set of [this.lanes, this.ready, this.crowded, this.served, this.queue]) set.clear()
   }
 
   private join(reader: Reader, partition: Partition): void {
@@ -113,7 +123,8 @@ export class CatchUp {
       this.lanes.set(partition, lane)
     }
     lane.riders.add(reader)
-    this.enqueue(lane)
+    if (lane.gathering === null) this.enqueue(lane)
+    else lane.gathering.hasGrown = true
   }
 
   private enqueue(lane: BacklogLane): void {
@@ -146,8 +157,8 @@ export class CatchUp {
     this.running -= 1
     lane.state = 'idle'
     if (isFailed) this.options.clock.schedule(retryMs, () => this.enqueue(lane))
-    else if (lane.isAskedAgain || (lane.hold === null && lane.riders.size > 0)) this.enqueue(lane)
-    else if (lane.hold === null) this.leave(lane)
+    else if (lane.isAskedAgain || (!lane.isWaiting && lane.riders.size > 0)) this.enqueue(lane)
+    else if (!lane.isWaiting) this.leave(lane)
     this.startSoon()
   }
 
@@ -158,7 +169,8 @@ export class CatchUp {
   private async step(lane: BacklogLane): Promise<void> {
     if (lane.piece === null) {
       const riders = this.ridersOf(lane)
-      if (riders.length === 0 || this.passOver(lane, riders)) return
+      if (riders.length === 0 || this.gathers(lane, riders) || this.passOver(lane, riders)) return
+      for (const rider of riders) this.served.add(rider)
       lane.piece = await this.load(lane, riders)
       if (lane.piece === null || this.isStopped) return
     }
@@ -194,6 +206,31 @@ export class CatchUp {
     const live = this.options.livePosition(partition)
     if (live === undefined || offset >= live) this.arrive(lane, reader)
     else reader.behind.set(partition, Math.max(offset, reader.behind.get(partition) ?? 0))
+  }
+
+  /** True while a sweep that would begin far back waits for others. */
+  private gathers(lane: BacklogLane, riders: readonly Reader[]): boolean {
+    if (lane.gathering !== null) return true
+    const lowest = lane.lowestOf(riders)
+    if (!lane.sweepBegins(riders) || !riders.some((each) => lane.isAt(each, lowest) && !this.served.has(each)))
+      return false
+    if (bytesFrom(lane.partition, lowest) < gatherBytesMin) return false
+    const { clock } = this.options
+    const untilMs = clock.monotonicMs() + gatherMsMax
+    const look = (): void => {
+      const { gathering } = lane
+      if (gathering === null) return
+      if (gathering.hasGrown && clock.monotonicMs() < untilMs) {
+        gathering.hasGrown = false
+        gathering.timer = clock.schedule(gatherMs, look)
+        return
+      }
+      lane.gathering = null
+      for (const rider of lane.riders) this.served.add(rider)
+      this.enqueue(lane)
+    }
+    lane.gathering = { timer: clock.schedule(gatherMs, look), hasGrown: false }
+    return true
   }
 
   // ------------------------------------------------------------------------------------------- reading
@@ -385,7 +422,10 @@ export class CatchUp {
     const { hold, lagging, partners } = lane
     if (hold === null) return
     const { clock } = this.options
-    const goesOn = lagging.size * 2 >= partners.size && hold.hasMoved && clock.monotonicMs() < hold.untilMs
+    // Those that only wait for the room of all sessions together are no less ready than the others.
+    const crowded = [...lagging].filter((each) => each.wantsMore).length
+    const isWorthIt = lagging.size * 2 >= partners.size || crowded * 2 >= lagging.size
+    const goesOn = isWorthIt && hold.hasMoved && clock.monotonicMs() < hold.untilMs
     if (goesOn && lagging.size > 0) {
       hold.hasMoved = false
       hold.timer = clock.schedule(holdMs, () => this.lookAtHold(lane))
@@ -404,27 +444,4 @@ export class CatchUp {
     }
     lane.finishPiece()
   }
-}
-
-/** What was read with the last piece and begins no later than the offset. */
-function restFrom(
-  { rest }: BacklogLane,
-  fromOffset: number,
-): { readonly bytes: Uint8Array; readonly at: number } | null {
-  if (rest === null || fromOffset < rest.fromOffset) return null
-  let { at } = rest
-  while (at < rest.bytes.length && batchLastOffset(rest.bytes, at) < fromOffset) at += batchSizeInBytes(rest.bytes, at)
-  return at < rest.bytes.length ? { bytes: rest.bytes, at } : null
-}
-
-/** May the stretch hold something for one of them? */
-function isWanted(stretch: Stretch, readers: readonly Reader[]): boolean {
-  let asked = 0
-  for (const reader of readers) {
-    for (const probe of probesOf(reader)) {
-      asked += 1
-      if (asked > probesMax || stretch.topics.mayMatch(probe)) return true
-    }
-  }
-  return false
 }

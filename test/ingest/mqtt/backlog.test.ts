@@ -248,6 +248,33 @@ describe('sessions that are behind', () => {
     expect(world.host.observer.figure(figures.read, {}) ?? 0).toBeLessThanOrEqual(2 * logBytes)
   })
 
+  it('and far behind wait a moment for others that come with them: one sweep serves all', async () => {
+    const world = await DoorWorld.start({ summaryBytesMax: 0 })
+    const field = new Field(world)
+    await field.publish(['k/0'])
+    const sessions = Array.from({ length: 8 }, (_each, index) => new Wanderer(world, `c${index}`, [`k/${index + 1}`]))
+    for (const session of sessions) await session.subscribe()
+    for (const session of sessions) await session.go()
+    const wanted = sessions.map((_each, index) => `k/${index + 1}`)
+    await field.produce(wanted)
+    const value = 'x'.repeat(40_000)
+    const batch = await keyedBatch(
+      Array.from({ length: 16 }, (_each, index) => ({ key: `k/other/${index}`, value })),
+      {},
+      compute,
+    )
+    for (let count = 0; count < 28; count += 1) world.produce('k', 0, batch.slice())
+    await field.produce(wanted)
+    await world.runFor(500)
+    const logBytes = sizeOf(world, 'k', 0)
+    expect(logBytes).toBeGreaterThan(16_777_216)
+    for (const session of sessions) await session.come()
+    await untilDone(world, sessions, () => 2)
+    const read = world.host.observer.figure(figures.read, {}) ?? 0
+    expect(read).toBeGreaterThan(0.9 * logBytes)
+    expect(read).toBeLessThan(1.1 * logBytes)
+  }, 20_000)
+
   it('are not held by one that takes nothing, and that one misses nothing', async () => {
     const world = await DoorWorld.start({ tailReadBytes: 4096, queuedMessagesMax: 4, sendWindowMax: 2 })
     const field = new Field(world)
