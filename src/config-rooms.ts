@@ -22,6 +22,7 @@ export function mqttDoorOptions(mqtt: MqttConfig): MqttDoorOptions {
     routes: mqtt.routes,
     lastResortTopic: mqtt.lastResortTopic,
     checkPayloadFormat: mqtt.checkPayloadFormat,
+    keepForSessions: mqtt.keepForSessions,
     autoTopicsMax: mqtt.autoTopicsMax,
     connectionsMax: mqtt.connectionsMax,
     connectionsPerAddressMax: mqtt.connectionsPerAddressMax,

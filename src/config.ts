@@ -60,6 +60,19 @@ const mqtt = z.strictObject({
     .min(1)
     .prefault('mqtt.unrouted')
     .describe('Kafka topic of messages that no rule can take anywhere.'),
+  keepForSessions: z
+    .array(
+      z
+        .string()
+        .regex(/^[a-zA-Z0-9._-]*\*?$/, 'a Kafka topic, or what topics begin with and `*`')
+        .min(1)
+        .max(249),
+    )
+    .max(1000)
+    .prefault([])
+    .describe(
+      'Kafka topics (`sensors`, `plant.*`) of which retention leaves what kept sessions have not had yet, within the budget of the disk. Elsewhere retention goes on without them.',
+    ),
   checkPayloadFormat: z
     .boolean()
     .prefault(false)

@@ -21,6 +21,12 @@ interface Span {
   readonly sizeInBytes: number
 }
 
+interface Range {
+  readonly fromOffset: number
+  readonly endOffset: number
+  readonly hasGaps: boolean
+}
+
 /** Called with each record; false = the walk ends behind it. */
 export type RecordVisit = (bytes: Uint8Array, record: ScannedRecord, offset: number) => boolean
 
@@ -36,6 +42,8 @@ export class BacklogPiece {
   readonly fromOffset: number
   readonly endOffset: number
   readonly sizeInBytes: number
+  /** Offsets are missing in it. */
+  readonly hasGaps: boolean
   private readonly spans: readonly Span[]
   /** Where a walk was ended in the middle of a batch: the next one need not begin at the batch's first record. */
   private mark: {
@@ -45,11 +53,12 @@ export class BacklogPiece {
     readonly count: number
   } | null = null
 
-  private constructor(spans: readonly Span[], range: { fromOffset: number; endOffset: number }, sizeInBytes: number) {
+  private constructor(spans: readonly Span[], range: Range, sizeInBytes: number) {
     this.spans = spans
     this.fromOffset = range.fromOffset
     this.endOffset = range.endOffset
     this.sizeInBytes = sizeInBytes
+    this.hasGaps = range.hasGaps
   }
 
   /** The uncompressed batches from `at` on; answers also where they end. Empty when a compressed one stands at `at`. */
@@ -57,14 +66,16 @@ export class BacklogPiece {
     const spans: Span[] = []
     let end = at
     let endOffset = range.fromOffset
+    let hasGaps = false
     while (end < bytes.length && !isCompressed(bytes, end)) {
       const size = batchSizeInBytes(bytes, end)
+      hasGaps ||= batchBaseOffset(bytes, end) > endOffset || !isDense(bytes, end)
       endOffset = batchLastOffset(bytes, end) + 1
       if (!batchIsControl(bytes, end))
         spans.push(spanOf(bytes, end, { bytes, start: end + batchHeaderBytes, end: end + size }))
       end += size
     }
-    return [new BacklogPiece(spans, within(range, endOffset), end - at), end]
+    return [new BacklogPiece(spans, within(range, endOffset, hasGaps), end - at), end]
   }
 
   /** A compressed batch at `at`, whose records are these. */
@@ -75,7 +86,8 @@ export class BacklogPiece {
     range: { fromOffset: number; liveOffset: number },
   ): BacklogPiece {
     const span = spanOf(bytes, at, { bytes: records, start: 0, end: records.length })
-    return new BacklogPiece([span], within(range, span.endOffset), records.length)
+    const hasGaps = span.baseOffset > range.fromOffset || !isDense(bytes, at)
+    return new BacklogPiece([span], within(range, span.endOffset, hasGaps), records.length)
   }
 
   /** Visits the records from an offset on; `onBatchEnd` is called when all of a batch have been visited. */
@@ -111,12 +123,18 @@ export function isCompressed(bytes: Uint8Array, at: number): boolean {
   return batchCodec(bytes, at) !== 'none' && !batchIsControl(bytes, at)
 }
 
+/** Does the batch have a record for each of its offsets? */
+function isDense(bytes: Uint8Array, at: number): boolean {
+  return batchRecordCount(bytes, at) > batchLastOffset(bytes, at) - batchBaseOffset(bytes, at)
+}
+
 /** What the common reader has not handed over yet belongs to it. */
 function within(
   { fromOffset, liveOffset }: { fromOffset: number; liveOffset: number },
   endOffset: number,
-): { fromOffset: number; endOffset: number } {
-  return { fromOffset, endOffset: Math.min(endOffset, Math.max(liveOffset, fromOffset)) }
+  hasGaps: boolean,
+): Range {
+  return { fromOffset, hasGaps, endOffset: Math.min(endOffset, Math.max(liveOffset, fromOffset)) }
 }
 
 function spanOf(

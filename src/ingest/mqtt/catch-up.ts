@@ -13,8 +13,8 @@ import { BacklogLane, bytesFrom, restFrom } from './backlog-lane.ts'
 import { BacklogPiece, isCompressed } from './backlog-piece.ts'
 import type { FanOut } from './fan-out.ts'
 import type { LogSummaries } from './log-summaries.ts'
-import { mqttEvents } from './mqtt-events.ts'
 import { mqttMetrics } from './mqtt-metrics.ts'
+import type { OvertakenBy, OvertakenReaders } from './overtaken-readers.ts'
 import { isWanted } from './reader-probes.ts'
 
 /** Whoever reads the log at a place of its own while it is behind the live end of some partitions. */
@@ -32,6 +32,7 @@ export interface CatchUpOptions {
   readonly observer: Observer
   readonly fanOut: FanOut
   readonly summaries: LogSummaries
+  readonly overtaken: OvertakenReaders
   readonly readBytes: number
   readonly decompressedBytesMax: number
   /** Offset up to which all records of the partition were handed to everybody else; undefined = it is not read. */
@@ -104,6 +105,7 @@ export class CatchUp {
   forget(reader: Reader): void {
     this.pause(reader)
     this.crowded.delete(reader)
+    this.options.overtaken.forgetReader(reader)
     reader.behind.clear()
   }
 
@@ -197,6 +199,7 @@ export class CatchUp {
   /** The reader is at the live end here. */
   private arrive(lane: BacklogLane, reader: Reader): void {
     lane.forget(reader)
+    this.options.overtaken.forget(reader, lane.partition)
     reader.behind.delete(lane.partition)
     if (reader.behind.size === 0) this.ready.delete(reader)
   }
@@ -283,7 +286,7 @@ export class CatchUp {
     if (this.isStopped) return null
     if (end < bytes.length) lane.rest = { bytes, at: end, fromOffset: endOffset }
     if (records !== null) return BacklogPiece.unpacked(bytes, at, records, range)
-    this.lose(lane, { fromOffset, toOffset: endOffset, reason: 'a batch could not be read' })
+    this.lose(lane, { fromOffset, toOffset: endOffset, reason: 'unreadable' })
     return null
   }
 
@@ -303,12 +306,12 @@ export class CatchUp {
     const next = fromOffset + 1
     if (read.kind === 'outOfRange') {
       const toOffset = Math.max(partition.log.logStartOffset, next)
-      this.lose(lane, { fromOffset, toOffset, reason: 'retention was faster' })
+      this.lose(lane, { fromOffset, toOffset, reason: 'retention' })
     } else if (read.kind === 'damaged') {
-      this.lose(lane, { fromOffset, toOffset: Math.max(read.nextOffset, next), reason: 'the log is damaged' })
+      this.lose(lane, { fromOffset, toOffset: Math.max(read.nextOffset, next), reason: 'damage' })
     } else {
       const toOffset = Math.max(livePosition(partition) ?? 0, next)
-      this.lose(lane, { fromOffset, toOffset, reason: 'the log could not be read' })
+      this.lose(lane, { fromOffset, toOffset, reason: 'unreadable' })
     }
     return null
   }
@@ -316,14 +319,13 @@ export class CatchUp {
   /** Records that nobody can be given: whoever waits for them goes on behind them. */
   private lose(
     lane: BacklogLane,
-    gap: { readonly fromOffset: number; readonly toOffset: number; readonly reason: string },
+    gap: { readonly fromOffset: number; readonly toOffset: number; readonly reason: OvertakenBy },
   ): void {
-    const { topic, index } = lane.partition
-    this.options.observer.event(mqttEvents.deliveryGap, { topic, partition: index, ...gap })
     for (const reader of [...lane.riders]) {
       const offset = reader.behind.get(lane.partition)
-      if (offset !== undefined && offset >= gap.fromOffset && offset < gap.toOffset)
-        this.advance(lane, reader, gap.toOffset)
+      if (offset === undefined || offset < gap.fromOffset || offset >= gap.toOffset) continue
+      this.options.overtaken.tell(reader, lane.partition, { ...gap, fromOffset: offset })
+      this.advance(lane, reader, gap.toOffset)
     }
     lane.passTo(gap.toOffset)
   }
@@ -339,14 +341,14 @@ export class CatchUp {
       const offset = reader.behind.get(partition) as number
       if (offset < piece.fromOffset || offset >= piece.endOffset) continue
       takers.add(reader)
+      if (piece.hasGaps && !lane.partners.has(reader)) this.tellCompacted(reader, partition, piece, offset)
       lane.partners.add(reader)
       from = Math.min(from, offset)
     }
     if (takers.size === 0) return this.holdOrGoOn(lane, piece)
     const walk = this.walk(lane, piece, from, takers)
     if (walk.isUnreadable) {
-      const reason = 'a batch could not be read'
-      this.lose(lane, { fromOffset: from, toOffset: Math.max(walk.endOffset, from + 1), reason })
+      this.lose(lane, { fromOffset: from, toOffset: Math.max(walk.endOffset, from + 1), reason: 'unreadable' })
     }
     for (const reader of takers) {
       this.advance(lane, reader, walk.endOffset)
@@ -355,6 +357,12 @@ export class CatchUp {
     this.options.fanOut.flush()
     if (walk.endOffset < piece.endOffset && takers.size > 0) lane.isAskedAgain = true
     else this.holdOrGoOn(lane, piece)
+  }
+
+  /** Offsets are missing: of a compacted topic that means values that a newer one of their key has taken the place of. */
+  private tellCompacted(reader: Reader, partition: Partition, piece: BacklogPiece, fromOffset: number): void {
+    if (!partition.log.config.cleanupPolicy.has('compact')) return
+    this.options.overtaken.tell(reader, partition, { fromOffset, toOffset: piece.endOffset, reason: 'compaction' })
   }
 
   private walk(

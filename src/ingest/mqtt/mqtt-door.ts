@@ -1,4 +1,3 @@
-import type { ClockMark } from '../../base/clock-mark.ts'
 import type { Partition } from '../../cluster/partition/partition.ts'
 import type { Broker } from '../../broker/broker.ts'
 import type {
@@ -18,20 +17,24 @@ import type { Authorizer } from '../../security/authorizer.ts'
 import type { QuotaKeeper } from '../../security/quotas/quota-keeper.ts'
 import type { Authenticator } from '../../security/authenticator.ts'
 import { anonymousPrincipal } from '../../security/principal.ts'
+import { ClockMarks } from './clock-marks.ts'
 import { type CommitBatch, CommitBatches, reasonOf } from './commit-batch.ts'
 import { CatchUp } from './catch-up.ts'
 import { Delivery } from './delivery.ts'
 import { DoorConnections } from './door-connections.ts'
 import { DoorCounters } from './door-counters.ts'
-import type { DoorServices, PendingBytesWaiter } from './door-services.ts'
+import type { DoorServices } from './door-services.ts'
 import { EventBudget } from './event-budget.ts'
 import { FanOut } from './fan-out.ts'
+import { KeptRecords } from './kept-records.ts'
 import type { MqttListenerOptions } from './listener-options.ts'
 import { LogSummaries } from './log-summaries.ts'
 import { mqttEvents } from './mqtt-events.ts'
 import { mqttMetrics } from './mqtt-metrics.ts'
 import type { MqttDoorOptions } from './mqtt-options.ts'
+import { OvertakenReaders } from './overtaken-readers.ts'
 import { mqttSessionsTopic, PacketIdLog } from './packet-id-log.ts'
+import { PendingWaiters } from './pending-waiters.ts'
 import { RetainedKeeper, retainedTopic } from './retained-keeper.ts'
 import { RouteTable } from './route-table.ts'
 import type { MqttSession } from './session.ts'
@@ -71,8 +74,6 @@ export interface MqttDoorParts {
 const rowsMax = 1024
 /** Figures go out this often while there is something new. */
 const figuresEveryMs = 1000
-/** Pending bytes of the broker are looked at again after this while somebody waits for them. */
-const pendingCheckMs = 5
 /** Timers of the platform hold 31 bits. */
 const timerMsMax = 2_147_483_647
 /** How long each half of a stop waits for what was taken to be committed, and how often it looks. */
@@ -81,8 +82,7 @@ const drainCheckMs = 5
 
 /** The MQTT door: takes connections, keeps sessions, stores what clients publish and delivers what they subscribe to. */
 export class MqttDoor {
-  private markedWallMs = -1
-  private mark: ClockMark | null = null
+  private readonly clockMarks: ClockMarks
   private readonly parts: MqttDoorParts
   private readonly services: DoorServices
   private readonly sessions: SessionTable
@@ -96,6 +96,7 @@ export class MqttDoor {
   private readonly summaries: LogSummaries
   private readonly catchUp: CatchUp
   private readonly keeper: SessionKeeper
+  private readonly kept: KeptRecords
   private readonly sys: SysTopics
   private readonly startedMs: number
   private readonly bounds: SessionBounds
@@ -103,7 +104,7 @@ export class MqttDoor {
   private readonly eventBudget: EventBudget
   private readonly connections: DoorConnections
   private readonly expiries = new Map<MqttSession, Timer>()
-  private waiters: PendingBytesWaiter[] = []
+  private readonly waiters: PendingWaiters
   private opening: Promise<void> | null = null
   private figuresTimer: Timer | null = null
   private isStopping = false
@@ -113,6 +114,8 @@ export class MqttDoor {
     this.parts = parts
     const { clock, observer, broker, options } = parts
     const mapping = new TopicMapping(options.routes)
+    this.waiters = new PendingWaiters(clock, broker, options.pendingBytesMax)
+    this.clockMarks = new ClockMarks(clock, parts.bootId)
     this.eventBudget = new EventBudget(clock)
     this.bounds = {
       queuedMessagesMax: options.queuedMessagesMax,
@@ -140,7 +143,7 @@ export class MqttDoor {
     this.retained = new RetainedKeeper({ broker, commits: this.commits, bytesMax: options.retainedBytesMax })
     const { routes, commits, counters, retained } = this
     const onPublished = (will: Will): void => this.keeper.willPublished(will)
-    const clockMark = (wallMs: number): ClockMark | null => this.clockMark(wallMs)
+    const clockMark = this.clockMarks.at.bind(this.clockMarks)
     this.wills = new WillKeeper({ clock, clockMark, routes, commits, counters, retained, onPublished })
     this.summaries = new LogSummaries(options.summaryBytesMax, options.summaryStretchBytes)
     const reading = {
@@ -157,7 +160,9 @@ export class MqttDoor {
       readBytes: options.tailReadBytes,
       decompressedBytesMax: options.decompressedBytesMax,
     }
-    this.catchUp = new CatchUp({ ...reading, livePosition: (partition) => this.delivery.positionOf(partition) })
+    const livePosition = (partition: Partition): number | undefined => this.delivery.positionOf(partition)
+    const overtaken = new OvertakenReaders(observer, this.eventBudget)
+    this.catchUp = new CatchUp({ ...reading, overtaken, livePosition })
     this.delivery = new Delivery({
       ...reading,
       onRead: () => this.keeper.onRead(),
@@ -165,6 +170,7 @@ export class MqttDoor {
       hasSubscriptions: () => this.subscriptions.size > 0,
     })
     const { sessions, subscriptions, wills } = this
+    this.kept = this.createKept()
     const livePositions = (): Iterable<readonly [Partition, number]> => this.delivery.positions()
     const authorizer = parts.authorizer ?? null
     const rights = (owner: SessionOwner): TopicRights | null => rightsOf(owner, { authorizer, mapping, options })
@@ -179,6 +185,16 @@ export class MqttDoor {
       options,
       services: () => this.services,
       onChange: () => this.onConnectionsChanged(),
+    })
+  }
+
+  private createKept(): KeptRecords {
+    return new KeptRecords({
+      clock: this.parts.clock,
+      topics: this.parts.options.keepForSessions,
+      livePosition: (partition) => this.delivery.positionOf(partition),
+      sessions: () => this.sessions.values(),
+      groups: () => this.subscriptions.shared(),
     })
   }
 
@@ -207,12 +223,12 @@ export class MqttDoor {
       eventBudget: this.eventBudget,
       counters: this.counters,
       columns: createPacketColumns(rowsMax),
-      clockMark: (wallMs) => this.clockMark(wallMs),
+      clockMark: (wallMs) => this.clockMarks.at(wallMs),
       onSubscriptionsChanged: () => this.delivery.onSubscriptionsChanged(),
       livePosition: (partition) => this.delivery.positionOf(partition),
       onAttached: (session) => this.onAttached(session),
       onDetached: (session) => this.onDetached(session),
-      waitForPendingBytes: (waiter) => this.waitForPendingBytes(waiter),
+      waitForPendingBytes: (waiter) => this.waiters.add(waiter),
     }
   }
 
@@ -248,6 +264,7 @@ export class MqttDoor {
     const packetIds = this.packetIds.openCount
     if (packetIds > 0) observer.event(mqttEvents.packetIdsReplayed, { packetIds })
     this.restoreSessions()
+    this.kept.watch(this.parts.broker.partitions.values())
   }
 
   /** Sessions of the last run go on; wills of those whose connection a crash has taken are due. */
@@ -284,6 +301,7 @@ export class MqttDoor {
     this.delivery.onPartitionsChanged()
     this.keeper.onPartitionsChanged()
     this.summaries.onPartitionsChanged((each) => this.isThere(each))
+    this.kept.watch(this.parts.broker.partitions.values())
     for (const session of this.sessions.values()) this.forgetGone(session.behind)
     for (const group of this.subscriptions.shared()) this.forgetGone(group.behind)
   }
@@ -341,15 +359,6 @@ export class MqttDoor {
   }
 
   // ------------------------------------------------------------------------------------------- sessions
-
-  /** Asked of the clock once a millisecond, not once a message. */
-  private clockMark(wallMs: number): ClockMark | null {
-    if (wallMs === this.markedWallMs) return this.mark
-    const { clock, bootId } = this.parts
-    this.markedWallMs = wallMs
-    this.mark = clock.wallTrusted() ? null : { bootId, uptimeMs: clock.monotonicMs() }
-    return this.mark
-  }
 
   private onAttached(session: MqttSession): void {
     const timer = this.expiries.get(session)
@@ -434,28 +443,7 @@ export class MqttDoor {
       if (this.eventBudget.take()) observer.event(mqttEvents.appendFailed, { reason: error })
     }
     this.reportFiguresSoon()
-    this.checkPendingBytes()
-  }
-
-  private waitForPendingBytes(waiter: PendingBytesWaiter): void {
-    this.waiters.push(waiter)
-    if (this.waiters.length === 1) this.checkPendingBytesLater()
-  }
-
-  /** Other writers fill the log too: a commit of ours is not the only sign that it has drained. */
-  private checkPendingBytesLater(): void {
-    this.parts.clock.schedule(pendingCheckMs, () => {
-      this.checkPendingBytes()
-      if (this.waiters.length > 0) this.checkPendingBytesLater()
-    })
-  }
-
-  private checkPendingBytes(): void {
-    if (this.waiters.length === 0) return
-    if (this.parts.broker.pendingBytes > this.parts.options.pendingBytesMax / 2) return
-    const waiters = this.waiters
-    this.waiters = []
-    for (const waiter of waiters) waiter.onPendingBytesDown()
+    this.waiters.check()
   }
 
   // -------------------------------------------------------------------------------------------- figures

@@ -86,6 +86,12 @@ export const mqttMetrics = defineMetrics({
     help: 'Offsets that were passed over for MQTT sessions that were away or slow, because nothing there is for any of them.',
     labels: [],
   },
+  overtaken: {
+    name: 'headwater_mqtt_overtaken_positions_total',
+    kind: 'counter',
+    help: 'Places of MQTT sessions and shared subscriptions in a partition that records were gone from before they had them, by reason: retention, compaction, damage, unreadable.',
+    labels: ['reason'],
+  },
   disconnects: {
     name: 'headwater_mqtt_disconnects_total',
     kind: 'counter',

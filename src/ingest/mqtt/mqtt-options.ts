@@ -8,6 +8,8 @@ export interface MqttDoorOptions {
   readonly lastResortTopic: string
   /** Refuse payloads that a client says are UTF-8 (payload format indicator 1) and that are not. */
   readonly checkPayloadFormat: boolean
+  /** Kafka topics of which retention leaves what kept sessions have not had; a name that ends in `*` is what names begin with. */
+  readonly keepForSessions: readonly string[]
   /** Kafka topics that publishes may create in one run where the name depends on the MQTT topic: a stray client must not fill the broker with topics. */
   readonly autoTopicsMax: number
 
@@ -74,6 +76,7 @@ export const mqttDoorDefaults: MqttDoorOptions = {
   routes: [],
   lastResortTopic: 'mqtt.unrouted',
   checkPayloadFormat: false,
+  keepForSessions: [],
   autoTopicsMax: 64,
   connectionsMax: 10_000,
   connectionsPerAddressMax: 1000,

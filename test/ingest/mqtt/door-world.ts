@@ -9,6 +9,7 @@ import { forEachBatch } from '../../../src/protocol/records/record-batch.ts'
 import { forEachRecord } from '../../../src/protocol/records/record.ts'
 import { Authenticator } from '../../../src/security/authenticator.ts'
 import { ScramCredentials } from '../../../src/security/scram-credentials.ts'
+import type { LogConfig } from '../../../src/log/log-config.ts'
 import type { SimHost } from '../../sim/host.ts'
 import { type SimWorld, simWorld } from '../../sim/world.ts'
 import { type BrokerWorld, openBroker } from './broker-world.ts'
@@ -92,6 +93,23 @@ export class DoorWorld {
     if (partition === undefined) throw new Error(`no ${topic}-${index}`)
     const [outcome] = this.broker.partitions.appendSet([{ partition, batch, origin: 'client', recordsChecked: true }])
     if (outcome?.kind !== 'appended') throw new Error(JSON.stringify(outcome))
+  }
+
+  /** Settings of a topic's logs that an administrator could make. */
+  configure(topic: string, config: Partial<LogConfig>): void {
+    for (const { topic: name, log } of this.broker.partitions.values()) {
+      if (name === topic) log.updateConfig({ ...log.config, ...config })
+    }
+  }
+
+  /** A retention pass. */
+  async retain(): Promise<void> {
+    await this.settle(this.rooms.directory.retain())
+  }
+
+  /** A pass of compaction. */
+  async compact(): Promise<void> {
+    await this.settle(this.rooms.directory.compactor.compact())
   }
 
   /** Deletes a topic as an administrator would. */
