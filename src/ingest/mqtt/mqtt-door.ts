@@ -17,7 +17,7 @@ import type { Authorizer } from '../../security/authorizer.ts'
 import type { QuotaKeeper } from '../../security/quotas/quota-keeper.ts'
 import type { Authenticator } from '../../security/authenticator.ts'
 import { anonymousPrincipal } from '../../security/principal.ts'
-import { ClockMarks } from './clock-marks.ts'
+import { ClockMarker } from './clock-marker.ts'
 import { type CommitBatch, CommitBatches, reasonOf } from './commit-batch.ts'
 import { CatchUp } from './catch-up.ts'
 import { Delivery } from './delivery.ts'
@@ -34,7 +34,7 @@ import { mqttMetrics } from './mqtt-metrics.ts'
 import type { MqttDoorOptions } from './mqtt-options.ts'
 import { OvertakenReaders } from './overtaken-readers.ts'
 import { mqttSessionsTopic, PacketIdLog } from './packet-id-log.ts'
-import { PendingWaiters } from './pending-waiters.ts'
+import { PendingBytes } from './pending-bytes.ts'
 import { RetainedKeeper, retainedTopic } from './retained-keeper.ts'
 import { RouteTable } from './route-table.ts'
 import type { MqttSession } from './session.ts'
@@ -82,7 +82,7 @@ const drainCheckMs = 5
 
 /** The MQTT door: takes connections, keeps sessions, stores what clients publish and delivers what they subscribe to. */
 export class MqttDoor {
-  private readonly clockMarks: ClockMarks
+  private readonly marker: ClockMarker
   private readonly parts: MqttDoorParts
   private readonly services: DoorServices
   private readonly sessions: SessionTable
@@ -104,7 +104,7 @@ export class MqttDoor {
   private readonly eventBudget: EventBudget
   private readonly connections: DoorConnections
   private readonly expiries = new Map<MqttSession, Timer>()
-  private readonly waiters: PendingWaiters
+  private readonly pending: PendingBytes
   private opening: Promise<void> | null = null
   private figuresTimer: Timer | null = null
   private isStopping = false
@@ -114,8 +114,8 @@ export class MqttDoor {
     this.parts = parts
     const { clock, observer, broker, options } = parts
     const mapping = new TopicMapping(options.routes)
-    this.waiters = new PendingWaiters(clock, broker, options.pendingBytesMax)
-    this.clockMarks = new ClockMarks(clock, parts.bootId)
+    this.marker = new ClockMarker(clock, parts.bootId)
+    this.pending = new PendingBytes(broker, clock, options.pendingBytesMax)
     this.eventBudget = new EventBudget(clock)
     this.bounds = {
       queuedMessagesMax: options.queuedMessagesMax,
@@ -136,14 +136,14 @@ export class MqttDoor {
       this.catchUp.forget(group)
       this.keeper.forgetGroup(group)
     })
-    const { lastResortTopic, autoTopicsMax } = options
-    this.routes = new RouteTable({ broker, mapping, clock, observer, lastResortTopic, autoTopicsMax })
+    const { lastResortTopic, autoTopicsMax, sparkplug } = options
+    this.routes = new RouteTable({ broker, mapping, clock, observer, lastResortTopic, autoTopicsMax, sparkplug })
     this.commits = new CommitBatches({ broker, onSettled: (batch, error) => this.onCommitSettled(batch, error) })
     this.packetIds = new PacketIdLog(broker)
     this.retained = new RetainedKeeper({ broker, commits: this.commits, bytesMax: options.retainedBytesMax })
     const { routes, commits, counters, retained } = this
     const onPublished = (will: Will): void => this.keeper.willPublished(will)
-    const clockMark = this.clockMarks.at.bind(this.clockMarks)
+    const clockMark = this.marker.at.bind(this.marker)
     this.wills = new WillKeeper({ clock, clockMark, routes, commits, counters, retained, onPublished })
     this.summaries = new LogSummaries(options.summaryBytesMax, options.summaryStretchBytes)
     const reading = {
@@ -223,12 +223,12 @@ export class MqttDoor {
       eventBudget: this.eventBudget,
       counters: this.counters,
       columns: createPacketColumns(rowsMax),
-      clockMark: (wallMs) => this.clockMarks.at(wallMs),
+      clockMark: (wallMs) => this.marker.at(wallMs),
       onSubscriptionsChanged: () => this.delivery.onSubscriptionsChanged(),
       livePosition: (partition) => this.delivery.positionOf(partition),
       onAttached: (session) => this.onAttached(session),
       onDetached: (session) => this.onDetached(session),
-      waitForPendingBytes: (waiter) => this.waiters.add(waiter),
+      waitForPendingBytes: (waiter) => this.pending.add(waiter),
     }
   }
 
@@ -443,7 +443,7 @@ export class MqttDoor {
       if (this.eventBudget.take()) observer.event(mqttEvents.appendFailed, { reason: error })
     }
     this.reportFiguresSoon()
-    this.waiters.check()
+    this.pending.check()
   }
 
   // -------------------------------------------------------------------------------------------- figures

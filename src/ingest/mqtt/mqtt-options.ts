@@ -1,9 +1,12 @@
+import type { SparkplugOptions } from './sparkplug.ts'
 import type { TopicRoute } from './topic-mapping.ts'
 
 /** Settings of the MQTT door; every bound says why it is there. */
 export interface MqttDoorOptions {
   /** Rules from MQTT topics to Kafka topics, the first match wins; after them comes the default rule. */
   readonly routes: readonly TopicRoute[]
+  /** Null = the server is not aware of Sparkplug. Its rules stand in `routes`. */
+  readonly sparkplug: SparkplugOptions | null
   /** Kafka topic of messages that no rule takes anywhere. */
   readonly lastResortTopic: string
   /** Refuse payloads that a client says are UTF-8 (payload format indicator 1) and that are not. */
@@ -74,6 +77,7 @@ export interface MqttDoorOptions {
 /** Defaults: a box with 512 MB serving up to 10,000 clients. */
 export const mqttDoorDefaults: MqttDoorOptions = {
   routes: [],
+  sparkplug: null,
   lastResortTopic: 'mqtt.unrouted',
   checkPayloadFormat: false,
   keepForSessions: [],

@@ -2,7 +2,7 @@ import type { ClockMark } from '../../base/clock-mark.ts'
 import type { Clock } from '../../base/ports.ts'
 
 /** Marks what is received while the time is not known. The clock is asked once a millisecond, not once a message. */
-export class ClockMarks {
+export class ClockMarker {
   private readonly clock: Clock
   private readonly bootId: string
   private markedWallMs = -1
@@ -13,12 +13,11 @@ export class ClockMarks {
     this.bootId = bootId
   }
 
-  /** The mark of what is received at this wall time; null = none is needed. */
+  /** Null while the time is known. */
   at(wallMs: number): ClockMark | null {
     if (wallMs === this.markedWallMs) return this.mark
-    const { clock, bootId } = this
     this.markedWallMs = wallMs
-    this.mark = clock.wallTrusted() ? null : { bootId, uptimeMs: clock.monotonicMs() }
+    this.mark = this.clock.wallTrusted() ? null : { bootId: this.bootId, uptimeMs: this.clock.monotonicMs() }
     return this.mark
   }
 }
