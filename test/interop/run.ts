@@ -12,6 +12,7 @@ import { join } from 'node:path'
 import type { InteropCase } from './case.ts'
 import { authorizerOfKafka } from './cases/authorizer.ts'
 import { aiokafka, codecMatrix } from './cases/codecs.ts'
+import { closedDoors } from './cases/closed-doors.ts'
 import { sameCompaction } from './cases/compaction.ts'
 import { formattedByKafka } from './cases/formatted-by-kafka.ts'
 import { kafkaCodec, kafkaHeaders, kafkaLayouts } from './cases/kafka-codec.ts'
@@ -21,6 +22,7 @@ import { securityTools } from './cases/security-tools.ts'
 import { mirrorToApacheKafka } from './mirror.ts'
 import { outAndBack } from './cases/out-and-back.ts'
 import { mosquittoOptions, pahoEverywhere } from './cases/mqtt-doors.ts'
+import { homeDiscovery, sessionsComeBack, sparkplugSequence } from './cases/mqtt-field.ts'
 import { kafkaToMqtt, mqttKeptSession, mqttRetainedAndShared, mqttToKafka } from './cases/mqtt-to-kafka.ts'
 
 const cases: readonly InteropCase[] = [
@@ -33,11 +35,15 @@ const cases: readonly InteropCase[] = [
   mqttKeptSession,
   pahoEverywhere,
   mosquittoOptions,
+  sparkplugSequence,
+  homeDiscovery,
+  sessionsComeBack,
   codecMatrix,
   aiokafka,
   kafkaTools,
   dumpLogSegments,
   securityTools,
+  closedDoors,
   quotas,
   authorizerOfKafka,
   sameCompaction,

@@ -9,6 +9,7 @@ import { aclOperation, aclResource, clusterResourceName } from '../../security/a
 import type { Subject } from '../../security/authorizer.ts'
 import type { DoorServices } from './door-services.ts'
 import { type CachedByTopic, hashTopic, TopicCache } from './route-cache.ts'
+import { certificatePrefix } from './sparkplug.ts'
 import type { TopicMapping } from './topic-mapping.ts'
 
 /** Whose a session is, and from where it was opened: entries of access control name both. */
@@ -24,13 +25,16 @@ export function rightsOf(
 ): TopicRights | null {
   const subject = authorizer?.subject(principal, host)
   if (subject === undefined || subject.isUnlimited) return null
-  return new TopicRights({ subject, mapping, lastResortTopic: options.lastResortTopic })
+  const { lastResortTopic, sparkplug } = options
+  return new TopicRights({ subject, mapping, lastResortTopic, certificatesTopic: sparkplug?.certificatesTopic ?? null })
 }
 
 export interface TopicRightsOptions {
   readonly subject: Subject
   readonly mapping: TopicMapping
   readonly lastResortTopic: string
+  /** Kafka topic of Sparkplug's birth certificates; null = there are none. */
+  readonly certificatesTopic: string | null
 }
 
 interface PlannedTopic extends CachedByTopic {
@@ -74,7 +78,7 @@ export class TopicRights {
 
   /** Where a message really goes may be another topic than the planned one: the last resort. */
   mayWrite(kafkaTopic: string): boolean {
-    return this.options.subject.allows(aclOperation.write, aclResource.topic, kafkaTopic)
+    return this.options.subject.demands(aclOperation.write, aclResource.topic, kafkaTopic)
   }
 
   mayRead(kafkaTopic: string): boolean {
@@ -89,7 +93,8 @@ export class TopicRights {
     const filter = sharedFilterOf(subscription)?.filter ?? subscription
     if (isOfSys(filter)) return this.mayReadSys()
     if (/[+#]/.test(filter)) return this.options.subject.allowsSome(aclOperation.read, aclResource.topic)
-    return this.mayReceive(filter)
+    const kafkaTopic = this.plan(filter)
+    return kafkaTopic === null || this.options.subject.demands(aclOperation.read, aclResource.topic, kafkaTopic)
   }
 
   /** May a message of this topic name be given to the client? */
@@ -105,6 +110,7 @@ export class TopicRights {
   }
 
   private plan(topic: string): string | null {
+    if (topic.startsWith(certificatePrefix)) return this.options.certificatesTopic
     const plan = this.options.mapping.plan(topic)
     if (plan.kind === 'refused') return null
     return plan.kind === 'routed' ? plan.kafkaTopic : this.options.lastResortTopic
