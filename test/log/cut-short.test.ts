@@ -410,6 +410,25 @@ describe('a sync that has failed', () => {
     expect([image.find(path) !== null, image.find(`${path}-2`) !== null]).toEqual([true, false])
   })
 
+  test('takes no topic id away with a later power cut and our copy of it', async () => {
+    for (let seed = 0; seed < 10; seed++) {
+      const medium = new DiskImage()
+      const first = await opened(medium)
+      stage.disk.failNextSync = new Prng(seed, 'failed sync')
+      await expect(settle(createSmall(first, 'a'))).rejects.toThrow()
+      await turn()
+      stage.disk.stop()
+      // The page cache has what the sync has not written.
+      const directory = await opened(medium)
+      await appendTo(directory, await settle(createSmall(directory, 'a')), 2)
+      stage.disk.stop()
+      medium.crash(new Prng(seed, 'crash'))
+      medium.unlink('/data/state/recovery-points')
+      const found = (await opened(medium)).logs.get('a-0')
+      expect([found?.topicId, found?.logEndOffset]).toEqual([topicIdOf('a'), 2])
+    }
+  })
+
   test('leaves nothing to a start behind it that the next power cut takes away', async () => {
     for (let seed = 0; seed < 20; seed++) {
       const medium = new DiskImage()
