@@ -298,7 +298,7 @@ async function scanOn(log: UnifiedLog, startIndex: number, begin: BeginPoint, ru
     const next = later[0]?.baseOffset ?? 0
     // What is missing was deleted, or compacted by Apache Kafka: a snapshot made behind it knows its producers.
     if (next > end.nextOffset) await loadProducers(log, next, run.hints, run.parts)
-    if (later.length > 0) await keepSnapshot(log, next, run.parts.disk)
+    if (later.length > 0) await keepSnapshot(log, next, run)
     from = 0
   }
 }

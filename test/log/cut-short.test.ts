@@ -3,6 +3,7 @@ import { beforeEach, describe, expect, test } from 'vitest'
 import { CommitJournal } from '../../src/log/commit-journal.ts'
 import { DirtyFiles } from '../../src/log/dirty-files.ts'
 import { LeaderEpochCache } from '../../src/log/leader-epoch-cache.ts'
+import type { LogConfig } from '../../src/log/log-config.ts'
 import type { LogDirectory, LogDirectoryOptions } from '../../src/log/log-directory.ts'
 import type { UnifiedLog } from '../../src/log/unified-log.ts'
 import { died, Stage, turn } from '../explore/stage.ts'
@@ -169,16 +170,32 @@ describe('a start that has lost our recovery points', () => {
   })
 })
 
+/** A batch of each of these producers in one turn: two of the first ones roll a segment of 700 bytes, a third stays in the second one. */
+function appendAs(directory: LogDirectory, log: UnifiedLog, producerIds: readonly number[]): Promise<void> {
+  for (const producerId of producerIds) {
+    const fields = { producerId, producerEpoch: 0, baseSequence: 0 }
+    done(appendOne(directory, log, batchOf(['x'.repeat(producerId < 3 ? 500 : 9)], fields)))
+  }
+  return whenDurable(log)
+}
+
+/** The third producer writes, the first segment is deleted; then a power cut, and our recovery points are lost: who is known then. */
+async function knownWithoutFirst(medium: DiskImage, config: LogConfig, crash: Prng): Promise<unknown> {
+  const directory = await opened(medium)
+  const log = directory.logs.get('a-0') as UnifiedLog
+  log.updateConfig(config)
+  await appendAs(directory, log, [1, 2, 3].slice(log.logEndOffset))
+  log.highWatermark = log.durableEndOffset
+  await settle(log.deleteRecordsBefore(1))
+  stage.disk.stop()
+  medium.crash(crash)
+  medium.unlink('/data/state/recovery-points')
+  const found = (await opened(medium)).logs.get('a-0') as UnifiedLog
+  return [1, 2, 3].map((id) => found.producers.get(id)?.batches.at(-1)?.lastOffset)
+}
+
 describe('a roll that was cut short', () => {
   test('loses no producer when the older segment is deleted and our recovery points are lost', async () => {
-    const append = (directory: LogDirectory, log: UnifiedLog, producerIds: readonly number[]): Promise<void> => {
-      for (const producerId of producerIds) {
-        const fields = { producerId, producerEpoch: 0, baseSequence: 0 }
-        // The third goes into the segment of the second: no further roll writes a snapshot.
-        done(appendOne(directory, log, batchOf(['x'.repeat(producerId < 3 ? 500 : 9)], fields)))
-      }
-      return whenDurable(log)
-    }
     let isOver = false
     for (let operations = 0; operations < operationsMax && !isOver; operations++) {
       for (let seed = 0; seed < 4; seed++) {
@@ -186,21 +203,12 @@ describe('a roll that was cut short', () => {
         const first = await opened(medium)
         const made = await settle(createSmall(first, 'a', { segmentBytes: 700 }))
         stage.disk.operationsLeft = operations
-        await append(first, made, [1, 2])
+        await appendAs(first, made, [1, 2])
         for (let turns = 0; turns < operationsMax; turns++) await turn()
         isOver = !stage.disk.isDead
         stage.disk.stop()
-        const directory = await opened(medium)
-        const log = directory.logs.get('a-0') as UnifiedLog
-        log.updateConfig(made.config)
-        await append(directory, log, [1, 2, 3].slice(log.logEndOffset))
-        log.highWatermark = log.durableEndOffset
-        await settle(log.deleteRecordsBefore(1))
-        stage.disk.stop()
-        medium.crash(new Prng(seed, `crash ${operations}`))
-        medium.unlink('/data/state/recovery-points')
-        const found = (await opened(medium)).logs.get('a-0') as UnifiedLog
-        expect([1, 2, 3].map((id) => found.producers.get(id)?.batches.at(-1)?.lastOffset)).toEqual([0, 1, 2])
+        const known = await knownWithoutFirst(medium, made.config, new Prng(seed, `crash ${operations}`))
+        expect(known).toEqual([0, 1, 2])
       }
     }
     expect(isOver).toBe(true)
@@ -408,6 +416,27 @@ describe('a sync that has failed', () => {
     const later = await settle(Promise.allSettled([directory.writeAside([{ kind: 'unlink', path }])]))
     expect([...outcomes, ...later].map(({ status }) => status)).toEqual(['rejected', 'rejected', 'rejected'])
     expect([image.find(path) !== null, image.find(`${path}-2`) !== null]).toEqual([true, false])
+  })
+
+  test('takes no producer away that the segment before a roll had, once that is deleted', async () => {
+    for (let seed = 0; seed < 10; seed++) {
+      const medium = new DiskImage()
+      const first = await opened(medium)
+      const made = await settle(createSmall(first, 'a', { segmentBytes: 700 }))
+      const { disk } = stage
+      const step = disk.step.bind(disk)
+      disk.step = () => {
+        const isSnapshot = disk.next?.kind === 'sync' && disk.next.path.endsWith('.snapshot')
+        if (isSnapshot) disk.failNextSync = new Prng(seed, 'failed sync')
+        step()
+      }
+      await appendAs(first, made, [1, 2])
+      for (let turns = 0; turns < operationsMax && first.failure === null; turns++) await turn()
+      expect(first.failure).not.toBeNull()
+      await turn()
+      disk.stop()
+      expect(await knownWithoutFirst(medium, made.config, new Prng(seed, 'crash'))).toEqual([0, 1, 2])
+    }
   })
 
   test('takes no topic id away with a later power cut and our copy of it', async () => {
