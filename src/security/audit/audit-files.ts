@@ -3,7 +3,7 @@
  * new one, and the oldest go.
  */
 import type { Disk, DiskOperation } from '../../base/ports.ts'
-import { type AuditLine, type ReadAuditLine, readAuditLine } from './audit-line.ts'
+import { type AuditHead, type AuditLine, auditLineBytesMax, type ReadAuditLine, readAuditLine } from './audit-line.ts'
 import { auditTypes } from './audit-types.ts'
 
 export interface AuditFileOptions {
@@ -15,11 +15,22 @@ export interface AuditFileOptions {
 
 /** What the files end with. */
 export interface AuditFileTail {
-  /** The newest records, oldest first: those of the last two files, as far as they are whole. */
+  /** The newest whole record; null = there is none. */
+  readonly last: AuditHead | null
+  /** The whole records of the last two files, oldest first: from the one that the topic has as its newest on. */
   readonly lines: readonly AuditLine[]
   /** Bytes of a record that a power cut has left half-written; they are gone. */
   readonly bytesCut: number
   readonly endsCleanly: boolean
+}
+
+/** What one file holds. */
+interface ReadFile {
+  readonly last: ReadAuditLine | null
+  readonly lines: readonly AuditLine[]
+  /** Where the whole records end. */
+  readonly wholeBytes: number
+  readonly size: number
 }
 
 const nameOf = (sequence: number): string => `${String(sequence).padStart(20, '0')}.jsonl`
@@ -51,14 +62,13 @@ export class AuditFiles {
     this.#names = auditFileNames(entries.map(({ name }) => name))
     this.#current = null
     const newest = this.#names.at(-1)
-    if (newest === undefined) return { lines: [], bytesCut: 0, endsCleanly: true }
+    if (newest === undefined) return { last: null, lines: [], bytesCut: 0, endsCleanly: true }
     const before = this.#names.at(-2)
-    const older = before === undefined ? [] : (await this.#read(before)).lines
-    const { lines, wholeBytes, size } = await this.#read(newest)
-    const all = [...older, ...lines]
-    const last = all.at(-1)
-    if (size > wholeBytes && (last?.sequence ?? -1) < toldSequence)
-      return { lines: all, bytesCut: 0, endsCleanly: false }
+    const older = before === undefined ? null : await this.#read(before, toldSequence)
+    const { last: own, lines, wholeBytes, size } = await this.#read(newest, toldSequence)
+    const last = own ?? older?.last ?? null
+    const tail = { last, lines: [...(older?.lines ?? []), ...lines] }
+    if (size > wholeBytes && (last?.sequence ?? -1) < toldSequence) return { ...tail, bytesCut: 0, endsCleanly: false }
     if (size > wholeBytes) {
       const path = `${directory}/${newest}`
       await this.#disk.submit([
@@ -67,8 +77,8 @@ export class AuditFiles {
       ])
     }
     this.#current = { name: newest, size: wholeBytes }
-    const endsCleanly = size === wholeBytes && (last === undefined || last.type === auditTypes.stopped.type)
-    return { lines: all, bytesCut: size - wholeBytes, endsCleanly }
+    const endsCleanly = size === wholeBytes && (last === null || last.type === auditTypes.stopped.type)
+    return { ...tail, bytesCut: size - wholeBytes, endsCleanly }
   }
 
   /** The next record begins a new file. */
@@ -111,34 +121,36 @@ export class AuditFiles {
     for (const each of old) this.#disk.forget(`${directory}/${each}`)
   }
 
-  /** The lines at the start of a file that are whole and follow from each other. */
-  async #read(name: string): Promise<{ lines: ReadAuditLine[]; wholeBytes: number; size: number }> {
-    const { directory, fileBytesMax } = this.#options
-    const path = `${directory}/${name}`
+  /** Reads the records that are whole and follow from each other, a piece at a time: nothing waits for a whole file. */
+  async #read(name: string, toldSequence: number): Promise<ReadFile> {
+    const path = `${this.#options.directory}/${name}`
     const size = (await this.#disk.size(path)) ?? 0
-    if (size === 0) return { lines: [], wholeBytes: 0, size }
-    // One set of records may be larger than a file should be.
-    const bytes = await this.#disk.read(path, 0, Math.min(size, fileBytesMax + setBytesMax))
-    const lines: ReadAuditLine[] = []
-    let at = 0
+    const lines: AuditLine[] = []
+    let last: ReadAuditLine | null = null
     let wholeBytes = 0
-    for (;;) {
-      const end = bytes.indexOf(newLine, at)
-      if (end === -1) break
-      const read = readAuditLine(Buffer.from(bytes.buffer, bytes.byteOffset + at, end - at).toString('utf8'))
-      // Sectors reach the medium in any order: whole lines may stand behind a broken one.
-      if (typeof read === 'string' || !follows(read, lines.at(-1))) break
-      at = end + 1
-      lines.push(read)
-      wholeBytes = at
+    for (let piece = pieceBytes; wholeBytes < size; ) {
+      const bytes = await this.#disk.read(path, wholeBytes, Math.min(piece, size - wholeBytes))
+      let at = 0
+      for (let end = bytes.indexOf(newLine); end !== -1; end = bytes.indexOf(newLine, at)) {
+        const read = readAuditLine(Buffer.from(bytes.buffer, bytes.byteOffset + at, end - at).toString('utf8'))
+        // Sectors reach the medium in any order: whole lines may stand behind a broken one.
+        if (typeof read === 'string' || !follows(read, last)) return { last, lines, wholeBytes: wholeBytes + at, size }
+        at = end + 1
+        last = read
+        if (read.sequence >= toldSequence) lines.push({ sequence: read.sequence, hash: read.hash, text: read.text })
+      }
+      wholeBytes += at
+      // A line that is longer than a piece is none of ours.
+      if (at === 0 && (piece > pieceBytes || bytes.length < piece)) break
+      piece = at === 0 ? auditLineBytesMax + pieceBytes : pieceBytes
     }
-    return { lines, wholeBytes, size }
+    return { last, lines, wholeBytes, size }
   }
 }
 
 /** The first record after a stop may tell of a gap in front of it. */
-function follows(line: ReadAuditLine, before: ReadAuditLine | undefined): boolean {
-  return before === undefined || line.previousHash === before.hash || line.type === auditTypes.resumed.type
+function follows(line: ReadAuditLine, before: ReadAuditLine | null): boolean {
+  return before === null || line.previousHash === before.hash || line.type === auditTypes.resumed.type
 }
 
 function parentOf(path: string): string {
@@ -146,5 +158,7 @@ function parentOf(path: string): string {
 }
 
 const newLine = 0x0a
+/** Some hundred records, each of which is hashed. */
+const pieceBytes = 65_536
 /** Most that is written at once. */
 export const setBytesMax = 262_144

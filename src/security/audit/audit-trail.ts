@@ -151,7 +151,7 @@ export class AuditTrail implements Audit {
     for (;;) {
       await this.#untilSomething()
       if (this.#queue.length === 0 && this.#lost === 0) break
-      if (!this.#isStopping) await this.#pause(gatherMs)
+      if (!this.#isStopping && this.#queue.length < setMax) await this.#pause(gatherMs)
       await this.#writeLines(this.#takeLines())
     }
     await this.#writeLines([this.#line(this.#entryOf(auditTypes.stopped, {}))])
@@ -212,7 +212,7 @@ export class AuditTrail implements Audit {
   async #resume(): Promise<void> {
     const topic = (await this.#topic?.tail()) ?? null
     const file = await this.#files.open(topic?.sequence ?? -1)
-    const fileHead = file.lines.at(-1) ?? null
+    const fileHead = file.last
     if (fileHead === null && topic === null) {
       if (this.#head.sequence < 0) await this.#begin(this.#entryOf(auditTypes.started, {}), auditGenesis)
       return
@@ -289,7 +289,7 @@ export class AuditTrail implements Audit {
       }
       const timer = clock.schedule(ms, end)
       this.#wake = () => {
-        if (this.#isStopping || (ms === gatherMs && this.#queue.length > queueMax / 2)) end()
+        if (this.#isStopping || (ms === gatherMs && this.#queue.length >= setMax)) end()
       }
       if (this.#isStopping) end()
     })
@@ -307,27 +307,20 @@ interface Comparison {
 const span = (from: number, end: number): string => `records ${from} to ${end}`
 
 /** What the file and the topic lack of each other. One of them holds something. */
-export function compare({ lines }: Pick<AuditFileTail, 'lines'>, topic: AuditHead | null): Comparison {
+export function compare({ last, lines }: Pick<AuditFileTail, 'last' | 'lines'>, topic: AuditHead | null): Comparison {
   const none: Comparison = { again: [], missingInFile: '', missingInTopic: '', disagreement: '' }
-  const last = lines.at(-1)
-  const first = lines[0]
-  if (last === undefined || first === undefined) {
+  if (last === null) {
     return topic === null ? none : { ...none, missingInFile: `${span(0, topic.sequence)} are not in the file` }
   }
-  if (topic === null) {
-    const missing = first.sequence > 0 ? `${span(0, first.sequence - 1)} are not in the topic` : ''
-    return { ...none, again: lines, missingInTopic: missing }
+  const told = topic?.sequence ?? -1
+  if (told > last.sequence) return { ...none, missingInFile: `${span(last.sequence + 1, told)} are not in the file` }
+  const first = lines[0]?.sequence ?? told + 1
+  if (told < first - 1) {
+    return { ...none, again: lines, missingInTopic: `${span(told + 1, first - 1)} are not in the topic` }
   }
-  if (topic.sequence > last.sequence) {
-    return { ...none, missingInFile: `${span(last.sequence + 1, topic.sequence)} are not in the file` }
+  const same = lines.find(({ sequence }) => sequence === told)
+  if (topic !== null && same !== undefined && same.hash !== topic.hash) {
+    return { ...none, disagreement: `record ${told} is one in the file and another in the topic` }
   }
-  if (topic.sequence < first.sequence - 1) {
-    const missing = `${span(topic.sequence + 1, first.sequence - 1)} are not in the topic`
-    return { ...none, again: lines, missingInTopic: missing }
-  }
-  const same = lines.find(({ sequence }) => sequence === topic.sequence)
-  if (same !== undefined && same.hash !== topic.hash) {
-    return { ...none, disagreement: `record ${topic.sequence} is one in the file and another in the topic` }
-  }
-  return { ...none, again: lines.filter(({ sequence }) => sequence > topic.sequence) }
+  return { ...none, again: lines.filter(({ sequence }) => sequence > told) }
 }
