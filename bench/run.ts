@@ -23,6 +23,7 @@ import { idleNode } from './cases/idle.ts'
 import { kafkaLatency, kafkaProduceAndConsume } from './cases/kafka.ts'
 import { mirrorThroughput } from './cases/mirror.ts'
 import { mqttPublish } from './cases/mqtt.ts'
+import { mqttBacklog } from './cases/mqtt-backlog.ts'
 import { idlePartitions, partitionSpread } from './cases/partitions.ts'
 import { restart } from './cases/restart.ts'
 import { writeAmplification } from './cases/write-amplification.ts'
@@ -32,6 +33,7 @@ const cases: readonly BenchCase[] = [
   footprint,
   commitSpread,
   mqttPublish,
+  mqttBacklog,
   allocation,
   authorization,
   kafkaProduceAndConsume,

@@ -22,6 +22,7 @@ import { securityTools } from './cases/security-tools.ts'
 import { mirrorToApacheKafka } from './mirror.ts'
 import { outAndBack } from './cases/out-and-back.ts'
 import { mosquittoOptions, pahoEverywhere } from './cases/mqtt-doors.ts'
+import { homeDiscovery, sessionsComeBack, sparkplugSequence } from './cases/mqtt-field.ts'
 import { kafkaToMqtt, mqttKeptSession, mqttRetainedAndShared, mqttToKafka } from './cases/mqtt-to-kafka.ts'
 
 const cases: readonly InteropCase[] = [
@@ -34,6 +35,9 @@ const cases: readonly InteropCase[] = [
   mqttKeptSession,
   pahoEverywhere,
   mosquittoOptions,
+  sparkplugSequence,
+  homeDiscovery,
+  sessionsComeBack,
   codecMatrix,
   aiokafka,
   kafkaTools,
