@@ -97,7 +97,7 @@ describe('a configuration', () => {
     ['audit: { keep: perhaps }', /audit\.keep/],
     ['audit: { fileSize: 1KiB }', /audit\.fileSize/],
     ['audit: { filesMax: 1 }', /audit\.filesMax/],
-    ['audit: { file: a }', /audit\.file: there is no such key; did you mean audit\.fileS/],
+    ['audit: { fileSiz: 1MiB }', /audit\.fileSiz: there is no such key; did you mean audit\.fileSize/],
   ])('refuses what is none of its values: %s', async (written, reason) => {
     expect(await problemsOf(source(written))).toEqual([expect.stringMatching(reason)])
   })
