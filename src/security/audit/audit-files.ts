@@ -17,8 +17,6 @@ export interface AuditFileOptions {
 export interface AuditFileTail {
   /** The newest whole record; null = there is none. */
   readonly last: AuditHead | null
-  /** The whole records of the last two files, oldest first: from the one that the topic has as its newest on. */
-  readonly lines: readonly AuditLine[]
   /** Bytes of a record that a power cut has left half-written; they are gone. */
   readonly bytesCut: number
   readonly endsCleanly: boolean
@@ -46,6 +44,7 @@ export class AuditFiles {
   /** The file that is written; null = the next record begins a new one. */
   #current: { readonly name: string; readonly size: number } | null = null
   #names: string[] = []
+  #lastSequence = -1
 
   constructor(disk: Disk, options: AuditFileOptions) {
     this.#disk = disk
@@ -62,13 +61,14 @@ export class AuditFiles {
     this.#names = auditFileNames(entries.map(({ name }) => name))
     this.#current = null
     const newest = this.#names.at(-1)
-    if (newest === undefined) return { last: null, lines: [], bytesCut: 0, endsCleanly: true }
+    this.#lastSequence = -1
+    if (newest === undefined) return { last: null, bytesCut: 0, endsCleanly: true }
+    const nothing = { fromSequence: Number.POSITIVE_INFINITY, linesMax: 0 }
     const before = this.#names.at(-2)
-    const older = before === undefined ? null : await this.#read(before, toldSequence)
-    const { last: own, lines, wholeBytes, size } = await this.#read(newest, toldSequence)
-    const last = own ?? older?.last ?? null
-    const tail = { last, lines: [...(older?.lines ?? []), ...lines] }
-    if (size > wholeBytes && (last?.sequence ?? -1) < toldSequence) return { ...tail, bytesCut: 0, endsCleanly: false }
+    const { last: own, wholeBytes, size } = await this.#read(newest, nothing)
+    const last = own ?? (before === undefined ? null : (await this.#read(before, nothing)).last)
+    this.#lastSequence = last?.sequence ?? -1
+    if (size > wholeBytes && this.#lastSequence < toldSequence) return { last, bytesCut: 0, endsCleanly: false }
     if (size > wholeBytes) {
       const path = `${directory}/${newest}`
       await this.#disk.submit([
@@ -78,7 +78,25 @@ export class AuditFiles {
     }
     this.#current = { name: newest, size: wholeBytes }
     const endsCleanly = size === wholeBytes && (last === null || last.type === auditTypes.stopped.type)
-    return { ...tail, bytesCut: size - wholeBytes, endsCleanly }
+    return { last, bytesCut: size - wholeBytes, endsCleanly }
+  }
+
+  /** The newest record; -1 = there is none. */
+  get lastSequence(): number {
+    return this.#lastSequence
+  }
+
+  /** The next whole records behind one, oldest first, as far as the files have them; they begin later where the oldest files are gone. */
+  async since(sequence: number, linesMax: number): Promise<readonly AuditLine[]> {
+    const lines: AuditLine[] = []
+    const begins = this.#names.map((name) => Number(name.slice(0, 20)))
+    const holding = begins.findLastIndex((first) => first <= sequence + 1)
+    for (const name of this.#names.slice(Math.max(0, holding))) {
+      const read = await this.#read(name, { fromSequence: sequence + 1, linesMax: linesMax - lines.length })
+      lines.push(...read.lines)
+      if (lines.length >= linesMax) break
+    }
+    return lines
   }
 
   /** The next record begins a new file. */
@@ -109,6 +127,7 @@ export class AuditFiles {
     ]
     await this.#disk.submit(operations)
     this.#current = { name, size: size + bytes.length }
+    this.#lastSequence = lines.at(-1)?.sequence ?? this.#lastSequence
     if (!isNew) return
     if (this.#names.at(-1) !== name) this.#names.push(name)
     const old = this.#names.slice(0, Math.max(0, this.#names.length - filesMax))
@@ -122,7 +141,7 @@ export class AuditFiles {
   }
 
   /** Reads the records that are whole and follow from each other, a piece at a time: nothing waits for a whole file. */
-  async #read(name: string, toldSequence: number): Promise<ReadFile> {
+  async #read(name: string, wanted: { fromSequence: number; linesMax: number }): Promise<ReadFile> {
     const path = `${this.#options.directory}/${name}`
     const size = (await this.#disk.size(path)) ?? 0
     const lines: AuditLine[] = []
@@ -137,7 +156,9 @@ export class AuditFiles {
         if (typeof read === 'string' || !follows(read, last)) return { last, lines, wholeBytes: wholeBytes + at, size }
         at = end + 1
         last = read
-        if (read.sequence >= toldSequence) lines.push({ sequence: read.sequence, hash: read.hash, text: read.text })
+        if (read.sequence < wanted.fromSequence) continue
+        lines.push({ sequence: read.sequence, hash: read.hash, text: read.text })
+        if (lines.length >= wanted.linesMax) return { last, lines, wholeBytes: wholeBytes + at, size }
       }
       wholeBytes += at
       // A line that is longer than a piece is none of ours.
