@@ -2,7 +2,7 @@
  * The one place where everything is built: layers 1 to 7 on six ports, real or simulated. `main.ts` adds the operator's surfaces.
  */
 import type { ApplianceStatus, HealthReport, ListenerStatus, Operations, WritesStatus } from './admin/operations.ts'
-import type { Listener, Ports } from './base/ports.ts'
+import type { Listener, Observer, Ports } from './base/ports.ts'
 import type { Access } from './admin/access.ts'
 import { openAccess } from './appliance-access.ts'
 import { ApplianceAudit } from './appliance-audit.ts'
@@ -78,6 +78,8 @@ export interface ReadyFacts {
 
 export interface Appliance {
   readonly operations: Operations
+  /** Hears what the audit must hear of, beside what the given one does. */
+  readonly observer: Observer
   /** Who may do what at the operator's surfaces; null until the users are known. */
   access(): Access | null
   /** Resolves when clients are served; rejects with an ApplianceError or NetError when it cannot start, with everything closed again. */
@@ -102,6 +104,7 @@ interface Rooms {
 
 class BuiltAppliance implements Appliance {
   readonly operations: Operations
+  readonly observer: Observer
   readonly #config: ApplianceConfig
   readonly #ports: Ports
   readonly #disk: MeteredDisk
@@ -128,7 +131,8 @@ class BuiltAppliance implements Appliance {
     this.#disk = new MeteredDisk(ports.disk, config.dataDir, ports.observer)
     this.#space = new SpaceWatch(ports.disk, ports.clock, config.dataDir)
     this.#audit = new ApplianceAudit(config, { ...ports, disk: this.#disk })
-    this.#ports = { ...ports, disk: this.#disk, observer: this.#audit.observer(ports.observer) }
+    this.observer = this.#audit.observer(ports.observer)
+    this.#ports = { ...ports, disk: this.#disk, observer: this.observer }
     this.#facts = facts
     this.#settings = new BrokerSettings(config.kafka)
     this.#lifecycle = new Lifecycle(ports.observer)

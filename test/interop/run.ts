@@ -1,7 +1,7 @@
 /**
  * The interop pass: foreign clients and real servers against the daemon, a case at a time.
  *
- *   run.ts [WORD ...]     only the cases whose name holds one of the words
+ *   run.ts [--acl-pairs=N] [WORD ...]     only the cases whose name holds one of the words; N pairs of entries and requests to judge
  *
  * A case whose foreign program is missing is skipped with a line that says what to install. The last line is
  * `N passed, N failed, N skipped`; the exit code is 1 when a case failed.
@@ -52,7 +52,7 @@ const cases: readonly InteropCase[] = [
   mirrorToApacheKafka,
 ]
 
-process.exitCode = await main(process.argv.slice(2))
+process.exitCode = await main(process.argv.slice(2).filter((word) => !word.startsWith('--acl-pairs=')))
 
 async function main(words: readonly string[]): Promise<number> {
   const counts = { passed: 0, failed: 0, skipped: 0 }
