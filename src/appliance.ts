@@ -2,8 +2,8 @@
  * The one place where everything is built: layers 1 to 7 on six ports, real or simulated. `main.ts` adds the operator's surfaces.
  */
 import type { ApplianceStatus, HealthReport, ListenerStatus, Operations, WritesStatus } from './admin/operations.ts'
-import { ApplianceError } from './base/errors.ts'
 import type { Listener, Ports } from './base/ports.ts'
+import { ApplianceSecurity } from './appliance-security.ts'
 import { authorizerOf, featuresOf, quotasOf } from './appliance-cluster.ts'
 import { Broker } from './broker/broker.ts'
 import { InternalTopics } from './broker/internal-topics.ts'
@@ -13,7 +13,6 @@ import { Cluster } from './cluster/cluster.ts'
 import { BrokerSettings } from './cluster/metadata/broker-config.ts'
 import type { NodeBudget } from './cluster/metadata/topic-budget.ts'
 import type { ApplianceConfig } from './config.ts'
-import { needsUsers, unprotectedListeners } from './config-safety.ts'
 import {
   mirrorOptions,
   mqttDoorOptions,
@@ -27,7 +26,6 @@ import { ClockWatch } from './clock-watch.ts'
 import { GroupCoordinator } from './coordinator/group/group-coordinator.ts'
 import { groupOptionsOf } from './coordinator/group/group-options.ts'
 import { offsetsTopicOf } from './coordinator/group/offsets-topic.ts'
-import type { SaslListener } from './ingest/kafka/connection-security.ts'
 import { KafkaDoor } from './ingest/kafka/door.ts'
 import { kafkaDoorOptionsOf } from './ingest/kafka/door-options.ts'
 import { guardHandlers } from './ingest/kafka/guards/guard.ts'
@@ -46,14 +44,9 @@ import { MeteredDisk } from './log/metered-disk.ts'
 import { mirrorTopic } from './mirror/anchor.ts'
 import { Mirror } from './mirror/mirror.ts'
 import { writesStatusOf } from './write-status.ts'
-import { Authenticator } from './security/authenticator.ts'
-import { securityErrors } from './security/security-errors.ts'
-import { securityEvents } from './security/security-events.ts'
 import type { Authorizer } from './security/authorizer.ts'
 import type { QuotaKeeper } from './security/quotas/quota-keeper.ts'
 import { certificateNaming, principalOfPeer } from './security/principal.ts'
-import type { SaslMechanism } from './security/sasl/sasl-server.ts'
-import { TlsKeeper } from './security/tls-keeper.ts'
 
 /** Topics that asking for them may create, in all: each costs files, memory and start time. */
 const autoTopicsMax = 1_000
@@ -108,7 +101,7 @@ class BuiltAppliance implements Appliance {
   readonly #facts: ApplianceFacts
   readonly #settings: BrokerSettings
   readonly #lifecycle: Lifecycle
-  readonly #certificates: TlsKeeper
+  readonly #security: ApplianceSecurity
   readonly #startedMs: number
   /** Names this run in the marks of records that are received while the time is not known. */
   readonly #bootId: string
@@ -130,7 +123,7 @@ class BuiltAppliance implements Appliance {
     this.#facts = facts
     this.#settings = new BrokerSettings(config.kafka)
     this.#lifecycle = new Lifecycle(ports.observer)
-    this.#certificates = new TlsKeeper(ports)
+    this.#security = new ApplianceSecurity(config, this.#settings, this.#ports)
     this.#startedMs = ports.clock.monotonicMs()
     this.#bootId = Buffer.from(ports.entropy.bytes(8)).toString('hex')
     this.#clockWatch = new ClockWatch(ports, this.#bootId)
@@ -145,11 +138,11 @@ class BuiltAppliance implements Appliance {
   async start(): Promise<ReadyFacts> {
     await this.#lifecycle.start([
       { name: 'clock', start: () => this.#clockWatch.start(), stop: () => this.#clockWatch.stop() },
+      { name: 'security', start: async () => {}, stop: () => this.#security.stop() },
       { name: 'log', start: () => this.#openLog(), stop: () => this.#closeLog() },
       { name: 'cluster', start: () => this.#openCluster(), stop: () => this.#rooms.cluster?.stop() },
       { name: 'coordinator', start: () => this.#openCoordinator(), stop: () => this.#rooms.coordinator?.stop() },
       { name: 'mirror', start: () => this.#startMirror(), stop: () => this.#rooms.mirror?.stop() },
-      { name: 'certificates', start: async () => {}, stop: () => this.#certificates.stop() },
       { name: 'kafka', start: () => this.#openKafkaDoor(), stop: () => this.#rooms.kafkaDoor?.stop() },
       { name: 'mqtt', start: () => this.#openMqttDoor(), stop: () => this.#rooms.mqttDoor?.stop() },
     ])
@@ -163,7 +156,6 @@ class BuiltAppliance implements Appliance {
 
   // ------------------------------------------------------------------------------------------ building
 
-  #authenticator: Authenticator | null = null
   #authorizer: Authorizer | null = null
   #quotas: QuotaKeeper | null = null
   #broker: Broker | null = null
@@ -224,18 +216,10 @@ class BuiltAppliance implements Appliance {
       configsOf: (topic) => internalTopics.definition(topic)?.configs ?? null,
     })
     this.#rooms = { ...this.#rooms, cluster }
-    const { clock, compute, entropy, observer } = this.#ports
-    this.#judgeListeners(cluster)
+    const { clock, observer } = this.#ports
+    await this.#security.start(cluster)
     this.#authorizer = authorizerOf(this.#settings, cluster)
     this.#quotas = quotasOf(this.#settings, cluster, clock)
-    this.#authenticator = new Authenticator({
-      clock,
-      compute,
-      entropy,
-      observer,
-      credentials: cluster.image.credentials,
-      failureDelayMs: () => this.#settings.number('connection.failed.authentication.delay.ms'),
-    })
     this.#topics = new TopicAdmin({ cluster, settings: this.#settings, clock, observer, internalTopics, autoTopicsMax })
     const broker = new Broker({
       cluster,
@@ -300,12 +284,11 @@ class BuiltAppliance implements Appliance {
     this.#rooms = { ...this.#rooms, kafkaDoor }
     for (const [index, written] of this.#config.listeners.kafka.entries()) {
       const { listen, advertise, tls, saslMechanisms } = written
-      const context = tls === null ? null : await this.#certificates.open(`kafka[${index}]`, tls)
-      const sasl = saslMechanisms.length === 0 ? null : this.#sasl(saslMechanisms)
+      const context = tls === null ? null : await this.#security.certificates.open(`kafka[${index}]`, tls)
       const listener = await kafkaDoor.listen(listen, {
         advertise,
         tls: context,
-        sasl,
+        sasl: this.#security.sasl(saslMechanisms),
         proxyProtocol: proxyOptions(written),
       })
       this.#listeners.push({
@@ -317,24 +300,8 @@ class BuiltAppliance implements Appliance {
     }
   }
 
-  /** The configuration has refused what is unprotected, unless it was told not to. */
-  #judgeListeners(cluster: Cluster): void {
-    const { listeners } = this.#config
-    if (!listeners.dangerouslyAllowUnprotected && needsUsers(listeners) && cluster.image.credentials.size === 0) {
-      throw new ApplianceError(securityErrors.noUsers)
-    }
-    for (const { path, reason } of unprotectedListeners(listeners)) {
-      this.#ports.observer.event(securityEvents.listenerUnprotected, { listener: path.join('.'), reason })
-    }
-  }
-
   #guarded(cluster: Cluster, handlers: readonly HandlerEntry[]): readonly HandlerEntry[] {
     return guardHandlers(handlers, guardTable(cluster.image), must(this.#authorizer))
-  }
-
-  #sasl(mechanisms: readonly SaslMechanism[]): SaslListener {
-    const sessionMs = (): number => this.#settings.number('connections.max.reauth.ms')
-    return { mechanisms, authenticator: must(this.#authenticator), sessionMs }
   }
 
   async #openMqttDoor(): Promise<void> {
@@ -351,7 +318,7 @@ class BuiltAppliance implements Appliance {
       options: mqttDoorOptions(this.#config.mqtt),
       bootId: this.#bootId,
       version: this.#facts.version,
-      authenticator: must(this.#authenticator),
+      authenticator: this.#security.authenticator,
       authorizer: must(this.#authorizer),
       quotas: must(this.#quotas),
       principalOf: (peer) => principalOfPeer(peer, naming),
@@ -360,7 +327,7 @@ class BuiltAppliance implements Appliance {
     broker.onTopicsChange(() => mqttDoor.onPartitionsChanged())
     for (const [index, written] of this.#config.listeners.mqtt.entries()) {
       const name = `mqtt[${index}]`
-      const context = written.tls === null ? null : await this.#certificates.open(name, written.tls)
+      const context = written.tls === null ? null : await this.#security.certificates.open(name, written.tls)
       const listener = await mqttDoor.listen(written.listen, mqttListenerOptions(written, name, context))
       const connections = (): number => mqttDoor.connectionsOf(name)
       this.#listeners.push({ protocol: 'mqtt', listener, advertised: null, connections })

@@ -56,8 +56,8 @@ const kafkaListener = z
     tls,
     ...proxyKeys,
     saslMechanisms: z
-      .array(z.enum(['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512']))
-      .max(3)
+      .array(z.enum(['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512', 'OAUTHBEARER']))
+      .max(4)
       .prefault([])
       .describe(
         'SASL mechanisms by which clients authenticate. Without any, a client is who its certificate says, or `User:ANONYMOUS`.',
@@ -105,14 +105,14 @@ const mqttListener = z
     webSocket: webSocket.describe('Clients speak MQTT over WebSocket; with tls it is WSS. `{}` is enough.'),
     ...proxyKeys,
     authentication: z
-      .enum(['none', 'password'])
+      .enum(['none', 'password', 'token'])
       .prefault('none')
       .describe(
-        'How clients authenticate. `password`: user name and password of CONNECT, checked against the SCRAM credentials. `none`: a client is who its certificate says, or `User:ANONYMOUS`.',
+        'How clients authenticate. `password`: user name and password of CONNECT, checked against the SCRAM credentials. `token`: the password of CONNECT is a token (JWT). `none`: a client is who its certificate says, or `User:ANONYMOUS`.',
       ),
     saslMechanisms: z
-      .array(z.enum(['SCRAM-SHA-256', 'SCRAM-SHA-512']))
-      .max(2)
+      .array(z.enum(['SCRAM-SHA-256', 'SCRAM-SHA-512', 'OAUTHBEARER']))
+      .max(3)
       .prefault([])
       .describe(
         'SASL mechanisms by which clients of MQTT 5.0 may authenticate (enhanced authentication). With `authentication: none` they must.',

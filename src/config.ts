@@ -8,6 +8,7 @@
 import { z } from 'zod'
 import { kafkaSettingFault } from './config-kafka.ts'
 import { listenerCountMax, listeners } from './config-listeners.ts'
+import { judgeTokens, tokens } from './config-tokens.ts'
 import { address, bytes, bytesOrShare, count, durationMs } from './config-values.ts'
 
 const mirrorCountMax = 32
@@ -211,22 +212,25 @@ const kafkaSettings = z
   .transform((settings): ReadonlyMap<string, string> => new Map(Object.entries(settings)))
 
 /** The schema of the whole file. */
-export const configSchema = z.strictObject({
-  dataDir: z
-    .string()
-    .min(1)
-    .prefault('./data')
-    .describe('Directory of the log and of all state. Created when missing. One daemon at a time.'),
-  disk: disk.prefault({}),
-  node: node.prefault({}),
-  listeners: listeners.prefault({}),
-  kafka: kafkaSettings
-    .prefault({})
-    .describe("Kafka's own broker settings under Kafka's own names; they are listed below."),
-  mqtt: mqtt.prefault({}),
-  mirrors: z.array(mirror).max(mirrorCountMax).prefault([]).describe('Copies of topics to a central Apache Kafka.'),
-  log: log.prefault({}),
-})
+export const configSchema = z
+  .strictObject({
+    dataDir: z
+      .string()
+      .min(1)
+      .prefault('./data')
+      .describe('Directory of the log and of all state. Created when missing. One daemon at a time.'),
+    disk: disk.prefault({}),
+    node: node.prefault({}),
+    listeners: listeners.prefault({}),
+    kafka: kafkaSettings
+      .prefault({})
+      .describe("Kafka's own broker settings under Kafka's own names; they are listed below."),
+    mqtt: mqtt.prefault({}),
+    mirrors: z.array(mirror).max(mirrorCountMax).prefault([]).describe('Copies of topics to a central Apache Kafka.'),
+    tokens: tokens.prefault({}),
+    log: log.prefault({}),
+  })
+  .superRefine(judgeTokens)
 
 type DeepReadonly<T> =
   T extends ReadonlyMap<string, string>

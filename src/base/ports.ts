@@ -308,6 +308,18 @@ export interface Net {
   tlsContext(clientAuth: TlsClientAuth): TlsContext
   /** Rejects with a `NetError` (ECONNREFUSED, ETIMEDOUT, ENOTFOUND ...). */
   connect(address: ListenAddress, timeoutMs: number): Promise<Connection>
+  /** GET of one small document over HTTP; nothing but an answer of 200 counts, and no redirection is followed. Rejects with a `NetError`. */
+  fetchDocument(request: DocumentRequest): Promise<Uint8Array>
+}
+
+export interface DocumentRequest {
+  /** `https:`, or `http:` where the caller has judged that. */
+  readonly url: string
+  /** For everything, from the name of the host to the last byte. */
+  readonly timeoutMs: number
+  readonly bytesMax: number
+  /** PEM: the authorities whose signature makes the server's certificate good; null = the public ones. */
+  readonly ca: Uint8Array | null
 }
 
 export class NetError extends Error {
@@ -331,7 +343,25 @@ export interface Compute {
   decompress(codec: CompressionCodec, bytes: Uint8Array, bytesMax: number): Promise<Uint8Array>
   /** PBKDF2 with HMAC (RFC 8018), as long as the digest. Callers bound how many they ask for. */
   deriveKey(request: KeyDerivation): Promise<Uint8Array>
+  /** The keys of a JSON Web Key Set (RFC 7517) that can check a signature; rejects when there is none or the text is no such set. */
+  tokenKeys(set: Uint8Array): Promise<TokenKeys>
 }
+
+/** Public keys by which signed tokens (JWS compact, RFC 7515) are told from others. */
+export interface TokenKeys {
+  readonly size: number
+  /** Checks the signature alone; what the token claims is the caller's to judge. Never rejects. */
+  verify(token: string): Promise<SignatureVerdict>
+}
+
+export type SignatureVerdict =
+  | {
+      readonly kind: 'signed'
+      readonly header: ReadonlyMap<string, unknown>
+      readonly claims: ReadonlyMap<string, unknown>
+    }
+  /** `isKeyUnknown`: a newer set may have the key. The reason holds nothing of the token. */
+  | { readonly kind: 'refused'; readonly reason: string; readonly isKeyUnknown: boolean }
 
 export interface KeyDerivation {
   readonly password: Uint8Array

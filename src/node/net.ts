@@ -2,6 +2,7 @@
 import net from 'node:net'
 import {
   type Connection,
+  type DocumentRequest,
   type ListenAddress,
   type Listener,
   type ListenOptions,
@@ -13,6 +14,7 @@ import {
 } from '../base/ports.ts'
 import { Arrival } from './arrival.ts'
 import { SocketConnection, SocketReader } from './connection.ts'
+import { fetchDocument } from './document-fetch.ts'
 import { NodeListener } from './listener.ts'
 import { backlogBytesMark, keepAliveMs } from './stream-marks.ts'
 import { NodeTlsContext } from './tls-context.ts'
@@ -28,6 +30,7 @@ export class NodeNet implements Net {
   readonly #readByEvents: boolean
   readonly #open = new Set<net.Socket>()
   readonly #listeners = new Set<NodeListener>()
+  readonly #closing = new AbortController()
 
   constructor(options: NodeNetOptions) {
     this.#observer = options.observer
@@ -91,8 +94,13 @@ export class NodeNet implements Net {
     })
   }
 
+  fetchDocument(request: DocumentRequest): Promise<Uint8Array> {
+    return fetchDocument(request, this.#closing.signal)
+  }
+
   /** Closes every listener and every connection. */
   async close(): Promise<void> {
+    this.#closing.abort()
     await Promise.all([...this.#listeners].map((listener) => this.#stopListening(listener)))
     for (const socket of this.#open) socket.destroy()
   }

@@ -32,6 +32,30 @@ export const securityEvents = defineEvents({
     sentence: 'A client at {client} could not authenticate as "{user}" by {mechanism}: {reason}',
     fields: { client: 'string', user: 'string', mechanism: 'string', reason: 'string' },
   },
+  tokenKeysLoaded: {
+    id: 'token-keys-loaded',
+    level: 'info',
+    sentence: 'Tokens are checked by the {keys} keys of {url}',
+    fields: { url: 'string', keys: 'number' },
+  },
+  tokenKeysKept: {
+    id: 'token-keys-kept',
+    level: 'info',
+    sentence: 'Until {url} answers tokens are checked by the {keys} keys that it had last',
+    fields: { url: 'string', keys: 'number' },
+  },
+  tokenKeysRefused: {
+    id: 'token-keys-refused',
+    level: 'error',
+    sentence: 'The keys of {url} cannot be had, and those that were there before, if any, stay: {reason}',
+    fields: { url: 'string', reason: 'string' },
+  },
+  tokenKeysNotKept: {
+    id: 'token-keys-not-kept',
+    level: 'warn',
+    sentence: 'The keys of {url} are in force but could not be kept for the next start: {reason}',
+    fields: { url: 'string', reason: 'string' },
+  },
   lockedOut: {
     id: 'authentication-locked-out',
     level: 'warn',

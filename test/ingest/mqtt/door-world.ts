@@ -9,6 +9,7 @@ import { forEachBatch } from '../../../src/protocol/records/record-batch.ts'
 import { forEachRecord } from '../../../src/protocol/records/record.ts'
 import { Authenticator } from '../../../src/security/authenticator.ts'
 import { ScramCredentials } from '../../../src/security/scram-credentials.ts'
+import { readableTokens } from '../../security/tokens/readable-keys.ts'
 import type { SimHost } from '../../sim/host.ts'
 import { type SimWorld, simWorld } from '../../sim/world.ts'
 import { type BrokerWorld, openBroker } from './broker-world.ts'
@@ -65,7 +66,12 @@ export class DoorWorld {
       options: this.options,
       version: '1.2.3',
       bootId: 'b001',
-      authenticator: new Authenticator({ ...ports, credentials: this.credentials, failureDelayMs: () => 100 }),
+      authenticator: new Authenticator({
+        ...ports,
+        credentials: this.credentials,
+        failureDelayMs: () => 100,
+        tokens: readableTokens(clock),
+      }),
     })
     broker.onTopicsChange(() => door.onPartitionsChanged())
     await this.settle(door.listen({ host: '0.0.0.0', port }, this.listener))
