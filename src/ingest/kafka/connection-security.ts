@@ -60,6 +60,8 @@ export class ConnectionSecurity {
   #sessionEndMs = Number.POSITIVE_INFINITY
   /** How long the last authentication is good for; 0 = without end. */
   #sessionMs = 0
+  /** What the client was told of its failure, by the mechanism. */
+  #told: string | null = null
   #deadline: Timer | null = null
 
   constructor(options: ConnectionSecurityOptions) {
@@ -145,7 +147,7 @@ export class ConnectionSecurity {
     }
     const bytes = await this.#step(authBytes)
     if (bytes === null) {
-      const errorMessage = 'Authentication failed: the credentials were not accepted'
+      const errorMessage = this.#told ?? 'Authentication failed: the credentials were not accepted'
       return { errorCode: errorCode('SASL_AUTHENTICATION_FAILED'), errorMessage }
     }
     const sessionLifetimeMs = this.#exchange === null ? this.#sessionMs : 0
@@ -163,8 +165,11 @@ export class ConnectionSecurity {
     this.#isBusy = true
     try {
       const step = await exchange.step(message, (user) => this.#objection(user))
-      if (step.kind === 'failed') this.#state = 'over'
-      if (step.kind === 'failed') return null
+      if (step.kind === 'failed') {
+        this.#state = 'over'
+        this.#told = step.told ?? null
+        return null
+      }
       if (step.kind === 'done') this.#done(step, exchange.mechanism)
       return step.bytes
     } finally {

@@ -58,8 +58,8 @@ function nameOf(written: string): string | undefined {
 }
 
 /** What the client is told of a failure: nothing that would tell a stranger more than that. */
-export function failureMessage(status: TokenFailure, scope: readonly string[]): Uint8Array {
-  return Buffer.from(JSON.stringify({ status, ...(scope.length === 0 ? {} : { scope: scope.join(' ') }) }))
+export function failureMessage(status: TokenFailure, scope: readonly string[]): string {
+  return JSON.stringify({ status, ...(scope.length === 0 ? {} : { scope: scope.join(' ') }) })
 }
 
 /** The client's reply to that, after which the server says no. */

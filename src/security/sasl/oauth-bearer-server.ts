@@ -16,6 +16,7 @@ export class OAuthBearerServer implements SaslServer {
   readonly #options: OAuthBearerServerOptions
   userName: string | null = null
   #state: 'first' | 'told' | 'over' = 'first'
+  #told = ''
 
   constructor(options: OAuthBearerServerOptions) {
     this.#options = options
@@ -26,7 +27,8 @@ export class OAuthBearerServer implements SaslServer {
     if (this.#state === 'over') return { kind: 'failed', reason: 'the exchange is over' }
     if (this.#state === 'told') {
       this.#state = 'over'
-      return { kind: 'failed', reason: isFailureReply(bytes) ? 'the token was refused' : 'a message after a refusal' }
+      const reason = isFailureReply(bytes) ? 'the token was refused' : 'a message after a refusal'
+      return { kind: 'failed', reason, told: this.#told }
     }
     this.#state = 'over'
     const message = readBearer(bytes)
@@ -46,7 +48,7 @@ export class OAuthBearerServer implements SaslServer {
   #tell(status: TokenFailure, reason: string, isGuess: boolean): SaslStep {
     this.#state = 'told'
     const { scope } = this.#options
-    const bytes = failureMessage(status, status === 'insufficient_scope' ? scope : [])
-    return { kind: 'continue', bytes, refused: { reason, isGuess } }
+    this.#told = failureMessage(status, status === 'insufficient_scope' ? scope : [])
+    return { kind: 'continue', bytes: Buffer.from(this.#told), refused: { reason, isGuess } }
   }
 }

@@ -9,8 +9,11 @@ export type SaslStep =
     }
   /** `lifetimeMs`: how long what was shown is good for; without it, without end. */
   | { readonly kind: 'done'; readonly userName: string; readonly bytes: Uint8Array; readonly lifetimeMs?: number }
-  /** The reason is for our log; the client is told nothing but the failure. `isBusy`: nothing was judged, so nobody has failed. */
-  | { readonly kind: 'failed'; readonly reason: string; readonly isBusy?: true }
+  /**
+   * The reason is for our log; the client is told nothing but the failure, and `told`, which it has been told before. `isBusy`: nothing was judged,
+   * so nobody has failed.
+   */
+  | { readonly kind: 'failed'; readonly reason: string; readonly isBusy?: true; readonly told?: string }
 
 export interface SaslServer {
   /** Whom the client says it is, as far as it has said so. */
