@@ -67,16 +67,6 @@ describe('OAUTHBEARER in enhanced authentication', () => {
     auth(client, 0x19, bearer(tokenOf(world, 'press-2', 60)))
     expect(await client.look(1000)).toBe('connack 0, disconnect 0x87, closed')
   })
-
-  it('forgets the end of a token with its connection', async () => {
-    const world = await start(byAuth)
-    const first = await connect(world, tokenOf(world, 'press-1', 60))
-    first.send({ cmd: 'disconnect', reasonCode: 0 })
-    await world.runFor(100)
-    const second = await connect(world, tokenOf(world, 'press-1', 600))
-    await world.runFor(120_000)
-    expect([first.isClosed, second.isClosed]).toEqual([true, false])
-  })
 })
 
 describe('a token as the password of CONNECT', () => {

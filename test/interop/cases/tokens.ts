@@ -126,7 +126,10 @@ async function javaClients(folder: string, { kafka }: RunningHeadwater, issuer: 
 
 async function librdkafka({ kafka }: RunningHeadwater, issuer: Issuer): Promise<void> {
   const python = foreignPython()
-  if (python.path === null) return void console.log(`  ${python.why}`)
+  if (python.path === null) {
+    console.log(`  ${python.why}`)
+    return
+  }
   const script = `${repositoryRoot}/test/interop/programs/confluent-tokens.py`
   const who = ['writer', clients.writer, writeScope]
   const seconds = String(2.5 * tokenSeconds)

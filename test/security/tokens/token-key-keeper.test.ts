@@ -171,13 +171,13 @@ describe('keys of a URL', () => {
   })
 
   it.each([
-    ['of another URL', JSON.stringify({ url: `${url}/2`, set: '{}' })],
-    ['cut off', '{"url":"https://login'],
-    ['of something else', '[]'],
-    ['with a set that cannot be used', JSON.stringify({ url, set: '{"keys":[]}' })],
+    ['of another URL', () => JSON.stringify({ url: `${url}/2`, set: Buffer.from(setOf(first)).toString() })],
+    ['cut off', () => '{"url":"https://login'],
+    ['of something else', () => '[]'],
+    ['with a set that cannot be used', () => JSON.stringify({ url, set: '{"keys":[]}' })],
   ])('start without what is kept when that is %s', async (_, text) => {
     const { write, start } = await site()
-    await write(cachePath, text)
+    await write(cachePath, text())
     expect((await start()).keys).toBeNull()
   })
 
