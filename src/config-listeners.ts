@@ -19,12 +19,24 @@ const tls = z
       .nullable()
       .prefault(null)
       .describe("PEM file: the authorities whose signature makes a client's certificate good."),
+    clientCrl: z
+      .string()
+      .min(1)
+      .nullable()
+      .prefault(null)
+      .describe(
+        'File with the revocation lists (CRL) of these authorities, PEM or DER: a certificate in one is refused, and every one while a list is too old.',
+      ),
     clientAuth: z
       .enum(['none', 'requested', 'required'])
       .prefault('none')
       .describe('Must clients show a certificate? `requested`: they may, and one that they show must be good.'),
   })
-  .superRefine(({ clientAuth, clientCa }, context) => {
+  .superRefine(({ clientAuth, clientCa, clientCrl }, context) => {
+    if (clientCrl !== null && clientCa === null) {
+      const message = 'revocation lists mean nothing without the clientCa whose they are'
+      context.addIssue({ code: 'custom', path: ['clientCrl'], message })
+    }
     if ((clientAuth !== 'none') === (clientCa !== null)) return
     const message =
       clientCa === null

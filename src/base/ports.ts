@@ -226,7 +226,7 @@ export interface PeerFacts {
 /** `requested`: a client may stay without a certificate, but one that it shows must be good. */
 export type TlsClientAuth = 'none' | 'requested' | 'required'
 
-/** The content of PEM files. */
+/** The content of the files of a listener. */
 export interface TlsMaterial {
   /** The certificate, with the intermediate ones behind it. */
   readonly certificate: Uint8Array
@@ -234,6 +234,8 @@ export interface TlsMaterial {
   readonly key: Uint8Array
   /** Whose signature makes a client's certificate good; null = nobody's. */
   readonly clientCa: Uint8Array | null
+  /** Their revocation lists (PEM or DER): a client's certificate that stands in one is refused, and every one while a list is too old. */
+  readonly clientCrl?: Uint8Array | null
 }
 
 /** What a certificate says of itself. */
@@ -242,6 +244,8 @@ export interface TlsFacts {
   readonly notAfterMs: number
   /** The same as a date (ISO 8601). */
   readonly notAfter: string
+  /** When the first of the revocation lists is too old; null = there are none, or none says so. */
+  readonly crlNextUpdateMs: number | null
 }
 
 /** What a listener shows in its handshakes. Several listeners may share one. */

@@ -26,6 +26,20 @@ export const securityEvents = defineEvents({
     sentence: 'The certificate of the listener {listener}, {subject}, expired at {notAfter}: clients will refuse it',
     fields: { listener: 'string', subject: 'string', notAfter: 'string' },
   },
+  tlsCrlExpiresSoon: {
+    id: 'tls-crl-expires-soon',
+    level: 'warn',
+    sentence:
+      'A revocation list of the listener {listener} is good for {hours} more hours: put a newer one in its place',
+    fields: { listener: 'string', hours: 'number' },
+  },
+  tlsCrlExpired: {
+    id: 'tls-crl-expired',
+    level: 'error',
+    sentence:
+      'A revocation list of the listener {listener} is too old: until there is a newer one no certificate of its authority is taken',
+    fields: { listener: 'string' },
+  },
   authenticationFailed: {
     id: 'authentication-failed',
     level: 'warn',

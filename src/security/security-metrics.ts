@@ -8,6 +8,12 @@ export const securityMetrics = defineMetrics({
     help: 'When the certificate of a listener expires, in seconds since the Unix epoch.',
     labels: ['listener'],
   },
+  tlsCrlNextUpdate: {
+    name: 'headwater_tls_crl_next_update_seconds',
+    kind: 'gauge',
+    help: 'When the first of the revocation lists of a listener is too old, in seconds since the Unix epoch.',
+    labels: ['listener'],
+  },
   tlsReloads: {
     name: 'headwater_tls_reloads_total',
     kind: 'counter',

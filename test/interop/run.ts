@@ -18,6 +18,7 @@ import { kafkaCodec, kafkaHeaders, kafkaLayouts } from './cases/kafka-codec.ts'
 import { dumpLogSegments, kafkaTools } from './cases/kafka-tools.ts'
 import { quotas } from './cases/quotas.ts'
 import { securityTools } from './cases/security-tools.ts'
+import { privateAuthority } from './cases/certificates.ts'
 import { tokensOfAnOpenIdProvider } from './cases/tokens.ts'
 import { mirrorToApacheKafka } from './mirror.ts'
 import { outAndBack } from './cases/out-and-back.ts'
@@ -40,6 +41,7 @@ const cases: readonly InteropCase[] = [
   dumpLogSegments,
   securityTools,
   tokensOfAnOpenIdProvider,
+  privateAuthority,
   quotas,
   authorizerOfKafka,
   sameCompaction,

@@ -1,6 +1,7 @@
 /** Every command of the command line, on commander; the files that do the work are imported when their command runs. */
 import { Command, CommanderError } from 'commander'
 import type { ListenAddress } from '../../base/ports.ts'
+import { addCertCommands } from './cert-commands.ts'
 import { type CommandContext, jsonOption, listenAddress, wholeNumber } from './command-flags.ts'
 import { exitStatus } from './exit-status.ts'
 import type { CommandLineHost } from './host.ts'
@@ -29,6 +30,7 @@ export async function runCommands(args: readonly string[], host: CommandLineHost
   addRecordCommands(context)
   addGroupCommands(context)
   addUserCommands(context)
+  addCertCommands(context)
   addMqttCommands(context)
   addStatus(context)
   addConfig(context)
