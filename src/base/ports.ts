@@ -310,10 +310,21 @@ export interface Net {
   ): Promise<Listener>
   /** A context of this port's listeners, empty until `replace`. */
   tlsContext(clientAuth: TlsClientAuth): TlsContext
-  /** Rejects with a `NetError` (ECONNREFUSED, ETIMEDOUT, ENOTFOUND ...). */
-  connect(address: ListenAddress, timeoutMs: number): Promise<Connection>
+  /** Rejects with a `NetError` (ECONNREFUSED, ETIMEDOUT, ENOTFOUND ...). With `tls` the handshake has succeeded when it resolves. */
+  connect(address: ListenAddress, timeoutMs: number, tls?: OutboundTls | null): Promise<Connection>
   /** GET of one small document over HTTP; nothing but an answer of 200 counts, and no redirection is followed. Rejects with a `NetError`. */
   fetchDocument(request: DocumentRequest): Promise<Uint8Array>
+}
+
+/** TLS towards a server, from PEM. */
+export interface OutboundTls {
+  /** Whose signature makes the server's certificate good; null = the public authorities. */
+  readonly ca: Uint8Array | null
+  /** What we show when we are asked, with its key. */
+  readonly certificate: Uint8Array | null
+  readonly key: Uint8Array | null
+  /** The name that the server's certificate must hold; null = the host that is connected to. */
+  readonly serverName: string | null
 }
 
 export interface DocumentRequest {

@@ -76,6 +76,12 @@ export const securityEvents = defineEvents({
     sentence: 'Too many failures: {client} is locked out for a minute, last as "{user}"',
     fields: { client: 'string', user: 'string' },
   },
+  outboundRefused: {
+    id: 'outbound-credentials-refused',
+    level: 'error',
+    sentence: '{owner}: what it shows to others cannot be read anew and what it had goes on: {reason}',
+    fields: { owner: 'string', reason: 'string' },
+  },
   listenerUnprotected: {
     id: 'listener-unprotected',
     level: 'warn',

@@ -19,6 +19,7 @@ import { dumpLogSegments, kafkaTools } from './cases/kafka-tools.ts'
 import { quotas } from './cases/quotas.ts'
 import { securityTools } from './cases/security-tools.ts'
 import { privateAuthority } from './cases/certificates.ts'
+import { securedMirror } from './cases/secured-mirror.ts'
 import { tokensOfAnOpenIdProvider } from './cases/tokens.ts'
 import { mirrorToApacheKafka } from './mirror.ts'
 import { outAndBack } from './cases/out-and-back.ts'
@@ -48,6 +49,7 @@ const cases: readonly InteropCase[] = [
   outAndBack,
   formattedByKafka,
   mirrorToApacheKafka,
+  securedMirror,
 ]
 
 process.exitCode = await main(process.argv.slice(2))

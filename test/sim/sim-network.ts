@@ -99,7 +99,10 @@ export class SimNetwork implements StreamWorld {
       tlsContext: () => {
         throw new NetError('ENOTSUP', 'the simulated network has no TLS')
       },
-      connect: (address, timeoutMs) => this.#connect(process, address, timeoutMs),
+      connect: async (address, timeoutMs, tls = null) => {
+        if (tls !== null) throw new NetError('ENOTSUP', 'the simulated network has no TLS')
+        return this.#connect(process, address, timeoutMs)
+      },
       fetchDocument: async ({ url }) => {
         const document = this.documents.get(url)
         if (document === undefined) throw new NetError('ECONNREFUSED', `GET ${url}`)

@@ -3,12 +3,14 @@ import { type Command, InvalidArgumentError } from 'commander'
 import { ApplianceError } from '../../base/errors.ts'
 import type { ListenAddress } from '../../base/ports.ts'
 import { cliErrors } from './cli-errors.ts'
+import type { ClientSecurity } from './client-properties.ts'
 import type { CommandLineHost } from './host.ts'
 import type { KafkaClient } from './kafka-client.ts'
 
 /** Flags of commands that speak Kafka. */
 export interface KafkaFlags {
   readonly bootstrapServer: readonly ListenAddress[]
+  readonly commandConfig?: string
   readonly json?: true
 }
 
@@ -31,6 +33,10 @@ export function withKafkaFlags(command: Command): Command {
       addresses,
       addresses('127.0.0.1:9092'),
     )
+    .option(
+      '--command-config <file>',
+      "TLS and login, in the file of Kafka's own tools (security.protocol, sasl.jaas.config ...)",
+    )
     .option(...jsonOption)
 }
 
@@ -41,7 +47,12 @@ export async function withClient(
   work: (client: KafkaClient) => Promise<void>,
 ): Promise<void> {
   const { KafkaClient } = await import('./kafka-client.ts')
-  const client = new KafkaClient(await host.clientPorts(), flags.bootstrapServer)
+  let security: ClientSecurity | undefined
+  if (flags.commandConfig !== undefined) {
+    const { readClientProperties } = await import('./client-properties.ts')
+    security = readClientProperties(flags.commandConfig)
+  }
+  const client = new KafkaClient(await host.clientPorts(), flags.bootstrapServer, security)
   try {
     await work(client)
   } finally {

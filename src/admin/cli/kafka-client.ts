@@ -9,7 +9,9 @@ import { KafkaClientConnection } from '../../protocol/kafka/client-connection.ts
 import { errorName, kafkaErrors } from '../../protocol/kafka/error-codes.ts'
 import type { MetadataResponse } from '../../protocol/kafka/messages/metadata.ts'
 import type { InferInput, InferMessage, MessageSchema } from '../../protocol/kafka/schema.ts'
+import { kafkaLogin } from '../../security/kafka-login.ts'
 import { cliErrors } from './cli-errors.ts'
+import type { ClientSecurity } from './client-properties.ts'
 
 export type ClientPorts = Pick<Ports, 'net' | 'clock' | 'compute' | 'entropy'>
 
@@ -18,15 +20,19 @@ const requestMs = 40_000
 /** Answers of a fetch are bounded by what we ask for; metadata of thousands of topics fits too. */
 const frameBytesMax = 128 * 1024 * 1024
 
+const noSecurity: ClientSecurity = { tls: null, login: null }
+
 export class KafkaClient {
   readonly ports: ClientPorts
   readonly #bootstrap: readonly ListenAddress[]
+  readonly #security: ClientSecurity
   readonly #connections = new Map<string, Promise<KafkaClientConnection>>()
   #brokers = new Map<number, ListenAddress>()
 
-  constructor(ports: ClientPorts, bootstrap: readonly ListenAddress[]) {
+  constructor(ports: ClientPorts, bootstrap: readonly ListenAddress[], security: ClientSecurity = noSecurity) {
     this.ports = ports
     this.#bootstrap = bootstrap
+    this.#security = security
   }
 
   /** Metadata of these topics, or of all. Remembers the brokers. Topics carry their own errors. */
@@ -116,6 +122,7 @@ export class KafkaClient {
     const known = this.#connections.get(key)
     if (known !== undefined) return known
     const { net, clock } = this.ports
+    const { tls, login } = this.#security
     const opening = KafkaClientConnection.open({
       net,
       clock,
@@ -124,6 +131,8 @@ export class KafkaClient {
       connectTimeoutMs: connectMs,
       requestTimeoutMs: requestMs,
       frameBytesMax,
+      tls,
+      login: login === null ? null : kafkaLogin(async () => login, this.ports),
     })
     this.#connections.set(key, opening)
     const forget = () => this.#connections.delete(key)
