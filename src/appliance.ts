@@ -37,6 +37,7 @@ import { recordHandlers } from './ingest/kafka/handlers/record-handlers.ts'
 import { MqttDoor } from './ingest/mqtt/mqtt-door.ts'
 import { mqttSessionsTopic } from './ingest/mqtt/packet-id-log.ts'
 import { retainedTopic } from './ingest/mqtt/retained-keeper.ts'
+import { brokerEndPoints } from './kafka-end-points.ts'
 import { Lifecycle } from './lifecycle.ts'
 import { LogDirectory } from './log/log-directory.ts'
 import { logMetrics } from './log/log-metrics.ts'
@@ -205,13 +206,12 @@ class BuiltAppliance implements Appliance {
   async #openCluster(): Promise<void> {
     const directory = must(this.#rooms.directory)
     const internalTopics = this.#internalTopics()
-    const first = this.#config.listeners.kafka[0]?.listen ?? { host: '127.0.0.1', port: 0 }
     const cluster = await Cluster.open({
       directory,
       settings: this.#settings,
       ports: this.#ports,
       isInternal: (topic) => internalTopics.isInternal(topic),
-      endpoint: first,
+      endPoints: brokerEndPoints(this.#config.listeners.kafka),
       budget: () => this.#budget(directory),
       configsOf: (topic) => internalTopics.definition(topic)?.configs ?? null,
     })

@@ -9,6 +9,7 @@ import { Cluster } from './cluster/cluster.ts'
 import { BrokerSettings } from './cluster/metadata/broker-config.ts'
 import type { ApplianceConfig } from './config.ts'
 import { configErrors } from './config-errors.ts'
+import { brokerEndPoints } from './kafka-end-points.ts'
 import { LogDirectory } from './log/log-directory.ts'
 
 /** Rejects with an ApplianceError when the directory is held by a process, is not one of ours, or does not open. */
@@ -23,7 +24,8 @@ export async function exportForKafka(config: ApplianceConfig, ports: Ports): Pro
   let facts: KafkaExport
   try {
     const endpoint = config.listeners.kafka[0]?.listen ?? { host: '127.0.0.1', port: 9092 }
-    const cluster = await Cluster.open({ directory, settings, ports, isInternal: () => false, endpoint })
+    const endPoints = brokerEndPoints(config.listeners.kafka)
+    const cluster = await Cluster.open({ directory, settings, ports, isInternal: () => false, endPoints })
     brokerEpoch = cluster.brokerEpoch
     facts = factsOf(directory, cluster, config, endpoint)
   } finally {

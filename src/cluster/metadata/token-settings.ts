@@ -31,7 +31,7 @@ export const tokenSettings: ConfigTable = {
     doc: 'Longest such pause.',
   },
   'sasl.oauthbearer.expected.audience': {
-    type: 'string',
+    type: 'list',
     default: '',
     doc: 'Audiences, separated by commas: a token must be for one of them (claim aud).',
   },
