@@ -19,6 +19,7 @@ import { dumpLogSegments, kafkaTools } from './cases/kafka-tools.ts'
 import { quotas } from './cases/quotas.ts'
 import { securityTools } from './cases/security-tools.ts'
 import { privateAuthority } from './cases/certificates.ts'
+import { securedExport } from './cases/secured-export.ts'
 import { securedMirror } from './cases/secured-mirror.ts'
 import { tokensOfAnOpenIdProvider } from './cases/tokens.ts'
 import { mirrorToApacheKafka } from './mirror.ts'
@@ -47,6 +48,7 @@ const cases: readonly InteropCase[] = [
   authorizerOfKafka,
   sameCompaction,
   outAndBack,
+  securedExport,
   formattedByKafka,
   mirrorToApacheKafka,
   securedMirror,
