@@ -1,16 +1,14 @@
 /** Who clients are, put together: certificates of listeners, users, and tokens with the keys of their issuer. */
-import { ApplianceError } from './base/errors.ts'
+import type { Audit } from './base/audit-def.ts'
 import type { Ports } from './base/ports.ts'
 import type { Cluster } from './cluster/cluster.ts'
 import type { BrokerSettings } from './cluster/metadata/broker-config.ts'
 import type { ApplianceConfig } from './config.ts'
-import { needsUsers, unprotectedListeners } from './config-safety.ts'
 import { takesTokens } from './config-tokens.ts'
 import type { SaslListener } from './ingest/kafka/connection-security.ts'
+import { judgeListeners } from './listener-judgement.ts'
 import { Authenticator } from './security/authenticator.ts'
 import type { SaslMechanism } from './security/sasl/sasl-server.ts'
-import { securityErrors } from './security/security-errors.ts'
-import { securityEvents } from './security/security-events.ts'
 import { TlsKeeper } from './security/tls-keeper.ts'
 import { TokenCheck } from './security/tokens/token-check.ts'
 import { TokenKeyKeeper } from './security/tokens/token-key-keeper.ts'
@@ -21,19 +19,21 @@ export class ApplianceSecurity {
   readonly #config: ApplianceConfig
   readonly #settings: BrokerSettings
   readonly #ports: Ports
+  readonly #audit: Audit
   #authenticator: Authenticator | null = null
   #tokenKeys: TokenKeyKeeper | null = null
 
-  constructor(config: ApplianceConfig, settings: BrokerSettings, ports: Ports) {
+  constructor(config: ApplianceConfig, settings: BrokerSettings, ports: Ports, audit: Audit) {
     this.#config = config
     this.#settings = settings
     this.#ports = ports
+    this.#audit = audit
     this.certificates = new TlsKeeper(ports)
   }
 
   /** Throws an ApplianceError where listeners could not know their clients. */
   async start(cluster: Cluster): Promise<void> {
-    this.#judgeListeners(cluster)
+    judgeListeners(this.#config, this.#settings, cluster, this.#ports.observer)
     const tokens = takesTokens(this.#config.listeners) ? await this.#openTokens() : null
     const { clock, compute, entropy, observer } = this.#ports
     this.#authenticator = new Authenticator({
@@ -44,6 +44,7 @@ export class ApplianceSecurity {
       credentials: cluster.image.credentials,
       failureDelayMs: () => this.#settings.number('connection.failed.authentication.delay.ms'),
       tokens,
+      audit: this.#audit,
     })
   }
 
@@ -65,25 +66,14 @@ export class ApplianceSecurity {
   }
 
   async #openTokens(): Promise<TokenCheck> {
-    const { tokens, dataDir } = this.#config
-    const keeper = new TokenKeyKeeper(tokenKeyOptionsOf(this.#settings, tokens, dataDir), this.#ports)
+    const { oauthbearer, dataDir } = this.#config
+    const keeper = new TokenKeyKeeper(tokenKeyOptionsOf(this.#settings, oauthbearer, dataDir), this.#ports)
     this.#tokenKeys = keeper
     await keeper.start()
     return new TokenCheck({
       clock: this.#ports.clock,
       source: keeper,
-      policy: tokenPolicyOf(this.#settings, tokens),
+      policy: tokenPolicyOf(this.#settings, oauthbearer),
     })
-  }
-
-  /** The configuration has refused what is unprotected, unless it was told not to. */
-  #judgeListeners(cluster: Cluster): void {
-    const { listeners } = this.#config
-    if (!listeners.dangerouslyAllowUnprotected && needsUsers(listeners) && cluster.image.credentials.size === 0) {
-      throw new ApplianceError(securityErrors.noUsers)
-    }
-    for (const { path, reason } of unprotectedListeners(listeners)) {
-      this.#ports.observer.event(securityEvents.listenerUnprotected, { listener: path.join('.'), reason })
-    }
   }
 }

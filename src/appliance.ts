@@ -3,11 +3,14 @@
  */
 import type { ApplianceStatus, HealthReport, ListenerStatus, Operations, WritesStatus } from './admin/operations.ts'
 import type { Listener, Ports } from './base/ports.ts'
+import type { Access } from './admin/access.ts'
+import { openAccess } from './appliance-access.ts'
+import { ApplianceAudit } from './appliance-audit.ts'
 import { ApplianceSecurity } from './appliance-security.ts'
 import { authorizerOf, featuresOf, quotasOf } from './appliance-cluster.ts'
 import { Broker } from './broker/broker.ts'
 import { InternalTopics } from './broker/internal-topics.ts'
-import { lossLedgerTopic, recordLoss } from './broker/loss-ledger.ts'
+import { recordLoss } from './broker/loss-ledger.ts'
 import { TopicAdmin } from './broker/topic-admin.ts'
 import { Cluster } from './cluster/cluster.ts'
 import { BrokerSettings } from './cluster/metadata/broker-config.ts'
@@ -25,7 +28,8 @@ import { partitionTableLog } from './coordinator/runtime/partition-table-log.ts'
 import { ClockWatch } from './clock-watch.ts'
 import { GroupCoordinator } from './coordinator/group/group-coordinator.ts'
 import { groupOptionsOf } from './coordinator/group/group-options.ts'
-import { offsetsTopicOf } from './coordinator/group/offsets-topic.ts'
+import { auditedApis } from './ingest/kafka/audit/audited-apis.ts'
+import { auditHandlers } from './ingest/kafka/audit/audited-handler.ts'
 import { KafkaDoor } from './ingest/kafka/door.ts'
 import { kafkaDoorOptionsOf } from './ingest/kafka/door-options.ts'
 import { guardHandlers } from './ingest/kafka/guards/guard.ts'
@@ -35,15 +39,14 @@ import { adminHandlers } from './ingest/kafka/handlers/admin-handlers.ts'
 import { groupHandlers } from './ingest/kafka/handlers/group-handlers.ts'
 import { recordHandlers } from './ingest/kafka/handlers/record-handlers.ts'
 import { MqttDoor } from './ingest/mqtt/mqtt-door.ts'
-import { mqttSessionsTopic } from './ingest/mqtt/packet-id-log.ts'
-import { retainedTopic } from './ingest/mqtt/retained-keeper.ts'
+import { internalTopicList, offsetsTopicBy } from './internal-topic-list.ts'
 import { brokerEndPoints } from './kafka-end-points.ts'
 import { Lifecycle } from './lifecycle.ts'
 import { LogDirectory } from './log/log-directory.ts'
 import { logMetrics } from './log/log-metrics.ts'
 import { MeteredDisk } from './log/metered-disk.ts'
-import { mirrorTopic } from './mirror/anchor.ts'
 import { Mirror } from './mirror/mirror.ts'
+import { SpaceWatch } from './space-watch.ts'
 import { writesStatusOf } from './write-status.ts'
 import type { Authorizer } from './security/authorizer.ts'
 import type { QuotaKeeper } from './security/quotas/quota-keeper.ts'
@@ -53,8 +56,6 @@ import { certificateNaming, principalOfPeer } from './security/principal.ts'
 const autoTopicsMax = 1_000
 /** Open files that are left to connections and to the process itself. */
 const connectionFiles = 256
-/** The free space is asked for at most this often. */
-const spaceEveryMs = 5_000
 
 export interface ApplianceFacts {
   readonly version: string
@@ -74,6 +75,8 @@ export interface ReadyFacts {
 
 export interface Appliance {
   readonly operations: Operations
+  /** Who may do what at the operator's surfaces; null until the users are known. */
+  access(): Access | null
   /** Resolves when clients are served; rejects with an ApplianceError or NetError when it cannot start, with everything closed again. */
   start(): Promise<ReadyFacts>
   /** A clean stop; safe to call at any time, also twice. */
@@ -114,17 +117,19 @@ class BuiltAppliance implements Appliance {
     readonly advertised: string | null
     readonly connections: () => number
   }[] = []
-  #space: { readonly atMs: number; readonly freeBytes: number; readonly totalBytes: number } | null = null
-  #isAskingSpace = false
+  readonly #space: SpaceWatch
+  readonly #audit: ApplianceAudit
 
   constructor(config: ApplianceConfig, ports: Ports, facts: ApplianceFacts) {
     this.#config = config
     this.#disk = new MeteredDisk(ports.disk, config.dataDir, ports.observer)
-    this.#ports = { ...ports, disk: this.#disk }
+    this.#space = new SpaceWatch(ports.disk, ports.clock, config.dataDir)
+    this.#audit = new ApplianceAudit(config, { ...ports, disk: this.#disk })
+    this.#ports = { ...ports, disk: this.#disk, observer: this.#audit.observer(ports.observer) }
     this.#facts = facts
     this.#settings = new BrokerSettings(config.kafka)
     this.#lifecycle = new Lifecycle(ports.observer)
-    this.#security = new ApplianceSecurity(config, this.#settings, this.#ports)
+    this.#security = new ApplianceSecurity(config, this.#settings, this.#ports, this.#audit.audit)
     this.#startedMs = ports.clock.monotonicMs()
     this.#bootId = Buffer.from(ports.entropy.bytes(8)).toString('hex')
     this.#clockWatch = new ClockWatch(ports, this.#bootId)
@@ -142,6 +147,8 @@ class BuiltAppliance implements Appliance {
       { name: 'security', start: async () => {}, stop: () => this.#security.stop() },
       { name: 'log', start: () => this.#openLog(), stop: () => this.#closeLog() },
       { name: 'cluster', start: () => this.#openCluster(), stop: () => this.#rooms.cluster?.stop() },
+      { name: 'audit', start: () => this.#startAudit(), stop: () => this.#audit.stop() },
+      { name: 'access', start: () => this.#openAccess(), stop: () => undefined },
       { name: 'coordinator', start: () => this.#openCoordinator(), stop: () => this.#rooms.coordinator?.stop() },
       { name: 'mirror', start: () => this.#startMirror(), stop: () => this.#rooms.mirror?.stop() },
       { name: 'kafka', start: () => this.#openKafkaDoor(), stop: () => this.#rooms.kafkaDoor?.stop() },
@@ -155,28 +162,20 @@ class BuiltAppliance implements Appliance {
     return this.#lifecycle.stop()
   }
 
+  access(): Access | null {
+    return this.#access
+  }
+
   // ------------------------------------------------------------------------------------------ building
 
   #authorizer: Authorizer | null = null
   #quotas: QuotaKeeper | null = null
   #broker: Broker | null = null
+  #access: Access | null = null
   #topics: TopicAdmin | null = null
   readonly #internalTopics = (): InternalTopics =>
-    (this.#internal ??= new InternalTopics([
-      this.#offsetsTopic(),
-      mqttSessionsTopic,
-      retainedTopic,
-      mirrorTopic,
-      lossLedgerTopic,
-    ]))
+    (this.#internal ??= new InternalTopics(internalTopicList(this.#settings)))
   #internal: InternalTopics | null = null
-
-  #offsetsTopic() {
-    return offsetsTopicOf(
-      this.#settings.number('offsets.topic.num.partitions'),
-      this.#settings.number('offsets.topic.segment.bytes'),
-    )
-  }
 
   async #openLog(): Promise<void> {
     const directory = await LogDirectory.open(
@@ -218,7 +217,7 @@ class BuiltAppliance implements Appliance {
     this.#rooms = { ...this.#rooms, cluster }
     const { clock, observer } = this.#ports
     await this.#security.start(cluster)
-    this.#authorizer = authorizerOf(this.#settings, cluster)
+    this.#authorizer = authorizerOf(this.#settings, cluster, this.#audit.audit)
     this.#quotas = quotasOf(this.#settings, cluster, clock)
     this.#topics = new TopicAdmin({ cluster, settings: this.#settings, clock, observer, internalTopics, autoTopicsMax })
     const broker = new Broker({
@@ -233,11 +232,25 @@ class BuiltAppliance implements Appliance {
     directory.onLoss((loss) => recordLoss(loss, broker, clock))
   }
 
+  async #startAudit(): Promise<void> {
+    this.#audit.start(must(this.#broker), must(this.#rooms.directory))
+  }
+
+  async #openAccess(): Promise<void> {
+    this.#access = await openAccess(must(this.#broker), this.#settings, {
+      ports: this.#ports,
+      authenticator: this.#security.authenticator,
+      authorizer: must(this.#authorizer),
+      credentials: must(this.#rooms.cluster).image.credentials,
+      audit: this.#audit.audit,
+    })
+  }
+
   async #openCoordinator(): Promise<void> {
     const { clock, compute, entropy, observer } = this.#ports
     const cluster = must(this.#rooms.cluster)
     const broker = must(this.#broker)
-    const offsetsTopic = this.#offsetsTopic()
+    const offsetsTopic = offsetsTopicBy(this.#settings)
     const coordinator = await GroupCoordinator.open({
       log: partitionTableLog(cluster.partitions, offsetsTopic.name, () => broker.topicPartitions(offsetsTopic.name)),
       createTopic: () => broker.ensureInternalTopic(offsetsTopic),
@@ -258,6 +271,7 @@ class BuiltAppliance implements Appliance {
     const { net, clock, observer } = this.#ports
     const broker = must(this.#broker)
     const cluster = must(this.#rooms.cluster)
+    const doorOptions = kafkaDoorOptionsOf(this.#settings, must(this.#quotas), () => featuresOf(cluster))
     const kafkaDoor = new KafkaDoor({
       net,
       clock,
@@ -279,7 +293,7 @@ class BuiltAppliance implements Appliance {
           }),
         ]),
       ),
-      options: kafkaDoorOptionsOf(this.#settings, must(this.#quotas), () => featuresOf(cluster)),
+      options: { ...doorOptions, principalOf: this.#audit.naming(doorOptions.principalOf) },
     })
     this.#rooms = { ...this.#rooms, kafkaDoor }
     for (const [index, written] of this.#config.listeners.kafka.entries()) {
@@ -301,7 +315,8 @@ class BuiltAppliance implements Appliance {
   }
 
   #guarded(cluster: Cluster, handlers: readonly HandlerEntry[]): readonly HandlerEntry[] {
-    return guardHandlers(handlers, guardTable(cluster.image), must(this.#authorizer))
+    const guarded = guardHandlers(handlers, guardTable(cluster.image), must(this.#authorizer))
+    return auditHandlers(guarded, auditedApis, this.#audit.trail)
   }
 
   async #openMqttDoor(): Promise<void> {
@@ -321,7 +336,7 @@ class BuiltAppliance implements Appliance {
       authenticator: this.#security.authenticator,
       authorizer: must(this.#authorizer),
       quotas: must(this.#quotas),
-      principalOf: (peer) => principalOfPeer(peer, naming),
+      principalOf: this.#audit.naming((peer) => principalOfPeer(peer, naming)),
     })
     this.#rooms = { ...this.#rooms, mqttDoor }
     broker.onTopicsChange(() => mqttDoor.onPartitionsChanged())
@@ -372,7 +387,7 @@ class BuiltAppliance implements Appliance {
 
   #status(): ApplianceStatus {
     const { directory, cluster, coordinator, mqttDoor, mirror } = this.#rooms
-    this.#askSpace()
+    const space = this.#space.look()
     let logBytes = 0
     for (const log of directory?.logs.values() ?? []) logBytes += log.sizeInBytes
     const broker = this.#broker
@@ -394,7 +409,7 @@ class BuiltAppliance implements Appliance {
         isNew: directory?.isNew ?? false,
         recoveryMs: Math.round(directory?.recoveryMs ?? 0),
       },
-      disk: { logBytes, freeBytes: this.#space?.freeBytes ?? null, totalBytes: this.#space?.totalBytes ?? null },
+      disk: { logBytes, freeBytes: space?.freeBytes ?? null, totalBytes: space?.totalBytes ?? null },
       clockTrusted: this.#ports.clock.wallTrusted(),
       held: cluster?.hold.reason ?? null,
       writes: this.#writes(),
@@ -442,22 +457,6 @@ class BuiltAppliance implements Appliance {
     this.#rooms.coordinator?.refreshGauges()
     this.#rooms.kafkaDoor?.refreshGauges()
     this.#rooms.mirror?.refreshGauges()
-  }
-
-  /** The figures of the file system as last seen; asked for in the background. */
-  #askSpace(): void {
-    const nowMs = this.#ports.clock.monotonicMs()
-    if (this.#isAskingSpace || (this.#space !== null && nowMs - this.#space.atMs < spaceEveryMs)) return
-    this.#isAskingSpace = true
-    this.#ports.disk.space(this.#config.dataDir).then(
-      (space) => {
-        this.#space = { atMs: nowMs, ...space }
-        this.#isAskingSpace = false
-      },
-      () => {
-        this.#isAskingSpace = false
-      },
-    )
   }
 }
 

@@ -1,11 +1,11 @@
-/** The `tokens` section of the configuration: what Kafka has no name for in SASL/OAUTHBEARER, and what a listener with tokens needs. */
+/** The `oauthbearer` section of the configuration: what Kafka has no name for in SASL/OAUTHBEARER, and what a listener with tokens needs. */
 import { z } from 'zod'
 
 const scopeCountMax = 100
 const prefix = 'sasl.oauthbearer.'
 const urlName = `${prefix}jwks.endpoint.url`
 
-export const tokens = z.strictObject({
+export const oauthbearer = z.strictObject({
   requiredScopes: z
     .array(
       z
@@ -37,7 +37,7 @@ interface Written {
     readonly mqtt: readonly { readonly saslMechanisms: readonly string[]; readonly authentication: string }[]
   }
   readonly kafka: ReadonlyMap<string, string>
-  readonly tokens: z.infer<typeof tokens>
+  readonly oauthbearer: z.infer<typeof oauthbearer>
 }
 
 /** Does a listener let clients in by tokens? */
@@ -48,7 +48,7 @@ export function takesTokens({ kafka, mqtt }: Written['listeners']): boolean {
 }
 
 /** Tokens need keys and something that says whom they are for; and what nobody reads is a mistake. */
-export function judgeTokens({ listeners, kafka, tokens: section }: Written, context: z.RefinementCtx): void {
+export function judgeTokens({ listeners, kafka, oauthbearer: section }: Written, context: z.RefinementCtx): void {
   const issue = (path: string[], message: string): void => context.addIssue({ code: 'custom', path, message })
   // Where a setting is at fault they are not a map yet; that fault comes first.
   if (!isMap(kafka)) return
@@ -57,13 +57,13 @@ export function judgeTokens({ listeners, kafka, tokens: section }: Written, cont
     const idle =
       'means nothing while no listener takes tokens (saslMechanisms: [OAUTHBEARER], or authentication: token)'
     for (const name of kafka.keys()) if (name.startsWith(prefix)) issue(['kafka', name], idle)
-    if (section.requiredScopes.length > 0) issue(['tokens', 'requiredScopes'], idle)
-    if (section.jwksCa !== null) issue(['tokens', 'jwksCa'], idle)
+    if (section.requiredScopes.length > 0) issue(['oauthbearer', 'requiredScopes'], idle)
+    if (section.jwksCa !== null) issue(['oauthbearer', 'jwksCa'], idle)
     return
   }
   if (url === '') issue(['kafka', urlName], 'a listener takes tokens: say where the public keys of their issuer are')
   else if (section.jwksCa !== null && !url.startsWith('https:')) {
-    issue(['tokens', 'jwksCa'], 'judges nothing: the key set is not fetched by https')
+    issue(['oauthbearer', 'jwksCa'], 'judges nothing: the key set is not fetched by https')
   }
   const isSet = (name: string): boolean => (kafka.get(`${prefix}${name}`) ?? '').trim() !== ''
   if (!isSet('expected.issuer') && !isSet('expected.audience')) {

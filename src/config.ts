@@ -9,7 +9,7 @@ import { z } from 'zod'
 import { kafkaSettingFault } from './config-kafka.ts'
 import { listenerCountMax, listeners } from './config-listeners.ts'
 import { judgeOutbound, outboundSasl, outboundTls } from './config-outbound.ts'
-import { judgeTokens, tokens } from './config-tokens.ts'
+import { judgeTokens, oauthbearer } from './config-tokens.ts'
 import { address, bytes, bytesOrShare, count, durationMs } from './config-values.ts'
 
 const mirrorCountMax = 32
@@ -133,7 +133,9 @@ const mirror = z
       .array(z.string().min(1))
       .min(1)
       .max(patternCountMax)
-      .describe('Which topics: anchored regular expressions. Internal topics are never mirrored.'),
+      .describe(
+        'Which topics: anchored regular expressions. Internal topics are never mirrored, but for __headwater_audit where it is named so.',
+      ),
     targetTopic: z
       .string()
       .min(1)
@@ -205,6 +207,19 @@ const disk = z.strictObject({
     .describe('Time from the end of one look through all stored bytes to the begin of the next.'),
 })
 
+const audit = z.strictObject({
+  keep: z
+    .enum(['auto', 'always', 'never'])
+    .prefault('auto')
+    .describe(
+      'Is an audit kept? `auto`: as soon as clients have names, by a listener that authenticates them or an authorizer.',
+    ),
+  fileSize: bytes({ min: 65_536, max: 2 ** 26 })
+    .prefault('4MiB')
+    .describe('Size of one file of the audit in dataDir; a full one is followed by the next.'),
+  filesMax: count(2, 1_000).prefault(8).describe('Files of the audit that are kept.'),
+})
+
 /** Checked by Kafka's own table, name by name, so that every fault has its place. */
 const kafkaSettings = z
   .record(z.string(), z.union([z.string(), z.number(), z.boolean()]).transform(String))
@@ -232,8 +247,9 @@ export const configSchema = z
       .describe("Kafka's own broker settings under Kafka's own names; they are listed below."),
     mqtt: mqtt.prefault({}),
     mirrors: z.array(mirror).max(mirrorCountMax).prefault([]).describe('Copies of topics to a central Apache Kafka.'),
-    tokens: tokens.prefault({}),
+    oauthbearer: oauthbearer.prefault({}),
     log: log.prefault({}),
+    audit: audit.prefault({}),
   })
   .superRefine(judgeTokens)
 

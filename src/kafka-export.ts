@@ -45,7 +45,7 @@ function factsOf(directory: LogDirectory, cluster: Cluster, config: ApplianceCon
       const { listen, advertise, tls, saslMechanisms } = listener
       return { name, protocol, listen, advertise, tls, saslMechanisms }
     }),
-    requiredScopes: config.tokens.requiredScopes,
+    requiredScopes: config.oauthbearer.requiredScopes,
     wasClean: directory.wasClean,
     topics: [...cluster.image.topics()].map(({ name, partitions }) => ({
       name,

@@ -15,7 +15,7 @@ describe('a configuration with tokens', () => {
   it.each<[string, object]>([
     ['keys of a URL and an audience', good],
     ['an issuer', { ...good, kafka: { [url]: 'https://a/k', 'sasl.oauthbearer.expected.issuer': 'https://a' } }],
-    ['authorities of its own', { ...good, tokens: { jwksCa: '/etc/ca.pem', requiredScopes: ['plant/write'] } }],
+    ['authorities of its own', { ...good, oauthbearer: { jwksCa: '/etc/ca.pem', requiredScopes: ['plant/write'] } }],
     [
       'a password that is a token',
       { ...good, listeners: { mqtt: [{ listen: '127.0.0.1:0', authentication: 'token' }] } },
@@ -35,18 +35,18 @@ describe('a configuration with tokens', () => {
     ['a password in the URL', { ...good, kafka: { ...good.kafka, [url]: 'https://u:p@a/k' } }, /end up in logs/],
     [
       'authorities for a file',
-      { ...good, kafka: { ...good.kafka, [url]: 'file:///k' }, tokens: { jwksCa: 'c' } },
+      { ...good, kafka: { ...good.kafka, [url]: 'file:///k' }, oauthbearer: { jwksCa: 'c' } },
       /judges nothing/,
     ],
-    ['a scope of two words', { ...good, tokens: { requiredScopes: ['a b'] } }, /without blanks/],
+    ['a scope of two words', { ...good, oauthbearer: { requiredScopes: ['a b'] } }, /without blanks/],
     [
       'a claim without a name',
       { ...good, kafka: { ...good.kafka, 'sasl.oauthbearer.sub.claim.name': ' ' } },
       /a claim has a name/,
     ],
     ['settings that nobody reads', { kafka: good.kafka }, /means nothing while no listener takes tokens/],
-    ['scopes that nobody asks for', { tokens: { requiredScopes: ['a'] } }, /means nothing/],
-    ['authorities that nobody asks for', { tokens: { jwksCa: 'a' } }, /means nothing/],
+    ['scopes that nobody asks for', { oauthbearer: { requiredScopes: ['a'] } }, /means nothing/],
+    ['authorities that nobody asks for', { oauthbearer: { jwksCa: 'a' } }, /means nothing/],
   ])('is refused with %s', (_, config, message) => expect(faults(config).join('; ')).toMatch(message))
 
   it('needs no user where every way in is by tokens', () => {

@@ -82,6 +82,13 @@ export const securityEvents = defineEvents({
     sentence: '{owner}: what it shows to others cannot be read anew and what it had goes on: {reason}',
     fields: { owner: 'string', reason: 'string' },
   },
+  listenerNameless: {
+    id: 'listener-without-names',
+    level: 'warn',
+    sentence:
+      'listeners.{listener} asks clients for no name although there is an admin: whoever reaches it is User:ANONYMOUS, with the rights of that name',
+    fields: { listener: 'string' },
+  },
   listenerUnprotected: {
     id: 'listener-unprotected',
     level: 'warn',

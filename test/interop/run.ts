@@ -12,6 +12,7 @@ import { join } from 'node:path'
 import type { InteropCase } from './case.ts'
 import { authorizerOfKafka } from './cases/authorizer.ts'
 import { aiokafka, codecMatrix } from './cases/codecs.ts'
+import { closedDoors } from './cases/closed-doors.ts'
 import { sameCompaction } from './cases/compaction.ts'
 import { formattedByKafka } from './cases/formatted-by-kafka.ts'
 import { kafkaCodec, kafkaHeaders, kafkaLayouts } from './cases/kafka-codec.ts'
@@ -44,6 +45,7 @@ const cases: readonly InteropCase[] = [
   securityTools,
   tokensOfAnOpenIdProvider,
   privateAuthority,
+  closedDoors,
   quotas,
   authorizerOfKafka,
   sameCompaction,

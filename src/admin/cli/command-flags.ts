@@ -11,6 +11,9 @@ import type { KafkaClient } from './kafka-client.ts'
 export interface KafkaFlags {
   readonly bootstrapServer: readonly ListenAddress[]
   readonly commandConfig?: string
+  readonly user?: string
+  readonly passwordFile?: string
+  readonly saslMechanism: string
   readonly json?: true
 }
 
@@ -21,6 +24,8 @@ export interface CommandContext {
   /** The exit status, where it is not 0. */
   readonly finish: (status: number) => void
 }
+
+const mechanismNames = ['SCRAM-SHA-256', 'SCRAM-SHA-512'] as const
 
 export const jsonOption = ['--json', 'machine-readable output'] as const
 
@@ -37,6 +42,12 @@ export function withKafkaFlags(command: Command): Command {
       '--command-config <file>',
       "TLS and login, in the file of Kafka's own tools (security.protocol, sasl.jaas.config ...)",
     )
+    .option('--user <NAME>', 'authenticate as this user, by SCRAM')
+    .option(
+      '--password-file <FILE>',
+      'holds the password in its first line, `-` is standard input (default: asked for)',
+    )
+    .option('--sasl-mechanism <NAME>', mechanismNames.join(' or '), 'SCRAM-SHA-256')
     .option(...jsonOption)
 }
 
@@ -47,17 +58,36 @@ export async function withClient(
   work: (client: KafkaClient) => Promise<void>,
 ): Promise<void> {
   const { KafkaClient } = await import('./kafka-client.ts')
-  let security: ClientSecurity | undefined
-  if (flags.commandConfig !== undefined) {
-    const { readClientProperties } = await import('./client-properties.ts')
-    security = readClientProperties(flags.commandConfig)
-  }
-  const client = new KafkaClient(await host.clientPorts(), flags.bootstrapServer, security)
+  const client = new KafkaClient(await host.clientPorts(), flags.bootstrapServer, await securityOf(flags))
   try {
     await work(client)
   } finally {
     await client.close()
   }
+}
+
+/** How the flags say to connect: by a file, or by a user. */
+async function securityOf(flags: KafkaFlags): Promise<ClientSecurity> {
+  const { commandConfig, user, passwordFile, saslMechanism } = flags
+  if (commandConfig !== undefined) {
+    if (user !== undefined || passwordFile !== undefined) {
+      const detail = 'says who it is; --user and --password-file do not go with it'
+      throw new ApplianceError(cliErrors.valueInvalid, { name: '--command-config', detail })
+    }
+    const { readClientProperties } = await import('./client-properties.ts')
+    return readClientProperties(commandConfig)
+  }
+  if (user === undefined) {
+    if (passwordFile === undefined) return { tls: null, login: null }
+    throw new ApplianceError(cliErrors.valueInvalid, { name: '--password-file', detail: 'name the --user too' })
+  }
+  const mechanism = mechanismNames.find((name) => name === saslMechanism)
+  if (mechanism === undefined) {
+    const detail = `${saslMechanism} is not ${mechanismNames.join(' or ')}`
+    throw new ApplianceError(cliErrors.valueInvalid, { name: '--sasl-mechanism', detail })
+  }
+  const { readPassword } = await import('./password-input.ts')
+  return { tls: null, login: { mechanism, userName: user, password: await readPassword(passwordFile ?? null, user) } }
 }
 
 /** Parser of a whole number >= 0. */
@@ -108,6 +138,6 @@ export function listenAddress(text: string): ListenAddress {
   return { host: match[1] ?? match[2] ?? '', port: Number(match[3]) }
 }
 
-function addresses(text: string): ListenAddress[] {
+export function addresses(text: string): ListenAddress[] {
   return text.split(',').map(listenAddress)
 }

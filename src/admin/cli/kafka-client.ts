@@ -10,6 +10,7 @@ import { errorName, kafkaErrors } from '../../protocol/kafka/error-codes.ts'
 import type { MetadataResponse } from '../../protocol/kafka/messages/metadata.ts'
 import type { InferInput, InferMessage, MessageSchema } from '../../protocol/kafka/schema.ts'
 import { kafkaLogin } from '../../security/kafka-login.ts'
+import { SaslClientError } from '../../security/sasl/sasl-client.ts'
 import { cliErrors } from './cli-errors.ts'
 import type { ClientSecurity } from './client-properties.ts'
 
@@ -106,6 +107,8 @@ export class KafkaClient {
       try {
         return await this.#connect(address)
       } catch (thrown) {
+        // A wrong password is wrong at every broker, and each try counts.
+        if (thrown instanceof ApplianceError) throw thrown
         failure = thrown
       }
     }
@@ -121,6 +124,14 @@ export class KafkaClient {
     const key = `${address.host}:${address.port}`
     const known = this.#connections.get(key)
     if (known !== undefined) return known
+    const opening = this.#open(address)
+    this.#connections.set(key, opening)
+    const forget = () => this.#connections.delete(key)
+    opening.then((connection) => connection.onClose(forget), forget)
+    return opening
+  }
+
+  async #open(address: ListenAddress): Promise<KafkaClientConnection> {
     const { net, clock } = this.ports
     const { tls, login } = this.#security
     const opening = KafkaClientConnection.open({
@@ -134,10 +145,11 @@ export class KafkaClient {
       tls,
       login: login === null ? null : kafkaLogin(async () => login, this.ports),
     })
-    this.#connections.set(key, opening)
-    const forget = () => this.#connections.delete(key)
-    opening.then((connection) => connection.onClose(forget), forget)
-    return opening
+    return opening.catch((thrown: unknown): never => {
+      if (!(thrown instanceof SaslClientError)) throw thrown
+      const user = login !== null && 'userName' in login ? login.userName : 'the holder of the token'
+      throw new ApplianceError(cliErrors.loginRefused, { user, detail: thrown.message }, { cause: thrown })
+    })
   }
 }
 

@@ -50,7 +50,7 @@ export const tokenSettings: ConfigTable = {
   'sasl.oauthbearer.scope.claim.name': {
     type: 'string',
     default: 'scope',
-    doc: 'Claim with the scope of a token, for tokens.requiredScopes.',
+    doc: 'Claim with the scope of a token, for oauthbearer.requiredScopes.',
     refuse: claimNameFault,
   },
   'sasl.oauthbearer.sub.claim.name': {

@@ -2,7 +2,7 @@
 import type { TokenPolicy } from './token-claims.ts'
 import type { TokenKeyOptions } from './token-key-keeper.ts'
 
-/** The `tokens` section of the configuration. */
+/** The `oauthbearer` section of the configuration. */
 export interface TokenSection {
   readonly requiredScopes: readonly string[]
   readonly whileTimeUnknown: 'refuse' | 'accept'

@@ -14,7 +14,7 @@ const standard = 'org.apache.kafka.metadata.authorizer.StandardAuthorizer'
 
 /** What is printed for a configuration. */
 function linesFor(kafka: readonly object[], settings: object = {}, tokens: object = {}) {
-  const config = configSchema.parse({ listeners: { kafka }, kafka: settings, tokens })
+  const config = configSchema.parse({ listeners: { kafka }, kafka: settings, oauthbearer: tokens })
   const facts: KafkaExport = {
     logDir: '/data/log',
     nodeId: 1,
@@ -22,7 +22,7 @@ function linesFor(kafka: readonly object[], settings: object = {}, tokens: objec
     wasClean: true,
     topics: [],
     listeners: namedListeners(config.listeners.kafka).map(({ listener, ...named }) => ({ ...named, ...listener })),
-    requiredScopes: config.tokens.requiredScopes,
+    requiredScopes: config.oauthbearer.requiredScopes,
     settings: [...config.kafka],
   }
   const { listeners, properties, comments } = securityLinesOf(facts, own)

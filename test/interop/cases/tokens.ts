@@ -66,7 +66,7 @@ kafka:
   sasl.oauthbearer.expected.audience: ${audience}
   sasl.oauthbearer.clock.skew.seconds: 0
   group.initial.rebalance.delay.ms: 0
-tokens: { requiredScopes: [${writeScope}] }
+oauthbearer: { requiredScopes: [${writeScope}] }
 log: { format: json }
 `,
   )
