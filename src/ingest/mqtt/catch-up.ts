@@ -9,7 +9,7 @@ import type { Broker } from '../../broker/broker.ts'
 import type { Partition } from '../../cluster/partition/partition.ts'
 import type { LogReadResult } from '../../log/append.ts'
 import { batchCodec, batchHeaderBytes, batchLastOffset, batchSizeInBytes } from '../../protocol/records/record-batch.ts'
-import { BacklogLane, bytesFrom, restFrom } from './backlog-lane.ts'
+import { BacklogLane, bytesFrom, type LanePlace, restFrom } from './backlog-lane.ts'
 import { BacklogPiece, isCompressed } from './backlog-piece.ts'
 import type { FanOut } from './fan-out.ts'
 import type { LogSummaries } from './log-summaries.ts'
@@ -37,6 +37,8 @@ export interface CatchUpOptions {
   readonly decompressedBytesMax: number
   /** Offset up to which all records of the partition were handed to everybody else; undefined = it is not read. */
   readonly livePosition: (partition: Partition) => number | undefined
+  /** The reader is not behind in a partition any more. */
+  readonly onArrived: (reader: Reader) => void
 }
 
 /** Partitions that are read at a time: they share the loop with everybody else. */
@@ -171,9 +173,13 @@ export class CatchUp {
   private async step(lane: BacklogLane): Promise<void> {
     if (lane.piece === null) {
       const riders = this.ridersOf(lane)
-      if (riders.length === 0 || this.gathers(lane, riders) || this.passOver(lane, riders)) return
+      if (riders.length === 0) return
+      const place = lane.look(riders)
+      if (this.gathers(lane, riders, place)) return
+      if (place.beginsSweep) lane.beginSweep(place.from, this.options.livePosition(lane.partition) ?? 0)
       for (const rider of riders) this.served.add(rider)
-      lane.piece = await this.load(lane, riders)
+      if (this.passOver(lane, riders, place.from)) return
+      lane.piece = await this.load(lane, place.from)
       if (lane.piece === null || this.isStopped) return
     }
     this.handOut(lane, lane.piece)
@@ -202,6 +208,7 @@ export class CatchUp {
     this.options.overtaken.forget(reader, lane.partition)
     reader.behind.delete(lane.partition)
     if (reader.behind.size === 0) this.ready.delete(reader)
+    this.options.onArrived(reader)
   }
 
   private advance(lane: BacklogLane, reader: Reader, offset: number): void {
@@ -212,12 +219,11 @@ export class CatchUp {
   }
 
   /** True while a sweep that would begin far back waits for others. */
-  private gathers(lane: BacklogLane, riders: readonly Reader[]): boolean {
+  private gathers(lane: BacklogLane, riders: readonly Reader[], { from, beginsSweep }: LanePlace): boolean {
     if (lane.gathering !== null) return true
-    const lowest = lane.lowestOf(riders)
-    if (!lane.sweepBegins(riders) || !riders.some((each) => lane.isAt(each, lowest) && !this.served.has(each)))
-      return false
-    if (bytesFrom(lane.partition, lowest) < gatherBytesMin) return false
+    const { partition } = lane
+    const isNew = (rider: Reader): boolean => rider.behind.get(partition) === from && !this.served.has(rider)
+    if (!beginsSweep || !riders.some(isNew) || bytesFrom(partition, from) < gatherBytesMin) return false
     const { clock } = this.options
     const untilMs = clock.monotonicMs() + gatherMsMax
     const look = (): void => {
@@ -239,11 +245,10 @@ export class CatchUp {
   // ------------------------------------------------------------------------------------------- reading
 
   /** True when the stretch of the log that is next holds nothing for anybody: they are behind it now. */
-  private passOver(lane: BacklogLane, riders: readonly Reader[]): boolean {
+  private passOver(lane: BacklogLane, riders: readonly Reader[], from: number): boolean {
     const { summaries, livePosition, observer } = this.options
     const { partition } = lane
     const live = livePosition(partition) ?? 0
-    const from = lane.next(riders, live)
     const stretch = summaries.at(partition, from)
     if (stretch === null || stretch === lane.wanted) return false
     const inside = riders.filter((reader) => {
@@ -262,11 +267,10 @@ export class CatchUp {
   }
 
   /** The next piece; null when there is none, and somebody has been told. */
-  private async load(lane: BacklogLane, riders: readonly Reader[]): Promise<BacklogPiece | null> {
+  private async load(lane: BacklogLane, fromOffset: number): Promise<BacklogPiece | null> {
     const { livePosition, compute, decompressedBytesMax } = this.options
     const { partition } = lane
     const live = livePosition(partition) ?? 0
-    const fromOffset = lane.next(riders, live)
     const part = restFrom(lane, fromOffset) ?? (await this.read(lane, fromOffset))
     lane.rest = null
     if (part === null || this.isStopped) return null
@@ -377,6 +381,7 @@ export class CatchUp {
     let offers = 0
     let records = 0
     const onFull = (reader: Reader): void => {
+      offers -= 1
       takers.delete(reader)
       this.onFull(lane, reader, place.offset)
     }
@@ -386,7 +391,7 @@ export class CatchUp {
         place.offset = offset
         records += 1
         offers += fanOut.offerToAll(takers, bytes, record, place, onFull)
-        if (lane.hold !== null) lane.hold.hasMoved = true
+        if (lane.hold !== null && offers > 0) lane.hold.hasMoved = true
         return takers.size > 0 && offers < offersPerTurn && records < recordsPerTurn
       },
       (endOffset, bytes) => {
