@@ -63,7 +63,7 @@ const holdMsMax = 5000
 const gatherBytesMin = 16_777_216
 const gatherMs = 100
 const gatherMsMax = 1000
-/** Pieces that are kept so; beyond it nobody is waited for. */
+/** Pieces that are kept so; beyond it nobody is waited for. The same of what was read with a piece that ends at a compressed batch. */
 const heldBytesMax = 8_388_608
 export class CatchUp {
   private readonly options: CatchUpOptions
@@ -75,8 +75,11 @@ export class CatchUp {
   /** Those that have been served since they came. Bound: as `ready`. */
   private readonly served = new Set<Reader>()
   private readonly queue = new Set<BacklogLane>()
+  /** Those of which a piece is in memory. */
+  private readonly begun = new Set<BacklogLane>()
   private running = 0
   private heldBytes = 0
+  private restBytes = 0
   private isStopped = false
 
   constructor(options: CatchUpOptions) {
@@ -117,7 +120,7 @@ export class CatchUp {
       this.endHold(lane)
       if (lane.gathering !== null) this.options.clock.cancel(lane.gathering.timer)
     }
-    for (const set of [this.lanes, this.ready, this.crowded, this.served, this.queue]) set.clear()
+    for (const set of [this.lanes, this.ready, this.crowded, this.served, this.queue, this.begun]) set.clear()
   }
 
   private join(reader: Reader, partition: Partition): void {
@@ -135,17 +138,21 @@ export class CatchUp {
     if (lane.state === 'running') lane.isAskedAgain = true
     if (lane.state !== 'idle' || this.isStopped) return
     lane.state = 'queued'
-    this.queue.add(lane)
+    if (lane.piece === null) this.queue.add(lane)
+    else this.begun.add(lane)
     this.startSoon()
   }
 
   private startSoon(): void {
-    for (const lane of this.queue) {
-      if (this.running >= runningMax) return
-      this.queue.delete(lane)
-      this.running += 1
-      lane.state = 'running'
-      this.options.clock.defer(() => void this.run(lane))
+    // What has been read is handed out before more is read: so no more pieces are in memory than run, and are held.
+    for (const queue of [this.begun, this.queue]) {
+      for (const lane of queue) {
+        if (this.running >= runningMax) return
+        queue.delete(lane)
+        this.running += 1
+        lane.state = 'running'
+        this.options.clock.defer(() => void this.run(lane))
+      }
     }
   }
 
@@ -167,6 +174,7 @@ export class CatchUp {
   }
 
   private leave(lane: BacklogLane): void {
+    this.setRest(lane, null)
     if (this.lanes.get(lane.partition) === lane) this.lanes.delete(lane.partition)
   }
 
@@ -272,13 +280,13 @@ export class CatchUp {
     const { partition } = lane
     const live = livePosition(partition) ?? 0
     const part = restFrom(lane, fromOffset) ?? (await this.read(lane, fromOffset))
-    lane.rest = null
+    this.setRest(lane, null)
     if (part === null || this.isStopped) return null
     const { bytes, at } = part
     const range = { fromOffset, liveOffset: live }
     if (!isCompressed(bytes, at)) {
       const [piece, end] = BacklogPiece.of(bytes, at, range)
-      if (end < bytes.length) lane.rest = { bytes, at: end, fromOffset: piece.endOffset }
+      if (end < bytes.length) this.setRest(lane, { bytes, at: end, fromOffset: piece.endOffset })
       return piece
     }
     const end = at + batchSizeInBytes(bytes, at)
@@ -288,10 +296,17 @@ export class CatchUp {
     const records =
       codec === null ? null : await compute.decompress(codec, body, decompressedBytesMax).catch(() => null)
     if (this.isStopped) return null
-    if (end < bytes.length) lane.rest = { bytes, at: end, fromOffset: endOffset }
+    if (end < bytes.length) this.setRest(lane, { bytes, at: end, fromOffset: endOffset })
     if (records !== null) return BacklogPiece.unpacked(bytes, at, records, range)
     this.lose(lane, { fromOffset, toOffset: endOffset, reason: 'unreadable' })
     return null
+  }
+
+  /** Keeps what was read with a piece, if there is room for it. */
+  private setRest(lane: BacklogLane, rest: BacklogLane['rest']): void {
+    this.restBytes -= lane.rest?.bytes.length ?? 0
+    lane.rest = rest !== null && this.restBytes + rest.bytes.length <= heldBytesMax ? rest : null
+    this.restBytes += lane.rest?.bytes.length ?? 0
   }
 
   private async read(
