@@ -19,7 +19,7 @@ import type { Authenticator } from '../../security/authenticator.ts'
 import { anonymousPrincipal } from '../../security/principal.ts'
 import { ClockMarker } from './clock-marker.ts'
 import { type CommitBatch, CommitBatches, reasonOf } from './commit-batch.ts'
-import { CatchUp } from './catch-up.ts'
+import { CatchUp, type Reader } from './catch-up.ts'
 import { Delivery } from './delivery.ts'
 import { DoorConnections } from './door-connections.ts'
 import { DoorCounters } from './door-counters.ts'
@@ -43,6 +43,7 @@ import type { ReplayOutcome } from './state-replay.ts'
 import { SessionKeeper } from './session-keeper.ts'
 import { SessionTable } from './session-table.ts'
 import { dropSubscriptions } from './subscribe-handler.ts'
+import type { SharedGroup } from './shared-group.ts'
 import { SubscriptionIndex } from './subscription-index.ts'
 import { type SysFigures, SysTopics } from './sys-topics.ts'
 import { TopicMapping } from './topic-mapping.ts'
@@ -162,7 +163,8 @@ export class MqttDoor {
     }
     const livePosition = (partition: Partition): number | undefined => this.delivery.positionOf(partition)
     const overtaken = new OvertakenReaders(observer, this.eventBudget)
-    this.catchUp = new CatchUp({ ...reading, overtaken, livePosition })
+    const onArrived = (reader: Reader): void => this.keeper.onArrived(reader as MqttSession | SharedGroup)
+    this.catchUp = new CatchUp({ ...reading, overtaken, livePosition, onArrived })
     this.delivery = new Delivery({
       ...reading,
       onRead: () => this.keeper.onRead(),
@@ -328,6 +330,7 @@ export class MqttDoor {
   async stop(): Promise<void> {
     if (this.isStopping) return
     this.isStopping = true
+    this.kept.stop()
     await this.connections.stopListening()
     this.connections.stopReading()
     await this.settled()

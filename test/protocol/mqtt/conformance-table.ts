@@ -415,6 +415,7 @@ export const conformance5: readonly ConformanceRow[] = [
         'exactlyOnceOut',
         'says after a crash under the same id what the client has not released, and PUBREL for what it has',
       ],
+      ['session', 'says PUBREL in the order of the PUBRECs [MQTT-4.6.0-4]'],
     ],
   },
   {
@@ -451,7 +452,10 @@ export const conformance5: readonly ConformanceRow[] = [
   {
     ids: ['4.6.0-5', '4.6.0-6'],
     how: 'A topic is in one partition of the log, and its subscribers get it in the order of the log.',
-    tests: [['catchUp', 'gets thousands of messages of several partitions, each topic in order, with a small queue']],
+    tests: [
+      ['catchUp', 'gets thousands of messages of several partitions, each topic in order, with a small queue'],
+      ['session', 'sends the messages in their order [MQTT-4.6.0-6]'],
+    ],
   },
   {
     ids: ['4.7.1-1', '4.7.1-2', '4.7.2-1'],
