@@ -33,6 +33,7 @@ export function mqttDoorOptions(mqtt: MqttConfig): MqttDoorOptions {
     sessionsMax: mqtt.sessionsMax,
     sessionExpirySecondsMax: Math.floor(mqtt.sessionExpiryMax / 1000),
     subscriptionsPerSessionMax: mqtt.subscriptionsPerSessionMax,
+    replaysPerConnectionMax: mqtt.replaysPerConnectionMax,
     retainedBytesMax: mqtt.retainedMax,
     queuedMessagesMax: mqtt.queuedMessagesMax,
     queuedBytesMax: mqtt.queuedMax,

@@ -96,6 +96,9 @@ const mqtt = z.strictObject({
     .prefault('7d')
     .describe('Longest time a session is kept without a connection.'),
   subscriptionsPerSessionMax: count(1, 100_000).prefault(1000).describe('Subscriptions of one session.'),
+  replaysPerConnectionMax: count(0, 1000)
+    .prefault(16)
+    .describe('Kafka topics that a connection may read at a time by subscribing to `$log/TOPIC`. 0 = none.'),
   retainedMax: bytes({ min: 1024 })
     .prefault('16MiB')
     .describe(

@@ -21,6 +21,7 @@ import { securityTools } from './cases/security-tools.ts'
 import { mirrorToApacheKafka } from './mirror.ts'
 import { outAndBack } from './cases/out-and-back.ts'
 import { mosquittoOptions, pahoEverywhere } from './cases/mqtt-doors.ts'
+import { mqttLog } from './cases/mqtt-log.ts'
 import { kafkaToMqtt, mqttKeptSession, mqttRetainedAndShared, mqttToKafka } from './cases/mqtt-to-kafka.ts'
 
 const cases: readonly InteropCase[] = [
@@ -31,6 +32,7 @@ const cases: readonly InteropCase[] = [
   kafkaToMqtt,
   mqttRetainedAndShared,
   mqttKeptSession,
+  mqttLog,
   pahoEverywhere,
   mosquittoOptions,
   codecMatrix,

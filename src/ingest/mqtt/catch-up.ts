@@ -9,16 +9,19 @@ import type { Partition } from '../../cluster/partition/partition.ts'
 import type { LogReadResult } from '../../log/append.ts'
 import {
   batchBaseOffset,
+  batchBaseTimestamp,
   batchCodec,
   batchHeaderBytes,
   batchIsControl,
   batchLastOffset,
+  batchMaxTimestamp,
   batchRecordCount,
   batchSizeInBytes,
+  batchTimestampType,
 } from '../../protocol/records/record-batch.ts'
-import type { FanOut } from './fan-out.ts'
+import type { RecordPlace } from './fan-out.ts'
 import { mqttEvents } from './mqtt-events.ts'
-import { scanRecords } from './record-scan.ts'
+import { type ScannedRecord, scanRecords } from './record-scan.ts'
 
 /** Whoever reads the log at a place of its own while it is behind the live end of some partitions. */
 export interface Reader {
@@ -26,6 +29,21 @@ export interface Reader {
   readonly behind: Map<Partition, number>
   /** It could take more now. */
   readonly wantsMore: boolean
+  /** It has read a partition up to here, which is its live end; it is not behind there any more. */
+  onLive?(partition: Partition, offset: number): void
+}
+
+/** Where a record that is read by somebody alone stands, and when it was made. */
+export interface DatedPlace extends RecordPlace {
+  readonly timestampMs: number
+}
+
+/** Gives records to the one who reads. */
+export interface RecordGiver {
+  /** False = that one takes no more now. */
+  offerTo(reader: Reader, bytes: Uint8Array, record: ScannedRecord, place: DatedPlace): boolean
+  /** Sends what was given. */
+  flush(): void
 }
 
 export interface CatchUpOptions {
@@ -33,7 +51,7 @@ export interface CatchUpOptions {
   readonly clock: Clock
   readonly compute: Compute
   readonly observer: Observer
-  readonly fanOut: FanOut
+  readonly giver: RecordGiver
   readonly readBytes: number
   readonly decompressedBytesMax: number
   /** Offset up to which all records of the partition were handed to everybody else; undefined = it is not read. */
@@ -117,7 +135,7 @@ export class CatchUp {
     const { broker, readBytes, livePosition } = this.options
     const live = livePosition(partition)
     if (live === undefined || from >= live) {
-      reader.behind.delete(partition)
+      this.arrive(reader, partition, from)
       return false
     }
     const read = broker.readTail(partition, from, readBytes) ?? (await broker.readTailCold(partition, from, readBytes))
@@ -127,7 +145,7 @@ export class CatchUp {
     reader.behind.delete(partition)
     reader.behind.set(partition, from)
     const isFull = await this.take(reader, partition, read)
-    this.options.fanOut.flush()
+    this.options.giver.flush()
     return isFull
   }
 
@@ -176,18 +194,21 @@ export class CatchUp {
     partition: Partition,
     batch: { header: Uint8Array; at: number; records: Uint8Array; start: number; end: number },
   ): Progress {
-    const { fanOut, clock, livePosition } = this.options
+    const { giver, clock, livePosition } = this.options
     const { header, at, records } = batch
     const baseOffset = batchBaseOffset(header, at)
     const live = livePosition(partition) ?? 0
     const wallMs = clock.wallMs()
+    const baseTimestampMs = batchBaseTimestamp(header, at)
+    const appendedMs = batchTimestampType(header, at) === 'LogAppendTime' ? batchMaxTimestamp(header, at) : null
     let position = reader.behind.get(partition) as number
     let isFull = false
     try {
       scanRecords(records, { start: batch.start, end: batch.end, count: batchRecordCount(header, at) }, (record) => {
         const offset = baseOffset + record.offsetDelta
         if (isFull || offset < position || offset >= live) return
-        isFull = !fanOut.offerTo(reader, records, record, { partition, offset, wallMs })
+        const timestampMs = appendedMs ?? baseTimestampMs + record.timestampDelta
+        isFull = !giver.offerTo(reader, records, record, { partition, offset, wallMs, timestampMs })
         if (!isFull) position = offset + 1
       })
     } catch {
@@ -203,11 +224,16 @@ export class CatchUp {
   private advance(reader: Reader, partition: Partition, offset: number): Progress {
     const live = this.options.livePosition(partition)
     if (live === undefined || offset >= live) {
-      reader.behind.delete(partition)
+      this.arrive(reader, partition, offset)
       return 'done'
     }
     reader.behind.set(partition, offset)
     return 'goes on'
+  }
+
+  private arrive(reader: Reader, partition: Partition, offset: number): void {
+    reader.behind.delete(partition)
+    reader.onLive?.(partition, offset)
   }
 
   private skip(reader: Reader, partition: Partition, toOffset: number, reason: string): Progress {

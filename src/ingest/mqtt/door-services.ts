@@ -12,6 +12,7 @@ import type { EventBudget } from './event-budget.ts'
 import type { MqttDoorOptions } from './mqtt-options.ts'
 import type { PacketIdLog } from './packet-id-log.ts'
 import type { RetainedKeeper } from './retained-keeper.ts'
+import type { ReplayTable } from './replay-table.ts'
 import type { RouteTable } from './route-table.ts'
 import type { MqttSession } from './session.ts'
 import type { SessionKeeper } from './session-keeper.ts'
@@ -46,6 +47,7 @@ export interface DoorServices {
   readonly keeper: SessionKeeper
   readonly retained: RetainedKeeper
   readonly sys: SysTopics
+  readonly replays: ReplayTable
   readonly eventBudget: EventBudget
   readonly counters: DoorCounters
   /** One set of columns for all connections: decoding is synchronous. */

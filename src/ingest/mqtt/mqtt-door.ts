@@ -24,6 +24,7 @@ import { Delivery } from './delivery.ts'
 import { DoorConnections } from './door-connections.ts'
 import { DoorCounters } from './door-counters.ts'
 import type { DoorServices, PendingBytesWaiter } from './door-services.ts'
+import { DoorFigures, type DoorSizes } from './door-figures.ts'
 import { EventBudget } from './event-budget.ts'
 import { FanOut } from './fan-out.ts'
 import type { MqttListenerOptions } from './listener-options.ts'
@@ -31,6 +32,7 @@ import { mqttEvents } from './mqtt-events.ts'
 import { mqttMetrics } from './mqtt-metrics.ts'
 import type { MqttDoorOptions } from './mqtt-options.ts'
 import { mqttSessionsTopic, PacketIdLog } from './packet-id-log.ts'
+import { ReplayTable } from './replay-table.ts'
 import { RetainedKeeper, retainedTopic } from './retained-keeper.ts'
 import { RouteTable } from './route-table.ts'
 import type { MqttSession } from './session.ts'
@@ -68,8 +70,6 @@ export interface MqttDoorParts {
 
 /** Rows of one decoder step: a chunk of 64 KB holds more only when its packets are tiny. */
 const rowsMax = 1024
-/** Figures go out this often while there is something new. */
-const figuresEveryMs = 1000
 /** Pending bytes of the broker are looked at again after this while somebody waits for them. */
 const pendingCheckMs = 5
 /** Timers of the platform hold 31 bits. */
@@ -93,17 +93,18 @@ export class MqttDoor {
   private readonly retained: RetainedKeeper
   private readonly delivery: Delivery
   private readonly catchUp: CatchUp
+  private readonly replays: ReplayTable
   private readonly keeper: SessionKeeper
   private readonly sys: SysTopics
   private readonly startedMs: number
   private readonly bounds: SessionBounds
   private readonly counters = new DoorCounters()
+  private readonly figures: DoorFigures
   private readonly eventBudget: EventBudget
   private readonly connections: DoorConnections
   private readonly expiries = new Map<MqttSession, Timer>()
   private waiters: PendingBytesWaiter[] = []
   private opening: Promise<void> | null = null
-  private figuresTimer: Timer | null = null
   private isStopping = false
 
   /** Throws ApplianceError MQTT_ROUTE_INVALID when a route cannot be used. */
@@ -112,6 +113,8 @@ export class MqttDoor {
     const { clock, observer, broker, options } = parts
     const mapping = new TopicMapping(options.routes)
     this.eventBudget = new EventBudget(clock)
+    const sizes = (): DoorSizes => this.sizes()
+    this.figures = new DoorFigures({ clock, observer, counters: this.counters, sizes })
     this.bounds = {
       queuedMessagesMax: options.queuedMessagesMax,
       queuedBytesMax: options.queuedBytesMax,
@@ -140,22 +143,18 @@ export class MqttDoor {
     const onPublished = (will: Will): void => this.keeper.willPublished(will)
     const clockMark = (wallMs: number): ClockMark | null => this.clockMark(wallMs)
     this.wills = new WillKeeper({ clock, clockMark, routes, commits, counters, retained, onPublished })
-    const reading = {
-      broker,
-      clock,
-      observer,
-      compute: parts.compute,
-      fanOut: new FanOut(
-        this.subscriptions,
-        () => this.reportFiguresSoon(),
-        (reader) => this.catchUp.request(reader),
-      ),
-      readBytes: options.tailReadBytes,
-      decompressedBytesMax: options.decompressedBytesMax,
-    }
-    this.catchUp = new CatchUp({ ...reading, livePosition: (partition) => this.delivery.positionOf(partition) })
+    const { compute } = parts
+    const { tailReadBytes: readBytes, decompressedBytesMax } = options
+    const onDelivered = (): void => this.figures.reportSoon()
+    const fanOut = new FanOut(this.subscriptions, onDelivered, (reader) => this.catchUp.request(reader))
+    const reading = { broker, clock, observer, compute, readBytes, decompressedBytesMax }
+    const livePosition = (partition: Partition): number | undefined => this.delivery.positionOf(partition)
+    this.catchUp = new CatchUp({ ...reading, giver: fanOut, livePosition })
+    const { omitsHeaders } = mapping
+    this.replays = new ReplayTable({ ...reading, bounds: options, omitsHeaders, onDelivered })
     this.delivery = new Delivery({
       ...reading,
+      fanOut,
       onRead: () => this.keeper.onRead(),
       startOf: (partition) => this.keeper.startOf(partition),
       hasSubscriptions: () => this.subscriptions.size > 0,
@@ -200,6 +199,7 @@ export class MqttDoor {
       retained: this.retained,
       keeper: this.keeper,
       sys: this.sys,
+      replays: this.replays,
       eventBudget: this.eventBudget,
       counters: this.counters,
       columns: createPacketColumns(rowsMax),
@@ -278,6 +278,7 @@ export class MqttDoor {
   onPartitionsChanged(): void {
     this.routes.invalidate()
     this.delivery.onPartitionsChanged()
+    this.replays.onPartitionsChanged()
     this.keeper.onPartitionsChanged()
     for (const session of this.sessions.values()) this.forgetGone(session.behind)
     for (const group of this.subscriptions.shared()) this.forgetGone(group.behind)
@@ -294,7 +295,7 @@ export class MqttDoor {
   private onConnectionsChanged(): void {
     const { totals } = this.counters
     totals.connectedMax = Math.max(totals.connectedMax, this.connections.size)
-    this.reportFiguresSoon()
+    this.figures.reportSoon()
   }
 
   /**
@@ -313,11 +314,11 @@ export class MqttDoor {
     this.wills.stop()
     this.delivery.stopAll()
     this.catchUp.stop()
+    this.replays.stop()
     this.sys.stop()
     for (const timer of this.expiries.values()) this.parts.clock.cancel(timer)
     this.expiries.clear()
-    if (this.figuresTimer !== null) this.parts.clock.cancel(this.figuresTimer)
-    this.reportFigures()
+    this.figures.stop()
   }
 
   /** Resolves when nothing waits for a commit any more, or when it has taken too long. */
@@ -349,11 +350,12 @@ export class MqttDoor {
     const timer = this.expiries.get(session)
     if (timer !== undefined) this.parts.clock.cancel(timer)
     this.expiries.delete(session)
-    this.reportFiguresSoon()
+    this.figures.reportSoon()
   }
 
   /** [MQTT-3.1.2-25], [MQTT-4.1.0-2] */
   private onDetached(session: MqttSession): void {
+    this.replays.onDetached(session)
     // What was sent waits for the client [MQTT-4.8.2-4]; what was not need not wait.
     this.giveToGroups(session.giveBackQueued(null))
     if (session.expiryMs === 0) return this.sessions.end(session, 'expired')
@@ -370,6 +372,7 @@ export class MqttDoor {
   /** What waits for the session, or for a shared subscription that it is a member of, is read now. */
   private onRoom(session: MqttSession): void {
     this.catchUp.request(session)
+    this.replays.onRoom(session)
     for (const group of session.groups) {
       group.giveReturned(this.parts.clock.wallMs())
       this.catchUp.request(group)
@@ -408,7 +411,7 @@ export class MqttDoor {
 
   private onDrop(session: MqttSession, reason: DropReason): void {
     this.counters.drop(reason)
-    this.reportFiguresSoon()
+    this.figures.reportSoon()
     if (reason === 'expired' || reason === 'not_connected' || !this.eventBudget.take()) return
     this.parts.observer.event(mqttEvents.subscriberDropping, { clientId: session.clientId, reason })
   }
@@ -426,7 +429,7 @@ export class MqttDoor {
       observer.add(mqttMetrics.refused, batch.messages, { reason: reasonName(reasonOf(error)) })
       if (this.eventBudget.take()) observer.event(mqttEvents.appendFailed, { reason: error })
     }
-    this.reportFiguresSoon()
+    this.figures.reportSoon()
     this.checkPendingBytes()
   }
 
@@ -451,7 +454,17 @@ export class MqttDoor {
     for (const waiter of waiters) waiter.onPendingBytesDown()
   }
 
-  // -------------------------------------------------------------------------------------------- figures
+  private sizes(): DoorSizes {
+    return {
+      connections: this.connections.size,
+      sessions: this.sessions.size,
+      subscriptions: this.subscriptions.size,
+      replays: this.replays.size,
+      retainedMessages: this.retained.size,
+      retainedBytes: this.retained.usedBytes,
+      queuedBytes: this.bounds.queuedBytesTotal,
+    }
+  }
 
   private sysFigures(): SysFigures {
     return {
@@ -463,31 +476,5 @@ export class MqttDoor {
       retained: this.retained.size,
       subscriptions: this.subscriptions.size,
     }
-  }
-
-  /** Nothing is scheduled while nothing happens. */
-  private reportFiguresSoon(): void {
-    if (this.figuresTimer !== null || this.isStopping) return
-    this.figuresTimer = this.parts.clock.schedule(figuresEveryMs, () => {
-      this.figuresTimer = null
-      this.reportFigures()
-    })
-  }
-
-  private reportFigures(): void {
-    const { observer } = this.parts
-    const { counters } = this
-    observer.set(mqttMetrics.connections, this.connections.size)
-    observer.set(mqttMetrics.sessions, this.sessions.size)
-    observer.set(mqttMetrics.subscriptions, this.subscriptions.size)
-    observer.set(mqttMetrics.retainedMessages, this.retained.size)
-    observer.set(mqttMetrics.retainedBytes, this.retained.usedBytes)
-    observer.set(mqttMetrics.queuedBytes, this.bounds.queuedBytesTotal)
-    if (counters.delivered > 0) observer.add(mqttMetrics.delivered, counters.delivered)
-    for (const [reason, count] of counters.dropped) observer.add(mqttMetrics.dropped, count, { reason })
-    for (const [reason, count] of counters.refused) observer.add(mqttMetrics.refused, count, { reason })
-    counters.delivered = 0
-    counters.dropped.clear()
-    counters.refused.clear()
   }
 }

@@ -26,6 +26,12 @@ export const mqttMetrics = defineMetrics({
     help: 'Subscriptions of MQTT clients.',
     labels: [],
   },
+  replays: {
+    name: 'headwater_mqtt_replays',
+    kind: 'gauge',
+    help: 'Kafka topics that MQTT clients read by $log.',
+    labels: [],
+  },
   queuedBytes: {
     name: 'headwater_mqtt_queued_bytes',
     kind: 'gauge',

@@ -38,6 +38,10 @@ export interface MqttDoorOptions {
   readonly sessionExpirySecondsMax: number
   readonly subscriptionsPerSessionMax: number
   readonly subscriptionsMax: number
+  /** Replays (`$log/TOPIC`) of one connection. */
+  readonly replaysPerConnectionMax: number
+  /** Partitions that all replays together read: each has a cursor, and is looked at when its partition grows. */
+  readonly replayPartitionsMax: number
   /** Characters of all filters together. */
   readonly filterCharactersMax: number
   /** What all retained messages may take in memory, their overhead included: above it a client is told 0x97. */
@@ -85,6 +89,8 @@ export const mqttDoorDefaults: MqttDoorOptions = {
   sessionExpirySecondsMax: 7 * 86_400,
   subscriptionsPerSessionMax: 1000,
   subscriptionsMax: 100_000,
+  replaysPerConnectionMax: 16,
+  replayPartitionsMax: 16_384,
   filterCharactersMax: 8_388_608,
   retainedBytesMax: 16_777_216,
   sendWindowMax: 256,

@@ -4,6 +4,7 @@ import { RecordFormatError, type RecordHeader } from '../../protocol/records/rec
 
 /** Where the parts of one record stand in the bytes that are walked. One object is used again for every record. */
 export interface ScannedRecord {
+  timestampDelta: number
   offsetDelta: number
   /** Key; start -1 = null. */
   keyStart: number
@@ -21,6 +22,7 @@ export interface ScannedRecord {
 
 const topicHeader = Buffer.from(headerNames.topic)
 const scanned: ScannedRecord = {
+  timestampDelta: 0,
   offsetDelta: 0,
   keyStart: -1,
   keyEnd: -1,
@@ -49,7 +51,7 @@ export function scanRecords(
       throw new RecordFormatError(`record ${index} has no valid length`)
     cursor.end = recordEnd
     cursor.at += 1
-    readVarlong(bytes, cursor)
+    scanned.timestampDelta = readVarlong(bytes, cursor)
     scanned.offsetDelta = readVarint(bytes, cursor)
     scanned.keyStart = fieldStart(bytes, cursor)
     scanned.keyEnd = cursor.at

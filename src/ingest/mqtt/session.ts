@@ -6,8 +6,10 @@ import { MqttProtocolError } from '../../protocol/mqtt/mqtt-protocol-error.ts'
 import type { QualityOfService } from '../../protocol/mqtt/packet-types.ts'
 import { reasonCodes } from '../../protocol/mqtt/reason-codes.ts'
 import type { Partition } from '../../cluster/partition/partition.ts'
-import type { MessageOrigin, OutgoingMessage, PublishForm } from './outgoing-message.ts'
+import { formOf, isFromLog, waitingBytes } from './delivery-form.ts'
+import type { MessageOrigin, OutgoingMessage } from './outgoing-message.ts'
 import { type OutgoingId, OutgoingIds } from './outgoing-ids.ts'
+import type { LogReplay } from './log-replay.ts'
 import type { RetainedEntry } from './retained-store.ts'
 import type {
   Delivery,
@@ -437,20 +439,28 @@ export class MqttSession {
 
   /** Takes out of the queue what came by a shared subscription (null = by any) and has not been sent. */
   giveBackQueued(group: SharedGroup | null): LogDelivery[] {
-    const givenBack: LogDelivery[] = []
+    return this.takeOut((delivery) => delivery.group !== null && (group === null || delivery.group === group))
+  }
+
+  /** Drops what waits by a replay that has ended. */
+  dropReplayed(replay: LogReplay): void {
+    this.takeOut((delivery) => delivery.replay === replay)
+  }
+
+  private takeOut(isAsked: (delivery: LogDelivery) => boolean): LogDelivery[] {
+    const taken: LogDelivery[] = []
     const kept: Delivery[] = []
     for (const delivery of this.queue.slice(this.queueHead)) {
-      const isAsked = delivery.group !== null && (group === null || delivery.group === group)
-      if (!isAsked || !isFromLog(delivery)) {
+      if (!isFromLog(delivery) || !isAsked(delivery)) {
         kept.push(delivery)
         continue
       }
-      givenBack.push(delivery)
+      taken.push(delivery)
       this.countOut(delivery)
     }
     this.queue = kept
     this.queueHead = 0
-    return givenBack
+    return taken
   }
 
   /** What a session that ends leaves to the other members of its shared subscriptions: not what has begun at QoS 2 [MQTT-4.8.2-5]. */
@@ -469,32 +479,4 @@ export class MqttSession {
     this.releasing.clear()
     this.resends = []
   }
-}
-
-/** What a waiting delivery is counted as: the payload of a retained message is counted where it is kept. */
-function waitingBytes(delivery: Delivery): number {
-  return isFromLog(delivery) ? delivery.message.sizeInBytes : retainedReferenceBytes
-}
-
-function isFromLog(delivery: Delivery): delivery is LogDelivery {
-  return 'payload' in delivery.message
-}
-
-const retainedReferenceBytes = 64
-
-function formOf(delivery: Delivery, link: SessionLink, qos: QualityOfService, message: OutgoingMessage): PublishForm {
-  return {
-    level: link.level,
-    qos,
-    retain: delivery.retain,
-    subscriptionIds: link.level === 5 ? delivery.subscriptionIds : none,
-    alias: link.level === 5 ? link.aliases.of(message.topic) : null,
-  }
-}
-
-const none: readonly number[] = []
-
-/** A message of the log is given to who may read its Kafka topic; what access control says may have changed since the SUBSCRIBE. */
-export function mayRead({ rights }: MqttSession, { origin }: OutgoingMessage): boolean {
-  return rights === null || origin === null || rights.mayRead(origin.partition.topic)
 }

@@ -1,6 +1,7 @@
 import type { Partition } from '../../cluster/partition/partition.ts'
+import { mayRead } from './delivery-form.ts'
 import type { MessageOrigin, OutgoingMessage } from './outgoing-message.ts'
-import { mayRead, type MqttSession } from './session.ts'
+import type { MqttSession } from './session.ts'
 import type { LogDelivery, Subscription } from './session-types.ts'
 
 /**

@@ -31,9 +31,15 @@ export function encodeConnack(
 }
 
 /** SUBACK (3.9). `reasons` are 5.0's; before 5.0 every failure is 0x80. */
-export function encodeSuback(level: ProtocolLevel, packetId: number, reasons: readonly number[]): Uint8Array {
+export function encodeSuback(
+  level: ProtocolLevel,
+  packetId: number,
+  reasons: readonly number[],
+  properties: MqttProperties = {},
+): Uint8Array {
   const codes = Uint8Array.from(level === 5 ? reasons : reasons.map((reason) => (reason >= 0x80 ? 0x80 : reason)))
-  return packet(packetTypes.suback << 4, [uint16(packetId), ...(level === 5 ? [Uint8Array.of(0)] : []), codes])
+  const list = level === 5 ? [encodeProperties(properties)] : []
+  return packet(packetTypes.suback << 4, [uint16(packetId), ...list, codes])
 }
 
 /** UNSUBACK (3.11). Before 5.0 it carries no reasons. */

@@ -7,6 +7,7 @@ import { MqttDoor } from '../../../src/ingest/mqtt/mqtt-door.ts'
 import { type MqttDoorOptions, mqttDoorDefaults } from '../../../src/ingest/mqtt/mqtt-options.ts'
 import { forEachBatch } from '../../../src/protocol/records/record-batch.ts'
 import { forEachRecord } from '../../../src/protocol/records/record.ts'
+import type { Authorizer } from '../../../src/security/authorizer.ts'
 import { Authenticator } from '../../../src/security/authenticator.ts'
 import { ScramCredentials } from '../../../src/security/scram-credentials.ts'
 import type { SimHost } from '../../sim/host.ts'
@@ -29,9 +30,16 @@ export class DoorWorld {
   readonly credentials = new ScramCredentials()
   private readonly clientPorts: Ports
   private readonly listener: MqttListenerOptions
+  private readonly authorizer: Authorizer | undefined
   private running: { readonly rooms: BrokerWorld; readonly door: MqttDoor } | null = null
 
-  private constructor(seed: number, options: Partial<MqttDoorOptions>, listener: MqttListenerOptions) {
+  private constructor(
+    seed: number,
+    options: Partial<MqttDoorOptions>,
+    listener: MqttListenerOptions,
+    authorizer?: Authorizer,
+  ) {
+    this.authorizer = authorizer
     this.world = simWorld(seed)
     this.host = this.world.host('edge')
     this.clientPorts = this.world.host('field').boot()
@@ -44,8 +52,9 @@ export class DoorWorld {
     options: Partial<MqttDoorOptions> = {},
     seed = 1,
     listener: MqttListenerOptions = {},
+    authorizer?: Authorizer,
   ): Promise<DoorWorld> {
-    const created = new DoorWorld(seed, options, listener)
+    const created = new DoorWorld(seed, options, listener, authorizer)
     await created.boot()
     return created
   }
@@ -63,6 +72,7 @@ export class DoorWorld {
       observer,
       broker,
       options: this.options,
+      ...(this.authorizer === undefined ? {} : { authorizer: this.authorizer }),
       version: '1.2.3',
       bootId: 'b001',
       authenticator: new Authenticator({ ...ports, credentials: this.credentials, failureDelayMs: () => 100 }),
@@ -238,6 +248,11 @@ export class TestClient {
   stopReading(): void {
     this.isReading = false
     this.connection.pause()
+  }
+
+  goOnReading(): void {
+    this.isReading = true
+    this.connection.resume()
   }
 
   get reads(): boolean {
