@@ -36,6 +36,7 @@ import type { HandlerEntry } from './ingest/kafka/handler.ts'
 import { adminHandlers } from './ingest/kafka/handlers/admin-handlers.ts'
 import { groupHandlers } from './ingest/kafka/handlers/group-handlers.ts'
 import { recordHandlers } from './ingest/kafka/handlers/record-handlers.ts'
+import { commandOffsetsOf } from './ingest/mqtt/command-offsets.ts'
 import { MqttDoor } from './ingest/mqtt/mqtt-door.ts'
 import { mqttSessionsTopic } from './ingest/mqtt/packet-id-log.ts'
 import { retainedTopic } from './ingest/mqtt/retained-keeper.ts'
@@ -338,16 +339,13 @@ class BuiltAppliance implements Appliance {
   }
 
   async #openMqttDoor(): Promise<void> {
-    const { net, clock, compute, entropy, observer } = this.#ports
     const broker = must(this.#broker)
     const naming = certificateNaming(this.#settings.text('ssl.principal.mapping.rules'))
+    const metadataLengthMax = this.#settings.number('offset.metadata.max.bytes')
     const mqttDoor = new MqttDoor({
-      net,
-      clock,
-      entropy,
-      compute,
-      observer,
+      ...this.#ports,
       broker,
+      commandOffsets: commandOffsetsOf(must(this.#rooms.coordinator), metadataLengthMax),
       options: mqttDoorOptions(this.#config.mqtt),
       bootId: this.#bootId,
       version: this.#facts.version,

@@ -20,6 +20,10 @@ export function mqttDoorOptions(mqtt: MqttConfig): MqttDoorOptions {
   return {
     ...mqttDoorDefaults,
     routes: mqtt.routes,
+    commandRoutes: mqtt.commandRoutes.map(({ messageExpiry, ...route }) => ({
+      ...route,
+      messageExpiryMs: messageExpiry,
+    })),
     lastResortTopic: mqtt.lastResortTopic,
     checkPayloadFormat: mqtt.checkPayloadFormat,
     autoTopicsMax: mqtt.autoTopicsMax,

@@ -47,6 +47,44 @@ const mqttRoute = z.strictObject({
     ),
 })
 
+const commandRoute = z.strictObject({
+  name: z.string().min(1).describe('Its consumer group is `headwater-mqtt-NAME`, which holds how far it is.'),
+  kafkaTopic: z.string().min(1).describe('Kafka topic whose records are commands.'),
+  mqttTopic: z
+    .string()
+    .min(1)
+    .describe('MQTT topic, with `{key}`, `{header.NAME}`, `{partition}` and `{offset}` of the record.'),
+  qos: z
+    .literal([0, 1, 2])
+    .prefault(1)
+    .describe('Quality of service of a record without a header `mqtt.qos`; 0, 1 or 2.'),
+  messageExpiry: durationMs({ min: 1000 })
+    .prefault('1d')
+    .describe(
+      "How long a command counts from its record's timestamp on. A header `mqtt.expires` (wall ms) goes before.",
+    ),
+  unmatched: z
+    .enum(['wait', 'skip'])
+    .prefault('wait')
+    .describe('What becomes of a command that nobody subscribes to: it waits until it expires, or is passed over.'),
+  correlationData: z
+    .string()
+    .min(1)
+    .prefault('mqtt.correlation')
+    .describe('Record header that becomes the Correlation Data of 5.0.'),
+  responseTopic: z
+    .string()
+    .min(1)
+    .prefault('mqtt.response-topic')
+    .describe('Record header that becomes the Response Topic of 5.0.'),
+  contentType: z
+    .string()
+    .min(1)
+    .prefault('content-type')
+    .describe('Record header that becomes the Content Type of 5.0.'),
+  userProperties: z.boolean().prefault(true).describe('All other headers that are text become user properties of 5.0.'),
+})
+
 const mqtt = z.strictObject({
   routes: z
     .array(mqttRoute)
@@ -55,6 +93,11 @@ const mqtt = z.strictObject({
     .describe(
       'Rules from MQTT topics to Kafka topics; the first that matches wins. Without a match the first level is the Kafka topic.',
     ),
+  commandRoutes: z
+    .array(commandRoute)
+    .max(routeCountMax)
+    .prefault([])
+    .describe('Kafka topics whose records are given to MQTT subscribers under topics of a template.'),
   lastResortTopic: z
     .string()
     .min(1)

@@ -21,6 +21,7 @@ import { securityTools } from './cases/security-tools.ts'
 import { mirrorToApacheKafka } from './mirror.ts'
 import { outAndBack } from './cases/out-and-back.ts'
 import { mosquittoOptions, pahoEverywhere } from './cases/mqtt-doors.ts'
+import { mqttCommands, mqttRequests } from './cases/mqtt-commands.ts'
 import { mqttLog } from './cases/mqtt-log.ts'
 import { kafkaToMqtt, mqttKeptSession, mqttRetainedAndShared, mqttToKafka } from './cases/mqtt-to-kafka.ts'
 
@@ -33,6 +34,8 @@ const cases: readonly InteropCase[] = [
   mqttRetainedAndShared,
   mqttKeptSession,
   mqttLog,
+  mqttCommands,
+  mqttRequests,
   pahoEverywhere,
   mosquittoOptions,
   codecMatrix,

@@ -33,15 +33,10 @@ export interface Reader {
   onLive?(partition: Partition, offset: number): void
 }
 
-/** Where a record that is read by somebody alone stands, and when it was made. */
-export interface DatedPlace extends RecordPlace {
-  readonly timestampMs: number
-}
-
 /** Gives records to the one who reads. */
 export interface RecordGiver {
   /** False = that one takes no more now. */
-  offerTo(reader: Reader, bytes: Uint8Array, record: ScannedRecord, place: DatedPlace): boolean
+  offerTo(reader: Reader, bytes: Uint8Array, record: ScannedRecord, place: RecordPlace): boolean
   /** Sends what was given. */
   flush(): void
 }

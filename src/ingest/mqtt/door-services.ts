@@ -6,6 +6,7 @@ import type { PacketColumns } from '../../protocol/mqtt/packet-columns.ts'
 import type { Authorizer } from '../../security/authorizer.ts'
 import type { Authenticator } from '../../security/authenticator.ts'
 import type { QuotaKeeper } from '../../security/quotas/quota-keeper.ts'
+import type { CommandKeeper } from './command-keeper.ts'
 import type { CommitBatches } from './commit-batch.ts'
 import type { DoorCounters } from './door-counters.ts'
 import type { EventBudget } from './event-budget.ts'
@@ -48,6 +49,8 @@ export interface DoorServices {
   readonly retained: RetainedKeeper
   readonly sys: SysTopics
   readonly replays: ReplayTable
+  /** Null: there are no command routes. */
+  readonly commands: CommandKeeper | null
   readonly eventBudget: EventBudget
   readonly counters: DoorCounters
   /** One set of columns for all connections: decoding is synchronous. */

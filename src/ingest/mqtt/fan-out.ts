@@ -3,8 +3,9 @@ import type { Partition } from '../../cluster/partition/partition.ts'
 import type { QualityOfService } from '../../protocol/mqtt/packet-types.ts'
 import { isValidTopicName, utf8Text } from '../../protocol/mqtt/utf8.ts'
 import type { Reader } from './catch-up.ts'
+import type { CommandKeeper } from './command-keeper.ts'
 import { mayRead } from './delivery-form.ts'
-import { OutgoingMessage } from './outgoing-message.ts'
+import { type MessageOrigin, OutgoingMessage } from './outgoing-message.ts'
 import { headersOf, type ScannedRecord } from './record-scan.ts'
 import { type CachedByTopic, hashTopic, TopicCache } from './route-cache.ts'
 import type { MqttSession } from './session.ts'
@@ -27,6 +28,17 @@ export interface RecordPlace {
   readonly partition: Partition
   readonly offset: number
   readonly wallMs: number
+  /** The record's own. */
+  readonly timestampMs: number
+}
+
+export interface FanOutHooks {
+  /** Called after a flush that sent something. */
+  readonly onDelivered: () => void
+  /** For who could not take a record at the live end. */
+  readonly onBehind: (reader: Reader) => void
+  /** Null = there are no command routes. */
+  readonly commands: CommandKeeper | null
 }
 
 /** Topics whose matches are remembered. */
@@ -38,15 +50,12 @@ export class FanOut {
   private readonly subscriptions: SubscriptionIndex
   private readonly cache = new TopicCache<TopicMatches>(cacheCapacity)
   private readonly touched = new Set<SessionLink>()
-  private readonly onDelivered: () => void
-  private readonly onBehind: (reader: Reader) => void
+  private readonly hooks: FanOutHooks
   private version = 0
 
-  /** `onDelivered` is called after a flush that sent something, `onBehind` for who could not take a record at the live end. */
-  constructor(subscriptions: SubscriptionIndex, onDelivered: () => void, onBehind: (reader: Reader) => void) {
+  constructor(subscriptions: SubscriptionIndex, hooks: FanOutHooks) {
     this.subscriptions = subscriptions
-    this.onDelivered = onDelivered
-    this.onBehind = onBehind
+    this.hooks = hooks
   }
 
   /** Subscriptions have changed: what is remembered is looked up again. */
@@ -54,37 +63,60 @@ export class FanOut {
     this.version += 1
   }
 
-  /** Offers the record to all its subscribers that are at the live end; `flush` sends what they were given. */
-  offer(bytes: Uint8Array, record: ScannedRecord, place: RecordPlace): void {
+  /**
+   * Offers the record to all its subscribers that are at the live end; `flush` sends what they were given. False = it is a command that cannot be taken
+   * yet: it is to be offered again.
+   */
+  offer(bytes: Uint8Array, record: ScannedRecord, place: RecordPlace): boolean {
+    const { commands } = this.hooks
+    const command = commands === null ? null : commands.read(bytes, record, place, true)
+    if (command === 'passed') return true
+    if (commands !== null && command !== null) return this.offerCommand(commands, command, place.wallMs)
     const matches = this.find(bytes, record)
-    if (matches === nobody) return
+    if (matches !== nobody) this.offerToAll(matches, messageOf(bytes, record, place), place)
+    return true
+  }
+
+  private offerCommand(commands: CommandKeeper, message: OutgoingMessage, wallMs: number): boolean {
+    const matches = this.matchesOf(message.topic, 0, message.topic.length)
+    const hasReader =
+      [...matches.own.keys()].some((session) => mayRead(session, message)) ||
+      matches.groups.some((group) => group.hasReaderOf(message))
+    if (!hasReader || message.isExpired(wallMs)) return commands.takeUnmatched(message, wallMs)
+    commands.onGiven(message)
+    this.offerToAll(matches, message, { ...(message.origin as MessageOrigin), wallMs })
+    return true
+  }
+
+  private offerToAll(matches: Matches, message: OutgoingMessage, place: Omit<RecordPlace, 'timestampMs'>): void {
     const { partition, offset, wallMs } = place
-    const message = messageOf(bytes, record, place)
     if (message.isExpired(wallMs)) return
     for (const [session, subscriptions] of matches.own) {
       if (session.behind.has(partition)) continue
       if (!this.deliver(message, session, subscriptions, wallMs)) {
         session.fallBehind(partition, offset)
-        this.onBehind(session)
+        this.hooks.onBehind(session)
       }
     }
     for (const group of matches.groups) {
       if (group.behind.has(partition)) continue
       if (!this.deliverShared(message, group, wallMs)) {
         group.behind.set(partition, offset)
-        this.onBehind(group)
+        this.hooks.onBehind(group)
       }
     }
   }
 
   /** Offers the record to one of its subscribers alone. False = that one takes no more now. */
   offerTo(reader: Reader, bytes: Uint8Array, record: ScannedRecord, place: RecordPlace): boolean {
-    const matches = this.find(bytes, record)
+    const command = this.hooks.commands?.read(bytes, record, place, false) ?? null
+    if (command === 'passed') return true
+    const matches = command === null ? this.find(bytes, record) : this.matchesOf(command.topic, 0, command.topic.length)
     if (matches === nobody) return true
     const isGroup = reader instanceof SharedGroup
     const subscriptions = isGroup ? undefined : matches.own.get(reader as MqttSession)
     if (isGroup ? !matches.groups.includes(reader) : subscriptions === undefined) return true
-    const message = messageOf(bytes, record, place)
+    const message = command ?? messageOf(bytes, record, place)
     if (message.isExpired(place.wallMs)) return true
     return isGroup
       ? this.deliverShared(message, reader, place.wallMs)
@@ -173,7 +205,7 @@ export class FanOut {
     if (this.touched.size === 0) return
     for (const link of this.touched) link.flush()
     this.touched.clear()
-    this.onDelivered()
+    this.hooks.onDelivered()
   }
 }
 

@@ -19,11 +19,15 @@ import type { QuotaKeeper } from '../../security/quotas/quota-keeper.ts'
 import type { Authenticator } from '../../security/authenticator.ts'
 import { anonymousPrincipal } from '../../security/principal.ts'
 import { type CommitBatch, CommitBatches, reasonOf } from './commit-batch.ts'
-import { CatchUp } from './catch-up.ts'
+import { CatchUp, type Reader } from './catch-up.ts'
+import { ClockMarker } from './clock-marker.ts'
+import { CommandKeeper } from './command-keeper.ts'
+import type { CommandOffsets } from './command-offsets.ts'
+import { compileCommandRoutes } from './command-route.ts'
 import { Delivery } from './delivery.ts'
 import { DoorConnections } from './door-connections.ts'
 import { DoorCounters } from './door-counters.ts'
-import type { DoorServices, PendingBytesWaiter } from './door-services.ts'
+import type { DoorServices } from './door-services.ts'
 import { DoorFigures, type DoorSizes } from './door-figures.ts'
 import { EventBudget } from './event-budget.ts'
 import { FanOut } from './fan-out.ts'
@@ -32,6 +36,7 @@ import { mqttEvents } from './mqtt-events.ts'
 import { mqttMetrics } from './mqtt-metrics.ts'
 import type { MqttDoorOptions } from './mqtt-options.ts'
 import { mqttSessionsTopic, PacketIdLog } from './packet-id-log.ts'
+import { PendingBytes } from './pending-bytes.ts'
 import { ReplayTable } from './replay-table.ts'
 import { RetainedKeeper, retainedTopic } from './retained-keeper.ts'
 import { RouteTable } from './route-table.ts'
@@ -64,14 +69,14 @@ export interface MqttDoorParts {
   /** Omitted: everybody may do everything. */
   readonly authorizer?: Authorizer
   readonly quotas?: QuotaKeeper
+  /** Where command routes keep their offsets; omitted: there are no such routes. */
+  readonly commandOffsets?: CommandOffsets
   /** Names the client of a certificate; omitted: everybody is anonymous. */
   readonly principalOf?: (peer: PeerFacts) => string | null
 }
 
 /** Rows of one decoder step: a chunk of 64 KB holds more only when its packets are tiny. */
 const rowsMax = 1024
-/** Pending bytes of the broker are looked at again after this while somebody waits for them. */
-const pendingCheckMs = 5
 /** Timers of the platform hold 31 bits. */
 const timerMsMax = 2_147_483_647
 /** How long each half of a stop waits for what was taken to be committed, and how often it looks. */
@@ -80,8 +85,7 @@ const drainCheckMs = 5
 
 /** The MQTT door: takes connections, keeps sessions, stores what clients publish and delivers what they subscribe to. */
 export class MqttDoor {
-  private markedWallMs = -1
-  private mark: ClockMark | null = null
+  private readonly marker: ClockMarker
   private readonly parts: MqttDoorParts
   private readonly services: DoorServices
   private readonly sessions: SessionTable
@@ -94,16 +98,17 @@ export class MqttDoor {
   private readonly delivery: Delivery
   private readonly catchUp: CatchUp
   private readonly replays: ReplayTable
+  private readonly commands: CommandKeeper | null
   private readonly keeper: SessionKeeper
   private readonly sys: SysTopics
   private readonly startedMs: number
   private readonly bounds: SessionBounds
   private readonly counters = new DoorCounters()
   private readonly figures: DoorFigures
+  private readonly pending: PendingBytes
   private readonly eventBudget: EventBudget
   private readonly connections: DoorConnections
   private readonly expiries = new Map<MqttSession, Timer>()
-  private waiters: PendingBytesWaiter[] = []
   private opening: Promise<void> | null = null
   private isStopping = false
 
@@ -113,6 +118,8 @@ export class MqttDoor {
     const { clock, observer, broker, options } = parts
     const mapping = new TopicMapping(options.routes)
     this.eventBudget = new EventBudget(clock)
+    this.marker = new ClockMarker(clock, parts.bootId)
+    this.pending = new PendingBytes(broker, clock, options.pendingBytesMax)
     const sizes = (): DoorSizes => this.sizes()
     this.figures = new DoorFigures({ clock, observer, counters: this.counters, sizes })
     this.bounds = {
@@ -122,7 +129,10 @@ export class MqttDoor {
       queuedBytesTotal: 0,
       onDrop: (session, reason) => this.onDrop(session, reason),
       onRoom: (session) => this.onRoom(session),
-      onProgress: (session) => this.keeper.onProgress(session),
+      onProgress: (session) => {
+        this.keeper.onProgress(session)
+        this.commands?.onProgress()
+      },
       recordOutgoing: (session, origin, id, then) => this.keeper.recordOutgoing(session, origin, id, then),
     }
     this.sessions = new SessionTable({
@@ -131,6 +141,7 @@ export class MqttDoor {
       onEnd: (session, cause) => this.onSessionEnd(session, cause),
     })
     this.subscriptions = new SubscriptionIndex(options.subscriptionsMax, options.filterCharactersMax, (group) => {
+      this.commands?.onGroupEnd(group)
       this.catchUp.forget(group)
       this.keeper.forgetGroup(group)
     })
@@ -141,12 +152,14 @@ export class MqttDoor {
     this.retained = new RetainedKeeper({ broker, commits: this.commits, bytesMax: options.retainedBytesMax })
     const { routes, commits, counters, retained } = this
     const onPublished = (will: Will): void => this.keeper.willPublished(will)
-    const clockMark = (wallMs: number): ClockMark | null => this.clockMark(wallMs)
+    const clockMark = (wallMs: number): ClockMark | null => this.marker.at(wallMs)
     this.wills = new WillKeeper({ clock, clockMark, routes, commits, counters, retained, onPublished })
     const { compute } = parts
     const { tailReadBytes: readBytes, decompressedBytesMax } = options
     const onDelivered = (): void => this.figures.reportSoon()
-    const fanOut = new FanOut(this.subscriptions, onDelivered, (reader) => this.catchUp.request(reader))
+    this.commands = this.createCommands(mapping)
+    const onBehind = (reader: Reader): void => this.catchUp.request(reader)
+    const fanOut = new FanOut(this.subscriptions, { onDelivered, onBehind, commands: this.commands })
     const reading = { broker, clock, observer, compute, readBytes, decompressedBytesMax }
     const livePosition = (partition: Partition): number | undefined => this.delivery.positionOf(partition)
     this.catchUp = new CatchUp({ ...reading, giver: fanOut, livePosition })
@@ -156,8 +169,9 @@ export class MqttDoor {
       ...reading,
       fanOut,
       onRead: () => this.keeper.onRead(),
-      startOf: (partition) => this.keeper.startOf(partition),
+      startOf: (partition) => this.keeper.startOf(partition) ?? this.commands?.startOf(partition),
       hasSubscriptions: () => this.subscriptions.size > 0,
+      onReaderStopped: (partition, endOffset) => this.commands?.onReaderStopped(partition, endOffset),
     })
     const { sessions, subscriptions, wills } = this
     const livePositions = (): Iterable<readonly [Partition, number]> => this.delivery.positions()
@@ -174,6 +188,28 @@ export class MqttDoor {
       options,
       services: () => this.services,
       onChange: () => this.onConnectionsChanged(),
+    })
+  }
+
+  /** Throws ApplianceError MQTT_COMMAND_ROUTE_INVALID. */
+  private createCommands(mapping: TopicMapping): CommandKeeper | null {
+    const { options, commandOffsets: offsets } = this.parts
+    const routes = compileCommandRoutes(options.commandRoutes, mapping)
+    if (routes.size === 0) return null
+    if (offsets === undefined) throw new Error('command routes without a place for their offsets')
+    const { sessions, subscriptions, eventBudget } = this
+    return new CommandKeeper({
+      ...this.parts,
+      routes,
+      offsets,
+      sessions,
+      subscriptions,
+      eventBudget,
+      readBytes: options.tailReadBytes,
+      decompressedBytesMax: options.decompressedBytesMax,
+      keptFrom: (partition) => this.keeper.startOf(partition),
+      livePosition: (partition) => this.delivery.positionOf(partition),
+      release: (partition) => this.delivery.release(partition),
     })
   }
 
@@ -200,15 +236,16 @@ export class MqttDoor {
       keeper: this.keeper,
       sys: this.sys,
       replays: this.replays,
+      commands: this.commands,
       eventBudget: this.eventBudget,
       counters: this.counters,
       columns: createPacketColumns(rowsMax),
-      clockMark: (wallMs) => this.clockMark(wallMs),
+      clockMark: (wallMs) => this.marker.at(wallMs),
       onSubscriptionsChanged: () => this.delivery.onSubscriptionsChanged(),
       livePosition: (partition) => this.delivery.positionOf(partition),
       onAttached: (session) => this.onAttached(session),
       onDetached: (session) => this.onDetached(session),
-      waitForPendingBytes: (waiter) => this.waitForPendingBytes(waiter),
+      waitForPendingBytes: (waiter) => this.pending.add(waiter),
     }
   }
 
@@ -243,14 +280,15 @@ export class MqttDoor {
     this.reportUnread(retainedTopic.name, await this.retained.open(options.tailReadBytes, clock.wallMs()))
     const packetIds = this.packetIds.openCount
     if (packetIds > 0) observer.event(mqttEvents.packetIdsReplayed, { packetIds })
-    this.restoreSessions()
+    const restored = this.keeper.restore()
+    await this.commands?.open()
+    this.restoreSessions(restored)
   }
 
   /** Sessions of the last run go on; wills of those whose connection a crash has taken are due. */
-  private restoreSessions(): void {
+  private restoreSessions(restored: ReturnType<SessionKeeper['restore']>): void {
     const { clock, observer } = this.parts
     const wallMs = clock.wallMs()
-    const restored = this.keeper.restore()
     for (const [session, stored] of restored) {
       for (const [packetId, fingerprint] of this.packetIds.takeCarried(session.clientId)) {
         session.carriedIds.set(packetId, fingerprint)
@@ -277,6 +315,7 @@ export class MqttDoor {
   /** Topics were created, deleted or grown. */
   onPartitionsChanged(): void {
     this.routes.invalidate()
+    this.commands?.onPartitionsChanged()
     this.delivery.onPartitionsChanged()
     this.replays.onPartitionsChanged()
     this.keeper.onPartitionsChanged()
@@ -313,6 +352,7 @@ export class MqttDoor {
     await this.settled()
     this.wills.stop()
     this.delivery.stopAll()
+    await this.commands?.stop()
     this.catchUp.stop()
     this.replays.stop()
     this.sys.stop()
@@ -337,19 +377,11 @@ export class MqttDoor {
 
   // ------------------------------------------------------------------------------------------- sessions
 
-  /** Asked of the clock once a millisecond, not once a message. */
-  private clockMark(wallMs: number): ClockMark | null {
-    if (wallMs === this.markedWallMs) return this.mark
-    const { clock, bootId } = this.parts
-    this.markedWallMs = wallMs
-    this.mark = clock.wallTrusted() ? null : { bootId, uptimeMs: clock.monotonicMs() }
-    return this.mark
-  }
-
   private onAttached(session: MqttSession): void {
     const timer = this.expiries.get(session)
     if (timer !== undefined) this.parts.clock.cancel(timer)
     this.expiries.delete(session)
+    this.commands?.onAttached(session)
     this.figures.reportSoon()
   }
 
@@ -373,6 +405,7 @@ export class MqttDoor {
   private onRoom(session: MqttSession): void {
     this.catchUp.request(session)
     this.replays.onRoom(session)
+    this.commands?.onRoom(session)
     for (const group of session.groups) {
       group.giveReturned(this.parts.clock.wallMs())
       this.catchUp.request(group)
@@ -381,13 +414,17 @@ export class MqttDoor {
 
   private giveToGroups(deliveries: readonly LogDelivery[]): void {
     const wallMs = this.parts.clock.wallMs()
-    for (const delivery of deliveries) delivery.group?.takeBack([delivery], wallMs)
+    for (const delivery of deliveries) {
+      if (delivery.group?.size === 0) this.commands?.onGivenBack(delivery.message)
+      else delivery.group?.takeBack([delivery], wallMs)
+    }
   }
 
   private onSessionEnd(session: MqttSession, cause: 'expired' | 'clean-start' | 'evicted'): void {
     const timer = this.expiries.get(session)
     if (timer !== undefined) this.parts.clock.cancel(timer)
     this.expiries.delete(session)
+    this.commands?.onSessionEnd(session)
     const left = session.giveBackAll()
     const filters = [...session.subscriptions.keys()]
     this.catchUp.forget(session)
@@ -430,28 +467,7 @@ export class MqttDoor {
       if (this.eventBudget.take()) observer.event(mqttEvents.appendFailed, { reason: error })
     }
     this.figures.reportSoon()
-    this.checkPendingBytes()
-  }
-
-  private waitForPendingBytes(waiter: PendingBytesWaiter): void {
-    this.waiters.push(waiter)
-    if (this.waiters.length === 1) this.checkPendingBytesLater()
-  }
-
-  /** Other writers fill the log too: a commit of ours is not the only sign that it has drained. */
-  private checkPendingBytesLater(): void {
-    this.parts.clock.schedule(pendingCheckMs, () => {
-      this.checkPendingBytes()
-      if (this.waiters.length > 0) this.checkPendingBytesLater()
-    })
-  }
-
-  private checkPendingBytes(): void {
-    if (this.waiters.length === 0) return
-    if (this.parts.broker.pendingBytes > this.parts.options.pendingBytesMax / 2) return
-    const waiters = this.waiters
-    this.waiters = []
-    for (const waiter of waiters) waiter.onPendingBytesDown()
+    this.pending.check()
   }
 
   private sizes(): DoorSizes {

@@ -8,4 +8,10 @@ export const mqttErrors = defineErrors({
     remedy: 'Correct the route in `mqtt.routes`.',
     retriable: false,
   },
+  invalidCommandRoute: {
+    code: 'MQTT_COMMAND_ROUTE_INVALID',
+    sentence: 'MQTT command route {position} ("{name}") is not usable: {reason}',
+    remedy: 'Correct the route in `mqtt.commandRoutes`.',
+    retriable: false,
+  },
 })

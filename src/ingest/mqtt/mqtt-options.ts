@@ -1,9 +1,12 @@
+import type { CommandRoute } from './command-route.ts'
 import type { TopicRoute } from './topic-mapping.ts'
 
 /** Settings of the MQTT door; every bound says why it is there. */
 export interface MqttDoorOptions {
   /** Rules from MQTT topics to Kafka topics, the first match wins; after them comes the default rule. */
   readonly routes: readonly TopicRoute[]
+  /** From Kafka topics to MQTT topics. */
+  readonly commandRoutes: readonly CommandRoute[]
   /** Kafka topic of messages that no rule takes anywhere. */
   readonly lastResortTopic: string
   /** Refuse payloads that a client says are UTF-8 (payload format indicator 1) and that are not. */
@@ -72,6 +75,7 @@ export interface MqttDoorOptions {
 /** Defaults: a box with 512 MB serving up to 10,000 clients. */
 export const mqttDoorDefaults: MqttDoorOptions = {
   routes: [],
+  commandRoutes: [],
   lastResortTopic: 'mqtt.unrouted',
   checkPayloadFormat: false,
   autoTopicsMax: 64,

@@ -10,7 +10,8 @@ import type { SubscribePacket, SubscriptionRequest } from '../../protocol/mqtt/p
 import { reasonCodes } from '../../protocol/mqtt/reason-codes.ts'
 import { inspectUtf8, isValidTopicName, utf8Bytes, utf8Malformed } from '../../protocol/mqtt/utf8.ts'
 import type { RecordHeader } from '../../protocol/records/record.ts'
-import { CatchUp, type CatchUpOptions, type DatedPlace } from './catch-up.ts'
+import { CatchUp, type CatchUpOptions } from './catch-up.ts'
+import type { RecordPlace } from './fan-out.ts'
 import { LogReplay } from './log-replay.ts'
 import type { MqttDoorOptions } from './mqtt-options.ts'
 import { OutgoingMessage } from './outgoing-message.ts'
@@ -49,6 +50,9 @@ export const replayProperties = {
   key: 'log.key',
 } as const
 
+/** Starts that are looked up by time at once: each reads index files. */
+const lookupsMax = 64
+
 /** A client that is given so much at a time is asked whether its socket still takes it. */
 const flushBytes = 65_536
 
@@ -58,6 +62,7 @@ export class ReplayTable {
   private readonly bySession = new Map<MqttSession, Map<string, LogReplay>>()
   private readonly touched = new Set<SessionLink>()
   private unflushedBytes = 0
+  private lookups = 0
 
   constructor(options: ReplayTableOptions) {
     this.options = options
@@ -119,7 +124,10 @@ export class ReplayTable {
     const own = this.bySession.get(session) ?? new Map<string, LogReplay>()
     own.set(name, replay)
     this.bySession.set(session, own)
-    const because = await place(replay, partitions, request.start)
+    this.lookups += 1
+    const because = await place(replay, partitions, request.start).finally(() => {
+      this.lookups -= 1
+    })
     if (because === null) return { reason: form.qos, because, replay }
     this.end(replay)
     return refused({ reason: reasonCodes.implementationSpecificError, because })
@@ -149,6 +157,7 @@ export class ReplayTable {
     const { replaysPerConnectionMax, replayPartitionsMax } = this.options.bounds
     if ((this.bySession.get(session)?.size ?? 0) >= replaysPerConnectionMax)
       return `a connection may have ${replaysPerConnectionMax} replays`
+    if (this.lookups >= lookupsMax) return 'too many replays begin at once'
     return this.partitionCount + partitions > replayPartitionsMax ? 'all replays together read enough partitions' : null
   }
 
@@ -201,7 +210,7 @@ export class ReplayTable {
 
   // ------------------------------------------------------------------------------------------- delivery
 
-  private offerTo(replay: LogReplay, bytes: Uint8Array, record: ScannedRecord, where: DatedPlace): boolean {
+  private offerTo(replay: LogReplay, bytes: Uint8Array, record: ScannedRecord, where: RecordPlace): boolean {
     const { session, form } = replay.options
     const { link } = session
     if (replay.isEnded || link === null || !link.isWritable) return false
@@ -241,6 +250,7 @@ function partitionsOf(broker: Broker, kafkaTopic: string, index: number | null):
 /** Sets the replay's cursors; answers why it cannot begin there, or null. */
 async function place(replay: LogReplay, partitions: readonly Partition[], start: ReplayStart): Promise<string | null> {
   for (const partition of partitions) {
+    if (replay.isEnded) return null
     const { log, highWatermark } = partition
     if (start.kind === 'latest') replay.follow(partition, highWatermark)
     else if (start.kind === 'earliest') replay.follow(partition, log.logStartOffset)
@@ -260,7 +270,7 @@ async function place(replay: LogReplay, partitions: readonly Partition[], start:
 }
 
 /** A message of its own, with copies: under its MQTT topic where it has one, and with the place of its record. */
-function replayedMessage(bytes: Uint8Array, record: ScannedRecord, where: DatedPlace): OutgoingMessage {
+function replayedMessage(bytes: Uint8Array, record: ScannedRecord, where: RecordPlace): OutgoingMessage {
   const { topic: kafkaTopic, index } = where.partition
   const isNamed = record.topicStart >= 0
   const [start, end] = isNamed ? [record.topicStart, record.topicEnd] : [record.keyStart, record.keyEnd]

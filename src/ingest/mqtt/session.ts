@@ -310,6 +310,15 @@ export class MqttSession {
     }
   }
 
+  /** Commands that were taken and are not done with. */
+  *pendingCommands(): Iterable<LogDelivery> {
+    for (const delivery of this.inflight.values()) if (delivery.message.command !== null) yield delivery
+    for (let at = this.queueHead; at < this.queue.length; at += 1) {
+      const delivery = this.queue[at] as Delivery
+      if (isFromLog(delivery) && delivery.message.command !== null) yield delivery
+    }
+  }
+
   /**
    * PUBREC: the client has the message, or refuses it; PUBREL is due unless it refuses. Answers false for an id that was not sent. Throws
    * MqttProtocolError when the message wants PUBACK.

@@ -96,6 +96,7 @@ function subscribeOne(
   subscriptions.set(filter, subscription)
   services.subscriptions.set(subscription)
   services.sys.onSubscribed(filter)
+  services.commands?.onSubscribed(session)
   return qos
 }
 
@@ -117,6 +118,7 @@ export function unsubscribe(services: DoorServices, session: MqttSession, packet
       return isEnded ? reasonCodes.success : reasonCodes.noSubscriptionExisted
     }
     if (!session.subscriptions.delete(filter)) return reasonCodes.noSubscriptionExisted
+    services.commands?.onUnsubscribed(session, filter)
     services.subscriptions.delete(filter, session, services.clock.wallMs())
     return reasonCodes.success
   })

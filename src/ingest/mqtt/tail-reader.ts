@@ -4,12 +4,15 @@ import type { Broker } from '../../broker/broker.ts'
 import type { Partition } from '../../cluster/partition/partition.ts'
 import {
   batchBaseOffset,
+  batchBaseTimestamp,
   batchCodec,
   batchHeaderBytes,
   batchIsControl,
   batchLastOffset,
+  batchMaxTimestamp,
   batchRecordCount,
   batchSizeInBytes,
+  batchTimestampType,
   forEachBatch,
 } from '../../protocol/records/record-batch.ts'
 import type { LogReadResult } from '../../log/append.ts'
@@ -52,6 +55,8 @@ export class TailReader {
   private isBusy = false
   private isScheduled = false
   private isStopped = false
+  /** The fan-out takes no more of this partition for now. */
+  private isHeld = false
 
   constructor(partition: Partition, fromOffset: number, options: TailReaderOptions) {
     this.partition = partition
@@ -71,9 +76,16 @@ export class TailReader {
     this.unsubscribe()
   }
 
+  /** The fan-out takes more. */
+  release(): void {
+    this.isHeld = false
+    this.schedule()
+  }
+
   /** One pass a turn, however often the watermark moved. */
   private schedule(): void {
-    if (this.isScheduled || this.isBusy || this.isStopped || this.position >= this.partition.highWatermark) return
+    const isIdle = this.isStopped || this.isHeld || this.position >= this.partition.highWatermark
+    if (this.isScheduled || this.isBusy || isIdle) return
     this.isScheduled = true
     this.options.clock.defer(() => {
       this.isScheduled = false
@@ -134,7 +146,7 @@ export class TailReader {
         return false
       }
       this.takeBatch(bytes, at, { bytes, start: at + batchHeaderBytes, end: at + batchSizeInBytes(bytes, at) })
-      return true
+      return !this.isHeld
     })
     this.options.fanOut.flush()
     if (compressedAt < 0) {
@@ -170,18 +182,23 @@ export class TailReader {
     const endOffset = batchLastOffset(header, at) + 1
     if (!batchIsControl(header, at) && endOffset > this.position) {
       // One object for all records: most are nobody's.
-      const place = { partition: this.partition, offset: 0, wallMs: this.options.clock.wallMs() }
+      const place = { partition: this.partition, offset: 0, wallMs: this.options.clock.wallMs(), timestampMs: 0 }
+      const baseTimestampMs = batchBaseTimestamp(header, at)
+      const appendedMs = batchTimestampType(header, at) === 'LogAppendTime' ? batchMaxTimestamp(header, at) : null
       const span = { start: records.start, end: records.end, count: batchRecordCount(header, at) }
       try {
         scanRecords(records.bytes, span, (record) => {
           place.offset = baseOffset + record.offsetDelta
-          if (place.offset >= this.position) this.options.fanOut.offer(records.bytes, record, place)
+          if (place.offset < this.position || this.isHeld) return
+          place.timestampMs = appendedMs ?? baseTimestampMs + record.timestampDelta
+          this.isHeld = !this.options.fanOut.offer(records.bytes, record, place)
+          if (this.isHeld) this.position = place.offset
         })
       } catch {
         return this.skipTo(endOffset, 'a batch could not be read')
       }
     }
-    this.position = Math.max(this.position, endOffset)
+    if (!this.isHeld) this.position = Math.max(this.position, endOffset)
   }
 
   private skipTo(offset: number, reason: GapReason): void {

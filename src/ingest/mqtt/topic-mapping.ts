@@ -83,6 +83,11 @@ export class TopicMapping {
     return this.routes.some((route) => route.headers === 'none')
   }
 
+  /** True when a rule that writes no headers may write to this Kafka topic. */
+  mayOmitHeadersIn(kafkaTopic: string): boolean {
+    return this.routes.some(({ headers, topicPattern }) => headers === 'none' && topicPattern.test(kafkaTopic))
+  }
+
   /** Where messages of a (valid) MQTT topic go. */
   plan(mqttTopic: string): RoutePlan {
     if (mqttTopic.startsWith('$')) return { kind: 'refused', reason: 'topics that begin with $ are not stored' }

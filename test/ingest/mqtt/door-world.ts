@@ -2,6 +2,12 @@
 import mqttPacket, { type Packet, type Parser } from 'mqtt-packet'
 import type { Connection, ListenAddress, Ports } from '../../../src/base/ports.ts'
 import type { Broker } from '../../../src/broker/broker.ts'
+import { GroupCoordinator } from '../../../src/coordinator/group/group-coordinator.ts'
+import { groupOptionDefaults } from '../../../src/coordinator/group/group-options.ts'
+import type { FetchedOffset } from '../../../src/coordinator/group/group-requests.ts'
+import { offsetsTopic } from '../../../src/coordinator/group/offsets-topic.ts'
+import { partitionTableLog } from '../../../src/coordinator/runtime/partition-table-log.ts'
+import { commandOffsetsOf } from '../../../src/ingest/mqtt/command-offsets.ts'
 import type { MqttListenerOptions } from '../../../src/ingest/mqtt/listener-options.ts'
 import { MqttDoor } from '../../../src/ingest/mqtt/mqtt-door.ts'
 import { type MqttDoorOptions, mqttDoorDefaults } from '../../../src/ingest/mqtt/mqtt-options.ts'
@@ -31,7 +37,11 @@ export class DoorWorld {
   private readonly clientPorts: Ports
   private readonly listener: MqttListenerOptions
   private readonly authorizer: Authorizer | undefined
-  private running: { readonly rooms: BrokerWorld; readonly door: MqttDoor } | null = null
+  private running: {
+    readonly rooms: BrokerWorld
+    readonly door: MqttDoor
+    readonly coordinator: GroupCoordinator | null
+  } | null = null
 
   private constructor(
     seed: number,
@@ -64,6 +74,8 @@ export class DoorWorld {
     const rooms = await this.settle(openBroker('/data', ports))
     const { broker } = rooms
     const { net, clock, entropy, compute, observer } = ports
+    const coordinator =
+      this.options.commandRoutes.length === 0 ? null : await this.settle(openCoordinator(broker, ports))
     const door = new MqttDoor({
       net,
       clock,
@@ -73,13 +85,14 @@ export class DoorWorld {
       broker,
       options: this.options,
       ...(this.authorizer === undefined ? {} : { authorizer: this.authorizer }),
+      ...(coordinator === null ? {} : { commandOffsets: commandOffsetsOf(coordinator, 4096) }),
       version: '1.2.3',
       bootId: 'b001',
       authenticator: new Authenticator({ ...ports, credentials: this.credentials, failureDelayMs: () => 100 }),
     })
     broker.onTopicsChange(() => door.onPartitionsChanged())
     await this.settle(door.listen({ host: '0.0.0.0', port }, this.listener))
-    this.running = { rooms, door }
+    this.running = { rooms, door, coordinator }
   }
 
   get broker(): Broker {
@@ -109,9 +122,21 @@ export class DoorWorld {
     await this.settle(this.rooms.topics.delete({ name, topicId: null }, 5000))
   }
 
+  /** What the group of a command route shows for a partition. */
+  committed(group: string, topic: string, partition: number): number {
+    const coordinator = this.running?.coordinator
+    const found = coordinator?.fetchOffsets({
+      groupId: group,
+      topics: [{ topic, partitions: [partition] }],
+      requireStable: false,
+    })
+    return Array.isArray(found) ? ((found as readonly FetchedOffset[])[0]?.offset ?? -1) : -1
+  }
+
   /** A clean stop of the door and of the log. */
   async stop(): Promise<void> {
     await this.settle(this.door.stop())
+    this.running?.coordinator?.stop()
     await this.settle(this.rooms.directory.close())
   }
 
@@ -120,6 +145,12 @@ export class DoorWorld {
     this.host.kill()
     this.running = null
     await this.boot()
+  }
+
+  /** A clean stop and a new start. */
+  async stopAndStart(): Promise<void> {
+    await this.stop()
+    await this.restart()
   }
 
   /** The power goes and comes back: what was not synced is lost. */
@@ -298,4 +329,21 @@ function textOf(packet: Packet): string {
     default:
       return `${packet.cmd}${id}${reason}`
   }
+}
+
+/** The coordinator over the broker's own topic, as the appliance builds it. */
+async function openCoordinator(
+  broker: Broker,
+  { clock, entropy, compute, observer }: Ports,
+): Promise<GroupCoordinator> {
+  const { name } = offsetsTopic
+  return GroupCoordinator.open({
+    log: partitionTableLog(broker.partitions, name, () => broker.topicPartitions(name)),
+    createTopic: () => broker.ensureInternalTopic(offsetsTopic),
+    clock,
+    compute,
+    entropy,
+    observer,
+    options: groupOptionDefaults,
+  })
 }
