@@ -59,7 +59,7 @@ async function amplification(mix: Mix, folder: string, scale: number, disk: Coun
     const batch = batchOf(mix.batchBytes)
     const perRequest = mix.batchesPerRequest * batch.length
     // The journal has its full size before the measured part.
-    await load.run({ ...mix, topic, batch, requests: Math.ceil(2e8 / perRequest), milliseconds: 10_000 })
+    await load.run({ ...mix, topic, batch, requests: Math.ceil((2e9 * scale) / perRequest), milliseconds: 20_000 })
     await settled(1_000)
     const before = written()
     const commits = await commitsOf(node.http)

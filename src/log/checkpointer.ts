@@ -1,5 +1,5 @@
 /**
- * Moves the recovery points on, so that an unclean start never has more than 256 MiB to scan in the node: every 64 MiB of
+ * Moves the recovery points on, so that an unclean start never has more than 256 MiB to scan in the node: every 96 MiB of
  * appended bytes the dirty files are synced, a few at a time between the commits, and what recovery wants (index entries,
  * producer snapshots, epochs) goes to its files. Also finishes off sealed segments. Does nothing where nothing was appended.
  */
@@ -28,10 +28,10 @@ import {
 } from './side-files.ts'
 import type { UnifiedLog } from './unified-log.ts'
 
-/** Appended bytes from one checkpoint to the next: a quarter of the 256 MiB that may be unscanned. */
-export const checkpointEveryBytesDefault = 64 * 1_048_576
-/** Above this many of them commits wait for the checkpoint: the rest of the 256 MiB is what commits and their gathering may add. */
-const holdAboveCheckpoints = 3
+/** Appended bytes from one checkpoint to the next. */
+export const checkpointEveryBytesDefault = 96 * 1_048_576
+/** Above this many of them (224 MiB) commits wait for the checkpoint: the rest of the 256 MiB is what the last commit may add. */
+const holdAboveCheckpoints = 7 / 3
 /** Logs written down in one turn of the loop: some three milliseconds. */
 const logsPerTurn = 1_000
 /** Index entries of all logs together that may wait for their files, where there are many logs. */
