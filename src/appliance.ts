@@ -37,6 +37,7 @@ import { adminHandlers } from './ingest/kafka/handlers/admin-handlers.ts'
 import { groupHandlers } from './ingest/kafka/handlers/group-handlers.ts'
 import { recordHandlers } from './ingest/kafka/handlers/record-handlers.ts'
 import { commandOffsetsOf } from './ingest/mqtt/command-offsets.ts'
+import { openPayloadSchemas } from './ingest/mqtt/schema-files.ts'
 import { MqttDoor } from './ingest/mqtt/mqtt-door.ts'
 import { mqttSessionsTopic } from './ingest/mqtt/packet-id-log.ts'
 import { retainedTopic } from './ingest/mqtt/retained-keeper.ts'
@@ -344,6 +345,7 @@ class BuiltAppliance implements Appliance {
     const metadataLengthMax = this.#settings.number('offset.metadata.max.bytes')
     const mqttDoor = new MqttDoor({
       ...this.#ports,
+      checks: await openPayloadSchemas(this.#config.mqtt.routes, this.#ports.disk),
       broker,
       commandOffsets: commandOffsetsOf(must(this.#rooms.coordinator), metadataLengthMax),
       options: mqttDoorOptions(this.#config.mqtt),

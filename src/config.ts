@@ -45,6 +45,15 @@ const mqttRoute = z.strictObject({
     .describe(
       'How much of the publish becomes record headers. `none` keeps nothing that subscribers of 5.0 could be told.',
     ),
+  schema: z
+    .string()
+    .min(1)
+    .nullable()
+    .prefault(null)
+    .describe('File of a JSON Schema (2020-12 or draft-07) that payloads must fit; others are refused (0x99).'),
+  schemaPayloadMax: bytes({ min: 1, max: 1_048_576 })
+    .prefault('64KiB')
+    .describe('Where there is a schema: larger payloads are refused unread.'),
 })
 
 const commandRoute = z.strictObject({

@@ -298,7 +298,7 @@ export class MqttConnection implements SessionLink, RequestLink, Committer, Pend
     this.sendWindow = Math.min(packet.properties.receiveMaximum ?? 65_535, options.sendWindowMax)
     this.aliases = new TopicAliases(Math.min(packet.properties.topicAliasMaximum ?? 0, options.topicAliasMaximum))
     const { level, userName } = packet
-    this.publisher = new PublishHandler({ services, session, level, userName, committer: this })
+    this.publisher = new PublishHandler({ services, session, level, userName, committer: this, link: this })
     if (packet.will !== null) {
       this.will = {
         message: packet.will,

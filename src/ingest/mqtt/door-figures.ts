@@ -18,6 +18,8 @@ export interface DoorFiguresOptions {
   readonly observer: Observer
   readonly counters: DoorCounters
   readonly sizes: () => DoorSizes
+  /** Filters of the rules, in their order. */
+  readonly routeNames: readonly string[]
 }
 
 /** Figures go out this often while there is something new. */
@@ -62,8 +64,14 @@ export class DoorFigures {
     if (counters.delivered > 0) observer.add(mqttMetrics.delivered, counters.delivered)
     for (const [reason, count] of counters.dropped) observer.add(mqttMetrics.dropped, count, { reason })
     for (const [reason, count] of counters.refused) observer.add(mqttMetrics.refused, count, { reason })
+    for (const [rule, [valid, invalid]] of counters.schemaChecks) {
+      const route = this.options.routeNames[rule] ?? ''
+      if (valid > 0) observer.add(mqttMetrics.schemaChecks, valid, { route, outcome: 'valid' })
+      if (invalid > 0) observer.add(mqttMetrics.schemaChecks, invalid, { route, outcome: 'invalid' })
+    }
     counters.delivered = 0
     counters.dropped.clear()
     counters.refused.clear()
+    counters.schemaChecks.clear()
   }
 }

@@ -14,6 +14,7 @@ import type { MqttDoorOptions } from './mqtt-options.ts'
 import type { PacketIdLog } from './packet-id-log.ts'
 import type { RetainedKeeper } from './retained-keeper.ts'
 import type { ReplayTable } from './replay-table.ts'
+import type { PayloadChecks } from './payload-check.ts'
 import type { RouteTable } from './route-table.ts'
 import type { MqttSession } from './session.ts'
 import type { SessionKeeper } from './session-keeper.ts'
@@ -40,6 +41,8 @@ export interface DoorServices {
   readonly principalOf: (peer: PeerFacts) => string | null
   readonly mapping: TopicMapping
   readonly routes: RouteTable
+  /** Schemas of routes. */
+  readonly checks: PayloadChecks
   readonly commits: CommitBatches
   readonly packetIds: PacketIdLog
   readonly sessions: SessionTable

@@ -1,17 +1,7 @@
 import type { ClockMark } from '../../base/clock-mark.ts'
 import type { Partition } from '../../cluster/partition/partition.ts'
 import type { Broker } from '../../broker/broker.ts'
-import type {
-  Clock,
-  Compute,
-  Entropy,
-  Listener,
-  ListenPlace,
-  Net,
-  Observer,
-  PeerFacts,
-  Timer,
-} from '../../base/ports.ts'
+import type { Clock, Compute, Entropy, Listener, ListenPlace, Net, Observer, PeerFacts } from '../../base/ports.ts'
 import { createPacketColumns } from '../../protocol/mqtt/packet-columns.ts'
 import { reasonCodes, reasonName } from '../../protocol/mqtt/reason-codes.ts'
 import type { Authorizer } from '../../security/authorizer.ts'
@@ -36,6 +26,7 @@ import { mqttEvents } from './mqtt-events.ts'
 import { mqttMetrics } from './mqtt-metrics.ts'
 import type { MqttDoorOptions } from './mqtt-options.ts'
 import { mqttSessionsTopic, PacketIdLog } from './packet-id-log.ts'
+import { noPayloadChecks, type PayloadChecks } from './payload-check.ts'
 import { PendingBytes } from './pending-bytes.ts'
 import { ReplayTable } from './replay-table.ts'
 import { RetainedKeeper, retainedTopic } from './retained-keeper.ts'
@@ -43,6 +34,7 @@ import { RouteTable } from './route-table.ts'
 import type { MqttSession } from './session.ts'
 import type { DropReason, LogDelivery, SessionBounds } from './session-types.ts'
 import type { ReplayOutcome } from './state-replay.ts'
+import { SessionExpiries } from './session-expiries.ts'
 import { SessionKeeper } from './session-keeper.ts'
 import { SessionTable } from './session-table.ts'
 import { dropSubscriptions } from './subscribe-handler.ts'
@@ -69,6 +61,8 @@ export interface MqttDoorParts {
   /** Omitted: everybody may do everything. */
   readonly authorizer?: Authorizer
   readonly quotas?: QuotaKeeper
+  /** Schemas of routes; omitted: none has one. */
+  readonly checks?: PayloadChecks
   /** Where command routes keep their offsets; omitted: there are no such routes. */
   readonly commandOffsets?: CommandOffsets
   /** Names the client of a certificate; omitted: everybody is anonymous. */
@@ -77,8 +71,6 @@ export interface MqttDoorParts {
 
 /** Rows of one decoder step: a chunk of 64 KB holds more only when its packets are tiny. */
 const rowsMax = 1024
-/** Timers of the platform hold 31 bits. */
-const timerMsMax = 2_147_483_647
 /** How long each half of a stop waits for what was taken to be committed, and how often it looks. */
 const drainMs = 5000
 const drainCheckMs = 5
@@ -108,7 +100,7 @@ export class MqttDoor {
   private readonly pending: PendingBytes
   private readonly eventBudget: EventBudget
   private readonly connections: DoorConnections
-  private readonly expiries = new Map<MqttSession, Timer>()
+  private readonly expiries: SessionExpiries
   private opening: Promise<void> | null = null
   private isStopping = false
 
@@ -118,23 +110,18 @@ export class MqttDoor {
     const { clock, observer, broker, options } = parts
     const mapping = new TopicMapping(options.routes)
     this.eventBudget = new EventBudget(clock)
+    this.expiries = new SessionExpiries(clock, (session) => this.sessions.end(session, 'expired'))
     this.marker = new ClockMarker(clock, parts.bootId)
     this.pending = new PendingBytes(broker, clock, options.pendingBytesMax)
     const sizes = (): DoorSizes => this.sizes()
-    this.figures = new DoorFigures({ clock, observer, counters: this.counters, sizes })
-    this.bounds = {
-      queuedMessagesMax: options.queuedMessagesMax,
-      queuedBytesMax: options.queuedBytesMax,
-      queuedBytesTotalMax: options.queuedBytesTotalMax,
-      queuedBytesTotal: 0,
-      onDrop: (session, reason) => this.onDrop(session, reason),
-      onRoom: (session) => this.onRoom(session),
-      onProgress: (session) => {
-        this.keeper.onProgress(session)
-        this.commands?.onProgress()
-      },
-      recordOutgoing: (session, origin, id, then) => this.keeper.recordOutgoing(session, origin, id, then),
-    }
+    this.figures = new DoorFigures({
+      clock,
+      observer,
+      counters: this.counters,
+      sizes,
+      routeNames: options.routes.map(({ match }) => match),
+    })
+    this.bounds = this.createBounds()
     this.sessions = new SessionTable({
       sessionsMax: options.sessionsMax,
       bounds: this.bounds,
@@ -146,14 +133,15 @@ export class MqttDoor {
       this.keeper.forgetGroup(group)
     })
     const { lastResortTopic, autoTopicsMax } = options
-    this.routes = new RouteTable({ broker, mapping, clock, observer, lastResortTopic, autoTopicsMax })
+    const checks = parts.checks ?? noPayloadChecks
+    this.routes = new RouteTable({ broker, mapping, clock, observer, lastResortTopic, autoTopicsMax, checks })
     this.commits = new CommitBatches({ broker, onSettled: (batch, error) => this.onCommitSettled(batch, error) })
     this.packetIds = new PacketIdLog(broker)
     this.retained = new RetainedKeeper({ broker, commits: this.commits, bytesMax: options.retainedBytesMax })
     const { routes, commits, counters, retained } = this
     const onPublished = (will: Will): void => this.keeper.willPublished(will)
     const clockMark = (wallMs: number): ClockMark | null => this.marker.at(wallMs)
-    this.wills = new WillKeeper({ clock, clockMark, routes, commits, counters, retained, onPublished })
+    this.wills = new WillKeeper({ clock, clockMark, routes, checks, commits, counters, retained, onPublished })
     const { compute } = parts
     const { tailReadBytes: readBytes, decompressedBytesMax } = options
     const onDelivered = (): void => this.figures.reportSoon()
@@ -189,6 +177,23 @@ export class MqttDoor {
       services: () => this.services,
       onChange: () => this.onConnectionsChanged(),
     })
+  }
+
+  private createBounds(): SessionBounds {
+    const { options } = this.parts
+    return {
+      queuedMessagesMax: options.queuedMessagesMax,
+      queuedBytesMax: options.queuedBytesMax,
+      queuedBytesTotalMax: options.queuedBytesTotalMax,
+      queuedBytesTotal: 0,
+      onDrop: (session, reason) => this.onDrop(session, reason),
+      onRoom: (session) => this.onRoom(session),
+      onProgress: (session) => {
+        this.keeper.onProgress(session)
+        this.commands?.onProgress()
+      },
+      recordOutgoing: (session, origin, id, then) => this.keeper.recordOutgoing(session, origin, id, then),
+    }
   }
 
   /** Throws ApplianceError MQTT_COMMAND_ROUTE_INVALID. */
@@ -227,6 +232,7 @@ export class MqttDoor {
       principalOf: this.parts.principalOf ?? (() => anonymousPrincipal),
       mapping,
       routes: this.routes,
+      checks: this.parts.checks ?? noPayloadChecks,
       commits: this.commits,
       packetIds: this.packetIds,
       sessions: this.sessions,
@@ -299,7 +305,7 @@ export class MqttDoor {
       if (stored.will !== null && willDueMs === null) this.wills.fire(stored.will, endsInMs)
       else if (stored.will !== null) this.wills.fireIn(stored.will, Math.max(0, Number(willDueMs) - wallMs))
       if (endsInMs === 0) this.sessions.end(session, 'expired')
-      else this.endIn(session, endsInMs)
+      else this.expiries.set(session, endsInMs)
     }
     this.delivery.onSubscriptionsChanged()
     this.keeper.forgetReplayed()
@@ -356,8 +362,7 @@ export class MqttDoor {
     this.catchUp.stop()
     this.replays.stop()
     this.sys.stop()
-    for (const timer of this.expiries.values()) this.parts.clock.cancel(timer)
-    this.expiries.clear()
+    this.expiries.stop()
     this.figures.stop()
   }
 
@@ -378,9 +383,7 @@ export class MqttDoor {
   // ------------------------------------------------------------------------------------------- sessions
 
   private onAttached(session: MqttSession): void {
-    const timer = this.expiries.get(session)
-    if (timer !== undefined) this.parts.clock.cancel(timer)
-    this.expiries.delete(session)
+    this.expiries.clear(session)
     this.commands?.onAttached(session)
     this.figures.reportSoon()
   }
@@ -393,12 +396,7 @@ export class MqttDoor {
     if (session.expiryMs === 0) return this.sessions.end(session, 'expired')
     this.sessions.touch(session)
     this.keeper.save(session)
-    if (!this.isStopping) this.endIn(session, session.expiryMs)
-  }
-
-  private endIn(session: MqttSession, delayMs: number): void {
-    const timer = this.parts.clock.schedule(Math.min(delayMs, timerMsMax), () => this.sessions.end(session, 'expired'))
-    this.expiries.set(session, timer)
+    if (!this.isStopping) this.expiries.set(session, session.expiryMs)
   }
 
   /** What waits for the session, or for a shared subscription that it is a member of, is read now. */
@@ -421,9 +419,7 @@ export class MqttDoor {
   }
 
   private onSessionEnd(session: MqttSession, cause: 'expired' | 'clean-start' | 'evicted'): void {
-    const timer = this.expiries.get(session)
-    if (timer !== undefined) this.parts.clock.cancel(timer)
-    this.expiries.delete(session)
+    this.expiries.clear(session)
     this.commands?.onSessionEnd(session)
     const left = session.giveBackAll()
     const filters = [...session.subscriptions.keys()]

@@ -69,6 +69,12 @@ export const mqttEvents = defineEvents({
     sentence: 'delivery from {topic}-{partition} skipped from offset {fromOffset} to {toOffset}: {reason}',
     fields: { topic: 'string', partition: 'number', fromOffset: 'number', toOffset: 'number', reason: 'string' },
   },
+  payloadRefused: {
+    id: 'mqtt-payload-refused',
+    level: 'warn',
+    sentence: 'MQTT client "{clientId}" publishes a payload to "{topic}" that its schema refuses: {reason}',
+    fields: { clientId: 'string', topic: 'string', reason: 'string' },
+  },
   commandInvalid: {
     id: 'mqtt-command-invalid',
     level: 'warn',

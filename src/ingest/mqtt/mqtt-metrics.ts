@@ -32,6 +32,12 @@ export const mqttMetrics = defineMetrics({
     help: 'Kafka topics that MQTT clients read by $log.',
     labels: [],
   },
+  schemaChecks: {
+    name: 'headwater_mqtt_schema_checks_total',
+    kind: 'counter',
+    help: 'Messages that were checked by the schema of their route, by route (its filter) and outcome: valid, invalid.',
+    labels: ['route', 'outcome'],
+  },
   commands: {
     name: 'headwater_mqtt_commands_total',
     kind: 'counter',

@@ -106,7 +106,14 @@ export function explainRoute(rules: RouteRules, question: RouteQuestion): RouteE
 
 type RoutedPlan = RoutePlan & { readonly kind: 'routed' }
 
-const lastResort = { kind: 'routed', key: null, partitionBy: null, headers: 'minimal', isOpenEnded: false } as const
+const lastResort = {
+  kind: 'routed',
+  rule: null,
+  key: null,
+  partitionBy: null,
+  headers: 'minimal',
+  isOpenEnded: false,
+} as const
 
 function unasked(topic: string): RouteExplanation {
   return {
@@ -192,6 +199,8 @@ function notesOf(plan: RoutedPlan, { rules, question, route, commands }: NoteFac
   if (plan.key !== null && route !== null && !tellsTopicsApart(route)) {
     notes.push('other MQTT topics may have the same key: compaction would keep the newest of all of them')
   }
+  if (route?.schema != null)
+    notes.push(`payloads must fit the JSON Schema in ${route.schema}: others are refused (0x99)`)
   if (plan.headers === 'none') notes.push('without headers subscribers get it at QoS 1 and without its properties')
   if (commands !== undefined) {
     notes.push(`${kafkaTopic} is read by command route ${commands}: what comes in by MQTT is no command there`)

@@ -7,6 +7,7 @@ import { reasonCodes } from '../../protocol/mqtt/reason-codes.ts'
 import { isValidTopicName, utf8Bytes, utf8Text } from '../../protocol/mqtt/utf8.ts'
 import { EventBudget } from './event-budget.ts'
 import { mqttEvents } from './mqtt-events.ts'
+import type { PayloadChecks } from './payload-check.ts'
 import { type CachedByTopic, hashTopic, TopicCache } from './route-cache.ts'
 import type { HeaderLevel, RoutePlan, TopicMapping } from './topic-mapping.ts'
 
@@ -18,6 +19,8 @@ export interface Route extends CachedByTopic {
   /** Null = the MQTT topic is the key. */
   key: Uint8Array | null
   headers: HeaderLevel
+  /** Place of its rule, if that has a schema; null = payloads may be anything. */
+  checkedRule: number | null
   /** `refused`: what MQTT 5.0 is told. */
   reason: number
   /** Wall ms at which a route that had to make do is tried again; Infinity when it is as it should be. */
@@ -38,6 +41,7 @@ export interface RouteTableOptions {
   readonly observer: Observer
   readonly lastResortTopic: string
   readonly autoTopicsMax: number
+  readonly checks: PayloadChecks
 }
 
 /** Half of the topics remembered: about 250 bytes each, 1,300 at worst. */
@@ -95,6 +99,7 @@ export class RouteTable {
     if (plan.kind === 'unrouted') return this.useLastResort(route, wallMs, 'no rule gives a legal Kafka topic')
     route.key = plan.key === null ? null : utf8Bytes(plan.key)
     route.headers = plan.headers
+    route.checkedRule = plan.rule !== null && this.options.checks.has(plan.rule) ? plan.rule : null
     this.use(route, plan, wallMs)
   }
 
@@ -209,6 +214,7 @@ function newRoute(topic: Uint8Array, topicHash: number): Route {
     partition: null,
     key: null,
     headers: 'minimal',
+    checkedRule: null,
     reason: reasonCodes.success,
     retryAtMs: Number.POSITIVE_INFINITY,
     creation: null,

@@ -59,6 +59,11 @@ export function encodeAuth(reasonCode: number, properties: MqttProperties): Uint
   return packet(packetTypes.auth << 4, [Uint8Array.of(reasonCode), encodeProperties(properties)])
 }
 
+/** PUBACK or PUBREC that says why it refuses: 5.0 only. */
+export function encodeRefusal(type: number, packetId: number, reasonCode: number, reasonString: string): Uint8Array {
+  return packet(type << 4, [uint16(packetId), Uint8Array.of(reasonCode), encodeProperties({ reasonString })])
+}
+
 /** Bytes that `writeAcknowledgement` needs at most. */
 export const acknowledgementBytesMax = 5
 

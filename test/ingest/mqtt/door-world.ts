@@ -10,6 +10,7 @@ import { partitionTableLog } from '../../../src/coordinator/runtime/partition-ta
 import { commandOffsetsOf } from '../../../src/ingest/mqtt/command-offsets.ts'
 import type { MqttListenerOptions } from '../../../src/ingest/mqtt/listener-options.ts'
 import { MqttDoor } from '../../../src/ingest/mqtt/mqtt-door.ts'
+import { noPayloadChecks, type PayloadChecks } from '../../../src/ingest/mqtt/payload-check.ts'
 import { type MqttDoorOptions, mqttDoorDefaults } from '../../../src/ingest/mqtt/mqtt-options.ts'
 import { forEachBatch } from '../../../src/protocol/records/record-batch.ts'
 import { forEachRecord } from '../../../src/protocol/records/record.ts'
@@ -32,6 +33,8 @@ export class DoorWorld {
   readonly world: SimWorld
   readonly host: SimHost
   readonly options: MqttDoorOptions
+  /** Schemas of routes; set before a start. */
+  checks: PayloadChecks = noPayloadChecks
   /** Users of listeners that ask for them. */
   readonly credentials = new ScramCredentials()
   private readonly clientPorts: Ports
@@ -63,8 +66,10 @@ export class DoorWorld {
     seed = 1,
     listener: MqttListenerOptions = {},
     authorizer?: Authorizer,
+    checks: PayloadChecks = noPayloadChecks,
   ): Promise<DoorWorld> {
     const created = new DoorWorld(seed, options, listener, authorizer)
+    created.checks = checks
     await created.boot()
     return created
   }
@@ -85,6 +90,7 @@ export class DoorWorld {
       broker,
       options: this.options,
       ...(this.authorizer === undefined ? {} : { authorizer: this.authorizer }),
+      checks: this.checks,
       ...(coordinator === null ? {} : { commandOffsets: commandOffsetsOf(coordinator, 4096) }),
       version: '1.2.3',
       bootId: 'b001',
