@@ -23,6 +23,7 @@ import { outAndBack } from './cases/out-and-back.ts'
 import { mosquittoOptions, pahoEverywhere } from './cases/mqtt-doors.ts'
 import { mqttCommands, mqttRequests } from './cases/mqtt-commands.ts'
 import { mqttLog } from './cases/mqtt-log.ts'
+import { mqttSchemas } from './cases/mqtt-schemas.ts'
 import { kafkaToMqtt, mqttKeptSession, mqttRetainedAndShared, mqttToKafka } from './cases/mqtt-to-kafka.ts'
 
 const cases: readonly InteropCase[] = [
@@ -36,6 +37,7 @@ const cases: readonly InteropCase[] = [
   mqttLog,
   mqttCommands,
   mqttRequests,
+  mqttSchemas,
   pahoEverywhere,
   mosquittoOptions,
   codecMatrix,

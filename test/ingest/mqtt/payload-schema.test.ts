@@ -72,6 +72,7 @@ describe('a payload', () => {
         expect(fault.length).toBeLessThan(170)
         expect(/\p{Cc}/u.test(fault) || !fault.isWellFormed()).toBe(false)
       }),
+      { examples: [['\ud800'], ['\0'], [`${'a'.repeat(158)}\u{1f600}`], [`${'a'.repeat(157)}\u{1f600}`]] },
     )
   })
 
@@ -259,16 +260,25 @@ describe('a route with a schema', () => {
     expect(await client.look(3000)).toBe('connack 0, closed')
   })
 
-  it('holds many refusals, of which the first say why', async () => {
+  it('holds many refusals that wait for their turn, of which the first say why', async () => {
     const world = await plantDoor()
     const client = await world.connect('c', 5)
-    for (let id = 1; id <= 200; id += 1) client.publish('plant/a', 'x', 1, id)
-    await client.until('puback#200 0x99')
-    const pubacks = client.packets.filter(({ cmd }) => cmd === 'puback')
-    expect(pubacks.map(({ messageId }) => messageId)).toEqual(Array.from({ length: 200 }, (_each, at) => at + 1))
-    expect(client.packets.find(({ messageId }) => messageId === 1)).toMatchObject({
-      properties: { reasonString: 'the payload is no JSON' },
-    })
+    const explained = (): number => {
+      const all = client.packets.splice(0).filter(({ cmd }) => cmd === 'puback') as {
+        properties?: { reasonString?: string }
+      }[]
+      return all.filter(({ properties }) => properties?.reasonString === 'the payload is no JSON').length
+    }
+    client.publish('plant/a', '{"temp":1}', 1, 1)
+    for (let id = 2; id <= 100; id += 1) client.publish('plant/a', 'x', 1, id)
+    await client.until('puback#100 0x99')
+    expect((await client.look()).match(/puback#\d+/g)).toEqual(
+      Array.from({ length: 100 }, (_each, at) => `puback#${at + 1}`),
+    )
+    expect(explained()).toBe(64)
+    for (let id = 1; id <= 10; id += 1) client.publish('plant/a', 'x', 1, id)
+    await client.until('puback#10 0x99')
+    expect(explained()).toBe(10)
   })
 
   it('takes an empty payload that ends a retained message, and no other', async () => {
@@ -290,6 +300,20 @@ describe('a route with a schema', () => {
       will: { topic: 'plant/a', payload: '{"temp":9}', qos: 1, retain: false },
     })
     other.drop()
+    await world.runFor(100)
+    expect(await world.values('plant')).toBe('{"temp":9}')
+  })
+
+  it('judges a will of before a restart when it is due', async () => {
+    const world = await plantDoor()
+    const { checks } = world
+    world.checks = new Map()
+    await world.restart()
+    const kept = { clean: false, properties: { sessionExpiryInterval: 1000 } }
+    await world.connect('c', 5, { ...kept, will: { topic: 'plant/a', payload: 'x', qos: 1, retain: false } })
+    await world.connect('o', 5, { ...kept, will: { topic: 'plant/a', payload: '{"temp":9}', qos: 1, retain: false } })
+    world.checks = checks
+    await world.restart()
     await world.runFor(100)
     expect(await world.values('plant')).toBe('{"temp":9}')
   })

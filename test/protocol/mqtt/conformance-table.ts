@@ -13,6 +13,7 @@ export interface ConformanceRow {
 export const testFiles = {
   door: 'test/ingest/mqtt/mqtt-door.test.ts',
   delivery: 'test/ingest/mqtt/delivery.test.ts',
+  payloadSchema: 'test/ingest/mqtt/payload-schema.test.ts',
   replay: 'test/ingest/mqtt/replay.test.ts',
   retained: 'test/ingest/mqtt/retained.test.ts',
   shared: 'test/ingest/mqtt/shared-subscription.test.ts',
@@ -173,10 +174,11 @@ export const conformance5: readonly ConformanceRow[] = [
   { ids: ['3.1.2-28'], how: 'Response Information is never sent.', tests: [['encode', 'CONNACK']] },
   {
     ids: ['3.1.2-29', '3.4.2-2', '3.4.2-3', '3.5.2-2', '3.5.2-3', '3.6.2-2', '3.6.2-3', '3.7.2-2', '3.7.2-3'],
-    how: 'Reason strings are sent in DISCONNECT, and in a SUBACK that refuses a replay where the client takes them; user properties in PUBLISH only.',
+    how: 'Reason strings are sent in DISCONNECT; in a SUBACK that refuses a replay and a PUBACK or PUBREC that refuses a payload where the client takes them; user properties in PUBLISH only.',
     tests: [
       ['encode', 'SUBACK, UNSUBACK, DISCONNECT, PINGRESP'],
       ['replay', 'without words for a client that wants none, or not so many'],
+      ['payloadSchema', 'says no reason to who wants none, or takes no packet of that size'],
     ],
   },
   {
