@@ -132,6 +132,8 @@ function makeBlob(target: Target, assets: ReadonlyMap<string, string>): string {
       useCodeCache: target.isHost,
       // NODE_OPTIONS of the surroundings must not reach into the daemon.
       execArgvExtension: 'none',
+      // A third of the heap's young generation of Node: 50 MB less under load, and no slower.
+      execArgv: ['--max-semi-space-size=8'],
       assets: Object.fromEntries(assets),
     }),
   )

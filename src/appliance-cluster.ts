@@ -1,4 +1,5 @@
 /** What the rooms above are told of the cluster: its features, who decides about rights, and what bounds clients. */
+import type { Audit } from './base/audit-def.ts'
 import type { Clock } from './base/ports.ts'
 import type { Cluster } from './cluster/cluster.ts'
 import type { BrokerSettings } from './cluster/metadata/broker-config.ts'
@@ -18,13 +19,14 @@ export function featuresOf(cluster: Cluster): ClusterFeatures {
   }
 }
 
-export function authorizerOf(settings: BrokerSettings, cluster: Cluster): Authorizer {
+export function authorizerOf(settings: BrokerSettings, cluster: Cluster, audit: Audit): Authorizer {
   const superUsers = parseSuperUsers(settings.text('super.users'))
   return new Authorizer({
     table: cluster.image.acls,
     isEnabled: settings.text('authorizer.class.name') !== '',
     superUsers: typeof superUsers === 'string' ? new Set() : superUsers,
     allowsWithoutAcl: settings.flag('allow.everyone.if.no.acl.found'),
+    audit,
   })
 }
 

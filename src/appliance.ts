@@ -2,18 +2,19 @@
  * The one place where everything is built: layers 1 to 7 on six ports, real or simulated. `main.ts` adds the operator's surfaces.
  */
 import type { ApplianceStatus, HealthReport, ListenerStatus, Operations, WritesStatus } from './admin/operations.ts'
-import { ApplianceError } from './base/errors.ts'
 import type { Listener, Ports } from './base/ports.ts'
+import type { Access } from './admin/access.ts'
+import { openAccess } from './appliance-access.ts'
+import { ApplianceAudit } from './appliance-audit.ts'
 import { authorizerOf, featuresOf, quotasOf } from './appliance-cluster.ts'
 import { Broker } from './broker/broker.ts'
 import { InternalTopics } from './broker/internal-topics.ts'
-import { lossLedgerTopic, recordLoss } from './broker/loss-ledger.ts'
+import { recordLoss } from './broker/loss-ledger.ts'
 import { TopicAdmin } from './broker/topic-admin.ts'
 import { Cluster } from './cluster/cluster.ts'
 import { BrokerSettings } from './cluster/metadata/broker-config.ts'
 import type { NodeBudget } from './cluster/metadata/topic-budget.ts'
 import type { ApplianceConfig } from './config.ts'
-import { needsUsers, unprotectedListeners } from './config-safety.ts'
 import {
   mirrorOptions,
   mqttDoorOptions,
@@ -26,7 +27,8 @@ import { partitionTableLog } from './coordinator/runtime/partition-table-log.ts'
 import { ClockWatch } from './clock-watch.ts'
 import { GroupCoordinator } from './coordinator/group/group-coordinator.ts'
 import { groupOptionsOf } from './coordinator/group/group-options.ts'
-import { offsetsTopicOf } from './coordinator/group/offsets-topic.ts'
+import { auditedApis } from './ingest/kafka/audit/audited-apis.ts'
+import { auditHandlers } from './ingest/kafka/audit/audited-handler.ts'
 import type { SaslListener } from './ingest/kafka/connection-security.ts'
 import { KafkaDoor } from './ingest/kafka/door.ts'
 import { kafkaDoorOptionsOf } from './ingest/kafka/door-options.ts'
@@ -39,18 +41,16 @@ import { recordHandlers } from './ingest/kafka/handlers/record-handlers.ts'
 import { commandOffsetsOf } from './ingest/mqtt/command-offsets.ts'
 import { openPayloadSchemas } from './ingest/mqtt/schema-files.ts'
 import { MqttDoor } from './ingest/mqtt/mqtt-door.ts'
-import { mqttSessionsTopic } from './ingest/mqtt/packet-id-log.ts'
-import { retainedTopic } from './ingest/mqtt/retained-keeper.ts'
+import { internalTopicList, offsetsTopicBy } from './internal-topic-list.ts'
 import { Lifecycle } from './lifecycle.ts'
+import { judgeListeners } from './listener-judgement.ts'
 import { LogDirectory } from './log/log-directory.ts'
 import { logMetrics } from './log/log-metrics.ts'
 import { MeteredDisk } from './log/metered-disk.ts'
-import { mirrorTopic } from './mirror/anchor.ts'
 import { Mirror } from './mirror/mirror.ts'
+import { SpaceWatch } from './space-watch.ts'
 import { writesStatusOf } from './write-status.ts'
 import { Authenticator } from './security/authenticator.ts'
-import { securityErrors } from './security/security-errors.ts'
-import { securityEvents } from './security/security-events.ts'
 import type { Authorizer } from './security/authorizer.ts'
 import type { QuotaKeeper } from './security/quotas/quota-keeper.ts'
 import { certificateNaming, principalOfPeer } from './security/principal.ts'
@@ -61,8 +61,6 @@ import { TlsKeeper } from './security/tls-keeper.ts'
 const autoTopicsMax = 1_000
 /** Open files that are left to connections and to the process itself. */
 const connectionFiles = 256
-/** The free space is asked for at most this often. */
-const spaceEveryMs = 5_000
 
 export interface ApplianceFacts {
   readonly version: string
@@ -82,6 +80,8 @@ export interface ReadyFacts {
 
 export interface Appliance {
   readonly operations: Operations
+  /** Who may do what at the operator's surfaces; null until the users are known. */
+  access(): Access | null
   /** Resolves when clients are served; rejects with an ApplianceError or NetError when it cannot start, with everything closed again. */
   start(): Promise<ReadyFacts>
   /** A clean stop; safe to call at any time, also twice. */
@@ -122,17 +122,19 @@ class BuiltAppliance implements Appliance {
     readonly advertised: string | null
     readonly connections: () => number
   }[] = []
-  #space: { readonly atMs: number; readonly freeBytes: number; readonly totalBytes: number } | null = null
-  #isAskingSpace = false
+  readonly #space: SpaceWatch
+  readonly #audit: ApplianceAudit
 
   constructor(config: ApplianceConfig, ports: Ports, facts: ApplianceFacts) {
     this.#config = config
     this.#disk = new MeteredDisk(ports.disk, config.dataDir, ports.observer)
-    this.#ports = { ...ports, disk: this.#disk }
+    this.#space = new SpaceWatch(ports.disk, ports.clock, config.dataDir)
+    this.#audit = new ApplianceAudit(config, { ...ports, disk: this.#disk })
+    this.#ports = { ...ports, disk: this.#disk, observer: this.#audit.observer(ports.observer) }
     this.#facts = facts
     this.#settings = new BrokerSettings(config.kafka)
     this.#lifecycle = new Lifecycle(ports.observer)
-    this.#certificates = new TlsKeeper(ports)
+    this.#certificates = new TlsKeeper(this.#ports)
     this.#startedMs = ports.clock.monotonicMs()
     this.#bootId = Buffer.from(ports.entropy.bytes(8)).toString('hex')
     this.#clockWatch = new ClockWatch(ports, this.#bootId)
@@ -149,6 +151,8 @@ class BuiltAppliance implements Appliance {
       { name: 'clock', start: () => this.#clockWatch.start(), stop: () => this.#clockWatch.stop() },
       { name: 'log', start: () => this.#openLog(), stop: () => this.#closeLog() },
       { name: 'cluster', start: () => this.#openCluster(), stop: () => this.#rooms.cluster?.stop() },
+      { name: 'audit', start: () => this.#startAudit(), stop: () => this.#audit.stop() },
+      { name: 'access', start: () => this.#openAccess(), stop: () => undefined },
       { name: 'coordinator', start: () => this.#openCoordinator(), stop: () => this.#rooms.coordinator?.stop() },
       { name: 'mirror', start: () => this.#startMirror(), stop: () => this.#rooms.mirror?.stop() },
       { name: 'certificates', start: async () => {}, stop: () => this.#certificates.stop() },
@@ -163,29 +167,21 @@ class BuiltAppliance implements Appliance {
     return this.#lifecycle.stop()
   }
 
+  access(): Access | null {
+    return this.#access
+  }
+
   // ------------------------------------------------------------------------------------------ building
 
   #authenticator: Authenticator | null = null
   #authorizer: Authorizer | null = null
   #quotas: QuotaKeeper | null = null
   #broker: Broker | null = null
+  #access: Access | null = null
   #topics: TopicAdmin | null = null
   readonly #internalTopics = (): InternalTopics =>
-    (this.#internal ??= new InternalTopics([
-      this.#offsetsTopic(),
-      mqttSessionsTopic,
-      retainedTopic,
-      mirrorTopic,
-      lossLedgerTopic,
-    ]))
+    (this.#internal ??= new InternalTopics(internalTopicList(this.#settings)))
   #internal: InternalTopics | null = null
-
-  #offsetsTopic() {
-    return offsetsTopicOf(
-      this.#settings.number('offsets.topic.num.partitions'),
-      this.#settings.number('offsets.topic.segment.bytes'),
-    )
-  }
 
   async #openLog(): Promise<void> {
     const directory = await LogDirectory.open(
@@ -227,8 +223,8 @@ class BuiltAppliance implements Appliance {
     })
     this.#rooms = { ...this.#rooms, cluster }
     const { clock, compute, entropy, observer } = this.#ports
-    this.#judgeListeners(cluster)
-    this.#authorizer = authorizerOf(this.#settings, cluster)
+    judgeListeners(this.#config, this.#settings, cluster, this.#ports.observer)
+    this.#authorizer = authorizerOf(this.#settings, cluster, this.#audit.audit)
     this.#quotas = quotasOf(this.#settings, cluster, clock)
     this.#authenticator = new Authenticator({
       clock,
@@ -237,6 +233,7 @@ class BuiltAppliance implements Appliance {
       observer,
       credentials: cluster.image.credentials,
       failureDelayMs: () => this.#settings.number('connection.failed.authentication.delay.ms'),
+      audit: this.#audit.audit,
     })
     this.#topics = new TopicAdmin({ cluster, settings: this.#settings, clock, observer, internalTopics, autoTopicsMax })
     const broker = new Broker({
@@ -251,11 +248,25 @@ class BuiltAppliance implements Appliance {
     directory.onLoss((loss) => recordLoss(loss, broker, clock))
   }
 
+  async #startAudit(): Promise<void> {
+    this.#audit.start(must(this.#broker), must(this.#rooms.directory))
+  }
+
+  async #openAccess(): Promise<void> {
+    this.#access = await openAccess(must(this.#broker), this.#settings, {
+      ports: this.#ports,
+      authenticator: must(this.#authenticator),
+      authorizer: must(this.#authorizer),
+      credentials: must(this.#rooms.cluster).image.credentials,
+      audit: this.#audit.audit,
+    })
+  }
+
   async #openCoordinator(): Promise<void> {
     const { clock, compute, entropy, observer } = this.#ports
     const cluster = must(this.#rooms.cluster)
     const broker = must(this.#broker)
-    const offsetsTopic = this.#offsetsTopic()
+    const offsetsTopic = offsetsTopicBy(this.#settings)
     const coordinator = await GroupCoordinator.open({
       log: partitionTableLog(cluster.partitions, offsetsTopic.name, () => broker.topicPartitions(offsetsTopic.name)),
       createTopic: () => broker.ensureInternalTopic(offsetsTopic),
@@ -276,6 +287,7 @@ class BuiltAppliance implements Appliance {
     const { net, clock, observer } = this.#ports
     const broker = must(this.#broker)
     const cluster = must(this.#rooms.cluster)
+    const doorOptions = kafkaDoorOptionsOf(this.#settings, must(this.#quotas), () => featuresOf(cluster))
     const kafkaDoor = new KafkaDoor({
       net,
       clock,
@@ -297,7 +309,7 @@ class BuiltAppliance implements Appliance {
           }),
         ]),
       ),
-      options: kafkaDoorOptionsOf(this.#settings, must(this.#quotas), () => featuresOf(cluster)),
+      options: { ...doorOptions, principalOf: this.#audit.naming(doorOptions.principalOf) },
     })
     this.#rooms = { ...this.#rooms, kafkaDoor }
     for (const [index, written] of this.#config.listeners.kafka.entries()) {
@@ -319,19 +331,9 @@ class BuiltAppliance implements Appliance {
     }
   }
 
-  /** The configuration has refused what is unprotected, unless it was told not to. */
-  #judgeListeners(cluster: Cluster): void {
-    const { listeners } = this.#config
-    if (!listeners.dangerouslyAllowUnprotected && needsUsers(listeners) && cluster.image.credentials.size === 0) {
-      throw new ApplianceError(securityErrors.noUsers)
-    }
-    for (const { path, reason } of unprotectedListeners(listeners)) {
-      this.#ports.observer.event(securityEvents.listenerUnprotected, { listener: path.join('.'), reason })
-    }
-  }
-
   #guarded(cluster: Cluster, handlers: readonly HandlerEntry[]): readonly HandlerEntry[] {
-    return guardHandlers(handlers, guardTable(cluster.image), must(this.#authorizer))
+    const guarded = guardHandlers(handlers, guardTable(cluster.image), must(this.#authorizer))
+    return auditHandlers(guarded, auditedApis, this.#audit.trail)
   }
 
   #sasl(mechanisms: readonly SaslMechanism[]): SaslListener {
@@ -354,7 +356,7 @@ class BuiltAppliance implements Appliance {
       authenticator: must(this.#authenticator),
       authorizer: must(this.#authorizer),
       quotas: must(this.#quotas),
-      principalOf: (peer) => principalOfPeer(peer, naming),
+      principalOf: this.#audit.naming((peer) => principalOfPeer(peer, naming)),
     })
     this.#rooms = { ...this.#rooms, mqttDoor }
     broker.onTopicsChange(() => mqttDoor.onPartitionsChanged())
@@ -405,7 +407,7 @@ class BuiltAppliance implements Appliance {
 
   #status(): ApplianceStatus {
     const { directory, cluster, coordinator, mqttDoor, mirror } = this.#rooms
-    this.#askSpace()
+    const space = this.#space.look()
     let logBytes = 0
     for (const log of directory?.logs.values() ?? []) logBytes += log.sizeInBytes
     const broker = this.#broker
@@ -427,7 +429,7 @@ class BuiltAppliance implements Appliance {
         isNew: directory?.isNew ?? false,
         recoveryMs: Math.round(directory?.recoveryMs ?? 0),
       },
-      disk: { logBytes, freeBytes: this.#space?.freeBytes ?? null, totalBytes: this.#space?.totalBytes ?? null },
+      disk: { logBytes, freeBytes: space?.freeBytes ?? null, totalBytes: space?.totalBytes ?? null },
       clockTrusted: this.#ports.clock.wallTrusted(),
       held: cluster?.hold.reason ?? null,
       writes: this.#writes(),
@@ -475,22 +477,6 @@ class BuiltAppliance implements Appliance {
     this.#rooms.coordinator?.refreshGauges()
     this.#rooms.kafkaDoor?.refreshGauges()
     this.#rooms.mirror?.refreshGauges()
-  }
-
-  /** The figures of the file system as last seen; asked for in the background. */
-  #askSpace(): void {
-    const nowMs = this.#ports.clock.monotonicMs()
-    if (this.#isAskingSpace || (this.#space !== null && nowMs - this.#space.atMs < spaceEveryMs)) return
-    this.#isAskingSpace = true
-    this.#ports.disk.space(this.#config.dataDir).then(
-      (space) => {
-        this.#space = { atMs: nowMs, ...space }
-        this.#isAskingSpace = false
-      },
-      () => {
-        this.#isAskingSpace = false
-      },
-    )
   }
 }
 

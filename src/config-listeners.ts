@@ -149,6 +149,23 @@ const httpListener = z.strictObject({
     .prefault('127.0.0.1:9640')
     .describe('Address of health, metrics and status, HOST:PORT. Port 0 is any free port.'),
   tls,
+  authentication: z
+    .enum(['none', 'required'])
+    .prefault('none')
+    .describe(
+      'Must whoever asks say who they are? `required`: by password, token, session or certificate; health alone is told to everybody, and without reasons.',
+    ),
+  openMetrics: z
+    .boolean()
+    .prefault(false)
+    .describe('With `authentication: required`: `/metrics` needs no name all the same, for scrapers that have none.'),
+  hosts: z
+    .array(z.string().regex(/^[a-z0-9.-]{1,255}$/, 'a host name is made of small letters, digits, dot and hyphen'))
+    .max(listenerCountMax)
+    .prefault([])
+    .describe(
+      'Names under which a listener in plain text is asked, beside its addresses, localhost and the name of the machine. Any other name is refused: a web page may have pointed it here.',
+    ),
 })
 
 /** The `listeners` section. */

@@ -22,7 +22,7 @@ export interface WrittenListeners {
     readonly authentication: 'none' | 'password'
     readonly saslMechanisms: readonly string[]
   })[]
-  readonly http: Place
+  readonly http: Place & { readonly authentication: 'none' | 'required' }
 }
 
 export interface UnprotectedListener {
@@ -80,13 +80,26 @@ export function unprotectedListeners({ kafka, mqtt, http }: WrittenListeners): r
         remedy: 'authentication: password, saslMechanisms, or tls.clientAuth: required',
       }),
     ),
-    ...judge(['http'], http, { isOn: false, remedy: 'tls.clientAuth: required' }),
+    ...judge(['http'], http, {
+      isOn: http.authentication === 'required',
+      remedy: 'authentication: required, or tls.clientAuth: required',
+    }),
+  ]
+}
+
+/** Listeners of clients that ask for no name, wherever they listen: `kafka.0`. */
+export function namelessListeners({ kafka, mqtt }: Pick<WrittenListeners, 'kafka' | 'mqtt'>): readonly string[] {
+  const isNameless = (listener: Place, asks: boolean): boolean => !asks && listener.tls?.clientAuth !== 'required'
+  return [
+    ...kafka.flatMap((each, index) => (isNameless(each, each.saslMechanisms.length > 0) ? [`kafka.${index}`] : [])),
+    ...mqtt.flatMap((each, index) => (isNameless(each, asksForUsers(each)) ? [`mqtt.${index}`] : [])),
   ]
 }
 
 /** Does a listener beyond the loopback let users in by their passwords? Then there must be users. */
-export function needsUsers({ kafka, mqtt }: WrittenListeners): boolean {
+export function needsUsers({ kafka, mqtt, http }: WrittenListeners): boolean {
   return (
+    (isReachable(http) && http.authentication === 'required' && http.tls?.clientAuth !== 'required') ||
     kafka.some((listener) => isReachable(listener) && listener.saslMechanisms.length > 0) ||
     mqtt.some((listener) => isReachable(listener) && asksForUsers(listener))
   )

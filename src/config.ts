@@ -183,7 +183,9 @@ const mirror = z.strictObject({
     .array(z.string().min(1))
     .min(1)
     .max(patternCountMax)
-    .describe('Which topics: anchored regular expressions. Internal topics are never mirrored.'),
+    .describe(
+      'Which topics: anchored regular expressions. Internal topics are never mirrored, but for __headwater_audit where it is named so.',
+    ),
   targetTopic: z
     .string()
     .min(1)
@@ -254,6 +256,19 @@ const disk = z.strictObject({
     .describe('Time from the end of one look through all stored bytes to the begin of the next.'),
 })
 
+const audit = z.strictObject({
+  keep: z
+    .enum(['auto', 'always', 'never'])
+    .prefault('auto')
+    .describe(
+      'Is an audit kept? `auto`: as soon as clients have names, by a listener that authenticates them or an authorizer.',
+    ),
+  fileSize: bytes({ min: 65_536, max: 2 ** 26 })
+    .prefault('4MiB')
+    .describe('Size of one file of the audit in dataDir; a full one is followed by the next.'),
+  filesMax: count(2, 1_000).prefault(8).describe('Files of the audit that are kept.'),
+})
+
 /** Checked by Kafka's own table, name by name, so that every fault has its place. */
 const kafkaSettings = z
   .record(z.string(), z.union([z.string(), z.number(), z.boolean()]).transform(String))
@@ -281,6 +296,7 @@ export const configSchema = z.strictObject({
   mqtt: mqtt.prefault({}),
   mirrors: z.array(mirror).max(mirrorCountMax).prefault([]).describe('Copies of topics to a central Apache Kafka.'),
   log: log.prefault({}),
+  audit: audit.prefault({}),
 })
 
 type DeepReadonly<T> =

@@ -59,6 +59,8 @@ const host: CommandLineHost = {
   selfCommand: selfCommand(),
 }
 
+// Without a listener this signal would open the inspector, and with it the process, to whoever is on this machine.
+process.on('SIGUSR1', () => {})
 enableCompileCache()
 runCommandLine(process.argv.slice(2), host).then(
   (status) => {
@@ -117,11 +119,13 @@ async function runDaemon(source: ConfigurationSource): Promise<void> {
   const certificates = new TlsKeeper(ports)
   let http: HttpSurface | null = null
   try {
-    const { listen, tls } = config.listeners.http
+    const { listen, tls, authentication, openMetrics, hosts } = config.listeners.http
     http = new surface.HttpSurface({
       operations: () => appliance.operations,
       metricsText: () => observer.metrics.text(),
       observer,
+      access: () => appliance.access(),
+      authentication: { isRequired: authentication === 'required', hasOpenMetrics: openMetrics, hosts },
       tls: tls === null ? null : await certificates.open('http', tls),
     })
     const httpAddress = await http.listen(listen)

@@ -7,12 +7,14 @@ import { mqttMetrics } from './ingest/mqtt/mqtt-metrics.ts'
 import { logMetrics } from './log/log-metrics.ts'
 import { mirrorMetrics } from './mirror/mirror-metrics.ts'
 import { nodeMetrics } from './node/node-metrics.ts'
+import { auditMetrics } from './security/audit/audit-metrics.ts'
 import { securityMetrics } from './security/security-metrics.ts'
 
 export const metricTables: readonly MetricDefinition[] = [
   ...Object.values(nodeMetrics),
   ...Object.values(clockMetrics),
   ...Object.values(securityMetrics),
+  ...Object.values(auditMetrics),
   ...Object.values(logMetrics),
   ...Object.values(groupMetrics),
   ...Object.values(kafkaDoorMetrics),

@@ -15,8 +15,10 @@ import { saslHandlers } from '../src/ingest/kafka/handlers/sasl-handlers.ts'
 import { guardTable } from '../src/ingest/kafka/guards/guard-table.ts'
 import { recordHandlers } from '../src/ingest/kafka/handlers/record-handlers.ts'
 import { apiByKey } from '../src/protocol/kafka/apis.ts'
+import { attackRows } from '../test/attack/checklist.ts'
 import { type ConformanceRow, conformance5, testFiles } from '../test/protocol/mqtt/conformance-table.ts'
 import { conformance311 } from '../test/protocol/mqtt/conformance-table-311.ts'
+import { auditTypes } from '../src/security/audit/audit-types.ts'
 import { loadTables, repositoryRoot, type TableEntry, type Tables } from './tables.ts'
 
 const printedFrom = (place: string): string =>
@@ -33,6 +35,8 @@ export async function printedDocuments(): Promise<ReadonlyMap<string, string>> {
     ['docs/internal-topics.md', internalTopicsDocument(tables)],
     ['docs/kafka-apis.md', kafkaApisDocument()],
     ['docs/mqtt-conformance.md', mqttConformanceDocument()],
+    ['docs/audit.md', auditDocument()],
+    ['docs/attacks.md', attacksDocument()],
   ])
 }
 
@@ -144,7 +148,7 @@ function internalTopicsDocument(tables: Tables): string {
     Object.entries(definition.configs)
       .map(([key, value]) => code(`${key}=${value}`))
       .join(', '),
-    definition.readable ? 'yes' : 'no',
+    definition.readable === 'administrators' ? definition.readable : definition.readable ? 'yes' : 'no',
     room(path),
   ])
   return document('Internal topics', [
@@ -170,6 +174,61 @@ function kafkaApisDocument(): string {
     'The last column says which right an API needs where an authorizer is configured (docs/security.md).',
     '',
     table(['Key', 'API', 'Versions', 'Right'], rows),
+  ])
+}
+
+function attacksDocument(): string {
+  return document(
+    'Attacks',
+    [
+      'The check-list of attacks on a broker at the edge: what is done about each, and the test that shows it. What no test shows says so.',
+      '',
+      table(
+        ['', 'Attack', 'Answer', 'Shown by', 'Open'],
+        attackRows.map(({ id, attack, answer, shownBy, open }) => [
+          id,
+          attack,
+          answer,
+          shownBy.map(([file, name]) => `${code(file)}: ${name}`).join('<br>'),
+          open,
+        ]),
+      ),
+    ],
+    'test/attack/checklist.ts',
+  )
+}
+
+function auditDocument(): string {
+  const rows = Object.values(auditTypes).map(({ type, says, subject, fields }) => [
+    code(type),
+    says,
+    subject,
+    Object.keys(fields).map(code).join(', '),
+  ])
+  return document('Audit', [
+    'Who has come in, who was refused, and who has changed what, as records of a chain. It is kept as soon as clients have names (`audit.keep`), in two',
+    'places with the same records: files `dataDir/state/audit/*.jsonl`, and the topic `__headwater_audit`. With an authorizer the topic is read by superusers,',
+    'and by who has both READ on it and ALTER on the cluster. A mirror carries it where one of its `topics` is its name, letter for letter.',
+    '',
+    'A record is a CloudEvent 1.0 in one line of JSON. `id` counts from 0 without a gap, `previoushash` is the `hash` of the record before, and `hash` is',
+    'the SHA-256 of the line as it would be without it. `timetrusted: false` marks a time of a clock that was known to be wrong. Names from outside are cut at 512',
+    'characters; control characters, and marks that turn or hide text, are escaped. What comes in floods (authentications, denials, refused changes) is',
+    'told once in ten seconds; `repeated` says how many more of the same there were since.',
+    '',
+    'Nothing waits for the audit: a record is written some tenths of a second after what it tells of. A power cut loses what was not written; the chain then',
+    'goes on with `headwater.audit.resumed`, `clean: false`. When the disk does not take records, 4,096 wait in memory, and further ones are counted',
+    '(`headwater.audit.lost`).',
+    '',
+    '```sh',
+    'headwater audit verify                      # the files of the data directory',
+    'headwater audit verify --topic              # the segments of the topic',
+    'kafka-console-consumer.sh ... --topic __headwater_audit --from-beginning | headwater audit verify --file -',
+    'headwater audit verify --anchor 1234:9f2c... # a record that was noted down elsewhere must be there unchanged',
+    '```',
+    '',
+    'Whoever may write the files can also make a whole new chain: note its end down elsewhere from time to time, or let a mirror carry the topic away.',
+    '',
+    table(['Type', 'What has happened', 'Subject', 'Data'], rows),
   ])
 }
 

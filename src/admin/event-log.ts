@@ -6,6 +6,7 @@
  */
 import { type Logger, pino } from 'pino'
 import type { EventDefinition, EventFields } from '../base/event-def.ts'
+import { visibleJson, visibleText } from '../base/visible-text.ts'
 import { eventLogEvents } from './event-log-events.ts'
 import { LogDestination } from './log-destination.ts'
 
@@ -38,7 +39,8 @@ export class EventLog {
     })
     this.#destination = destination
     const sink: LineSink = {
-      write: (line) => {
+      write: (text) => {
+        const line = visibleJson(text)
         if (this.#isFatal) destination.writeNow(line)
         else destination.write(line)
       },
@@ -85,7 +87,7 @@ function textSink(sink: LineSink): LineSink {
   return {
     write(line) {
       const { time, level, message } = JSON.parse(line) as { time: string; level: string; message: string }
-      sink.write(`${time.slice(11, 23)} ${level.toUpperCase().padEnd(5)} ${message}\n`)
+      sink.write(`${time.slice(11, 23)} ${level.toUpperCase().padEnd(5)} ${visibleText(message)}\n`)
     },
   }
 }

@@ -15,6 +15,7 @@ import {
   clusterResourceName,
   isMatch,
 } from '../security/acl.ts'
+import { aclText } from '../security/acl-text.ts'
 import { adminEvents } from './admin-events.ts'
 import { storageRefusal } from './storage-refusal.ts'
 
@@ -63,7 +64,7 @@ export class AclAdmin {
           added.add(aclKey(entry))
           const id = uuidToString(Uint8Array.from(entropy.bytes(16)))
           records.push({ type: 'AccessControlEntryRecord', version: 0, value: { id, ...entry } })
-          observer.event(adminEvents.aclCreated, { entry: textOf(entry) })
+          observer.event(adminEvents.aclCreated, { entry: aclText(entry) })
           return null
         })
         return { records, answer }
@@ -87,7 +88,7 @@ export class AclAdmin {
           for (const [id, entry] of found) doomed.set(id, entry)
           return { kind: 'found', entries: found.map(([, entry]) => entry) }
         })
-        for (const entry of doomed.values()) observer.event(adminEvents.aclDeleted, { entry: textOf(entry) })
+        for (const entry of doomed.values()) observer.event(adminEvents.aclDeleted, { entry: aclText(entry) })
         const records = [...doomed.keys()].map(
           (id): MetadataRecordInput => ({ type: 'RemoveAccessControlEntryRecord', version: 0, value: { id } }),
         )
@@ -133,13 +134,4 @@ function entryFault(entry: AclEntry): string | null {
   if (host === '') return 'Host should not be empty'
   const isLong = [resourceName, principal, host].some((text) => text.length > nameLengthMax || text.includes('\0'))
   return isLong ? `A name has at most ${nameLengthMax} characters` : null
-}
-
-/** As an operator would say it. */
-function textOf(entry: AclEntry): string {
-  const name = (table: Readonly<Record<string, number>>, code: number): string =>
-    Object.entries(table).find(([, value]) => value === code)?.[0] ?? String(code)
-  const { resourceType, resourceName, patternType, principal, host, operation, permissionType } = entry
-  const words = [name(aclPermission, permissionType), principal, `from ${host}`, name(aclOperation, operation)]
-  return [...words, name(aclResource, resourceType), `${name(aclPattern, patternType)} "${resourceName}"`].join(' ')
 }

@@ -69,6 +69,7 @@ export class Broker {
       ),
       bytesMax: () => settings.number('fetch.max.bytes'),
       isReadable: this.isReadable,
+      isForAdministrators: (topic) => options.internalTopics.isForAdministrators(topic),
       authorizer: options.authorizer ?? null,
     }
     this.#produceParts = {

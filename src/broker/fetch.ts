@@ -5,7 +5,7 @@
 import { zeroUuid } from '../base/ids.ts'
 import type { Clock } from '../base/ports.ts'
 import type { PartitionTable } from '../cluster/partition/partition-table.ts'
-import { aclOperation, aclResource } from '../security/acl.ts'
+import { aclOperation, aclResource, clusterResourceName } from '../security/acl.ts'
 import type { Authorizer } from '../security/authorizer.ts'
 import { errorCode } from '../protocol/kafka/error-codes.ts'
 import type { FetchRequest, FetchResponseInput } from '../protocol/kafka/messages/fetch.ts'
@@ -26,6 +26,8 @@ export interface FetchParts {
   readonly bytesMax: () => number
   /** May a client read this topic? */
   readonly isReadable: (topic: string) => boolean
+  /** Is the right to read it not enough? */
+  readonly isForAdministrators: (topic: string) => boolean
   /** Null: everybody may do everything. */
   readonly authorizer: Authorizer | null
 }
@@ -78,10 +80,12 @@ export async function fetch(
 }
 
 /** Which topics the caller may read. */
-function readerOf({ principal, clientHost }: FetchCaller, { authorizer }: FetchParts): (topic: string) => boolean {
-  const subject = authorizer?.subject(principal, clientHost)
+function readerOf({ principal, clientHost }: FetchCaller, parts: FetchParts): (topic: string) => boolean {
+  const subject = parts.authorizer?.subject(principal, clientHost)
   if (subject === undefined || subject.isUnlimited) return () => true
-  return (topic) => subject.allows(aclOperation.read, aclResource.topic, topic)
+  return (topic) =>
+    subject.demands(aclOperation.read, aclResource.topic, topic) &&
+    (!parts.isForAdministrators(topic) || subject.demands(aclOperation.alter, aclResource.cluster, clusterResourceName))
 }
 
 function targetOf(

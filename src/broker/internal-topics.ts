@@ -30,7 +30,12 @@ export class InternalTopics {
 
   /** May a client read it? True of every topic that is not internal. */
   isReadable(topic: string): boolean {
-    return !this.isInternal(topic) || this.#definitions.get(topic)?.readable === true
+    return !this.isInternal(topic) || (this.#definitions.get(topic)?.readable ?? false) !== false
+  }
+
+  /** Needs its reader the right to alter the cluster, beside that to read the topic? */
+  isForAdministrators(topic: string): boolean {
+    return topic.startsWith(ownPrefix) && this.#definitions.get(topic)?.readable === 'administrators'
   }
 
   /** As its room has declared it. */

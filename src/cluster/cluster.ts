@@ -192,6 +192,14 @@ export class Cluster {
     })
   }
 
+  /** Is the topic in the metadata, and a partition of it still being made? */
+  isBeingMade({ name, partitions }: TopicImage): boolean {
+    return (
+      this.#topicTails.has(name) &&
+      partitions.some(({ partition }) => this.partitions.get(name, partition) === undefined)
+    )
+  }
+
   /** Gives every log the settings that are in force now: after a change of configs. */
   applyConfigs(): void {
     for (const topic of this.image.topics()) {

@@ -10,7 +10,7 @@ import type { CommitDriver } from './commit-driver.ts'
 import type { DigestFile } from './digest-file.ts'
 import type { DirtyFiles } from './dirty-files.ts'
 import type { IndexCache } from './index-cache.ts'
-import { indexWrites, type Writes } from './index-files.ts'
+import { indexReplacement, indexWrites, type Writes } from './index-files.ts'
 import { snapshotPath } from './producer-loader.ts'
 import { logMetrics } from './log-metrics.ts'
 import { encodeSnapshot } from './producer-snapshot.ts'
@@ -126,7 +126,7 @@ export class Checkpointer {
   onIndexRebuilt(log: UnifiedLog, segment: Segment): void {
     this.#parts.driver.whenSubmitted(() => {
       if (!log.isDeleted && segment.replacement === null && log.segments.includes(segment))
-        void this.#inBackground(this.#write(indexWrites(segment, this.#parts.indexes)))
+        void this.#inBackground(this.#write(indexReplacement(segment, this.#parts.indexes)))
     })
   }
 

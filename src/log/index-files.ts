@@ -3,6 +3,7 @@ import type { DiskOperation } from '../base/ports.ts'
 import type { IndexCache } from './index-cache.ts'
 import type { Segment } from './segment.ts'
 import { offsetEntryBytes, timeEntryBytes } from './segment-index.ts'
+import { replaceFile } from './side-files.ts'
 
 /** Operations, and what their completion changes in the books. */
 export interface Writes {
@@ -20,13 +21,30 @@ export function indexWrites(segment: Segment, indexes: Pick<IndexCache, 'forget'
     ...fileEntries(indexPath, index.filedOffsets * offsetEntryBytes, offsets, index.filesDiffer),
     ...fileEntries(timeIndexPath, index.filedTimes * timeEntryBytes, times, index.filesDiffer),
   ]
+  return { operations, done: filing(segment, indexes) }
+}
+
+/**
+ * The same for an index that was built anew because its files were wrong: they stay until whole ones take their place. A half-written time
+ * index would be believed by the next start. The index comes last: where it is the new one, so is the time index.
+ */
+export function indexReplacement(segment: Segment, indexes: Pick<IndexCache, 'forget'>): Writes {
+  const { index, indexPath, timeIndexPath, directory } = segment
+  const { offsets, times } = index.encodeUnfiled()
+  const operations: readonly DiskOperation[] = [
+    ...replaceFile(timeIndexPath, times),
+    { kind: 'syncDirectory', path: directory },
+    ...replaceFile(indexPath, offsets),
+  ]
+  return { operations, done: filing(segment, indexes) }
+}
+
+/** What is in memory now counts as filed when it is called. */
+function filing({ index, indexPath }: Segment, indexes: Pick<IndexCache, 'forget'>): () => void {
   const { generation, offsetEntries, timeEntries } = index
-  return {
-    operations,
-    done() {
-      index.markFiled(generation, offsetEntries, timeEntries)
-      indexes.forget(indexPath)
-    },
+  return () => {
+    index.markFiled(generation, offsetEntries, timeEntries)
+    indexes.forget(indexPath)
   }
 }
 

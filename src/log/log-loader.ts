@@ -62,7 +62,7 @@ export async function loadLog(log: UnifiedLog, hints: LoadHints, parts: LoadPart
   const isSealed = crcOf(epochsBytes ?? formatEpochs([])) === hints.epochsCrc
   log.epochsAreKnown = isSealed && hints.hasEpochs
   const isLoaded = hints.isClean && (await loadCleanEnd(log, hints, parts))
-  if (!isLoaded) await recoverLog(log, hints, parts)
+  if (!isLoaded) await recoverLog(log, deleted, hints, parts)
   if (hints.epochsCrc !== null && !isSealed) {
     // Damaged, or written by a checkpoint that the last run did not finish.
     await deriveEpochs(log, parts)

@@ -35,8 +35,16 @@ const expansionMax = 128
 /** Written again at a time. */
 const writeBytes = 1_048_576
 
-/** Recovers a log whose segments are known by name and size. Everything that it keeps is synced when it resolves. */
-export async function recoverLog(log: UnifiedLog, hints: LoadHints, parts: LoadParts): Promise<void> {
+/**
+ * Recovers a log whose segments are known by name and size, and of which those with the base offsets `deleted` were being deleted.
+ * Everything that it keeps is synced when it resolves.
+ */
+export async function recoverLog(
+  log: UnifiedLog,
+  deleted: readonly number[],
+  hints: LoadHints,
+  parts: LoadParts,
+): Promise<void> {
   const first = log.segments[0] as Segment
   // After a clean stop everything was synced: nothing may be cut, whatever is found. Where no recovery point is known, sealed
   // segments count as synced.
@@ -56,7 +64,7 @@ export async function recoverLog(log: UnifiedLog, hints: LoadHints, parts: LoadP
   const isDamaged =
     (begin.reason !== null && begin.offset < scanFrom) ||
     (await isFollowedByEarlier(start, begin, scanFrom, parts.disk))
-  await scanOn(log, startIndex, begin, { cutFrom, operations, hints, parts, isDamaged })
+  await scanOn(log, startIndex, begin, { cutFrom, operations, hints, parts, isDamaged, deleted })
   await endWhereKnown(log, hints, parts)
   // The active segment's entries go out with the next checkpoint; a sealed one's would stay in memory.
   const scanned = log.segments.slice(startIndex, -1).filter((segment) => segment.index.hasUnfiled)
@@ -142,7 +150,8 @@ async function beginIndex(
 
 /**
  * Stands a whole batch of below the recovery point where the walk has ended, or behind one that leaves a gap there? Then the base offset
- * of the batch before it is what is wrong, and reached the recovery point by that alone.
+ * of the batch before it is what is wrong, and reached the recovery point by that alone. An offset that the segment cannot have behind its
+ * first batch is no sign of that: of a batch in the torn tail the sector with its first bytes may be missing, and the rest be there.
  */
 async function isFollowedByEarlier(
   segment: Segment,
@@ -156,7 +165,10 @@ async function isFollowedByEarlier(
     if (header.length < batchHeaderBytes || batchMagic(header) !== 2) return false
     const size = batchSizeInBytes(header)
     if (size < batchHeaderBytes || size > segment.sizeInBytes - position) return false
-    if (batchLastOffset(header) < scanFrom) return batchCrcIsValid(await disk.read(segment.logPath, position, size))
+    if (batchLastOffset(header) < scanFrom) {
+      if (batchBaseOffset(header) <= segment.baseOffset) return false
+      return batchCrcIsValid(await disk.read(segment.logPath, position, size))
+    }
     if (batchBaseOffset(header) <= begin.offset || begin.offset >= scanFrom) return false
     position += size
   }
@@ -250,6 +262,8 @@ interface ScanRun {
   readonly parts: LoadParts
   /** The begin point is a damage. */
   readonly isDamaged: boolean
+  /** Base offsets of segments whose deletion has begun. */
+  readonly deleted: readonly number[]
 }
 
 /** Scans from the begin point through all later segments: what is damaged is kept out of reads, the torn tail is cut. */
@@ -275,7 +289,7 @@ async function scanOn(log: UnifiedLog, startIndex: number, begin: BeginPoint, ru
     if (isDamaged) end = await passDamage(log, segment, log.logEndOffset, run)
     const later = log.segments.slice(index + 1)
     const gapsUpTo = log.mayHaveGaps ? (run.hints.recoveryPoint ?? -1) : -1
-    const reason = end.reason ?? faultBehind(end.nextOffset, later, gapsUpTo)
+    const reason = end.reason ?? faultBehind(end.nextOffset, later, { gapsUpTo, deleted: run.deleted })
     if (reason !== null) {
       cut(log, index, end, reason, run)
       return
@@ -337,15 +351,20 @@ function unknownEnd(last: DamagedRange, hints: LoadHints): number {
 /**
  * What is wrong with the segments behind one that ends at `endOffset`. A gap alone is nothing: compaction leaves them. But a commit
  * creates the file of a new segment before it writes the end of the old one, so an empty one beyond a gap was never part of the log,
- * unless it was there at a checkpoint: then what is missing has been deleted.
+ * unless it was there at a checkpoint, or the name of a deleted one stands in the gap: then what is missing has been deleted.
  */
-function faultBehind(endOffset: number, later: readonly Segment[], gapsUpTo: number): string | null {
+function faultBehind(
+  endOffset: number,
+  later: readonly Segment[],
+  known: { readonly gapsUpTo: number; readonly deleted: readonly number[] },
+): string | null {
   const next = later[0]
   if (next === undefined) return null
-  if (next.baseOffset < endOffset) return 'the next segment overlaps'
-  if (next.baseOffset > Math.max(endOffset, gapsUpTo) && later.every((segment) => segment.sizeInBytes === 0))
-    return 'only empty segments follow'
-  return null
+  const { baseOffset } = next
+  if (baseOffset < endOffset) return 'the next segment overlaps'
+  const isDeleted = known.deleted.some((base) => base >= endOffset && base < baseOffset)
+  if (isDeleted || baseOffset <= Math.max(endOffset, known.gapsUpTo)) return null
+  return later.every((segment) => segment.sizeInBytes === 0) ? 'only empty segments follow' : null
 }
 
 async function scanTail(log: UnifiedLog, segment: Segment, from: number, run: ScanRun): Promise<ScanEnd> {

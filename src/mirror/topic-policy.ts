@@ -12,8 +12,11 @@ const topicNameLengthMax = 249
 /** A pattern is tried on each topic name; longer ones are a mistake rather than a need. */
 const patternLengthMax = 512
 
+/** The one internal topic that may leave the house: no pattern takes it along by chance. */
+const auditTopicName = '__headwater_audit'
+
 export type TopicVerdict =
-  /** Not ours to carry: no pattern matches, or it is internal. */
+  /** Not ours to carry: no pattern matches, or it is internal and not named. */
   | { readonly kind: 'ignored' }
   /** Matches, but carries our prefix already. */
   | { readonly kind: 'loop'; readonly reason: string }
@@ -33,11 +36,14 @@ export interface TopicPolicyOptions {
 /** Decides per topic name. Throws MIRROR_PATTERN_INVALID or MIRROR_TEMPLATE_INVALID when built from wrong settings. */
 export class TopicPolicy {
   readonly #patterns: readonly RegExp[]
+  /** Internal topics that are carried, because they are named letter for letter. */
+  readonly #named: ReadonlySet<string>
   readonly #before: string
   readonly #after: string
 
   constructor(options: TopicPolicyOptions) {
     this.#patterns = options.topics.map((pattern) => compilePattern(options.name, pattern))
+    this.#named = new Set(options.topics.filter((pattern) => pattern === auditTopicName))
     const parts = options.targetTopic
       .replaceAll('{site}', options.site)
       .replaceAll('{node}', String(options.nodeId))
@@ -51,9 +57,9 @@ export class TopicPolicy {
   }
 
   verdict(topic: string, isInternal: boolean): TopicVerdict {
-    if (isInternal || topic.startsWith('__') || !this.#patterns.some((pattern) => pattern.test(topic))) {
-      return { kind: 'ignored' }
-    }
+    const isOfNode = isInternal || topic.startsWith('__')
+    const isWanted = isOfNode ? this.#named.has(topic) : this.#patterns.some((pattern) => pattern.test(topic))
+    if (!isWanted) return { kind: 'ignored' }
     if (this.#carriesOurName(topic)) {
       return { kind: 'loop', reason: `the name carries "${this.#before}${this.#after}" already: it came from here` }
     }

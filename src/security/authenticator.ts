@@ -1,8 +1,11 @@
 /** Authentication for every door: SASL exchanges, and a name with its password. Failures are slow, counted, and in the end locked out. */
+import type { Audit } from '../base/audit-def.ts'
 import type { Clock, Compute, Entropy, Observer } from '../base/ports.ts'
+import { auditTypes } from './audit/audit-types.ts'
 import { FailedAttempts } from './failed-attempts.ts'
 import { inventCredential } from './invented-credential.ts'
 import { PasswordCheck } from './password-check.ts'
+import { anonymousPrincipal, userPrincipal } from './principal.ts'
 import { PlainServer } from './sasl/plain-server.ts'
 import type { SaslMechanism, SaslServer, SaslStep } from './sasl/sasl-server.ts'
 import { ScramServer } from './sasl/scram-server.ts'
@@ -18,6 +21,7 @@ export interface AuthenticatorParts {
   readonly credentials: ScramCredentials
   /** connection.failed.authentication.delay.ms */
   readonly failureDelayMs: () => number
+  readonly audit?: Audit
 }
 
 export type PasswordVerdict = 'right' | 'wrong' | 'busy'
@@ -29,6 +33,7 @@ const failuresLoggedMax = 20
 const failureWindowMs = 10_000
 /** Names come from outside. */
 const shownNameLengthMax = 64
+const auditedNameLengthMax = 255
 
 export class Authenticator {
   readonly #parts: AuthenticatorParts
@@ -68,6 +73,22 @@ export class Authenticator {
     return verdict
   }
 
+  /** Judges a secret that names its user itself; a wrong one takes its time. Null = wrong. */
+  async checkSecret<T extends { readonly user: string }>(
+    host: string,
+    mechanism: string,
+    find: () => T | null,
+  ): Promise<T | null> {
+    const isLocked = this.#attempts.isLocked(host, null, this.#parts.clock.monotonicMs())
+    const found = isLocked ? null : find()
+    if (found === null) {
+      await this.#failed({ mechanism, host, user: null, reason: isLocked ? 'locked out' : 'not a token in force' })
+      return null
+    }
+    this.#succeeded(mechanism, host, found.user)
+    return found
+  }
+
   #serverOf(mechanism: SaslMechanism): SaslServer {
     const { credentials, entropy } = this.#parts
     if (mechanism === 'PLAIN') {
@@ -92,6 +113,8 @@ export class Authenticator {
   #succeeded(mechanism: string, host: string, user: string): void {
     this.#attempts.succeeded(host, user)
     this.#parts.observer.add(securityMetrics.authentications, 1, { mechanism, outcome: 'done' })
+    const principal = userPrincipal(user)
+    this.#parts.audit?.recordRepeated(auditTypes.authenticated, principal, { principal, client: host, mechanism })
   }
 
   /** Resolves when the client may be told. */
@@ -106,6 +129,8 @@ export class Authenticator {
     const nowMs = clock.monotonicMs()
     const name = (user ?? '').slice(0, shownNameLengthMax)
     observer.add(securityMetrics.authentications, 1, { mechanism, outcome: 'failed' })
+    const principal = user === null ? anonymousPrincipal : userPrincipal(user.slice(0, auditedNameLengthMax))
+    this.#parts.audit?.recordRepeated(auditTypes.refused, principal, { principal, client: host, mechanism, reason })
     if (nowMs >= this.#windowEndMs) {
       this.#windowEndMs = nowMs + failureWindowMs
       this.#logged = 0

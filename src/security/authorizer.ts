@@ -5,8 +5,11 @@
  * Each principal at an address has a subject, which remembers what was decided: a request costs one look-up. Every change of the
  * entries makes it forget.
  */
+import type { Audit } from '../base/audit-def.ts'
 import { type AclEntry, aclOperation, aclPattern, aclPermission, everybody, wildcard } from './acl.ts'
+import { operationName, resourceText } from './acl-text.ts'
 import type { AclTable } from './acl-table.ts'
+import { auditTypes } from './audit/audit-types.ts'
 
 export interface AuthorizerOptions {
   readonly table: AclTable
@@ -16,6 +19,8 @@ export interface AuthorizerOptions {
   readonly superUsers: ReadonlySet<string>
   /** allow.everyone.if.no.acl.found */
   readonly allowsWithoutAcl: boolean
+  /** Told of refusals. */
+  readonly audit?: Audit
 }
 
 /** Subjects that are remembered: one for each principal at an address. */
@@ -56,6 +61,13 @@ export class Subject {
       this.#decisions.set(key, decision)
     }
     return decision
+  }
+
+  /** The same, asked in earnest: a client is told of a refusal, and the audit too. */
+  demands(operation: number, resourceType: number, name: string): boolean {
+    if (this.allows(operation, resourceType, name)) return true
+    this.#authorizer.denied(this, operation, resourceType, name)
+    return false
   }
 
   /** Is there any resource of the kind with which this may be done? */
@@ -111,6 +123,20 @@ export class Authorizer {
     })
     if (isDenied) return false
     return isAllowed || (!hasEntry && this.#options.allowsWithoutAcl)
+  }
+
+  /** A client is refused. */
+  denied(
+    { principal, host }: Pick<Subject, 'principal' | 'host'>,
+    operation: number,
+    resourceType: number,
+    name: string,
+  ): void {
+    this.#options.audit?.recordRepeated(auditTypes.denied, resourceText(resourceType, name), {
+      principal,
+      client: host,
+      operation: operationName(operation),
+    })
   }
 
   decideSome(subject: Subject, operation: number, resourceType: number): boolean {

@@ -12,7 +12,7 @@ export const securityErrors = defineErrors({
     code: 'SECURITY_NO_USERS',
     sentence: 'a listener that other hosts can reach asks for a user and a password, and there is no user',
     remedy:
-      'Start with listeners on 127.0.0.1 alone, make users with `headwater users set NAME`, then start with this configuration.',
+      'Start with listeners on 127.0.0.1 alone, run `headwater setup` (or make users with `headwater users set NAME`), then start with this configuration.',
     retriable: false,
   },
 })

@@ -38,6 +38,13 @@ export const securityEvents = defineEvents({
     sentence: 'Too many failures: {client} is locked out for a minute, last as "{user}"',
     fields: { client: 'string', user: 'string' },
   },
+  listenerNameless: {
+    id: 'listener-without-names',
+    level: 'warn',
+    sentence:
+      'listeners.{listener} asks clients for no name although there is an admin: whoever reaches it is User:ANONYMOUS, with the rights of that name',
+    fields: { listener: 'string' },
+  },
   listenerUnprotected: {
     id: 'listener-unprotected',
     level: 'warn',

@@ -48,6 +48,17 @@ async function written(
 
 const roll = (log: EventLog): void => log.write(events.rolled, { topic: 'a', offset: 5 })
 
+const evil = 'evil\r\n00:00:00.000 INFO  all is well\u001b[2J\u0007\u007f\u009b31m\u202e\u2066\u200b\u2028\ufeff'
+
+describe('a name from outside', () => {
+  it.each(['json', 'text'] as const)('is shown and obeyed by nobody (%s)', async (format) => {
+    const lines = await written({ format }, 1, ({ log }) => log.write(events.rolled, { topic: evil, offset: 5 }))
+    expect(Buffer.from(lines[0] ?? '').filter((byte) => byte < 0x20 || byte > 0x7e)).toHaveLength(0)
+    expect(lines[0]).toContain('all is well')
+    if (format === 'json') expect((JSON.parse(lines[0] ?? '') as { topic: string }).topic).toBe(evil)
+  })
+})
+
 describe('event log', () => {
   it('writes one object a line: time, level, event, fields, and the sentence as message', async () => {
     const [line = ''] = await written({}, 1, ({ log }) => roll(log))

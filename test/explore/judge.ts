@@ -71,7 +71,7 @@ export async function judge(
       if (model.changing.has(each.topic)) continue
       throw new Broken(`${each.topic} is gone`)
     }
-    if (log.key === options.damagedKey) continue
+    if (log.key === options.damagedKey || model.leaving.has(each.topic)) continue
     await judgeLog(log, each, prng, options)
   }
   for (const topic of model.gone) {

@@ -74,6 +74,7 @@ export class Life {
       if (partition === undefined && cluster.image.topic(topic) !== undefined && this.directory.space.refusal !== null)
         continue
       model.changing.delete(topic)
+      if (model.leaving.delete(topic) && partition !== undefined) throw new Broken(`${topic} was deleted and is back`)
       if (partition === undefined) {
         model.logs.delete(topic)
         model.gone.add(topic)
@@ -150,6 +151,10 @@ export class Life {
       if (log === undefined) continue
       model.acknowledgedEnd = Math.max(model.acknowledgedEnd, Math.min(log.durableEndOffset, model.end))
       model.startMax = Math.max(model.startMax, log.logStartOffset)
+    }
+    for (const topic of this.#model.changing) {
+      const isLeft = this.#model.logs.has(topic) && this.#cluster?.image.topic(topic) === undefined
+      if (isLeft && this.#cluster !== null) this.#model.leaving.add(topic)
     }
     const { budgetBytes } = this.#settings
     const { usedBytes } = this.#stage.disk.image
@@ -343,6 +348,7 @@ export class Life {
       if (outcome.kind !== 'done') return
       model.logs.delete(topic)
       model.changing.delete(topic)
+      model.leaving.delete(topic)
       model.gone.add(topic)
     })
     this.#track(deleted)

@@ -106,6 +106,8 @@ export class Model {
   readonly gone = new Set<string>()
   /** Names of topics whose creation or deletion is under way. */
   readonly changing = new Set<string>()
+  /** Of these: those that the metadata says no more of. Nothing is promised of their records, and they do not come back. */
+  readonly leaving = new Set<string>()
   sets = 0
   payloads = 0
 
@@ -115,6 +117,7 @@ export class Model {
     for (const [topic, log] of this.logs) digest = mix(mixText(digest, topic), log.digest())
     for (const topic of this.gone) digest = mixText(mix(digest, 1), topic)
     for (const topic of this.changing) digest = mixText(mix(digest, 2), topic)
+    for (const topic of this.leaving) digest = mixText(mix(digest, 3), topic)
     return digest
   }
 
@@ -123,6 +126,7 @@ export class Model {
     for (const [topic, log] of this.logs) copy.logs.set(topic, log.fork())
     for (const topic of this.gone) copy.gone.add(topic)
     for (const topic of this.changing) copy.changing.add(topic)
+    for (const topic of this.leaving) copy.leaving.add(topic)
     copy.sets = this.sets
     copy.payloads = this.payloads
     return copy

@@ -349,8 +349,8 @@ export const mutants: readonly Mutant[] = [
     breaks: 'an empty segment beyond a gap was never part of the log',
     edits: edit(
       'log/log-recovery.ts',
-      'if (next.baseOffset > Math.max(endOffset, gapsUpTo) && later.every((segment) => segment.sizeInBytes === 0))',
-      'if (next.baseOffset > endOffset && later.length < 0)',
+      'return later.every((segment) => segment.sizeInBytes === 0) ?',
+      'return later.length < 0 ?',
     ),
   },
   {
@@ -430,5 +430,37 @@ export const mutants: readonly Mutant[] = [
     test: 'test/log/cut-short.test.ts',
     breaks: 'the newest frame is whole while its successor is written',
     edits: edit('log/commit-journal.ts', 'if (newest === null || journalBlockBytes', 'if (newest === null || -1e9'),
+  },
+  {
+    name: 'half-swapped-index-believed',
+    test: 'test/log/half-written.test.ts',
+    breaks: 'of an index whose log may have been replaced no copy is believed',
+    edits: edit(
+      'log/compaction/segment-swap.ts',
+      "if (!isOfSwap(name)) operations.push({ kind: 'unlink', path: placeOf(name) })",
+      '',
+    ),
+  },
+  {
+    name: 'index-rebuilt-in-place',
+    test: 'test/log/half-written.test.ts',
+    breaks: 'an index that was wrong stays until a whole one takes its place',
+    edits: edit('log/checkpointer.ts', 'this.#write(indexReplacement(', 'this.#write(indexWrites('),
+  },
+  {
+    name: 'deleted-gap-forgotten',
+    test: 'test/log/half-written.test.ts',
+    breaks: 'an empty segment behind deleted ones is the end of the log',
+    edits: edit('log/log-recovery.ts', 'if (isDeleted || baseOffset <=', 'if (baseOffset <='),
+  },
+  {
+    name: 'torn-offset-taken-for-wrong',
+    test: 'test/log/half-written.test.ts',
+    breaks: 'a torn tail is cut, not told as damage',
+    edits: edit(
+      'log/log-recovery.ts',
+      'if (batchBaseOffset(header) <= segment.baseOffset) return false',
+      'if (batchBaseOffset(header) < 0) return false',
+    ),
   },
 ]

@@ -50,6 +50,8 @@ export const sourceCommand: readonly string[] = [
   'sh',
   join(repositoryRoot, 'tools/with-node'),
   'node',
+  // As in package.json and in the binary.
+  '--max-semi-space-size=8',
   join(repositoryRoot, 'src/main.ts'),
 ]
 

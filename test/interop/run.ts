@@ -12,6 +12,7 @@ import { join } from 'node:path'
 import type { InteropCase } from './case.ts'
 import { authorizerOfKafka } from './cases/authorizer.ts'
 import { aiokafka, codecMatrix } from './cases/codecs.ts'
+import { closedDoors } from './cases/closed-doors.ts'
 import { sameCompaction } from './cases/compaction.ts'
 import { formattedByKafka } from './cases/formatted-by-kafka.ts'
 import { kafkaCodec, kafkaHeaders, kafkaLayouts } from './cases/kafka-codec.ts'
@@ -45,6 +46,7 @@ const cases: readonly InteropCase[] = [
   kafkaTools,
   dumpLogSegments,
   securityTools,
+  closedDoors,
   quotas,
   authorizerOfKafka,
   sameCompaction,

@@ -28,6 +28,16 @@ describe('topic policy', () => {
     expect(policy(['.*']).verdict('__headwater_mirror', false)).toEqual({ kind: 'ignored' })
   })
 
+  test('the audit is mirrored when it is named letter for letter, and by no pattern', () => {
+    const target = { kind: 'mirrored', targetTopic: 'plant-7.__headwater_audit' }
+    expect(policy(['sensors', '__headwater_audit']).verdict('__headwater_audit', true)).toEqual(target)
+    for (const pattern of ['.*', '__headwater_.*', '__headwater_audi[t]']) {
+      expect(policy([pattern]).verdict('__headwater_audit', true)).toEqual({ kind: 'ignored' })
+    }
+    expect(policy(['__headwater_audit']).verdict('__headwater_mirror', true)).toEqual({ kind: 'ignored' })
+    expect(policy(['__headwater_audit'], '{topic}').verdict('__headwater_audit', true).kind).toBe('parked')
+  })
+
   test('the name at the target comes from the template', () => {
     expect(policy(['.*']).verdict('t', false)).toEqual({ kind: 'mirrored', targetTopic: 'plant-7.t' })
     expect(policy(['.*'], '{topic}').verdict('t', false)).toEqual({ kind: 'mirrored', targetTopic: 't' })

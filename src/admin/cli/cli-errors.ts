@@ -14,6 +14,12 @@ export const cliErrors = defineErrors({
     remedy: 'Start the daemon, or name its HTTP listener with --http HOST:PORT.',
     retriable: true,
   },
+  httpRefused: {
+    code: 'CLI_HTTP_REFUSED',
+    sentence: '{address}: {detail}',
+    remedy: '{remedy} See --user, --password-file and --token-file.',
+    retriable: false,
+  },
   fileUnknown: {
     code: 'CLI_FILE_UNKNOWN',
     sentence: '{file} is none of the files that can be shown',
@@ -30,6 +36,26 @@ export const cliErrors = defineErrors({
     code: 'CLI_KAFKA_REFUSED',
     sentence: '{request} was answered with {error}: {sentence}',
     remedy: "The error's name is Kafka's own; its documentation says more.",
+    retriable: false,
+  },
+  passwordNeeded: {
+    code: 'CLI_PASSWORD_NEEDED',
+    sentence: 'there is no password for {what}',
+    remedy:
+      'Name a file that holds it (--password-file FILE, `-` is standard input), or run the command on a terminal.',
+    retriable: false,
+  },
+  loginRefused: {
+    code: 'CLI_LOGIN_REFUSED',
+    sentence: 'the broker does not let in {user}: {detail}',
+    remedy:
+      'Look at the name, the password and --sasl-mechanism; `headwater users list` tells which mechanisms a user has.',
+    retriable: false,
+  },
+  setupImpossible: {
+    code: 'CLI_SETUP_IMPOSSIBLE',
+    sentence: 'set-up cannot go on: {detail}',
+    remedy: '{remedy}.',
     retriable: false,
   },
   valueInvalid: {

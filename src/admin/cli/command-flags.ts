@@ -5,10 +5,14 @@ import type { ListenAddress } from '../../base/ports.ts'
 import { cliErrors } from './cli-errors.ts'
 import type { CommandLineHost } from './host.ts'
 import type { KafkaClient } from './kafka-client.ts'
+import type { Login } from './sasl-login.ts'
 
 /** Flags of commands that speak Kafka. */
 export interface KafkaFlags {
   readonly bootstrapServer: readonly ListenAddress[]
+  readonly user?: string
+  readonly passwordFile?: string
+  readonly saslMechanism: string
   readonly json?: true
 }
 
@@ -19,6 +23,8 @@ export interface CommandContext {
   /** The exit status, where it is not 0. */
   readonly finish: (status: number) => void
 }
+
+const mechanismNames = ['SCRAM-SHA-256', 'SCRAM-SHA-512'] as const
 
 export const jsonOption = ['--json', 'machine-readable output'] as const
 
@@ -31,6 +37,12 @@ export function withKafkaFlags(command: Command): Command {
       addresses,
       addresses('127.0.0.1:9092'),
     )
+    .option('--user <NAME>', 'authenticate as this user, by SCRAM')
+    .option(
+      '--password-file <FILE>',
+      'holds the password in its first line, `-` is standard input (default: asked for)',
+    )
+    .option('--sasl-mechanism <NAME>', mechanismNames.join(' or '), 'SCRAM-SHA-256')
     .option(...jsonOption)
 }
 
@@ -41,12 +53,27 @@ export async function withClient(
   work: (client: KafkaClient) => Promise<void>,
 ): Promise<void> {
   const { KafkaClient } = await import('./kafka-client.ts')
-  const client = new KafkaClient(await host.clientPorts(), flags.bootstrapServer)
+  const client = new KafkaClient(await host.clientPorts(), flags.bootstrapServer, await loginOf(flags))
   try {
     await work(client)
   } finally {
     await client.close()
   }
+}
+
+/** Who the flags say that the command speaks for; null = nobody. */
+async function loginOf({ user, passwordFile, saslMechanism }: KafkaFlags): Promise<Login | null> {
+  if (user === undefined) {
+    if (passwordFile === undefined) return null
+    throw new ApplianceError(cliErrors.valueInvalid, { name: '--password-file', detail: 'name the --user too' })
+  }
+  const mechanism = mechanismNames.find((name) => name === saslMechanism)
+  if (mechanism === undefined) {
+    const detail = `${saslMechanism} is not ${mechanismNames.join(' or ')}`
+    throw new ApplianceError(cliErrors.valueInvalid, { name: '--sasl-mechanism', detail })
+  }
+  const { readPassword } = await import('./password-input.ts')
+  return { user, password: await readPassword(passwordFile ?? null, user), mechanism }
 }
 
 /** Parser of a whole number >= 0. */
@@ -97,6 +124,6 @@ export function listenAddress(text: string): ListenAddress {
   return { host: match[1] ?? match[2] ?? '', port: Number(match[3]) }
 }
 
-function addresses(text: string): ListenAddress[] {
+export function addresses(text: string): ListenAddress[] {
   return text.split(',').map(listenAddress)
 }

@@ -1,12 +1,17 @@
 /** Every command of the command line, on commander; the files that do the work are imported when their command runs. */
 import { Command, CommanderError } from 'commander'
 import type { ListenAddress } from '../../base/ports.ts'
+import { addAuditCommands } from './audit-commands.ts'
 import { type CommandContext, jsonOption, listenAddress, wholeNumber } from './command-flags.ts'
+import { type HttpFlags, withHttpFlags } from './daemon-http.ts'
 import { exitStatus } from './exit-status.ts'
 import type { CommandLineHost } from './host.ts'
 import { addMqttCommands } from './mqtt-commands.ts'
 import { addRecordCommands } from './record-commands.ts'
+import { addRoleCommands } from './role-commands.ts'
+import { addSetupCommand } from './setup-commands.ts'
 import { configurationFlags, gatherConfiguration, type StartFlags } from './start-command.ts'
+import { addTokenCommands } from './token-commands.ts'
 import { addGroupCommands, addTopicCommands } from './topic-group-commands.ts'
 import { addUserCommands } from './user-commands.ts'
 
@@ -30,6 +35,10 @@ export async function runCommands(args: readonly string[], host: CommandLineHost
   addGroupCommands(context)
   addUserCommands(context)
   addMqttCommands(context)
+  addRoleCommands(context)
+  addTokenCommands(context)
+  addAuditCommands(context)
+  addSetupCommand(context)
   addStatus(context)
   addConfig(context)
   addDumpLog(context)
@@ -55,13 +64,13 @@ function addStatus({ program }: CommandContext): void {
   const status = program.command('status').description('the running appliance')
   withHttpFlags(status).action(async (flags: HttpFlags) => {
     const { printStatus } = await import('./status-command.ts')
-    await printStatus(flags.http, flags.json ?? false)
+    await printStatus(flags)
   })
   const mirror = program.command('mirror').description('mirrors to central clusters')
   withHttpFlags(mirror.command('status').description('each mirror and the lag of each partition')).action(
     async (flags: HttpFlags) => {
       const { printMirrors } = await import('./status-command.ts')
-      await printMirrors(flags.http, flags.json ?? false)
+      await printMirrors(flags)
     },
   )
 }
@@ -165,18 +174,7 @@ function addDemo({ program, host, finish }: CommandContext): void {
     })
 }
 
-interface HttpFlags {
-  readonly http: string
-  readonly json?: true
-}
-
 function withConfigurationFlags(command: Command): Command {
   for (const { name, value, help } of configurationFlags) command.option(`--${name} <${value}>`, help)
   return command
-}
-
-function withHttpFlags(command: Command): Command {
-  return command
-    .option('--http <HOST:PORT>', "the daemon's HTTP listener (https://HOST:PORT under TLS)", '127.0.0.1:9640')
-    .option(...jsonOption)
 }

@@ -10,6 +10,7 @@ import { errorName, kafkaErrors } from '../../protocol/kafka/error-codes.ts'
 import type { MetadataResponse } from '../../protocol/kafka/messages/metadata.ts'
 import type { InferInput, InferMessage, MessageSchema } from '../../protocol/kafka/schema.ts'
 import { cliErrors } from './cli-errors.ts'
+import { type Login, logIn } from './sasl-login.ts'
 
 export type ClientPorts = Pick<Ports, 'net' | 'clock' | 'compute' | 'entropy'>
 
@@ -21,12 +22,15 @@ const frameBytesMax = 128 * 1024 * 1024
 export class KafkaClient {
   readonly ports: ClientPorts
   readonly #bootstrap: readonly ListenAddress[]
+  readonly #login: Login | null
   readonly #connections = new Map<string, Promise<KafkaClientConnection>>()
   #brokers = new Map<number, ListenAddress>()
 
-  constructor(ports: ClientPorts, bootstrap: readonly ListenAddress[]) {
+  /** `login`: null = the listener lets anybody in, or knows us otherwise. */
+  constructor(ports: ClientPorts, bootstrap: readonly ListenAddress[], login: Login | null = null) {
     this.ports = ports
     this.#bootstrap = bootstrap
+    this.#login = login
   }
 
   /** Metadata of these topics, or of all. Remembers the brokers. Topics carry their own errors. */
@@ -100,6 +104,8 @@ export class KafkaClient {
       try {
         return await this.#connect(address)
       } catch (thrown) {
+        // A wrong password is wrong at every broker, and each try counts.
+        if (thrown instanceof ApplianceError) throw thrown
         failure = thrown
       }
     }
@@ -115,8 +121,16 @@ export class KafkaClient {
     const key = `${address.host}:${address.port}`
     const known = this.#connections.get(key)
     if (known !== undefined) return known
+    const opening = this.#open(address)
+    this.#connections.set(key, opening)
+    const forget = () => this.#connections.delete(key)
+    opening.then((connection) => connection.onClose(forget), forget)
+    return opening
+  }
+
+  async #open(address: ListenAddress): Promise<KafkaClientConnection> {
     const { net, clock } = this.ports
-    const opening = KafkaClientConnection.open({
+    const connection = await KafkaClientConnection.open({
       net,
       clock,
       address,
@@ -125,10 +139,14 @@ export class KafkaClient {
       requestTimeoutMs: requestMs,
       frameBytesMax,
     })
-    this.#connections.set(key, opening)
-    const forget = () => this.#connections.delete(key)
-    opening.then((connection) => connection.onClose(forget), forget)
-    return opening
+    if (this.#login === null) return connection
+    try {
+      await logIn(connection, this.#login, this.ports)
+      return connection
+    } catch (thrown) {
+      connection.close()
+      throw thrown
+    }
   }
 }
 

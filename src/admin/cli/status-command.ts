@@ -1,36 +1,18 @@
 /** `headwater status` and `headwater mirror status`: asked over HTTP of a running daemon. */
-import { ApplianceError, asError } from '../../base/errors.ts'
 import type { ApplianceStatus, MirrorStatus } from '../operations.ts'
-import { cliErrors } from './cli-errors.ts'
+import { askDaemon, type HttpFlags } from './daemon-http.ts'
 import { formatBytes, formatDuration, formatFacts, formatTable, printResult } from './output.ts'
 
-const answerMs = 10_000
-
-/** Asks one path of the daemon's HTTP listener. Throws CLI_DAEMON_UNREACHABLE. */
-export async function askDaemon<T>(address: string, path: string): Promise<T> {
-  const attempt = `${address.startsWith('https://') ? '' : 'http://'}${address}${path}`
-  try {
-    const response = await fetch(attempt, { signal: AbortSignal.timeout(answerMs) })
-    const body = (await response.json()) as T & { readonly message?: string }
-    if (response.ok) return body
-    throw new Error(body.message ?? `HTTP ${response.status}`)
-  } catch (thrown) {
-    const error = asError(thrown)
-    const cause = error.cause === undefined ? error : asError(error.cause)
-    throw new ApplianceError(cliErrors.daemonUnreachable, { address: attempt, detail: cause.message || error.message })
-  }
-}
-
 /** Prints the appliance. */
-export async function printStatus(address: string, asJson: boolean): Promise<void> {
-  const status = await askDaemon<ApplianceStatus>(address, '/api/status')
-  printResult(status, asJson, () => describeStatus(status))
+export async function printStatus(flags: HttpFlags): Promise<void> {
+  const status = await askDaemon<ApplianceStatus>(flags, '/api/status')
+  printResult(status, flags.json ?? false, () => describeStatus(status))
 }
 
 /** Prints the mirrors with the lag of each partition. */
-export async function printMirrors(address: string, asJson: boolean): Promise<void> {
-  const mirrors = await askDaemon<MirrorStatus[]>(address, '/api/mirrors')
-  printResult(mirrors, asJson, () =>
+export async function printMirrors(flags: HttpFlags): Promise<void> {
+  const mirrors = await askDaemon<MirrorStatus[]>(flags, '/api/mirrors')
+  printResult(mirrors, flags.json ?? false, () =>
     mirrors.length === 0 ? 'no mirrors are configured' : mirrors.map(describeMirror).join('\n\n'),
   )
 }

@@ -10,7 +10,6 @@ interface SetFlags extends KafkaFlags {
 }
 
 const mechanisms: readonly UserMechanism[] = ['SCRAM-SHA-256', 'SCRAM-SHA-512']
-const passwordBytesMax = 1024
 
 export function addUserCommands({ program, host }: CommandContext): void {
   const users = program.command('users').description('users with a password (SCRAM credentials)')
@@ -21,7 +20,10 @@ export function addUserCommands({ program, host }: CommandContext): void {
     }),
   )
   withKafkaFlags(
-    users.command('set').description('set the password of a user; it is read from standard input').argument('<user>'),
+    users
+      .command('set')
+      .description('set the password of a user; it is read from standard input, or asked for on a terminal')
+      .argument('<user>'),
   )
     .option('--mechanism <name>', mechanisms.join(' or '), 'SCRAM-SHA-256')
     .option('--iterations <n>', '4096 to 16384', wholeNumber, 4096)
@@ -33,7 +35,12 @@ export function addUserCommands({ program, host }: CommandContext): void {
       }
       return withClient(host, flags, async (client) => {
         const { setUser } = await import('./users-command.ts')
-        const password = await firstLineOfInput()
+        const { choosePassword } = await import('./password-input.ts')
+        if (flags.passwordFile === '-') {
+          const detail = 'standard input holds the password that is set; name a file for your own'
+          throw new ApplianceError(cliErrors.valueInvalid, { name: '--password-file', detail })
+        }
+        const password = await choosePassword(process.stdin.isTTY ? null : '-', user)
         await setUser(client, user, { password, mechanism, iterations: flags.iterations })
       })
     })
@@ -44,16 +51,4 @@ export function addUserCommands({ program, host }: CommandContext): void {
         await removeUser(client, user)
       }),
   )
-}
-
-/** Never from the command line, which other users of the machine can read. */
-async function firstLineOfInput(): Promise<string> {
-  let text = ''
-  for await (const chunk of process.stdin.setEncoding('utf8')) {
-    text += String(chunk)
-    if (text.includes('\n') || text.length > passwordBytesMax) break
-  }
-  const line = /^[^\r\n]*/.exec(text)?.[0] ?? ''
-  process.stdin.destroy()
-  return line
 }

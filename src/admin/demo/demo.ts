@@ -10,7 +10,7 @@ import type { ListenAddress } from '../../base/ports.ts'
 import type { CommandLineHost } from '../cli/host.ts'
 import { KafkaClient } from '../cli/kafka-client.ts'
 import { print } from '../cli/output.ts'
-import { askDaemon } from '../cli/status-command.ts'
+import { askDaemon } from '../cli/daemon-http.ts'
 import type { ApplianceStatus, MirrorStatus } from '../operations.ts'
 import { DemoDaemon } from './demo-daemon.ts'
 import { DemoLink } from './demo-link.ts'
@@ -217,14 +217,14 @@ class DemoStage {
   /** Records that the central lacks, as the edge says; null when it does not answer. */
   async #lag(): Promise<number | null> {
     if (this.#edge === null) return null
-    const mirrors = await askDaemon<MirrorStatus[]>(this.#edge.addresses.http, '/api/mirrors').catch(() => [])
+    const mirrors = await askDaemon<MirrorStatus[]>({ http: this.#edge.addresses.http }, '/api/mirrors').catch(() => [])
     return mirrors[0]?.lagRecords ?? null
   }
 }
 
 /** The ready line names the first listener only. */
 async function secondKafkaListener(daemon: DemoDaemon): Promise<string> {
-  const { listeners } = await askDaemon<ApplianceStatus>(daemon.addresses.http, '/api/status')
+  const { listeners } = await askDaemon<ApplianceStatus>({ http: daemon.addresses.http }, '/api/status')
   const second = listeners.filter(({ protocol }) => protocol === 'kafka')[1]
   return second === undefined ? daemon.addresses.kafka : `${second.host}:${second.port}`
 }

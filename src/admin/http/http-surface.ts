@@ -2,7 +2,7 @@
  * The operator's HTTP listener: health, metrics and status. It begins as a bare `node:http` server; the framework (fastify) is
  * loaded at the first request, so that an appliance nobody asks costs neither its memory nor its start time.
  *
- * Read only. It listens on the loopback by default; elsewhere it asks for certificates of clients.
+ * It listens on the loopback by default, and asks for names where it is told to (gate.ts).
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { createServer as createSecureServer } from 'node:https'
@@ -11,14 +11,16 @@ import type { Server as TlsServer, TlsOptions } from 'node:tls'
 import { asError } from '../../base/errors.ts'
 import type { ListenAddress, Observer } from '../../base/ports.ts'
 import { NetError } from '../../base/ports.ts'
+import type { Access } from '../access.ts'
 import type { Operations } from '../operations.ts'
+import type { HttpAuthentication } from './gate.ts'
 import { httpErrors } from './http-errors.ts'
 import { httpEvents } from './http-events.ts'
 
 /** Enough for a Prometheus, a few probes and a browser; a scanner gets no more. */
 const connectionCountMax = 128
 const headerBytesMax = 16_384
-/** Our paths take no body; a request that is not complete by then is not one. */
+/** Our paths take small bodies or none; a request that is not complete by then is not one. */
 const requestMs = 10_000
 const idleMs = 5_000
 /** How long a stop waits for requests under way; main.ts gives the whole drain three. */
@@ -30,6 +32,10 @@ export interface HttpSurfaceOptions {
   /** The text of `/metrics`. */
   readonly metricsText: () => Promise<string>
   readonly observer: Observer
+  /** Who may ask; without it everybody may. */
+  readonly authentication?: HttpAuthentication
+  /** Null until the appliance knows its users. */
+  readonly access?: () => Access | null
   /** The certificate of the listener; omitted or null = plain HTTP. */
   readonly tls?: HttpTls | null
 }

@@ -3,60 +3,90 @@ import { fastify, type FastifyReply, type FastifyRequest } from 'fastify'
 import { ApplianceError, asError, type ErrorDefinition } from '../../base/errors.ts'
 import { expositionContentType } from '../exposition.ts'
 import type { HealthReport, Operations } from '../operations.ts'
+import { accessRoutes } from './access-routes.ts'
+import { admit, noAuthentication } from './gate.ts'
 import { httpErrors } from './http-errors.ts'
 import { httpEvents } from './http-events.ts'
+import { HttpSessions } from './http-sessions.ts'
 import type { HttpSurfaceOptions, RequestHandler } from './http-surface.ts'
-
-interface Route {
-  readonly path: string
-  readonly shows: string
-  readonly answer: (options: HttpSurfaceOptions, reply: FastifyReply) => unknown
-}
+import type { Route, RouteCall } from './route.ts'
 
 const startingHealth: HealthReport = { live: true, ready: false, reasons: [httpErrors.starting.sentence] }
 
 const routes: readonly Route[] = [
-  { path: '/', shows: 'this list', answer: () => ({ paths: routes.map(({ path, shows }) => ({ path, shows })) }) },
   {
+    method: 'GET',
+    path: '/',
+    shows: 'this list',
+    needs: 'nothing',
+    answer: () => ({ paths: routes.map(({ method, path, shows }) => ({ path, shows, method })) }),
+  },
+  {
+    method: 'GET',
     path: '/health/live',
     shows: '200 while the daemon makes progress, else 503: restart it',
-    answer: (options, reply) => {
-      const { live, reasons } = options.operations()?.health() ?? startingHealth
-      return reply.code(live ? 200 : 503).send({ live, reasons: live ? [] : reasons })
+    needs: 'nothing',
+    answer: (call) => {
+      const { live, reasons } = call.options.operations()?.health() ?? startingHealth
+      return call.reply.code(live ? 200 : 503).send({ live, ...reasonsFor(call, live ? [] : reasons) })
     },
   },
   {
+    method: 'GET',
     path: '/health/ready',
     shows: '200 while clients are served, else 503',
-    answer: (options, reply) => {
-      const { ready, reasons } = options.operations()?.health() ?? startingHealth
-      return reply.code(ready ? 200 : 503).send({ ready, reasons })
+    needs: 'nothing',
+    answer: (call) => {
+      const { ready, reasons } = call.options.operations()?.health() ?? startingHealth
+      return call.reply.code(ready ? 200 : 503).send({ ready, ...reasonsFor(call, reasons) })
     },
   },
   {
+    method: 'GET',
     path: '/metrics',
     shows: 'figures for Prometheus',
-    answer: async (options, reply) => {
+    needs: 'metrics',
+    answer: async ({ options, reply }) => {
       options.operations()?.refreshGauges()
       return reply.header('content-type', expositionContentType).send(await options.metricsText())
     },
   },
   {
+    method: 'GET',
     path: '/api/status',
     shows: 'the appliance: identity, listeners, recovery, disk, commits, mirrors',
-    answer: (options) => running(options).status(),
+    needs: 'view',
+    answer: ({ options }) => running(options).status(),
   },
   {
+    method: 'GET',
     path: '/api/mirrors',
     shows: 'the mirrors with the lag of each partition',
-    answer: (options) => running(options).mirrorStatus(),
+    needs: 'view',
+    answer: ({ options }) => running(options).mirrorStatus(),
   },
+  ...accessRoutes,
 ]
+
+/** Whoever has no name where names are asked for is told whether, and not why. */
+function reasonsFor({ options }: RouteCall, reasons: readonly string[]): { readonly reasons?: readonly string[] } {
+  return options.authentication?.isRequired === true ? {} : { reasons }
+}
 
 function running(options: HttpSurfaceOptions): Operations {
   const operations = options.operations()
   if (operations === null) throw new ApplianceError(httpErrors.starting)
   return operations
+}
+
+/** Nothing here is a page: what a browser makes of an answer runs nothing, frames nothing, and is kept nowhere. */
+const answerHeaders = {
+  'cache-control': 'no-store',
+  'content-security-policy': "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+  'cross-origin-resource-policy': 'same-origin',
+  'referrer-policy': 'no-referrer',
+  'x-content-type-options': 'nosniff',
+  'x-frame-options': 'DENY',
 }
 
 /** Builds the framework once. */
@@ -67,17 +97,48 @@ export async function buildHandler(options: HttpSurfaceOptions): Promise<Request
     exposeHeadRoutes: true,
     routerOptions: { ignoreTrailingSlash: true },
   })
-  const paths = new Set(routes.map((route) => route.path))
-  for (const route of routes) app.get(route.path, (_request, reply) => route.answer(options, reply))
+  const sessions = new HttpSessions(() => performance.now())
+  const authentication = options.authentication ?? noAuthentication
+  const gate = { authentication, access: options.access ?? (() => null), sessions }
+  app.addHook('onRequest', async (_request, reply) => void reply.headers(answerHeaders))
+  for (const { method, path, needs, bodyBytesMax, answer } of routes) {
+    const admitted = new WeakMap<FastifyRequest, Pick<RouteCall, 'caller' | 'hasName'>>()
+    app.route({
+      method,
+      url: path,
+      ...(bodyBytesMax === undefined ? {} : { bodyLimit: bodyBytesMax }),
+      // Before the body is read: whoever may not ask is not listened to.
+      onRequest: async (request, reply) => {
+        const verdict = await admit(request.raw, needs, gate)
+        if ('caller' in verdict) return void admitted.set(request, verdict)
+        const { status, definition, fields, asksForName = false } = verdict
+        if (asksForName)
+          reply.header('www-authenticate', 'Basic realm="headwater", charset="UTF-8", Bearer realm="headwater"')
+        return refuse(reply, status, definition, fields)
+      },
+      handler: (request, reply) => {
+        const who = admitted.get(request)
+        if (who === undefined) throw new Error('a request that nobody has admitted')
+        return answer({ options, request, reply, sessions, ...who })
+      },
+    })
+  }
   app.setNotFoundHandler((request, reply) => {
     const path = request.url.split('?')[0] ?? ''
-    if (!paths.has(path)) return refuse(reply, 404, httpErrors.notFound, { path })
-    reply.header('allow', 'GET, HEAD')
+    const methods = routes.filter((route) => matches(route.path, path)).map(({ method }) => method)
+    if (methods.length === 0) return refuse(reply, 404, httpErrors.notFound, { path })
+    reply.header('allow', methods.flatMap((method) => (method === 'GET' ? ['GET', 'HEAD'] : [method])).join(', '))
     return refuse(reply, 405, httpErrors.methodNotAllowed, { path, method: request.method })
   })
   app.setErrorHandler((thrown, request, reply) => answerFailure(asError(thrown), request, reply, options))
   await app.ready()
   return (request, response) => app.routing(request, response)
+}
+
+function matches(pattern: string, path: string): boolean {
+  const parts = path.replace(/\/$/, '').split('/')
+  const wanted = pattern.replace(/\/$/, '').split('/')
+  return parts.length === wanted.length && wanted.every((part, at) => part.startsWith(':') || part === parts[at])
 }
 
 function refuse(
@@ -96,11 +157,15 @@ function answerFailure(
   reply: FastifyReply,
   options: HttpSurfaceOptions,
 ): FastifyReply {
-  if (error instanceof ApplianceError) {
+  const { statusCode } = error
+  if (error instanceof ApplianceError && statusCode === undefined) {
     return reply.code(503).send({ error: error.code, message: error.message, remedy: error.remedy })
   }
-  if (error.statusCode !== undefined && error.statusCode < 500) {
-    return refuse(reply, error.statusCode, httpErrors.malformed, { detail: error.message })
+  if (statusCode !== undefined && statusCode < 500) {
+    if (error instanceof ApplianceError) {
+      return reply.code(statusCode).send({ error: error.code, message: error.message, remedy: error.remedy })
+    }
+    return refuse(reply, statusCode, httpErrors.malformed, { detail: error.message })
   }
   options.observer.event(httpEvents.requestFailed, { method: request.method, path: request.url, error: error.message })
   return refuse(reply, 500, httpErrors.failed, { detail: error.message })

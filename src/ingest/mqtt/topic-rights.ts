@@ -74,7 +74,7 @@ export class TopicRights {
 
   /** Where a message really goes may be another topic than the planned one: the last resort. */
   mayWrite(kafkaTopic: string): boolean {
-    return this.options.subject.allows(aclOperation.write, aclResource.topic, kafkaTopic)
+    return this.options.subject.demands(aclOperation.write, aclResource.topic, kafkaTopic)
   }
 
   mayRead(kafkaTopic: string): boolean {
@@ -89,7 +89,8 @@ export class TopicRights {
     const filter = sharedFilterOf(subscription)?.filter ?? subscription
     if (isOfSys(filter)) return this.mayReadSys()
     if (/[+#]/.test(filter)) return this.options.subject.allowsSome(aclOperation.read, aclResource.topic)
-    return this.mayReceive(filter)
+    const kafkaTopic = this.plan(filter)
+    return kafkaTopic === null || this.options.subject.demands(aclOperation.read, aclResource.topic, kafkaTopic)
   }
 
   /** May a message of this topic name be given to the client? */

@@ -2,7 +2,7 @@
  * The last offset of each key of a stretch of log, in a fixed amount of memory: open addressing over digests of the keys. When it
  * is full the stretch ends there, and another pass goes on behind it.
  */
-import { readInt32 } from '../../protocol/records/record-batch.ts'
+import { digestWord, type KeyDigest } from './key-digest.ts'
 
 /** Bytes of one entry: 16 of digest, 8 of offset. */
 export const mapEntryBytes = 24
@@ -34,12 +34,12 @@ export class OffsetMap {
   }
 
   /** Notes that the key has a record at this offset, the greatest so far. False when there is no room for another key. */
-  put(digest: Uint8Array, offset: number): boolean {
+  put(digest: KeyDigest, offset: number): boolean {
     const slot = this.#find(digest)
     if (this.#offsets[slot] === 0) {
       if (this.#size >= this.#sizeMax) return false
       this.#size++
-      for (let word = 0; word < 4; word++) this.#digests[slot * 4 + word] = readInt32(digest, word * 4)
+      for (let word = 0; word < 4; word++) this.#digests[slot * 4 + word] = digestWord(digest, word)
     }
     this.#offsets[slot] = offset + 1
     this.latestOffset = offset
@@ -47,25 +47,25 @@ export class OffsetMap {
   }
 
   /** The last offset of the key, or -1. */
-  get(digest: Uint8Array): number {
+  get(digest: KeyDigest): number {
     return (this.#offsets[this.#find(digest)] as number) - 1
   }
 
   /** The slot of the key, or the free one where it belongs. There always is one, because the map is never full to the last slot. */
-  #find(digest: Uint8Array): number {
-    const first = readInt32(digest, 0)
+  #find(digest: KeyDigest): number {
+    const first = digestWord(digest, 0)
     let slot = (first >>> 0) % this.#slots
     while (this.#offsets[slot] !== 0 && !this.#isAt(slot, first, digest)) slot = slot + 1 === this.#slots ? 0 : slot + 1
     return slot
   }
 
-  #isAt(slot: number, first: number, digest: Uint8Array): boolean {
+  #isAt(slot: number, first: number, digest: KeyDigest): boolean {
     const at = slot * 4
     return (
       this.#digests[at] === first &&
-      this.#digests[at + 1] === readInt32(digest, 4) &&
-      this.#digests[at + 2] === readInt32(digest, 8) &&
-      this.#digests[at + 3] === readInt32(digest, 12)
+      this.#digests[at + 1] === digestWord(digest, 1) &&
+      this.#digests[at + 2] === digestWord(digest, 2) &&
+      this.#digests[at + 3] === digestWord(digest, 3)
     )
   }
 }

@@ -57,12 +57,15 @@ export async function finishSwaps(
         operations.push(...removal(directory, Number(other)))
     }
   }
+  const isOfSwap = (name: string): boolean => bases.some((base) => name.startsWith(base))
+  const placeOf = (name: string): string => `${directory}/${name.slice(0, -swapSuffix.length)}`
+  // The log of an index left alone may have its name already, and then the index that has its own is that of the log before: it would
+  // be believed. Both go, the suffix last, because it tells of the other.
+  for (const { name } of swaps) if (!isOfSwap(name)) operations.push({ kind: 'unlink', path: placeOf(name) })
   operations.push(sync)
   for (const { name } of swaps) {
     const path = `${directory}/${name}`
-    const isOfSwap = bases.some((base) => name.startsWith(base))
-    // Of an index alone nothing is known: its log has its name already, and the index is built anew when it does not fit.
-    operations.push(isOfSwap ? rename(path, path.slice(0, -swapSuffix.length)) : { kind: 'unlink', path })
+    operations.push(isOfSwap(name) ? rename(path, placeOf(name)) : { kind: 'unlink', path })
   }
   await disk.submit([...operations, sync])
   return disk.list(directory)

@@ -33,6 +33,8 @@ import {
   guardEntry,
   mayCluster,
   mayTopic,
+  seesCluster,
+  seesTopic,
   split,
   topicDenied,
 } from './guard.ts'
@@ -69,11 +71,11 @@ function clusterGuard(operation: number): Guard<unknown, { readonly errorCode: n
 
 const createTopics: Guard<CreateTopicsRequest, CreateTopicsResponseInput> = async (request, context, next) => {
   const may = ({ name }: { readonly name: string }): boolean =>
-    mayCluster(context, create) || mayTopic(context, create, name)
+    seesCluster(context, create) || mayTopic(context, create, name)
   const { allowed, denied } = split(request.topics, may)
   const answer = await next({ ...request, topics: allowed })
   const topics = (answer?.topics ?? []).map((topic) =>
-    topic.errorCode || mayTopic(context, describeConfigs, topic.name ?? '')
+    topic.errorCode || seesTopic(context, describeConfigs, topic.name ?? '')
       ? topic
       : { ...topic, topicConfigErrorCode: topicDenied, configs: null, numPartitions: -1, replicationFactor: -1 },
   )
@@ -93,7 +95,7 @@ function deleteTopics(image: MetadataImage): Guard<DeleteTopicsRequest, DeleteTo
     const isAllowed = ({ name, topicId }: Named): boolean => {
       const known = name ?? image.topicById(topicId)?.name
       if (known === undefined || mayTopic(context, remove, known)) return true
-      const maySee = name !== null || mayTopic(context, describe, known)
+      const maySee = name !== null || seesTopic(context, describe, known)
       denied.push({ name: maySee ? known : null, topicId, errorCode: topicDenied, errorMessage: notAuthorized })
       return false
     }

@@ -20,10 +20,12 @@ import {
   type GuardEntry,
   groupDenied,
   guardEntry,
-  mayCluster,
   mayGroup,
   mayTopic,
   refusedTopics,
+  seesCluster,
+  seesGroup,
+  seesTopic,
   split,
   topicDenied,
 } from './guard.ts'
@@ -113,7 +115,7 @@ function refusedTopic({ name, partitionIndexes }: NonNullable<AskedTopics>[numbe
 
 /** Where all topics were asked for, those that may not be seen are left out. */
 function visible<T extends { readonly name?: string }>(topics: readonly T[] | undefined, context: GuardContext): T[] {
-  return (topics ?? []).filter(({ name }) => mayTopic(context, describe, name ?? ''))
+  return (topics ?? []).filter(({ name }) => seesTopic(context, describe, name ?? ''))
 }
 
 const describeGroups: Guard<DescribeGroupsRequest, DescribeGroupsResponseInput> = async (request, context, next) => {
@@ -136,10 +138,10 @@ const describeGroups: Guard<DescribeGroupsRequest, DescribeGroupsResponseInput> 
 
 const listGroups: Guard<unknown, ListGroupsResponseInput> = async (request, context, next) => {
   const answer = await next(request)
-  if (answer === null || mayCluster(context, describe)) return answer
+  if (answer === null || seesCluster(context, describe)) return answer
   return {
     ...answer,
-    groups: (answer.groups ?? []).filter(({ groupId }) => mayGroup(context, describe, groupId ?? '')),
+    groups: (answer.groups ?? []).filter(({ groupId }) => seesGroup(context, describe, groupId ?? '')),
   }
 }
 

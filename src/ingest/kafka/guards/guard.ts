@@ -62,14 +62,28 @@ export const clusterDenied = errorCode('CLUSTER_AUTHORIZATION_FAILED')
 export const open: Guard<unknown, unknown> = (request, _, next) => next(request)
 
 export function mayTopic({ subject }: GuardContext, operation: number, name: string): boolean {
-  return subject.allows(operation, aclResource.topic, name)
+  return subject.demands(operation, aclResource.topic, name)
 }
 
 export function mayGroup({ subject }: GuardContext, operation: number, name: string): boolean {
-  return subject.allows(operation, aclResource.group, name)
+  return subject.demands(operation, aclResource.group, name)
 }
 
 export function mayCluster({ subject }: GuardContext, operation: number): boolean {
+  return subject.demands(operation, aclResource.cluster, clusterResourceName)
+}
+
+/** Does the client see the topic in a list? Nothing is refused when it does not: the audit hears nothing of it. */
+export function seesTopic({ subject }: GuardContext, operation: number, name: string): boolean {
+  return subject.allows(operation, aclResource.topic, name)
+}
+
+export function seesGroup({ subject }: GuardContext, operation: number, name: string): boolean {
+  return subject.allows(operation, aclResource.group, name)
+}
+
+/** Is there a right to the whole cluster, which makes another one needless? */
+export function seesCluster({ subject }: GuardContext, operation: number): boolean {
   return subject.allows(operation, aclResource.cluster, clusterResourceName)
 }
 

@@ -18,8 +18,9 @@ import {
   type GuardContext,
   type GuardEntry,
   guardEntry,
-  mayCluster,
   mayTopic,
+  seesCluster,
+  seesTopic,
   split,
   topicDenied,
 } from './guard.ts'
@@ -46,7 +47,7 @@ function metadata(image: MetadataImage): Guard<MetadataRequest, MetadataResponse
     const topics = isNothing ? [{ topicId: zeroUuid, name: '' }] : allowed
     const answer = await next(wantsAll ? request : { ...request, topics })
     const answered = isNothing ? [] : (answer?.topics ?? [])
-    const seen = answered.filter(({ name }) => !wantsAll || mayTopic(context, describe, name ?? ''))
+    const seen = answered.filter(({ name }) => !wantsAll || seesTopic(context, describe, name ?? ''))
     const refused = denied.map(({ name, topicId }) => ({ errorCode: topicDenied, name, topicId, partitions: [] }))
     return {
       ...answer,
@@ -75,7 +76,7 @@ function maySee(
   if (known === null || known === undefined) return true
   if (!mayTopic(context, describe, known)) return false
   if (!request.allowAutoTopicCreation || image.topic(known) !== undefined) return true
-  return mayCluster(context, create) || mayTopic(context, create, known)
+  return seesCluster(context, create) || mayTopic(context, create, known)
 }
 
 function topicBits(context: GuardContext, name: string): number {
@@ -104,7 +105,7 @@ const describeTopicPartitions: Guard<DescribeTopicPartitionsRequest, DescribeTop
       ? null
       : request.cursor
   const answer = wantsAll || allowed.length > 0 ? await next({ ...request, topics: allowed, cursor }) : null
-  const seen = (answer?.topics ?? []).filter(({ name }) => mayTopic(context, describe, name ?? ''))
+  const seen = (answer?.topics ?? []).filter(({ name }) => seesTopic(context, describe, name ?? ''))
   return {
     ...answer,
     topics: [

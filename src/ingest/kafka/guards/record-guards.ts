@@ -28,6 +28,7 @@ import {
   mayTopic,
   open,
   refusedTopics,
+  seesCluster,
   split,
   topicDenied,
 } from './guard.ts'
@@ -116,7 +117,7 @@ const describeProducers: Guard<DescribeProducersRequest, DescribeProducersRespon
 }
 
 const initProducerId: Guard<InitProducerIdRequest, InitProducerIdResponseInput> = (request, context, next) => {
-  const may = mayCluster(context, idempotentWrite) || context.subject.allowsSome(write, aclResource.topic)
-  if (may) return next(request)
+  const may = seesCluster(context, idempotentWrite) || context.subject.allowsSome(write, aclResource.topic)
+  if (may || mayCluster(context, idempotentWrite)) return next(request)
   return { errorCode: errorCode('CLUSTER_AUTHORIZATION_FAILED'), producerId: -1, producerEpoch: -1 }
 }

@@ -56,9 +56,13 @@ function metadata(parts: AdminParts): KafkaHandler<MetadataRequest, MetadataResp
   }
 }
 
-/** All topics but those that clients may not read: who asks for one of these by name is told of it. */
+/**
+ * All topics but those that clients may not read, and those that are being made: who asks for one of these by name is told of it. Clients
+ * take the list as a whole: one topic without a leader, made for somebody else, would fail them all.
+ */
 function shownTopics({ cluster, internalTopics }: AdminParts): readonly TopicImage[] {
-  return [...cluster.image.topics()].filter(({ name }) => internalTopics.isReadable(name))
+  const topics = [...cluster.image.topics()]
+  return topics.filter((topic) => internalTopics.isReadable(topic.name) && !cluster.isBeingMade(topic))
 }
 
 async function requestedTopic(

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import type { KafkaHandler, RequestContext } from '../../../../src/ingest/kafka/handler.ts'
 import { adminHandlers } from '../../../../src/ingest/kafka/handlers/admin-handlers.ts'
 import { errorCode } from '../../../../src/protocol/kafka/error-codes.ts'
+import { turn } from '../../../explore/stage.ts'
 import { openAdmin, patient, secretTopic, topicRequest } from '../../../broker/admin-world.ts'
 
 interface Listing {
@@ -41,6 +42,25 @@ describe('a list of all topics', () => {
     const named = await ask(3, { topics: [{ name: secretTopic.name, topicId: none }], allowAutoTopicCreation: false })
     expect([all, page].map(({ topics }) => topics.map(({ name }) => name))).toEqual([['readings'], ['readings']])
     expect(named.topics).toMatchObject([{ name: secretTopic.name, errorCode: 0, isInternal: true }])
+  })
+
+  it('never shows a topic that somebody else is just making without its leaders', async () => {
+    const admin = await openAdmin()
+    const handler = new Map(adminHandlers(admin)).get(3) as KafkaHandler<object, Listing>
+    const ask = (topics: null): Promise<Listing> =>
+      Promise.resolve(handler({ topics, allowAutoTopicCreation: false }, context)) as Promise<Listing>
+    const made = admin.topics.create(topicRequest('readings', { partitions: 2 }), patient)
+    const listed: Promise<Listing>[] = []
+    const watched = made.then(() => 'made')
+    const watch = async (): Promise<void> => {
+      while ((await Promise.race([watched, turn()])) !== 'made') listed.push(ask(null))
+    }
+    await Promise.all([watch(), admin.settle(made)])
+    const seen = (await Promise.all(listed)).flatMap(({ topics }) => topics) as unknown as readonly {
+      readonly partitions: readonly { readonly errorCode: number }[]
+    }[]
+    expect(listed.length).toBeGreaterThan(2)
+    expect(seen.flatMap(({ partitions }) => partitions).filter((each) => each.errorCode !== 0)).toEqual([])
   })
 
   it('refuses a cursor that points nowhere', async () => {

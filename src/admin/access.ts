@@ -1,0 +1,47 @@
+/** Who may use the operator's surfaces: the same names, passwords and entries as at the doors of clients. `appliance.ts` fills it. */
+
+/** Somebody who has proved who it is. */
+export interface Caller {
+  readonly principal: string
+  readonly client: string
+  /** What a token may do at most; null = whatever the principal may. */
+  readonly role: string | null
+}
+
+export interface TokenFacts {
+  readonly id: string
+  readonly principal: string
+  readonly role: string
+  readonly note: string
+  readonly createdMs: number
+  readonly expiresMs: number
+}
+
+export interface TokenWish {
+  readonly principal: string
+  readonly role: string
+  readonly note: string
+  readonly lifeMs: number
+}
+
+export type TokenOutcome<T> =
+  | { readonly kind: 'done'; readonly value: T }
+  | { readonly kind: 'refused'; readonly reason: string; readonly isRetriable: boolean }
+
+export interface Access {
+  /** Wrong ones take their time, are counted together with those of every door, and lock out in the end. */
+  checkPassword(client: string, user: string, password: string): Promise<Caller | 'wrong' | 'busy'>
+  checkToken(client: string, text: string): Promise<Caller | 'wrong'>
+  /** The principal of a client's certificate (DER); null = no rule fits it. */
+  ofCertificate(client: string, certificate: Uint8Array): Caller | null
+  /** Something that changes when the user's password does, or the user goes. */
+  credentialMark(user: string): unknown
+  /** Status, figures, lists. */
+  mayView(caller: Caller): boolean
+  /** Tokens and what else belongs to administrators. */
+  mayAdminister(caller: Caller): boolean
+  tokens(): readonly TokenFacts[]
+  /** The text of the new token is in the answer and nowhere else. */
+  createToken(caller: Caller, wish: TokenWish): Promise<TokenOutcome<TokenFacts & { readonly token: string }>>
+  revokeToken(caller: Caller, id: string): Promise<TokenOutcome<null>>
+}

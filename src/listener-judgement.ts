@@ -1,0 +1,32 @@
+/** What is said of the listeners at a start: who may come in, now that it is known which users there are. */
+import { ApplianceError } from './base/errors.ts'
+import type { Observer } from './base/ports.ts'
+import type { Cluster } from './cluster/cluster.ts'
+import type { BrokerSettings } from './cluster/metadata/broker-config.ts'
+import type { ApplianceConfig } from './config.ts'
+import { namelessListeners, needsUsers, unprotectedListeners } from './config-safety.ts'
+import { parseSuperUsers } from './security/authorizer.ts'
+import { userPrincipal } from './security/principal.ts'
+import { securityErrors } from './security/security-errors.ts'
+import { securityEvents } from './security/security-events.ts'
+
+/** The configuration has refused what is unprotected, unless it was told not to. Throws SECURITY_NO_USERS. */
+export function judgeListeners(
+  { listeners }: Pick<ApplianceConfig, 'listeners'>,
+  settings: BrokerSettings,
+  cluster: Cluster,
+  observer: Observer,
+): void {
+  const { credentials } = cluster.image
+  if (!listeners.dangerouslyAllowUnprotected && needsUsers(listeners) && credentials.size === 0) {
+    throw new ApplianceError(securityErrors.noUsers)
+  }
+  for (const { path, reason } of unprotectedListeners(listeners)) {
+    observer.event(securityEvents.listenerUnprotected, { listener: path.join('.'), reason })
+  }
+  const superUsers = parseSuperUsers(settings.text('super.users'))
+  const hasAdmin =
+    typeof superUsers !== 'string' && [...credentials.users()].some((user) => superUsers.has(userPrincipal(user)))
+  if (!hasAdmin) return
+  for (const listener of namelessListeners(listeners)) observer.event(securityEvents.listenerNameless, { listener })
+}

@@ -1,0 +1,333 @@
+/**
+ * The audit: records are queued by whoever sees something, and written by one writer, first to the file, then to the topic, as one chain.
+ * Nobody waits for it. What the queue cannot take is counted, and the chain tells the number.
+ *
+ * The file is synced before the topic is given the same records: after a power cut the file is never behind, and what the topic lacks is
+ * handed to it again. Where the two cannot be brought together (one was deleted, or edited) the chain goes on from the longer one, and
+ * its next record says so.
+ */
+import type { Audit, AuditDefinition, AuditFields } from '../../base/audit-def.ts'
+import { asError } from '../../base/errors.ts'
+import type { Clock, Disk, Observer, Timer } from '../../base/ports.ts'
+import { auditEvents } from './audit-events.ts'
+import { type AuditFileOptions, AuditFiles, type AuditFileTail, setBytesMax } from './audit-files.ts'
+import { type AuditEntry, auditGenesis, type AuditHead, type AuditLine, makeAuditLine } from './audit-line.ts'
+import { auditMetrics } from './audit-metrics.ts'
+import { auditTypes } from './audit-types.ts'
+import { RepeatFilter, repeatWindowMs } from './repeat-filter.ts'
+
+/** The topic that holds the same records. */
+export interface AuditTopic {
+  /** Its newest record; null = it has none. */
+  tail(): Promise<AuditHead | null>
+  /** Resolves when they are committed. */
+  append(lines: readonly AuditLine[]): Promise<void>
+}
+
+export interface AuditTrailParts {
+  readonly clock: Clock
+  readonly disk: Disk
+  readonly observer: Observer
+  readonly files: AuditFileOptions
+}
+
+/** Records that wait; about 4 MiB at worst. */
+const queueMax = 4_096
+/** Records of one write. */
+const setMax = 256
+/** Records gather for this long: one sync for all of them. */
+const gatherMs = 200
+const retryMsMin = 500
+const retryMsMax = 30_000
+/** A stop waits no longer for what is not written. */
+const stopMs = 2_000
+
+interface Held {
+  readonly definition: AuditDefinition
+  readonly subject: string
+  readonly fields: Readonly<Record<string, string | number | boolean>>
+}
+
+/** The writer was told to stop while it waited for the disk. */
+class Stopped extends Error {}
+
+export class AuditTrail implements Audit {
+  readonly #parts: AuditTrailParts
+  readonly #files: AuditFiles
+  readonly #repeats = new RepeatFilter<Held>()
+  #queue: AuditEntry[] = []
+  #lost = 0
+  #head: AuditHead = auditGenesis
+  #topic: AuditTopic | null = null
+  #source = ''
+  #writer: Promise<void> | null = null
+  #isStopping = false
+  #sweep: Timer | null = null
+  #wake: () => void = () => {}
+
+  constructor(parts: AuditTrailParts) {
+    this.#parts = parts
+    this.#files = new AuditFiles(parts.disk, parts.files)
+  }
+
+  record<D extends AuditDefinition>(definition: D, subject: string, fields: AuditFields<D>): void {
+    this.#push({ definition, subject, fields })
+  }
+
+  recordRepeated<D extends AuditDefinition>(
+    definition: D,
+    subject: string,
+    fields: Omit<AuditFields<D>, 'repeated'>,
+  ): void {
+    const held: Held = { definition, subject, fields }
+    const key = JSON.stringify([definition.type, subject, fields])
+    const tell = (what: Held, repeated: number): void => this.#push({ ...what, fields: { ...what.fields, repeated } })
+    const repeated = this.#repeats.see(key, held, this.#parts.clock.monotonicMs(), tell)
+    if (repeated !== null) tell(held, repeated)
+    else this.#planSweep()
+  }
+
+  /** Begins to write. Records that came before have waited. */
+  start(topic: AuditTopic, source: string): void {
+    this.#topic = topic
+    this.#source = source
+    this.#writer = this.#write().catch((thrown: unknown) => {
+      if (!(thrown instanceof Stopped)) throw thrown
+    })
+  }
+
+  /** Writes what waits, as far as that is possible in two seconds. */
+  async stop(): Promise<void> {
+    const { clock } = this.#parts
+    this.#tellRepeats(true)
+    this.#isStopping = true
+    this.#wake()
+    if (this.#writer === null) return
+    let timer: Timer | null = null
+    const late = new Promise<void>((resolve) => {
+      timer = clock.schedule(stopMs, resolve)
+    })
+    await Promise.race([this.#writer, late])
+    if (timer !== null) clock.cancel(timer)
+  }
+
+  // ------------------------------------------------------------------------------------------- the queue
+
+  #push({ definition, subject, fields }: Held): void {
+    const { clock, observer } = this.#parts
+    if (this.#isStopping) return
+    if (this.#queue.length >= queueMax) {
+      this.#lost++
+      observer.add(auditMetrics.lost, 1)
+      return
+    }
+    this.#queue.push({ definition, subject, fields, wallMs: clock.wallMs(), wallTrusted: clock.wallTrusted() })
+    this.#wake()
+  }
+
+  /** What was left out is told in the end, also when nothing more of it comes. */
+  #planSweep(): void {
+    this.#sweep ??= this.#parts.clock.schedule(repeatWindowMs, () => {
+      this.#sweep = null
+      this.#tellRepeats(false)
+      if (this.#repeats.owes) this.#planSweep()
+    })
+  }
+
+  #tellRepeats(all: boolean): void {
+    if (all && this.#sweep !== null) this.#parts.clock.cancel(this.#sweep)
+    this.#repeats.sweep(this.#parts.clock.monotonicMs(), all, (held, repeated) =>
+      this.#push({ ...held, fields: { ...held.fields, repeated } }),
+    )
+  }
+
+  // ------------------------------------------------------------------------------------------ the writer
+
+  async #write(): Promise<void> {
+    // A node that has nothing to tell writes nothing: the chain begins with its first record.
+    await this.#untilSomething()
+    if (this.#queue.length === 0) return
+    await this.#keepTrying(() => this.#resume())
+    for (;;) {
+      await this.#untilSomething()
+      if (this.#queue.length === 0 && this.#lost === 0) break
+      if (!this.#isStopping) await this.#pause(gatherMs)
+      await this.#writeLines(this.#takeLines())
+    }
+    await this.#writeLines([this.#line(this.#entryOf(auditTypes.stopped, {}))])
+  }
+
+  async #writeLines(lines: readonly AuditLine[]): Promise<void> {
+    await this.#keepTrying(() => this.#files.append(lines))
+    await this.#writeToTopic(lines)
+    this.#parts.observer.add(auditMetrics.records, lines.length)
+  }
+
+  async #writeToTopic(lines: readonly AuditLine[]): Promise<void> {
+    const topic = this.#topic
+    if (topic === null) return
+    let rest = lines
+    let isRetry = false
+    await this.#keepTrying(async () => {
+      // What has failed may have arrived all the same.
+      const arrived = isRetry ? ((await topic.tail())?.sequence ?? -1) : -1
+      isRetry = true
+      rest = rest.filter(({ sequence }) => sequence > arrived)
+      if (rest.length > 0) await topic.append(rest)
+    })
+  }
+
+  #takeLines(): readonly AuditLine[] {
+    const lines: AuditLine[] = []
+    if (this.#lost > 0) {
+      lines.push(this.#line(this.#entryOf(auditTypes.lost, { records: this.#lost })))
+      this.#lost = 0
+    }
+    let bytes = 0
+    let taken = 0
+    for (const entry of this.#queue) {
+      if (taken >= setMax || bytes > setBytesMax / 2) break
+      const line = this.#line(entry)
+      bytes += line.text.length
+      lines.push(line)
+      taken++
+    }
+    this.#queue = this.#queue.slice(taken)
+    return lines
+  }
+
+  #entryOf<D extends AuditDefinition>(definition: D, fields: AuditFields<D>): AuditEntry {
+    const { clock } = this.#parts
+    return { definition, subject: 'audit', fields, wallMs: clock.wallMs(), wallTrusted: clock.wallTrusted() }
+  }
+
+  #line(entry: AuditEntry): AuditLine {
+    const line = makeAuditLine(this.#head, entry, this.#source)
+    this.#head = line
+    return line
+  }
+
+  // ---------------------------------------------------------------------------------- where the chain goes on
+
+  async #resume(): Promise<void> {
+    const topic = (await this.#topic?.tail()) ?? null
+    const file = await this.#files.open(topic?.sequence ?? -1)
+    const fileHead = file.lines.at(-1) ?? null
+    if (fileHead === null && topic === null) {
+      if (this.#head.sequence < 0) await this.#begin(this.#entryOf(auditTypes.started, {}), auditGenesis)
+      return
+    }
+    const { again, ...missing } = compare(file, topic)
+    await this.#handAgain(again)
+    if (missing.missingInFile !== '' || missing.disagreement !== '') this.#files.beginNew()
+    const isFromTopic = topic !== null && (fileHead === null || topic.sequence >= fileHead.sequence)
+    const head = (isFromTopic ? topic : fileHead) ?? auditGenesis
+    const isWhole = missing.missingInFile === '' && missing.missingInTopic === '' && missing.disagreement === ''
+    const clean = file.endsCleanly && isWhole
+    if (!clean) {
+      const told = [missing.missingInFile, missing.missingInTopic, missing.disagreement].filter((text) => text !== '')
+      const text = told.length === 0 ? 'nothing is known to be missing' : told.join('; ')
+      this.#parts.observer.event(auditEvents.resumed, { sequence: head.sequence, missing: text })
+    }
+    await this.#begin(this.#entryOf(auditTypes.resumed, { clean, bytesCut: file.bytesCut, ...missing }), head)
+  }
+
+  async #begin(entry: AuditEntry, head: AuditHead): Promise<void> {
+    this.#head = head
+    await this.#writeLines([this.#line(entry)])
+  }
+
+  async #handAgain(lines: readonly AuditLine[]): Promise<void> {
+    for (let at = 0; at < lines.length; ) {
+      let end = at
+      for (let bytes = 0; end < lines.length && end - at < setMax && bytes < setBytesMax / 2; end++) {
+        bytes += lines[end]?.text.length ?? 0
+      }
+      const set = lines.slice(at, end)
+      await this.#writeToTopic(set)
+      at = end
+    }
+  }
+
+  // ------------------------------------------------------------------------------------------- waiting
+
+  /** Tries until it works; a stop ends it. */
+  async #keepTrying(work: () => Promise<void>): Promise<void> {
+    let hasFailed = false
+    for (let waitMs = retryMsMin; ; waitMs = Math.min(2 * waitMs, retryMsMax)) {
+      try {
+        await work()
+        if (hasFailed) this.#parts.observer.event(auditEvents.recovered, {})
+        return
+      } catch (thrown) {
+        if (thrown instanceof Stopped || this.#isStopping) throw new Stopped()
+        if (!hasFailed) this.#parts.observer.event(auditEvents.stalled, { reason: asError(thrown).message })
+        hasFailed = true
+        await this.#pause(waitMs)
+      }
+    }
+  }
+
+  #untilSomething(): Promise<void> {
+    if (this.#queue.length > 0 || this.#lost > 0 || this.#isStopping) return Promise.resolve()
+    return new Promise((resolve) => {
+      this.#wake = () => {
+        this.#wake = () => {}
+        resolve()
+      }
+    })
+  }
+
+  /** Shorter when a stop comes, or when the queue is half full. */
+  #pause(ms: number): Promise<void> {
+    const { clock } = this.#parts
+    return new Promise((resolve) => {
+      const end = (): void => {
+        this.#wake = () => {}
+        clock.cancel(timer)
+        resolve()
+      }
+      const timer = clock.schedule(ms, end)
+      this.#wake = () => {
+        if (this.#isStopping || (ms === gatherMs && this.#queue.length > queueMax / 2)) end()
+      }
+      if (this.#isStopping) end()
+    })
+  }
+}
+
+interface Comparison {
+  /** Records of the file that the topic is to be given again. */
+  readonly again: readonly AuditLine[]
+  readonly missingInFile: string
+  readonly missingInTopic: string
+  readonly disagreement: string
+}
+
+const span = (from: number, end: number): string => `records ${from} to ${end}`
+
+/** What the file and the topic lack of each other. One of them holds something. */
+export function compare({ lines }: Pick<AuditFileTail, 'lines'>, topic: AuditHead | null): Comparison {
+  const none: Comparison = { again: [], missingInFile: '', missingInTopic: '', disagreement: '' }
+  const last = lines.at(-1)
+  const first = lines[0]
+  if (last === undefined || first === undefined) {
+    return topic === null ? none : { ...none, missingInFile: `${span(0, topic.sequence)} are not in the file` }
+  }
+  if (topic === null) {
+    const missing = first.sequence > 0 ? `${span(0, first.sequence - 1)} are not in the topic` : ''
+    return { ...none, again: lines, missingInTopic: missing }
+  }
+  if (topic.sequence > last.sequence) {
+    return { ...none, missingInFile: `${span(last.sequence + 1, topic.sequence)} are not in the file` }
+  }
+  if (topic.sequence < first.sequence - 1) {
+    const missing = `${span(topic.sequence + 1, first.sequence - 1)} are not in the topic`
+    return { ...none, again: lines, missingInTopic: missing }
+  }
+  const same = lines.find(({ sequence }) => sequence === topic.sequence)
+  if (same !== undefined && same.hash !== topic.hash) {
+    return { ...none, disagreement: `record ${topic.sequence} is one in the file and another in the topic` }
+  }
+  return { ...none, again: lines.filter(({ sequence }) => sequence > topic.sequence) }
+}

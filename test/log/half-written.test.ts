@@ -1,0 +1,139 @@
+/** Files that a power cut has left half written or half replaced: what is whole beside them is believed, they are not. */
+import { beforeEach, describe, expect, test } from 'vitest'
+import type { LogDirectory } from '../../src/log/log-directory.ts'
+import { timeEntryBytes } from '../../src/log/segment-index.ts'
+import type { UnifiedLog } from '../../src/log/unified-log.ts'
+import { died, Stage, turn } from '../explore/stage.ts'
+import { DiskImage } from '../sim/disk-image.ts'
+import { Prng } from '../sim/prng.ts'
+import { tryApply } from '../sim/sim-disk.ts'
+import { appendOne, batchOf, createSmall, done, openSmall } from './log-fixture.ts'
+
+const turnsMax = 200
+const operationsMax = 120
+const batches = 13
+const entriesMax = 4
+const timeOf = (offset: number): number => 1_000 + offset * 10
+let image: DiskImage
+let stage: Stage
+let nowMs: number
+
+beforeEach(() => {
+  image = new DiskImage()
+  nowMs = 1_000_000
+})
+
+async function start(medium: DiskImage): Promise<LogDirectory> {
+  nowMs += 1000
+  stage = new Stage(medium, 'run', new Prng(nowMs, 'stage'), nowMs)
+  return settle(openSmall(stage.ports))
+}
+
+async function settle<T>(promise: Promise<T>): Promise<T> {
+  const settled = await stage.settle(promise)
+  if (settled === died) throw new Error('the process has died')
+  return settled
+}
+
+/** Batches of one record each, five a segment, with times that rise; a clean stop. */
+async function stoppedLog(): Promise<UnifiedLog> {
+  const directory = await start(image)
+  const log = await settle(createSmall(directory, 'a', { segmentBytes: 2500 }))
+  for (let index = 0; index < batches; index++) {
+    const timestampMs = timeOf(log.logEndOffset)
+    done(appendOne(directory, log, batchOf(['.'.repeat(400)], { timestampMs })))
+    for (let turns = 0; turns < turnsMax && log.writtenEndOffset < log.logEndOffset; turns++) {
+      stage.clock.runDeferred()
+      await turn()
+    }
+  }
+  log.highWatermark = log.durableEndOffset
+  await settle(directory.close())
+  expect(log.segments.length).toBeGreaterThan(1)
+  return log
+}
+
+/** As if the last stop had not been a clean one. */
+function forgetCleanStop(): void {
+  image.unlink('/data/log/.kafka_cleanshutdown')
+  image.syncDirectory('/data/log')
+}
+
+async function offsetsByTime(log: UnifiedLog): Promise<readonly (number | undefined)[]> {
+  const found: (number | undefined)[] = []
+  // The last first: a search that an index leads holds it against the log.
+  for (let offset = log.logEndOffset - 1; offset >= 0; offset--)
+    found.unshift((await settle(log.offsetForTimestamp(timeOf(offset))))?.offset)
+  return found
+}
+
+const everyOffset = (log: UnifiedLog): readonly number[] => Array.from({ length: log.logEndOffset }, (_, at) => at)
+
+describe('a search by time', () => {
+  test('does not believe the index of a file that compaction was about to replace, once its replacement is half done', async () => {
+    const log = await stoppedLog()
+    const [first] = log.segments
+    const path = first?.timeIndexPath ?? ''
+    const entries = image.file(path).read(0, image.file(path).size)
+    image.write(`${path}.swap`, 0, [entries])
+    // What has its name is of the file before, and ends earlier.
+    image.truncate(path, 12)
+    forgetCleanStop()
+    const again = (await start(image)).logs.get('a-0') as UnifiedLog
+    expect(await offsetsByTime(again)).toEqual(everyOffset(again))
+  })
+
+  test('finds the same wherever the writing of a rebuilt index is cut short', async () => {
+    const log = await stoppedLog()
+    const index = image.file(log.segments[0]?.indexPath ?? '')
+    index.corrupt(index.size - 1, 1)
+    let isOver = false
+    for (let operations = 0; operations < operationsMax && !isOver; operations++) {
+      for (let entries = 0; entries < entriesMax; entries++) {
+        const medium = image.fork()
+        const found = (await start(medium)).logs.get('a-0') as UnifiedLog
+        stage.disk.operationsLeft = operations
+        await stage.settle(found.read({ fromOffset: 3, endOffset: 4, bytesMax: 1, minOneBatch: true }))
+        for (let turns = 0; turns < 20; turns++) await turn()
+        isOver = !stage.disk.isDead
+        const { next } = stage.disk
+        // A part that ends between two entries looks whole.
+        if (next?.kind === 'writeFile')
+          tryApply(medium, { ...next, bytes: next.bytes.subarray(0, entries * timeEntryBytes) })
+        stage.disk.stop()
+        const again = (await start(medium)).logs.get('a-0') as UnifiedLog
+        expect(await offsetsByTime(again)).toEqual(everyOffset(again))
+      }
+    }
+    expect(isOver).toBe(true)
+  })
+})
+
+describe('a start behind a power cut', () => {
+  test('goes on behind segments that were being deleted, also when the one after them is empty', async () => {
+    const log = await stoppedLog()
+    const [, second, third] = log.segments
+    expect(third).toBeDefined()
+    image.rename(second?.logPath ?? '', `${second?.logPath}.deleted`)
+    image.syncDirectory(log.directory)
+    image.truncate(third?.logPath ?? '', 0)
+    for (const name of ['state/recovery-points', 'log/recovery-point-offset-checkpoint']) image.unlink(`/data/${name}`)
+    forgetCleanStop()
+    const again = (await start(image)).logs.get('a-0') as UnifiedLog
+    expect(again.logEndOffset).toBe(third?.baseOffset)
+  })
+
+  test('cuts a batch of the torn tail whose offset did not reach the disk, and tells of no damage', async () => {
+    const log = await stoppedLog()
+    const { logPath, sizeInBytes } = log.activeSegment
+    image.write(logPath, sizeInBytes, [batchOf(['only my first sector is missing'])])
+    forgetCleanStop()
+    const again = (await start(image)).logs.get('a-0') as UnifiedLog
+    const told = stage.observer.events.map(({ id }) => id)
+    expect([again.logEndOffset, told.includes('log-damaged'), told.includes('log-tail-truncated')]).toEqual([
+      batches,
+      false,
+      true,
+    ])
+  })
+})
