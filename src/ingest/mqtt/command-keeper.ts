@@ -35,6 +35,7 @@ import type { MqttSession } from './session.ts'
 import type { SessionTable } from './session-table.ts'
 import type { SharedGroup } from './shared-group.ts'
 import type { SubscriptionIndex } from './subscription-index.ts'
+import { WaitingCommands } from './waiting-commands.ts'
 
 export interface CommandKeeperOptions {
   readonly broker: Broker
@@ -66,6 +67,9 @@ export class CommandKeeper {
   private readonly tracks = new Map<Partition, CommandTrack>()
   private readonly giver: CommandGiver
   private readonly ledger: CommandLedger
+  private readonly waiting = new WaitingCommands()
+  /** Who was given a command and may not be done with it. Bound: the sessions and their shared subscriptions. */
+  private readonly holders = new Set<MqttSession | SharedGroup>()
   /** Kept sessions of the last run that have not come back. */
   private readonly away = new Set<MqttSession>()
   /** Who has subscribed while orphans are looked through. Bound: the sessions. */
@@ -75,11 +79,12 @@ export class CommandKeeper {
   constructor(options: CommandKeeperOptions) {
     this.options = options
     this.reading = { ...options, isStopped: () => this.isStopped }
-    const { tracks, reading } = this
+    const { tracks, reading, waiting, holders } = this
     const count = (track: CommandTrack, outcome: CommandOutcome): void => this.count(track, outcome)
-    this.ledger = new CommandLedger({ ...options, tracks, count })
+    this.ledger = new CommandLedger({ ...options, tracks, waiting, holders, count })
     const onChange = (): void => this.ledger.settleSoon()
-    this.giver = new CommandGiver({ clock: options.clock, tracks, reading, count, onChange })
+    const onGiven = (session: MqttSession): void => void holders.add(session)
+    this.giver = new CommandGiver({ clock: options.clock, waiting, reading, count, onGiven, onChange })
   }
 
   // ------------------------------------------------------------------------------------------ the start
@@ -115,8 +120,10 @@ export class CommandKeeper {
     // What was there before the route is not carried out.
     const { endOffset, undone } = offset < 0 ? { endOffset: highWatermark, undone: [] } : decodeTrack(offset, metadata)
     const track = this.addTrack(compiled, partition, Math.min(Math.max(endOffset, log.logStartOffset), highWatermark))
+    if (offset >= 0) track.written = `${offset} ${metadata}`
     if (compiled.route.unmatched === 'skip') return
-    for (const each of undone.slice(0, waitingMax)) {
+    // As many as the metadata holds.
+    for (const each of undone) {
       const record = await readCommand(partition, each, this.reading)
       if (record === null) this.count(track, 'lost')
       else this.keepWaiting(track, record, () => true)
@@ -125,11 +132,15 @@ export class CommandKeeper {
     if (keptFrom === undefined || keptFrom <= track.endOffset) return
     // Kept sessions have had these; commands for others were about to wait.
     const isNobodys = (topic: string): boolean => !this.hasSubscriber(topic)
-    await readCommands(partition, { from: track.endOffset, to: keptFrom }, this.reading, (record) => {
+    const range = { from: track.endOffset, to: keptFrom }
+    const readTo = await readCommands(partition, range, this.reading, (record) => {
+      if (track.waiting.size >= waitingMax) return false
       this.keepWaiting(track, record, isNobodys)
-      return track.waiting.size < waitingMax
+      return true
     })
     track.endOffset = keptFrom
+    // The rest when there is room.
+    if (readTo < keptFrom && track.waiting.size >= waitingMax) this.orphan(track, readTo, keptFrom, null)
   }
 
   private addTrack(compiled: CompiledCommandRoute, partition: Partition, endOffset: number): CommandTrack {
@@ -174,7 +185,11 @@ export class CommandKeeper {
         if (!this.tracks.has(partition)) this.addTrack(compiled, partition, partition.log.logStartOffset)
       }
     }
-    for (const partition of [...this.tracks.keys()]) if (!present.has(partition)) this.tracks.delete(partition)
+    for (const [partition, track] of [...this.tracks]) {
+      if (present.has(partition)) continue
+      this.waiting.drop(track)
+      this.tracks.delete(partition)
+    }
     this.ledger.settleSoon()
   }
 
@@ -219,10 +234,17 @@ export class CommandKeeper {
     this.options.observer.event(mqttEvents.commandInvalid, where)
   }
 
-  /** A new command is on its way to subscribers. */
-  onGiven({ command }: OutgoingMessage): void {
+  /** A new command is on its way to these. */
+  onGiven({ command }: OutgoingMessage, readers: Iterable<MqttSession | SharedGroup>): void {
     const track = command === null ? undefined : this.tracks.get(command.partition)
     if (track !== undefined) this.count(track, 'given')
+    for (const reader of readers) this.holders.add(reader)
+  }
+
+  /** One of them is reading by itself. */
+  onReader(reader: MqttSession | SharedGroup): void {
+    this.holders.add(reader)
+    this.ledger.settleSoon()
   }
 
   /** Nobody subscribes to a new command. False = too many wait: the reader stands still until `release`. */
@@ -248,8 +270,8 @@ export class CommandKeeper {
       this.options.observer.event(mqttEvents.commandsHeld, { route, topic, partition: index, waiting })
   }
 
-  private addWaiting(track: CommandTrack, { offset, topic, expiresMs }: CommandMark): void {
-    track.waiting.set(offset, { offset, topic, expiresMs, holder: null })
+  private addWaiting(track: CommandTrack, command: CommandMark): void {
+    this.waiting.add(track, command)
     this.ledger.settleSoon()
   }
 
@@ -277,15 +299,14 @@ export class CommandKeeper {
   // ------------------------------------------------------------------------------------------- sessions
 
   /** A session has a new subscription: what waits for its topics is given to it. */
-  onSubscribed(session: MqttSession): void {
-    const isLooking = [...this.tracks.values()].some(({ orphans }) => orphans.length > 0)
-    if (isLooking) this.recent.add(session)
-    this.giver.give(session)
+  onSubscribed(session: MqttSession, filter: string): void {
+    for (const { orphans } of this.tracks.values()) if (orphans.length > 0) this.recent.add(session)
+    this.giver.give(session, [filter])
   }
 
   /** A session is about to have a connection. One of the last run may have been given what had waited, and have been cut off. */
   onAttached(session: MqttSession): void {
-    if (this.away.delete(session)) this.giver.giveLater(session)
+    if (this.away.delete(session)) this.giver.giveLater(session, session.subscriptions.keys())
   }
 
   /** The session could take more. */
@@ -301,6 +322,7 @@ export class CommandKeeper {
   /** A session ends, before anything is taken from it: what it had not acknowledged waits again. */
   onSessionEnd(session: MqttSession): void {
     this.giver.forget(session)
+    this.holders.delete(session)
     this.away.delete(session)
     this.recent.delete(session)
     const isKept = isDurable(session)
@@ -323,6 +345,7 @@ export class CommandKeeper {
 
   /** A shared subscription has lost its last member. */
   onGroupEnd(group: SharedGroup): void {
+    this.holders.delete(group)
     for (const message of group.returnedMessages) this.onGivenBack(message)
     this.leave(group.behind, [group.filter])
   }
@@ -351,8 +374,8 @@ export class CommandKeeper {
     }
   }
 
-  private orphan(track: CommandTrack, from: number, to: number, filters: readonly string[]): void {
-    addOrphans(track, { from, to, filters: [...filters] })
+  private orphan(track: CommandTrack, from: number, to: number, filters: readonly string[] | null): void {
+    addOrphans(track, { from, to, filters: filters === null ? null : [...filters] })
     if (track.scanOffset === null) void this.scan(track)
   }
 
@@ -374,7 +397,7 @@ export class CommandKeeper {
     }
     track.scanOffset = null
     this.ledger.settleSoon()
-    for (const session of this.recent) this.giver.give(session)
+    for (const session of this.recent) this.giver.give(session, session.subscriptions.keys())
     if ([...this.tracks.values()].every(({ orphans }) => orphans.length === 0)) this.recent.clear()
   }
 

@@ -8,9 +8,10 @@ import { type CommandOutcome, type CommandTrack, encodeTrack, waitingMax } from 
 import type { EventBudget } from './event-budget.ts'
 import { mqttEvents } from './mqtt-events.ts'
 import { mqttMetrics } from './mqtt-metrics.ts'
+import type { MessageOrigin } from './outgoing-message.ts'
 import type { MqttSession } from './session.ts'
-import type { SessionTable } from './session-table.ts'
-import type { SubscriptionIndex } from './subscription-index.ts'
+import { SharedGroup } from './shared-group.ts'
+import type { WaitingCommands } from './waiting-commands.ts'
 
 export interface CommandLedgerOptions {
   readonly clock: Clock
@@ -18,8 +19,9 @@ export interface CommandLedgerOptions {
   readonly routes: ReadonlyMap<string, CompiledCommandRoute>
   readonly tracks: ReadonlyMap<Partition, CommandTrack>
   readonly offsets: CommandOffsets
-  readonly sessions: SessionTable
-  readonly subscriptions: SubscriptionIndex
+  readonly waiting: WaitingCommands
+  /** Who was given a command; those that are done with all of them are taken out. */
+  readonly holders: Set<MqttSession | SharedGroup>
   readonly eventBudget: EventBudget
   readonly count: (track: CommandTrack, outcome: CommandOutcome) => void
   readonly livePosition: (partition: Partition) => number | undefined
@@ -74,13 +76,13 @@ export class CommandLedger {
     const wallMs = this.options.clock.wallMs()
     const balances = this.balances()
     let nextExpiryMs = Number.POSITIVE_INFINITY
-    let isSettled = true
+    let isSettled = this.options.holders.size === 0
     for (const [track, { undone }] of balances) {
-      for (const command of track.waiting.values()) {
+      for (const command of [...track.waiting.values()]) {
         const isDone = command.holder !== null && !undone.has(command.offset)
         const isExpired = command.holder === null && command.expiresMs <= wallMs
         if (isExpired) this.options.count(track, 'expired')
-        if (isDone || isExpired) track.waiting.delete(command.offset)
+        if (isDone || isExpired) this.options.waiting.delete(command)
         else if (command.holder === null) {
           undone.add(command.offset)
           nextExpiryMs = Math.min(nextExpiryMs, command.expiresMs)
@@ -110,25 +112,20 @@ export class CommandLedger {
       const track = this.options.tracks.get(partition)
       return track === undefined ? undefined : balances.get(track)
     }
-    const isBehind = (behind: ReadonlyMap<Partition, number>): void => {
-      for (const [partition, offset] of behind) {
+    for (const holder of this.options.holders) {
+      const isKept = holder instanceof SharedGroup ? holder.hasMember(isDurable) : isDurable(holder)
+      let isDone = true
+      for (const { partition, offset } of undoneBy(holder, isKept)) {
         const balance = of(partition)
+        isDone &&= balance === undefined
+        balance?.undone.add(offset)
+      }
+      for (const [partition, offset] of isKept ? [] : holder.behind) {
+        const balance = of(partition)
+        isDone &&= balance === undefined
         if (balance !== undefined) balance.endOffset = Math.min(balance.endOffset, offset)
       }
-    }
-    for (const session of this.options.sessions.values()) {
-      const isKept = isDurable(session)
-      for (const { message, group } of session.pendingCommands()) {
-        const { command, origin } = message
-        if (command !== null && group === null && (!isKept || origin === null))
-          of(command.partition)?.undone.add(command.offset)
-      }
-      if (!isKept) isBehind(session.behind)
-    }
-    for (const group of this.options.subscriptions.shared()) {
-      if (group.hasMember(isDurable)) continue
-      for (const { partition, offset } of group.pendingOrigins()) of(partition)?.undone.add(offset)
-      isBehind(group.behind)
+      if (isDone) this.options.holders.delete(holder)
     }
     return balances
   }
@@ -174,6 +171,19 @@ export class CommandLedger {
         if (compiled.route === route) waiting += own.size
       this.options.observer.set(mqttMetrics.commandsWaiting, waiting, { route: route.name })
     }
+  }
+}
+
+/** Commands that somebody was given, has not acknowledged, and that the log does not know to be owed to it. */
+function* undoneBy(holder: MqttSession | SharedGroup, isKept: boolean): Iterable<MessageOrigin> {
+  if (holder instanceof SharedGroup) {
+    if (!isKept) yield* holder.pendingOrigins()
+    return
+  }
+  for (const { message, group } of holder.pendingCommands()) {
+    const { command, origin } = message
+    // What has waited has no place in the log for the session, kept or not.
+    if (command !== null && group === null && (!isKept || origin === null)) yield command
   }
 }
 

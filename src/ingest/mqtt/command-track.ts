@@ -6,7 +6,7 @@ import type { CommandPlan, CommandRecord, CompiledCommandRoute } from './command
 import { OutgoingMessage } from './outgoing-message.ts'
 import type { MqttSession } from './session.ts'
 
-/** Commands of one partition that may wait: each is found again by reading its batch. */
+/** Commands of one partition that may wait, beside those that a start finds undone: each is found again by reading its batch. */
 export const waitingMax = 1000
 
 /** What became of a record of a command route. */
@@ -14,6 +14,7 @@ export type CommandOutcome = 'given' | 'unmatched' | 'expired' | 'invalid' | 'or
 
 /** A command that nobody has: it is read from the log again when somebody subscribes. */
 export interface WaitingCommand {
+  readonly track: CommandTrack
   readonly offset: number
   readonly topic: string
   readonly expiresMs: number
@@ -34,6 +35,7 @@ export interface CommandTrack {
   readonly partition: Partition
   /** Everything below was given to somebody, waits, or is done with. */
   endOffset: number
+  /** By offset; `WaitingCommands` changes it. */
   readonly waiting: Map<number, WaitingCommand>
   /** Bound: `orphansMax`. */
   orphans: Orphans[]

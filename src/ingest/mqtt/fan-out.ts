@@ -83,7 +83,7 @@ export class FanOut {
       [...matches.own.keys()].some((session) => mayRead(session, message)) ||
       matches.groups.some((group) => group.hasReaderOf(message))
     if (!hasReader || message.isExpired(wallMs)) return commands.takeUnmatched(message, wallMs)
-    commands.onGiven(message)
+    commands.onGiven(message, [...matches.own.keys(), ...matches.groups])
     this.offerToAll(matches, message, { ...(message.origin as MessageOrigin), wallMs })
     return true
   }
@@ -116,6 +116,7 @@ export class FanOut {
     const isGroup = reader instanceof SharedGroup
     const subscriptions = isGroup ? undefined : matches.own.get(reader as MqttSession)
     if (isGroup ? !matches.groups.includes(reader) : subscriptions === undefined) return true
+    if (command !== null) this.hooks.commands?.onReader(isGroup ? reader : (reader as MqttSession))
     const message = command ?? messageOf(bytes, record, place)
     if (message.isExpired(place.wallMs)) return true
     return isGroup

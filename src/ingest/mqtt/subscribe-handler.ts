@@ -96,7 +96,7 @@ function subscribeOne(
   subscriptions.set(filter, subscription)
   services.subscriptions.set(subscription)
   services.sys.onSubscribed(filter)
-  services.commands?.onSubscribed(session)
+  services.commands?.onSubscribed(session, filter)
   return qos
 }
 

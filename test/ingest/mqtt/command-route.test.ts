@@ -7,6 +7,8 @@ import { command, commandWorld, propertiesOf, pumpsGroup, take } from './command
 import type { DoorWorld, TestClient } from './door-world.ts'
 
 const kept = { clean: false, properties: { sessionExpiryInterval: 10_000 } }
+const numbers = (from: number, to: number): string[] =>
+  Array.from({ length: to - from + 1 }, (_each, at) => String(from + at))
 const committed = (world: DoorWorld, partition = 0): number => world.committed(pumpsGroup, 'commands', partition)
 
 describe('a command route', () => {
@@ -257,6 +259,28 @@ describe('the offset of a command route', () => {
     expect(committed(world)).toBe(1)
     await world.restart()
     expect(committed(world)).toBe(1)
+  })
+
+  it('gives everything after a crash, also more than may wait', async () => {
+    const world = await commandWorld()
+    for (const device of numbers(0, 4)) {
+      const client = await world.connect(`d${device}`, 5)
+      client.subscribe(1, `pump/${device}/set`)
+      await client.until('suback')
+    }
+    for (const each of numbers(0, 1199)) command(world, String(Number(each) % 5), `c${each}`)
+    await world.runFor(3000)
+    expect(committed(world)).toBe(0)
+    await world.powerCut()
+    const rest = await world.connect('rest', 5)
+    rest.subscribe(1, 'pump/#')
+    expect((await take(world, rest, 1200)).toSorted()).toEqual(
+      numbers(0, 1199)
+        .map((each) => `c${each}`)
+        .toSorted(),
+    )
+    await world.runFor(3000)
+    expect(committed(world)).toBe(1200)
   })
 
   it('passes what has expired, and tells the subscriber how long the rest counts', async () => {
