@@ -25,6 +25,7 @@ import { mosquittoOptions, pahoEverywhere } from './cases/mqtt-doors.ts'
 import { mqttCommands, mqttRequests } from './cases/mqtt-commands.ts'
 import { mqttLog } from './cases/mqtt-log.ts'
 import { mqttSchemas } from './cases/mqtt-schemas.ts'
+import { homeDiscovery, sessionsComeBack, sparkplugSequence } from './cases/mqtt-field.ts'
 import { kafkaToMqtt, mqttKeptSession, mqttRetainedAndShared, mqttToKafka } from './cases/mqtt-to-kafka.ts'
 
 const cases: readonly InteropCase[] = [
@@ -41,6 +42,9 @@ const cases: readonly InteropCase[] = [
   mqttSchemas,
   pahoEverywhere,
   mosquittoOptions,
+  sparkplugSequence,
+  homeDiscovery,
+  sessionsComeBack,
   codecMatrix,
   aiokafka,
   kafkaTools,

@@ -202,7 +202,7 @@ export class CommandKeeper {
   read(
     bytes: Uint8Array,
     scanned: ScannedRecord,
-    place: RecordPlace,
+    place: Pick<RecordPlace, 'partition' | 'offset'>,
     isFirst: boolean,
   ): OutgoingMessage | 'passed' | null {
     const track = this.tracks.get(place.partition)
@@ -210,7 +210,7 @@ export class CommandKeeper {
     const record = {
       partition: place.partition.index,
       offset: place.offset,
-      timestampMs: place.timestampMs,
+      timestampMs: scanned.timestampMs,
       key: scanned.keyStart < 0 ? null : bytes.subarray(scanned.keyStart, scanned.keyEnd),
       headers: headersOf(bytes, scanned),
     }
@@ -239,12 +239,6 @@ export class CommandKeeper {
     const track = command === null ? undefined : this.tracks.get(command.partition)
     if (track !== undefined) this.count(track, 'given')
     for (const reader of readers) this.holders.add(reader)
-  }
-
-  /** One of them is reading by itself. */
-  onReader(reader: MqttSession | SharedGroup): void {
-    this.holders.add(reader)
-    this.ledger.settleSoon()
   }
 
   /** Nobody subscribes to a new command. False = too many wait: the reader stands still until `release`. */

@@ -1,6 +1,7 @@
 import type { Clock, Observer, Timer } from '../../base/ports.ts'
 import type { DoorCounters } from './door-counters.ts'
 import { mqttMetrics } from './mqtt-metrics.ts'
+import type { SysFigures } from './sys-topics.ts'
 
 /** How much there is of everything now. */
 export interface DoorSizes {
@@ -18,6 +19,8 @@ export interface DoorFiguresOptions {
   readonly observer: Observer
   readonly counters: DoorCounters
   readonly sizes: () => DoorSizes
+  /** Ours, as `$SYS` tells it. */
+  readonly version: string
   /** Filters of the rules, in their order. */
   readonly routeNames: readonly string[]
 }
@@ -30,9 +33,19 @@ export class DoorFigures {
   private readonly options: DoorFiguresOptions
   private timer: Timer | null = null
   private isStopped = false
+  private readonly startedMs: number
 
   constructor(options: DoorFiguresOptions) {
     this.options = options
+    this.startedMs = options.clock.monotonicMs()
+  }
+
+  /** What `$SYS` tells. */
+  ofSys(): SysFigures {
+    const { clock, counters, sizes, version } = this.options
+    const { connections: connected, sessions, subscriptions, retainedMessages: retained } = sizes()
+    const uptimeSeconds = Math.floor((clock.monotonicMs() - this.startedMs) / 1000)
+    return { ...counters.totals, version, uptimeSeconds, connected, sessions, retained, subscriptions }
   }
 
   /** Something is new. */

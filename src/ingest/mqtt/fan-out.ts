@@ -7,18 +7,20 @@ import type { CommandKeeper } from './command-keeper.ts'
 import { mayRead } from './delivery-form.ts'
 import { type MessageOrigin, OutgoingMessage } from './outgoing-message.ts'
 import { headersOf, type ScannedRecord } from './record-scan.ts'
-import { type CachedByTopic, hashTopic, TopicCache } from './route-cache.ts'
+import type { OpenStretch } from './log-summaries.ts'
+import { hashTopic, TopicCache } from './route-cache.ts'
 import type { MqttSession } from './session.ts'
 import type { SessionLink, Subscription } from './session-types.ts'
 import { SharedGroup } from './shared-group.ts'
 import type { SubscriptionIndex } from './subscription-index.ts'
+import type { SummarizedTopic } from './topic-summary.ts'
 
 interface Matches {
   readonly own: ReadonlyMap<MqttSession, readonly Subscription[]>
   readonly groups: readonly SharedGroup[]
 }
 
-interface TopicMatches extends CachedByTopic {
+interface TopicMatches extends SummarizedTopic {
   version: number
   matches: Matches
 }
@@ -28,15 +30,15 @@ export interface RecordPlace {
   readonly partition: Partition
   readonly offset: number
   readonly wallMs: number
-  /** The record's own. */
-  readonly timestampMs: number
+  /** Where it is noted which topics there are; null = nowhere. */
+  readonly summary: OpenStretch | null
 }
 
 export interface FanOutHooks {
   /** Called after a flush that sent something. */
   readonly onDelivered: () => void
   /** For who could not take a record at the live end. */
-  readonly onBehind: (reader: Reader) => void
+  readonly onBehind: (reader: Reader, partition: Partition) => void
   /** Null = there are no command routes. */
   readonly commands: CommandKeeper | null
 }
@@ -71,57 +73,73 @@ export class FanOut {
     const { commands } = this.hooks
     const command = commands === null ? null : commands.read(bytes, record, place, true)
     if (command === 'passed') return true
-    if (commands !== null && command !== null) return this.offerCommand(commands, command, place.wallMs)
-    const matches = this.find(bytes, record)
-    if (matches !== nobody) this.offerToAll(matches, messageOf(bytes, record, place), place)
+    if (commands !== null && command !== null) return this.offerCommand(commands, command, place)
+    const matches = this.find(bytes, record, place)
+    if (matches !== nobody) this.give(matches, messageOf(bytes, record, place), place.wallMs)
     return true
   }
 
-  private offerCommand(commands: CommandKeeper, message: OutgoingMessage, wallMs: number): boolean {
-    const matches = this.matchesOf(message.topic, 0, message.topic.length)
+  private offerCommand(commands: CommandKeeper, message: OutgoingMessage, place: RecordPlace): boolean {
+    const { wallMs } = place
+    const matches = this.findCommand(message, place)
     const hasReader =
       [...matches.own.keys()].some((session) => mayRead(session, message)) ||
       matches.groups.some((group) => group.hasReaderOf(message))
     if (!hasReader || message.isExpired(wallMs)) return commands.takeUnmatched(message, wallMs)
     commands.onGiven(message, [...matches.own.keys(), ...matches.groups])
-    this.offerToAll(matches, message, { ...(message.origin as MessageOrigin), wallMs })
+    this.give(matches, message, wallMs)
     return true
   }
 
-  private offerToAll(matches: Matches, message: OutgoingMessage, place: Omit<RecordPlace, 'timestampMs'>): void {
-    const { partition, offset, wallMs } = place
+  private give(matches: Matches, message: OutgoingMessage, wallMs: number): void {
     if (message.isExpired(wallMs)) return
+    const { partition, offset } = message.origin as MessageOrigin
     for (const [session, subscriptions] of matches.own) {
       if (session.behind.has(partition)) continue
       if (!this.deliver(message, session, subscriptions, wallMs)) {
         session.fallBehind(partition, offset)
-        this.hooks.onBehind(session)
+        this.hooks.onBehind(session, partition)
       }
     }
     for (const group of matches.groups) {
       if (group.behind.has(partition)) continue
       if (!this.deliverShared(message, group, wallMs)) {
         group.behind.set(partition, offset)
-        this.hooks.onBehind(group)
+        this.hooks.onBehind(group, partition)
       }
     }
   }
 
-  /** Offers the record to one of its subscribers alone. False = that one takes no more now. */
-  offerTo(reader: Reader, bytes: Uint8Array, record: ScannedRecord, place: RecordPlace): boolean {
+  /**
+   * Offers the record to those of the readers whose place is not behind it. `onFull` is told who takes no more now, and may take it out of `readers`.
+   * Answers how many subscribe to it.
+   */
+  offerToAll(
+    readers: ReadonlySet<Reader>,
+    bytes: Uint8Array,
+    record: ScannedRecord,
+    place: RecordPlace,
+    onFull: (reader: Reader) => void,
+  ): number {
     const command = this.hooks.commands?.read(bytes, record, place, false) ?? null
-    if (command === 'passed') return true
-    const matches = command === null ? this.find(bytes, record) : this.matchesOf(command.topic, 0, command.topic.length)
-    if (matches === nobody) return true
-    const isGroup = reader instanceof SharedGroup
-    const subscriptions = isGroup ? undefined : matches.own.get(reader as MqttSession)
-    if (isGroup ? !matches.groups.includes(reader) : subscriptions === undefined) return true
-    if (command !== null) this.hooks.commands?.onReader(isGroup ? reader : (reader as MqttSession))
-    const message = command ?? messageOf(bytes, record, place)
-    if (message.isExpired(place.wallMs)) return true
-    return isGroup
-      ? this.deliverShared(message, reader, place.wallMs)
-      : this.deliver(message, reader as MqttSession, subscriptions ?? [], place.wallMs)
+    if (command === 'passed') return 0
+    const matches = command === null ? this.find(bytes, record, place) : this.findCommand(command, place)
+    if (matches === nobody) return 0
+    const { partition, offset, wallMs } = place
+    let message = command
+    let count = 0
+    for (const reader of subscribersAmong(readers, matches)) {
+      if ((reader.behind.get(partition) ?? offset) > offset) continue
+      count += 1
+      message ??= messageOf(bytes, record, place)
+      if (message.isExpired(wallMs)) return count
+      const isTaken =
+        reader instanceof SharedGroup
+          ? this.deliverShared(message, reader, wallMs)
+          : this.deliver(message, reader as MqttSession, matches.own.get(reader as MqttSession) ?? [], wallMs)
+      if (!isTaken) onFull(reader)
+    }
+    return count
   }
 
   private deliverShared(message: OutgoingMessage, group: SharedGroup, wallMs: number): boolean {
@@ -132,25 +150,37 @@ export class FanOut {
     return member !== null
   }
 
-  private find(bytes: Uint8Array, record: ScannedRecord): Matches {
+  private find(bytes: Uint8Array, record: ScannedRecord, { summary, offset }: RecordPlace): Matches {
     const isNamed = record.topicStart >= 0
     const start = isNamed ? record.topicStart : record.keyStart
-    return start < 0 ? nobody : this.matchesOf(bytes, start, isNamed ? record.topicEnd : record.keyEnd)
+    if (start < 0) return nobody
+    const topic = this.topicOf(bytes, start, isNamed ? record.topicEnd : record.keyEnd)
+    if (topic === null) return nobody
+    summary?.note(topic, offset)
+    return topic.matches
   }
 
-  private matchesOf(bytes: Uint8Array, start: number, end: number): Matches {
-    const hash = hashTopic(bytes, start, end)
-    let entry = this.cache.find(hash, bytes, start, end)
+  private findCommand({ topic }: OutgoingMessage, { summary, offset }: RecordPlace): Matches {
+    const known = this.topicOf(topic, 0, topic.length)
+    if (known === null) return nobody
+    summary?.note(known, offset)
+    return known.matches
+  }
+
+  /** What is known of a topic; null = it is no topic name. */
+  private topicOf(bytes: Uint8Array, start: number, end: number): TopicMatches | null {
+    const topicHash = hashTopic(bytes, start, end)
+    let entry = this.cache.find(topicHash, bytes, start, end)
     if (entry === undefined) {
-      if (!isValidTopicName(bytes, start, end)) return nobody
-      entry = { topic: copyBytes(bytes, start, end), topicHash: hash, version: -1, matches: nobody }
+      if (!isValidTopicName(bytes, start, end)) return null
+      entry = { topic: copyBytes(bytes, start, end), topicHash, version: -1, matches: nobody, summarizedIn: 0 }
       this.cache.add(entry)
     }
     if (entry.version !== this.version) {
       entry.matches = this.findMatches(utf8Text(bytes, start, end))
       entry.version = this.version
     }
-    return entry.matches
+    return entry
   }
 
   private findMatches(topic: string): Matches {
@@ -208,6 +238,18 @@ export class FanOut {
     this.touched.clear()
     this.hooks.onDelivered()
   }
+}
+
+/** The shorter of two ways to those who subscribe and are asked. */
+function* subscribersAmong(readers: ReadonlySet<Reader>, { own, groups }: Matches): Iterable<Reader> {
+  if (readers.size <= own.size + groups.length) {
+    for (const reader of readers) {
+      if (reader instanceof SharedGroup ? groups.includes(reader) : own.has(reader as MqttSession)) yield reader
+    }
+    return
+  }
+  for (const session of own.keys()) if (readers.has(session)) yield session
+  for (const group of groups) if (readers.has(group)) yield group
 }
 
 /** False for what the log held before the subscription was made. */

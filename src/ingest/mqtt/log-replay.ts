@@ -1,5 +1,5 @@
 import type { Partition } from '../../cluster/partition/partition.ts'
-import type { Reader } from './catch-up.ts'
+import type { CursorReader } from './cursor-reading.ts'
 import type { MqttSession } from './session.ts'
 import type { Subscription } from './session-types.ts'
 
@@ -24,7 +24,7 @@ export interface LogReplayOptions {
  * One client's own reading of a Kafka topic, from a place of its choice and on with what comes: a cursor a partition that follows the high watermark, so
  * there is no switch to anything else at which a record could be lost or said twice. It lives as long as the connection.
  */
-export class LogReplay implements Reader {
+export class LogReplay implements CursorReader {
   readonly options: LogReplayOptions
   /** Partitions in which there is something to read, and from where. */
   readonly behind = new Map<Partition, number>()

@@ -1,4 +1,3 @@
-import type { ClockMark } from '../../base/clock-mark.ts'
 import type { Partition } from '../../cluster/partition/partition.ts'
 import type { Broker } from '../../broker/broker.ts'
 import type { Clock, Compute, Entropy, Listener, ListenPlace, Net, Observer, PeerFacts } from '../../base/ports.ts'
@@ -18,13 +17,17 @@ import { Delivery } from './delivery.ts'
 import { DoorConnections } from './door-connections.ts'
 import { DoorCounters } from './door-counters.ts'
 import type { DoorServices } from './door-services.ts'
+import { settled } from './door-drain.ts'
 import { DoorFigures, type DoorSizes } from './door-figures.ts'
 import { EventBudget } from './event-budget.ts'
 import { FanOut } from './fan-out.ts'
+import { KeptRecords } from './kept-records.ts'
 import type { MqttListenerOptions } from './listener-options.ts'
+import { LogSummaries } from './log-summaries.ts'
 import { mqttEvents } from './mqtt-events.ts'
 import { mqttMetrics } from './mqtt-metrics.ts'
 import type { MqttDoorOptions } from './mqtt-options.ts'
+import { OvertakenReaders } from './overtaken-readers.ts'
 import { mqttSessionsTopic, PacketIdLog } from './packet-id-log.ts'
 import { noPayloadChecks, type PayloadChecks } from './payload-check.ts'
 import { PendingBytes } from './pending-bytes.ts'
@@ -39,7 +42,7 @@ import { SessionKeeper } from './session-keeper.ts'
 import { SessionTable } from './session-table.ts'
 import { dropSubscriptions } from './subscribe-handler.ts'
 import { SubscriptionIndex } from './subscription-index.ts'
-import { type SysFigures, SysTopics } from './sys-topics.ts'
+import { SysTopics } from './sys-topics.ts'
 import { TopicMapping } from './topic-mapping.ts'
 import { rightsOf, type SessionOwner, type TopicRights } from './topic-rights.ts'
 import { type Will, WillKeeper } from './will-keeper.ts'
@@ -71,10 +74,6 @@ export interface MqttDoorParts {
 
 /** Rows of one decoder step: a chunk of 64 KB holds more only when its packets are tiny. */
 const rowsMax = 1024
-/** How long each half of a stop waits for what was taken to be committed, and how often it looks. */
-const drainMs = 5000
-const drainCheckMs = 5
-
 /** The MQTT door: takes connections, keeps sessions, stores what clients publish and delivers what they subscribe to. */
 export class MqttDoor {
   private readonly marker: ClockMarker
@@ -88,12 +87,13 @@ export class MqttDoor {
   private readonly packetIds: PacketIdLog
   private readonly retained: RetainedKeeper
   private readonly delivery: Delivery
+  private readonly summaries: LogSummaries
   private readonly catchUp: CatchUp
   private readonly replays: ReplayTable
   private readonly commands: CommandKeeper | null
   private readonly keeper: SessionKeeper
+  private readonly kept: KeptRecords
   private readonly sys: SysTopics
-  private readonly startedMs: number
   private readonly bounds: SessionBounds
   private readonly counters = new DoorCounters()
   private readonly figures: DoorFigures
@@ -119,6 +119,7 @@ export class MqttDoor {
       observer,
       counters: this.counters,
       sizes,
+      version: parts.version,
       routeNames: options.routes.map(({ match }) => match),
     })
     this.bounds = this.createBounds()
@@ -132,42 +133,45 @@ export class MqttDoor {
       this.catchUp.forget(group)
       this.keeper.forgetGroup(group)
     })
-    const { lastResortTopic, autoTopicsMax } = options
+    const { lastResortTopic, autoTopicsMax, sparkplug } = options
     const checks = parts.checks ?? noPayloadChecks
-    this.routes = new RouteTable({ broker, mapping, clock, observer, lastResortTopic, autoTopicsMax, checks })
+    const routing = { broker, mapping, clock, observer, lastResortTopic, autoTopicsMax, checks, sparkplug }
+    this.routes = new RouteTable(routing)
     this.commits = new CommitBatches({ broker, onSettled: (batch, error) => this.onCommitSettled(batch, error) })
     this.packetIds = new PacketIdLog(broker)
     this.retained = new RetainedKeeper({ broker, commits: this.commits, bytesMax: options.retainedBytesMax })
     const { routes, commits, counters, retained } = this
     const onPublished = (will: Will): void => this.keeper.willPublished(will)
-    const clockMark = (wallMs: number): ClockMark | null => this.marker.at(wallMs)
+    const clockMark = this.marker.at.bind(this.marker)
     this.wills = new WillKeeper({ clock, clockMark, routes, checks, commits, counters, retained, onPublished })
     const { compute } = parts
     const { tailReadBytes: readBytes, decompressedBytesMax } = options
     const onDelivered = (): void => this.figures.reportSoon()
     this.commands = this.createCommands(mapping)
-    const onBehind = (reader: Reader): void => this.catchUp.request(reader)
+    const onBehind = (reader: Reader, partition: Partition): void => this.catchUp.fellBehind(reader, partition)
     const fanOut = new FanOut(this.subscriptions, { onDelivered, onBehind, commands: this.commands })
-    const reading = { broker, clock, observer, compute, readBytes, decompressedBytesMax }
+    this.summaries = new LogSummaries(options.summaryBytesMax, options.summaryStretchBytes)
+    const { summaries } = this
+    const reading = { broker, clock, observer, compute, fanOut, summaries, readBytes, decompressedBytesMax }
     const livePosition = (partition: Partition): number | undefined => this.delivery.positionOf(partition)
-    this.catchUp = new CatchUp({ ...reading, giver: fanOut, livePosition })
+    const overtaken = new OvertakenReaders(observer, this.eventBudget)
+    this.catchUp = new CatchUp({ ...reading, overtaken, livePosition })
     const { omitsHeaders } = mapping
     this.replays = new ReplayTable({ ...reading, bounds: options, omitsHeaders, onDelivered })
     this.delivery = new Delivery({
       ...reading,
-      fanOut,
       onRead: () => this.keeper.onRead(),
       startOf: (partition) => this.keeper.startOf(partition) ?? this.commands?.startOf(partition),
       hasSubscriptions: () => this.subscriptions.size > 0,
       onReaderStopped: (partition, endOffset) => this.commands?.onReaderStopped(partition, endOffset),
     })
     const { sessions, subscriptions, wills } = this
+    this.kept = this.createKept()
     const livePositions = (): Iterable<readonly [Partition, number]> => this.delivery.positions()
     const authorizer = parts.authorizer ?? null
     const rights = (owner: SessionOwner): TopicRights | null => rightsOf(owner, { authorizer, mapping, options })
     this.keeper = new SessionKeeper({ broker, clock, commits, sessions, subscriptions, wills, livePositions, rights })
-    this.startedMs = clock.monotonicMs()
-    this.sys = new SysTopics({ clock, subscriptions, figures: () => this.sysFigures() })
+    this.sys = new SysTopics({ clock, subscriptions, figures: () => this.figures.ofSys() })
     this.services = this.createServices(mapping)
     this.connections = new DoorConnections({
       net: parts.net,
@@ -215,6 +219,16 @@ export class MqttDoor {
       keptFrom: (partition) => this.keeper.startOf(partition),
       livePosition: (partition) => this.delivery.positionOf(partition),
       release: (partition) => this.delivery.release(partition),
+    })
+  }
+
+  private createKept(): KeptRecords {
+    return new KeptRecords({
+      clock: this.parts.clock,
+      topics: this.parts.options.keepForSessions,
+      livePosition: (partition) => this.delivery.positionOf(partition),
+      sessions: () => this.sessions.values(),
+      groups: () => this.subscriptions.shared(),
     })
   }
 
@@ -289,6 +303,7 @@ export class MqttDoor {
     const restored = this.keeper.restore()
     await this.commands?.open()
     this.restoreSessions(restored)
+    this.kept.watch(this.parts.broker.partitions.values())
   }
 
   /** Sessions of the last run go on; wills of those whose connection a crash has taken are due. */
@@ -325,16 +340,19 @@ export class MqttDoor {
     this.delivery.onPartitionsChanged()
     this.replays.onPartitionsChanged()
     this.keeper.onPartitionsChanged()
+    this.summaries.onPartitionsChanged((each) => this.isThere(each))
+    this.kept.watch(this.parts.broker.partitions.values())
     for (const session of this.sessions.values()) this.forgetGone(session.behind)
     for (const group of this.subscriptions.shared()) this.forgetGone(group.behind)
   }
 
   /** Nobody waits for what was in a topic that is gone. */
   private forgetGone(behind: Map<Partition, number>): void {
-    const { partitions } = this.parts.broker
-    for (const partition of behind.keys()) {
-      if (partitions.get(partition.topic, partition.index) !== partition) behind.delete(partition)
-    }
+    for (const partition of behind.keys()) if (!this.isThere(partition)) behind.delete(partition)
+  }
+
+  private isThere(partition: Partition): boolean {
+    return this.parts.broker.partitions.get(partition.topic, partition.index) === partition
   }
 
   private onConnectionsChanged(): void {
@@ -352,10 +370,10 @@ export class MqttDoor {
     this.isStopping = true
     await this.connections.stopListening()
     this.connections.stopReading()
-    await this.settled()
+    await settled(this.parts.clock, () => this.commits.unsettledCount === 0 && this.wills.pendingCount === 0)
     this.connections.closeAll(reasonCodes.serverShuttingDown, 'the server stops')
     this.keeper.stop()
-    await this.settled()
+    await settled(this.parts.clock, () => this.commits.unsettledCount === 0 && this.wills.pendingCount === 0)
     this.wills.stop()
     this.delivery.stopAll()
     await this.commands?.stop()
@@ -364,20 +382,6 @@ export class MqttDoor {
     this.sys.stop()
     this.expiries.stop()
     this.figures.stop()
-  }
-
-  /** Resolves when nothing waits for a commit any more, or when it has taken too long. */
-  private settled(): Promise<void> {
-    const { clock } = this.parts
-    const deadlineMs = clock.monotonicMs() + drainMs
-    return new Promise((resolve) => {
-      const look = (): void => {
-        const isSettled = this.commits.unsettledCount === 0 && this.wills.pendingCount === 0
-        if (isSettled || clock.monotonicMs() >= deadlineMs) resolve()
-        else clock.schedule(drainCheckMs, look)
-      }
-      look()
-    })
   }
 
   // ------------------------------------------------------------------------------------------- sessions
@@ -391,6 +395,7 @@ export class MqttDoor {
   /** [MQTT-3.1.2-25], [MQTT-4.1.0-2] */
   private onDetached(session: MqttSession): void {
     this.replays.onDetached(session)
+    this.catchUp.pause(session)
     // What was sent waits for the client [MQTT-4.8.2-4]; what was not need not wait.
     this.giveToGroups(session.giveBackQueued(null))
     if (session.expiryMs === 0) return this.sessions.end(session, 'expired')
@@ -475,18 +480,6 @@ export class MqttDoor {
       retainedMessages: this.retained.size,
       retainedBytes: this.retained.usedBytes,
       queuedBytes: this.bounds.queuedBytesTotal,
-    }
-  }
-
-  private sysFigures(): SysFigures {
-    return {
-      ...this.counters.totals,
-      version: this.parts.version,
-      uptimeSeconds: Math.floor((this.parts.clock.monotonicMs() - this.startedMs) / 1000),
-      connected: this.connections.size,
-      sessions: this.sessions.size,
-      retained: this.retained.size,
-      subscriptions: this.subscriptions.size,
     }
   }
 }

@@ -95,6 +95,26 @@ export const mqttEvents = defineEvents({
       'offsets of MQTT command route {route} cannot be read or written ({reason}): after a start it begins with what is new',
     fields: { route: 'string', reason: 'string' },
   },
+  subscriptionRefused: {
+    id: 'mqtt-subscription-refused',
+    level: 'warn',
+    sentence: 'MQTT client "{clientId}" may not subscribe to "{filter}": {reason}',
+    fields: { clientId: 'string', filter: 'string', reason: 'string' },
+  },
+  subscriberOvertaken: {
+    id: 'mqtt-subscriber-overtaken',
+    level: 'warn',
+    sentence:
+      'MQTT subscriber "{subscriber}" misses records of {topic}-{partition} from offset {fromOffset} to {toOffset}: {reason}',
+    fields: {
+      subscriber: 'string',
+      topic: 'string',
+      partition: 'number',
+      fromOffset: 'number',
+      toOffset: 'number',
+      reason: 'string',
+    },
+  },
   sessionsRestored: {
     id: 'mqtt-sessions-restored',
     level: 'info',

@@ -1,10 +1,12 @@
+import { batchBaseTimestamp, batchMaxTimestamp, batchTimestampType } from '../../protocol/records/record-batch.ts'
 import { headerNames } from './record-headers.ts'
 import { readVarint, readVarlong, type VarintCursor } from '../../protocol/records/varint.ts'
 import { RecordFormatError, type RecordHeader } from '../../protocol/records/record.ts'
 
 /** Where the parts of one record stand in the bytes that are walked. One object is used again for every record. */
 export interface ScannedRecord {
-  timestampDelta: number
+  /** Wall ms, where the batch's times are known; else the record's distance from its batch's. */
+  timestampMs: number
   offsetDelta: number
   /** Key; start -1 = null. */
   keyStart: number
@@ -12,7 +14,7 @@ export interface ScannedRecord {
   /** Value; start -1 = null. */
   valueStart: number
   valueEnd: number
-  /** Header section with its count. */
+  /** Header section with its count; its end is the record's. */
   headersStart: number
   headersEnd: number
   /** Value of `mqtt.topic`; start -1 = there is none. */
@@ -20,9 +22,22 @@ export interface ScannedRecord {
   topicEnd: number
 }
 
+/** What the times of a batch's records are counted from. */
+export interface BatchTimes {
+  readonly baseMs: number
+  /** LogAppendTime: that of all its records. */
+  readonly appendedMs: number | null
+}
+
+/** Of the batch whose header stands at `at`. */
+export function timesOf(header: Uint8Array, at: number): BatchTimes {
+  const isAppended = batchTimestampType(header, at) === 'LogAppendTime'
+  return { baseMs: batchBaseTimestamp(header, at), appendedMs: isAppended ? batchMaxTimestamp(header, at) : null }
+}
+
 const topicHeader = Buffer.from(headerNames.topic)
 const scanned: ScannedRecord = {
-  timestampDelta: 0,
+  timestampMs: 0,
   offsetDelta: 0,
   keyStart: -1,
   keyEnd: -1,
@@ -36,13 +51,14 @@ const scanned: ScannedRecord = {
 
 /**
  * Walks `count` uncompressed records in [start, end) without building anything for those that nobody wants. `visit` sees one shared object,
- * valid during the call. Throws RecordFormatError.
+ * valid during the call; it ends the walk by answering false. Throws RecordFormatError.
  */
 export function scanRecords(
   bytes: Uint8Array,
-  span: { readonly start: number; readonly end: number; readonly count: number },
-  visit: (record: ScannedRecord) => void,
+  span: { readonly start: number; readonly end: number; readonly count: number; readonly times?: BatchTimes },
+  visit: (record: ScannedRecord) => unknown,
 ): void {
+  const { times } = span
   const cursor: VarintCursor = { at: span.start, end: span.end, failed: false }
   for (let index = 0; index < span.count; index += 1) {
     const size = readVarint(bytes, cursor)
@@ -51,7 +67,8 @@ export function scanRecords(
       throw new RecordFormatError(`record ${index} has no valid length`)
     cursor.end = recordEnd
     cursor.at += 1
-    scanned.timestampDelta = readVarlong(bytes, cursor)
+    const delta = readVarlong(bytes, cursor)
+    scanned.timestampMs = times === undefined ? delta : (times.appendedMs ?? times.baseMs + delta)
     scanned.offsetDelta = readVarint(bytes, cursor)
     scanned.keyStart = fieldStart(bytes, cursor)
     scanned.keyEnd = cursor.at
@@ -62,7 +79,7 @@ export function scanRecords(
     findTopicHeader(bytes, cursor)
     if (cursor.failed || cursor.at !== recordEnd) throw new RecordFormatError(`record ${index} cannot be read`)
     cursor.end = span.end
-    visit(scanned)
+    if (visit(scanned) === false) return
   }
 }
 

@@ -10,8 +10,7 @@ import type { SubscribePacket, SubscriptionRequest } from '../../protocol/mqtt/p
 import { reasonCodes } from '../../protocol/mqtt/reason-codes.ts'
 import { inspectUtf8, isValidTopicName, utf8Bytes, utf8Malformed } from '../../protocol/mqtt/utf8.ts'
 import type { RecordHeader } from '../../protocol/records/record.ts'
-import { CatchUp, type CatchUpOptions } from './catch-up.ts'
-import type { RecordPlace } from './fan-out.ts'
+import { type CursorPlace, CursorReading, type CursorReadingOptions } from './cursor-reading.ts'
 import { LogReplay } from './log-replay.ts'
 import type { MqttDoorOptions } from './mqtt-options.ts'
 import { OutgoingMessage } from './outgoing-message.ts'
@@ -26,7 +25,7 @@ import {
 import type { MqttSession } from './session.ts'
 import type { SessionLink } from './session-types.ts'
 
-export interface ReplayTableOptions extends Omit<CatchUpOptions, 'giver' | 'livePosition'> {
+export interface ReplayTableOptions extends Omit<CursorReadingOptions, 'giver'> {
   readonly bounds: Pick<MqttDoorOptions, 'replaysPerConnectionMax' | 'replayPartitionsMax'>
   readonly omitsHeaders: boolean
   /** Called after something was given. */
@@ -58,7 +57,7 @@ const flushBytes = 65_536
 
 export class ReplayTable {
   private readonly options: ReplayTableOptions
-  private readonly catchUp: CatchUp
+  private readonly reading: CursorReading
   private readonly bySession = new Map<MqttSession, Map<string, LogReplay>>()
   private readonly touched = new Set<SessionLink>()
   private unflushedBytes = 0
@@ -66,13 +65,12 @@ export class ReplayTable {
 
   constructor(options: ReplayTableOptions) {
     this.options = options
-    this.catchUp = new CatchUp({
+    this.reading = new CursorReading({
       ...options,
       giver: {
         offerTo: (reader, bytes, record, place) => this.offerTo(reader as LogReplay, bytes, record, place),
         flush: () => this.flush(),
       },
-      livePosition: (partition) => partition.highWatermark,
     })
   }
 
@@ -119,7 +117,7 @@ export class ReplayTable {
     if (full !== null) return refused({ reason: reasonCodes.quotaExceeded, because: full })
     const subscriptionId = properties.subscriptionIdentifier ?? 0
     const form = { qos: qos === 0 ? 0 : 1, noLocal, retainAsPublished, subscriptionId } as const
-    const onBehind = (behind: LogReplay): void => this.catchUp.request(behind)
+    const onBehind = (behind: LogReplay): void => this.reading.request(behind)
     const replay = new LogReplay({ session, name, kafkaTopic, index, form, onBehind })
     const own = this.bySession.get(session) ?? new Map<string, LogReplay>()
     own.set(name, replay)
@@ -171,7 +169,7 @@ export class ReplayTable {
 
   private end(replay: LogReplay): void {
     const { session, name } = replay.options
-    this.catchUp.forget(replay)
+    this.reading.forget(replay)
     replay.end()
     session.dropReplayed(replay)
     const own = this.bySession.get(session)
@@ -189,7 +187,7 @@ export class ReplayTable {
   /** The session could take more. */
   onRoom(session: MqttSession): void {
     const own = this.bySession.get(session)
-    if (own !== undefined) for (const replay of own.values()) this.catchUp.request(replay)
+    if (own !== undefined) for (const replay of own.values()) this.reading.request(replay)
   }
 
   /** Topics came, went or grew: a new partition is read from its beginning. */
@@ -205,12 +203,12 @@ export class ReplayTable {
 
   stop(): void {
     for (const replay of [...this.all()]) this.end(replay)
-    this.catchUp.stop()
+    this.reading.stop()
   }
 
   // ------------------------------------------------------------------------------------------- delivery
 
-  private offerTo(replay: LogReplay, bytes: Uint8Array, record: ScannedRecord, where: RecordPlace): boolean {
+  private offerTo(replay: LogReplay, bytes: Uint8Array, record: ScannedRecord, where: CursorPlace): boolean {
     const { session, form } = replay.options
     const { link } = session
     if (replay.isEnded || link === null || !link.isWritable) return false
@@ -270,7 +268,7 @@ async function place(replay: LogReplay, partitions: readonly Partition[], start:
 }
 
 /** A message of its own, with copies: under its MQTT topic where it has one, and with the place of its record. */
-function replayedMessage(bytes: Uint8Array, record: ScannedRecord, where: RecordPlace): OutgoingMessage {
+function replayedMessage(bytes: Uint8Array, record: ScannedRecord, where: CursorPlace): OutgoingMessage {
   const { topic: kafkaTopic, index } = where.partition
   const isNamed = record.topicStart >= 0
   const [start, end] = isNamed ? [record.topicStart, record.topicEnd] : [record.keyStart, record.keyEnd]
@@ -281,7 +279,7 @@ function replayedMessage(bytes: Uint8Array, record: ScannedRecord, where: Record
     { key: replayProperties.topic, value: utf8Bytes(kafkaTopic) },
     { key: replayProperties.partition, value: utf8Bytes(String(index)) },
     { key: replayProperties.offset, value: utf8Bytes(String(where.offset)) },
-    { key: replayProperties.timestamp, value: utf8Bytes(String(where.timestampMs)) },
+    { key: replayProperties.timestamp, value: utf8Bytes(String(record.timestampMs)) },
   ]
   const hasKey = record.keyStart >= 0 && (isNamed || !hasTopic)
   if (hasKey && (inspectUtf8(bytes, record.keyStart, record.keyEnd) & utf8Malformed) === 0)

@@ -4,21 +4,19 @@ import type { Broker } from '../../broker/broker.ts'
 import type { Partition } from '../../cluster/partition/partition.ts'
 import {
   batchBaseOffset,
-  batchBaseTimestamp,
   batchCodec,
   batchHeaderBytes,
   batchIsControl,
   batchLastOffset,
-  batchMaxTimestamp,
   batchRecordCount,
   batchSizeInBytes,
-  batchTimestampType,
   forEachBatch,
 } from '../../protocol/records/record-batch.ts'
 import type { LogReadResult } from '../../log/append.ts'
 import type { FanOut } from './fan-out.ts'
+import type { LogSummaries } from './log-summaries.ts'
 import { mqttEvents } from './mqtt-events.ts'
-import { scanRecords } from './record-scan.ts'
+import { scanRecords, timesOf } from './record-scan.ts'
 
 export interface TailReaderOptions {
   readonly broker: Broker
@@ -26,6 +24,7 @@ export interface TailReaderOptions {
   readonly compute: Compute
   readonly observer: Observer
   readonly fanOut: FanOut
+  readonly summaries: LogSummaries
   /** Bytes of one read, and about what one turn of the loop spends on a partition. */
   readonly readBytes: number
   readonly decompressedBytesMax: number
@@ -180,25 +179,27 @@ export class TailReader {
   ): void {
     const baseOffset = batchBaseOffset(header, at)
     const endOffset = batchLastOffset(header, at) + 1
+    const { summaries, clock } = this.options
+    const summary = summaries.open(this.partition, 'live', this.position)
     if (!batchIsControl(header, at) && endOffset > this.position) {
       // One object for all records: most are nobody's.
-      const place = { partition: this.partition, offset: 0, wallMs: this.options.clock.wallMs(), timestampMs: 0 }
-      const baseTimestampMs = batchBaseTimestamp(header, at)
-      const appendedMs = batchTimestampType(header, at) === 'LogAppendTime' ? batchMaxTimestamp(header, at) : null
-      const span = { start: records.start, end: records.end, count: batchRecordCount(header, at) }
+      const place = { partition: this.partition, offset: 0, wallMs: clock.wallMs(), summary }
+      const { start, end } = records
+      const span = { start, end, count: batchRecordCount(header, at), times: timesOf(header, at) }
       try {
         scanRecords(records.bytes, span, (record) => {
           place.offset = baseOffset + record.offsetDelta
-          if (place.offset < this.position || this.isHeld) return
-          place.timestampMs = appendedMs ?? baseTimestampMs + record.timestampDelta
+          if (place.offset < this.position) return true
           this.isHeld = !this.options.fanOut.offer(records.bytes, record, place)
           if (this.isHeld) this.position = place.offset
+          return !this.isHeld
         })
       } catch {
         return this.skipTo(endOffset, 'a batch could not be read')
       }
     }
     if (!this.isHeld) this.position = Math.max(this.position, endOffset)
+    summaries.extend(this.partition, 'live', this.position, batchSizeInBytes(header, at))
   }
 
   private skipTo(offset: number, reason: GapReason): void {

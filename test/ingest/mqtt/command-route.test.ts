@@ -142,6 +142,44 @@ describe('the offset of a command route', () => {
     expect(await take(world, back, 1)).toEqual(['a'])
   })
 
+  it.each(['drop', 'crash'] as const)(
+    'does not forget what a session had that was kept and is not any more (%s)',
+    async (end) => {
+      const world = await commandWorld()
+      const client = await world.connect('c', 5, kept)
+      client.subscribe(1, 'pump/#')
+      await client.until('suback')
+      client.drop()
+      await world.runFor(50)
+      command(world, '1', 'a')
+      await world.runFor(2000)
+      const back = await world.connect('c', 5, { clean: false, properties: { sessionExpiryInterval: 0 } })
+      await back.until('publish')
+      await world.runFor(2000)
+      if (end === 'drop') back.drop()
+      else await world.powerCut()
+      await world.runFor(2000)
+      const next = await world.connect('next', 5)
+      next.subscribe(1, 'pump/#')
+      expect(await take(world, next, 1)).toEqual(['a'])
+    },
+  )
+
+  it('is found by a kept session in stretches of the log that are known by their topics', async () => {
+    const world = await commandWorld({ door: { summaryStretchBytes: 2000, tailReadBytes: 1000 } })
+    const other = await world.connect('o', 5)
+    other.subscribe(1, 'pump/9/set')
+    const client = await world.connect('c', 5, kept)
+    client.subscribe(1, 'pump/1/set')
+    await client.until('suback')
+    client.drop()
+    await world.runFor(50)
+    for (const each of numbers(0, 199)) command(world, Number(each) % 50 === 7 ? '1' : '9', `c${each}`)
+    await world.runFor(100)
+    const back = await world.connect('c', 5, kept)
+    expect(await take(world, back, 4)).toEqual(['c7', 'c57', 'c107', 'c157'])
+  })
+
   it('waits for a subscriber that is not there yet, over a restart, and gives each command once', async () => {
     const world = await commandWorld()
     for (let at = 1; at <= 5; at += 1) command(world, String(at), `c${at}`)
