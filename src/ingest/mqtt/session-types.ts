@@ -3,6 +3,7 @@ import type { Partition } from '../../cluster/partition/partition.ts'
 import type { QualityOfService } from '../../protocol/mqtt/packet-types.ts'
 import type { AckGroup, Committer } from './ack-queue.ts'
 import type { OutgoingId } from './outgoing-ids.ts'
+import type { LogReplay } from './log-replay.ts'
 import type { MessageOrigin, OutgoingMessage } from './outgoing-message.ts'
 import type { RetainedEntry } from './retained-store.ts'
 import type { MqttSession } from './session.ts'
@@ -52,6 +53,8 @@ export interface Delivery {
   readonly subscriptionIds: readonly number[]
   /** The shared subscription that it came by; null = one of the session's own. */
   readonly group: SharedGroup | null
+  /** The replay that it came by; such a message is never kept beyond the connection, unless it was sent. */
+  readonly replay?: LogReplay
 }
 
 /** A message from the log on its way to one session. */

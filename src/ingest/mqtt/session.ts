@@ -9,6 +9,7 @@ import type { Partition } from '../../cluster/partition/partition.ts'
 import { formOf, isFromLog, waitingBytes } from './delivery-form.ts'
 import type { MessageOrigin, OutgoingMessage } from './outgoing-message.ts'
 import { type OutgoingId, OutgoingIds } from './outgoing-ids.ts'
+import type { LogReplay } from './log-replay.ts'
 import type { RetainedEntry } from './retained-store.ts'
 import type {
   Delivery,
@@ -321,6 +322,15 @@ export class MqttSession {
     }
   }
 
+  /** Commands that were taken and are not done with. */
+  *pendingCommands(): Iterable<LogDelivery> {
+    for (const delivery of this.inflight.values()) if (delivery.message.command !== null) yield delivery
+    for (let at = this.queueHead; at < this.queue.length; at += 1) {
+      const delivery = this.queue[at] as Delivery
+      if (isFromLog(delivery) && delivery.message.command !== null) yield delivery
+    }
+  }
+
   /**
    * PUBREC: the client has the message, or refuses it; PUBREL is due unless it refuses. Answers false for an id that was not sent. Throws
    * MqttProtocolError when the message wants PUBACK.
@@ -459,20 +469,28 @@ export class MqttSession {
 
   /** Takes out of the queue what came by a shared subscription (null = by any) and has not been sent. */
   giveBackQueued(group: SharedGroup | null): LogDelivery[] {
-    const givenBack: LogDelivery[] = []
+    return this.takeOut((delivery) => delivery.group !== null && (group === null || delivery.group === group))
+  }
+
+  /** Drops what waits by a replay that has ended. */
+  dropReplayed(replay: LogReplay): void {
+    this.takeOut((delivery) => delivery.replay === replay)
+  }
+
+  private takeOut(isAsked: (delivery: LogDelivery) => boolean): LogDelivery[] {
+    const taken: LogDelivery[] = []
     const kept: Delivery[] = []
     for (const delivery of this.queue.slice(this.queueHead)) {
-      const isAsked = delivery.group !== null && (group === null || delivery.group === group)
-      if (!isAsked || !isFromLog(delivery)) {
+      if (!isFromLog(delivery) || !isAsked(delivery)) {
         kept.push(delivery)
         continue
       }
-      givenBack.push(delivery)
+      taken.push(delivery)
       this.countOut(delivery)
     }
     this.queue = kept
     this.queueHead = 0
-    return givenBack
+    return taken
   }
 
   /** What a session that ends leaves to the other members of its shared subscriptions: not what has begun at QoS 2 [MQTT-4.8.2-5]. */
