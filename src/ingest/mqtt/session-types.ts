@@ -62,6 +62,26 @@ export interface LogDelivery extends Delivery {
   readonly message: OutgoingMessage
 }
 
+/** A message of QoS 1 or 2 that has been begun and that the client has not acknowledged. */
+export interface InflightDelivery extends LogDelivery {
+  readonly packetId: number
+  /** False until it was sent on this connection. */
+  isSent: boolean
+  /** It was sent on any connection: the next time with DUP. */
+  wasSent: boolean
+  /** The log knows its id: `recording` while that is on its way; `none` = it need not. */
+  record: 'none' | 'recording' | 'durable'
+}
+
+/** A QoS 2 message that the client has (PUBREC): `recording` until the log knows that, then PUBREL is `due`, then `sent`. */
+export interface Release {
+  state: 'recording' | 'due' | 'sent'
+  /** It has its place in the window of this connection. */
+  isCounted: boolean
+  /** Its place, if the log knows the id. */
+  readonly origin: MessageOrigin | null
+}
+
 /** Has the group of a connection's acknowledgements settle with a commit that is under way. */
 export type JoinCommit = (committer: Committer, group: AckGroup) => void
 

@@ -2,6 +2,7 @@
  * What the server keeps for one client id (4.1): subscriptions, QoS 2 packet ids of incoming messages, and messages on their way to the
  * client. Pure: it talks to the attached connection through `SessionLink` and is told the time.
  */
+import { LateMap } from '../../base/late-map.ts'
 import { MqttProtocolError } from '../../protocol/mqtt/mqtt-protocol-error.ts'
 import type { QualityOfService } from '../../protocol/mqtt/packet-types.ts'
 import { reasonCodes } from '../../protocol/mqtt/reason-codes.ts'
@@ -13,8 +14,10 @@ import type { LogReplay } from './log-replay.ts'
 import type { RetainedEntry } from './retained-store.ts'
 import type {
   Delivery,
+  InflightDelivery,
   LogDelivery,
   ReceivedPublish,
+  Release,
   SessionBounds,
   SessionLink,
   Subscription,
@@ -23,37 +26,18 @@ import type { Will } from './will-keeper.ts'
 import type { SharedGroup } from './shared-group.ts'
 import type { SessionOwner, TopicRights } from './topic-rights.ts'
 
-interface InflightDelivery extends LogDelivery {
-  readonly packetId: number
-  /** False until it was sent on this connection. */
-  isSent: boolean
-  /** It was sent on any connection: the next time with DUP. */
-  wasSent: boolean
-  /** The log knows its id: `recording` while that is on its way; `none` = it need not. */
-  record: 'none' | 'recording' | 'durable'
-}
-
-/** A QoS 2 message that the client has (PUBREC): `recording` until the log knows that, then PUBREL is `due`, then `sent`. */
-interface Release {
-  state: 'recording' | 'due' | 'sent'
-  /** It has its place in the window of this connection. */
-  isCounted: boolean
-  /** Its place, if the log knows the id. */
-  readonly origin: MessageOrigin | null
-}
-
 const packetIdMax = 65_535
 
 export class MqttSession {
   readonly clientId: string
-  readonly subscriptions = new Map<string, Subscription>()
+  readonly subscriptions = new LateMap<string, Subscription>()
   /** Shared subscriptions that it is a member of. */
   readonly groups = new Set<SharedGroup>()
-  readonly received = new Map<number, ReceivedPublish>()
+  readonly received = new LateMap<number, ReceivedPublish>()
   /** Ids the client had not released before the daemon was restarted, with the fingerprints of their messages: see README. */
-  readonly carriedIds = new Map<number, number>()
+  readonly carriedIds = new LateMap<number, number>()
   /** Partitions of the log that it reads at a place of its own, and where: what it could not take waits there. */
-  readonly behind = new Map<Partition, number>()
+  readonly behind = new LateMap<Partition, number>()
   /** The log knows of it. */
   isStored = false
   /** Owed when its connection is lost, or by now. */
@@ -66,9 +50,9 @@ export class MqttSession {
   expiryMs = 0
   private readonly bounds: SessionBounds
   private attached: SessionLink | null = null
-  private readonly inflight = new Map<number, InflightDelivery>()
+  private readonly inflight = new LateMap<number, InflightDelivery>()
   /** QoS 2 messages that wait for PUBCOMP, in the order of the PUBRECs [MQTT-4.6.0-4]. */
-  private readonly releasing = new Map<number, Release>()
+  private readonly releasing = new LateMap<number, Release>()
   private readonly outgoing = new OutgoingIds()
   /** In-flight messages that must be sent again on this connection. */
   private resends: InflightDelivery[] = []
