@@ -45,7 +45,7 @@ note         with an authorizer User:press needs WRITE on Topic:sensors
     const notes = stdout.split('\n').filter((line) => line.startsWith('note'))
     expect(stdout).toContain('by the hash of "plant/line1"')
     expect(notes.slice(0, 2)).toEqual([
-      'note         rule 3 stands behind mqtt.routes for mqtt.sparkplug',
+      'note         rule 4 stands behind mqtt.routes for mqtt.sparkplug',
       'note         a birth: kept as $sparkplug/certificates/spBv1.0/plant/NBIRTH/line1, and in the Kafka topic sparkplug.certificates',
     ])
   })
