@@ -109,6 +109,7 @@ describe('a configuration', () => {
       certificate: 'c.pem',
       key: 'k.pem',
       clientCa: 'ca.pem',
+      clientCrl: null,
       clientAuth: 'required',
     })
     expect(config.listeners.http.tls).toBeNull()
@@ -125,6 +126,7 @@ describe('a configuration', () => {
     expect(await refused('{ certificate: c.pem }')).toMatch(/listeners\.http\.tls\.key: this key is required/)
     expect(await refused('{ certificate: c, key: k, clientAuth: required }')).toMatch(/needs a clientCa/)
     expect(await refused('{ certificate: c, key: k, clientCa: a }')).toMatch(/judges nothing/)
+    expect(await refused('{ certificate: c, key: k, clientCrl: r }')).toMatch(/mean nothing without the clientCa/)
     expect(await refused('{ certificate: c, keys: k }')).toMatch(/did you mean listeners\.http\.tls\.key/)
   })
 

@@ -19,6 +19,10 @@ import { kafkaCodec, kafkaHeaders, kafkaLayouts } from './cases/kafka-codec.ts'
 import { dumpLogSegments, kafkaTools } from './cases/kafka-tools.ts'
 import { quotas } from './cases/quotas.ts'
 import { securityTools } from './cases/security-tools.ts'
+import { privateAuthority } from './cases/certificates.ts'
+import { securedExport } from './cases/secured-export.ts'
+import { securedMirror } from './cases/secured-mirror.ts'
+import { tokensOfAnOpenIdProvider } from './cases/tokens.ts'
 import { mirrorToApacheKafka } from './mirror.ts'
 import { outAndBack } from './cases/out-and-back.ts'
 import { mosquittoOptions, pahoEverywhere } from './cases/mqtt-doors.ts'
@@ -43,13 +47,17 @@ const cases: readonly InteropCase[] = [
   kafkaTools,
   dumpLogSegments,
   securityTools,
+  tokensOfAnOpenIdProvider,
+  privateAuthority,
   closedDoors,
   quotas,
   authorizerOfKafka,
   sameCompaction,
   outAndBack,
+  securedExport,
   formattedByKafka,
   mirrorToApacheKafka,
+  securedMirror,
 ]
 
 process.exitCode = await main(process.argv.slice(2).filter((word) => !word.startsWith('--acl-pairs=')))

@@ -42,11 +42,10 @@ export async function setUp(host: CommandLineHost, options: SetupOptions): Promi
   // Closed by an earlier run, or by hand: then the admin is there, and proves it.
   const isClosed = changes.every((change) => !change.startsWith('listeners.kafka'))
   const bootstrap = options.bootstrapServer ?? [await firstListener(host, { name: file, text })]
-  const client = new KafkaClient(
-    await host.clientPorts(),
-    bootstrap,
-    isClosed ? { user: admin, password, mechanism: 'SCRAM-SHA-256' } : null,
-  )
+  const client = new KafkaClient(await host.clientPorts(), bootstrap, {
+    tls: null,
+    login: isClosed ? { mechanism: 'SCRAM-SHA-256', userName: admin, password } : null,
+  })
   try {
     if (isClosed) await client.metadata([])
     else for (const mechanism of userMechanisms) await setUser(client, admin, { password, mechanism, iterations })
