@@ -6,6 +6,7 @@ import { adminEvents } from './broker/admin-events.ts'
 import { auditTopicOf } from './broker/audit-topic.ts'
 import type { Broker } from './broker/broker.ts'
 import type { ApplianceConfig } from './config.ts'
+import { namelessListeners } from './config-safety.ts'
 import { auditTypes } from './security/audit/audit-types.ts'
 import { AuditTrail } from './security/audit/audit-trail.ts'
 import { anonymousPrincipal } from './security/principal.ts'
@@ -15,16 +16,16 @@ import { securityEvents } from './security/security-events.ts'
 const thisNode = 'Node'
 const certificateMechanism = 'TLS'
 
-/** Do clients have names, so that something can be held against them? */
+/** Do clients of some listener have names, so that something can be held against them? */
 function knowsItsClients({ listeners, kafka }: ApplianceConfig): boolean {
-  const isAsked = (tls: ApplianceConfig['listeners']['http']['tls']): boolean => (tls?.clientAuth ?? 'none') !== 'none'
+  const { kafka: ofKafka, mqtt, http } = listeners
+  const nameless = namelessListeners(listeners).length
+  const hasCertificates = [...ofKafka, ...mqtt].some(({ tls }) => tls?.clientAuth === 'requested')
   return (
     (kafka.get('authorizer.class.name') ?? '') !== '' ||
-    listeners.kafka.some(({ saslMechanisms, tls }) => saslMechanisms.length > 0 || isAsked(tls)) ||
-    listeners.mqtt.some(
-      ({ authentication, saslMechanisms, tls }) =>
-        authentication !== 'none' || saslMechanisms.length > 0 || isAsked(tls),
-    )
+    nameless < ofKafka.length + mqtt.length ||
+    hasCertificates ||
+    http.authentication === 'required'
   )
 }
 

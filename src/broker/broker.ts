@@ -39,6 +39,7 @@ export class Broker {
   readonly producerIds: ProducerIds
   readonly isInternal: (topic: string) => boolean
   readonly isReadable: (topic: string) => boolean
+  readonly isServed: (topic: string) => boolean
   readonly #cluster: Cluster
   readonly #topics: TopicAdmin
   readonly #appender: TurnAppender
@@ -54,6 +55,7 @@ export class Broker {
     this.image = cluster.image
     this.isInternal = (topic) => options.internalTopics.isInternal(topic)
     this.isReadable = (topic) => options.internalTopics.isReadable(topic)
+    this.isServed = (topic) => options.internalTopics.isServed(topic)
     this.producerIds = new ProducerIds(cluster.controller)
     this.#appender = new TurnAppender({
       clock: ports.clock,
@@ -68,7 +70,7 @@ export class Broker {
         settings.number('max.incremental.fetch.session.cache.slots'),
       ),
       bytesMax: () => settings.number('fetch.max.bytes'),
-      isReadable: this.isReadable,
+      isServed: this.isServed,
       isForAdministrators: (topic) => options.internalTopics.isForAdministrators(topic),
       authorizer: options.authorizer ?? null,
     }

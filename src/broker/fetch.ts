@@ -24,8 +24,8 @@ export interface FetchParts {
   readonly sessions: FetchSessionCache
   /** fetch.max.bytes */
   readonly bytesMax: () => number
-  /** May a client read this topic? */
-  readonly isReadable: (topic: string) => boolean
+  /** May some client read this topic? */
+  readonly isServed: (topic: string) => boolean
   /** Is the right to read it not enough? */
   readonly isForAdministrators: (topic: string) => boolean
   /** Null: everybody may do everything. */
@@ -94,7 +94,7 @@ function targetOf(
   parts: FetchParts,
   mayRead: (topic: string) => boolean,
 ): FetchTarget {
-  const { partitions, isReadable } = parts
+  const { partitions, isServed } = parts
   // Before anything tells whether the topic exists.
   if (!usesTopicIds && !mayRead(request.topic)) return { request, partition: null, error: 'TOPIC_AUTHORIZATION_FAILED' }
   const partition = usesTopicIds
@@ -105,7 +105,7 @@ function targetOf(
       usesTopicIds && (request.topicId === zeroUuid || partitions.byTopicId(request.topicId, 0) === undefined)
     return { request, partition: null, error: isUnknownId ? 'UNKNOWN_TOPIC_ID' : 'UNKNOWN_TOPIC_OR_PARTITION' }
   }
-  if (!isReadable(partition.topic) || !mayRead(partition.topic))
+  if (!isServed(partition.topic) || !mayRead(partition.topic))
     return { request, partition: null, error: 'TOPIC_AUTHORIZATION_FAILED' }
   return { request, partition, error: null }
 }

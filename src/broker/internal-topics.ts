@@ -28,9 +28,14 @@ export class InternalTopics {
     )
   }
 
-  /** May a client read it? True of every topic that is not internal. */
+  /** May a client with the right to read it do so? True of every topic that is not internal. */
   isReadable(topic: string): boolean {
-    return !this.isInternal(topic) || (this.#definitions.get(topic)?.readable ?? false) !== false
+    return !this.isInternal(topic) || this.#definitions.get(topic)?.readable === true
+  }
+
+  /** The same, and topics that are for administrators: whoever serves those asks for their right. */
+  isServed(topic: string): boolean {
+    return this.isReadable(topic) || this.isForAdministrators(topic)
   }
 
   /** Needs its reader the right to alter the cluster, beside that to read the topic? */

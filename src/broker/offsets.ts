@@ -33,7 +33,7 @@ const lookupsAtOnce = 8
 export interface OffsetParts {
   readonly clock: Clock
   readonly partitions: PartitionTable
-  readonly isReadable: (topic: string) => boolean
+  readonly isServed: (topic: string) => boolean
   readonly isInternal: (topic: string) => boolean
 }
 
@@ -240,5 +240,5 @@ export function describeProducers(
 function readablePartition(parts: OffsetParts, topic: string, index: number): Partition | KafkaErrorName {
   const partition = parts.partitions.get(topic, index)
   if (partition === undefined) return 'UNKNOWN_TOPIC_OR_PARTITION'
-  return parts.isReadable(topic) ? partition : 'TOPIC_AUTHORIZATION_FAILED'
+  return parts.isServed(topic) ? partition : 'TOPIC_AUTHORIZATION_FAILED'
 }

@@ -243,6 +243,7 @@ export const attackRows: readonly AttackRow[] = [
       'Passwords are kept as SCRAM credentials and tokens as digests; nothing that holds one is handed to the log, the audit or a figure.',
     shownBy: [
       ['security/audit.test.ts', 'holds no secret, and neither do logs'],
+      ['security/no-secret-fields.test.ts', 'is in an event of the log'],
       ['security/foreign-sasl.test.ts', 'what is logged holds no password and no proof'],
       ['security/http-access.test.ts', 'until it is revoked, and over a restart'],
     ],

@@ -1,3 +1,5 @@
+import { auditTopic } from '../../src/broker/audit-topic.ts'
+import { InternalTopics } from '../../src/broker/internal-topics.ts'
 import { describe, expect, it } from 'vitest'
 import { autoTopicsMax, newWorld, openAdmin, patient, secretTopic, topicRequest } from './admin-world.ts'
 
@@ -167,6 +169,20 @@ describe('an internal topic', () => {
     const names = ['__cluster_metadata', '__consumer_offsets', '__headwater_x', '__mine', '_schemas', 'sensors']
     expect(names.filter((name) => internalTopics.isInternal(name))).toEqual(names.slice(0, 3))
     expect(names.filter((name) => internalTopics.isReadable(name))).toEqual(['__mine', '_schemas', 'sensors'])
+  })
+
+  it('that is for administrators is served where their right is asked for, and readable nowhere else', () => {
+    const topics = new InternalTopics([auditTopic, secretTopic])
+    const verdicts = [auditTopic.name, secretTopic.name, 'sensors'].map((name) => [
+      topics.isReadable(name),
+      topics.isServed(name),
+      topics.isForAdministrators(name),
+    ])
+    expect(verdicts).toEqual([
+      [false, true, true],
+      [false, false, false],
+      [true, true, false],
+    ])
   })
 })
 

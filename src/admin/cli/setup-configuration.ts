@@ -67,7 +67,7 @@ function asksForNames(document: Document, at: readonly (string | number)[]): boo
   const mechanismsAt = document.getIn([...at, 'saslMechanisms'])
   return (
     (isSeq(mechanismsAt) && mechanismsAt.items.length > 0) ||
-    document.getIn([...at, 'authentication']) === 'password' ||
+    ['password', 'token'].includes(String(document.getIn([...at, 'authentication']))) ||
     document.getIn([...at, 'tls', 'clientAuth']) === 'required'
   )
 }

@@ -47,14 +47,14 @@ export function makeAuditLine(head: AuditHead, entry: AuditEntry, source: string
   const { definition, subject, fields, wallMs, wallTrusted } = entry
   const sequence = head.sequence + 1
   const data = Object.fromEntries(
-    Object.entries(fields).map(([name, value]) => [name, typeof value === 'string' ? cut(value) : value]),
+    Object.entries(fields).map(([name, value]) => [name, typeof value === 'string' ? cutAuditText(value) : value]),
   )
   const body = {
     specversion: '1.0',
     id: String(sequence),
     source,
     type: definition.type,
-    subject: cut(subject),
+    subject: cutAuditText(subject),
     time: wallText(wallMs),
     ...(wallTrusted ? {} : { timetrusted: false }),
     datacontenttype: 'application/json',
@@ -96,6 +96,7 @@ function hashOf(text: string): string {
   return createHash('sha256').update(text).digest('hex')
 }
 
-function cut(text: string): string {
-  return text.length <= textLengthMax ? text : `${text.slice(0, textLengthMax)}${cutMark}`
+/** Nothing that waits to be written holds more of a text than will be. */
+export function cutAuditText(text: string): string {
+  return text.length <= textLengthMax + cutMark.length ? text : `${text.slice(0, textLengthMax)}${cutMark}`
 }

@@ -11,7 +11,14 @@ import { asError } from '../../base/errors.ts'
 import type { Clock, Disk, Observer, Timer } from '../../base/ports.ts'
 import { auditEvents } from './audit-events.ts'
 import { type AuditFileOptions, AuditFiles, setBytesMax } from './audit-files.ts'
-import { type AuditEntry, auditGenesis, type AuditHead, type AuditLine, makeAuditLine } from './audit-line.ts'
+import {
+  type AuditEntry,
+  auditGenesis,
+  type AuditHead,
+  type AuditLine,
+  cutAuditText,
+  makeAuditLine,
+} from './audit-line.ts'
 import { auditMetrics } from './audit-metrics.ts'
 import { auditTypes } from './audit-types.ts'
 import { RepeatFilter, repeatWindowMs } from './repeat-filter.ts'
@@ -39,6 +46,14 @@ interface Held {
   readonly fields: Readonly<Record<string, string | number | boolean>>
 }
 
+function heldOf(definition: AuditDefinition, subject: string, fields: Held['fields']): Held {
+  const short = Object.entries(fields).map(([name, value]) => [
+    name,
+    typeof value === 'string' ? cutAuditText(value) : value,
+  ])
+  return { definition, subject: cutAuditText(subject), fields: Object.fromEntries(short) as Held['fields'] }
+}
+
 /** The writer was told to stop while it waited for the disk. */
 class Stopped extends Error {}
 
@@ -62,7 +77,7 @@ export class AuditTrail implements Audit {
   }
 
   record<D extends AuditDefinition>(definition: D, subject: string, fields: AuditFields<D>): void {
-    this.#push({ definition, subject, fields })
+    this.#push(heldOf(definition, subject, fields))
   }
 
   recordRepeated<D extends AuditDefinition>(
@@ -70,8 +85,10 @@ export class AuditTrail implements Audit {
     subject: string,
     fields: Omit<AuditFields<D>, 'repeated'>,
   ): void {
-    const held: Held = { definition, subject, fields }
-    const key = JSON.stringify([definition.type, subject, fields])
+    // A request that is refused a hundred thousand names costs no more than the queue takes.
+    if (this.#queue.length >= queueMax) return this.#lose()
+    const held = heldOf(definition, subject, fields)
+    const key = JSON.stringify([definition.type, held.subject, held.fields])
     const tell = (what: Held, repeated: number): void => this.#push({ ...what, fields: { ...what.fields, repeated } })
     const repeated = this.#repeats.see(key, held, this.#parts.clock.monotonicMs(), tell)
     if (repeated !== null) tell(held, repeated)
@@ -107,15 +124,16 @@ export class AuditTrail implements Audit {
   // ------------------------------------------------------------------------------------------- the queue
 
   #push({ definition, subject, fields }: Held): void {
-    const { clock, observer } = this.#parts
+    const { clock } = this.#parts
     if (this.#isStopping) return
-    if (this.#queue.length >= queueMax) {
-      this.#lost++
-      observer.add(auditMetrics.lost, 1)
-      return
-    }
+    if (this.#queue.length >= queueMax) return this.#lose()
     this.#queue.push({ definition, subject, fields, wallMs: clock.wallMs(), wallTrusted: clock.wallTrusted() })
     this.#wake()
+  }
+
+  #lose(): void {
+    this.#lost++
+    this.#parts.observer.add(auditMetrics.lost, 1)
   }
 
   /** What was left out is told in the end, also when nothing more of it comes. */

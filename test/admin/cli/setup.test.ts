@@ -141,6 +141,8 @@ describe('headwater setup', () => {
     const tls = 'tls: { certificate: a, key: b, clientCa: c, clientAuth: required }'
     const text = `listeners: { kafka: [ { listen: "127.0.0.1:1", ${tls} } ], mqtt: [ { listen: "127.0.0.1:2", saslMechanisms: [SCRAM-SHA-256] } ] }\n`
     expect(setUpConfiguration(text, 'root').changes).toHaveLength(3)
+    const byToken = 'listeners: { mqtt: [ { listen: "127.0.0.1:2", authentication: token } ] }\n'
+    expect(setUpConfiguration(byToken, 'root').changes.join()).not.toContain('listeners.mqtt')
     expect(() => setUpConfiguration('- a list\n', 'root')).toThrow(/mapping/)
     expect(() => setUpConfiguration('a: [', 'root')).toThrow(/set-up cannot go on/)
   })

@@ -32,7 +32,7 @@ import type { OffsetDeleteRequest, OffsetDeleteResponseInput } from '../../../pr
 import { aclText, resourceText } from '../../../security/acl-text.ts'
 import { auditTypes } from '../../../security/audit/audit-types.ts'
 import { scramMechanismOf } from '../../../security/sasl/scram-crypto.ts'
-import type { AuditedApi, Change } from './audited-handler.ts'
+import { type AuditedApi, type Change, toldOf } from './audited-handler.ts'
 
 export const auditedApis: readonly AuditedApi[] = [
   { apiKey: 19, changes: createTopics },
@@ -57,7 +57,7 @@ function createTopics(request: CreateTopicsRequest, answer: CreateTopicsResponse
     const configs = asked.get(name)?.configs ?? []
     const partitions = topic.errorCode ? (asked.get(name)?.numPartitions ?? -1) : (topic.numPartitions ?? -1)
     const settings = configs.map((config) => settingText(configResourceType.topic, config.name, config.value))
-    const detail = [...(partitions > 0 ? [`partitions=${partitions}`] : []), ...settings].join(', ')
+    const detail = toldOf([...(partitions > 0 ? [`partitions=${partitions}`] : []), ...settings])
     return { definition: auditTypes.topicCreated, subject: name, errorCode: topic.errorCode ?? 0, detail }
   })
 }
@@ -87,9 +87,11 @@ function deleteRecords(_: DeleteRecordsRequest, answer: DeleteRecordsResponseInp
     definition: auditTypes.recordsDeleted,
     subject: name,
     errorCode: firstError(partitions),
-    detail: partitions
-      .map(({ partitionIndex = 0, lowWatermark = -1 }) => `partition ${partitionIndex} begins at ${lowWatermark}`)
-      .join(', '),
+    detail: toldOf(
+      partitions.map(
+        ({ partitionIndex = 0, lowWatermark = -1 }) => `partition ${partitionIndex} begins at ${lowWatermark}`,
+      ),
+    ),
   }))
 }
 
@@ -103,7 +105,7 @@ function deleteGroups(_: DeleteGroupsRequest, answer: DeleteGroupsResponseInput)
 }
 
 function deleteOffsets(request: OffsetDeleteRequest, answer: OffsetDeleteResponseInput): readonly Change[] {
-  const topics = (answer.topics ?? []).map(({ name }) => name ?? '').join(', ')
+  const topics = toldOf((answer.topics ?? []).map(({ name }) => name ?? ''))
   const inner = (answer.topics ?? []).flatMap(({ partitions }) => partitions ?? [])
   const errorCode = answer.errorCode ? answer.errorCode : firstError(inner)
   return [
@@ -118,8 +120,9 @@ interface Resource {
 
 function alterConfigs(request: AlterConfigsRequest, answer: AlterConfigsResponseInput): readonly Change[] {
   if (request.validateOnly) return []
+  const asked = byResource(request.resources)
   return configChanges(answer.responses ?? [], (resource) => {
-    const { resourceType, configs } = request.resources.find(isSame(resource)) ?? { resourceType: 0, configs: [] }
+    const { resourceType = 0, configs = [] } = asked.get(keyOf(resource)) ?? {}
     return ['all of them', ...configs.map(({ name, value }) => settingText(resourceType, name, value))]
   })
 }
@@ -131,8 +134,9 @@ function alterIncrementally(
   answer: IncrementalAlterConfigsResponseInput,
 ): readonly Change[] {
   if (request.validateOnly) return []
+  const asked = byResource(request.resources)
   return configChanges(answer.responses ?? [], (resource) => {
-    const { resourceType, configs } = request.resources.find(isSame(resource)) ?? { resourceType: 0, configs: [] }
+    const { resourceType = 0, configs = [] } = asked.get(keyOf(resource)) ?? {}
     return configs.map(({ name, value, configOperation }) =>
       configOperation === 1
         ? `delete ${name}`
@@ -141,8 +145,12 @@ function alterIncrementally(
   })
 }
 
-function isSame(one: Resource): (other: Resource) => boolean {
-  return (other) => one.resourceType === other.resourceType && one.resourceName === other.resourceName
+function keyOf({ resourceType, resourceName }: Resource): string {
+  return `${resourceType} ${resourceName}`
+}
+
+function byResource<T extends Resource>(resources: readonly T[]): ReadonlyMap<string, T> {
+  return new Map(resources.map((resource) => [keyOf(resource), resource]))
 }
 
 function configChanges(
@@ -156,7 +164,7 @@ function configChanges(
       definition: auditTypes.configChanged,
       subject: `${kind}:${resourceName}`,
       errorCode: errorCode ?? 0,
-      detail: detailOf(resource).join(', '),
+      detail: toldOf(detailOf(resource)),
     }
   })
 }
@@ -205,11 +213,11 @@ function alterQuotas(request: AlterClientQuotasRequest, answer: AlterClientQuota
   if (request.validateOnly) return []
   return (answer.entries ?? []).map(({ errorCode, entity = [] }, at) => ({
     definition: auditTypes.quotaChanged,
-    subject: entity.map(({ entityType = '', entityName }) => `${entityType}:${entityName ?? '(default)'}`).join(', '),
+    subject: toldOf(entity.map(({ entityType = '', entityName }) => `${entityType}:${entityName ?? '(default)'}`)),
     errorCode: errorCode ?? 0,
-    detail: (request.entries[at]?.ops ?? [])
-      .map(({ key, value, remove }) => (remove ? `delete ${key}` : `${key}=${value}`))
-      .join(', '),
+    detail: toldOf(
+      (request.entries[at]?.ops ?? []).map(({ key, value, remove }) => (remove ? `delete ${key}` : `${key}=${value}`)),
+    ),
   }))
 }
 
@@ -219,18 +227,21 @@ function alterCredentials(
   answer: AlterUserScramCredentialsResponseInput,
 ): readonly Change[] {
   const mechanismOf = (code: number): string => scramMechanismOf(code) ?? String(code)
+  const words = new Map<string, string[]>()
+  const note = (user: string, word: string): void => {
+    const known = words.get(user)
+    if (known === undefined) words.set(user, [word])
+    else known.push(word)
+  }
+  for (const { name, mechanism } of request.deletions) note(name, `delete ${mechanismOf(mechanism)}`)
+  for (const { name, mechanism, iterations } of request.upsertions) {
+    note(name, `set ${mechanismOf(mechanism)}, iterations=${iterations}`)
+  }
   return (answer.results ?? []).map(({ user = '', errorCode }) => ({
     definition: auditTypes.userChanged,
     subject: `User:${user}`,
     errorCode: errorCode ?? 0,
-    detail: [
-      ...request.deletions
-        .filter(({ name }) => name === user)
-        .map(({ mechanism }) => `delete ${mechanismOf(mechanism)}`),
-      ...request.upsertions
-        .filter(({ name }) => name === user)
-        .map(({ mechanism, iterations }) => `set ${mechanismOf(mechanism)}, iterations=${iterations}`),
-    ].join(', '),
+    detail: toldOf(words.get(user) ?? []),
   }))
 }
 

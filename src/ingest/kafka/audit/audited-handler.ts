@@ -44,7 +44,8 @@ function audited(changes: AuditedApi['changes'], handler: AnyKafkaHandler, audit
     const { principal, clientHost } = context
     const answer = await handle(request, context)
     if (answer === null || answer instanceof CloseConnection) return answer
-    for (const { definition, subject, errorCode, detail } of changes(request as never, answer as never)) {
+    const all = changes(request as never, answer as never)
+    for (const { definition, subject, errorCode, detail } of bounded(all)) {
       const fields = { principal, client: clientHost, outcome: errorCode === 0 ? 'done' : errorName(errorCode), detail }
       // Refusals may come in floods; what was done was not for nothing.
       if (errorCode === 0) audit.record(definition, subject, { ...fields, repeated: 0 })
@@ -54,3 +55,22 @@ function audited(changes: AuditedApi['changes'], handler: AnyKafkaHandler, audit
   }
   return wrapped
 }
+
+/** Changes of one request that are told one by one: more are one record, so that a large request does not hold the loop. */
+const changesMax = 1_000
+
+function bounded(changes: readonly Change[]): readonly Change[] {
+  const last = changes[changesMax - 1]
+  if (changes.length <= changesMax || last === undefined) return changes
+  const detail = `${changes.length - changesMax + 1} more of the same request`
+  return [...changes.slice(0, changesMax - 1), { ...last, subject: '(others)', detail }]
+}
+
+/** What a request names, as far as a record holds it. */
+export function toldOf(words: readonly string[]): string {
+  return words.length <= wordsMax
+    ? words.join(', ')
+    : `${words.slice(0, wordsMax).join(', ')} and ${words.length - wordsMax} more`
+}
+
+const wordsMax = 20

@@ -62,7 +62,7 @@ function metadata(parts: AdminParts): KafkaHandler<MetadataRequest, MetadataResp
  */
 function shownTopics({ cluster, internalTopics }: AdminParts): readonly TopicImage[] {
   const topics = [...cluster.image.topics()]
-  return topics.filter((topic) => internalTopics.isReadable(topic.name) && !cluster.isBeingMade(topic))
+  return topics.filter((topic) => internalTopics.isServed(topic.name) && !cluster.isBeingMade(topic))
 }
 
 async function requestedTopic(
