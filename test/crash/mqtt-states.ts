@@ -2,7 +2,7 @@
  * What the MQTT door keeps for clients, under deaths: retained messages, subscriptions of kept sessions, wills. The clients are those of npm's `mqtt`. Judged
  * when the last death is over and the daemon runs again.
  */
-import { connectAsync, type IClientOptions, type MqttClient } from 'mqtt'
+import { connect, connectAsync, type IClientOptions, type MqttClient } from 'mqtt'
 import { until } from '../interop/case.ts'
 import type { Found, Judgement, Published } from './history.ts'
 
@@ -197,14 +197,13 @@ class Wills {
       const payload = `${this.#name}-${number}`
       const will = { topic: `wills/${this.#name}`, payload: Buffer.from(payload), qos: 1, retain: false } as const
       const options = { clientId: payload, will, reconnectPeriod: 0, connectTimeout: 5000, protocolVersion: 5 } as const
-      const client = await connectAsync(`mqtt://127.0.0.1:${this.#port}`, options).catch(() => null)
-      if (client !== null) {
+      const client = connect(`mqtt://127.0.0.1:${this.#port}`, options)
+      if (await isAccepted(client)) {
         this.owed.add(payload)
-        client.on('error', () => {})
         await new Promise((resolve) => setTimeout(resolve, least + ((number * 37) % (most - least))))
         client.stream.destroy()
-        await client.endAsync(true)
       } else await new Promise((resolve) => setTimeout(resolve, 50))
+      await client.endAsync(true)
     }
   }
 
@@ -216,6 +215,15 @@ class Wills {
   async kill(): Promise<void> {
     await this.stop()
   }
+}
+
+/** False when the connection ends before it is accepted, in whatever way: the promise of `connectAsync` would wait for ever. */
+function isAccepted(client: MqttClient): Promise<boolean> {
+  return new Promise((resolve) => {
+    client.on('error', () => resolve(false))
+    client.once('close', () => resolve(false))
+    client.once('connect', () => resolve(true))
+  })
 }
 
 function willFaults(owed: ReadonlySet<string>, found: readonly Found[]): string[] {

@@ -32,13 +32,13 @@ export const mutants: readonly Mutant[] = [
     ],
   },
   {
-    name: 'forgotten-place',
-    breaks: 'a kept session goes on where it was',
+    name: 'forgotten-subscription',
+    breaks: 'a kept session has its subscriptions after a death',
     edits: [
       {
         file: 'src/ingest/mqtt/session-keeper.ts',
-        from: 'if (this.stored === 0 || !this.isRestoring) return undefined\n',
-        to: 'if (this.stored >= 0) return undefined\n',
+        from: 'of this.state.subscriptions.get(clientId) ?? []',
+        to: 'of [] as (readonly [string, never])[]',
       },
     ],
   },
