@@ -137,3 +137,31 @@ describe('a start behind a power cut', () => {
     ])
   })
 })
+
+describe('a log that no checkpoint has seen', () => {
+  test('is cut where a power cut has torn it, and told as damaged nowhere, when our recovery points are lost too', async () => {
+    let isOver = false
+    let isTorn = false
+    for (let operations = 0; operations < operationsMax && !isOver; operations++) {
+      for (let seed = 0; seed < 6; seed++) {
+        const medium = new DiskImage()
+        const directory = await start(medium)
+        const log = await settle(createSmall(directory, 'a', { segmentBytes: 700, flush: 'relaxed' }))
+        stage.disk.operationsLeft = operations
+        for (let index = 0; index < 8; index++) done(appendOne(directory, log, batchOf(['.'.repeat(400)])))
+        for (let turns = 0; turns < turnsMax; turns++) {
+          stage.clock.runDeferred()
+          await turn()
+        }
+        isOver = !stage.disk.isDead
+        stage.disk.stop()
+        medium.crash(new Prng(seed, `crash ${operations}`))
+        medium.unlink('/data/state/recovery-points')
+        const found = (await start(medium)).logs.get('a-0') as UnifiedLog
+        isTorn ||= found.logEndOffset < 8
+        expect(found.damage.ranges).toEqual([])
+      }
+    }
+    expect([isOver, isTorn]).toEqual([true, true])
+  })
+})
