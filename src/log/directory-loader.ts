@@ -168,7 +168,7 @@ async function openFolder(
 
 /**
  * Our copy is believed for the log that it names; a log that it does not know was created since. Without it Kafka's file is
- * taken, and without that nothing is known.
+ * taken in the same way, and without that nothing is known.
  */
 function recoveryPointOf(
   folder: Folder,
@@ -179,7 +179,7 @@ function recoveryPointOf(
     ...{ recoverySnapshot: null, epochsCrc: null, hasEpochs: false, chain: null, firstBaseOffset: null },
     indexTail: null,
   }
-  if (known === null) return { recoveryPoint: kafkas?.get(folder.name) ?? null, ...unknown }
+  if (known === null) return { recoveryPoint: kafkas === null ? null : (kafkas.get(folder.name) ?? 0), ...unknown }
   const entry = known.get(folder.name)
   if (entry === undefined || entry.topicId !== folder.topicId) return { recoveryPoint: 0, ...unknown }
   const { recoveryPoint, snapshot: recoverySnapshot, epochsCrc, hasEpochs, chain, firstBaseOffset, indexTail } = entry

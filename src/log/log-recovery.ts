@@ -292,6 +292,8 @@ async function scanOn(log: UnifiedLog, startIndex: number, begin: BeginPoint, ru
     const reason = end.reason ?? faultBehind(end.nextOffset, later, { gapsUpTo, deleted: run.deleted })
     if (reason !== null) {
       cut(log, index, end, reason, run)
+      // What is left of the segment may end with a damage: its offsets are not given again.
+      log.logEndOffset = Math.max(log.logEndOffset, log.damage.ranges.at(-1)?.endOffset ?? 0)
       return
     }
     if (later.length > 0) segment.sealTimeIndex()

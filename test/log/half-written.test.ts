@@ -137,3 +137,54 @@ describe('a start behind a power cut', () => {
     ])
   })
 })
+
+describe('a log that no checkpoint has seen', () => {
+  /** Segments that were never synced after a power cut at each operation, without these files; then the log that a start finds. */
+  async function afterEachCut(
+    lost: readonly string[],
+    look: (directory: LogDirectory) => Promise<void>,
+  ): Promise<void> {
+    let isOver = false
+    let isTorn = false
+    for (let operations = 0; operations < operationsMax && !isOver; operations++) {
+      for (let seed = 0; seed < 6; seed++) {
+        const medium = new DiskImage()
+        const first = await start(medium)
+        const log = await settle(createSmall(first, 'a', { segmentBytes: 700, flush: 'relaxed' }))
+        stage.disk.operationsLeft = operations
+        for (let index = 0; index < 8; index++) done(appendOne(first, log, batchOf(['.'.repeat(400)])))
+        await turns()
+        isOver = !stage.disk.isDead
+        stage.disk.stop()
+        medium.crash(new Prng(seed, `crash ${operations}`))
+        for (const path of lost) medium.unlink(path)
+        const directory = await start(medium)
+        isTorn ||= (directory.logs.get('a-0')?.logEndOffset ?? 0) < 8
+        await look(directory)
+      }
+    }
+    expect([isOver, isTorn]).toEqual([true, true])
+  }
+
+  async function turns(): Promise<void> {
+    for (let count = 0; count < turnsMax; count++) {
+      stage.clock.runDeferred()
+      await turn()
+    }
+  }
+
+  const ours = '/data/state/recovery-points'
+  const kafkas = '/data/log/recovery-point-offset-checkpoint'
+
+  test('is cut where a power cut has torn it, and told as damaged nowhere, when our recovery points are lost too', () =>
+    afterEachCut([ours], async (directory) => {
+      expect(directory.logs.get('a-0')?.damage.ranges).toEqual([])
+    }))
+
+  test('gives what is appended to it no offset that is told as damaged, when all recovery points are lost', () =>
+    afterEachCut([ours, kafkas], async (directory) => {
+      const log = directory.logs.get('a-0') as UnifiedLog
+      const { baseOffset } = done(appendOne(directory, log, batchOf(['more'])))
+      expect(log.damage.at(baseOffset)).toBeNull()
+    }))
+})
