@@ -12,8 +12,16 @@ import { hashTopic, TopicCache } from './route-cache.ts'
 import type { MqttSession } from './session.ts'
 import type { SessionLink, Subscription } from './session-types.ts'
 import { SharedGroup } from './shared-group.ts'
+import { certificatePrefix } from './sparkplug.ts'
 import type { SubscriptionIndex } from './subscription-index.ts'
 import type { SummarizedTopic } from './topic-summary.ts'
+
+/** Names that begin with $ are what the server itself says: no record may, but for certificates of births, which are records. */
+function isServersOwn(bytes: Uint8Array, start: number, end: number): boolean {
+  return bytes[start] === dollar && !utf8Text(bytes, start, end).startsWith(certificatePrefix)
+}
+
+const dollar = 0x24
 
 interface Matches {
   readonly own: ReadonlyMap<MqttSession, readonly Subscription[]>
@@ -172,7 +180,7 @@ export class FanOut {
     const topicHash = hashTopic(bytes, start, end)
     let entry = this.cache.find(topicHash, bytes, start, end)
     if (entry === undefined) {
-      if (!isValidTopicName(bytes, start, end)) return null
+      if (!isValidTopicName(bytes, start, end) || isServersOwn(bytes, start, end)) return null
       entry = { topic: copyBytes(bytes, start, end), topicHash, version: -1, matches: nobody, summarizedIn: 0 }
       this.cache.add(entry)
     }

@@ -449,6 +449,23 @@ describe('subscribing', () => {
     expect(await subscriber.look()).toBe('publish#2 pump/2/set=off, publish#3 pump/3/set=on, publish#4 pump/4/set=on')
   })
 
+  it('hears nothing under $SYS that a Kafka client has written', async () => {
+    const world = await DoorWorld.start()
+    await world.settle(world.broker.ensureTopic('commands'))
+    const subscriber = await world.connect('s', 5)
+    subscriber.subscribe(1, '$SYS/alarm/#', 'plain/#')
+    await subscriber.look()
+    world.produce(
+      'commands',
+      0,
+      batch([
+        ['$SYS/alarm/fire', 'a lie'],
+        ['plain/x', 'heard'],
+      ]),
+    )
+    expect(await subscriber.look()).toBe('publish#1 plain/x=heard')
+  })
+
   it('hears a topic that is created after the subscription from its first record', async () => {
     const world = await DoorWorld.start()
     const subscriber = await world.connect('s')
