@@ -23,7 +23,7 @@ function knowsItsClients({ listeners, kafka }: ApplianceConfig): boolean {
     listeners.kafka.some(({ saslMechanisms, tls }) => saslMechanisms.length > 0 || isAsked(tls)) ||
     listeners.mqtt.some(
       ({ authentication, saslMechanisms, tls }) =>
-        authentication === 'password' || saslMechanisms.length > 0 || isAsked(tls),
+        authentication !== 'none' || saslMechanisms.length > 0 || isAsked(tls),
     )
   )
 }

@@ -2,10 +2,11 @@
  * The one place where everything is built: layers 1 to 7 on six ports, real or simulated. `main.ts` adds the operator's surfaces.
  */
 import type { ApplianceStatus, HealthReport, ListenerStatus, Operations, WritesStatus } from './admin/operations.ts'
-import type { Listener, Ports } from './base/ports.ts'
+import type { Listener, Observer, Ports } from './base/ports.ts'
 import type { Access } from './admin/access.ts'
 import { openAccess } from './appliance-access.ts'
 import { ApplianceAudit } from './appliance-audit.ts'
+import { ApplianceSecurity } from './appliance-security.ts'
 import { authorizerOf, featuresOf, quotasOf } from './appliance-cluster.ts'
 import { Broker } from './broker/broker.ts'
 import { InternalTopics } from './broker/internal-topics.ts'
@@ -29,7 +30,6 @@ import { GroupCoordinator } from './coordinator/group/group-coordinator.ts'
 import { groupOptionsOf } from './coordinator/group/group-options.ts'
 import { auditedApis } from './ingest/kafka/audit/audited-apis.ts'
 import { auditHandlers } from './ingest/kafka/audit/audited-handler.ts'
-import type { SaslListener } from './ingest/kafka/connection-security.ts'
 import { KafkaDoor } from './ingest/kafka/door.ts'
 import { kafkaDoorOptionsOf } from './ingest/kafka/door-options.ts'
 import { guardHandlers } from './ingest/kafka/guards/guard.ts'
@@ -40,20 +40,17 @@ import { groupHandlers } from './ingest/kafka/handlers/group-handlers.ts'
 import { recordHandlers } from './ingest/kafka/handlers/record-handlers.ts'
 import { MqttDoor } from './ingest/mqtt/mqtt-door.ts'
 import { internalTopicList, offsetsTopicBy } from './internal-topic-list.ts'
+import { brokerEndPoints } from './kafka-end-points.ts'
 import { Lifecycle } from './lifecycle.ts'
-import { judgeListeners } from './listener-judgement.ts'
 import { LogDirectory } from './log/log-directory.ts'
 import { logMetrics } from './log/log-metrics.ts'
 import { MeteredDisk } from './log/metered-disk.ts'
 import { Mirror } from './mirror/mirror.ts'
 import { SpaceWatch } from './space-watch.ts'
 import { writesStatusOf } from './write-status.ts'
-import { Authenticator } from './security/authenticator.ts'
 import type { Authorizer } from './security/authorizer.ts'
 import type { QuotaKeeper } from './security/quotas/quota-keeper.ts'
 import { certificateNaming, principalOfPeer } from './security/principal.ts'
-import type { SaslMechanism } from './security/sasl/sasl-server.ts'
-import { TlsKeeper } from './security/tls-keeper.ts'
 
 /** Topics that asking for them may create, in all: each costs files, memory and start time. */
 const autoTopicsMax = 1_000
@@ -78,6 +75,8 @@ export interface ReadyFacts {
 
 export interface Appliance {
   readonly operations: Operations
+  /** Hears what the audit must hear of, beside what the given one does. */
+  readonly observer: Observer
   /** Who may do what at the operator's surfaces; null until the users are known. */
   access(): Access | null
   /** Resolves when clients are served; rejects with an ApplianceError or NetError when it cannot start, with everything closed again. */
@@ -102,13 +101,14 @@ interface Rooms {
 
 class BuiltAppliance implements Appliance {
   readonly operations: Operations
+  readonly observer: Observer
   readonly #config: ApplianceConfig
   readonly #ports: Ports
   readonly #disk: MeteredDisk
   readonly #facts: ApplianceFacts
   readonly #settings: BrokerSettings
   readonly #lifecycle: Lifecycle
-  readonly #certificates: TlsKeeper
+  readonly #security: ApplianceSecurity
   readonly #startedMs: number
   /** Names this run in the marks of records that are received while the time is not known. */
   readonly #bootId: string
@@ -128,11 +128,12 @@ class BuiltAppliance implements Appliance {
     this.#disk = new MeteredDisk(ports.disk, config.dataDir, ports.observer)
     this.#space = new SpaceWatch(ports.disk, ports.clock, config.dataDir)
     this.#audit = new ApplianceAudit(config, { ...ports, disk: this.#disk })
-    this.#ports = { ...ports, disk: this.#disk, observer: this.#audit.observer(ports.observer) }
+    this.observer = this.#audit.observer(ports.observer)
+    this.#ports = { ...ports, disk: this.#disk, observer: this.observer }
     this.#facts = facts
     this.#settings = new BrokerSettings(config.kafka)
     this.#lifecycle = new Lifecycle(ports.observer)
-    this.#certificates = new TlsKeeper(this.#ports)
+    this.#security = new ApplianceSecurity(config, this.#settings, this.#ports, this.#audit.audit)
     this.#startedMs = ports.clock.monotonicMs()
     this.#bootId = Buffer.from(ports.entropy.bytes(8)).toString('hex')
     this.#clockWatch = new ClockWatch(ports, this.#bootId)
@@ -147,13 +148,13 @@ class BuiltAppliance implements Appliance {
   async start(): Promise<ReadyFacts> {
     await this.#lifecycle.start([
       { name: 'clock', start: () => this.#clockWatch.start(), stop: () => this.#clockWatch.stop() },
+      { name: 'security', start: async () => {}, stop: () => this.#security.stop() },
       { name: 'log', start: () => this.#openLog(), stop: () => this.#closeLog() },
       { name: 'cluster', start: () => this.#openCluster(), stop: () => this.#rooms.cluster?.stop() },
       { name: 'audit', start: () => this.#startAudit(), stop: () => this.#audit.stop() },
       { name: 'access', start: () => this.#openAccess(), stop: () => undefined },
       { name: 'coordinator', start: () => this.#openCoordinator(), stop: () => this.#rooms.coordinator?.stop() },
       { name: 'mirror', start: () => this.#startMirror(), stop: () => this.#rooms.mirror?.stop() },
-      { name: 'certificates', start: async () => {}, stop: () => this.#certificates.stop() },
       { name: 'kafka', start: () => this.#openKafkaDoor(), stop: () => this.#rooms.kafkaDoor?.stop() },
       { name: 'mqtt', start: () => this.#openMqttDoor(), stop: () => this.#rooms.mqttDoor?.stop() },
     ])
@@ -171,7 +172,6 @@ class BuiltAppliance implements Appliance {
 
   // ------------------------------------------------------------------------------------------ building
 
-  #authenticator: Authenticator | null = null
   #authorizer: Authorizer | null = null
   #quotas: QuotaKeeper | null = null
   #broker: Broker | null = null
@@ -209,30 +209,20 @@ class BuiltAppliance implements Appliance {
   async #openCluster(): Promise<void> {
     const directory = must(this.#rooms.directory)
     const internalTopics = this.#internalTopics()
-    const first = this.#config.listeners.kafka[0]?.listen ?? { host: '127.0.0.1', port: 0 }
     const cluster = await Cluster.open({
       directory,
       settings: this.#settings,
       ports: this.#ports,
       isInternal: (topic) => internalTopics.isInternal(topic),
-      endpoint: first,
+      endPoints: brokerEndPoints(this.#config.listeners.kafka),
       budget: () => this.#budget(directory),
       configsOf: (topic) => internalTopics.definition(topic)?.configs ?? null,
     })
     this.#rooms = { ...this.#rooms, cluster }
-    const { clock, compute, entropy, observer } = this.#ports
-    judgeListeners(this.#config, this.#settings, cluster, this.#ports.observer)
+    const { clock, observer } = this.#ports
+    await this.#security.start(cluster)
     this.#authorizer = authorizerOf(this.#settings, cluster, this.#audit.audit)
     this.#quotas = quotasOf(this.#settings, cluster, clock)
-    this.#authenticator = new Authenticator({
-      clock,
-      compute,
-      entropy,
-      observer,
-      credentials: cluster.image.credentials,
-      failureDelayMs: () => this.#settings.number('connection.failed.authentication.delay.ms'),
-      audit: this.#audit.audit,
-    })
     this.#topics = new TopicAdmin({ cluster, settings: this.#settings, clock, observer, internalTopics, autoTopicsMax })
     const broker = new Broker({
       cluster,
@@ -253,7 +243,7 @@ class BuiltAppliance implements Appliance {
   async #openAccess(): Promise<void> {
     this.#access = await openAccess(must(this.#broker), this.#settings, {
       ports: this.#ports,
-      authenticator: must(this.#authenticator),
+      authenticator: this.#security.authenticator,
       authorizer: must(this.#authorizer),
       credentials: must(this.#rooms.cluster).image.credentials,
       audit: this.#audit.audit,
@@ -312,12 +302,11 @@ class BuiltAppliance implements Appliance {
     this.#rooms = { ...this.#rooms, kafkaDoor }
     for (const [index, written] of this.#config.listeners.kafka.entries()) {
       const { listen, advertise, tls, saslMechanisms } = written
-      const context = tls === null ? null : await this.#certificates.open(`kafka[${index}]`, tls)
-      const sasl = saslMechanisms.length === 0 ? null : this.#sasl(saslMechanisms)
+      const context = tls === null ? null : await this.#security.certificates.open(`kafka[${index}]`, tls)
       const listener = await kafkaDoor.listen(listen, {
         advertise,
         tls: context,
-        sasl,
+        sasl: this.#security.sasl(saslMechanisms),
         proxyProtocol: proxyOptions(written),
       })
       this.#listeners.push({
@@ -334,11 +323,6 @@ class BuiltAppliance implements Appliance {
     return auditHandlers(guarded, auditedApis, this.#audit.trail)
   }
 
-  #sasl(mechanisms: readonly SaslMechanism[]): SaslListener {
-    const sessionMs = (): number => this.#settings.number('connections.max.reauth.ms')
-    return { mechanisms, authenticator: must(this.#authenticator), sessionMs }
-  }
-
   async #openMqttDoor(): Promise<void> {
     const { net, clock, compute, entropy, observer } = this.#ports
     const broker = must(this.#broker)
@@ -353,7 +337,7 @@ class BuiltAppliance implements Appliance {
       options: mqttDoorOptions(this.#config.mqtt),
       bootId: this.#bootId,
       version: this.#facts.version,
-      authenticator: must(this.#authenticator),
+      authenticator: this.#security.authenticator,
       authorizer: must(this.#authorizer),
       quotas: must(this.#quotas),
       principalOf: this.#audit.naming((peer) => principalOfPeer(peer, naming)),
@@ -362,7 +346,7 @@ class BuiltAppliance implements Appliance {
     broker.onTopicsChange(() => mqttDoor.onPartitionsChanged())
     for (const [index, written] of this.#config.listeners.mqtt.entries()) {
       const name = `mqtt[${index}]`
-      const context = written.tls === null ? null : await this.#certificates.open(name, written.tls)
+      const context = written.tls === null ? null : await this.#security.certificates.open(name, written.tls)
       const listener = await mqttDoor.listen(written.listen, mqttListenerOptions(written, name, context))
       const connections = (): number => mqttDoor.connectionsOf(name)
       this.#listeners.push({ protocol: 'mqtt', listener, advertised: null, connections })

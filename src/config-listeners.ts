@@ -19,12 +19,24 @@ const tls = z
       .nullable()
       .prefault(null)
       .describe("PEM file: the authorities whose signature makes a client's certificate good."),
+    clientCrl: z
+      .string()
+      .min(1)
+      .nullable()
+      .prefault(null)
+      .describe(
+        'File with the revocation lists (CRL) of these authorities, PEM or DER: a certificate in one is refused, and every one while a list is too old.',
+      ),
     clientAuth: z
       .enum(['none', 'requested', 'required'])
       .prefault('none')
       .describe('Must clients show a certificate? `requested`: they may, and one that they show must be good.'),
   })
-  .superRefine(({ clientAuth, clientCa }, context) => {
+  .superRefine(({ clientAuth, clientCa, clientCrl }, context) => {
+    if (clientCrl !== null && clientCa === null) {
+      const message = 'revocation lists mean nothing without the clientCa whose they are'
+      context.addIssue({ code: 'custom', path: ['clientCrl'], message })
+    }
     if ((clientAuth !== 'none') === (clientCa !== null)) return
     const message =
       clientCa === null
@@ -56,8 +68,8 @@ const kafkaListener = z
     tls,
     ...proxyKeys,
     saslMechanisms: z
-      .array(z.enum(['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512']))
-      .max(3)
+      .array(z.enum(['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512', 'OAUTHBEARER']))
+      .max(4)
       .prefault([])
       .describe(
         'SASL mechanisms by which clients authenticate. Without any, a client is who its certificate says, or `User:ANONYMOUS`.',
@@ -105,14 +117,14 @@ const mqttListener = z
     webSocket: webSocket.describe('Clients speak MQTT over WebSocket; with tls it is WSS. `{}` is enough.'),
     ...proxyKeys,
     authentication: z
-      .enum(['none', 'password'])
+      .enum(['none', 'password', 'token'])
       .prefault('none')
       .describe(
-        'How clients authenticate. `password`: user name and password of CONNECT, checked against the SCRAM credentials. `none`: a client is who its certificate says, or `User:ANONYMOUS`.',
+        'How clients authenticate. `password`: user name and password of CONNECT, checked against the SCRAM credentials. `token`: the password of CONNECT is a token (JWT). `none`: a client is who its certificate says, or `User:ANONYMOUS`.',
       ),
     saslMechanisms: z
-      .array(z.enum(['SCRAM-SHA-256', 'SCRAM-SHA-512']))
-      .max(2)
+      .array(z.enum(['SCRAM-SHA-256', 'SCRAM-SHA-512', 'OAUTHBEARER']))
+      .max(3)
       .prefault([])
       .describe(
         'SASL mechanisms by which clients of MQTT 5.0 may authenticate (enhanced authentication). With `authentication: none` they must.',

@@ -80,6 +80,7 @@ export function mirrorOptions(mirror: MirrorConfig): MirrorOptions {
     targetTopic: mirror.targetTopic,
     startFrom: mirror.startFrom,
     untrustedTimestamps: mirror.untrustedTimestamps,
+    security: { tls: mirror.tls, sasl: mirror.sasl },
     limits: {
       ...defaultMirrorLimits,
       windowBytesMax: mirror.window,

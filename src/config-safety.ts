@@ -19,7 +19,7 @@ interface Place {
 export interface WrittenListeners {
   readonly kafka: readonly (Place & { readonly saslMechanisms: readonly string[] })[]
   readonly mqtt: readonly (Place & {
-    readonly authentication: 'none' | 'password'
+    readonly authentication: 'none' | 'password' | 'token'
     readonly saslMechanisms: readonly string[]
   })[]
   readonly http: Place & { readonly authentication: 'none' | 'required' }
@@ -47,7 +47,7 @@ function isReachable({ listen, proxyProtocol = 'off' }: Place): boolean {
 }
 
 function asksForUsers({ authentication, saslMechanisms }: WrittenListeners['mqtt'][number]): boolean {
-  return authentication === 'password' || saslMechanisms.length > 0
+  return authentication !== 'none' || saslMechanisms.length > 0
 }
 
 /** Listeners beyond the loopback that carry plain text, or let anybody in. */
@@ -77,7 +77,7 @@ export function unprotectedListeners({ kafka, mqtt, http }: WrittenListeners): r
     ...mqtt.flatMap((listener, index) =>
       judge(['mqtt', index], listener, {
         isOn: asksForUsers(listener),
-        remedy: 'authentication: password, saslMechanisms, or tls.clientAuth: required',
+        remedy: 'authentication: password or token, saslMechanisms, or tls.clientAuth: required',
       }),
     ),
     ...judge(['http'], http, {
@@ -96,11 +96,18 @@ export function namelessListeners({ kafka, mqtt }: Pick<WrittenListeners, 'kafka
   ]
 }
 
+/** Whoever comes by a token is known to its issuer. */
+function asksForPasswords({ saslMechanisms }: { readonly saslMechanisms: readonly string[] }): boolean {
+  return saslMechanisms.some((mechanism) => mechanism !== 'OAUTHBEARER')
+}
+
 /** Does a listener beyond the loopback let users in by their passwords? Then there must be users. */
 export function needsUsers({ kafka, mqtt, http }: WrittenListeners): boolean {
   return (
     (isReachable(http) && http.authentication === 'required' && http.tls?.clientAuth !== 'required') ||
-    kafka.some((listener) => isReachable(listener) && listener.saslMechanisms.length > 0) ||
-    mqtt.some((listener) => isReachable(listener) && asksForUsers(listener))
+    kafka.some((listener) => isReachable(listener) && asksForPasswords(listener)) ||
+    mqtt.some(
+      (listener) => isReachable(listener) && (listener.authentication === 'password' || asksForPasswords(listener)),
+    )
   )
 }

@@ -8,6 +8,8 @@
 import { z } from 'zod'
 import { kafkaSettingFault } from './config-kafka.ts'
 import { listenerCountMax, listeners } from './config-listeners.ts'
+import { judgeOutbound, outboundSasl, outboundTls } from './config-outbound.ts'
+import { judgeTokens, oauthbearer } from './config-tokens.ts'
 import { address, bytes, bytesOrShare, count, durationMs } from './config-values.ts'
 
 const mirrorCountMax = 32
@@ -154,53 +156,57 @@ const mqtt = z.strictObject({
     .describe('What waits for a commit in the whole broker; above it every publishing socket is paused.'),
 })
 
-const mirror = z.strictObject({
-  name: z
-    .string()
-    .regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'a mirror name is made of small letters, digits and hyphens (1 to 63)')
-    .describe('Name of the mirror, in status, metrics and logs. Its positions are kept under this name.'),
-  bootstrapServers: z
-    .array(address())
-    .min(1)
-    .max(listenerCountMax)
-    .describe('Brokers of the central cluster to ask first, HOST:PORT.'),
-  topics: z
-    .array(z.string().min(1))
-    .min(1)
-    .max(patternCountMax)
-    .describe(
-      'Which topics: anchored regular expressions. Internal topics are never mirrored, but for __headwater_audit where it is named so.',
-    ),
-  targetTopic: z
-    .string()
-    .min(1)
-    .prefault('{site}.{topic}')
-    .describe('Topic name at the central cluster, from `{topic}`, `{site}` and `{node}`.'),
-  startFrom: z
-    .enum(['earliest', 'latest'])
-    .prefault('earliest')
-    .describe(
-      'Where a partition begins that has never been mirrored, or whose target topic was deleted and created anew.',
-    ),
-  untrustedTimestamps: z
-    .enum(['restamp', 'hold'])
-    .prefault('restamp')
-    .describe(
-      'Records received while this node did not know the time: `restamp` sends them, once the time is known, with the time they should have had; `hold` sends neither them nor what follows in the partition.',
-    ),
-  window: bytes({ min: 65_536 })
-    .prefault('12MiB')
-    .describe('Sent and not yet answered on one connection: link speed times round trip, and some.'),
-  connectTimeout: durationMs({ min: 100 })
-    .prefault('10s')
-    .describe('A connection that is not made by then has failed.'),
-  requestTimeout: durationMs({ min: 1000 })
-    .prefault('60s')
-    .describe('A connection with a request unanswered for this long counts as dead.'),
-  backOffMax: durationMs({ min: 1000 })
-    .prefault('60s')
-    .describe('Longest pause between two tries of a failing link; it doubles from a quarter of a second.'),
-})
+const mirror = z
+  .strictObject({
+    name: z
+      .string()
+      .regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'a mirror name is made of small letters, digits and hyphens (1 to 63)')
+      .describe('Name of the mirror, in status, metrics and logs. Its positions are kept under this name.'),
+    bootstrapServers: z
+      .array(address())
+      .min(1)
+      .max(listenerCountMax)
+      .describe('Brokers of the central cluster to ask first, HOST:PORT.'),
+    tls: outboundTls,
+    sasl: outboundSasl,
+    topics: z
+      .array(z.string().min(1))
+      .min(1)
+      .max(patternCountMax)
+      .describe(
+        'Which topics: anchored regular expressions. Internal topics are never mirrored, but for __headwater_audit where it is named so.',
+      ),
+    targetTopic: z
+      .string()
+      .min(1)
+      .prefault('{site}.{topic}')
+      .describe('Topic name at the central cluster, from `{topic}`, `{site}` and `{node}`.'),
+    startFrom: z
+      .enum(['earliest', 'latest'])
+      .prefault('earliest')
+      .describe(
+        'Where a partition begins that has never been mirrored, or whose target topic was deleted and created anew.',
+      ),
+    untrustedTimestamps: z
+      .enum(['restamp', 'hold'])
+      .prefault('restamp')
+      .describe(
+        'Records received while this node did not know the time: `restamp` sends them, once the time is known, with the time they should have had; `hold` sends neither them nor what follows in the partition.',
+      ),
+    window: bytes({ min: 65_536 })
+      .prefault('12MiB')
+      .describe('Sent and not yet answered on one connection: link speed times round trip, and some.'),
+    connectTimeout: durationMs({ min: 100 })
+      .prefault('10s')
+      .describe('A connection that is not made by then has failed.'),
+    requestTimeout: durationMs({ min: 1000 })
+      .prefault('60s')
+      .describe('A connection with a request unanswered for this long counts as dead.'),
+    backOffMax: durationMs({ min: 1000 })
+      .prefault('60s')
+      .describe('Longest pause between two tries of a failing link; it doubles from a quarter of a second.'),
+  })
+  .superRefine(judgeOutbound)
 
 const log = z.strictObject({
   level: z
@@ -266,23 +272,26 @@ const kafkaSettings = z
   .transform((settings): ReadonlyMap<string, string> => new Map(Object.entries(settings)))
 
 /** The schema of the whole file. */
-export const configSchema = z.strictObject({
-  dataDir: z
-    .string()
-    .min(1)
-    .prefault('./data')
-    .describe('Directory of the log and of all state. Created when missing. One daemon at a time.'),
-  disk: disk.prefault({}),
-  node: node.prefault({}),
-  listeners: listeners.prefault({}),
-  kafka: kafkaSettings
-    .prefault({})
-    .describe("Kafka's own broker settings under Kafka's own names; they are listed below."),
-  mqtt: mqtt.prefault({}),
-  mirrors: z.array(mirror).max(mirrorCountMax).prefault([]).describe('Copies of topics to a central Apache Kafka.'),
-  log: log.prefault({}),
-  audit: audit.prefault({}),
-})
+export const configSchema = z
+  .strictObject({
+    dataDir: z
+      .string()
+      .min(1)
+      .prefault('./data')
+      .describe('Directory of the log and of all state. Created when missing. One daemon at a time.'),
+    disk: disk.prefault({}),
+    node: node.prefault({}),
+    listeners: listeners.prefault({}),
+    kafka: kafkaSettings
+      .prefault({})
+      .describe("Kafka's own broker settings under Kafka's own names; they are listed below."),
+    mqtt: mqtt.prefault({}),
+    mirrors: z.array(mirror).max(mirrorCountMax).prefault([]).describe('Copies of topics to a central Apache Kafka.'),
+    oauthbearer: oauthbearer.prefault({}),
+    log: log.prefault({}),
+    audit: audit.prefault({}),
+  })
+  .superRefine(judgeTokens)
 
 type DeepReadonly<T> =
   T extends ReadonlyMap<string, string>

@@ -9,6 +9,7 @@ import { Cluster } from './cluster/cluster.ts'
 import { BrokerSettings } from './cluster/metadata/broker-config.ts'
 import type { ApplianceConfig } from './config.ts'
 import { configErrors } from './config-errors.ts'
+import { brokerEndPoints, namedListeners } from './kafka-end-points.ts'
 import { LogDirectory } from './log/log-directory.ts'
 
 /** Rejects with an ApplianceError when the directory is held by a process, is not one of ours, or does not open. */
@@ -22,10 +23,10 @@ export async function exportForKafka(config: ApplianceConfig, ports: Ports): Pro
   let brokerEpoch = -1
   let facts: KafkaExport
   try {
-    const endpoint = config.listeners.kafka[0]?.listen ?? { host: '127.0.0.1', port: 9092 }
-    const cluster = await Cluster.open({ directory, settings, ports, isInternal: () => false, endpoint })
+    const endPoints = brokerEndPoints(config.listeners.kafka)
+    const cluster = await Cluster.open({ directory, settings, ports, isInternal: () => false, endPoints })
     brokerEpoch = cluster.brokerEpoch
-    facts = factsOf(directory, cluster, config, endpoint)
+    facts = factsOf(directory, cluster, config)
   } finally {
     await directory.close(brokerEpoch)
   }
@@ -33,19 +34,18 @@ export async function exportForKafka(config: ApplianceConfig, ports: Ports): Pro
   return facts
 }
 
-function factsOf(
-  directory: LogDirectory,
-  cluster: Cluster,
-  config: ApplianceConfig,
-  listener: KafkaExport['listener'],
-): KafkaExport {
+function factsOf(directory: LogDirectory, cluster: Cluster, config: ApplianceConfig): KafkaExport {
   const recordsOf = (topic: string): number =>
     (cluster.partitions.ofTopic(topic) ?? []).reduce((sum, { log }) => sum + log.logEndOffset - log.logStartOffset, 0)
   return {
     logDir: directory.logDirectory,
     nodeId: directory.nodeId,
     clusterId: directory.clusterId,
-    listener,
+    listeners: namedListeners(config.listeners.kafka).map(({ name, protocol, listener }) => {
+      const { listen, advertise, tls, saslMechanisms } = listener
+      return { name, protocol, listen, advertise, tls, saslMechanisms }
+    }),
+    requiredScopes: config.oauthbearer.requiredScopes,
     wasClean: directory.wasClean,
     topics: [...cluster.image.topics()].map(({ name, partitions }) => ({
       name,

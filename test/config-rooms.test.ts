@@ -21,6 +21,7 @@ describe('options of the rooms', () => {
         targetTopic: '{site}.{topic}',
         startFrom: 'earliest',
         untrustedTimestamps: 'restamp',
+        security: { tls: null, sasl: null },
         limits: defaultMirrorLimits,
       },
     ])

@@ -226,7 +226,7 @@ export interface PeerFacts {
 /** `requested`: a client may stay without a certificate, but one that it shows must be good. */
 export type TlsClientAuth = 'none' | 'requested' | 'required'
 
-/** The content of PEM files. */
+/** The content of the files of a listener. */
 export interface TlsMaterial {
   /** The certificate, with the intermediate ones behind it. */
   readonly certificate: Uint8Array
@@ -234,6 +234,8 @@ export interface TlsMaterial {
   readonly key: Uint8Array
   /** Whose signature makes a client's certificate good; null = nobody's. */
   readonly clientCa: Uint8Array | null
+  /** Their revocation lists (PEM or DER): a client's certificate that stands in one is refused, and every one while a list is too old. */
+  readonly clientCrl?: Uint8Array | null
 }
 
 /** What a certificate says of itself. */
@@ -242,6 +244,8 @@ export interface TlsFacts {
   readonly notAfterMs: number
   /** The same as a date (ISO 8601). */
   readonly notAfter: string
+  /** When the first of the revocation lists is too old; null = there are none, or none says so. */
+  readonly crlNextUpdateMs: number | null
 }
 
 /** What a listener shows in its handshakes. Several listeners may share one. */
@@ -306,8 +310,31 @@ export interface Net {
   ): Promise<Listener>
   /** A context of this port's listeners, empty until `replace`. */
   tlsContext(clientAuth: TlsClientAuth): TlsContext
-  /** Rejects with a `NetError` (ECONNREFUSED, ETIMEDOUT, ENOTFOUND ...). */
-  connect(address: ListenAddress, timeoutMs: number): Promise<Connection>
+  /** Rejects with a `NetError` (ECONNREFUSED, ETIMEDOUT, ENOTFOUND ...). With `tls` the handshake has succeeded when it resolves. */
+  connect(address: ListenAddress, timeoutMs: number, tls?: OutboundTls | null): Promise<Connection>
+  /** GET of one small document over HTTP; nothing but an answer of 200 counts, and no redirection is followed. Rejects with a `NetError`. */
+  fetchDocument(request: DocumentRequest): Promise<Uint8Array>
+}
+
+/** TLS towards a server, from PEM. */
+export interface OutboundTls {
+  /** Whose signature makes the server's certificate good; null = the public authorities. */
+  readonly ca: Uint8Array | null
+  /** What we show when we are asked, with its key. */
+  readonly certificate: Uint8Array | null
+  readonly key: Uint8Array | null
+  /** The name that the server's certificate must hold; null = the host that is connected to. */
+  readonly serverName: string | null
+}
+
+export interface DocumentRequest {
+  /** `https:`, or `http:` where the caller has judged that. */
+  readonly url: string
+  /** For everything, from the name of the host to the last byte. */
+  readonly timeoutMs: number
+  readonly bytesMax: number
+  /** PEM: the authorities whose signature makes the server's certificate good; null = the public ones. */
+  readonly ca: Uint8Array | null
 }
 
 export class NetError extends Error {
@@ -331,7 +358,25 @@ export interface Compute {
   decompress(codec: CompressionCodec, bytes: Uint8Array, bytesMax: number): Promise<Uint8Array>
   /** PBKDF2 with HMAC (RFC 8018), as long as the digest. Callers bound how many they ask for. */
   deriveKey(request: KeyDerivation): Promise<Uint8Array>
+  /** The keys of a JSON Web Key Set (RFC 7517) that can check a signature; rejects when there is none or the text is no such set. */
+  tokenKeys(set: Uint8Array): Promise<TokenKeys>
 }
+
+/** Public keys by which signed tokens (JWS compact, RFC 7515) are told from others. */
+export interface TokenKeys {
+  readonly size: number
+  /** Checks the signature alone; what the token claims is the caller's to judge. Never rejects. */
+  verify(token: string): Promise<SignatureVerdict>
+}
+
+export type SignatureVerdict =
+  | {
+      readonly kind: 'signed'
+      readonly header: ReadonlyMap<string, unknown>
+      readonly claims: ReadonlyMap<string, unknown>
+    }
+  /** `isKeyUnknown`: a newer set may have the key. The reason holds nothing of the token. */
+  | { readonly kind: 'refused'; readonly reason: string; readonly isKeyUnknown: boolean }
 
 export interface KeyDerivation {
   readonly password: Uint8Array

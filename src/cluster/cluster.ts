@@ -17,6 +17,7 @@ import type { MetadataRecord } from '../protocol/kafka/stored/metadata-record.ts
 import { clusterEvents } from './cluster-events.ts'
 import { bootstrapName, bootstrapWrites, readBootstrap } from './metadata/bootstrap-file.ts'
 import type { BrokerSettings } from './metadata/broker-config.ts'
+import type { BrokerEndPoint } from './metadata/broker-end-point.ts'
 import { MetadataController, type TopicCreation, type TopicOutcome } from './metadata/metadata-controller.ts'
 import { configResourceType, MetadataImage, type TopicImage } from './metadata/metadata-image.ts'
 import { MetadataLog, metadataTopic, metadataTopicId } from './metadata/metadata-log.ts'
@@ -36,7 +37,7 @@ export interface ClusterOptions {
   /** Names of internal topics, Kafka's own included. */
   readonly isInternal: (topic: string) => boolean
   /** What the registration record names; clients are told by the listener they came in on. */
-  readonly endpoint: { readonly host: string; readonly port: number }
+  readonly endPoints: readonly BrokerEndPoint[]
   /** What a new topic has to fit into; null = it is bounded by the number of partitions alone. */
   readonly budget?: () => NodeBudget | null
   /** What an internal topic is declared with; null = it is none of ours. */
@@ -224,11 +225,11 @@ export class Cluster {
   }
 
   async #start(removed: ReadonlySet<string>, lost: string | null): Promise<void> {
-    const { directory, endpoint, ports } = this.#options
+    const { directory, endPoints, ports } = this.#options
     await this.hold.open()
     const incarnationId = uuidToString(ports.entropy.bytes(16))
     const bootstrap = await this.#bootstrap(lost !== null)
-    await this.controller.registerBroker(endpoint, incarnationId, bootstrap.records)
+    await this.controller.registerBroker(endPoints, incarnationId, bootstrap.records)
     if (bootstrap.isMissing)
       await directory.tryAside(await bootstrapWrites(directory.logDirectory, this.image.features(), ports.clock))
     if (lost !== null) await this.#rebuild(lost, removed)

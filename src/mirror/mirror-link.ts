@@ -18,6 +18,8 @@ import { MirrorTask } from './mirror-task.ts'
 import { PartitionMirror } from './partition-mirror.ts'
 import { ProducePipeline } from './produce-pipeline.ts'
 import { findRoutes, type Routes, type TopicRoute } from './route-finder.ts'
+import { kafkaLogin } from '../security/kafka-login.ts'
+import { OutboundCredentials } from '../security/outbound-credentials.ts'
 import { TargetConnection } from './target-connection.ts'
 import { TaskHands } from './task-hands.ts'
 import { TopicPolicy } from './topic-policy.ts'
@@ -36,6 +38,7 @@ export interface MirrorLinkParts {
 const refreshDelayMs = 50
 /** Merged batches that wait for their answers, kept for the next ones. */
 const pooledBuffersMax = 16
+const nothingShown = { tls: null, sasl: null }
 
 type LinkState = MirrorStatus['state']
 
@@ -46,6 +49,7 @@ export class MirrorLink {
   readonly #times: UntrustedTimes
   readonly #policy: TopicPolicy
   readonly #pool: BufferPool
+  readonly #credentials: OutboundCredentials
   readonly #hands: TaskHands
   readonly #mirrors = new Map<string, PartitionMirror>()
   readonly #pipelines = new Map<number, ProducePipeline>()
@@ -75,6 +79,7 @@ export class MirrorLink {
     const { options: mirrorOptions, bootId } = parts
     this.#times = new UntrustedTimes(parts.ports.clock, mirrorOptions.untrustedTimestamps ?? 'restamp', bootId)
     this.#policy = new TopicPolicy({ ...options, site: parts.site, nodeId: parts.nodeId })
+    this.#credentials = new OutboundCredentials(`mirror ${options.name}`, options.security ?? nothingShown, ports)
     this.#pool = new BufferPool(this.#limits.mergedBatchBytesMax, pooledBuffersMax)
     this.#hands = new TaskHands({
       mirror: options.name,
@@ -318,9 +323,12 @@ export class MirrorLink {
     return connection
   }
 
-  #open(address: ListenAddress, role: string): Promise<TargetConnection> {
+  async #open(address: ListenAddress, role: string): Promise<TargetConnection> {
     const { ports, site, nodeId } = this.#parts
+    const credentials = this.#credentials
     return TargetConnection.open({
+      tls: await credentials.tls(),
+      login: credentials.hasLogin ? kafkaLogin(() => credentials.login(), ports) : null,
       net: ports.net,
       clock: ports.clock,
       address,

@@ -1,6 +1,7 @@
 /** What a mirror is told: where to, which topics, how much at a time. The YAML shape is `config.ts`; these are plain values. */
 import type { UntrustedTimestamps } from './untrusted-times.ts'
 import type { ListenAddress } from '../base/ports.ts'
+import type { OutboundFiles } from '../security/outbound-credentials.ts'
 
 /** One mirror: one central cluster. */
 export interface MirrorOptions {
@@ -16,6 +17,8 @@ export interface MirrorOptions {
   /** What becomes of records that were received while this node did not know the time; default `restamp`. */
   readonly untrustedTimestamps?: UntrustedTimestamps
   readonly limits?: Partial<MirrorLimits>
+  /** What is shown to the central cluster; null or omitted: neither TLS nor a login. */
+  readonly security?: OutboundFiles | null
 }
 
 /** Bounds of one mirror, each with its unit. */

@@ -1,9 +1,9 @@
 /**
  * One connection to a broker of the central cluster, in the mirror's words: what it asks, and only the fields it looks at.
  *
- * Versions: whatever both sides know (KafkaClientConnection negotiates). Not used: transactions, SASL, fetch sessions.
+ * Versions: whatever both sides know (KafkaClientConnection negotiates). Not used: transactions, fetch sessions.
  */
-import type { Clock, ListenAddress, Net } from '../base/ports.ts'
+import type { Clock, ListenAddress, Net, OutboundTls } from '../base/ports.ts'
 import {
   createPartitionsApi,
   createTopicsApi,
@@ -16,7 +16,7 @@ import {
   type KafkaApi,
   produceApi,
 } from '../protocol/kafka/apis.ts'
-import { KafkaClientConnection, UnsupportedApiError } from '../protocol/kafka/client-connection.ts'
+import { KafkaClientConnection, type KafkaLogin, UnsupportedApiError } from '../protocol/kafka/client-connection.ts'
 import { errorName, type KafkaErrorName } from '../protocol/kafka/error-codes.ts'
 import type { ActiveProducer, TargetBounds } from './resume.ts'
 
@@ -35,6 +35,8 @@ export interface TargetConnectionOptions {
   readonly clientId: string
   readonly connectTimeoutMs: number
   readonly requestTimeoutMs: number
+  readonly tls: OutboundTls | null
+  readonly login: KafkaLogin | null
 }
 
 export interface TargetPartition {

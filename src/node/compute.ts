@@ -10,9 +10,10 @@ import { promisify } from 'node:util'
 import zlib from 'node:zlib'
 import lz4 from 'lz4-napi'
 import snappy from 'snappy'
-import { type CompressionCodec, type Compute, ComputeError, type KeyDerivation } from '../base/ports.ts'
+import { type CompressionCodec, type Compute, ComputeError, type KeyDerivation, type TokenKeys } from '../base/ports.ts'
 import { lz4Frames } from './lz4-frame.ts'
 import { snappyBlocks, xerialBlockBytes, xerialHeader } from './snappy-framing.ts'
+import { tokenKeysOf } from './token-keys.ts'
 import { zstdFrames } from './zstd-frame.ts'
 
 export interface ComputeOptions {
@@ -98,6 +99,10 @@ class NodeCompute implements Compute {
     const derived = this.#derivation.then(() => pbkdf2OnPool(password, salt, iterations, length, digest))
     this.#derivation = derived.catch(() => {})
     return derived
+  }
+
+  tokenKeys(set: Uint8Array): Promise<TokenKeys> {
+    return tokenKeysOf(set)
   }
 
   async #decode(codec: CompressionCodec, bytes: Uint8Array, bytesMax: number): Promise<Uint8Array> {

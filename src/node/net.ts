@@ -1,7 +1,9 @@
 /** The Net port on sockets of the operating system. What stands between `accept` and a connection is in `listener.ts`. */
 import net from 'node:net'
+import { asError } from '../base/errors.ts'
 import {
   type Connection,
+  type DocumentRequest,
   type ListenAddress,
   type Listener,
   type ListenOptions,
@@ -9,13 +11,16 @@ import {
   type Net,
   NetError,
   type Observer,
+  type OutboundTls,
   type TlsClientAuth,
 } from '../base/ports.ts'
 import { Arrival } from './arrival.ts'
 import { SocketConnection, SocketReader } from './connection.ts'
+import { fetchDocument } from './document-fetch.ts'
 import { NodeListener } from './listener.ts'
 import { backlogBytesMark, keepAliveMs } from './stream-marks.ts'
 import { NodeTlsContext } from './tls-context.ts'
+import { connectSecurely } from './tls-outbound.ts'
 
 export interface NodeNetOptions {
   readonly observer: Observer
@@ -28,6 +33,7 @@ export class NodeNet implements Net {
   readonly #readByEvents: boolean
   readonly #open = new Set<net.Socket>()
   readonly #listeners = new Set<NodeListener>()
+  readonly #closing = new AbortController()
 
   constructor(options: NodeNetOptions) {
     this.#observer = options.observer
@@ -59,19 +65,18 @@ export class NodeNet implements Net {
     return { ...bound, close: () => this.#stopListening(listener) }
   }
 
-  connect(address: ListenAddress, timeoutMs: number): Promise<Connection> {
+  connect(address: ListenAddress, timeoutMs: number, tls: OutboundTls | null = null): Promise<Connection> {
     const attempt = `connect to ${address.host}:${address.port}`
-    const reader = this.#readByEvents ? null : new SocketReader()
+    // A TLS stream has no memory of ours to read into.
+    const reader = this.#readByEvents || tls !== null ? null : new SocketReader()
+    const shown = tls === null ? undefined : { certificate: null }
     return new Promise((resolve, reject) => {
-      const socket = net.connect({
-        host: address.host,
-        port: address.port,
-        noDelay: true,
-        keepAlive: true,
-        keepAliveInitialDelay: keepAliveMs,
-        ...(reader ? { onread: reader.onread } : {}),
-        ...{ highWaterMark: backlogBytesMark },
-      })
+      let socket: net.Socket
+      try {
+        socket = tls === null ? connectPlainly(address, reader) : connectSecurely(address, tls)
+      } catch (thrown) {
+        return reject(new NetError(asError(thrown).message, attempt))
+      }
       // Nothing is read before somebody takes the connection.
       socket.pause()
       const timer = setTimeout(() => fail({ code: 'ETIMEDOUT', message: 'no answer' }), timeoutMs)
@@ -81,18 +86,23 @@ export class NodeNet implements Net {
         reject(new NetError(error.code ?? error.message, attempt))
       }
       socket.once('error', fail)
-      socket.once('connect', () => {
+      socket.once(tls === null ? 'connect' : 'secureConnect', () => {
         clearTimeout(timer)
         socket.off('error', fail)
         this.#track(socket)
-        resolve(new SocketConnection({ socket, reader, peer: new Arrival(socket).facts('outbound') }))
+        resolve(new SocketConnection({ socket, reader, peer: new Arrival(socket).facts('outbound', shown) }))
       })
       socket.once('close', () => clearTimeout(timer))
     })
   }
 
+  fetchDocument(request: DocumentRequest): Promise<Uint8Array> {
+    return fetchDocument(request, this.#closing.signal)
+  }
+
   /** Closes every listener and every connection. */
   async close(): Promise<void> {
+    this.#closing.abort()
     await Promise.all([...this.#listeners].map((listener) => this.#stopListening(listener)))
     for (const socket of this.#open) socket.destroy()
   }
@@ -105,4 +115,16 @@ export class NodeNet implements Net {
   async #stopListening(listener: NodeListener): Promise<void> {
     if (this.#listeners.delete(listener)) await listener.close()
   }
+}
+
+function connectPlainly(address: ListenAddress, reader: SocketReader | null): net.Socket {
+  return net.connect({
+    host: address.host,
+    port: address.port,
+    noDelay: true,
+    keepAlive: true,
+    keepAliveInitialDelay: keepAliveMs,
+    ...(reader ? { onread: reader.onread } : {}),
+    ...{ highWaterMark: backlogBytesMark },
+  })
 }

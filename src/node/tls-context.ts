@@ -6,6 +6,7 @@ import { constants, createPrivateKey, X509Certificate } from 'node:crypto'
 import tls from 'node:tls'
 import { asError } from '../base/errors.ts'
 import { NetError, type TlsClientAuth, type TlsContext, type TlsFacts, type TlsMaterial } from '../base/ports.ts'
+import { readRevocationLists, type RevocationLists } from './crl.ts'
 
 const ciphers = [
   'TLS_AES_128_GCM_SHA256',
@@ -18,6 +19,8 @@ const ciphers = [
   'ECDHE-ECDSA-CHACHA20-POLY1305',
   'ECDHE-RSA-CHACHA20-POLY1305',
 ].join(':')
+
+const nobody = new Uint8Array(0)
 
 /** A client that has not finished its handshake by then is cut. */
 const handshakeMs = 10_000
@@ -32,8 +35,13 @@ export class NodeTlsContext implements TlsContext {
   }
 
   replace(material: TlsMaterial): TlsFacts {
-    const options = this.#contextOptions(material)
-    const facts = judged(material, options)
+    const { clientCa, clientCrl = null } = material
+    const lists =
+      clientCrl === null
+        ? null
+        : attempt('the revocation list cannot be used', () => readRevocationLists(clientCrl, clientCa ?? nobody))
+    const options = this.#contextOptions(material, lists)
+    const facts = { ...judged(material, options), crlNextUpdateMs: lists?.nextUpdateMs ?? null }
     this.#options = options
     for (const server of this.#servers) server.setSecureContext(options)
     return facts
@@ -62,8 +70,12 @@ export class NodeTlsContext implements TlsContext {
     })
   }
 
-  #contextOptions({ certificate, key, clientCa }: TlsMaterial): tls.SecureContextOptions {
+  #contextOptions(
+    { certificate, key, clientCa }: TlsMaterial,
+    lists: RevocationLists | null,
+  ): tls.SecureContextOptions {
     return {
+      ...(lists === null ? {} : { crl: [...lists.pem] }),
       cert: Buffer.from(certificate),
       key: Buffer.from(key),
       // Without a list Node would trust the public authorities.
@@ -77,7 +89,7 @@ export class NodeTlsContext implements TlsContext {
 }
 
 /** Tries the material out; throws TLS_UNUSABLE with the reason. */
-function judged(material: TlsMaterial, options: tls.SecureContextOptions): TlsFacts {
+function judged(material: TlsMaterial, options: tls.SecureContextOptions): Omit<TlsFacts, 'crlNextUpdateMs'> {
   const certificate = attempt('the certificate cannot be read', () => new X509Certificate(material.certificate))
   const key = attempt('the key cannot be read (an encrypted key is not supported)', () =>
     createPrivateKey(Buffer.from(material.key)),

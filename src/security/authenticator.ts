@@ -5,6 +5,7 @@ import { auditTypes } from './audit/audit-types.ts'
 import { FailedAttempts } from './failed-attempts.ts'
 import { inventCredential } from './invented-credential.ts'
 import { PasswordCheck } from './password-check.ts'
+import { OAuthBearerServer } from './sasl/oauth-bearer-server.ts'
 import { anonymousPrincipal, userPrincipal } from './principal.ts'
 import { PlainServer } from './sasl/plain-server.ts'
 import type { SaslMechanism, SaslServer, SaslStep } from './sasl/sasl-server.ts'
@@ -12,6 +13,7 @@ import { ScramServer } from './sasl/scram-server.ts'
 import type { ScramCredentials } from './scram-credentials.ts'
 import { securityEvents } from './security-events.ts'
 import { securityMetrics } from './security-metrics.ts'
+import type { TokenCheck, TokenVerdict } from './tokens/token-check.ts'
 
 export interface AuthenticatorParts {
   readonly clock: Clock
@@ -21,6 +23,8 @@ export interface AuthenticatorParts {
   readonly credentials: ScramCredentials
   /** connection.failed.authentication.delay.ms */
   readonly failureDelayMs: () => number
+  /** Null: no listener takes tokens. */
+  readonly tokens?: TokenCheck | null
   readonly audit?: Audit
 }
 
@@ -55,7 +59,7 @@ export class Authenticator {
     return new SaslExchange(mechanism, this.#serverOf(mechanism), {
       host,
       isLocked: (user) => this.#attempts.isLocked(host, user, this.#parts.clock.monotonicMs()),
-      failed: (user, reason) => this.#failed({ mechanism, host, user, reason }),
+      failed: (user, reason, isGuess = true) => this.#failed({ mechanism, host, user, reason, isGuess }),
       succeeded: (user) => this.#succeeded(mechanism, host, user),
     })
   }
@@ -71,6 +75,28 @@ export class Authenticator {
     if (verdict === 'right') this.#succeeded(mechanism, host, user)
     if (verdict === 'wrong') await this.#failed({ mechanism, host, user, reason: 'wrong user or password' })
     return verdict
+  }
+
+  /** Judges a token for a door without SASL, as `checkPassword` does a password. */
+  async checkToken(host: string, token: string): Promise<TokenVerdict> {
+    const mechanism = 'token'
+    const locked = { reason: 'locked out', isGuess: true, userName: null } as const
+    const isLocked = this.#attempts.isLocked(host, null, this.#parts.clock.monotonicMs())
+    const verdict: TokenVerdict = isLocked
+      ? { kind: 'wrong', status: 'invalid_token', ...locked }
+      : await this.#tokens.check(token)
+    if (verdict.kind === 'right') this.#succeeded(mechanism, host, verdict.userName)
+    if (verdict.kind === 'wrong') {
+      const { userName: user, reason, isGuess } = verdict
+      await this.#failed({ mechanism, host, user, reason, isGuess })
+    }
+    return verdict
+  }
+
+  get #tokens(): TokenCheck {
+    const { tokens = null } = this.#parts
+    if (tokens === null) throw new Error('a listener with tokens where there is nothing to check them by')
+    return tokens
   }
 
   /** Judges a secret that names its user itself; a wrong one takes its time. Null = wrong. */
@@ -90,6 +116,10 @@ export class Authenticator {
   }
 
   #serverOf(mechanism: SaslMechanism): SaslServer {
+    if (mechanism === 'OAUTHBEARER') {
+      const tokens = this.#tokens
+      return new OAuthBearerServer({ check: (token) => tokens.check(token), scope: tokens.requiredScopes })
+    }
     const { credentials, entropy } = this.#parts
     if (mechanism === 'PLAIN') {
       return new PlainServer(async (userName, password): Promise<SaslStep> => {
@@ -123,9 +153,10 @@ export class Authenticator {
     readonly host: string
     readonly user: string | null
     readonly reason: string
+    readonly isGuess?: boolean
   }): Promise<void> {
     const { clock, observer, failureDelayMs } = this.#parts
-    const { mechanism, host, user, reason } = failure
+    const { mechanism, host, user, reason, isGuess = true } = failure
     const nowMs = clock.monotonicMs()
     const name = (user ?? '').slice(0, shownNameLengthMax)
     observer.add(securityMetrics.authentications, 1, { mechanism, outcome: 'failed' })
@@ -139,7 +170,7 @@ export class Authenticator {
       observer.event(securityEvents.authenticationFailed, { client: host, user: name, mechanism, reason })
     }
     // Whoever tries while locked out does not lengthen it.
-    if (reason !== 'locked out' && this.#attempts.failed(host, user, nowMs)) {
+    if (isGuess && reason !== 'locked out' && this.#attempts.failed(host, user, nowMs)) {
       observer.event(securityEvents.lockedOut, { client: host, user: name })
     }
     return new Promise((resolve) => clock.schedule(Math.max(1, failureDelayMs()), resolve))
@@ -149,7 +180,7 @@ export class Authenticator {
 interface ExchangeHost {
   readonly host: string
   isLocked(user: string | null): boolean
-  failed(user: string | null, reason: string): Promise<void>
+  failed(user: string | null, reason: string, isGuess?: boolean): Promise<void>
   succeeded(user: string): void
 }
 
@@ -158,6 +189,7 @@ export class SaslExchange {
   readonly mechanism: SaslMechanism
   readonly #server: SaslServer
   readonly #host: ExchangeHost
+  #isRefused = false
 
   constructor(mechanism: SaslMechanism, server: SaslServer, host: ExchangeHost) {
     this.mechanism = mechanism
@@ -171,6 +203,13 @@ export class SaslExchange {
     const { userName } = this.#server
     const isLocked = outcome.kind !== 'failed' && this.#host.isLocked(userName)
     const step = isLocked ? lockedOut : outcome
+    if (step.kind === 'continue' && step.refused !== undefined) {
+      this.#isRefused = true
+      await this.#host.failed(userName, step.refused.reason, step.refused.isGuess)
+      return step
+    }
+    // It has been counted and told already.
+    if (step.kind === 'failed' && this.#isRefused) return step
     if (step.kind === 'continue' || (step.kind === 'failed' && step.isBusy === true)) return step
     const objection = step.kind === 'done' ? judge(step.userName) : step.reason
     if (step.kind === 'done' && objection === null) {

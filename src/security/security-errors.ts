@@ -8,6 +8,12 @@ export const securityErrors = defineErrors({
     remedy: 'Correct the PEM files that its tls section names; docs/security.md shows how to make and check them.',
     retriable: false,
   },
+  tokenKeysUnusable: {
+    code: 'TOKEN_KEYS_UNUSABLE',
+    sentence: 'the keys of sasl.oauthbearer.jwks.endpoint.url, {url}, cannot be used: {reason}',
+    remedy: 'Put a JSON Web Key Set with the public keys of the issuer there; docs/security.md shows how.',
+    retriable: false,
+  },
   noUsers: {
     code: 'SECURITY_NO_USERS',
     sentence: 'a listener that other hosts can reach asks for a user and a password, and there is no user',

@@ -26,17 +26,61 @@ export const securityEvents = defineEvents({
     sentence: 'The certificate of the listener {listener}, {subject}, expired at {notAfter}: clients will refuse it',
     fields: { listener: 'string', subject: 'string', notAfter: 'string' },
   },
+  tlsCrlExpiresSoon: {
+    id: 'tls-crl-expires-soon',
+    level: 'warn',
+    sentence:
+      'A revocation list of the listener {listener} is good for {hours} more hours: put a newer one in its place',
+    fields: { listener: 'string', hours: 'number' },
+  },
+  tlsCrlExpired: {
+    id: 'tls-crl-expired',
+    level: 'error',
+    sentence:
+      'A revocation list of the listener {listener} is too old: until there is a newer one no certificate of its authority is taken',
+    fields: { listener: 'string' },
+  },
   authenticationFailed: {
     id: 'authentication-failed',
     level: 'warn',
     sentence: 'A client at {client} could not authenticate as "{user}" by {mechanism}: {reason}',
     fields: { client: 'string', user: 'string', mechanism: 'string', reason: 'string' },
   },
+  tokenKeysLoaded: {
+    id: 'token-keys-loaded',
+    level: 'info',
+    sentence: 'Tokens are checked by the {keys} keys of {url}',
+    fields: { url: 'string', keys: 'number' },
+  },
+  tokenKeysKept: {
+    id: 'token-keys-kept',
+    level: 'info',
+    sentence: 'Until {url} answers tokens are checked by the {keys} keys that it had last',
+    fields: { url: 'string', keys: 'number' },
+  },
+  tokenKeysRefused: {
+    id: 'token-keys-refused',
+    level: 'error',
+    sentence: 'The keys of {url} cannot be had, and those that were there before, if any, stay: {reason}',
+    fields: { url: 'string', reason: 'string' },
+  },
+  tokenKeysNotKept: {
+    id: 'token-keys-not-kept',
+    level: 'warn',
+    sentence: 'The keys of {url} are in force but could not be kept for the next start: {reason}',
+    fields: { url: 'string', reason: 'string' },
+  },
   lockedOut: {
     id: 'authentication-locked-out',
     level: 'warn',
     sentence: 'Too many failures: {client} is locked out for a minute, last as "{user}"',
     fields: { client: 'string', user: 'string' },
+  },
+  outboundRefused: {
+    id: 'outbound-credentials-refused',
+    level: 'error',
+    sentence: '{owner}: what it shows to others cannot be read anew and what it had goes on: {reason}',
+    fields: { owner: 'string', reason: 'string' },
   },
   listenerNameless: {
     id: 'listener-without-names',

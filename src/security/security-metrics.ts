@@ -8,6 +8,12 @@ export const securityMetrics = defineMetrics({
     help: 'When the certificate of a listener expires, in seconds since the Unix epoch.',
     labels: ['listener'],
   },
+  tlsCrlNextUpdate: {
+    name: 'headwater_tls_crl_next_update_seconds',
+    kind: 'gauge',
+    help: 'When the first of the revocation lists of a listener is too old, in seconds since the Unix epoch.',
+    labels: ['listener'],
+  },
   tlsReloads: {
     name: 'headwater_tls_reloads_total',
     kind: 'counter',
@@ -20,10 +26,16 @@ export const securityMetrics = defineMetrics({
     help: 'New certificates that could not be used, so that the old one stayed.',
     labels: ['listener'],
   },
+  tokenKeysRefreshed: {
+    name: 'headwater_token_keys_refreshed_seconds',
+    kind: 'gauge',
+    help: 'When the keys that tokens are checked by were last read or fetched, in seconds since the Unix epoch; not set while the time is not known.',
+    labels: [],
+  },
   authentications: {
     name: 'headwater_authentications_total',
     kind: 'counter',
-    help: 'Authentications that ended, by mechanism (a SASL mechanism, or password) and outcome (done, failed).',
+    help: 'Authentications that ended, by mechanism (a SASL mechanism, password or token) and outcome (done, failed).',
     labels: ['mechanism', 'outcome'],
   },
 })

@@ -13,6 +13,7 @@ export interface TlsFiles {
   readonly certificate: string
   readonly key: string
   readonly clientCa: string | null
+  readonly clientCrl?: string | null
   readonly clientAuth: TlsClientAuth
 }
 
@@ -32,6 +33,8 @@ const pemBytesMax = 1_048_576
 const dayMs = 86_400_000
 /** From here on the log warns, once a day. */
 const warnBeforeMs = 30 * dayMs
+/** Of a revocation list, which lives for days or weeks. */
+const warnCrlBeforeMs = 2 * dayMs
 
 interface Kept {
   readonly listener: string
@@ -43,6 +46,7 @@ interface Kept {
   /** What was refused last, and why; told once. */
   refused: { readonly material: TlsMaterial | null; readonly reason: string } | null
   warnedAtMs: number
+  warnedCrlAtMs: number
 }
 
 export class TlsKeeper<C extends TlsContext = TlsContext> {
@@ -62,9 +66,9 @@ export class TlsKeeper<C extends TlsContext = TlsContext> {
     try {
       const material = await this.#read(files)
       const facts = context.replace(material)
-      const kept = { listener, files, context, material, facts, refused: null, warnedAtMs: Number.NEGATIVE_INFINITY }
+      const kept = { listener, files, context, material, facts, refused: null, ...neverWarned }
       this.#kept.push(kept)
-      this.#judgeExpiry(kept)
+      this.#judge(kept)
     } catch (thrown) {
       throw new ApplianceError(securityErrors.tlsUnusable, { listener, reason: asError(thrown).message })
     }
@@ -91,7 +95,7 @@ export class TlsKeeper<C extends TlsContext = TlsContext> {
   async #look(): Promise<void> {
     for (const kept of this.#kept) {
       await this.#refresh(kept)
-      this.#judgeExpiry(kept)
+      this.#judge(kept)
     }
   }
 
@@ -106,11 +110,12 @@ export class TlsKeeper<C extends TlsContext = TlsContext> {
         return
       }
       const facts = kept.context.replace(material)
-      if (facts.notAfterMs <= clock.wallMs() && facts.notAfterMs < kept.facts.notAfterMs) {
+      const older = olderThan(facts, kept.facts, clock.wallMs())
+      if (older !== null) {
         kept.context.replace(kept.material)
-        throw new Error('it has expired, and the one in force lasts longer')
+        throw new Error(`${older} has expired, and the one in force lasts longer`)
       }
-      Object.assign(kept, { material, facts, refused: null, warnedAtMs: Number.NEGATIVE_INFINITY })
+      Object.assign(kept, { material, facts, refused: null, ...neverWarned })
       observer.add(securityMetrics.tlsReloads, 1, { listener })
       observer.event(securityEvents.tlsReloaded, { listener, subject: facts.subject, notAfter: facts.notAfter })
     } catch (thrown) {
@@ -123,7 +128,7 @@ export class TlsKeeper<C extends TlsContext = TlsContext> {
     }
   }
 
-  async #read({ certificate, key, clientCa }: TlsFiles): Promise<TlsMaterial> {
+  async #read({ certificate, key, clientCa, clientCrl = null }: TlsFiles): Promise<TlsMaterial> {
     const read = async (path: string): Promise<Uint8Array> => {
       const bytes = await this.#parts.disk.readFile(path, pemBytesMax)
       if (bytes === null) throw new Error(`there is no file ${path}`)
@@ -133,7 +138,27 @@ export class TlsKeeper<C extends TlsContext = TlsContext> {
       certificate: await read(certificate),
       key: await read(key),
       clientCa: clientCa === null ? null : await read(clientCa),
+      clientCrl: clientCrl === null ? null : await read(clientCrl),
     }
+  }
+
+  #judge(kept: Kept): void {
+    this.#judgeExpiry(kept)
+    this.#judgeCrl(kept)
+  }
+
+  #judgeCrl(kept: Kept): void {
+    const { clock, observer } = this.#parts
+    const { listener, facts } = kept
+    const endMs = facts.crlNextUpdateMs
+    if (endMs === null) return
+    observer.set(securityMetrics.tlsCrlNextUpdate, endMs / 1_000, { listener })
+    const nowMs = clock.wallMs()
+    if (endMs - nowMs > warnCrlBeforeMs || nowMs - kept.warnedCrlAtMs < dayMs || !clock.wallTrusted()) return
+    kept.warnedCrlAtMs = nowMs
+    const hours = Math.floor((endMs - nowMs) / 3_600_000)
+    if (endMs <= nowMs) observer.event(securityEvents.tlsCrlExpired, { listener })
+    else observer.event(securityEvents.tlsCrlExpiresSoon, { listener, hours })
   }
 
   #judgeExpiry(kept: Kept): void {
@@ -151,9 +176,19 @@ export class TlsKeeper<C extends TlsContext = TlsContext> {
   }
 }
 
+const neverWarned = { warnedAtMs: Number.NEGATIVE_INFINITY, warnedCrlAtMs: Number.NEGATIVE_INFINITY }
+
+/** What of the new facts has ended at `nowMs` and ends before the one in force; null = nothing. */
+function olderThan(facts: TlsFacts, inForce: TlsFacts, nowMs: number): string | null {
+  if (facts.notAfterMs <= nowMs && facts.notAfterMs < inForce.notAfterMs) return 'it'
+  const [endMs, inForceMs] = [facts.crlNextUpdateMs, inForce.crlNextUpdateMs ?? Number.NEGATIVE_INFINITY]
+  return endMs !== null && endMs <= nowMs && endMs < inForceMs ? 'its revocation list' : null
+}
+
 function isSame(left: TlsMaterial | null, right: TlsMaterial | null): boolean {
   const same = (a: Uint8Array | null, b: Uint8Array | null): boolean =>
     a === null || b === null ? a === b : Buffer.compare(a, b) === 0
   if (left === null || right === null) return left === right
-  return same(left.certificate, right.certificate) && same(left.key, right.key) && same(left.clientCa, right.clientCa)
+  const names = ['certificate', 'key', 'clientCa', 'clientCrl'] as const
+  return names.every((name) => same(left[name] ?? null, right[name] ?? null))
 }

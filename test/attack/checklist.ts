@@ -159,7 +159,8 @@ export const attackRows: readonly AttackRow[] = [
     attack: 'Names of Object.prototype',
     answer: 'Keys from outside live in maps.',
     shownBy: [
-      ['attack/kafka-names.ts', '__proto__'],
+      ['security/prototype-names.test.ts', 'change nothing that everything inherits, and hurt nobody'],
+      ['security/prototype-names.test.ts', 'are client ids, topics, retained messages and properties of MQTT'],
       ['ingest/mqtt/retained-store.test.ts', '__proto__'],
       ['security/authenticator.test.ts', '__proto__'],
       ['security/http-access.test.ts', 'a name of Object.prototype'],
@@ -174,6 +175,8 @@ export const attackRows: readonly AttackRow[] = [
       ['node/tls.test.ts', 'refuses to renegotiate'],
       ['node/tls.test.ts', 'serves on after a handshake that is no handshake'],
       ['node/tls.test.ts', 'bounds the handshakes that are under way'],
+      ['node/crl.test.ts', 'refuses what stands in it and takes the rest'],
+      ['node/tls-outbound.test.ts', 'to a server that proves its address or its name'],
     ],
     open: '',
   },
@@ -188,6 +191,8 @@ export const attackRows: readonly AttackRow[] = [
       ['security/authenticator.test.ts', 'costs one derivation for a name that is not there'],
       ['security/authenticator.test.ts', 'is locked out at that address'],
       ['security/http-access.test.ts', 'at HTTP, Kafka and MQTT are counted together'],
+      ['security/sasl/scram-client.test.ts', 'a server that does not know the password is not believed'],
+      ['security/tokens/token-check.test.ts', 'a token that nobody has signed for us is a guess'],
     ],
     open: 'Times are not compared: the work is, which is the same.',
   },
@@ -213,8 +218,12 @@ export const attackRows: readonly AttackRow[] = [
   {
     id: 'A19',
     attack: 'Making the daemon call somebody (SSRF)',
-    answer: 'No address comes from a client: bootstrap servers stand in the file of the operator.',
-    shownBy: [],
+    answer:
+      'No address comes from a client: bootstrap servers and the URL of keys stand in the file of the operator; what a token says of keys is not looked at, no redirection is followed.',
+    shownBy: [
+      ['node/document-fetch.test.ts', 'and nobody else is asked'],
+      ['security/tokens/token-key-keeper.test.ts', 'a URL of keys'],
+    ],
     open: 'The central cluster names its own brokers, and the mirror connects to them: it is trusted with that.',
   },
   {
@@ -297,7 +306,10 @@ export const attackRows: readonly AttackRow[] = [
     id: 'A27',
     attack: 'Filling the tables of producers, groups and fetch sessions',
     answer: 'Each table has a bound, and the oldest or the newcomer gives way.',
-    shownBy: [['broker/fetch-session.test.ts', 'session']],
+    shownBy: [
+      ['broker/fetch-session.test.ts', 'bounds the partitions of one session and of all'],
+      ['coordinator/group/classic-protocol.test.ts', 'beyond the bound on groups is refused'],
+    ],
     open: 'Transactions are not built.',
   },
   {
@@ -318,7 +330,7 @@ export const attackRows: readonly AttackRow[] = [
     id: 'A30',
     attack: 'Regular expressions that take for ever',
     answer: 'No expression comes from a client: those of mirrors and principals stand in the file of the operator.',
-    shownBy: [['mirror/topic-policy.test.ts', 'pattern']],
+    shownBy: [['mirror/topic-policy.test.ts', 'a wrong pattern or template is refused when the mirror is built']],
     open: 'Group protocols with expressions on the server (KIP-848) are not built.',
   },
   {
@@ -339,6 +351,7 @@ export const attackRows: readonly AttackRow[] = [
     shownBy: [
       ['base/wall-floor.test.ts', 'of ten years ahead is not believed'],
       ['mirror/untrusted-times.test.ts', 'holds them back while the time is not known'],
+      ['security/tokens/token-check.test.ts', 'tokens are refused, with the reason'],
     ],
     open: '',
   },

@@ -56,7 +56,7 @@ export async function openAdmin(
       settings,
       ports,
       isInternal: (topic) => internalTopics.isInternal(topic),
-      endpoint: { host: 'edge', port: 9092 },
+      endPoints: [{ name: 'PLAINTEXT', host: 'edge', port: 9092, securityProtocol: 0 }],
     }),
   )
   const { clock, observer } = ports

@@ -46,6 +46,10 @@ class HeldCompute implements Compute {
     return this.#real.deriveKey(...job)
   }
 
+  tokenKeys(...job: Parameters<Compute['tokenKeys']>): ReturnType<Compute['tokenKeys']> {
+    return this.#real.tokenKeys(...job)
+  }
+
   #held(): Promise<void> {
     return new Promise((resolve) => this.waiting.push(resolve))
   }

@@ -59,9 +59,9 @@ export async function openRecords(
   const settings = new BrokerSettings(new Map(Object.entries(written)))
   const internalTopics = new InternalTopics([secretTopic])
   const isInternal = (topic: string): boolean => internalTopics.isInternal(topic)
-  const endpoint = { host: 'edge', port: 9092 }
+  const endPoints = [{ name: 'PLAINTEXT', host: 'edge', port: 9092, securityProtocol: 0 }]
   const directory = await world.settle(LogDirectory.open({ dataDir: '/data', nodeId: 1, ...options }, ports))
-  const cluster = await world.settle(Cluster.open({ directory, settings, ports, isInternal, endpoint }))
+  const cluster = await world.settle(Cluster.open({ directory, settings, ports, isInternal, endPoints }))
   const { clock, observer } = ports
   const topics = new TopicAdmin({ cluster, settings, clock, observer, internalTopics, autoTopicsMax })
   const broker = new Broker({ cluster, settings, ports, topics, internalTopics })

@@ -42,7 +42,7 @@ export async function startCluster(
       settings,
       ports,
       isInternal: (topic) => topic.startsWith('__'),
-      endpoint: { host: 'edge', port: 9092 },
+      endPoints: [{ name: 'PLAINTEXT', host: 'edge', port: 9092, securityProtocol: 0 }],
       budget,
     }),
   )

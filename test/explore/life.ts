@@ -64,7 +64,7 @@ export class Life {
       settings: new BrokerSettings(new Map()),
       ports,
       isInternal: (topic) => topic.startsWith('__'),
-      endpoint: { host: 'edge', port: 9092 },
+      endPoints: [{ name: 'PLAINTEXT', host: 'edge', port: 9092, securityProtocol: 0 }],
     })
     this.#cluster = cluster
     const model = this.#model

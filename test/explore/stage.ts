@@ -89,6 +89,7 @@ const compute = nodeCompute({ inline: true })
 const net: Net = {
   listen: () => Promise.reject(new Error('there is no network here')),
   connect: () => Promise.reject(new Error('there is no network here')),
+  fetchDocument: () => Promise.reject(new Error('there is no network here')),
   tlsContext: () => {
     throw new Error('there is no network here')
   },

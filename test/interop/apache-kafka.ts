@@ -93,12 +93,19 @@ export function apacheKafkaLibs(): string {
 export function kafkaTool(
   className: string,
   args: readonly string[],
-  options: { readonly stdin?: string; readonly timeoutMs?: number; readonly onLine?: (line: string) => void } = {},
+  options: {
+    readonly stdin?: string
+    readonly timeoutMs?: number
+    readonly onLine?: (line: string) => void
+    /** Further words for the Java machine. */
+    readonly jvm?: readonly string[]
+  } = {},
 ): Promise<ToolResult> {
   const libs = apacheKafkaLibs()
   const flags = ['-Xmx256m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-Dlog4j2.level=WARN']
   const child = spawn('java', [
     ...flags,
+    ...(options.jvm ?? []),
     `-Dlog4j2.configurationFile=${toolLogging()}`,
     '-cp',
     `${libs}/*`,

@@ -1,7 +1,7 @@
 /**
  * The interop pass: foreign clients and real servers against the daemon, a case at a time.
  *
- *   run.ts [WORD ...]     only the cases whose name holds one of the words
+ *   run.ts [--acl-pairs=N] [WORD ...]     only the cases whose name holds one of the words; N pairs of entries and requests to judge
  *
  * A case whose foreign program is missing is skipped with a line that says what to install. The last line is
  * `N passed, N failed, N skipped`; the exit code is 1 when a case failed.
@@ -19,6 +19,10 @@ import { kafkaCodec, kafkaHeaders, kafkaLayouts } from './cases/kafka-codec.ts'
 import { dumpLogSegments, kafkaTools } from './cases/kafka-tools.ts'
 import { quotas } from './cases/quotas.ts'
 import { securityTools } from './cases/security-tools.ts'
+import { privateAuthority } from './cases/certificates.ts'
+import { securedExport } from './cases/secured-export.ts'
+import { securedMirror } from './cases/secured-mirror.ts'
+import { tokensOfAnOpenIdProvider } from './cases/tokens.ts'
 import { mirrorToApacheKafka } from './mirror.ts'
 import { outAndBack } from './cases/out-and-back.ts'
 import { mosquittoOptions, pahoEverywhere } from './cases/mqtt-doors.ts'
@@ -43,16 +47,20 @@ const cases: readonly InteropCase[] = [
   kafkaTools,
   dumpLogSegments,
   securityTools,
+  tokensOfAnOpenIdProvider,
+  privateAuthority,
   closedDoors,
   quotas,
   authorizerOfKafka,
   sameCompaction,
   outAndBack,
+  securedExport,
   formattedByKafka,
   mirrorToApacheKafka,
+  securedMirror,
 ]
 
-process.exitCode = await main(process.argv.slice(2))
+process.exitCode = await main(process.argv.slice(2).filter((word) => !word.startsWith('--acl-pairs=')))
 
 async function main(words: readonly string[]): Promise<number> {
   const counts = { passed: 0, failed: 0, skipped: 0 }

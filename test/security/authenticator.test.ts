@@ -28,6 +28,7 @@ function newAuthenticator(delayMs = 100) {
   const compute: typeof ports.compute = {
     compress: (...words) => ports.compute.compress(...words),
     decompress: (...words) => ports.compute.decompress(...words),
+    tokenKeys: (set) => ports.compute.tokenKeys(set),
     deriveKey: (request) => {
       derived.push(request.iterations)
       return ports.compute.deriveKey(request)

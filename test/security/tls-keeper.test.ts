@@ -7,7 +7,9 @@ import type { Observer } from '../../src/base/ports.ts'
 import { NodeClock } from '../../src/node/clock.ts'
 import { NodeNet } from '../../src/node/net.ts'
 import { nodePorts } from '../../src/node/node-ports.ts'
-import { TlsKeeper } from '../../src/security/tls-keeper.ts'
+import { type TlsFiles, TlsKeeper } from '../../src/security/tls-keeper.ts'
+import { CaFolder } from '../../src/admin/certificates/ca-folder.ts'
+import { PrivateCa } from '../../src/admin/certificates/private-ca.ts'
 import { CertificateFolder, type CertificateFiles, hasOpenssl } from './certificates.ts'
 
 const folder = new CertificateFolder()
@@ -56,7 +58,7 @@ function listeningObserver() {
 }
 
 /** A keeper of one listener on a real port, whose files are copies that a test may replace. */
-async function keeping(files: CertificateFiles, wallMs?: number) {
+async function keeping(files: CertificateFiles, wallMs?: number, client: Partial<TlsFiles> = {}) {
   const { observer, events, until } = listeningObserver()
   const ports = nodePorts({ observer, withoutAddOn: true })
   closers.push(() => ports.close())
@@ -71,7 +73,7 @@ async function keeping(files: CertificateFiles, wallMs?: number) {
   closers.push(() => net.close())
   const keeper = new TlsKeeper({ disk: ports.disk, net, clock, observer, lookEveryMs: 5 })
   closers.push(() => keeper.stop())
-  const context = await keeper.open('kafka[0]', { certificate, key, clientCa: null, clientAuth: 'none' })
+  const context = await keeper.open('kafka[0]', { certificate, key, clientCa: null, clientAuth: 'none', ...client })
   const listener = await net.listen(
     'kafka',
     { host: '127.0.0.1', port: 0 },
@@ -143,6 +145,57 @@ describe.skipIf(!hasOpenssl)('the keeper of certificates', () => {
     await expect(keeper.open('mqtt[0]', files)).rejects.toMatchObject({
       code: 'TLS_UNUSABLE',
       message: expect.stringContaining('nowhere.pem'),
+    })
+  })
+})
+
+describe.skipIf(!hasOpenssl)('the keeper of revocation lists', () => {
+  const dayMs = 86_400_000
+  /** An authority whose list ends in `crlDays`, seen from `agoDays` before now. */
+  const authorityWith = async (name: string, crlDays: number, agoDays = 0) => {
+    const files = new CaFolder(folder.file(name))
+    const ca = new PrivateCa(files, () => Date.now() - agoDays * dayMs)
+    await ca.init(name, { days: 100, crlDays })
+    const client = {
+      clientCa: files.file('ca.pem'),
+      clientCrl: files.file('ca.crl.pem'),
+      clientAuth: 'required',
+    } as const
+    return { files, ca, client }
+  }
+
+  it('puts a newer list in force, and keeps the one that is when a new one cannot be used', async () => {
+    const { ca, client, files } = await authorityWith('ca-1', 10)
+    const { until, events } = await keeping(first, undefined, client)
+    await ca.writeList(20)
+    await until('tls-certificate-reloaded')
+    const { client: stranger } = await authorityWith('ca-2', 10)
+    for (const [index, harm] of [
+      (): void => replaceFile(stranger.clientCrl, client.clientCrl),
+      (): void => writeFileSync(client.clientCrl, 'no list'),
+      (): void => rmSync(client.clientCrl),
+    ].entries()) {
+      harm()
+      expect(await until('tls-certificate-refused', index + 1)).toMatchObject({
+        reason: expect.stringMatching(/list|no file/),
+      })
+    }
+    await ca.writeList(30)
+    await until('tls-certificate-reloaded', 2)
+    expect(events.some(({ id }) => id === 'tls-crl-expired')).toBe(false)
+    // A copy of long ago is too old, and does not take the place of one that is good.
+    await new PrivateCa(files, () => Date.now() - 50 * dayMs).writeList(5)
+    expect(await until('tls-certificate-refused', 4)).toMatchObject({ reason: expect.stringMatching(/expired/) })
+  })
+
+  it('warns two days before a list is too old, and tells when it is', async () => {
+    const soon = await authorityWith('ca-3', 1)
+    expect(await (await keeping(first, undefined, soon.client)).until('tls-crl-expires-soon')).toMatchObject({
+      hours: 23,
+    })
+    const late = await authorityWith('ca-4', 5, 6)
+    expect(await (await keeping(first, undefined, late.client)).until('tls-crl-expired')).toEqual({
+      listener: 'kafka[0]',
     })
   })
 })

@@ -47,6 +47,8 @@ export class SimNetwork implements StreamWorld {
   latencyMs: readonly [number, number] = [0.1, 1.5]
   /** What listeners are told that handshakes below a connection have taken. */
   openingMs = 0
+  /** What stands under a URL; any other is refused. */
+  readonly documents = new Map<string, Uint8Array>()
   /** How long a sender waits for a silent peer before it gives up. */
   retransmitTimeoutMs = 120_000
   /** A Buffer, as the real one is: its `slice` is a view, and who keeps one keeps poison. */
@@ -97,7 +99,15 @@ export class SimNetwork implements StreamWorld {
       tlsContext: () => {
         throw new NetError('ENOTSUP', 'the simulated network has no TLS')
       },
-      connect: (address, timeoutMs) => this.#connect(process, address, timeoutMs),
+      connect: async (address, timeoutMs, tls = null) => {
+        if (tls !== null) throw new NetError('ENOTSUP', 'the simulated network has no TLS')
+        return this.#connect(process, address, timeoutMs)
+      },
+      fetchDocument: async ({ url }) => {
+        const document = this.documents.get(url)
+        if (document === undefined) throw new NetError('ECONNREFUSED', `GET ${url}`)
+        return document
+      },
     }
   }
 

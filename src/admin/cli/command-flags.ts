@@ -3,13 +3,14 @@ import { type Command, InvalidArgumentError } from 'commander'
 import { ApplianceError } from '../../base/errors.ts'
 import type { ListenAddress } from '../../base/ports.ts'
 import { cliErrors } from './cli-errors.ts'
+import type { ClientSecurity } from './client-properties.ts'
 import type { CommandLineHost } from './host.ts'
 import type { KafkaClient } from './kafka-client.ts'
-import type { Login } from './sasl-login.ts'
 
 /** Flags of commands that speak Kafka. */
 export interface KafkaFlags {
   readonly bootstrapServer: readonly ListenAddress[]
+  readonly commandConfig?: string
   readonly user?: string
   readonly passwordFile?: string
   readonly saslMechanism: string
@@ -37,6 +38,10 @@ export function withKafkaFlags(command: Command): Command {
       addresses,
       addresses('127.0.0.1:9092'),
     )
+    .option(
+      '--command-config <file>',
+      "TLS and login, in the file of Kafka's own tools (security.protocol, sasl.jaas.config ...)",
+    )
     .option('--user <NAME>', 'authenticate as this user, by SCRAM')
     .option(
       '--password-file <FILE>',
@@ -53,7 +58,7 @@ export async function withClient(
   work: (client: KafkaClient) => Promise<void>,
 ): Promise<void> {
   const { KafkaClient } = await import('./kafka-client.ts')
-  const client = new KafkaClient(await host.clientPorts(), flags.bootstrapServer, await loginOf(flags))
+  const client = new KafkaClient(await host.clientPorts(), flags.bootstrapServer, await securityOf(flags))
   try {
     await work(client)
   } finally {
@@ -61,10 +66,19 @@ export async function withClient(
   }
 }
 
-/** Who the flags say that the command speaks for; null = nobody. */
-async function loginOf({ user, passwordFile, saslMechanism }: KafkaFlags): Promise<Login | null> {
+/** How the flags say to connect: by a file, or by a user. */
+async function securityOf(flags: KafkaFlags): Promise<ClientSecurity> {
+  const { commandConfig, user, passwordFile, saslMechanism } = flags
+  if (commandConfig !== undefined) {
+    if (user !== undefined || passwordFile !== undefined) {
+      const detail = 'says who it is; --user and --password-file do not go with it'
+      throw new ApplianceError(cliErrors.valueInvalid, { name: '--command-config', detail })
+    }
+    const { readClientProperties } = await import('./client-properties.ts')
+    return readClientProperties(commandConfig)
+  }
   if (user === undefined) {
-    if (passwordFile === undefined) return null
+    if (passwordFile === undefined) return { tls: null, login: null }
     throw new ApplianceError(cliErrors.valueInvalid, { name: '--password-file', detail: 'name the --user too' })
   }
   const mechanism = mechanismNames.find((name) => name === saslMechanism)
@@ -73,7 +87,7 @@ async function loginOf({ user, passwordFile, saslMechanism }: KafkaFlags): Promi
     throw new ApplianceError(cliErrors.valueInvalid, { name: '--sasl-mechanism', detail })
   }
   const { readPassword } = await import('./password-input.ts')
-  return { user, password: await readPassword(passwordFile ?? null, user), mechanism }
+  return { tls: null, login: { mechanism, userName: user, password: await readPassword(passwordFile ?? null, user) } }
 }
 
 /** Parser of a whole number >= 0. */

@@ -2,6 +2,7 @@
 import { Command, CommanderError } from 'commander'
 import type { ListenAddress } from '../../base/ports.ts'
 import { addAuditCommands } from './audit-commands.ts'
+import { addCertCommands } from './cert-commands.ts'
 import { type CommandContext, jsonOption, listenAddress, wholeNumber } from './command-flags.ts'
 import { type HttpFlags, withHttpFlags } from './daemon-http.ts'
 import { exitStatus } from './exit-status.ts'
@@ -34,6 +35,7 @@ export async function runCommands(args: readonly string[], host: CommandLineHost
   addRecordCommands(context)
   addGroupCommands(context)
   addUserCommands(context)
+  addCertCommands(context)
   addMqttCommands(context)
   addRoleCommands(context)
   addTokenCommands(context)
@@ -151,12 +153,24 @@ function addExportKafka({ program, host }: CommandContext): void {
       listenAddress,
       listenAddress('127.0.0.1:9093'),
     )
+    .option(
+      '--internal <HOST:PORT>',
+      'listener by which the broker speaks to itself, where listeners of clients will not do',
+      listenAddress,
+      listenAddress('127.0.0.1:9094'),
+    )
+    .option('--secret-file <path>', "file with the broker's own password, for the same", '/etc/kafka/broker.secret')
     .option(...jsonOption)
-    .action(async (flags: StartFlags & { controller: ListenAddress; json?: true }) => {
-      const { json = false, controller, ...rest } = flags
-      const { printKafkaExport } = await import('./export-kafka-command.ts')
-      printKafkaExport(await host.exportForKafka(await gatherConfiguration(rest)), controller, json)
-    })
+    .action(
+      async (
+        flags: StartFlags & { controller: ListenAddress; internal: ListenAddress; secretFile: string; json?: true },
+      ) => {
+        const { json = false, controller, internal, secretFile, ...rest } = flags
+        const { printKafkaExport } = await import('./export-kafka-command.ts')
+        const ours = { controller, internal, secretFile }
+        printKafkaExport(await host.exportForKafka(await gatherConfiguration(rest)), ours, json)
+      },
+    )
 }
 
 function addDemo({ program, host, finish }: CommandContext): void {

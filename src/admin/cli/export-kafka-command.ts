@@ -2,8 +2,10 @@
  * `headwater export-kafka`: readies a stopped data directory for Apache Kafka and prints the server.properties that opens it there.
  * What is only for eyes stands in comments, so that the output is the file.
  */
+import { hostname } from 'node:os'
 import type { ListenAddress } from '../../base/ports.ts'
 import type { KafkaExport } from './host.ts'
+import { type OwnListeners, type SecurityLines, securityLinesOf } from './kafka-security-lines.ts'
 import { print } from './output.ts'
 
 const ownPrefix = '__headwater_'
@@ -17,9 +19,13 @@ const oneNode: readonly (readonly [string, string])[] = [
 ]
 
 /** Prints the file, or (`json`) the facts with the properties in them. */
-export function printKafkaExport(facts: KafkaExport, controller: ListenAddress, json: boolean): void {
-  const properties = propertiesOf(facts, controller)
-  if (json) return print(JSON.stringify({ ...facts, settings: undefined, properties: Object.fromEntries(properties) }))
+export function printKafkaExport(facts: KafkaExport, ours: OwnListeners, json: boolean): void {
+  const security = securityLinesOf(facts, ours)
+  const properties = propertiesOf(facts, ours.controller, security)
+  if (json) {
+    const { comments: notes } = security
+    return print(JSON.stringify({ ...facts, settings: undefined, properties: Object.fromEntries(properties), notes }))
+  }
   const own = facts.topics.filter(({ name }) => name.startsWith(ownPrefix))
   const records = facts.topics.reduce((sum, topic) => sum + topic.records, 0)
   const partitions = facts.topics.reduce((sum, topic) => sum + topic.partitions, 0)
@@ -32,27 +38,48 @@ export function printKafkaExport(facts: KafkaExport, controller: ListenAddress, 
     ...own.map(
       ({ name }) => `${name} is an internal topic of Headwater, to Kafka an ordinary one: leave it for the way back`,
     ),
+    ...security.comments,
   ]
   for (const comment of comments) print(`# ${comment}`)
   for (const [name, value] of properties) print(`${name}=${value}`)
 }
 
-function propertiesOf(facts: KafkaExport, controller: ListenAddress): readonly (readonly [string, string])[] {
-  const listeners = `PLAINTEXT://${place(facts.listener)},CONTROLLER://${place(controller)}`
+function propertiesOf(
+  facts: KafkaExport,
+  controller: ListenAddress,
+  security: SecurityLines,
+): readonly (readonly [string, string])[] {
+  const written = (listeners: SecurityLines['listeners']): string =>
+    listeners.map(([name, address]) => `${name}://${place(address)}`).join(',')
   const offsetsTopic = facts.topics.find(({ name }) => name === '__consumer_offsets')
   const properties = new Map<string, string>([
     ['process.roles', 'broker,controller'],
     ['node.id', String(facts.nodeId)],
     ['controller.quorum.bootstrap.servers', place(controller)],
     ['controller.listener.names', 'CONTROLLER'],
-    ['listener.security.protocol.map', 'PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT'],
-    ['listeners', listeners],
+    ['listeners', written(security.listeners)],
     ['log.dirs', facts.logDir],
     ...oneNode,
     ...facts.settings,
+    ...security.properties,
   ])
+  const advertised = advertisedOf(facts, security)
+  if (advertised !== null) properties.set('advertised.listeners', written(advertised))
   if (offsetsTopic !== undefined) properties.set('offsets.topic.num.partitions', String(offsetsTopic.partitions))
   return [...properties]
+}
+
+/** Kafka advertises where it listens, which will not do for `0.0.0.0`; null = it will. */
+function advertisedOf(facts: KafkaExport, security: SecurityLines): SecurityLines['listeners'] | null {
+  const isAnywhere = (address: ListenAddress): boolean => ['0.0.0.0', '::'].includes(address.host)
+  if (!facts.listeners.some(({ advertise, listen }) => advertise !== null || isAnywhere(listen))) return null
+  const told = new Map(facts.listeners.map(({ name, advertise }) => [name, advertise]))
+  return security.listeners
+    .filter(([name]) => name !== 'CONTROLLER')
+    .map(([name, listen]) => {
+      const address = told.get(name) ?? listen
+      return [name, isAnywhere(address) ? { ...address, host: hostname() } : address]
+    })
 }
 
 function place({ host, port }: ListenAddress): string {

@@ -5,13 +5,31 @@ import type { AskedRoute } from './mqtt-route-command.ts'
 import type { VerifyFinding, VerifySummary } from './verify-command.ts'
 import type { ConfigurationReport, ConfigurationSource } from './configuration-source.ts'
 
+/** A Kafka listener by Kafka's names. */
+export interface KafkaExportListener {
+  readonly name: string
+  readonly protocol: string
+  readonly listen: ListenAddress
+  readonly advertise: ListenAddress | null
+  readonly tls: {
+    readonly certificate: string
+    readonly key: string
+    readonly clientCa: string | null
+    readonly clientCrl: string | null
+    readonly clientAuth: string
+  } | null
+  readonly saslMechanisms: readonly string[]
+}
+
 /** A data directory that is ready for Apache Kafka. */
 export interface KafkaExport {
   /** What Kafka's `log.dirs` has to name. */
   readonly logDir: string
   readonly nodeId: number
   readonly clusterId: string
-  readonly listener: ListenAddress
+  readonly listeners: readonly KafkaExportListener[]
+  /** Scopes that tokens need here. */
+  readonly requiredScopes: readonly string[]
   /** Nothing had to be recovered. */
   readonly wasClean: boolean
   readonly topics: readonly { readonly name: string; readonly partitions: number; readonly records: number }[]

@@ -9,8 +9,10 @@ import { KafkaClientConnection } from '../../protocol/kafka/client-connection.ts
 import { errorName, kafkaErrors } from '../../protocol/kafka/error-codes.ts'
 import type { MetadataResponse } from '../../protocol/kafka/messages/metadata.ts'
 import type { InferInput, InferMessage, MessageSchema } from '../../protocol/kafka/schema.ts'
+import { kafkaLogin } from '../../security/kafka-login.ts'
+import { SaslClientError } from '../../security/sasl/sasl-client.ts'
 import { cliErrors } from './cli-errors.ts'
-import { type Login, logIn } from './sasl-login.ts'
+import type { ClientSecurity } from './client-properties.ts'
 
 export type ClientPorts = Pick<Ports, 'net' | 'clock' | 'compute' | 'entropy'>
 
@@ -19,18 +21,19 @@ const requestMs = 40_000
 /** Answers of a fetch are bounded by what we ask for; metadata of thousands of topics fits too. */
 const frameBytesMax = 128 * 1024 * 1024
 
+const noSecurity: ClientSecurity = { tls: null, login: null }
+
 export class KafkaClient {
   readonly ports: ClientPorts
   readonly #bootstrap: readonly ListenAddress[]
-  readonly #login: Login | null
+  readonly #security: ClientSecurity
   readonly #connections = new Map<string, Promise<KafkaClientConnection>>()
   #brokers = new Map<number, ListenAddress>()
 
-  /** `login`: null = the listener lets anybody in, or knows us otherwise. */
-  constructor(ports: ClientPorts, bootstrap: readonly ListenAddress[], login: Login | null = null) {
+  constructor(ports: ClientPorts, bootstrap: readonly ListenAddress[], security: ClientSecurity = noSecurity) {
     this.ports = ports
     this.#bootstrap = bootstrap
-    this.#login = login
+    this.#security = security
   }
 
   /** Metadata of these topics, or of all. Remembers the brokers. Topics carry their own errors. */
@@ -130,7 +133,8 @@ export class KafkaClient {
 
   async #open(address: ListenAddress): Promise<KafkaClientConnection> {
     const { net, clock } = this.ports
-    const connection = await KafkaClientConnection.open({
+    const { tls, login } = this.#security
+    const opening = KafkaClientConnection.open({
       net,
       clock,
       address,
@@ -138,15 +142,14 @@ export class KafkaClient {
       connectTimeoutMs: connectMs,
       requestTimeoutMs: requestMs,
       frameBytesMax,
+      tls,
+      login: login === null ? null : kafkaLogin(async () => login, this.ports),
     })
-    if (this.#login === null) return connection
-    try {
-      await logIn(connection, this.#login, this.ports)
-      return connection
-    } catch (thrown) {
-      connection.close()
-      throw thrown
-    }
+    return opening.catch((thrown: unknown): never => {
+      if (!(thrown instanceof SaslClientError)) throw thrown
+      const user = login !== null && 'userName' in login ? login.userName : 'the holder of the token'
+      throw new ApplianceError(cliErrors.loginRefused, { user, detail: thrown.message }, { cause: thrown })
+    })
   }
 }
 

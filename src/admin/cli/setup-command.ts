@@ -42,11 +42,10 @@ export async function setUp(host: CommandLineHost, options: SetupOptions): Promi
   // Closed by an earlier run, or by hand: then the admin is there, and proves it.
   const isClosed = changes.every((change) => !change.startsWith('listeners.kafka'))
   const bootstrap = options.bootstrapServer ?? [await firstListener(host, { name: file, text })]
-  const client = new KafkaClient(
-    await host.clientPorts(),
-    bootstrap,
-    isClosed ? { user: admin, password, mechanism: 'SCRAM-SHA-256' } : null,
-  )
+  const client = new KafkaClient(await host.clientPorts(), bootstrap, {
+    tls: null,
+    login: isClosed ? { mechanism: 'SCRAM-SHA-256', userName: admin, password } : null,
+  })
   try {
     if (isClosed) await client.metadata([])
     else for (const mechanism of userMechanisms) await setUser(client, admin, { password, mechanism, iterations })
@@ -134,8 +133,12 @@ async function replace(file: string, text: string): Promise<void> {
   const temporary = `${file}.headwater-setup`
   try {
     const facts = await stat(file).catch(() => null)
-    const handle = await open(temporary, 'w', facts === null ? 0o640 : facts.mode & 0o777)
+    // What an earlier run has left is not written through: it may point elsewhere.
+    await unlink(temporary).catch(() => {})
+    const mode = facts === null ? 0o640 : facts.mode & 0o777
+    const handle = await open(temporary, 'wx', mode)
     try {
+      await handle.chmod(mode)
       await handle.writeFile(text)
       await handle.sync()
     } finally {

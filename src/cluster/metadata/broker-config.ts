@@ -8,6 +8,7 @@ import { brokerConfigErrors } from './metadata-errors.ts'
 import { type ConfigDefinition, type ConfigTable, faultOf } from './config-table.ts'
 import { parseSuperUsers } from '../../security/authorizer.ts'
 import { parsePrincipalMapping } from '../../security/principal-mapping.ts'
+import { tokenSettings } from './token-settings.ts'
 import { topicConfigTable } from './topic-config.ts'
 
 /** Settings that give topics their defaults: same type, checks and meaning as the topic's. */
@@ -164,6 +165,7 @@ export const brokerConfigTable: ConfigTable = {
     most: 9_000,
     doc: 'How long a client waits to be told that authentication has failed.',
   },
+  ...tokenSettings,
   'ssl.principal.mapping.rules': {
     type: 'string',
     default: 'DEFAULT',

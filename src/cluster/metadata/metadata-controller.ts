@@ -10,6 +10,7 @@ import {
   encodeMetadataRecord,
   type MetadataRecordInput,
 } from '../../protocol/kafka/stored/metadata-record.ts'
+import type { BrokerEndPoint } from './broker-end-point.ts'
 import { configResourceType, type MetadataImage, type TopicImage } from './metadata-image.ts'
 import { type FoundLog, type Rebuild, rebuildMetadata, type RebuildOptions } from './metadata-rebuild.ts'
 import { budgetFault, type NodeBudget } from './topic-budget.ts'
@@ -90,7 +91,7 @@ export class MetadataController {
 
   /** Registers this start of the broker; on a new log also the finalised features, behind what `bootstrap` says. */
   async registerBroker(
-    endpoint: { readonly host: string; readonly port: number },
+    endPoints: readonly BrokerEndPoint[],
     incarnationId: string,
     bootstrap: readonly MetadataRecordInput[] = [],
   ): Promise<void> {
@@ -115,7 +116,7 @@ export class MetadataController {
           brokerId: this.#options.nodeId,
           incarnationId,
           brokerEpoch: this.#log.partition.log.logEndOffset + records.length,
-          endPoints: [{ name: 'PLAINTEXT', host: endpoint.host, port: endpoint.port, securityProtocol: 0 }],
+          endPoints,
           features: [
             { name: 'metadata.version', minSupportedVersion: 7, maxSupportedVersion: metadataVersionLevel },
             { name: 'kraft.version', minSupportedVersion: 0, maxSupportedVersion: 1 },

@@ -14,7 +14,7 @@ import type {
 import type { SaslHandshakeRequest, SaslHandshakeResponseInput } from '../../protocol/kafka/messages/sasl-handshake.ts'
 import type { Authenticator, SaslExchange } from '../../security/authenticator.ts'
 import { anonymousPrincipal, userPrincipal } from '../../security/principal.ts'
-import type { SaslMechanism } from '../../security/sasl/sasl-server.ts'
+import type { SaslMechanism, SaslStep } from '../../security/sasl/sasl-server.ts'
 
 /** How a listener authenticates its clients. */
 export interface SaslListener {
@@ -58,6 +58,10 @@ export class ConnectionSecurity {
   /** What the client authenticated by first: a renewal keeps it. */
   #mechanism: SaslMechanism | null = null
   #sessionEndMs = Number.POSITIVE_INFINITY
+  /** How long the last authentication is good for; 0 = without end. */
+  #sessionMs = 0
+  /** What the client was told of its failure, by the mechanism. */
+  #told: string | null = null
   #deadline: Timer | null = null
 
   constructor(options: ConnectionSecurityOptions) {
@@ -143,11 +147,11 @@ export class ConnectionSecurity {
     }
     const bytes = await this.#step(authBytes)
     if (bytes === null) {
-      const errorMessage = 'Authentication failed: the credentials were not accepted'
+      const errorMessage = this.#told ?? 'Authentication failed: the credentials were not accepted'
       return { errorCode: errorCode('SASL_AUTHENTICATION_FAILED'), errorMessage }
     }
-    const sessionMs = this.#exchange === null ? this.#options.sasl?.sessionMs() : 0
-    return { errorCode: 0, errorMessage: null, authBytes: bytes, sessionLifetimeMs: sessionMs ?? 0 }
+    const sessionLifetimeMs = this.#exchange === null ? this.#sessionMs : 0
+    return { errorCode: 0, errorMessage: null, authBytes: bytes, sessionLifetimeMs }
   }
 
   /** A bare token; answers the server's, or null when the connection ends. */
@@ -161,9 +165,12 @@ export class ConnectionSecurity {
     this.#isBusy = true
     try {
       const step = await exchange.step(message, (user) => this.#objection(user))
-      if (step.kind === 'failed') this.#state = 'over'
-      if (step.kind === 'failed') return null
-      if (step.kind === 'done') this.#done(userPrincipal(step.userName), exchange.mechanism)
+      if (step.kind === 'failed') {
+        this.#state = 'over'
+        this.#told = step.told ?? null
+        return null
+      }
+      if (step.kind === 'done') this.#done(step, exchange.mechanism)
       return step.bytes
     } finally {
       this.#isBusy = false
@@ -175,11 +182,14 @@ export class ConnectionSecurity {
     return isOther ? 'another user than the one whose session is renewed' : null
   }
 
-  #done(principal: string, mechanism: SaslMechanism): void {
+  #done({ userName, lifetimeMs = 0 }: SaslStep & { readonly kind: 'done' }, mechanism: SaslMechanism): void {
     const { sasl, clock, onOpen } = this.#options
     const isFirst = this.#mechanism === null
-    const sessionMs = sasl?.sessionMs() ?? 0
-    this.principal = principal
+    // Of the setting's and the credential's time the shorter one (KIP-368).
+    const bounds = [sasl?.sessionMs() ?? 0, lifetimeMs].filter((boundMs) => boundMs > 0)
+    const sessionMs = bounds.length === 0 ? 0 : Math.min(...bounds)
+    this.principal = userPrincipal(userName)
+    this.#sessionMs = sessionMs
     this.#mechanism = mechanism
     this.#exchange = null
     this.#state = 'open'

@@ -81,7 +81,8 @@ export function judgeConnect(packet: ConnectPacket, origin: ConnectOrigin, servi
 }
 
 export type Identity =
-  | { readonly kind: 'known'; readonly principal: string }
+  /** `lifetimeMs`: how long what was shown is good for; without it, without end. */
+  | { readonly kind: 'known'; readonly principal: string; readonly lifetimeMs?: number }
   | (ConnectVerdict & { readonly kind: 'refused' })
 
 /** Who the client is; a promise where a password has to be checked. */
@@ -91,6 +92,7 @@ export function identify(
   listener: MqttListenerOptions,
   services: DoorServices,
 ): Identity | Promise<Identity> {
+  if (listener.authentication === 'token') return identifyByToken(packet, peer, services)
   if (listener.authentication === 'password') return identifyByPassword(packet, peer, services)
   if ((listener.saslMechanisms ?? []).length > 0) {
     return { kind: 'refused', reason: reasonCodes.notAuthorized, because: 'no enhanced authentication' }
@@ -100,12 +102,30 @@ export function identify(
   return { kind: 'refused', reason: reasonCodes.notAuthorized, because: 'no rule fits the certificate' }
 }
 
+const refuse = (reason: number, because: string): Identity => ({ kind: 'refused', reason, because })
+
+/** The password is a token. A user name may be left out; one that is there must be the token's. */
+async function identifyByToken(
+  { userName, password }: ConnectPacket,
+  peer: PeerFacts,
+  { authenticator }: DoorServices,
+): Promise<Identity> {
+  if (authenticator === null) throw new Error('a listener with tokens in a door without an authenticator')
+  if (password === null) return refuse(reasonCodes.badUserNameOrPassword, 'no token')
+  const verdict = await authenticator.checkToken(peer.remoteHost, Buffer.from(password).toString('latin1'))
+  if (verdict.kind === 'busy') return refuse(reasonCodes.serverBusy, verdict.reason)
+  if (verdict.kind === 'wrong') return refuse(reasonCodes.notAuthorized, `the token: ${verdict.reason}`)
+  if (userName !== null && userName !== '' && userName !== verdict.userName) {
+    return refuse(reasonCodes.badUserNameOrPassword, 'the user name is not the one of the token')
+  }
+  return { kind: 'known', principal: userPrincipal(verdict.userName), lifetimeMs: verdict.lifetimeMs }
+}
+
 async function identifyByPassword(
   { userName, password }: ConnectPacket,
   peer: PeerFacts,
   { authenticator }: DoorServices,
 ): Promise<Identity> {
-  const refuse = (reason: number, because: string): Identity => ({ kind: 'refused', reason, because })
   if (authenticator === null) throw new Error('a listener with passwords in a door without an authenticator')
   if (userName === null || userName === '' || password === null) {
     return refuse(reasonCodes.badUserNameOrPassword, 'no user name or password')

@@ -488,6 +488,7 @@ export class MqttConnection implements SessionLink, Committer, PendingBytesWaite
     this.state = 'closed'
     this.deadline.disarm()
     this.drainDeadline.disarm()
+    this.handshake.close()
     this.quota.close()
     const { session, will } = this
     if (session === null) return

@@ -39,6 +39,7 @@ export class DoorConnections {
         // Whoever is on this machine, or behind a proxy on it, could do worse.
         connectionsPerAddressMax: (host) => (isLocalHost(host) ? Infinity : options.connectionsPerAddressMax),
         connectionsPerSecondMax: () => options.connectionsPerSecondMax ?? Infinity,
+        connectionsPerSecondOfAddress: (host) => parts.services().quotas?.connectionRateOf(host) ?? Infinity,
       },
       monotonicMs: () => clock.monotonicMs(),
       beyondRate: 'refuse',

@@ -1,6 +1,7 @@
 /**
  * From CONNECT to the one it comes from: by certificate, by user name and password, or by enhanced authentication of 5.0 (4.12), which is an
- * exchange of AUTH packets by a SASL mechanism; and that exchange again while the connection is open (4.12.1). SCRAM-SHA-256 and SCRAM-SHA-512.
+ * exchange of AUTH packets by a SASL mechanism; and that exchange again while the connection is open (4.12.1). SCRAM and OAUTHBEARER. Whoever has
+ * shown a token stays as long as it is good: the connection ends with 0xA0 unless it has authenticated again by then.
  */
 import { encodeAuth } from '../../protocol/mqtt/encode.ts'
 import { MqttProtocolError } from '../../protocol/mqtt/mqtt-protocol-error.ts'
@@ -12,6 +13,7 @@ import type { SaslExchange } from '../../security/authenticator.ts'
 import { userPrincipal } from '../../security/principal.ts'
 import type { SaslMechanism, SaslStep } from '../../security/sasl/sasl-server.ts'
 import { type ConnectGrant, type Identity, identify, judgeConnect, peekLevel } from './connect-handler.ts'
+import { Deadline } from './deadline.ts'
 import type { DoorServices } from './door-services.ts'
 import type { MqttListenerOptions } from './listener-options.ts'
 
@@ -56,8 +58,17 @@ export class Handshake {
   /** Who has authenticated by `method`: the same must do so again. */
   private user: string | null = null
 
+  /** The end of what was shown. */
+  private readonly sessionEnd: Deadline
+
   constructor(host: HandshakeHost) {
     this.host = host
+    this.sessionEnd = new Deadline(host.services.clock)
+  }
+
+  /** The connection is over. */
+  close(): void {
+    this.sessionEnd.disarm()
   }
 
   /** Whatever is refused now can be told by CONNACK. */
@@ -112,6 +123,7 @@ export class Handshake {
 
   private judge(identity: Identity): void {
     if (identity.kind === 'refused') return this.host.refuse(identity.reason, identity.because)
+    this.sessionLasts(identity.lifetimeMs)
     this.identified(identity.principal, {})
   }
 
@@ -140,7 +152,7 @@ export class Handshake {
   }
 
   private step(exchange: SaslExchange, method: SaslMechanism, data: Uint8Array): void {
-    // In SCRAM the client speaks first: a client that waits is asked to.
+    // In all of them the client speaks first: a client that waits is asked to.
     if (data.length === 0) return this.say(reasonCodes.continueAuthentication, { authenticationMethod: method })
     this.host.hold()
     const failed = (thrown: unknown): SaslStep => ({ kind: 'failed', reason: String(thrown) })
@@ -162,8 +174,15 @@ export class Handshake {
     if (step.kind === 'continue') return this.say(reasonCodes.continueAuthentication, properties)
     this.exchange = null
     this.user = step.userName
+    this.sessionLasts(step.lifetimeMs)
     if (this.pending === null) return this.say(reasonCodes.success, properties)
     this.identified(userPrincipal(step.userName), properties)
+  }
+
+  private sessionLasts(lifetimeMs: number | undefined): void {
+    this.sessionEnd.disarm()
+    if (lifetimeMs === undefined) return
+    this.sessionEnd.arm(lifetimeMs, () => this.host.close(reasonCodes.maximumConnectTime, 'the token has expired'))
   }
 
   private onFailed({ isBusy, reason }: SaslStep & { readonly kind: 'failed' }): void {

@@ -6,8 +6,8 @@ export interface MqttListenerOptions {
   /** In logs and figures; `mqtt` when omitted. */
   readonly name?: string
   readonly tls?: TlsContext | null
-  /** `password`: user name and password of CONNECT are checked. */
-  readonly authentication?: 'none' | 'password'
+  /** `password`: user name and password of CONNECT are checked. `token`: the password is a token. */
+  readonly authentication?: 'none' | 'password' | 'token'
   /** For enhanced authentication. With neither this nor passwords a client is who its certificate says, or anonymous. */
   readonly saslMechanisms?: readonly SaslMechanism[]
   /** Clients speak MQTT in frames of a WebSocket. */

@@ -4,7 +4,7 @@
  * It does not retry, reconnect or follow leaders: its users decide that. A request that is not answered in time ends the connection, since
  * nothing that comes later could be told from it.
  */
-import type { Clock, Connection, ListenAddress, Net, Timer } from '../../base/ports.ts'
+import type { Clock, Connection, ListenAddress, Net, OutboundTls, Timer } from '../../base/ports.ts'
 import { apiVersionsApi, type KafkaApi } from './apis.ts'
 import { FrameAssembler } from './frame.ts'
 import { decodeResponse, encodeRequest, responseCorrelationId } from './header.ts'
@@ -22,7 +22,21 @@ export interface KafkaClientConnectionOptions {
   readonly requestTimeoutMs: number
   /** Largest answer that is accepted. */
   readonly frameBytesMax: number
+  /** Null or omitted: not encrypted. */
+  readonly tls?: OutboundTls | null
+  /** Null or omitted: the client says not who it is. */
+  readonly login?: KafkaLogin | null
 }
+
+/** Sends a request as `send` does, also while others are held. */
+export type Ask = <Q extends MessageSchema, R extends MessageSchema>(
+  api: KafkaApi<Q, R>,
+  value: InferInput<Q>,
+  options?: SendOptions,
+) => Promise<InferMessage<R>>
+
+/** Says who the client is, and answers how long that is good for in milliseconds; 0 = without end. Rejects when it is not believed. */
+export type KafkaLogin = (ask: Ask) => Promise<number>
 
 export interface SendOptions {
   /** In which version, instead of the highest that both sides know. */
@@ -60,6 +74,10 @@ interface Pending {
 const pendingMax = 10_000
 
 const errorUnsupportedVersion = 35
+/** A session is renewed after this share of its time (Kafka's clients: 85 to 95 %). */
+const renewAfterShare = 0.85
+/** A broker that gives less wants to keep us busy with logging in. */
+const sessionMsMin = 1_000
 
 export class KafkaClientConnection {
   readonly address: ListenAddress
@@ -77,6 +95,9 @@ export class KafkaClientConnection {
   #nextCorrelationId = 0
   #timer: Timer | null = null
   #closed: Error | null = null
+  /** A login is under way: what others send waits for it. */
+  #held: (() => void)[] | null = null
+  #renewal: Timer | null = null
   #mustDrain = false
 
   private constructor(options: KafkaClientConnectionOptions, connection: Connection) {
@@ -98,10 +119,11 @@ export class KafkaClientConnection {
 
   /** Connects and negotiates versions. Rejects with a NetError, a ConnectionLostError or a ProtocolError. */
   static async open(options: KafkaClientConnectionOptions): Promise<KafkaClientConnection> {
-    const connection = await options.net.connect(options.address, options.connectTimeoutMs)
+    const connection = await options.net.connect(options.address, options.connectTimeoutMs, options.tls ?? null)
     const client = new KafkaClientConnection(options, connection)
     try {
       await client.#negotiate()
+      await client.#logIn()
     } catch (thrown) {
       client.close()
       throw thrown
@@ -135,6 +157,15 @@ export class KafkaClientConnection {
     value: InferInput<Q>,
     options?: SendOptions,
   ): Promise<InferMessage<R>> {
+    if (this.#held === null) return this.#ask(api, value, options)
+    return this.#afterLogin(() => this.#ask(api, value, options))
+  }
+
+  #ask<Q extends MessageSchema, R extends MessageSchema>(
+    api: KafkaApi<Q, R>,
+    value: InferInput<Q>,
+    options?: SendOptions,
+  ): Promise<InferMessage<R>> {
     return new Promise((resolve, reject) => {
       const version = options?.version ?? this.versionOf(api)
       this.#request(api, version, value, {
@@ -144,8 +175,45 @@ export class KafkaClientConnection {
     })
   }
 
+  /** Between SaslHandshake and the end of the exchange a broker takes nothing else (KIP-368). */
+  #afterLogin<T>(work: () => Promise<T>): Promise<T> {
+    const held = this.#held ?? []
+    if (held.length >= pendingMax) throw new Error(`${pendingMax} requests wait for a login`)
+    return new Promise((resolve, reject) => {
+      held.push(() => {
+        if (this.#closed === null) work().then(resolve, reject)
+        else reject(this.#closed)
+      })
+    })
+  }
+
+  async #logIn(): Promise<void> {
+    const { login = null, clock } = this.#options
+    if (login === null || this.#closed !== null) return
+    this.#held = []
+    try {
+      const sessionMs = await login((api, value, options) => this.#ask(api, value, options))
+      if (sessionMs > 0 && this.#closed === null) {
+        const renewMs = Math.max(sessionMs, sessionMsMin) * renewAfterShare
+        this.#renewal = clock.schedule(renewMs, () => {
+          this.#logIn().catch((thrown: unknown) => this.#fail(String(thrown), thrown))
+        })
+      }
+    } finally {
+      const held = this.#held
+      this.#held = null
+      for (const work of held ?? []) work()
+    }
+  }
+
   /** Sends a request that has no answer: Produce with acks=0. Throws what `send` rejects with. */
   sendNoResponse<Q extends MessageSchema>(api: KafkaApi<Q>, value: InferInput<Q>, options?: SendOptions): void {
+    if (this.#held !== null) {
+      const write = async (): Promise<void> => this.sendNoResponse(api, value, options)
+      // Whatever keeps it from being sent ends the connection, which its users hear.
+      this.#afterLogin(write).catch(() => undefined)
+      return
+    }
     this.#write(api, options?.version ?? this.versionOf(api), value)
   }
 
@@ -274,6 +342,8 @@ export class KafkaClientConnection {
     this.#closed = error
     if (this.#timer !== null) this.#options.clock.cancel(this.#timer)
     this.#timer = null
+    if (this.#renewal !== null) this.#options.clock.cancel(this.#renewal)
+    this.#renewal = null
     for (const pending of this.#pending.splice(0)) pending.reject(error)
     this.#drained()
     for (const listener of this.#closeListeners.splice(0)) listener(error)

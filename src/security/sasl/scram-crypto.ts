@@ -49,6 +49,18 @@ export function isClientProof(digest: Digest, storedKey: Uint8Array, authMessage
   return isSame(hash(digest, clientKey), storedKey)
 }
 
+/** ClientProof := ClientKey XOR HMAC(StoredKey, AuthMessage). */
+export function clientProofOf(digest: Digest, saltedPassword: Uint8Array, authMessage: string): Uint8Array {
+  const clientKey = hmac(digest, saltedPassword, 'Client Key')
+  const signature = hmac(digest, hash(digest, clientKey), authMessage)
+  return clientKey.map((byte, at) => byte ^ (signature[at] as number))
+}
+
+/** ServerSignature := HMAC(ServerKey, AuthMessage). */
+export function serverSignatureOf(digest: Digest, saltedPassword: Uint8Array, authMessage: string): Uint8Array {
+  return hmac(digest, scramKeysOf(digest, saltedPassword).serverKey, authMessage)
+}
+
 /** Compares digests in constant time. */
 export function isSame(left: Uint8Array, right: Uint8Array): boolean {
   return left.length === right.length && timingSafeEqual(left, right)

@@ -29,6 +29,8 @@ const otherDefaults: Readonly<Record<string, string>> = {
   'log.retention.ms': 'null',
   'log.roll.jitter.ms': 'null',
   'log.roll.ms': 'null',
+  'sasl.oauthbearer.expected.issuer': 'null',
+  'sasl.oauthbearer.jwks.endpoint.url': 'null',
   'max.connections': '2147483647',
   'max.connections.per.ip': '2147483647',
   'offsets.topic.num.partitions': '50',

@@ -8,6 +8,7 @@ import { Authenticator } from '../../../src/security/authenticator.ts'
 import type { SaslMechanism } from '../../../src/security/sasl/sasl-server.ts'
 import { scramKeysOf } from '../../../src/security/sasl/scram-crypto.ts'
 import { ScramCredentials } from '../../../src/security/scram-credentials.ts'
+import { bearer, readableToken, readableTokens } from '../../security/tokens/readable-keys.ts'
 import { simWorld } from '../../sim/world.ts'
 import { frame, heartbeatBody, int32, noFeatures, RawClient, text } from './door-harness.ts'
 
@@ -40,7 +41,8 @@ async function openSasl(options: { readonly sessionMs?: number; readonly mechani
     options: { ...kafkaDoorDefaults, features: () => noFeatures },
   })
   const { mechanisms = ['PLAIN', 'SCRAM-SHA-256'], sessionMs = 0 } = options
-  const authenticator = new Authenticator({ ...server, credentials, failureDelayMs: () => 100 })
+  const tokens = readableTokens(server.clock)
+  const authenticator = new Authenticator({ ...server, credentials, failureDelayMs: () => 100, tokens })
   const sasl = { mechanisms, authenticator, sessionMs: () => sessionMs }
   await world.settle(door.listen({ host: '0.0.0.0', port: 9092 }, { sasl }))
   const connect = async (): Promise<RawClient> =>
@@ -59,13 +61,14 @@ async function openSasl(options: { readonly sessionMs?: number; readonly mechani
     })
     await world.run(() => isOver)
   }
-  return { world, connect, ask, wait, principals }
+  const wallMs = (): number => server.clock.wallMs()
+  return { world, connect, ask, wait, principals, wallMs }
 }
 
 const handshake = (mechanism: string, version = 1, correlation = 1): Buffer =>
   frame(handshakeKey, version, correlation, text(mechanism))
-const authenticate = (token: string, version = 1, correlation = 2): Buffer => {
-  const bytes = Buffer.from(token)
+const authenticate = (token: string | Buffer, version = 1, correlation = 2): Buffer => {
+  const bytes = typeof token === 'string' ? Buffer.from(token) : token
   return frame(authenticateKey, version, correlation, Buffer.concat([int32(bytes.length), bytes]))
 }
 const heartbeat = (correlation = 3): Buffer => frame(heartbeatKey, 0, correlation, heartbeatBody('m'))
@@ -244,5 +247,80 @@ describe('a session with an end', () => {
     await ask(client, handshake('PLAIN'), authenticate('\0alice\0wonder'))
     const answers = await ask(client, handshake('PLAIN'), heartbeat(), authenticate('\0alice\0wonder'), heartbeat())
     expect(answers.map(errorOf)).toEqual([0, 0, 0, 0])
+  })
+})
+
+describe('a listener with OAUTHBEARER', () => {
+  const mechanisms: readonly SaslMechanism[] = ['OAUTHBEARER']
+  /** What SaslAuthenticate 1 answers: error, bytes, session lifetime. */
+  const said = (answer: Buffer | undefined) => {
+    if (answer === undefined) return null
+    const messageLength = answer.readInt16BE(6)
+    const at = 8 + Math.max(0, messageLength)
+    const length = answer.readInt32BE(at)
+    const text = answer.subarray(at + 4, at + 4 + length).toString()
+    return { error: answer.readInt16BE(4), text, lifetimeMs: Number(answer.readBigInt64BE(at + 4 + length)) }
+  }
+
+  test.each([
+    ['the token is good for', 0, 30, 30_000],
+    ['the setting allows, where that is shorter', 5_000, 30, 5_000],
+    ['the token is good for, where the setting allows longer', 60_000, 30, 30_000],
+  ])('lets a client in as long as %s', async (_, sessionMs, seconds, lifetimeMs) => {
+    const { connect, ask, wait, wallMs, principals } = await openSasl({ mechanisms, sessionMs })
+    const client = await connect()
+    const token = readableToken('press-1', wallMs(), seconds)
+    const [, answer] = await ask(client, handshake('OAUTHBEARER'), authenticate(bearer(token)), heartbeat())
+    expect(said(answer)).toMatchObject({ error: 0, text: '' })
+    expect(said(answer)?.lifetimeMs).toBeGreaterThan(lifetimeMs - 1_500)
+    expect(said(answer)?.lifetimeMs).toBeLessThanOrEqual(lifetimeMs)
+    expect(principals).toEqual(['User:press-1'])
+    await wait(lifetimeMs - 2_000)
+    expect(await ask(client, heartbeat())).toHaveLength(1)
+    await wait(2_000)
+    expect(await ask(client, heartbeat())).toEqual([])
+    expect(client.isClosed).toBe(true)
+  })
+
+  test('goes on after its session with a new token of the same principal, and of no other', async () => {
+    const { world, connect, ask, wait, wallMs, principals } = await openSasl({ mechanisms })
+    const client = await connect()
+    const renew = (name: string, seconds: number): readonly Buffer[] => {
+      const token = readableToken(name, wallMs(), seconds)
+      return [handshake('OAUTHBEARER'), authenticate(bearer(token))]
+    }
+    await ask(client, ...renew('press-1', 10))
+    await wait(8_000)
+    expect((await ask(client, ...renew('press-1', 10), heartbeat())).map(errorOf)).toEqual([0, 0, 0])
+    await wait(8_000)
+    expect((await ask(client, heartbeat())).map(errorOf)).toEqual([0])
+    expect(principals).toEqual(['User:press-1', 'User:press-1'])
+    expect((await ask(client, ...renew('press-2', 10))).map(errorOf)).toEqual([0, 58])
+    await world.run(() => client.isClosed)
+  })
+
+  test.each([
+    ['an expired token', (nowMs: number) => bearer(readableToken('press-1', nowMs - 60_000, 30)), 'invalid_token'],
+    ['a forged token', () => bearer('forged.e30'), 'invalid_token'],
+    ['no token', () => Buffer.from('n,,\x01\x01'), 'invalid_request'],
+  ])('tells a client with %s so in JSON, and closes after its reply', async (_, message, status) => {
+    const { connect, ask, wallMs, principals } = await openSasl({ mechanisms })
+    const client = await connect()
+    const [, answer] = await ask(client, handshake('OAUTHBEARER'), authenticate(message(wallMs())))
+    expect(said(answer)).toEqual({ error: 0, text: JSON.stringify({ status }), lifetimeMs: 0 })
+    const [end] = await ask(client, authenticate('\x01'))
+    expect(errorOf(end)).toBe(58)
+    // Apache Kafka's message of the failure is that text again: its Java client shows it.
+    expect(end?.toString()).toContain(JSON.stringify({ status }))
+    expect(await ask(client, heartbeat())).toEqual([])
+    expect(principals).toEqual([])
+  })
+
+  test('answers no request of a client that was told no', async () => {
+    const { connect, ask, wallMs, principals } = await openSasl({ mechanisms })
+    const client = await connect()
+    const old = bearer(readableToken('press-1', wallMs() - 60_000, 30))
+    expect(await ask(client, handshake('OAUTHBEARER'), authenticate(old), heartbeat())).toHaveLength(2)
+    expect(principals).toEqual([])
   })
 })

@@ -23,8 +23,8 @@ export async function openBroker(dataDir: string, ports: Ports): Promise<BrokerW
   const settings = new BrokerSettings(new Map([['num.partitions', '2']]))
   const internalTopics = new InternalTopics([mqttSessionsTopic, retainedTopic])
   const isInternal = (topic: string): boolean => internalTopics.isInternal(topic)
-  const endpoint = { host: '127.0.0.1', port: 9092 }
-  const cluster = await Cluster.open({ directory, settings, ports, isInternal, endpoint })
+  const endPoints = [{ name: 'PLAINTEXT', host: '127.0.0.1', port: 9092, securityProtocol: 0 }]
+  const cluster = await Cluster.open({ directory, settings, ports, isInternal, endPoints })
   const { clock, observer } = ports
   const topics = new TopicAdmin({ cluster, settings, clock, observer, internalTopics, autoTopicsMax })
   return { directory, topics, broker: new Broker({ cluster, settings, ports, topics, internalTopics }) }

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { MqttListenerOptions } from '../../../src/ingest/mqtt/listener-options.ts'
 import type { MqttDoorOptions } from '../../../src/ingest/mqtt/mqtt-options.ts'
+import { entityOf } from '../../../src/security/quotas/client-quotas.ts'
 import { DoorWorld, type TestClient } from './door-world.ts'
 
 async function start(options: Partial<MqttDoorOptions>, listener: MqttListenerOptions = {}): Promise<DoorWorld> {
@@ -34,6 +35,22 @@ describe('one connection too many', () => {
     await world.runFor(1500)
     const next = await world.connect('next', 5)
     expect(next.isClosed).toBe(false)
+  })
+
+  it('is told so by the quota of its address, from the moment it is set until it is taken back', async () => {
+    const world = await start({})
+    const rate = 'connection_creation_rate'
+    const anybody = entityOf([{ entityType: 'ip', entityName: null }])
+    for (let each = 0; each < 20; each++) (await world.connect(`before-${each}`)).drop()
+    world.quotas.set(anybody, rate, 1)
+    await world.runFor(2_000)
+    await world.connect('first', 5)
+    expect([await told(world, 5), await told(world, 4)]).toEqual(['connack 0x9f, closed', 'connack 3, closed'])
+    const elsewhere = await world.open(5, world.world.host('elsewhere').boot())
+    elsewhere.sendConnect('second')
+    expect(await elsewhere.look()).toBe('connack 0')
+    world.quotas.set(anybody, rate, null)
+    for (let each = 0; each < 20; each++) await world.connect(`after-${each}`)
   })
 
   it('is closed at once when enough others are being told', async () => {

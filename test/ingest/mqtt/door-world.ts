@@ -8,8 +8,11 @@ import { type MqttDoorOptions, mqttDoorDefaults } from '../../../src/ingest/mqtt
 import { forEachBatch } from '../../../src/protocol/records/record-batch.ts'
 import { forEachRecord } from '../../../src/protocol/records/record.ts'
 import { Authenticator } from '../../../src/security/authenticator.ts'
+import { ClientQuotas } from '../../../src/security/quotas/client-quotas.ts'
+import { QuotaKeeper } from '../../../src/security/quotas/quota-keeper.ts'
 import { ScramCredentials } from '../../../src/security/scram-credentials.ts'
 import type { LogConfig } from '../../../src/log/log-config.ts'
+import { readableTokens } from '../../security/tokens/readable-keys.ts'
 import type { SimHost } from '../../sim/host.ts'
 import { type SimWorld, simWorld } from '../../sim/world.ts'
 import { type BrokerWorld, openBroker } from './broker-world.ts'
@@ -28,6 +31,8 @@ export class DoorWorld {
   readonly options: MqttDoorOptions
   /** Users of listeners that ask for them. */
   readonly credentials = new ScramCredentials()
+  /** Quotas of clients and addresses. */
+  readonly quotas = new ClientQuotas()
   private readonly clientPorts: Ports
   private readonly listener: MqttListenerOptions
   private running: { readonly rooms: BrokerWorld; readonly door: MqttDoor } | null = null
@@ -66,7 +71,13 @@ export class DoorWorld {
       options: this.options,
       version: '1.2.3',
       bootId: 'b001',
-      authenticator: new Authenticator({ ...ports, credentials: this.credentials, failureDelayMs: () => 100 }),
+      quotas: new QuotaKeeper(this.quotas, clock, { samples: 11, sampleMs: 1000 }),
+      authenticator: new Authenticator({
+        ...ports,
+        credentials: this.credentials,
+        failureDelayMs: () => 100,
+        tokens: readableTokens(clock),
+      }),
     })
     broker.onTopicsChange(() => door.onPartitionsChanged())
     await this.settle(door.listen({ host: '0.0.0.0', port }, this.listener))

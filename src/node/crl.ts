@@ -1,0 +1,138 @@
+/**
+ * Certificate revocation lists (RFC 5280 section 5) of a listener: PEM or DER. OpenSSL judges certificates by them; here is only what must be known
+ * before that: whose they are, and until when they are good. OpenSSL checks every certificate of a chain, and refuses one whose authority has no list.
+ */
+import { type KeyObject, verify, X509Certificate } from 'node:crypto'
+
+export interface RevocationLists {
+  /** One PEM text a list: Node reads the first list of a text only. */
+  readonly pem: readonly string[]
+  /** When the first of them is too old; null = none says so. */
+  readonly nextUpdateMs: number | null
+}
+
+/** The digest of a signature algorithm; null where the algorithm brings its own. */
+const digests: ReadonlyMap<string, string | null> = new Map([
+  ['2a864886f70d01010b', 'sha256'],
+  ['2a864886f70d01010c', 'sha384'],
+  ['2a864886f70d01010d', 'sha512'],
+  ['2a8648ce3d040302', 'sha256'],
+  ['2a8648ce3d040303', 'sha384'],
+  ['2a8648ce3d040304', 'sha512'],
+  ['2b6570', null],
+  ['2b6571', null],
+])
+
+const tags = {
+  integer: 0x02,
+  bitString: 0x03,
+  objectId: 0x06,
+  utcTime: 0x17,
+  generalizedTime: 0x18,
+  sequence: 0x30,
+} as const
+
+/** Reads the lists of a file, and holds them against the authorities whose they must be. Throws an Error that says what is wrong. */
+export function readRevocationLists(file: Uint8Array, authorities: Uint8Array): RevocationLists {
+  const lists = blocksOf(file, 'X509 CRL').map(readList)
+  if (lists.length === 0) throw new Error('it holds no revocation list')
+  const keys = blocksOf(authorities, 'CERTIFICATE').map((der) => new X509Certificate(der))
+  const signers = lists.map(({ isSignedBy }) => keys.findIndex(({ publicKey }) => isSignedBy(publicKey)))
+  if (signers.includes(-1)) throw new Error('it holds a list that no authority of clientCa has signed')
+  const without = keys.find((_, index) => !signers.includes(index))
+  if (without !== undefined) {
+    throw new Error(
+      `it holds no list of ${without.subject.replaceAll('\n', ', ')}: no certificate of it would be taken`,
+    )
+  }
+  const ends = lists.map(({ nextUpdateMs }) => nextUpdateMs).filter((endMs) => endMs !== null)
+  return { pem: lists.map(({ pem }) => pem), nextUpdateMs: ends.length === 0 ? null : Math.min(...ends) }
+}
+
+interface List {
+  readonly pem: string
+  readonly nextUpdateMs: number | null
+  readonly isSignedBy: (key: KeyObject) => boolean
+}
+
+function readList(der: Uint8Array): List {
+  const [signed, algorithm, signature] = childrenOf(one(der, tags.sequence).content)
+  if (signed?.tag !== tags.sequence || algorithm?.tag !== tags.sequence || signature?.tag !== tags.bitString)
+    throw broken()
+  const [id] = childrenOf(algorithm.content)
+  if (id?.tag !== tags.objectId) throw broken()
+  const digest = digests.get(Buffer.from(id.content).toString('hex'))
+  if (digest === undefined) throw new Error('it holds a list with a signature of an unknown kind')
+  const parts = childrenOf(signed.content)
+  // version (optional), signature, issuer, this update, next update (optional)
+  const at = parts[0]?.tag === tags.integer ? 3 : 2
+  const [begin, end] = [parts[at], parts[at + 1]]
+  if (begin === undefined || !isTime(begin) || signature.content[0] !== 0) throw broken()
+  const text = Buffer.from(der).toString('base64').replace(/.{64}/g, '$&\n')
+  return {
+    pem: `-----BEGIN X509 CRL-----\n${text}\n-----END X509 CRL-----\n`,
+    nextUpdateMs: end !== undefined && isTime(end) ? timeOf(end) : null,
+    // The first byte of a bit string counts unused bits, of which a signature has none.
+    isSignedBy: (key) => verify(digest, signed.whole, key, signature.content.subarray(1)),
+  }
+}
+
+/** DER of each PEM block of a kind; the file itself when it is DER. */
+function blocksOf(file: Uint8Array, kind: string): readonly Buffer[] {
+  const bytes = Buffer.from(file)
+  if (bytes[0] === tags.sequence) return [bytes]
+  const pattern = new RegExp(`-----BEGIN ${kind}-----([A-Za-z0-9+/=\\s]+)-----END ${kind}-----`, 'g')
+  return [...bytes.toString('latin1').matchAll(pattern)].map(([, body = '']) => Buffer.from(body, 'base64'))
+}
+
+interface Element {
+  readonly tag: number
+  readonly whole: Uint8Array
+  readonly content: Uint8Array
+}
+
+function one(bytes: Uint8Array, tag: number): Element {
+  const element = elementAt(bytes, 0)
+  if (element.tag !== tag) throw broken()
+  return element
+}
+
+function childrenOf(content: Uint8Array): readonly Element[] {
+  const children: Element[] = []
+  for (let at = 0; at < content.length; ) {
+    const element = elementAt(content, at)
+    children.push(element)
+    at += element.whole.length
+  }
+  return children
+}
+
+function elementAt(bytes: Uint8Array, at: number): Element {
+  const [tag, first] = [bytes[at], bytes[at + 1]]
+  if (tag === undefined || first === undefined) throw broken()
+  const count = first < 0x80 ? 0 : first & 0x7f
+  if (count > 4 || first === 0x80 || at + 2 + count > bytes.length) throw broken()
+  let length = count === 0 ? first : 0
+  for (let index = 0; index < count; index++) length = length * 256 + (bytes[at + 2 + index] as number)
+  const start = at + 2 + count
+  if (start + length > bytes.length) throw broken()
+  return { tag, whole: bytes.subarray(at, start + length), content: bytes.subarray(start, start + length) }
+}
+
+function isTime({ tag }: Element): boolean {
+  return tag === tags.utcTime || tag === tags.generalizedTime
+}
+
+/** UTCTime (years from 1950 on) or GeneralizedTime, both in seconds and Z (RFC 5280, 4.1.2.5). */
+function timeOf({ tag, content }: Element): number {
+  const text = Buffer.from(content).toString('latin1')
+  const century = tag === tags.utcTime ? (Number(text.slice(0, 2)) < 50 ? '20' : '19') : ''
+  const match = /^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)Z$/.exec(century + text)
+  const ms = match === null ? Number.NaN : Date.parse(`${match.slice(1, 4).join('-')}T${match.slice(4).join(':')}Z`)
+  if (Number.isNaN(ms)) throw broken()
+  return ms
+}
+
+function broken(): Error {
+  return new Error('it holds a list that cannot be read')
+}

@@ -1,0 +1,68 @@
+/** The messages of OAUTHBEARER (RFC 7628 section 3): the client's first one, read to the letter, and the server's word of a failure. */
+
+/** Why a token is not taken, by the names of RFC 6750. */
+export type TokenFailure = 'invalid_request' | 'invalid_token' | 'insufficient_scope'
+
+export interface BearerMessage {
+  /** Whom the client wants to speak for; null = whom the token names. */
+  readonly authorization: string | null
+  readonly token: string
+}
+
+/** Longest token. Each costs a copy and a digest before anything is known of it. */
+export const tokenLengthMax = 16_384
+const messageBytesMax = tokenLengthMax + 4096
+/** b64token of RFC 6750. */
+const bearerPattern = /^bearer +([A-Za-z0-9\-._~+/]+=*)$/i
+const keyPattern = /^[A-Za-z]+$/
+const valuePattern = /^[\x20-\x7e\t\r\n]*$/
+const separator = '\x01'
+
+/** Reads the client's first message, or says what is wrong with it. */
+export function readBearer(bytes: Uint8Array): BearerMessage | string {
+  if (bytes.length > messageBytesMax) return 'the message is too long'
+  let text: string
+  try {
+    text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
+  } catch {
+    return 'the message is not UTF-8'
+  }
+  const [header = '', ...parts] = text.split(separator)
+  const gs2 = /^([ny]|p=[^,]*),(?:a=([^,]*))?,$/.exec(header)
+  if (gs2 === null) return 'the message does not begin with a GS2 header'
+  if (gs2[1]?.startsWith('p') === true) return 'channel binding is not offered'
+  // Each pair ends with a separator, and so does their list.
+  if (parts.pop() !== '' || parts.pop() !== '' || parts.length === 0) return 'the message is cut off'
+  const authorization = gs2[2] === undefined ? null : nameOf(gs2[2])
+  if (authorization === undefined) return 'the authorization identity is malformed'
+  let bearer: string | null = null
+  for (const part of parts) {
+    const at = part.indexOf('=')
+    const key = part.slice(0, Math.max(0, at))
+    const value = part.slice(at + 1)
+    if (at < 1 || !keyPattern.test(key) || !valuePattern.test(value)) return 'a key or its value is malformed'
+    if (key !== 'auth') continue
+    if (bearer !== null) return 'there are two tokens'
+    bearer = value
+  }
+  if (bearer === null) return 'there is no token'
+  const token = bearerPattern.exec(bearer)?.[1]
+  if (token === undefined) return 'the token is malformed'
+  return { authorization, token }
+}
+
+/** A saslname; undefined when it is none. */
+function nameOf(written: string): string | undefined {
+  if (written === '' || /=(?!2C|3D)/.test(written)) return undefined
+  return written.replaceAll('=2C', ',').replaceAll('=3D', '=')
+}
+
+/** What the client is told of a failure: nothing that would tell a stranger more than that. */
+export function failureMessage(status: TokenFailure, scope: readonly string[]): string {
+  return JSON.stringify({ status, ...(scope.length === 0 ? {} : { scope: scope.join(' ') }) })
+}
+
+/** The client's reply to that, after which the server says no. */
+export function isFailureReply(bytes: Uint8Array): boolean {
+  return bytes.length === 1 && bytes[0] === 1
+}

@@ -1,0 +1,66 @@
+/** From settings to what tokens are judged by and where the keys come from. */
+import type { TokenPolicy } from './token-claims.ts'
+import type { TokenKeyOptions } from './token-key-keeper.ts'
+
+/** The `oauthbearer` section of the configuration. */
+export interface TokenSection {
+  readonly requiredScopes: readonly string[]
+  readonly whileTimeUnknown: 'refuse' | 'accept'
+  readonly jwksCa: string | null
+}
+
+interface Settings {
+  text(name: string): string
+  number(name: string): number
+}
+
+/** What is wrong with the URL of a key set; null = nothing. */
+export function tokenKeyUrlFault(written: string): string | null {
+  let url: URL
+  try {
+    url = new URL(written)
+  } catch {
+    return `${written} is no URL`
+  }
+  const { protocol, hostname, host, username, password } = url
+  if (username !== '' || password !== '') return 'a name and a password in a URL end up in logs'
+  if (protocol === 'https:') return null
+  if (protocol === 'file:') return host === '' ? null : 'a file is written file:///PATH'
+  const isHere = hostname === 'localhost' || hostname === '[::1]' || /^127(?:\.\d{1,3}){3}$/.test(hostname)
+  if (protocol === 'http:' && isHere) return null
+  return protocol === 'http:'
+    ? 'whoever is on the way could put keys of his own in place of these: use https'
+    : 'only https:, file: and (on this machine) http: are known'
+}
+
+export function tokenPolicyOf(settings: Settings, section: TokenSection): TokenPolicy {
+  const issuer = settings.text('sasl.oauthbearer.expected.issuer').trim()
+  return {
+    audiences: listOf(settings.text('sasl.oauthbearer.expected.audience')),
+    issuer: issuer === '' ? null : issuer,
+    clockSkewMs: settings.number('sasl.oauthbearer.clock.skew.seconds') * 1000,
+    scopeClaim: settings.text('sasl.oauthbearer.scope.claim.name'),
+    subjectClaim: settings.text('sasl.oauthbearer.sub.claim.name'),
+    requiredScopes: section.requiredScopes,
+    whileTimeUnknown: section.whileTimeUnknown,
+  }
+}
+
+/** `dataDir` holds what is kept of a URL. */
+export function tokenKeyOptionsOf(settings: Settings, section: TokenSection, dataDir: string): TokenKeyOptions {
+  return {
+    url: settings.text('sasl.oauthbearer.jwks.endpoint.url'),
+    ca: section.jwksCa,
+    refreshMs: settings.number('sasl.oauthbearer.jwks.endpoint.refresh.ms'),
+    backoffMs: settings.number('sasl.oauthbearer.jwks.endpoint.retry.backoff.ms'),
+    backoffMsMax: settings.number('sasl.oauthbearer.jwks.endpoint.retry.backoff.max.ms'),
+    cachePath: `${dataDir}/state/token-keys.json`,
+  }
+}
+
+function listOf(written: string): readonly string[] {
+  return written
+    .split(',')
+    .map((part) => part.trim())
+    .filter((part) => part !== '')
+}
