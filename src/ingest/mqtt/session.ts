@@ -9,6 +9,7 @@ import type { Partition } from '../../cluster/partition/partition.ts'
 import { formOf, isFromLog, waitingBytes } from './delivery-form.ts'
 import type { MessageOrigin, OutgoingMessage } from './outgoing-message.ts'
 import { type OutgoingId, OutgoingIds } from './outgoing-ids.ts'
+import type { InflightDelivery, Release } from './outgoing-states.ts'
 import type { RetainedEntry } from './retained-store.ts'
 import type {
   Delivery,
@@ -21,25 +22,6 @@ import type {
 import type { Will } from './will-keeper.ts'
 import type { SharedGroup } from './shared-group.ts'
 import type { SessionOwner, TopicRights } from './topic-rights.ts'
-
-interface InflightDelivery extends LogDelivery {
-  readonly packetId: number
-  /** False until it was sent on this connection. */
-  isSent: boolean
-  /** It was sent on any connection: the next time with DUP. */
-  wasSent: boolean
-  /** The log knows its id: `recording` while that is on its way; `none` = it need not. */
-  record: 'none' | 'recording' | 'durable'
-}
-
-/** A QoS 2 message that the client has (PUBREC): `recording` until the log knows that, then PUBREL is `due`, then `sent`. */
-interface Release {
-  state: 'recording' | 'due' | 'sent'
-  /** It has its place in the window of this connection. */
-  isCounted: boolean
-  /** Its place, if the log knows the id. */
-  readonly origin: MessageOrigin | null
-}
 
 const packetIdMax = 65_535
 
