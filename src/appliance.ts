@@ -38,6 +38,8 @@ import type { HandlerEntry } from './ingest/kafka/handler.ts'
 import { adminHandlers } from './ingest/kafka/handlers/admin-handlers.ts'
 import { groupHandlers } from './ingest/kafka/handlers/group-handlers.ts'
 import { recordHandlers } from './ingest/kafka/handlers/record-handlers.ts'
+import { commandOffsetsOf } from './ingest/mqtt/command-offsets.ts'
+import { openPayloadSchemas } from './ingest/mqtt/schema-files.ts'
 import { MqttDoor } from './ingest/mqtt/mqtt-door.ts'
 import { internalTopicList, offsetsTopicBy } from './internal-topic-list.ts'
 import { brokerEndPoints } from './kafka-end-points.ts'
@@ -324,16 +326,14 @@ class BuiltAppliance implements Appliance {
   }
 
   async #openMqttDoor(): Promise<void> {
-    const { net, clock, compute, entropy, observer } = this.#ports
     const broker = must(this.#broker)
     const naming = certificateNaming(this.#settings.text('ssl.principal.mapping.rules'))
+    const metadataLengthMax = this.#settings.number('offset.metadata.max.bytes')
     const mqttDoor = new MqttDoor({
-      net,
-      clock,
-      entropy,
-      compute,
-      observer,
+      ...this.#ports,
+      checks: await openPayloadSchemas(this.#config.mqtt.routes, this.#ports.disk),
       broker,
+      commandOffsets: commandOffsetsOf(must(this.#rooms.coordinator), metadataLengthMax),
       options: mqttDoorOptions(this.#config.mqtt),
       bootId: this.#bootId,
       version: this.#facts.version,

@@ -26,6 +26,9 @@ import { tokensOfAnOpenIdProvider } from './cases/tokens.ts'
 import { mirrorToApacheKafka } from './mirror.ts'
 import { outAndBack } from './cases/out-and-back.ts'
 import { mosquittoOptions, pahoEverywhere } from './cases/mqtt-doors.ts'
+import { mqttCommands, mqttRequests } from './cases/mqtt-commands.ts'
+import { mqttLog } from './cases/mqtt-log.ts'
+import { mqttSchemas } from './cases/mqtt-schemas.ts'
 import { homeDiscovery, sessionsComeBack, sparkplugSequence } from './cases/mqtt-field.ts'
 import { kafkaToMqtt, mqttKeptSession, mqttRetainedAndShared, mqttToKafka } from './cases/mqtt-to-kafka.ts'
 
@@ -37,6 +40,10 @@ const cases: readonly InteropCase[] = [
   kafkaToMqtt,
   mqttRetainedAndShared,
   mqttKeptSession,
+  mqttLog,
+  mqttCommands,
+  mqttRequests,
+  mqttSchemas,
   pahoEverywhere,
   mosquittoOptions,
   sparkplugSequence,

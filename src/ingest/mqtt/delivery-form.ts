@@ -33,7 +33,15 @@ export function formOf(
   }
 }
 
-/** A message of the log is given to who may read its Kafka topic; what access control says may have changed since the SUBSCRIBE. */
-export function mayRead({ rights }: { readonly rights: TopicRights | null }, { origin }: OutgoingMessage): boolean {
-  return rights === null || origin === null || rights.mayRead(origin.partition.topic)
+/**
+ * A message of the log is given to who may read its Kafka topic, a command to who may read the one that its MQTT topic belongs to; what access control
+ * says may have changed since the SUBSCRIBE.
+ */
+export function mayRead(
+  { rights }: { readonly rights: TopicRights | null },
+  { origin, command }: OutgoingMessage,
+): boolean {
+  if (rights === null) return true
+  if (command !== null) return rights.mayReceive(command.topic)
+  return origin === null || rights.mayRead(origin.partition.topic)
 }

@@ -2,6 +2,7 @@
  * What the server keeps for one client id (4.1): subscriptions, QoS 2 packet ids of incoming messages, and messages on their way to the
  * client. Pure: it talks to the attached connection through `SessionLink` and is told the time.
  */
+import { LateMap } from '../../base/late-map.ts'
 import { MqttProtocolError } from '../../protocol/mqtt/mqtt-protocol-error.ts'
 import type { QualityOfService } from '../../protocol/mqtt/packet-types.ts'
 import { reasonCodes } from '../../protocol/mqtt/reason-codes.ts'
@@ -9,12 +10,14 @@ import type { Partition } from '../../cluster/partition/partition.ts'
 import { formOf, isFromLog, waitingBytes } from './delivery-form.ts'
 import type { MessageOrigin, OutgoingMessage } from './outgoing-message.ts'
 import { type OutgoingId, OutgoingIds } from './outgoing-ids.ts'
-import type { InflightDelivery, Release } from './outgoing-states.ts'
+import type { LogReplay } from './log-replay.ts'
 import type { RetainedEntry } from './retained-store.ts'
 import type {
   Delivery,
+  InflightDelivery,
   LogDelivery,
   ReceivedPublish,
+  Release,
   SessionBounds,
   SessionLink,
   Subscription,
@@ -27,14 +30,14 @@ const packetIdMax = 65_535
 
 export class MqttSession {
   readonly clientId: string
-  readonly subscriptions = new Map<string, Subscription>()
+  readonly subscriptions = new LateMap<string, Subscription>()
   /** Shared subscriptions that it is a member of. */
   readonly groups = new Set<SharedGroup>()
-  readonly received = new Map<number, ReceivedPublish>()
+  readonly received = new LateMap<number, ReceivedPublish>()
   /** Ids the client had not released before the daemon was restarted, with the fingerprints of their messages: see README. */
-  readonly carriedIds = new Map<number, number>()
+  readonly carriedIds = new LateMap<number, number>()
   /** Partitions of the log that it reads at a place of its own, and where: what it could not take waits there. */
-  readonly behind = new Map<Partition, number>()
+  readonly behind = new LateMap<Partition, number>()
   /** The log knows of it. */
   isStored = false
   /** Owed when its connection is lost, or by now. */
@@ -47,9 +50,9 @@ export class MqttSession {
   expiryMs = 0
   private readonly bounds: SessionBounds
   private attached: SessionLink | null = null
-  private readonly inflight = new Map<number, InflightDelivery>()
+  private readonly inflight = new LateMap<number, InflightDelivery>()
   /** QoS 2 messages that wait for PUBCOMP, in the order of the PUBRECs [MQTT-4.6.0-4]. */
-  private readonly releasing = new Map<number, Release>()
+  private readonly releasing = new LateMap<number, Release>()
   private readonly outgoing = new OutgoingIds()
   /** In-flight messages that must be sent again on this connection. */
   private resends: InflightDelivery[] = []
@@ -303,6 +306,15 @@ export class MqttSession {
     }
   }
 
+  /** Commands that were taken and are not done with. */
+  *pendingCommands(): Iterable<LogDelivery> {
+    for (const delivery of this.inflight.values()) if (delivery.message.command !== null) yield delivery
+    for (let at = this.queueHead; at < this.queue.length; at += 1) {
+      const delivery = this.queue[at] as Delivery
+      if (isFromLog(delivery) && delivery.message.command !== null) yield delivery
+    }
+  }
+
   /**
    * PUBREC: the client has the message, or refuses it; PUBREL is due unless it refuses. Answers false for an id that was not sent. Throws
    * MqttProtocolError when the message wants PUBACK.
@@ -441,20 +453,28 @@ export class MqttSession {
 
   /** Takes out of the queue what came by a shared subscription (null = by any) and has not been sent. */
   giveBackQueued(group: SharedGroup | null): LogDelivery[] {
-    const givenBack: LogDelivery[] = []
+    return this.takeOut((delivery) => delivery.group !== null && (group === null || delivery.group === group))
+  }
+
+  /** Drops what waits by a replay that has ended. */
+  dropReplayed(replay: LogReplay): void {
+    this.takeOut((delivery) => delivery.replay === replay)
+  }
+
+  private takeOut(isAsked: (delivery: LogDelivery) => boolean): LogDelivery[] {
+    const taken: LogDelivery[] = []
     const kept: Delivery[] = []
     for (const delivery of this.queue.slice(this.queueHead)) {
-      const isAsked = delivery.group !== null && (group === null || delivery.group === group)
-      if (!isAsked || !isFromLog(delivery)) {
+      if (!isFromLog(delivery) || !isAsked(delivery)) {
         kept.push(delivery)
         continue
       }
-      givenBack.push(delivery)
+      taken.push(delivery)
       this.countOut(delivery)
     }
     this.queue = kept
     this.queueHead = 0
-    return givenBack
+    return taken
   }
 
   /** What a session that ends leaves to the other members of its shared subscriptions: not what has begun at QoS 2 [MQTT-4.8.2-5]. */

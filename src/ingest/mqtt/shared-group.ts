@@ -51,6 +51,15 @@ export class SharedGroup {
     for (const { origin } of this.returned) if (origin !== null) yield origin
   }
 
+  /** Taken back from members and not given again. */
+  get returnedMessages(): readonly OutgoingMessage[] {
+    return this.returned
+  }
+
+  hasMember(isAsked: (session: MqttSession) => boolean): boolean {
+    return this.order.some(isAsked)
+  }
+
   /** A member is online and has room. */
   get wantsMore(): boolean {
     return this.order.some((member) => member.wantsMore)
