@@ -25,6 +25,7 @@ const portablePackages: ReadonlyMap<string, readonly string[]> = new Map([
   ['src/config.ts', ['zod']],
   ['src/config-keys.ts', ['zod']],
   ['src/config-listeners.ts', ['zod']],
+  ['src/config-kerberos.ts', ['zod']],
   ['src/config-outbound.ts', ['zod']],
   ['src/config-tokens.ts', ['zod']],
   ['src/config-reader.ts', ['zod', 'yaml']],
