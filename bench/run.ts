@@ -22,6 +22,7 @@ import { idleNode } from './cases/idle.ts'
 import { kafkaLatency, kafkaProduceAndConsume } from './cases/kafka.ts'
 import { mirrorThroughput } from './cases/mirror.ts'
 import { mqttPublish } from './cases/mqtt.ts'
+import { mqttBacklog } from './cases/mqtt-backlog.ts'
 import { idlePartitions, partitionSpread } from './cases/partitions.ts'
 import { restart } from './cases/restart.ts'
 import { writeAmplification } from './cases/write-amplification.ts'
@@ -31,6 +32,7 @@ const cases: readonly BenchCase[] = [
   footprint,
   commitSpread,
   mqttPublish,
+  mqttBacklog,
   allocation,
   kafkaProduceAndConsume,
   kafkaLatency,

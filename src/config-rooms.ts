@@ -3,6 +3,7 @@ import type { ProxyProtocolOptions, TlsContext } from './base/ports.ts'
 import type { ApplianceConfig, DiskConfig, MirrorConfig, MqttConfig } from './config.ts'
 import type { MqttListenerOptions } from './ingest/mqtt/listener-options.ts'
 import { type MqttDoorOptions, mqttDoorDefaults } from './ingest/mqtt/mqtt-options.ts'
+import { sparkplugRoutes } from './ingest/mqtt/sparkplug.ts'
 import type { ScrubOptions } from './log/scrubber.ts'
 import type { SpaceOptions } from './log/space-guard.ts'
 import { defaultMirrorLimits, type MirrorOptions } from './mirror/mirror-options.ts'
@@ -19,9 +20,11 @@ export function scrubOptions(disk: DiskConfig): ScrubOptions {
 export function mqttDoorOptions(mqtt: MqttConfig): MqttDoorOptions {
   return {
     ...mqttDoorDefaults,
-    routes: mqtt.routes,
+    routes: [...mqtt.routes, ...sparkplugRoutes(mqtt.sparkplug)],
+    sparkplug: mqtt.sparkplug,
     lastResortTopic: mqtt.lastResortTopic,
     checkPayloadFormat: mqtt.checkPayloadFormat,
+    keepForSessions: mqtt.keepForSessions,
     autoTopicsMax: mqtt.autoTopicsMax,
     connectionsMax: mqtt.connectionsMax,
     connectionsPerAddressMax: mqtt.connectionsPerAddressMax,

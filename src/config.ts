@@ -50,6 +50,27 @@ const mqttRoute = z.strictObject({
     ),
 })
 
+const kafkaTopicName = z
+  .string()
+  .regex(
+    /^(?!__|\.{1,2}$)[a-zA-Z0-9._-]{1,249}$/,
+    'a Kafka topic: letters, digits, dot, underscore and hyphen, not beginning with `__`',
+  )
+
+const sparkplug = z
+  .strictObject({
+    topic: kafkaTopicName
+      .prefault('sparkplug')
+      .describe('Kafka topic of all messages of Sparkplug, partitioned by group and edge node.'),
+    certificatesTopic: kafkaTopicName
+      .prefault('sparkplug.certificates')
+      .describe('Kafka topic of the birth certificates, under their MQTT topics as keys: a good one to compact.'),
+  })
+  .refine(
+    ({ topic, certificatesTopic }) => topic !== certificatesTopic,
+    'births and their certificates need two topics',
+  )
+
 const mqtt = z.strictObject({
   routes: z
     .array(mqttRoute)
@@ -63,6 +84,25 @@ const mqtt = z.strictObject({
     .min(1)
     .prefault('mqtt.unrouted')
     .describe('Kafka topic of messages that no rule can take anywhere.'),
+  sparkplug: sparkplug
+    .nullable()
+    .prefault(null)
+    .describe(
+      'Being an MQTT server that is aware of Sparkplug B: rules for `spBv1.0/#` behind `mqtt.routes` that keep the order of each edge node, and its births under `$sparkplug/certificates/`. Without it: as any other topics.',
+    ),
+  keepForSessions: z
+    .array(
+      z
+        .string()
+        .regex(/^[a-zA-Z0-9._-]*\*?$/, 'a Kafka topic, or what topics begin with and `*`')
+        .min(1)
+        .max(249),
+    )
+    .max(1000)
+    .prefault([])
+    .describe(
+      'Kafka topics (`sensors`, `plant.*`) of which retention leaves what kept sessions have not had yet, within the budget of the disk. Elsewhere retention goes on without them.',
+    ),
   checkPayloadFormat: z
     .boolean()
     .prefault(false)

@@ -1,6 +1,7 @@
 /** Behind `headwater mqtt route`: the question with what the configuration says of topics. */
 import { BrokerSettings } from './cluster/metadata/broker-config.ts'
 import type { ApplianceConfig } from './config.ts'
+import { mqttDoorOptions } from './config-rooms.ts'
 import { explainRoute, type RouteExplanation, type RouteQuestion } from './ingest/mqtt/route-explanation.ts'
 
 /** Throws an ApplianceError when a route cannot be used. */
@@ -9,5 +10,5 @@ export function explainMqttRoute(
   question: Omit<RouteQuestion, 'partitions'> & { readonly partitions: number | null },
 ): RouteExplanation {
   const usual = new BrokerSettings(config.kafka).number('num.partitions')
-  return explainRoute(config.mqtt, { ...question, partitions: question.partitions ?? usual })
+  return explainRoute(mqttDoorOptions(config.mqtt), { ...question, partitions: question.partitions ?? usual })
 }

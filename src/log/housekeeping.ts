@@ -7,10 +7,11 @@ import type { Ports, Timer } from '../base/ports.ts'
 import type { CommitDriver } from './commit-driver.ts'
 import type { DirtyFiles } from './dirty-files.ts'
 import { FileRemover } from './file-remover.ts'
+import { logMetrics } from './log-metrics.ts'
 import type { ReaderParts } from './log-reader.ts'
 import type { PatientDisk } from './patient-disk.ts'
 import type { Reservations } from './reservations.ts'
-import { deleteBelowStart, dropOldest, type Loss, type RetentionParts, retainLog } from './retention.ts'
+import { deleteBelowStart, dropOldest, giveUpKept, type Loss, type RetentionParts, retainLog } from './retention.ts'
 import { offsetEntryBytes, timeEntryBytes } from './segment-index.ts'
 import type { UnifiedLog } from './unified-log.ts'
 
@@ -81,10 +82,24 @@ export class Housekeeping {
     return bytes
   }
 
-  /** Gives up the oldest sealed segment of users' logs, once `record` has answered true; answers whether there was one. */
-  dropOldest(record: (loss: Loss) => Promise<boolean>): Promise<boolean> {
-    if (this.isHeld) return Promise.resolve(false)
-    return dropOldest([...this.#parts.logs()], record, this.#retention)
+  /**
+   * Gives up what retention has left for readers; where there is none of that, and it may, the oldest sealed segment of users' logs, once `record` has
+   * answered true. Answers whether anything went.
+   */
+  async dropOldest(record: (loss: Loss) => Promise<boolean>, isKeptOnly: boolean): Promise<boolean> {
+    if (this.isHeld) return false
+    const logs = [...this.#parts.logs()]
+    if (await giveUpKept(logs, this.#parts.ports.clock.wallMs(), this.#retention)) {
+      this.#tellKept()
+      return true
+    }
+    return isKeptOnly ? false : dropOldest(logs, record, this.#retention)
+  }
+
+  #tellKept(): void {
+    let bytes = 0
+    for (const log of this.#parts.logs()) bytes += log.keptBytes
+    this.#parts.ports.observer.set(logMetrics.keptBytes, bytes)
   }
 
   start(): void {
@@ -121,6 +136,7 @@ export class Housekeeping {
         if (index % logsPerTurn === logsPerTurn - 1)
           await new Promise<void>((resolve) => this.#parts.ports.clock.defer(resolve))
       }
+      this.#tellKept()
     })
     this.#pass = pass.catch((error: unknown) => this.#parts.onFailure(asError(error)))
     return pass

@@ -392,7 +392,7 @@ export class LogDirectory {
       ballast: new Ballast(this.#ports.disk, ballast, this.#options.space?.ballastBytes ?? 0),
       usedBytes: () => this.#journal.sizeSoon + this.#housekeeping.usedBytes() + aside.bytes,
       ...{ passingBytes: () => this.compactor.cleaningBytes, measure: (isDue) => aside.look(isDue) },
-      dropOldest: () => this.#housekeeping.dropOldest(this.#onLoss),
+      dropOldest: (isKeptOnly) => this.#housekeeping.dropOldest(this.#onLoss, isKeptOnly),
       ...{ isStopped: () => this.#isClosed || this.#failure !== null, onFailure: (error) => this.#fail(error) },
     })
   }

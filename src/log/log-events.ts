@@ -158,6 +158,20 @@ export const logEvents = defineEvents({
     sentence: '{log} lost {bytes} bytes, the offsets from {startOffset} to below {endOffset}: {reason}',
     fields: { log: 'string', startOffset: 'number', endOffset: 'number', bytes: 'number', reason: 'string' },
   },
+  keptBeyondRetention: {
+    id: 'log-kept-beyond-retention',
+    level: 'info',
+    sentence:
+      '{bytes} bytes of {log}, from offset {startOffset} on, are past their retention and stay for readers that have not had them',
+    fields: { log: 'string', startOffset: 'number', bytes: 'number' },
+  },
+  keptGivenUp: {
+    id: 'log-kept-given-up',
+    level: 'warn',
+    sentence:
+      '{bytes} bytes of {log} that stayed beyond their retention for readers were given up: the budget is used up',
+    fields: { log: 'string', bytes: 'number' },
+  },
   leftFull: {
     id: 'log-directory-left-full',
     level: 'warn',

@@ -148,6 +148,12 @@ export const logMetrics = defineMetrics({
     help: 'Bytes of old data given up before their time because the budget was used up or the disk was full.',
     labels: [],
   },
+  keptBytes: {
+    name: 'headwater_log_kept_beyond_retention_bytes',
+    kind: 'gauge',
+    help: 'Bytes that are past their retention and stay for readers that have not had them (mqtt.keepForSessions), as of the last pass.',
+    labels: [],
+  },
   directoryOffline: {
     name: 'headwater_log_directory_offline',
     kind: 'gauge',

@@ -48,11 +48,47 @@ export interface Loss {
 export async function retainLog(log: UnifiedLog, nowMs: number, parts: RetentionParts): Promise<void> {
   if (log.isDeleted) return
   await deleteBelowStart(log, parts)
-  if (!log.config.cleanupPolicy.has('delete')) return
+  if (!log.config.cleanupPolicy.has('delete')) return noteKept(log, 0, parts)
+  const keptFrom = log.keptFrom === null ? Number.POSITIVE_INFINITY : await log.keptFrom()
   const expired = await countExpired(log, nowMs, parts)
-  if (expired > 0) await deleteSegments(log, expired, 'time', parts)
+  const going = countHad(log, expired, keptFrom)
+  if (going > 0) await deleteSegments(log, going, 'time', parts)
   const surplus = countSurplus(log)
-  if (surplus > 0) await deleteSegments(log, surplus, 'size', parts)
+  const goingToo = countHad(log, surplus, keptFrom)
+  if (goingToo > 0) await deleteSegments(log, goingToo, 'size', parts)
+  noteKept(log, Math.max(expired - going, surplus) - goingToo, parts)
+}
+
+/** Gives up what retention has left for readers, at once; answers whether there was anything. */
+export async function giveUpKept(logs: Iterable<UnifiedLog>, nowMs: number, parts: RetentionParts): Promise<boolean> {
+  let hasGivenUp = false
+  for (const log of logs) {
+    if (log.keptBytes === 0 || log.isDeleted) continue
+    const before = log.sizeInBytes
+    const count = Math.max(await countExpired(log, nowMs, parts), countSurplus(log))
+    log.keptBytes = 0
+    if (count === 0) continue
+    await deleteSegments(log, count, 'disk budget', parts, true)
+    parts.observer.event(logEvents.keptGivenUp, { log: log.key, bytes: before - log.sizeInBytes })
+    hasGivenUp = true
+  }
+  return hasGivenUp
+}
+
+/** Of the first `count` segments those that lie wholly below the offset. */
+function countHad(log: UnifiedLog, count: number, keptFrom: number): number {
+  let had = 0
+  while (had < count && endOf(log, had) <= keptFrom) had++
+  return had
+}
+
+function noteKept(log: UnifiedLog, count: number, parts: RetentionParts): void {
+  const bytes = log.segments.slice(0, Math.max(count, 0)).reduce((sum, { sizeInBytes }) => sum + sizeInBytes, 0)
+  if (bytes > 0 && log.keptBytes === 0) {
+    const { key, logStartOffset: startOffset } = log
+    parts.observer.event(logEvents.keptBeyondRetention, { log: key, startOffset, bytes })
+  }
+  log.keptBytes = bytes
 }
 
 /** Segments whose every record lies below the log's start. */

@@ -40,8 +40,8 @@ export interface SpaceGuardParts {
   passingBytes(): number
   /** Looks at what is not counted as it grows; not more often than it likes unless `isDue`. */
   measure(isDue: boolean): Promise<void>
-  /** Gives up the oldest sealed segment; answers whether there was one that may go. */
-  dropOldest(): Promise<boolean>
+  /** Gives up the oldest sealed segment, or only what is past its retention and stays for readers; answers whether there was one that may go. */
+  dropOldest(isKeptOnly: boolean): Promise<boolean>
   isStopped(): boolean
   onFailure(error: Error): void
 }
@@ -173,8 +173,8 @@ export class SpaceGuard implements SpaceReport {
     const smallest = Math.min(this.#budgetBytes / ballastPartOfBudget, space.totalBytes / ballastPartOfDisk)
     ballast.resize(Math.floor(Math.min(options.ballastBytes ?? 0, smallest)))
     let room = this.#room(space.freeBytes)
-    if (room + this.#parts.passingBytes() <= 0 && options.whenFull === 'drop-oldest') {
-      await this.#dropUntilRoom(space.freeBytes)
+    if (room + this.#parts.passingBytes() <= 0) {
+      await this.#dropUntilRoom(space.freeBytes, options.whenFull !== 'drop-oldest')
       space = await look()
       room = this.#room(space.freeBytes)
     }
@@ -205,12 +205,12 @@ export class SpaceGuard implements SpaceReport {
     )
   }
 
-  async #dropUntilRoom(freeBytes: number): Promise<void> {
+  async #dropUntilRoom(freeBytes: number, isKeptOnly: boolean): Promise<void> {
     const usedBefore = this.#usedBytes()
     for (let drops = 0; drops < dropsPerCheckMax && !this.#parts.isStopped(); drops++) {
       const freed = usedBefore - this.#usedBytes()
       if (this.#room(freeBytes + freed) + this.#parts.passingBytes() > this.#wantedRoom()) return
-      if (!(await this.#parts.dropOldest())) return
+      if (!(await this.#parts.dropOldest(isKeptOnly))) return
     }
   }
 

@@ -72,6 +72,10 @@ export class UnifiedLog {
   deletedFile: { readonly path: string; readonly baseOffset: number } | null = null
   /** Called after `durableEndOffset` (or, relaxed, `writtenEndOffset`) moved, when it has moved for all logs of the commit. */
   onDurable: (() => void) | null = null
+  /** Answers the offset from which on retention leaves what is there, for readers that have not had it; null = it need not ask. */
+  keptFrom: (() => Promise<number>) | null = null
+  /** Bytes that retention has left for them, as of its last pass. */
+  keptBytes = 0
   /** What cannot be read of it. */
   readonly damage = new DamageMap()
   /** Offsets may be missing: compaction has been here, or a crash has cut a deletion of segments short. */

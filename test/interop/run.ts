@@ -27,6 +27,7 @@ import { tokensOfAnOpenIdProvider } from './cases/tokens.ts'
 import { mirrorToApacheKafka } from './mirror.ts'
 import { outAndBack } from './cases/out-and-back.ts'
 import { mosquittoOptions, pahoEverywhere } from './cases/mqtt-doors.ts'
+import { homeDiscovery, sessionsComeBack, sparkplugSequence } from './cases/mqtt-field.ts'
 import { kafkaToMqtt, mqttKeptSession, mqttRetainedAndShared, mqttToKafka } from './cases/mqtt-to-kafka.ts'
 
 const cases: readonly InteropCase[] = [
@@ -39,6 +40,9 @@ const cases: readonly InteropCase[] = [
   mqttKeptSession,
   pahoEverywhere,
   mosquittoOptions,
+  sparkplugSequence,
+  homeDiscovery,
+  sessionsComeBack,
   codecMatrix,
   aiokafka,
   kafkaTools,

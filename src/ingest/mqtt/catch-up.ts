@@ -1,24 +1,21 @@
 /**
- * Reads the log for those who are behind: a session that was away or slow, a shared subscription whose members were. What they have not been given
- * waits in the log alone; memory holds only what their bounds let in.
+ * Reads the log for those who are behind: sessions that were away or slow, shared subscriptions whose members were. What they have not been given waits
+ * in the log alone. One read of a partition serves all who wait there; memory holds what their bounds let in, and a few pieces that somebody is not
+ * through with.
  */
 import { copyBytes } from '../../base/bytes.ts'
 import type { Clock, Compute, Observer } from '../../base/ports.ts'
 import type { Broker } from '../../broker/broker.ts'
 import type { Partition } from '../../cluster/partition/partition.ts'
 import type { LogReadResult } from '../../log/append.ts'
-import {
-  batchBaseOffset,
-  batchCodec,
-  batchHeaderBytes,
-  batchIsControl,
-  batchLastOffset,
-  batchRecordCount,
-  batchSizeInBytes,
-} from '../../protocol/records/record-batch.ts'
+import { batchCodec, batchHeaderBytes, batchLastOffset, batchSizeInBytes } from '../../protocol/records/record-batch.ts'
+import { BacklogLane, bytesFrom, restFrom } from './backlog-lane.ts'
+import { BacklogPiece, isCompressed } from './backlog-piece.ts'
 import type { FanOut } from './fan-out.ts'
-import { mqttEvents } from './mqtt-events.ts'
-import { scanRecords } from './record-scan.ts'
+import type { LogSummaries } from './log-summaries.ts'
+import { mqttMetrics } from './mqtt-metrics.ts'
+import type { OvertakenBy, OvertakenReaders } from './overtaken-readers.ts'
+import { isWanted } from './reader-probes.ts'
 
 /** Whoever reads the log at a place of its own while it is behind the live end of some partitions. */
 export interface Reader {
@@ -34,186 +31,425 @@ export interface CatchUpOptions {
   readonly compute: Compute
   readonly observer: Observer
   readonly fanOut: FanOut
+  readonly summaries: LogSummaries
+  readonly overtaken: OvertakenReaders
   readonly readBytes: number
   readonly decompressedBytesMax: number
   /** Offset up to which all records of the partition were handed to everybody else; undefined = it is not read. */
   readonly livePosition: (partition: Partition) => number | undefined
 }
 
-/** Reads at a time: they share the loop with everybody else. */
-const readersMax = 2
+/** Partitions that are read at a time: they share the loop with everybody else. */
+const runningMax = 2
 /** A failed read is tried again after this. */
 const retryMs = 1000
 /** A reader that has room, but not for the next message (all sessions together hold what they may), is asked again after this. */
 const crowdedMs = 100
-
-/** `done`: the live end is reached, or somebody moved the reader. `full`: it takes no more now. */
-type Progress = 'goes on' | 'done' | 'full'
-
+/** What one turn of the loop hands out, and looks at, in one partition. */
+const offersPerTurn = 2000
+const recordsPerTurn = 10_000
+/**
+ * A piece is kept this long for the few who have no room for all of it; then they wait for the next sweep. When half of its readers have none it is kept
+ * on while any of them takes something, up to the second bound: reading it again for so many would be worse.
+ */
+const holdMs = 250
+const holdMsMax = 5000
+/**
+ * Who has just come, and is so far behind, waits for others that come with it (a site whose network is back): until nobody has come for a moment, at
+ * most up to the second bound. Then one sweep serves them all.
+ */
+const gatherBytesMin = 16_777_216
+const gatherMs = 100
+const gatherMsMax = 1000
+/** Pieces that are kept so; beyond it nobody is waited for. */
+const heldBytesMax = 8_388_608
 export class CatchUp {
   private readonly options: CatchUpOptions
-  /** Those who wait for their turn, in its order. Bound: the sessions and their shared subscriptions. */
-  private readonly waiting = new Set<Reader>()
-  private readonly running = new Set<Reader>()
+  /** Bound: the partitions. */
+  private readonly lanes = new Map<Partition, BacklogLane>()
+  /** Readers that would take something, each a rider in all lanes that it is behind in. Bound: the sessions and their shared subscriptions. */
+  private readonly ready = new Set<Reader>()
+  private readonly crowded = new Set<Reader>()
+  /** Those that have been served since they came. Bound: as `ready`. */
+  private readonly served = new Set<Reader>()
+  private readonly queue = new Set<BacklogLane>()
+  private running = 0
+  private heldBytes = 0
   private isStopped = false
 
   constructor(options: CatchUpOptions) {
     this.options = options
   }
 
-  /** The reader has room, or is behind since now. */
+  /** The reader has room. */
   request(reader: Reader): void {
-    if (this.isStopped || reader.behind.size === 0 || !reader.wantsMore) return
-    this.waiting.add(reader)
-    if (!this.running.has(reader)) this.startSoon()
+    if (this.isStopped || reader.behind.size === 0 || this.ready.has(reader) || !reader.wantsMore) return
+    this.ready.add(reader)
+    for (const partition of reader.behind.keys()) this.join(reader, partition)
+  }
+
+  /** The reader is behind since now, in this partition too. */
+  fellBehind(reader: Reader, partition: Partition): void {
+    if (this.ready.has(reader)) this.join(reader, partition)
+    else this.request(reader)
+  }
+
+  /** The reader has no connection any more; what waited for it in memory waits in the log. */
+  pause(reader: Reader): void {
+    this.ready.delete(reader)
+    this.served.delete(reader)
+    for (const partition of reader.behind.keys()) this.lanes.get(partition)?.forget(reader)
   }
 
   /** The reader ends. */
   forget(reader: Reader): void {
-    this.waiting.delete(reader)
+    this.pause(reader)
+    this.crowded.delete(reader)
+    this.options.overtaken.forgetReader(reader)
     reader.behind.clear()
   }
 
   stop(): void {
     this.isStopped = true
-    this.waiting.clear()
+    for (const lane of this.lanes.values()) {
+      this.endHold(lane)
+      if (lane.gathering !== null) this.options.clock.cancel(lane.gathering.timer)
+    }
+    for (const set of [this.lanes, this.ready, this.crowded, this.served, this.queue]) set.clear()
+  }
+
+  private join(reader: Reader, partition: Partition): void {
+    let lane = this.lanes.get(partition)
+    if (lane === undefined) {
+      lane = new BacklogLane(partition)
+      this.lanes.set(partition, lane)
+    }
+    lane.riders.add(reader)
+    if (lane.gathering === null) this.enqueue(lane)
+    else lane.gathering.hasGrown = true
+  }
+
+  private enqueue(lane: BacklogLane): void {
+    if (lane.state === 'running') lane.isAskedAgain = true
+    if (lane.state !== 'idle' || this.isStopped) return
+    lane.state = 'queued'
+    this.queue.add(lane)
+    this.startSoon()
   }
 
   private startSoon(): void {
-    if (this.running.size >= readersMax) return
-    for (const reader of this.waiting) {
-      if (this.running.has(reader)) continue
-      this.waiting.delete(reader)
-      this.running.add(reader)
-      this.options.clock.defer(() => void this.run(reader))
-      if (this.running.size >= readersMax) return
+    for (const lane of this.queue) {
+      if (this.running >= runningMax) return
+      this.queue.delete(lane)
+      this.running += 1
+      lane.state = 'running'
+      this.options.clock.defer(() => void this.run(lane))
     }
   }
 
-  /** One read of one partition; then it is another's turn. */
-  private async run(reader: Reader): Promise<void> {
-    const { clock } = this.options
-    let delayMs = 0
+  /** One step in one partition; then it is another's turn. */
+  private async run(lane: BacklogLane): Promise<void> {
+    lane.isAskedAgain = false
+    let isFailed = false
     try {
-      const next = reader.behind.entries().next().value
-      if (next !== undefined && reader.wantsMore && !this.isStopped) {
-        const isFull = await this.readOnce(reader, ...next)
-        if (isFull && reader.wantsMore) delayMs = crowdedMs
-      }
+      if (!this.isStopped) await this.step(lane)
     } catch {
-      delayMs = retryMs
+      isFailed = true
     }
-    const goOn = (): void => {
-      this.running.delete(reader)
-      this.request(reader)
-      this.startSoon()
-    }
-    if (delayMs > 0) clock.schedule(delayMs, goOn)
-    else goOn()
+    this.running -= 1
+    lane.state = 'idle'
+    if (isFailed) this.options.clock.schedule(retryMs, () => this.enqueue(lane))
+    else if (lane.isAskedAgain || (!lane.isWaiting && lane.riders.size > 0)) this.enqueue(lane)
+    else if (!lane.isWaiting) this.leave(lane)
+    this.startSoon()
   }
 
-  /** True when the reader could not take the next message. */
-  private async readOnce(reader: Reader, partition: Partition, from: number): Promise<boolean> {
-    const { broker, readBytes, livePosition } = this.options
-    const live = livePosition(partition)
-    if (live === undefined || from >= live) {
-      reader.behind.delete(partition)
-      return false
-    }
-    const read = broker.readTail(partition, from, readBytes) ?? (await broker.readTailCold(partition, from, readBytes))
-    // Who ended meanwhile, or fell further back, reads again or not at all.
-    if (this.isStopped || reader.behind.get(partition) !== from) return false
-    // The order of a map is that of insertion: other partitions come first next time.
-    reader.behind.delete(partition)
-    reader.behind.set(partition, from)
-    const isFull = await this.take(reader, partition, read)
-    this.options.fanOut.flush()
-    return isFull
+  private leave(lane: BacklogLane): void {
+    if (this.lanes.get(lane.partition) === lane) this.lanes.delete(lane.partition)
   }
 
-  private async take(reader: Reader, partition: Partition, read: LogReadResult): Promise<boolean> {
-    const from = reader.behind.get(partition) as number
-    if (read.kind === 'outOfRange') {
-      this.skip(reader, partition, Math.max(partition.log.logStartOffset, from + 1), 'retention was faster')
-      return false
+  private async step(lane: BacklogLane): Promise<void> {
+    if (lane.piece === null) {
+      const riders = this.ridersOf(lane)
+      if (riders.length === 0 || this.gathers(lane, riders) || this.passOver(lane, riders)) return
+      for (const rider of riders) this.served.add(rider)
+      lane.piece = await this.load(lane, riders)
+      if (lane.piece === null || this.isStopped) return
     }
-    if (read.kind === 'damaged') {
-      this.skip(reader, partition, Math.max(read.nextOffset, from + 1), 'the log is damaged')
-      return false
-    }
-    if (read.bytes.length === 0) {
-      const live = this.options.livePosition(partition) ?? from
-      this.skip(reader, partition, Math.max(live, from), 'the log could not be read')
-      return false
-    }
-    const { bytes } = read
-    for (let at = 0; at < bytes.length; at += batchSizeInBytes(bytes, at)) {
-      const outcome = await this.takeBatch(reader, partition, bytes, at)
-      if (outcome !== 'goes on') return outcome === 'full'
-    }
-    return false
+    this.handOut(lane, lane.piece)
   }
 
-  private async takeBatch(reader: Reader, partition: Partition, bytes: Uint8Array, at: number): Promise<Progress> {
+  /** Who takes something in this partition now; the others wait until they ask again. */
+  private ridersOf(lane: BacklogLane): Reader[] {
+    const { partition } = lane
+    const live = this.options.livePosition(partition) ?? 0
+    const riders: Reader[] = []
+    for (const reader of lane.riders) {
+      const offset = reader.behind.get(partition)
+      if (offset === undefined || offset >= live) this.arrive(lane, reader)
+      else if (reader.wantsMore && this.ready.has(reader)) riders.push(reader)
+      else {
+        this.ready.delete(reader)
+        lane.riders.delete(reader)
+      }
+    }
+    return riders
+  }
+
+  /** The reader is at the live end here. */
+  private arrive(lane: BacklogLane, reader: Reader): void {
+    lane.forget(reader)
+    this.options.overtaken.forget(reader, lane.partition)
+    reader.behind.delete(lane.partition)
+    if (reader.behind.size === 0) this.ready.delete(reader)
+  }
+
+  private advance(lane: BacklogLane, reader: Reader, offset: number): void {
+    const { partition } = lane
+    const live = this.options.livePosition(partition)
+    if (live === undefined || offset >= live) this.arrive(lane, reader)
+    else reader.behind.set(partition, Math.max(offset, reader.behind.get(partition) ?? 0))
+  }
+
+  /** True while a sweep that would begin far back waits for others. */
+  private gathers(lane: BacklogLane, riders: readonly Reader[]): boolean {
+    if (lane.gathering !== null) return true
+    const lowest = lane.lowestOf(riders)
+    if (!lane.sweepBegins(riders) || !riders.some((each) => lane.isAt(each, lowest) && !this.served.has(each)))
+      return false
+    if (bytesFrom(lane.partition, lowest) < gatherBytesMin) return false
+    const { clock } = this.options
+    const untilMs = clock.monotonicMs() + gatherMsMax
+    const look = (): void => {
+      const { gathering } = lane
+      if (gathering === null) return
+      if (gathering.hasGrown && clock.monotonicMs() < untilMs) {
+        gathering.hasGrown = false
+        gathering.timer = clock.schedule(gatherMs, look)
+        return
+      }
+      lane.gathering = null
+      for (const rider of lane.riders) this.served.add(rider)
+      this.enqueue(lane)
+    }
+    lane.gathering = { timer: clock.schedule(gatherMs, look), hasGrown: false }
+    return true
+  }
+
+  // ------------------------------------------------------------------------------------------- reading
+
+  /** True when the stretch of the log that is next holds nothing for anybody: they are behind it now. */
+  private passOver(lane: BacklogLane, riders: readonly Reader[]): boolean {
+    const { summaries, livePosition, observer } = this.options
+    const { partition } = lane
+    const live = livePosition(partition) ?? 0
+    const from = lane.next(riders, live)
+    const stretch = summaries.at(partition, from)
+    if (stretch === null || stretch === lane.wanted) return false
+    const inside = riders.filter((reader) => {
+      const offset = reader.behind.get(partition) as number
+      return offset >= from && offset < stretch.endOffset
+    })
+    if (isWanted(stretch, inside)) {
+      lane.wanted = stretch
+      return false
+    }
+    const end = Math.min(stretch.endOffset, live)
+    for (const reader of inside) this.advance(lane, reader, end)
+    lane.passTo(end)
+    observer.add(mqttMetrics.backlogPassed, end - from)
+    return true
+  }
+
+  /** The next piece; null when there is none, and somebody has been told. */
+  private async load(lane: BacklogLane, riders: readonly Reader[]): Promise<BacklogPiece | null> {
+    const { livePosition, compute, decompressedBytesMax } = this.options
+    const { partition } = lane
+    const live = livePosition(partition) ?? 0
+    const fromOffset = lane.next(riders, live)
+    const part = restFrom(lane, fromOffset) ?? (await this.read(lane, fromOffset))
+    lane.rest = null
+    if (part === null || this.isStopped) return null
+    const { bytes, at } = part
+    const range = { fromOffset, liveOffset: live }
+    if (!isCompressed(bytes, at)) {
+      const [piece, end] = BacklogPiece.of(bytes, at, range)
+      if (end < bytes.length) lane.rest = { bytes, at: end, fromOffset: piece.endOffset }
+      return piece
+    }
+    const end = at + batchSizeInBytes(bytes, at)
     const endOffset = batchLastOffset(bytes, at) + 1
-    const expected = reader.behind.get(partition)
     const codec = batchCodec(bytes, at)
-    if (batchIsControl(bytes, at)) return this.advance(reader, partition, endOffset)
-    const span = { start: at + batchHeaderBytes, end: at + batchSizeInBytes(bytes, at) }
-    if (codec === 'none') return this.takeRecords(reader, partition, { header: bytes, at, records: bytes, ...span })
-    const { compute, decompressedBytesMax } = this.options
-    const batch = copyBytes(bytes, at, span.end)
-    const body = batch.subarray(batchHeaderBytes)
+    const body = copyBytes(bytes, at + batchHeaderBytes, end)
     const records =
       codec === null ? null : await compute.decompress(codec, body, decompressedBytesMax).catch(() => null)
-    if (this.isStopped || reader.behind.get(partition) !== expected) return 'done'
-    if (records === null) return this.skip(reader, partition, endOffset, 'a batch could not be read')
-    return this.takeRecords(reader, partition, { header: batch, at: 0, records, start: 0, end: records.length })
+    if (this.isStopped) return null
+    if (end < bytes.length) lane.rest = { bytes, at: end, fromOffset: endOffset }
+    if (records !== null) return BacklogPiece.unpacked(bytes, at, records, range)
+    this.lose(lane, { fromOffset, toOffset: endOffset, reason: 'unreadable' })
+    return null
   }
 
-  private takeRecords(
-    reader: Reader,
-    partition: Partition,
-    batch: { header: Uint8Array; at: number; records: Uint8Array; start: number; end: number },
-  ): Progress {
-    const { fanOut, clock, livePosition } = this.options
-    const { header, at, records } = batch
-    const baseOffset = batchBaseOffset(header, at)
-    const live = livePosition(partition) ?? 0
-    const wallMs = clock.wallMs()
-    let position = reader.behind.get(partition) as number
-    let isFull = false
-    try {
-      scanRecords(records, { start: batch.start, end: batch.end, count: batchRecordCount(header, at) }, (record) => {
-        const offset = baseOffset + record.offsetDelta
-        if (isFull || offset < position || offset >= live) return
-        isFull = !fanOut.offerTo(reader, records, record, { partition, offset, wallMs })
-        if (!isFull) position = offset + 1
-      })
-    } catch {
-      return this.skip(reader, partition, batchLastOffset(header, at) + 1, 'a batch could not be read')
+  private async read(
+    lane: BacklogLane,
+    fromOffset: number,
+  ): Promise<{ readonly bytes: Uint8Array; readonly at: number } | null> {
+    const { broker, readBytes, observer, livePosition } = this.options
+    const { partition } = lane
+    const read: LogReadResult =
+      broker.readTail(partition, fromOffset, readBytes) ?? (await broker.readTailCold(partition, fromOffset, readBytes))
+    if (this.isStopped) return null
+    if (read.kind === 'batches' && read.bytes.length > 0) {
+      observer.add(mqttMetrics.backlogReadBytes, read.bytes.length)
+      return { bytes: read.bytes, at: 0 }
     }
-    if (isFull) {
-      reader.behind.set(partition, position)
-      return 'full'
+    const next = fromOffset + 1
+    if (read.kind === 'outOfRange') {
+      const toOffset = Math.max(partition.log.logStartOffset, next)
+      this.lose(lane, { fromOffset, toOffset, reason: 'retention' })
+    } else if (read.kind === 'damaged') {
+      this.lose(lane, { fromOffset, toOffset: Math.max(read.nextOffset, next), reason: 'damage' })
+    } else {
+      const toOffset = Math.max(livePosition(partition) ?? 0, next)
+      this.lose(lane, { fromOffset, toOffset, reason: 'unreadable' })
     }
-    return this.advance(reader, partition, Math.min(batchLastOffset(header, at) + 1, Math.max(live, position)))
+    return null
   }
 
-  private advance(reader: Reader, partition: Partition, offset: number): Progress {
-    const live = this.options.livePosition(partition)
-    if (live === undefined || offset >= live) {
-      reader.behind.delete(partition)
-      return 'done'
+  /** Records that nobody can be given: whoever waits for them goes on behind them. */
+  private lose(
+    lane: BacklogLane,
+    gap: { readonly fromOffset: number; readonly toOffset: number; readonly reason: OvertakenBy },
+  ): void {
+    for (const reader of [...lane.riders]) {
+      const offset = reader.behind.get(lane.partition)
+      if (offset === undefined || offset < gap.fromOffset || offset >= gap.toOffset) continue
+      this.options.overtaken.tell(reader, lane.partition, { ...gap, fromOffset: offset })
+      this.advance(lane, reader, gap.toOffset)
     }
-    reader.behind.set(partition, offset)
-    return 'goes on'
+    lane.passTo(gap.toOffset)
   }
 
-  private skip(reader: Reader, partition: Partition, toOffset: number, reason: string): Progress {
-    const { topic, index } = partition
-    const fromOffset = reader.behind.get(partition) ?? toOffset
-    this.options.observer.event(mqttEvents.deliveryGap, { topic, partition: index, fromOffset, toOffset, reason })
-    return this.advance(reader, partition, toOffset)
+  // --------------------------------------------------------------------------------------- handing out
+
+  /** Gives the piece to all whose place is in it, as far as each takes it. */
+  private handOut(lane: BacklogLane, piece: BacklogPiece): void {
+    const { partition } = lane
+    const takers = new Set<Reader>()
+    let from = piece.endOffset
+    for (const reader of this.ridersOf(lane)) {
+      const offset = reader.behind.get(partition) as number
+      if (offset < piece.fromOffset || offset >= piece.endOffset) continue
+      takers.add(reader)
+      if (piece.hasGaps && !lane.partners.has(reader)) this.tellCompacted(reader, partition, piece, offset)
+      lane.partners.add(reader)
+      from = Math.min(from, offset)
+    }
+    if (takers.size === 0) return this.holdOrGoOn(lane, piece)
+    const walk = this.walk(lane, piece, from, takers)
+    if (walk.isUnreadable) {
+      this.lose(lane, { fromOffset: from, toOffset: Math.max(walk.endOffset, from + 1), reason: 'unreadable' })
+    }
+    for (const reader of takers) {
+      this.advance(lane, reader, walk.endOffset)
+      if (walk.endOffset >= piece.endOffset) lane.lagging.delete(reader)
+    }
+    this.options.fanOut.flush()
+    if (walk.endOffset < piece.endOffset && takers.size > 0) lane.isAskedAgain = true
+    else this.holdOrGoOn(lane, piece)
+  }
+
+  /** Offsets are missing: of a compacted topic that means values that a newer one of their key has taken the place of. */
+  private tellCompacted(reader: Reader, partition: Partition, piece: BacklogPiece, fromOffset: number): void {
+    if (!partition.log.config.cleanupPolicy.has('compact')) return
+    this.options.overtaken.tell(reader, partition, { fromOffset, toOffset: piece.endOffset, reason: 'compaction' })
+  }
+
+  private walk(
+    lane: BacklogLane,
+    piece: BacklogPiece,
+    from: number,
+    takers: Set<Reader>,
+  ): { readonly endOffset: number; readonly isUnreadable: boolean } {
+    const { fanOut, clock, summaries } = this.options
+    const { partition } = lane
+    const place = { partition, offset: 0, wallMs: clock.wallMs(), summary: summaries.open(partition, 'backlog', from) }
+    let offers = 0
+    let records = 0
+    const onFull = (reader: Reader): void => {
+      takers.delete(reader)
+      this.onFull(lane, reader, place.offset)
+    }
+    return piece.walk(
+      from,
+      (bytes, record, offset) => {
+        place.offset = offset
+        records += 1
+        offers += fanOut.offerToAll(takers, bytes, record, place, onFull)
+        if (lane.hold !== null) lane.hold.hasMoved = true
+        return takers.size > 0 && offers < offersPerTurn && records < recordsPerTurn
+      },
+      (endOffset, bytes) => {
+        summaries.extend(partition, 'backlog', endOffset, bytes)
+        place.summary = summaries.open(partition, 'backlog', endOffset)
+      },
+    )
+  }
+
+  private onFull(lane: BacklogLane, reader: Reader, offset: number): void {
+    reader.behind.set(lane.partition, offset)
+    lane.lagging.add(reader)
+    lane.riders.delete(reader)
+    this.ready.delete(reader)
+    if (!reader.wantsMore) return
+    if (this.crowded.size === 0) this.options.clock.schedule(crowdedMs, () => this.askCrowded())
+    this.crowded.add(reader)
+  }
+
+  private askCrowded(): void {
+    const crowded = [...this.crowded]
+    this.crowded.clear()
+    for (const reader of crowded) this.request(reader)
+  }
+
+  /** Nobody takes anything of the piece now: it is kept a little for those who are not through, or given up. */
+  private holdOrGoOn(lane: BacklogLane, piece: BacklogPiece): void {
+    if (lane.hold !== null && lane.lagging.size > 0) return
+    const isKept = lane.lagging.size > 0 && this.heldBytes + piece.sizeInBytes <= heldBytesMax
+    if (!isKept) return this.endHold(lane)
+    const { clock } = this.options
+    this.heldBytes += piece.sizeInBytes
+    lane.hold = {
+      timer: clock.schedule(holdMs, () => this.lookAtHold(lane)),
+      untilMs: clock.monotonicMs() + holdMsMax,
+      hasMoved: false,
+    }
+  }
+
+  private lookAtHold(lane: BacklogLane): void {
+    const { hold, lagging, partners } = lane
+    if (hold === null) return
+    const { clock } = this.options
+    // Those that only wait for the room of all sessions together are no less ready than the others.
+    const crowded = [...lagging].filter((each) => each.wantsMore).length
+    const isWorthIt = lagging.size * 2 >= partners.size || crowded * 2 >= lagging.size
+    const goesOn = isWorthIt && hold.hasMoved && clock.monotonicMs() < hold.untilMs
+    if (goesOn && lagging.size > 0) {
+      hold.hasMoved = false
+      hold.timer = clock.schedule(holdMs, () => this.lookAtHold(lane))
+      return
+    }
+    this.endHold(lane)
+    if (lane.riders.size > 0) this.enqueue(lane)
+    else if (lane.state === 'idle') this.leave(lane)
+  }
+
+  private endHold(lane: BacklogLane): void {
+    if (lane.hold !== null) {
+      this.options.clock.cancel(lane.hold.timer)
+      this.heldBytes -= lane.piece?.sizeInBytes ?? 0
+      lane.hold = null
+    }
+    lane.finishPiece()
   }
 }

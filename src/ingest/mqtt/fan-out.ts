@@ -5,18 +5,20 @@ import { isValidTopicName, utf8Text } from '../../protocol/mqtt/utf8.ts'
 import type { Reader } from './catch-up.ts'
 import { OutgoingMessage } from './outgoing-message.ts'
 import { headersOf, type ScannedRecord } from './record-scan.ts'
-import { type CachedByTopic, hashTopic, TopicCache } from './route-cache.ts'
+import type { OpenStretch } from './log-summaries.ts'
+import { hashTopic, TopicCache } from './route-cache.ts'
 import { mayRead, type MqttSession } from './session.ts'
 import type { SessionLink, Subscription } from './session-types.ts'
 import { SharedGroup } from './shared-group.ts'
 import type { SubscriptionIndex } from './subscription-index.ts'
+import type { SummarizedTopic } from './topic-summary.ts'
 
 interface Matches {
   readonly own: ReadonlyMap<MqttSession, readonly Subscription[]>
   readonly groups: readonly SharedGroup[]
 }
 
-interface TopicMatches extends CachedByTopic {
+interface TopicMatches extends SummarizedTopic {
   version: number
   matches: Matches
 }
@@ -26,6 +28,8 @@ export interface RecordPlace {
   readonly partition: Partition
   readonly offset: number
   readonly wallMs: number
+  /** Where it is noted which topics there are; null = nowhere. */
+  readonly summary: OpenStretch | null
 }
 
 /** Topics whose matches are remembered. */
@@ -38,11 +42,15 @@ export class FanOut {
   private readonly cache = new TopicCache<TopicMatches>(cacheCapacity)
   private readonly touched = new Set<SessionLink>()
   private readonly onDelivered: () => void
-  private readonly onBehind: (reader: Reader) => void
+  private readonly onBehind: (reader: Reader, partition: Partition) => void
   private version = 0
 
   /** `onDelivered` is called after a flush that sent something, `onBehind` for who could not take a record at the live end. */
-  constructor(subscriptions: SubscriptionIndex, onDelivered: () => void, onBehind: (reader: Reader) => void) {
+  constructor(
+    subscriptions: SubscriptionIndex,
+    onDelivered: () => void,
+    onBehind: (reader: Reader, partition: Partition) => void,
+  ) {
     this.subscriptions = subscriptions
     this.onDelivered = onDelivered
     this.onBehind = onBehind
@@ -55,7 +63,7 @@ export class FanOut {
 
   /** Offers the record to all its subscribers that are at the live end; `flush` sends what they were given. */
   offer(bytes: Uint8Array, record: ScannedRecord, place: RecordPlace): void {
-    const matches = this.find(bytes, record)
+    const matches = this.find(bytes, record, place)
     if (matches === nobody) return
     const { partition, offset, wallMs } = place
     const message = messageOf(bytes, record, place)
@@ -64,30 +72,46 @@ export class FanOut {
       if (session.behind.has(partition)) continue
       if (!this.deliver(message, session, subscriptions, wallMs)) {
         session.fallBehind(partition, offset)
-        this.onBehind(session)
+        this.onBehind(session, partition)
       }
     }
     for (const group of matches.groups) {
       if (group.behind.has(partition)) continue
       if (!this.deliverShared(message, group, wallMs)) {
         group.behind.set(partition, offset)
-        this.onBehind(group)
+        this.onBehind(group, partition)
       }
     }
   }
 
-  /** Offers the record to one of its subscribers alone. False = that one takes no more now. */
-  offerTo(reader: Reader, bytes: Uint8Array, record: ScannedRecord, place: RecordPlace): boolean {
-    const matches = this.find(bytes, record)
-    if (matches === nobody) return true
-    const isGroup = reader instanceof SharedGroup
-    const subscriptions = isGroup ? undefined : matches.own.get(reader as MqttSession)
-    if (isGroup ? !matches.groups.includes(reader) : subscriptions === undefined) return true
-    const message = messageOf(bytes, record, place)
-    if (message.isExpired(place.wallMs)) return true
-    return isGroup
-      ? this.deliverShared(message, reader, place.wallMs)
-      : this.deliver(message, reader as MqttSession, subscriptions ?? [], place.wallMs)
+  /**
+   * Offers the record to those of the readers whose place is not behind it. `onFull` is told who takes no more now, and may take it out of `readers`.
+   * Answers how many subscribe to it.
+   */
+  offerToAll(
+    readers: ReadonlySet<Reader>,
+    bytes: Uint8Array,
+    record: ScannedRecord,
+    place: RecordPlace,
+    onFull: (reader: Reader) => void,
+  ): number {
+    const matches = this.find(bytes, record, place)
+    if (matches === nobody) return 0
+    const { partition, offset, wallMs } = place
+    let message: OutgoingMessage | null = null
+    let count = 0
+    for (const reader of subscribersAmong(readers, matches)) {
+      if ((reader.behind.get(partition) ?? offset) > offset) continue
+      count += 1
+      message ??= messageOf(bytes, record, place)
+      if (message.isExpired(wallMs)) return count
+      const isTaken =
+        reader instanceof SharedGroup
+          ? this.deliverShared(message, reader, wallMs)
+          : this.deliver(message, reader as MqttSession, matches.own.get(reader as MqttSession) ?? [], wallMs)
+      if (!isTaken) onFull(reader)
+    }
+    return count
   }
 
   private deliverShared(message: OutgoingMessage, group: SharedGroup, wallMs: number): boolean {
@@ -98,25 +122,30 @@ export class FanOut {
     return member !== null
   }
 
-  private find(bytes: Uint8Array, record: ScannedRecord): Matches {
+  private find(bytes: Uint8Array, record: ScannedRecord, { summary, offset }: RecordPlace): Matches {
     const isNamed = record.topicStart >= 0
     const start = isNamed ? record.topicStart : record.keyStart
-    return start < 0 ? nobody : this.matchesOf(bytes, start, isNamed ? record.topicEnd : record.keyEnd)
+    if (start < 0) return nobody
+    const topic = this.topicOf(bytes, start, isNamed ? record.topicEnd : record.keyEnd)
+    if (topic === null) return nobody
+    summary?.note(topic, offset)
+    return topic.matches
   }
 
-  private matchesOf(bytes: Uint8Array, start: number, end: number): Matches {
-    const hash = hashTopic(bytes, start, end)
-    let entry = this.cache.find(hash, bytes, start, end)
+  /** What is known of a topic; null = it is no topic name. */
+  private topicOf(bytes: Uint8Array, start: number, end: number): TopicMatches | null {
+    const topicHash = hashTopic(bytes, start, end)
+    let entry = this.cache.find(topicHash, bytes, start, end)
     if (entry === undefined) {
-      if (!isValidTopicName(bytes, start, end)) return nobody
-      entry = { topic: copyBytes(bytes, start, end), topicHash: hash, version: -1, matches: nobody }
+      if (!isValidTopicName(bytes, start, end)) return null
+      entry = { topic: copyBytes(bytes, start, end), topicHash, version: -1, matches: nobody, summarizedIn: 0 }
       this.cache.add(entry)
     }
     if (entry.version !== this.version) {
       entry.matches = this.findMatches(utf8Text(bytes, start, end))
       entry.version = this.version
     }
-    return entry.matches
+    return entry
   }
 
   private findMatches(topic: string): Matches {
@@ -174,6 +203,18 @@ export class FanOut {
     this.touched.clear()
     this.onDelivered()
   }
+}
+
+/** The shorter of two ways to those who subscribe and are asked. */
+function* subscribersAmong(readers: ReadonlySet<Reader>, { own, groups }: Matches): Iterable<Reader> {
+  if (readers.size <= own.size + groups.length) {
+    for (const reader of readers) {
+      if (reader instanceof SharedGroup ? groups.includes(reader) : own.has(reader as MqttSession)) yield reader
+    }
+    return
+  }
+  for (const session of own.keys()) if (readers.has(session)) yield session
+  for (const group of groups) if (readers.has(group)) yield group
 }
 
 /** False for what the log held before the subscription was made. */

@@ -1,4 +1,3 @@
-import type { ClockMark } from '../../base/clock-mark.ts'
 import type { Partition } from '../../cluster/partition/partition.ts'
 import type { Broker } from '../../broker/broker.ts'
 import type {
@@ -18,19 +17,24 @@ import type { Authorizer } from '../../security/authorizer.ts'
 import type { QuotaKeeper } from '../../security/quotas/quota-keeper.ts'
 import type { Authenticator } from '../../security/authenticator.ts'
 import { anonymousPrincipal } from '../../security/principal.ts'
+import { ClockMarker } from './clock-marker.ts'
 import { type CommitBatch, CommitBatches, reasonOf } from './commit-batch.ts'
 import { CatchUp } from './catch-up.ts'
 import { Delivery } from './delivery.ts'
 import { DoorConnections } from './door-connections.ts'
 import { DoorCounters } from './door-counters.ts'
-import type { DoorServices, PendingBytesWaiter } from './door-services.ts'
+import type { DoorServices } from './door-services.ts'
 import { EventBudget } from './event-budget.ts'
 import { FanOut } from './fan-out.ts'
+import { KeptRecords } from './kept-records.ts'
 import type { MqttListenerOptions } from './listener-options.ts'
+import { LogSummaries } from './log-summaries.ts'
 import { mqttEvents } from './mqtt-events.ts'
 import { mqttMetrics } from './mqtt-metrics.ts'
 import type { MqttDoorOptions } from './mqtt-options.ts'
+import { OvertakenReaders } from './overtaken-readers.ts'
 import { mqttSessionsTopic, PacketIdLog } from './packet-id-log.ts'
+import { PendingBytes } from './pending-bytes.ts'
 import { RetainedKeeper, retainedTopic } from './retained-keeper.ts'
 import { RouteTable } from './route-table.ts'
 import type { MqttSession } from './session.ts'
@@ -70,8 +74,6 @@ export interface MqttDoorParts {
 const rowsMax = 1024
 /** Figures go out this often while there is something new. */
 const figuresEveryMs = 1000
-/** Pending bytes of the broker are looked at again after this while somebody waits for them. */
-const pendingCheckMs = 5
 /** Timers of the platform hold 31 bits. */
 const timerMsMax = 2_147_483_647
 /** How long each half of a stop waits for what was taken to be committed, and how often it looks. */
@@ -80,8 +82,7 @@ const drainCheckMs = 5
 
 /** The MQTT door: takes connections, keeps sessions, stores what clients publish and delivers what they subscribe to. */
 export class MqttDoor {
-  private markedWallMs = -1
-  private mark: ClockMark | null = null
+  private readonly marker: ClockMarker
   private readonly parts: MqttDoorParts
   private readonly services: DoorServices
   private readonly sessions: SessionTable
@@ -92,8 +93,10 @@ export class MqttDoor {
   private readonly packetIds: PacketIdLog
   private readonly retained: RetainedKeeper
   private readonly delivery: Delivery
+  private readonly summaries: LogSummaries
   private readonly catchUp: CatchUp
   private readonly keeper: SessionKeeper
+  private readonly kept: KeptRecords
   private readonly sys: SysTopics
   private readonly startedMs: number
   private readonly bounds: SessionBounds
@@ -101,7 +104,7 @@ export class MqttDoor {
   private readonly eventBudget: EventBudget
   private readonly connections: DoorConnections
   private readonly expiries = new Map<MqttSession, Timer>()
-  private waiters: PendingBytesWaiter[] = []
+  private readonly pending: PendingBytes
   private opening: Promise<void> | null = null
   private figuresTimer: Timer | null = null
   private isStopping = false
@@ -111,6 +114,8 @@ export class MqttDoor {
     this.parts = parts
     const { clock, observer, broker, options } = parts
     const mapping = new TopicMapping(options.routes)
+    this.marker = new ClockMarker(clock, parts.bootId)
+    this.pending = new PendingBytes(broker, clock, options.pendingBytesMax)
     this.eventBudget = new EventBudget(clock)
     this.bounds = {
       queuedMessagesMax: options.queuedMessagesMax,
@@ -131,15 +136,16 @@ export class MqttDoor {
       this.catchUp.forget(group)
       this.keeper.forgetGroup(group)
     })
-    const { lastResortTopic, autoTopicsMax } = options
-    this.routes = new RouteTable({ broker, mapping, clock, observer, lastResortTopic, autoTopicsMax })
+    const { lastResortTopic, autoTopicsMax, sparkplug } = options
+    this.routes = new RouteTable({ broker, mapping, clock, observer, lastResortTopic, autoTopicsMax, sparkplug })
     this.commits = new CommitBatches({ broker, onSettled: (batch, error) => this.onCommitSettled(batch, error) })
     this.packetIds = new PacketIdLog(broker)
     this.retained = new RetainedKeeper({ broker, commits: this.commits, bytesMax: options.retainedBytesMax })
     const { routes, commits, counters, retained } = this
     const onPublished = (will: Will): void => this.keeper.willPublished(will)
-    const clockMark = (wallMs: number): ClockMark | null => this.clockMark(wallMs)
+    const clockMark = this.marker.at.bind(this.marker)
     this.wills = new WillKeeper({ clock, clockMark, routes, commits, counters, retained, onPublished })
+    this.summaries = new LogSummaries(options.summaryBytesMax, options.summaryStretchBytes)
     const reading = {
       broker,
       clock,
@@ -148,12 +154,15 @@ export class MqttDoor {
       fanOut: new FanOut(
         this.subscriptions,
         () => this.reportFiguresSoon(),
-        (reader) => this.catchUp.request(reader),
+        (reader, partition) => this.catchUp.fellBehind(reader, partition),
       ),
+      summaries: this.summaries,
       readBytes: options.tailReadBytes,
       decompressedBytesMax: options.decompressedBytesMax,
     }
-    this.catchUp = new CatchUp({ ...reading, livePosition: (partition) => this.delivery.positionOf(partition) })
+    const livePosition = (partition: Partition): number | undefined => this.delivery.positionOf(partition)
+    const overtaken = new OvertakenReaders(observer, this.eventBudget)
+    this.catchUp = new CatchUp({ ...reading, overtaken, livePosition })
     this.delivery = new Delivery({
       ...reading,
       onRead: () => this.keeper.onRead(),
@@ -161,6 +170,7 @@ export class MqttDoor {
       hasSubscriptions: () => this.subscriptions.size > 0,
     })
     const { sessions, subscriptions, wills } = this
+    this.kept = this.createKept()
     const livePositions = (): Iterable<readonly [Partition, number]> => this.delivery.positions()
     const authorizer = parts.authorizer ?? null
     const rights = (owner: SessionOwner): TopicRights | null => rightsOf(owner, { authorizer, mapping, options })
@@ -175,6 +185,16 @@ export class MqttDoor {
       options,
       services: () => this.services,
       onChange: () => this.onConnectionsChanged(),
+    })
+  }
+
+  private createKept(): KeptRecords {
+    return new KeptRecords({
+      clock: this.parts.clock,
+      topics: this.parts.options.keepForSessions,
+      livePosition: (partition) => this.delivery.positionOf(partition),
+      sessions: () => this.sessions.values(),
+      groups: () => this.subscriptions.shared(),
     })
   }
 
@@ -203,12 +223,12 @@ export class MqttDoor {
       eventBudget: this.eventBudget,
       counters: this.counters,
       columns: createPacketColumns(rowsMax),
-      clockMark: (wallMs) => this.clockMark(wallMs),
+      clockMark: (wallMs) => this.marker.at(wallMs),
       onSubscriptionsChanged: () => this.delivery.onSubscriptionsChanged(),
       livePosition: (partition) => this.delivery.positionOf(partition),
       onAttached: (session) => this.onAttached(session),
       onDetached: (session) => this.onDetached(session),
-      waitForPendingBytes: (waiter) => this.waitForPendingBytes(waiter),
+      waitForPendingBytes: (waiter) => this.pending.add(waiter),
     }
   }
 
@@ -244,6 +264,7 @@ export class MqttDoor {
     const packetIds = this.packetIds.openCount
     if (packetIds > 0) observer.event(mqttEvents.packetIdsReplayed, { packetIds })
     this.restoreSessions()
+    this.kept.watch(this.parts.broker.partitions.values())
   }
 
   /** Sessions of the last run go on; wills of those whose connection a crash has taken are due. */
@@ -279,16 +300,19 @@ export class MqttDoor {
     this.routes.invalidate()
     this.delivery.onPartitionsChanged()
     this.keeper.onPartitionsChanged()
+    this.summaries.onPartitionsChanged((each) => this.isThere(each))
+    this.kept.watch(this.parts.broker.partitions.values())
     for (const session of this.sessions.values()) this.forgetGone(session.behind)
     for (const group of this.subscriptions.shared()) this.forgetGone(group.behind)
   }
 
   /** Nobody waits for what was in a topic that is gone. */
   private forgetGone(behind: Map<Partition, number>): void {
-    const { partitions } = this.parts.broker
-    for (const partition of behind.keys()) {
-      if (partitions.get(partition.topic, partition.index) !== partition) behind.delete(partition)
-    }
+    for (const partition of behind.keys()) if (!this.isThere(partition)) behind.delete(partition)
+  }
+
+  private isThere(partition: Partition): boolean {
+    return this.parts.broker.partitions.get(partition.topic, partition.index) === partition
   }
 
   private onConnectionsChanged(): void {
@@ -336,15 +360,6 @@ export class MqttDoor {
 
   // ------------------------------------------------------------------------------------------- sessions
 
-  /** Asked of the clock once a millisecond, not once a message. */
-  private clockMark(wallMs: number): ClockMark | null {
-    if (wallMs === this.markedWallMs) return this.mark
-    const { clock, bootId } = this.parts
-    this.markedWallMs = wallMs
-    this.mark = clock.wallTrusted() ? null : { bootId, uptimeMs: clock.monotonicMs() }
-    return this.mark
-  }
-
   private onAttached(session: MqttSession): void {
     const timer = this.expiries.get(session)
     if (timer !== undefined) this.parts.clock.cancel(timer)
@@ -354,6 +369,7 @@ export class MqttDoor {
 
   /** [MQTT-3.1.2-25], [MQTT-4.1.0-2] */
   private onDetached(session: MqttSession): void {
+    this.catchUp.pause(session)
     // What was sent waits for the client [MQTT-4.8.2-4]; what was not need not wait.
     this.giveToGroups(session.giveBackQueued(null))
     if (session.expiryMs === 0) return this.sessions.end(session, 'expired')
@@ -427,28 +443,7 @@ export class MqttDoor {
       if (this.eventBudget.take()) observer.event(mqttEvents.appendFailed, { reason: error })
     }
     this.reportFiguresSoon()
-    this.checkPendingBytes()
-  }
-
-  private waitForPendingBytes(waiter: PendingBytesWaiter): void {
-    this.waiters.push(waiter)
-    if (this.waiters.length === 1) this.checkPendingBytesLater()
-  }
-
-  /** Other writers fill the log too: a commit of ours is not the only sign that it has drained. */
-  private checkPendingBytesLater(): void {
-    this.parts.clock.schedule(pendingCheckMs, () => {
-      this.checkPendingBytes()
-      if (this.waiters.length > 0) this.checkPendingBytesLater()
-    })
-  }
-
-  private checkPendingBytes(): void {
-    if (this.waiters.length === 0) return
-    if (this.parts.broker.pendingBytes > this.parts.options.pendingBytesMax / 2) return
-    const waiters = this.waiters
-    this.waiters = []
-    for (const waiter of waiters) waiter.onPendingBytesDown()
+    this.pending.check()
   }
 
   // -------------------------------------------------------------------------------------------- figures

@@ -69,6 +69,26 @@ export const mqttEvents = defineEvents({
     sentence: 'delivery from {topic}-{partition} skipped from offset {fromOffset} to {toOffset}: {reason}',
     fields: { topic: 'string', partition: 'number', fromOffset: 'number', toOffset: 'number', reason: 'string' },
   },
+  subscriptionRefused: {
+    id: 'mqtt-subscription-refused',
+    level: 'warn',
+    sentence: 'MQTT client "{clientId}" may not subscribe to "{filter}": {reason}',
+    fields: { clientId: 'string', filter: 'string', reason: 'string' },
+  },
+  subscriberOvertaken: {
+    id: 'mqtt-subscriber-overtaken',
+    level: 'warn',
+    sentence:
+      'MQTT subscriber "{subscriber}" misses records of {topic}-{partition} from offset {fromOffset} to {toOffset}: {reason}',
+    fields: {
+      subscriber: 'string',
+      topic: 'string',
+      partition: 'number',
+      fromOffset: 'number',
+      toOffset: 'number',
+      reason: 'string',
+    },
+  },
   sessionsRestored: {
     id: 'mqtt-sessions-restored',
     level: 'info',

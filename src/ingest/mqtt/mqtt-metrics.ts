@@ -74,6 +74,24 @@ export const mqttMetrics = defineMetrics({
     help: 'Messages that were not delivered to an MQTT subscriber, by reason.',
     labels: ['reason'],
   },
+  backlogReadBytes: {
+    name: 'headwater_mqtt_backlog_read_bytes_total',
+    kind: 'counter',
+    help: 'Bytes read from the log for MQTT sessions that were away or slow; one read serves all of a partition.',
+    labels: [],
+  },
+  backlogPassed: {
+    name: 'headwater_mqtt_backlog_passed_offsets_total',
+    kind: 'counter',
+    help: 'Offsets that were passed over for MQTT sessions that were away or slow, because nothing there is for any of them.',
+    labels: [],
+  },
+  overtaken: {
+    name: 'headwater_mqtt_overtaken_positions_total',
+    kind: 'counter',
+    help: 'Places of MQTT sessions and shared subscriptions in a partition that records were gone from before they had them, by reason: retention, compaction, damage, unreadable.',
+    labels: ['reason'],
+  },
   disconnects: {
     name: 'headwater_mqtt_disconnects_total',
     kind: 'counter',

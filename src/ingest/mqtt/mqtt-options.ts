@@ -1,13 +1,18 @@
+import type { SparkplugOptions } from './sparkplug.ts'
 import type { TopicRoute } from './topic-mapping.ts'
 
 /** Settings of the MQTT door; every bound says why it is there. */
 export interface MqttDoorOptions {
   /** Rules from MQTT topics to Kafka topics, the first match wins; after them comes the default rule. */
   readonly routes: readonly TopicRoute[]
+  /** Null = the server is not aware of Sparkplug. Its rules stand in `routes`. */
+  readonly sparkplug: SparkplugOptions | null
   /** Kafka topic of messages that no rule takes anywhere. */
   readonly lastResortTopic: string
   /** Refuse payloads that a client says are UTF-8 (payload format indicator 1) and that are not. */
   readonly checkPayloadFormat: boolean
+  /** Kafka topics of which retention leaves what kept sessions have not had; a name that ends in `*` is what names begin with. */
+  readonly keepForSessions: readonly string[]
   /** Kafka topics that publishes may create in one run where the name depends on the MQTT topic: a stray client must not fill the broker with topics. */
   readonly autoTopicsMax: number
 
@@ -61,6 +66,10 @@ export interface MqttDoorOptions {
 
   /** Bytes of one read of a partition's tail, and of one turn's work on it. */
   readonly tailReadBytes: number
+  /** What may be remembered of which topics are where in the log, so that those who were away need not read all of it. */
+  readonly summaryBytesMax: number
+  /** Length of a stretch of the log that is remembered as one: what is read in vain for one message. */
+  readonly summaryStretchBytes: number
   /** A compressed batch is decompressed up to this size for delivery. */
   readonly decompressedBytesMax: number
 }
@@ -68,8 +77,10 @@ export interface MqttDoorOptions {
 /** Defaults: a box with 512 MB serving up to 10,000 clients. */
 export const mqttDoorDefaults: MqttDoorOptions = {
   routes: [],
+  sparkplug: null,
   lastResortTopic: 'mqtt.unrouted',
   checkPayloadFormat: false,
+  keepForSessions: [],
   autoTopicsMax: 64,
   connectionsMax: 10_000,
   connectionsPerAddressMax: 1000,
@@ -96,5 +107,7 @@ export const mqttDoorDefaults: MqttDoorOptions = {
   drainDeadlineMs: 60_000,
   failurePauseMs: 2000,
   tailReadBytes: 262_144,
+  summaryBytesMax: 16_777_216,
+  summaryStretchBytes: 16_777_216,
   decompressedBytesMax: 33_554_432,
 }

@@ -10,6 +10,7 @@ import { packetTypes } from '../../protocol/mqtt/packet-types.ts'
 import { reasonCodes, reasonName } from '../../protocol/mqtt/reason-codes.ts'
 import { inspectUtf8, isTextPayload, utf8Malformed, utf8Text } from '../../protocol/mqtt/utf8.ts'
 import { type AckGroup, AckQueue, type Committer } from './ack-queue.ts'
+import { type CertificatePlace, keepCertificate } from './birth-certificate.ts'
 import { type CommitBatch, reasonOf } from './commit-batch.ts'
 import type { DoorServices } from './door-services.ts'
 import { mqttEvents } from './mqtt-events.ts'
@@ -212,6 +213,8 @@ export class PublishHandler {
     }
     const refusal = retained === null ? reasonCodes.success : this.services.retained.set(batch, retained)
     if (refusal !== reasonCodes.success) return this.refuse(qos, packetId, refusal)
+    if (route.certificate !== null && payloadLength > 0)
+      this.keepBirth(batch, route.certificate, source, columns, row, wallMs)
     const group = this.groupOf(batch)
     const size = topicLength + payloadLength + headers.length + recordOverheadBytes
     group.bytes += size
@@ -223,6 +226,24 @@ export class PublishHandler {
     else if (qos === 2) {
       this.receive(batch, group, { packetId, wallMs, fingerprint: this.fingerprintOf(source, columns, row) })
     }
+  }
+
+  /** The birth of an edge node or device of Sparkplug; its bytes are as they came. */
+  private keepBirth(
+    batch: CommitBatch,
+    place: CertificatePlace,
+    source: Uint8Array,
+    columns: PacketColumns,
+    row: number,
+    wallMs: number,
+  ): void {
+    const start = columns.propertiesStart[row] as number
+    const end = columns.propertiesEnd[row] as number
+    const clockMark = this.services.clockMark(wallMs)
+    const facts = { headers: 'minimal', qos: 1, retain: true, isWill: false, topic: null, wallMs, clockMark } as const
+    const headers = this.headers.withProperties(facts, source, start, end)
+    const payload = copyBytes(source, columns.payloadStart[row], columns.bodyEnd[row])
+    keepCertificate(this.services, batch, place, { clientId: this.session.clientId, payload, headers, wallMs })
   }
 
   /** What is to be retained, or why it cannot be. Its record has the MQTT topic as its key and all the headers, whatever the route says. */

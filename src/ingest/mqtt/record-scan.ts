@@ -11,7 +11,7 @@ export interface ScannedRecord {
   /** Value; start -1 = null. */
   valueStart: number
   valueEnd: number
-  /** Header section with its count. */
+  /** Header section with its count; its end is the record's. */
   headersStart: number
   headersEnd: number
   /** Value of `mqtt.topic`; start -1 = there is none. */
@@ -34,12 +34,12 @@ const scanned: ScannedRecord = {
 
 /**
  * Walks `count` uncompressed records in [start, end) without building anything for those that nobody wants. `visit` sees one shared object,
- * valid during the call. Throws RecordFormatError.
+ * valid during the call; it ends the walk by answering false. Throws RecordFormatError.
  */
 export function scanRecords(
   bytes: Uint8Array,
   span: { readonly start: number; readonly end: number; readonly count: number },
-  visit: (record: ScannedRecord) => void,
+  visit: (record: ScannedRecord) => unknown,
 ): void {
   const cursor: VarintCursor = { at: span.start, end: span.end, failed: false }
   for (let index = 0; index < span.count; index += 1) {
@@ -60,7 +60,7 @@ export function scanRecords(
     findTopicHeader(bytes, cursor)
     if (cursor.failed || cursor.at !== recordEnd) throw new RecordFormatError(`record ${index} cannot be read`)
     cursor.end = span.end
-    visit(scanned)
+    if (visit(scanned) === false) return
   }
 }
 

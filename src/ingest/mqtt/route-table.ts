@@ -5,9 +5,11 @@ import type { Broker } from '../../broker/broker.ts'
 import type { Partition } from '../../cluster/partition/partition.ts'
 import { reasonCodes } from '../../protocol/mqtt/reason-codes.ts'
 import { isValidTopicName, utf8Bytes, utf8Text } from '../../protocol/mqtt/utf8.ts'
+import type { CertificatePlace } from './birth-certificate.ts'
 import { EventBudget } from './event-budget.ts'
 import { mqttEvents } from './mqtt-events.ts'
 import { type CachedByTopic, hashTopic, TopicCache } from './route-cache.ts'
+import { certificateTopicOf, type SparkplugOptions } from './sparkplug.ts'
 import type { HeaderLevel, RoutePlan, TopicMapping } from './topic-mapping.ts'
 
 /** Where the messages of one MQTT topic go. */
@@ -15,6 +17,8 @@ export interface Route extends CachedByTopic {
   /** `stale` routes are resolved again when they are next used. */
   state: 'ready' | 'waiting' | 'refused' | 'stale'
   partition: Partition | null
+  /** Where births of Sparkplug are kept; null = its messages are none, or they cannot be kept. */
+  certificate: CertificatePlace | null
   /** Null = the MQTT topic is the key. */
   key: Uint8Array | null
   headers: HeaderLevel
@@ -38,6 +42,8 @@ export interface RouteTableOptions {
   readonly observer: Observer
   readonly lastResortTopic: string
   readonly autoTopicsMax: number
+  /** Null = the server is not aware of Sparkplug. */
+  readonly sparkplug: SparkplugOptions | null
 }
 
 /** Half of the topics remembered: about 250 bytes each, 1,300 at worst. */
@@ -131,6 +137,23 @@ export class RouteTable {
     }
     route.partition = partition
     route.state = 'ready'
+    this.findCertificatePlace(route, wallMs)
+  }
+
+  /** A birth waits until its certificate can be kept, or is known not to be. */
+  private findCertificatePlace(route: Route, wallMs: number): void {
+    route.certificate = null
+    const { sparkplug, broker } = this.options
+    const name = sparkplug === null ? null : certificateTopicOf(utf8Text(route.topic, 0, route.topic.length))
+    if (sparkplug === null || name === null) return
+    const { certificatesTopic } = sparkplug
+    const topic = utf8Bytes(name)
+    const count = this.servedPartitions(certificatesTopic)
+    if (count > 0) {
+      const partition = broker.partitions.get(certificatesTopic, partitionForKey(topic, count))
+      if (partition !== undefined) route.certificate = { partition, topic }
+    } else if ((this.failures.get(certificatesTopic) ?? 0) <= wallMs) this.create(route, certificatesTopic, false)
+    else route.retryAtMs = wallMs + retryAfterMs
   }
 
   private useLastResort(route: Route, wallMs: number, reason: string): void {
@@ -207,6 +230,7 @@ function newRoute(topic: Uint8Array, topicHash: number): Route {
     topicHash,
     state: 'stale',
     partition: null,
+    certificate: null,
     key: null,
     headers: 'minimal',
     reason: reasonCodes.success,

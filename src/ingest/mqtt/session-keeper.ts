@@ -130,7 +130,8 @@ export class SessionKeeper {
     this.written.set(reader, JSON.stringify(positions))
     for (const { topicId, partition: index, offset } of positions) {
       const partition = this.options.broker.partitions.byTopicId(topicId, index)
-      if (partition !== undefined) behind.set(partition, Math.max(offset, partition.log.logStartOffset))
+      // Below the log's start too: what retention has taken meanwhile is told when it is read.
+      if (partition !== undefined) behind.set(partition, offset)
     }
   }
 

@@ -5,6 +5,7 @@ import type { SubscribePacket, SubscriptionRequest, UnsubscribePacket } from '..
 import { reasonCodes } from '../../protocol/mqtt/reason-codes.ts'
 import { judgeFilter, sharedFilterOf } from '../../protocol/mqtt/topic-filter.ts'
 import type { DoorServices } from './door-services.ts'
+import { mqttEvents } from './mqtt-events.ts'
 import type { RetainedEntry } from './retained-store.ts'
 import type { MqttSession } from './session.ts'
 import type { Delivery, Subscription } from './session-types.ts'
@@ -74,6 +75,9 @@ function subscribeOne(
   if (session.rights?.maySubscribe(filter) === false) return reasonCodes.notAuthorized
   // Without headers a record does not say who published it.
   if (noLocal && services.mapping.omitsHeaders) return reasonCodes.implementationSpecificError
+  if (session.expiryMs > 0 && services.mapping.isBare(sharedFilterOf(filter)?.filter ?? filter)) {
+    return refuseKept(services, session, filter)
+  }
   const { subscriptions } = session
   if (!subscriptions.has(filter)) {
     const hasRoom = subscriptions.size < services.options.subscriptionsPerSessionMax
@@ -86,6 +90,17 @@ function subscribeOne(
   services.subscriptions.set(subscription)
   services.sys.onSubscribed(filter)
   return qos
+}
+
+/** What a kept session is owed is rebuilt from records: of those without headers it cannot be. */
+function refuseKept({ eventBudget, observer }: DoorServices, { clientId }: MqttSession, filter: string): number {
+  if (eventBudget.take())
+    observer.event(mqttEvents.subscriptionRefused, {
+      clientId,
+      filter,
+      reason: 'a rule with `headers: none` writes what it would match, and the session is kept',
+    })
+  return reasonCodes.implementationSpecificError
 }
 
 /** A subscription hears what comes from now on, also where the session is still reading older messages for its others. */

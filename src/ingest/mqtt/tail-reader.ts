@@ -14,6 +14,7 @@ import {
 } from '../../protocol/records/record-batch.ts'
 import type { LogReadResult } from '../../log/append.ts'
 import type { FanOut } from './fan-out.ts'
+import type { LogSummaries } from './log-summaries.ts'
 import { mqttEvents } from './mqtt-events.ts'
 import { scanRecords } from './record-scan.ts'
 
@@ -23,6 +24,7 @@ export interface TailReaderOptions {
   readonly compute: Compute
   readonly observer: Observer
   readonly fanOut: FanOut
+  readonly summaries: LogSummaries
   /** Bytes of one read, and about what one turn of the loop spends on a partition. */
   readonly readBytes: number
   readonly decompressedBytesMax: number
@@ -168,9 +170,11 @@ export class TailReader {
   ): void {
     const baseOffset = batchBaseOffset(header, at)
     const endOffset = batchLastOffset(header, at) + 1
+    const { summaries, clock } = this.options
+    const summary = summaries.open(this.partition, 'live', this.position)
     if (!batchIsControl(header, at) && endOffset > this.position) {
       // One object for all records: most are nobody's.
-      const place = { partition: this.partition, offset: 0, wallMs: this.options.clock.wallMs() }
+      const place = { partition: this.partition, offset: 0, wallMs: clock.wallMs(), summary }
       const span = { start: records.start, end: records.end, count: batchRecordCount(header, at) }
       try {
         scanRecords(records.bytes, span, (record) => {
@@ -182,6 +186,7 @@ export class TailReader {
       }
     }
     this.position = Math.max(this.position, endOffset)
+    summaries.extend(this.partition, 'live', this.position, batchSizeInBytes(header, at))
   }
 
   private skipTo(offset: number, reason: GapReason): void {

@@ -5,6 +5,7 @@
  * level). After the rules comes the default: the first level is the Kafka topic and the MQTT topic is the key. `$...` topics never route.
  */
 import { ApplianceError } from '../../base/errors.ts'
+import { filterOfRule, filtersOverlap } from './filter-overlap.ts'
 import { encodeLevel, encodeLevels, finishTopicName, isLegalTopicName } from './kafka-topic-name.ts'
 import { mqttErrors } from './mqtt-errors.ts'
 
@@ -72,15 +73,23 @@ const capturePattern = /^\{([A-Za-z_][A-Za-z0-9_]*)(\.\.\.)?\}$/
 
 export class TopicMapping {
   private readonly routes: readonly CompiledRoute[]
+  /** Filters of the rules that write no headers. */
+  private readonly bareFilters: readonly string[]
 
   /** Throws ApplianceError MQTT_ROUTE_INVALID for a rule that cannot be used. */
   constructor(routes: readonly TopicRoute[]) {
     this.routes = routes.map((route, index) => compileRoute(route, index + 1))
+    this.bareFilters = routes.filter(({ headers }) => headers === 'none').map(({ match }) => filterOfRule(match))
   }
 
   /** True when any rule writes no headers: then a subscriber cannot be told who published. */
   get omitsHeaders(): boolean {
     return this.routes.some((route) => route.headers === 'none')
+  }
+
+  /** May a subscription get records that a rule writes without headers? They do not say at which quality and for how long the message was. */
+  isBare(filter: string): boolean {
+    return this.bareFilters.some((bare) => filtersOverlap(bare, filter))
   }
 
   /** Where messages of a (valid) MQTT topic go. */

@@ -9,6 +9,7 @@ import { aclOperation, aclResource, clusterResourceName } from '../../security/a
 import type { Subject } from '../../security/authorizer.ts'
 import type { DoorServices } from './door-services.ts'
 import { type CachedByTopic, hashTopic, TopicCache } from './route-cache.ts'
+import { certificatePrefix } from './sparkplug.ts'
 import type { TopicMapping } from './topic-mapping.ts'
 
 /** Whose a session is, and from where it was opened: entries of access control name both. */
@@ -24,13 +25,16 @@ export function rightsOf(
 ): TopicRights | null {
   const subject = authorizer?.subject(principal, host)
   if (subject === undefined || subject.isUnlimited) return null
-  return new TopicRights({ subject, mapping, lastResortTopic: options.lastResortTopic })
+  const { lastResortTopic, sparkplug } = options
+  return new TopicRights({ subject, mapping, lastResortTopic, certificatesTopic: sparkplug?.certificatesTopic ?? null })
 }
 
 export interface TopicRightsOptions {
   readonly subject: Subject
   readonly mapping: TopicMapping
   readonly lastResortTopic: string
+  /** Kafka topic of Sparkplug's birth certificates; null = there are none. */
+  readonly certificatesTopic: string | null
 }
 
 interface PlannedTopic extends CachedByTopic {
@@ -106,6 +110,7 @@ export class TopicRights {
   }
 
   private plan(topic: string): string | null {
+    if (topic.startsWith(certificatePrefix)) return this.options.certificatesTopic
     const plan = this.options.mapping.plan(topic)
     if (plan.kind === 'refused') return null
     return plan.kind === 'routed' ? plan.kafkaTopic : this.options.lastResortTopic

@@ -12,6 +12,7 @@ import { ClientQuotas } from '../../../src/security/quotas/client-quotas.ts'
 import { QuotaKeeper } from '../../../src/security/quotas/quota-keeper.ts'
 import { ScramCredentials } from '../../../src/security/scram-credentials.ts'
 import { readableTokens } from '../../security/tokens/readable-keys.ts'
+import type { LogConfig } from '../../../src/log/log-config.ts'
 import type { SimHost } from '../../sim/host.ts'
 import { type SimWorld, simWorld } from '../../sim/world.ts'
 import { type BrokerWorld, openBroker } from './broker-world.ts'
@@ -105,6 +106,23 @@ export class DoorWorld {
     if (outcome?.kind !== 'appended') throw new Error(JSON.stringify(outcome))
   }
 
+  /** Settings of a topic's logs that an administrator could make. */
+  configure(topic: string, config: Partial<LogConfig>): void {
+    for (const { topic: name, log } of this.broker.partitions.values()) {
+      if (name === topic) log.updateConfig({ ...log.config, ...config })
+    }
+  }
+
+  /** A retention pass. */
+  async retain(): Promise<void> {
+    await this.settle(this.rooms.directory.retain())
+  }
+
+  /** A pass of compaction. */
+  async compact(): Promise<void> {
+    await this.settle(this.rooms.directory.compactor.compact())
+  }
+
   /** Deletes a topic as an administrator would. */
   async deleteTopic(name: string): Promise<void> {
     await this.settle(this.rooms.topics.delete({ name, topicId: null }, 5000))
@@ -154,11 +172,11 @@ export class DoorWorld {
     return client
   }
 
-  /** Every committed record of a topic, partition by partition. */
-  async records(topic: string): Promise<StoredRecord[]> {
+  /** Every committed record of a topic, partition by partition, or of one of them. */
+  async records(topic: string, index?: number): Promise<StoredRecord[]> {
     const found: StoredRecord[] = []
     for (const partition of this.broker.partitions.values()) {
-      if (partition.topic !== topic) continue
+      if (partition.topic !== topic || (index !== undefined && partition.index !== index)) continue
       for (let at = partition.log.logStartOffset; at < partition.highWatermark; ) {
         const read = await this.settle(this.broker.readTailCold(partition, at, 1_000_000))
         if (read.kind !== 'batches') throw new Error(read.kind)

@@ -1,0 +1,120 @@
+import type { Timer } from '../../base/ports.ts'
+import type { Partition } from '../../cluster/partition/partition.ts'
+import { batchLastOffset, batchSizeInBytes } from '../../protocol/records/record-batch.ts'
+import type { BacklogPiece } from './backlog-piece.ts'
+import type { Reader } from './catch-up.ts'
+import type { Stretch } from './log-summaries.ts'
+
+/** How long a piece is kept for those who could not take all of it. */
+export interface Hold {
+  timer: Timer
+  /** Whatever happens, not longer. */
+  readonly untilMs: number
+  /** Somebody took something since it was looked at last. */
+  hasMoved: boolean
+}
+
+/**
+ * The readers of one partition that are behind, and the place that is read for all of them: it goes up through the log, then begins again at the
+ * lowest place that somebody waits at, as a lift does. Pure.
+ */
+export class BacklogLane {
+  readonly partition: Partition
+  /** Those who would take something now. */
+  readonly riders = new Set<Reader>()
+  state: 'idle' | 'queued' | 'running' = 'idle'
+  /** Somebody asked while it ran. */
+  isAskedAgain = false
+  /** What is handed out. */
+  piece: BacklogPiece | null = null
+  /** Read with it, not yet looked at. */
+  rest: { readonly bytes: Uint8Array; readonly at: number; readonly fromOffset: number } | null = null
+  /** Took part in the piece; of them, who could not take all of it yet. */
+  readonly partners = new Set<Reader>()
+  readonly lagging = new Set<Reader>()
+  hold: Hold | null = null
+  /** A sweep waits for more readers. */
+  gathering: { timer: Timer; hasGrown: boolean } | null = null
+  /** A stretch in which somebody may find something. */
+  wanted: Stretch | null = null
+  private cursor = 0
+  private sweepEnd = 0
+
+  constructor(partition: Partition) {
+    this.partition = partition
+  }
+
+  /** A timer goes on with it, or somebody who asks. */
+  get isWaiting(): boolean {
+    return this.hold !== null || this.gathering !== null
+  }
+
+  isAt(rider: Reader, offset: number): boolean {
+    return rider.behind.get(this.partition) === offset
+  }
+
+  lowestOf(riders: readonly Reader[]): number {
+    let lowest = Number.POSITIVE_INFINITY
+    for (const rider of riders) lowest = Math.min(lowest, rider.behind.get(this.partition) ?? Number.POSITIVE_INFINITY)
+    return lowest
+  }
+
+  /** Does `next` begin a sweep? */
+  sweepBegins(riders: readonly Reader[]): boolean {
+    return this.ahead(riders) >= this.sweepEnd
+  }
+
+  private ahead(riders: readonly Reader[]): number {
+    return this.lowestOf(riders.filter((each) => (each.behind.get(this.partition) ?? -1) >= this.cursor))
+  }
+
+  /** Where to read next for these riders, all of whom are below the live end. */
+  next(riders: readonly Reader[], liveOffset: number): number {
+    const ahead = this.ahead(riders)
+    // A sweep ends where the live end was when it began: who is far behind is not kept waiting by those near it.
+    if (ahead < this.sweepEnd) return ahead
+    this.sweepEnd = liveOffset
+    this.cursor = this.lowestOf(riders)
+    return this.cursor
+  }
+
+  /** The piece has been handed out, or is given up. */
+  finishPiece(): void {
+    if (this.piece !== null) this.cursor = this.piece.endOffset
+    this.piece = null
+    this.partners.clear()
+    this.lagging.clear()
+  }
+
+  /** Readers below this offset are served in the next sweep. */
+  passTo(offset: number): void {
+    this.cursor = offset
+  }
+
+  forget(reader: Reader): void {
+    for (const set of [this.riders, this.partners, this.lagging]) set.delete(reader)
+  }
+}
+
+/** What was read with the last piece and begins no later than the offset. */
+export function restFrom(
+  { rest }: BacklogLane,
+  fromOffset: number,
+): { readonly bytes: Uint8Array; readonly at: number } | null {
+  if (rest === null || fromOffset < rest.fromOffset) return null
+  let { at } = rest
+  while (at < rest.bytes.length && batchLastOffset(rest.bytes, at) < fromOffset) at += batchSizeInBytes(rest.bytes, at)
+  return at < rest.bytes.length ? { bytes: rest.bytes, at } : null
+}
+
+/** About how much of the log is there from an offset on. */
+export function bytesFrom({ log }: Partition, offset: number): number {
+  let bytes = 0
+  for (const [index, { baseOffset, sizeInBytes }] of log.segments.entries()) {
+    const endOffset = log.segments[index + 1]?.baseOffset ?? log.logEndOffset
+    if (endOffset <= offset) continue
+    const share = endOffset > baseOffset ? (endOffset - Math.max(offset, baseOffset)) / (endOffset - baseOffset) : 0
+    bytes += sizeInBytes * share
+  }
+  return bytes
+}

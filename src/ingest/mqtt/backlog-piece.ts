@@ -1,0 +1,152 @@
+import {
+  batchBaseOffset,
+  batchCodec,
+  batchHeaderBytes,
+  batchIsControl,
+  batchLastOffset,
+  batchRecordCount,
+  batchSizeInBytes,
+} from '../../protocol/records/record-batch.ts'
+import { type ScannedRecord, scanRecords } from './record-scan.ts'
+
+/** Records of one batch, uncompressed. */
+interface Span {
+  readonly baseOffset: number
+  readonly endOffset: number
+  readonly bytes: Uint8Array
+  readonly start: number
+  readonly end: number
+  readonly count: number
+  /** Of the batch as it stands in the log. */
+  readonly sizeInBytes: number
+}
+
+interface Range {
+  readonly fromOffset: number
+  readonly endOffset: number
+  readonly hasGaps: boolean
+}
+
+/** Called with each record; false = the walk ends behind it. */
+export type RecordVisit = (bytes: Uint8Array, record: ScannedRecord, offset: number) => boolean
+
+export interface Walk {
+  /** Records below were visited. */
+  readonly endOffset: number
+  /** The batch that reaches up to `endOffset` cannot be read. */
+  readonly isUnreadable: boolean
+}
+
+/** A part of the log in memory that several readers take at their own pace: a run of uncompressed batches, or a compressed one unpacked. */
+export class BacklogPiece {
+  readonly fromOffset: number
+  readonly endOffset: number
+  readonly sizeInBytes: number
+  /** Offsets are missing in it. */
+  readonly hasGaps: boolean
+  private readonly spans: readonly Span[]
+  /** Where a walk was ended in the middle of a batch: the next one need not begin at the batch's first record. */
+  private mark: {
+    readonly span: Span
+    readonly offset: number
+    readonly start: number
+    readonly count: number
+  } | null = null
+
+  private constructor(spans: readonly Span[], range: Range, sizeInBytes: number) {
+    this.spans = spans
+    this.fromOffset = range.fromOffset
+    this.endOffset = range.endOffset
+    this.sizeInBytes = sizeInBytes
+    this.hasGaps = range.hasGaps
+  }
+
+  /** The uncompressed batches from `at` on; answers also where they end. Empty when a compressed one stands at `at`. */
+  static of(bytes: Uint8Array, at: number, range: { fromOffset: number; liveOffset: number }): [BacklogPiece, number] {
+    const spans: Span[] = []
+    let end = at
+    let endOffset = range.fromOffset
+    let hasGaps = false
+    while (end < bytes.length && !isCompressed(bytes, end)) {
+      const size = batchSizeInBytes(bytes, end)
+      hasGaps ||= batchBaseOffset(bytes, end) > endOffset || !isDense(bytes, end)
+      endOffset = batchLastOffset(bytes, end) + 1
+      if (!batchIsControl(bytes, end))
+        spans.push(spanOf(bytes, end, { bytes, start: end + batchHeaderBytes, end: end + size }))
+      end += size
+    }
+    return [new BacklogPiece(spans, within(range, endOffset, hasGaps), end - at), end]
+  }
+
+  /** A compressed batch at `at`, whose records are these. */
+  static unpacked(
+    bytes: Uint8Array,
+    at: number,
+    records: Uint8Array,
+    range: { fromOffset: number; liveOffset: number },
+  ): BacklogPiece {
+    const span = spanOf(bytes, at, { bytes: records, start: 0, end: records.length })
+    const hasGaps = span.baseOffset > range.fromOffset || !isDense(bytes, at)
+    return new BacklogPiece([span], within(range, span.endOffset, hasGaps), records.length)
+  }
+
+  /** Visits the records from an offset on; `onBatchEnd` is called when all of a batch have been visited. */
+  walk(fromOffset: number, visit: RecordVisit, onBatchEnd: (endOffset: number, bytes: number) => void): Walk {
+    for (const span of this.spans) {
+      if (span.endOffset <= fromOffset) continue
+      const { mark } = this
+      const begun = mark !== null && mark.span === span && mark.offset <= fromOffset ? mark : span
+      let left = begun.count
+      let stopped: number | null = null
+      try {
+        scanRecords(span.bytes, { start: begun.start, end: span.end, count: begun.count }, (record) => {
+          left -= 1
+          const offset = span.baseOffset + record.offsetDelta
+          if (offset < fromOffset || offset >= this.endOffset) return true
+          if (visit(span.bytes, record, offset)) return true
+          stopped = offset + 1
+          this.mark = { span, offset: stopped, start: record.headersEnd, count: left }
+          return false
+        })
+      } catch {
+        return { endOffset: Math.min(span.endOffset, this.endOffset), isUnreadable: true }
+      }
+      if (stopped !== null) return { endOffset: stopped, isUnreadable: false }
+      if (span.endOffset <= this.endOffset) onBatchEnd(span.endOffset, span.sizeInBytes)
+    }
+    return { endOffset: this.endOffset, isUnreadable: false }
+  }
+}
+
+/** Must the batch be unpacked before its records can be walked? */
+export function isCompressed(bytes: Uint8Array, at: number): boolean {
+  return batchCodec(bytes, at) !== 'none' && !batchIsControl(bytes, at)
+}
+
+/** Does the batch have a record for each of its offsets? */
+function isDense(bytes: Uint8Array, at: number): boolean {
+  return batchRecordCount(bytes, at) > batchLastOffset(bytes, at) - batchBaseOffset(bytes, at)
+}
+
+/** What the common reader has not handed over yet belongs to it. */
+function within(
+  { fromOffset, liveOffset }: { fromOffset: number; liveOffset: number },
+  endOffset: number,
+  hasGaps: boolean,
+): Range {
+  return { fromOffset, hasGaps, endOffset: Math.min(endOffset, Math.max(liveOffset, fromOffset)) }
+}
+
+function spanOf(
+  header: Uint8Array,
+  at: number,
+  records: { readonly bytes: Uint8Array; readonly start: number; readonly end: number },
+): Span {
+  return {
+    ...records,
+    baseOffset: batchBaseOffset(header, at),
+    endOffset: batchLastOffset(header, at) + 1,
+    count: batchRecordCount(header, at),
+    sizeInBytes: batchSizeInBytes(header, at),
+  }
+}
