@@ -13,7 +13,8 @@ const tools = {
   consumer: 'org.apache.kafka.tools.consumer.ConsoleConsumer',
 } as const
 const standard = 'org.apache.kafka.metadata.authorizer.StandardAuthorizer'
-const saslModule = '/usr/lib/x86_64-linux-gnu/sasl2/libgssapiv2.so'
+const triple = process.arch === 'arm64' ? 'aarch64-linux-gnu' : 'x86_64-linux-gnu'
+const saslModule = `/usr/lib/${triple}/sasl2/libgssapiv2.so`
 
 interface Site {
   readonly folder: string
