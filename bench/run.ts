@@ -14,6 +14,7 @@ import { repositoryRoot } from '../test/interop/headwater.ts'
 import type { BenchCase, Comparison, Figure } from './case.ts'
 import { codecProduce } from './cases/codecs.ts'
 import { compactionBeside, deletionBeside } from './cases/background-work.ts'
+import { authorization } from './cases/authorization.ts'
 import { allocation } from './cases/allocation.ts'
 import { commitSpread } from './cases/commit-spread.ts'
 import { descriptors } from './cases/descriptors.ts'
@@ -34,6 +35,7 @@ const cases: readonly BenchCase[] = [
   mqttPublish,
   mqttBacklog,
   allocation,
+  authorization,
   kafkaProduceAndConsume,
   kafkaLatency,
   mirrorThroughput,

@@ -2,7 +2,7 @@
  * The one place where everything is built: layers 1 to 7 on six ports, real or simulated. `main.ts` adds the operator's surfaces.
  */
 import type { ApplianceStatus, HealthReport, ListenerStatus, Operations, WritesStatus } from './admin/operations.ts'
-import type { Listener, Ports } from './base/ports.ts'
+import type { Listener, Observer, Ports } from './base/ports.ts'
 import type { Access } from './admin/access.ts'
 import { openAccess } from './appliance-access.ts'
 import { ApplianceAudit } from './appliance-audit.ts'
@@ -38,6 +38,8 @@ import type { HandlerEntry } from './ingest/kafka/handler.ts'
 import { adminHandlers } from './ingest/kafka/handlers/admin-handlers.ts'
 import { groupHandlers } from './ingest/kafka/handlers/group-handlers.ts'
 import { recordHandlers } from './ingest/kafka/handlers/record-handlers.ts'
+import { commandOffsetsOf } from './ingest/mqtt/command-offsets.ts'
+import { openPayloadSchemas } from './ingest/mqtt/schema-files.ts'
 import { MqttDoor } from './ingest/mqtt/mqtt-door.ts'
 import { internalTopicList, offsetsTopicBy } from './internal-topic-list.ts'
 import { brokerEndPoints } from './kafka-end-points.ts'
@@ -75,6 +77,8 @@ export interface ReadyFacts {
 
 export interface Appliance {
   readonly operations: Operations
+  /** Hears what the audit must hear of, beside what the given one does. */
+  readonly observer: Observer
   /** Who may do what at the operator's surfaces; null until the users are known. */
   access(): Access | null
   /** Resolves when clients are served; rejects with an ApplianceError or NetError when it cannot start, with everything closed again. */
@@ -99,6 +103,7 @@ interface Rooms {
 
 class BuiltAppliance implements Appliance {
   readonly operations: Operations
+  readonly observer: Observer
   readonly #config: ApplianceConfig
   readonly #ports: Ports
   readonly #disk: MeteredDisk
@@ -125,7 +130,8 @@ class BuiltAppliance implements Appliance {
     this.#disk = new MeteredDisk(ports.disk, config.dataDir, ports.observer)
     this.#space = new SpaceWatch(ports.disk, ports.clock, config.dataDir)
     this.#audit = new ApplianceAudit(config, { ...ports, disk: this.#disk })
-    this.#ports = { ...ports, disk: this.#disk, observer: this.#audit.observer(ports.observer) }
+    this.observer = this.#audit.observer(ports.observer)
+    this.#ports = { ...ports, disk: this.#disk, observer: this.observer }
     this.#facts = facts
     this.#settings = new BrokerSettings(config.kafka)
     this.#lifecycle = new Lifecycle(ports.observer)
@@ -320,16 +326,14 @@ class BuiltAppliance implements Appliance {
   }
 
   async #openMqttDoor(): Promise<void> {
-    const { net, clock, compute, entropy, observer } = this.#ports
     const broker = must(this.#broker)
     const naming = certificateNaming(this.#settings.text('ssl.principal.mapping.rules'))
+    const metadataLengthMax = this.#settings.number('offset.metadata.max.bytes')
     const mqttDoor = new MqttDoor({
-      net,
-      clock,
-      entropy,
-      compute,
-      observer,
+      ...this.#ports,
+      checks: await openPayloadSchemas(this.#config.mqtt.routes, this.#ports.disk),
       broker,
+      commandOffsets: commandOffsetsOf(must(this.#rooms.coordinator), metadataLengthMax),
       options: mqttDoorOptions(this.#config.mqtt),
       bootId: this.#bootId,
       version: this.#facts.version,

@@ -21,6 +21,10 @@ export function mqttDoorOptions(mqtt: MqttConfig): MqttDoorOptions {
   return {
     ...mqttDoorDefaults,
     routes: [...mqtt.routes, ...sparkplugRoutes(mqtt.sparkplug)],
+    commandRoutes: mqtt.commandRoutes.map(({ messageExpiry, ...route }) => ({
+      ...route,
+      messageExpiryMs: messageExpiry,
+    })),
     sparkplug: mqtt.sparkplug,
     lastResortTopic: mqtt.lastResortTopic,
     checkPayloadFormat: mqtt.checkPayloadFormat,
@@ -36,6 +40,7 @@ export function mqttDoorOptions(mqtt: MqttConfig): MqttDoorOptions {
     sessionsMax: mqtt.sessionsMax,
     sessionExpirySecondsMax: Math.floor(mqtt.sessionExpiryMax / 1000),
     subscriptionsPerSessionMax: mqtt.subscriptionsPerSessionMax,
+    replaysPerConnectionMax: mqtt.replaysPerConnectionMax,
     retainedBytesMax: mqtt.retainedMax,
     queuedMessagesMax: mqtt.queuedMessagesMax,
     queuedBytesMax: mqtt.queuedMax,

@@ -48,6 +48,53 @@ const mqttRoute = z.strictObject({
     .describe(
       'How much of the publish becomes record headers. `none` keeps nothing that subscribers of 5.0 could be told.',
     ),
+  schema: z
+    .string()
+    .min(1)
+    .nullable()
+    .prefault(null)
+    .describe('File of a JSON Schema (2020-12 or draft-07) that payloads must fit; others are refused (0x99).'),
+  schemaPayloadMax: bytes({ min: 1, max: 1_048_576 })
+    .prefault('64KiB')
+    .describe('Where there is a schema: larger payloads are refused unread.'),
+})
+
+const commandRoute = z.strictObject({
+  name: z.string().min(1).describe('Its consumer group is `headwater-mqtt-NAME`, which holds how far it is.'),
+  kafkaTopic: z.string().min(1).describe('Kafka topic whose records are commands.'),
+  mqttTopic: z
+    .string()
+    .min(1)
+    .describe('MQTT topic, with `{key}`, `{header.NAME}`, `{partition}` and `{offset}` of the record.'),
+  qos: z
+    .literal([0, 1, 2])
+    .prefault(1)
+    .describe('Quality of service of a record without a header `mqtt.qos`; 0, 1 or 2.'),
+  messageExpiry: durationMs({ min: 1000 })
+    .prefault('1d')
+    .describe(
+      "How long a command counts from its record's timestamp on. A header `mqtt.expires` (wall ms) goes before.",
+    ),
+  unmatched: z
+    .enum(['wait', 'skip'])
+    .prefault('wait')
+    .describe('What becomes of a command that nobody subscribes to: it waits until it expires, or is passed over.'),
+  correlationData: z
+    .string()
+    .min(1)
+    .prefault('mqtt.correlation')
+    .describe('Record header that becomes the Correlation Data of 5.0.'),
+  responseTopic: z
+    .string()
+    .min(1)
+    .prefault('mqtt.response-topic')
+    .describe('Record header that becomes the Response Topic of 5.0.'),
+  contentType: z
+    .string()
+    .min(1)
+    .prefault('content-type')
+    .describe('Record header that becomes the Content Type of 5.0.'),
+  userProperties: z.boolean().prefault(true).describe('All other headers that are text become user properties of 5.0.'),
 })
 
 const kafkaTopicName = z
@@ -79,6 +126,11 @@ const mqtt = z.strictObject({
     .describe(
       'Rules from MQTT topics to Kafka topics; the first that matches wins. Without a match the first level is the Kafka topic.',
     ),
+  commandRoutes: z
+    .array(commandRoute)
+    .max(routeCountMax)
+    .prefault([])
+    .describe('Kafka topics whose records are given to MQTT subscribers under topics of a template.'),
   lastResortTopic: z
     .string()
     .min(1)
@@ -139,6 +191,9 @@ const mqtt = z.strictObject({
     .prefault('7d')
     .describe('Longest time a session is kept without a connection.'),
   subscriptionsPerSessionMax: count(1, 100_000).prefault(1000).describe('Subscriptions of one session.'),
+  replaysPerConnectionMax: count(0, 1000)
+    .prefault(16)
+    .describe('Kafka topics that a connection may read at a time by subscribing to `$log/TOPIC`. 0 = none.'),
   retainedMax: bytes({ min: 1024 })
     .prefault('16MiB')
     .describe(

@@ -116,7 +116,7 @@ async function runDaemon(source: ConfigurationSource): Promise<void> {
     isWriterStalled: () => ports.disk.stalledMs() > writerStallMsMax,
   })
   const { TlsKeeper } = await import('./security/tls-keeper.ts')
-  const certificates = new TlsKeeper(ports)
+  const certificates = new TlsKeeper({ ...ports, observer: appliance.observer })
   let http: HttpSurface | null = null
   try {
     const { listen, tls, authentication, openMetrics, hosts } = config.listeners.http

@@ -3,6 +3,7 @@ import { BrokerSettings } from './cluster/metadata/broker-config.ts'
 import type { ApplianceConfig } from './config.ts'
 import { mqttDoorOptions } from './config-rooms.ts'
 import { explainRoute, type RouteExplanation, type RouteQuestion } from './ingest/mqtt/route-explanation.ts'
+import { certificateTopicOf } from './ingest/mqtt/sparkplug.ts'
 
 /** Throws an ApplianceError when a route cannot be used. */
 export function explainMqttRoute(
@@ -10,5 +11,23 @@ export function explainMqttRoute(
   question: Omit<RouteQuestion, 'partitions'> & { readonly partitions: number | null },
 ): RouteExplanation {
   const usual = new BrokerSettings(config.kafka).number('num.partitions')
-  return explainRoute(mqttDoorOptions(config.mqtt), { ...question, partitions: question.partitions ?? usual })
+  const partitions = question.partitions ?? usual
+  const explanation = explainRoute(mqttDoorOptions(config.mqtt), { ...question, partitions })
+  return { ...explanation, notes: [...sparkplugNotes(config, explanation), ...explanation.notes] }
+}
+
+/** What `mqtt.sparkplug` has to do with it. */
+function sparkplugNotes(
+  { mqtt }: Pick<ApplianceConfig, 'mqtt'>,
+  { topic, rule, outcome }: RouteExplanation,
+): readonly string[] {
+  if (mqtt.sparkplug === null || outcome === 'refused') return []
+  const notes: string[] = []
+  if (rule !== null && rule > mqtt.routes.length)
+    notes.push(`rule ${rule} stands behind mqtt.routes for mqtt.sparkplug`)
+  const certificate = certificateTopicOf(topic)
+  if (certificate !== null) {
+    notes.push(`a birth: kept as ${certificate}, and in the Kafka topic ${mqtt.sparkplug.certificatesTopic}`)
+  }
+  return notes
 }

@@ -77,6 +77,7 @@ describe('a configuration', () => {
     ['kafka: [ { listen: "10.0.0.1:9092", tls: { certificate: c, key: k } } ]', /and it lets anybody in \(add sasl/],
     ['mqtt: [ { listen: "0.0.0.0:1883", authentication: password } ]', /mqtt\[0\]\.listen: .*plain text \(add tls\);/],
     ['http: { listen: "0.0.0.0:9640", tls: { certificate: c, key: k } }', /http\.listen: .*lets anybody in/],
+    ['http: { listen: "0.0.0.0:9640", authentication: required }', /http\.listen: .*plain text \(add tls\)/],
   ])('does not let other hosts at what is unprotected: %s', async (written, reason) => {
     expect(await problemsOf(source(`listeners: { ${written} }`))).toEqual([expect.stringMatching(reason)])
     expect(await problemsOf(source(`listeners: { ${written}, dangerouslyAllowUnprotected: true }`))).toEqual([])
@@ -88,6 +89,17 @@ describe('a configuration', () => {
     'kafka: [ { listen: "127.0.0.7:1" }, { listen: "localhost:2" }, { listen: "[::1]:3" } ]',
   ])('lets them at what is protected, and this machine at everything: %s', async (written) => {
     expect(await problemsOf(source(`listeners: { ${written} }`))).toEqual([])
+  })
+
+  it.each([
+    ['listeners: { http: { hosts: ["https://edge"] } }', /http\.hosts\[0\]: a host name is made of small letters/],
+    ['listeners: { http: { authentication: sometimes } }', /http\.authentication/],
+    ['audit: { keep: perhaps }', /audit\.keep/],
+    ['audit: { fileSize: 1KiB }', /audit\.fileSize/],
+    ['audit: { filesMax: 1 }', /audit\.filesMax/],
+    ['audit: { fileSiz: 1MiB }', /audit\.fileSiz: there is no such key; did you mean audit\.fileSize/],
+  ])('refuses what is none of its values: %s', async (written, reason) => {
+    expect(await problemsOf(source(written))).toEqual([expect.stringMatching(reason)])
   })
 
   it('takes a certificate for each listener, and refuses one that is half said', async () => {

@@ -217,7 +217,7 @@ function auditDocument(): string {
     '',
     'Nothing waits for the audit: a record is written some tenths of a second after what it tells of. A power cut loses what was not written; the chain then',
     'goes on with `headwater.audit.resumed`, `clean: false`. When the disk does not take records, 4,096 wait in memory, and further ones are counted',
-    '(`headwater.audit.lost`).',
+    '(`headwater.audit.lost`). The files do not wait for the topic: it is given later what it did not take.',
     '',
     '```sh',
     'headwater audit verify                      # the files of the data directory',

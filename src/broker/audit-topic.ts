@@ -6,7 +6,7 @@ import { RecordBatchBuilder } from '../protocol/records/record-batch-builder.ts'
 import { forEachBatch } from '../protocol/records/record-batch.ts'
 import { forEachRecord } from '../protocol/records/record.ts'
 import { type AuditHead, type AuditLine, readAuditLine } from '../security/audit/audit-line.ts'
-import type { AuditTopic } from '../security/audit/audit-trail.ts'
+import type { AuditTopic } from '../security/audit/topic-copy.ts'
 import { adminErrors } from './admin-errors.ts'
 import type { Broker } from './broker.ts'
 

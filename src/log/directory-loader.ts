@@ -17,7 +17,7 @@ import { findOtherOwner } from './other-owner.ts'
 import { segmentName } from './segment.ts'
 import { logKeyOf, noDigests } from './segment-digest.ts'
 import { type KnownLog, logFileNames, parseKnownLogs, stateFileNames } from './side-files.ts'
-import { topicIdWrites } from './topic-id-file.ts'
+import { topicIdSyncs, topicIdWrites } from './topic-id-file.ts'
 import { type LogHome, UnifiedLog } from './unified-log.ts'
 
 /** Logs opened at a time: enough to keep the disk busy, few enough to bound the memory of their scans. */
@@ -89,7 +89,10 @@ export async function loadDirectory(place: DirectoryPlace, parts: DirectoryParts
   const highWatermarks = await offsets(logFileNames.highWatermarks)
 
   const names = entries.filter((entry) => entry.isDirectory && !isDeletedLogName(entry.name)).map((entry) => entry.name)
-  const folders = (await mapInTurns(names, (name) => openFolder(name, place, known, parts))).filter(
+  const note = `${stateDirectory}/${stateFileNames.failedSync}`
+  const hadFailedSync = (await disk.size(note)) !== null
+  const copy = { known, hadFailedSync }
+  const folders = (await mapInTurns(names, (name) => openFolder(name, place, copy, parts))).filter(
     (folder) => folder !== null,
   )
   const replayedFrames = place.isClean ? 0 : await replay(folders, place, parts)
@@ -102,8 +105,6 @@ export async function loadDirectory(place: DirectoryPlace, parts: DirectoryParts
   const isLost = known === null && knownBytes !== null
   for (const log of empty) log.mayHaveGaps ||= isLost || known?.get(log.key)?.mayHaveGaps === true
   const leftovers: DiskOperation[] = []
-  const note = `${stateDirectory}/${stateFileNames.failedSync}`
-  const hadFailedSync = (await disk.size(note)) !== null
   if (hadFailedSync) leftovers.push({ kind: 'unlink', path: note })
   const logs = await mapInTurns([...folders.entries()], async ([index, folder]) => {
     const log = empty[index] as UnifiedLog
@@ -143,7 +144,7 @@ export function reportOpened(
 async function openFolder(
   name: string,
   place: DirectoryPlace,
-  known: ReadonlyMap<string, KnownLog> | null,
+  { known, hadFailedSync }: { readonly known: ReadonlyMap<string, KnownLog> | null; readonly hadFailedSync: boolean },
   parts: DirectoryParts,
 ): Promise<Folder | null> {
   const parsed = parseLogName(name)
@@ -155,7 +156,11 @@ async function openFolder(
   const found = await readTopicId(parts.disk, directory)
   const topicId = known?.get(name)?.topicId ?? zeroUuid
   const isDamaged = found !== null && topicId !== zeroUuid && isDamagedTopicId(found, topicId)
-  if (found !== null && !isDamaged) return { name, ...parsed, topicId: found }
+  if (found !== null && !isDamaged) {
+    // Our copy does not tell it: whoever wrote the file may have died before it was synced.
+    if (!place.isClean && found !== topicId) await parts.disk.submit(topicIdSyncs(directory, found, hadFailedSync))
+    return { name, ...parsed, topicId: found }
+  }
   parts.observer.event(logEvents.hintIgnored, { file: `${directory}/partition.metadata` })
   if (topicId !== zeroUuid) await parts.disk.submit(topicIdWrites(directory, topicId))
   return { name, ...parsed, topicId }

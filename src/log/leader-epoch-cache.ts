@@ -55,9 +55,9 @@ export class LeaderEpochCache {
     this.#entries = kept
   }
 
-  /** A batch of this epoch stands behind everything here: what claims to be newer is wrong. */
-  dropAbove(epoch: number): void {
-    while (epoch >= 0 && this.latestEpoch > epoch) {
+  /** A batch of this epoch stands behind everything here: what claims to be newer is wrong, unless it began below `sureEndOffset`. */
+  dropAbove(epoch: number, sureEndOffset = 0): void {
+    while (epoch >= 0 && this.latestEpoch > epoch && (this.#entries.at(-1)?.startOffset ?? 0) >= sureEndOffset) {
       this.#entries.pop()
       this.isDirty = true
     }

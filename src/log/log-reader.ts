@@ -168,6 +168,7 @@ async function readColdIn(
 ): Promise<LogReadResult | 'again' | null> {
   let position = await findPosition(log, segment, request.fromOffset, parts)
   let length = 0
+  let hasSkipped = false
   while (position.at < segment.sizeInBytes) {
     const bad = log.damage.inFile(segment.logPath, position.at)
     if (bad !== null) {
@@ -196,11 +197,16 @@ async function readColdIn(
       return examine(log, suspect, request, parts)
     }
     if (cut.kind === 'broken') return examine(log, segment, request, parts)
-    if (cut.kind === 'skipped') position = { at: position.at + cut.bytes, isExact: false }
+    if (cut.kind === 'skipped') {
+      position = { at: position.at + cut.bytes, isExact: false }
+      hasSkipped = true
+    }
     length = cut.kind === 'short' ? cut.bytes : 0
     if (position.at + length > segment.sizeInBytes) return examine(log, segment, request, parts)
   }
-  return null
+  // All of its batches were passed over for an offset of its own: a length that is wrong may have led past the right one.
+  const isSuspect = hasSkipped && request.fromOffset < endOf(log, segment) && !segment.isExamined
+  return isSuspect ? examine(log, segment, request, parts) : null
 }
 
 /** Null when the medium cannot give the bytes back, or the file is gone. */

@@ -21,7 +21,7 @@ import type { DamagedRange } from './damage.ts'
 import { enterDamage, findDamage } from './damage-finder.ts'
 import { logEvents } from './log-events.ts'
 import { type LoadHints, type LoadParts, readSmall } from './load-parts.ts'
-import { loadProducers } from './producer-loader.ts'
+import { keepSnapshot, loadProducers } from './producer-loader.ts'
 import { Segment } from './segment.ts'
 import { HeaderChain } from './segment-digest.ts'
 import type { KnownIndexTail } from './side-files.ts'
@@ -60,9 +60,9 @@ export async function recoverLog(
   await loadProducers(log, begin.offset, hints, parts)
   log.logEndOffset = begin.offset
   const operations: DiskOperation[] = []
-  // Bad bytes at the recovery point itself are the torn tail; before it they are damage.
+  // Bad bytes at the recovery point itself are the torn tail; before it they are damage, as an end is: a wrong length may have led there.
   const isDamaged =
-    (begin.reason !== null && begin.offset < scanFrom) ||
+    (begin.offset < scanFrom && (begin.reason !== null || begin.position === start.sizeInBytes)) ||
     (await isFollowedByEarlier(start, begin, scanFrom, parts.disk))
   await scanOn(log, startIndex, begin, { cutFrom, operations, hints, parts, isDamaged, deleted })
   await endWhereKnown(log, hints, parts)
@@ -298,6 +298,7 @@ async function scanOn(log: UnifiedLog, startIndex: number, begin: BeginPoint, ru
     const next = later[0]?.baseOffset ?? 0
     // What is missing was deleted, or compacted by Apache Kafka: a snapshot made behind it knows its producers.
     if (next > end.nextOffset) await loadProducers(log, next, run.hints, run.parts)
+    if (later.length > 0) await keepSnapshot(log, next, run)
     from = 0
   }
 }
@@ -417,7 +418,7 @@ function noteState(
   if (!log.epochsAreKnown || baseOffset >= (recoveryPoint ?? 0)) {
     const epoch = batchPartitionLeaderEpoch(bytes, at)
     log.epochs.truncateEnd(baseOffset + 1)
-    log.epochs.dropAbove(epoch)
+    log.epochs.dropAbove(epoch, log.epochsAreKnown ? (recoveryPoint ?? 0) : 0)
     log.epochs.assign(epoch, baseOffset)
   }
   log.producers.update(bytes, at)

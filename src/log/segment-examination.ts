@@ -72,6 +72,11 @@ interface Suspect {
   readonly copy: Uint8Array
 }
 
+interface BatchPlace {
+  readonly position: number
+  readonly baseOffset: number
+}
+
 class Examiner {
   readonly #with: SegmentExamination
   readonly #disk: Pick<Disk, 'read'>
@@ -131,7 +136,9 @@ class Examiner {
     const reason = fault ?? end.reason
     if (reason === null) return
     const suspect = this.#suspect
-    if (suspect !== null && fault === null && (await this.#isBatch(end.position, suspect.dueOffset))) {
+    // Where the one before it would end if it began where it is due.
+    const leastOffset = suspect === null ? 0 : suspect.dueOffset + suspect.endOffset - batchBaseOffset(suspect.copy)
+    if (suspect !== null && fault === null && (await this.#isBatch(end.position, leastOffset))) {
       // The batch here is good but for an offset that lies below the end of the one before it: that one is wrong.
       this.#suspect = null
       this.#dueOffset = suspect.dueOffset
@@ -190,37 +197,54 @@ class Examiner {
     this.#note(suspect.position, end, 'its base offset does not fit the end of the segment')
   }
 
-  #note(position: number, next: { readonly position: number; readonly baseOffset: number }, reason: string): void {
+  #note(position: number, next: BatchPlace, reason: string): void {
     const fromOffset = this.#dueOffset
     const endOffset = Math.max(next.baseOffset, fromOffset)
     this.#damage.push({ fromOffset, endOffset, path: '', position, endPosition: next.position, reason })
     this.#dueOffset = endOffset
   }
 
-  async #at(position: number): Promise<{ readonly position: number; readonly baseOffset: number }> {
+  async #at(position: number): Promise<BatchPlace> {
     return { position, baseOffset: batchBaseOffset(await this.#disk.read(this.#with.path, position, batchHeaderBytes)) }
   }
 
   /** The next whole batch behind the one at `position`. */
-  async #findNext(position: number): Promise<{ readonly position: number; readonly baseOffset: number } | null> {
+  async #findNext(position: number): Promise<BatchPlace | null> {
     const { path, sizeInBytes } = this.#with
     const header = await this.#disk.read(path, position, batchHeaderBytes)
     const behind = header.length < batchHeaderBytes ? -1 : position + batchSizeInBytes(header)
-    if (behind > position && behind < sizeInBytes && (await this.#isBatch(behind, this.#dueOffset)))
-      return this.#at(behind)
-    for (let from = position + 1; from + batchHeaderBytes <= sizeInBytes; from += searchBytes) {
-      const length = Math.min(searchBytes + batchHeaderBytes - 1, sizeInBytes - from)
-      const bytes = await this.#disk.read(path, from, length)
+    const isThere = behind > position && behind < sizeInBytes && (await this.#isBatch(behind, this.#dueOffset))
+    if (!isThere) return this.#search(position + 1, sizeInBytes)
+    const next = await this.#at(behind)
+    if (next.baseOffset === batchLastOffset(header) + 1) return next
+    // Its length and its offsets do not agree: a length that is wrong may lead past whole batches to a later one.
+    const earlier = await this.#search(position + 1, behind)
+    return earlier !== null && (await this.#leadsTo(earlier, next)) ? earlier : next
+  }
+
+  /** Do whole batches fill the bytes from one place to the other? What merely looks like a batch inside of another does not. */
+  async #leadsTo(from: BatchPlace, to: BatchPlace): Promise<boolean> {
+    let { position, baseOffset } = from
+    while (position < to.position && (await this.#isBatch(position, baseOffset))) {
+      const header = await this.#disk.read(this.#with.path, position, batchHeaderBytes)
+      position += batchSizeInBytes(header)
+      baseOffset = batchLastOffset(header) + 1
+    }
+    return position === to.position && baseOffset <= to.baseOffset
+  }
+
+  /** The first whole batch that begins in these bytes. */
+  async #search(start: number, end: number): Promise<BatchPlace | null> {
+    for (let from = start; from + batchHeaderBytes <= end; from += searchBytes) {
+      const length = Math.min(searchBytes + batchHeaderBytes - 1, end - from)
+      const bytes = await this.#disk.read(this.#with.path, from, length)
       const found = await this.#searchIn(bytes, from)
       if (found !== null) return found
     }
     return null
   }
 
-  async #searchIn(
-    bytes: Uint8Array,
-    from: number,
-  ): Promise<{ readonly position: number; readonly baseOffset: number } | null> {
+  async #searchIn(bytes: Uint8Array, from: number): Promise<BatchPlace | null> {
     const last = Math.min(searchBytes, bytes.length - batchHeaderBytes + 1) - 1
     for (let magic = bytes.indexOf(2, magicAt); magic >= 0; magic = bytes.indexOf(2, magic + 1)) {
       const at = magic - magicAt

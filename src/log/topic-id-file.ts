@@ -4,6 +4,7 @@ import { zeroUuid } from '../base/ids.ts'
 import type { DiskOperation } from '../base/ports.ts'
 import { formatPartitionMetadata, isDamagedTopicId } from './checkpoint-file.ts'
 import { logErrors } from './log-errors.ts'
+import { replaceFile } from './side-files.ts'
 import type { UnifiedLog } from './unified-log.ts'
 
 /** Writes `partition.metadata`; the folder is synced with it. */
@@ -14,6 +15,16 @@ export function topicIdWrites(directory: string, topicId: string): readonly Disk
     { kind: 'sync', path },
     { kind: 'syncDirectory', path: directory },
   ]
+}
+
+/**
+ * Makes a `partition.metadata` durable that is found with this topic id. Where a sync has failed another one may do nothing: then it is
+ * written again, beside the one that is there.
+ */
+export function topicIdSyncs(directory: string, topicId: string, hadFailedSync: boolean): readonly DiskOperation[] {
+  const path = `${directory}/partition.metadata`
+  if (!hadFailedSync) return [{ kind: 'sync', path }]
+  return [...replaceFile(path, formatPartitionMetadata(topicId)), { kind: 'syncDirectory', path: directory }]
 }
 
 /**

@@ -1,12 +1,16 @@
 /** The access control entries of the cluster, found by resource. Pure: the metadata image fills it. */
-import { type AclEntry, aclKey, aclPattern, wildcard } from './acl.ts'
+import { type AclEntry, aclKey, aclPattern, everybody, wildcard } from './acl.ts'
+
+/** Entries by their principal: a resource that all devices share has one of each. */
+type Bucket = Map<string, AclEntry[]>
 
 export class AclTable {
   /** By the id of their record; bounded by the controller. */
   readonly #entries = new Map<string, AclEntry>()
   readonly #keys = new Map<string, string>()
-  readonly #literal = new Map<string, AclEntry[]>()
-  readonly #prefixed = new Map<string, AclEntry[]>()
+  readonly #literal = new Map<string, Bucket>()
+  readonly #prefixed = new Map<string, Bucket>()
+  readonly #byPrincipal: Bucket = new Map()
   #generation = 0
 
   /** Grows with every change: what was decided under another one may be wrong. */
@@ -33,9 +37,10 @@ export class AclTable {
     this.#keys.set(aclKey(entry), id)
     const index = this.#indexOf(entry)
     const place = placeOf(entry.resourceType, entry.resourceName)
-    const known = index.get(place)
-    if (known === undefined) index.set(place, [entry])
-    else known.push(entry)
+    const bucket = index.get(place) ?? new Map<string, AclEntry[]>()
+    index.set(place, bucket)
+    put(bucket, entry)
+    put(this.#byPrincipal, entry)
     this.#generation++
   }
 
@@ -46,25 +51,57 @@ export class AclTable {
     if (this.#keys.get(aclKey(entry)) === id) this.#keys.delete(aclKey(entry))
     const index = this.#indexOf(entry)
     const place = placeOf(entry.resourceType, entry.resourceName)
-    const left = (index.get(place) ?? []).filter((each) => each !== entry)
-    if (left.length === 0) index.delete(place)
-    else index.set(place, left)
+    const bucket = index.get(place)
+    if (bucket !== undefined) take(bucket, entry)
+    if (bucket?.size === 0) index.delete(place)
+    take(this.#byPrincipal, entry)
     this.#generation++
   }
 
-  /** Visits every entry that holds for a resource: its literal name, `*`, and each prefix of its name. */
-  visit(resourceType: number, name: string, visitor: (entry: AclEntry) => void): void {
-    for (const entry of this.#literal.get(placeOf(resourceType, name)) ?? []) visitor(entry)
-    if (name !== wildcard) for (const entry of this.#literal.get(placeOf(resourceType, wildcard)) ?? []) visitor(entry)
-    if (this.#prefixed.size === 0) return
-    for (let length = 1; length <= name.length; length++) {
-      for (const entry of this.#prefixed.get(placeOf(resourceType, name.slice(0, length))) ?? []) visitor(entry)
+  /**
+   * Visits the entries of a principal, and those of everybody, that hold for a resource: its literal name, `*`, and each prefix of its name.
+   * False: there is none at all for the resource, whoever it is of.
+   */
+  visit(
+    { resourceType, name, principal }: { resourceType: number; name: string; principal: string },
+    visitor: (entry: AclEntry) => void,
+  ): boolean {
+    let hasEntry = false
+    const look = (bucket: Bucket | undefined): void => {
+      if (bucket === undefined) return
+      hasEntry = true
+      for (const entry of bucket.get(principal) ?? []) visitor(entry)
+      if (principal !== everybody) for (const entry of bucket.get(everybody) ?? []) visitor(entry)
     }
+    look(this.#literal.get(placeOf(resourceType, name)))
+    if (name !== wildcard) look(this.#literal.get(placeOf(resourceType, wildcard)))
+    if (this.#prefixed.size === 0) return hasEntry
+    for (let length = 1; length <= name.length; length++) {
+      look(this.#prefixed.get(placeOf(resourceType, name.slice(0, length))))
+    }
+    return hasEntry
   }
 
-  #indexOf({ patternType }: AclEntry): Map<string, AclEntry[]> {
+  /** The entries of a principal, without those of everybody. */
+  ofPrincipal(principal: string): readonly AclEntry[] {
+    return this.#byPrincipal.get(principal) ?? []
+  }
+
+  #indexOf({ patternType }: AclEntry): Map<string, Bucket> {
     return patternType === aclPattern.prefixed ? this.#prefixed : this.#literal
   }
+}
+
+function put(bucket: Bucket, entry: AclEntry): void {
+  const known = bucket.get(entry.principal)
+  if (known === undefined) bucket.set(entry.principal, [entry])
+  else known.push(entry)
+}
+
+function take(bucket: Bucket, entry: AclEntry): void {
+  const left = (bucket.get(entry.principal) ?? []).filter((each) => each !== entry)
+  if (left.length === 0) bucket.delete(entry.principal)
+  else bucket.set(entry.principal, left)
 }
 
 function placeOf(resourceType: number, name: string): string {

@@ -49,16 +49,12 @@ export class Subject {
 
   allows(operation: number, resourceType: number, name: string): boolean {
     if (this.isUnlimited) return true
-    const { generation } = this.#authorizer
-    if (generation !== this.#generation || this.#decisions.size >= decisionsMax) {
-      this.#decisions = new Map()
-      this.#generation = generation
-    }
+    const decisions = this.#current()
     const key = `${operation}:${resourceType}:${name}`
-    let decision = this.#decisions.get(key)
+    let decision = decisions.get(key)
     if (decision === undefined) {
       decision = this.#authorizer.decide(this, operation, resourceType, name)
-      this.#decisions.set(key, decision)
+      decisions.set(key, decision)
     }
     return decision
   }
@@ -72,7 +68,25 @@ export class Subject {
 
   /** Is there any resource of the kind with which this may be done? */
   allowsSome(operation: number, resourceType: number): boolean {
-    return this.isUnlimited || this.#authorizer.decideSome(this, operation, resourceType)
+    if (this.isUnlimited) return true
+    const decisions = this.#current()
+    const key = `${operation}:${resourceType}`
+    let decision = decisions.get(key)
+    if (decision === undefined) {
+      decision = this.#authorizer.decideSome(this, operation, resourceType)
+      decisions.set(key, decision)
+    }
+    return decision
+  }
+
+  /** What was decided under the entries as they are. */
+  #current(): Map<string, boolean> {
+    const { generation } = this.#authorizer
+    if (generation !== this.#generation || this.#decisions.size >= decisionsMax) {
+      this.#decisions = new Map()
+      this.#generation = generation
+    }
+    return this.#decisions
   }
 }
 
@@ -112,11 +126,10 @@ export class Authorizer {
   }
 
   decide(subject: Subject, operation: number, resourceType: number, name: string): boolean {
-    let hasEntry = false
     let isDenied = false
     let isAllowed = false
-    this.#options.table.visit(resourceType, name, (entry) => {
-      hasEntry = true
+    const { principal } = subject
+    const hasEntry = this.#options.table.visit({ resourceType, name, principal }, (entry) => {
       if (!concerns(entry, subject)) return
       if (entry.permissionType === aclPermission.deny) isDenied ||= covers(entry.operation, operation)
       else isAllowed ||= implies(entry.operation, operation)
@@ -141,7 +154,9 @@ export class Authorizer {
 
   decideSome(subject: Subject, operation: number, resourceType: number): boolean {
     if (this.decide(subject, operation, resourceType, anyName)) return true
-    const fitting = [...this.#options.table.entries().values()].filter(
+    const { table } = this.#options
+    const own = table.ofPrincipal(subject.principal)
+    const fitting = (subject.principal === everybody ? own : [...own, ...table.ofPrincipal(everybody)]).filter(
       (entry) => entry.resourceType === resourceType && concerns(entry, subject) && covers(entry.operation, operation),
     )
     const denials = fitting.filter(({ permissionType }) => permissionType === aclPermission.deny)

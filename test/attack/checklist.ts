@@ -159,7 +159,8 @@ export const attackRows: readonly AttackRow[] = [
     attack: 'Names of Object.prototype',
     answer: 'Keys from outside live in maps.',
     shownBy: [
-      ['attack/kafka-names.ts', '__proto__'],
+      ['security/prototype-names.test.ts', 'change nothing that everything inherits, and hurt nobody'],
+      ['security/prototype-names.test.ts', 'are client ids, topics, retained messages and properties of MQTT'],
       ['ingest/mqtt/retained-store.test.ts', '__proto__'],
       ['security/authenticator.test.ts', '__proto__'],
       ['security/http-access.test.ts', 'a name of Object.prototype'],
@@ -305,7 +306,10 @@ export const attackRows: readonly AttackRow[] = [
     id: 'A27',
     attack: 'Filling the tables of producers, groups and fetch sessions',
     answer: 'Each table has a bound, and the oldest or the newcomer gives way.',
-    shownBy: [['broker/fetch-session.test.ts', 'session']],
+    shownBy: [
+      ['broker/fetch-session.test.ts', 'bounds the partitions of one session and of all'],
+      ['coordinator/group/classic-protocol.test.ts', 'beyond the bound on groups is refused'],
+    ],
     open: 'Transactions are not built.',
   },
   {
@@ -326,7 +330,7 @@ export const attackRows: readonly AttackRow[] = [
     id: 'A30',
     attack: 'Regular expressions that take for ever',
     answer: 'No expression comes from a client: those of mirrors and principals stand in the file of the operator.',
-    shownBy: [['mirror/topic-policy.test.ts', 'pattern']],
+    shownBy: [['mirror/topic-policy.test.ts', 'a wrong pattern or template is refused when the mirror is built']],
     open: 'Group protocols with expressions on the server (KIP-848) are not built.',
   },
   {

@@ -8,6 +8,7 @@ import { ChainCheck } from '../../src/security/audit/audit-chain-check.ts'
 import { type AuditHead, readAuditLine } from '../../src/security/audit/audit-line.ts'
 import { AuditTrail } from '../../src/security/audit/audit-trail.ts'
 import { auditTypes } from '../../src/security/audit/audit-types.ts'
+import type { AuditTopic } from '../../src/security/audit/topic-copy.ts'
 import { Prng } from '../sim/prng.ts'
 import type { SimHost } from '../sim/host.ts'
 import { newWorld } from './admin-world.ts'
@@ -23,11 +24,12 @@ interface Life {
 async function live(
   place: ReturnType<typeof newWorld>,
   files: { fileBytesMax?: number; filesMax?: number } = {},
+  through: (topic: AuditTopic) => AuditTopic = (topic) => topic,
 ): Promise<Life> {
   const node = await openRecords(place)
   const options = { directory, fileBytesMax: 65_536, filesMax: 8, ...files }
   const trail = new AuditTrail({ ...node.ports, files: options })
-  trail.start(auditTopicOf(node.broker, node.ports.clock), '/headwater/test/1')
+  trail.start(through(auditTopicOf(node.broker, node.ports.clock)), '/headwater/test/1')
   return { node, trail }
 }
 
@@ -125,7 +127,7 @@ describe('the audit', () => {
     await endLife(second)
   })
 
-  it.each(Array.from({ length: 25 }, (_, seed) => seed))(
+  it.each(Array.from({ length: 15 }, (_, seed) => seed))(
     'goes on as one chain after power cuts, says so, and keeps what the topic had told (seed %i)',
     async (seed) => {
       const place = newWorld(100 + seed)
@@ -140,6 +142,11 @@ describe('the audit', () => {
         }
         const last = readAuditLine((await topicLines(life)).at(-1) ?? '')
         if (typeof last !== 'string') kept.push(last)
+        if (prng.chance(0.6)) {
+          // Between the sync of the file and the commit of the topic.
+          tell(life, 5)
+          await place.world.runFor(200 + prng.between(0, 6))
+        }
         place.host.powerCut()
         cuts++
       }
@@ -180,6 +187,64 @@ describe('the audit', () => {
     await endLife(life)
   })
 
+  it.each([
+    ['a little', 3, 50],
+    ['more than fits into memory', 40, 100],
+  ])('goes on in its files while the topic takes nothing, and makes up for it later: %s', async (_, rounds, count) => {
+    const place = newWorld()
+    let isBroken = false
+    const life = await live(place, { filesMax: 50 }, (topic) => ({
+      tail: () => topic.tail(),
+      append: (lines) => (isBroken ? Promise.reject(new Error('the topic takes nothing')) : topic.append(lines)),
+    }))
+    tell(life, 10)
+    await place.world.runFor(2_000)
+    isBroken = true
+    for (let round = 0; round < rounds; round++) {
+      tell(life, count)
+      await place.world.runFor(1_000)
+    }
+    const written = fileLines(place.host)
+    expect(dataOf(written, auditTypes.topicDeleted.type)).toHaveLength(10 + rounds * count)
+    expect((await topicLines(life)).length).toBeLessThan(20)
+    expect(place.host.observer.eventsOf('audit-stalled')).toHaveLength(1)
+    isBroken = false
+    await place.world.runFor(60_000)
+    expect(spans(await topicLines(life))).toBe(spans(written))
+    expect(place.host.observer.eventsOf('audit-written-again')).toHaveLength(1)
+    await endLife(life)
+  })
+
+  it('tells in the chain what the topic can never be given, because its file is gone', async () => {
+    const place = newWorld()
+    let isBroken = false
+    const life = await live(place, { filesMax: 2 }, (topic) => ({
+      tail: () => topic.tail(),
+      append: (lines) => (isBroken ? Promise.reject(new Error('the topic takes nothing')) : topic.append(lines)),
+    }))
+    tell(life, 10)
+    await place.world.runFor(2_000)
+    isBroken = true
+    for (let round = 0; round < 60; round++) {
+      tell(life, 100)
+      await place.world.runFor(1_000)
+    }
+    isBroken = false
+    await place.world.runFor(60_000)
+    tell(life, 5)
+    await place.world.runFor(2_000)
+    const topic = await topicLines(life)
+    expect(chainOf(topic)).toMatchObject({
+      fault: null,
+      gaps: [{ reason: expect.stringMatching(/^records 11 to \d+ are missing$/) }],
+    })
+    expect(dataOf(topic, auditTypes.resumed.type)).toMatchObject([
+      { clean: true, missingInTopic: expect.stringMatching(/^records 11 to/) },
+    ])
+    expect(chainOf(fileLines(place.host))).toMatchObject({ fault: null, gaps: [] })
+    await endLife(life)
+  })
+
   it('stops in time when the disk takes nothing', async () => {
     const place = newWorld()
     const life = await live(place)
@@ -212,6 +277,18 @@ describe('the audit', () => {
       'missingInFile',
       (place: ReturnType<typeof newWorld>) => {
         for (const path of fileNames(place.host)) place.host.image.unlink(path)
+      },
+    ],
+    [
+      'a record of the file was taken out',
+      'missingInFile',
+      (place: ReturnType<typeof newWorld>) => {
+        const path = fileNames(place.host)[0] ?? ''
+        const lines = Buffer.from(place.host.fileNow(path) ?? [])
+          .toString('utf8')
+          .split('\n')
+        place.host.image.truncate(path, 0)
+        place.host.image.write(path, 0, [Buffer.from(lines.toSpliced(3, 1).join('\n'))])
       },
     ],
     [

@@ -82,7 +82,8 @@ export class CrashRun {
     this.#ends.push(() => daemon.kill())
     createLoadTopics(ports.kafka)
     const ackedFile = join(folder, 'acked')
-    const load = await MixedLoad.start({ python, kafka: `127.0.0.1:${relay.port}`, mqttPort: ports.mqtt, ackedFile })
+    const kafka = `127.0.0.1:${relay.port}`
+    const load = await MixedLoad.start({ python, kafka, mqttPort: ports.mqtt, ackedFile, hasStates: true })
     this.#load = load
     this.#ends.push(() => load.kill())
     const startedAt = performance.now()
@@ -97,9 +98,13 @@ export class CrashRun {
     await daemon.kill()
     await disk.restore()
     daemon = await startHeadwater(options)
-    const judgement = await load.judge(daemon.kafka)
+    const states = await load.judgeStates(daemon.kafka)
+    const records = await load.judge(daemon.kafka)
     await daemon.stop()
-    return judgement
+    return {
+      faultCount: states.faultCount + records.faultCount,
+      sentences: [...states.sentences, ...records.sentences],
+    }
   }
 
   #daemonOptions(ports: { kafka: number; mqtt: number }, relayPort: number): HeadwaterOptions {

@@ -7,6 +7,7 @@ import { connectAsync, type MqttClient } from 'mqtt'
 import { lines, output, until } from '../interop/case.ts'
 import { repositoryRoot } from '../interop/headwater.ts'
 import type { Prng } from '../sim/prng.ts'
+import { StateLoad } from './mqtt-states.ts'
 import { type Acknowledged, type Found, judge, type Judgement, type Published } from './history.ts'
 
 /** About what one acknowledgement takes in the producers' file. */
@@ -20,6 +21,7 @@ const drainWithinMs = 60_000
 const loadTopics: readonly (readonly [name: string, settings: readonly string[]])[] = [
   ['idempotent', []],
   ['readings', []],
+  ['wills', []],
   ['short', ['segment.bytes=1048576', 'retention.bytes=2097152', 'file.delete.delay.ms=1000']],
   ['latest', ['segment.bytes=1048576', 'cleanup.policy=compact', 'min.cleanable.dirty.ratio=0.01']],
 ]
@@ -47,6 +49,8 @@ export interface LoadPlaces {
   /** `HOST:PORT` for the Kafka clients, perhaps of a relay. */
   readonly kafka: string
   readonly mqttPort: number
+  /** Retained messages, kept sessions and wills too: judged by `judgeStates`. */
+  readonly hasStates?: boolean
   /** Takes the reports of the Kafka producers. */
   readonly ackedFile: string
 }
@@ -75,6 +79,7 @@ export class MixedLoad {
   readonly #python: string
   readonly #kafka: KafkaLoad
   readonly #mqtt = new MqttLoad()
+  #states: StateLoad | null = null
 
   private constructor({ python, kafka, ackedFile }: LoadPlaces) {
     this.#python = python
@@ -84,6 +89,7 @@ export class MixedLoad {
   /** The topics must be there. */
   static async start(places: LoadPlaces): Promise<MixedLoad> {
     const load = new MixedLoad(places)
+    if (places.hasStates === true) load.#states = await StateLoad.start(places.mqttPort)
     await load.#mqtt.start(places.mqttPort)
     return load
   }
@@ -107,12 +113,22 @@ export class MixedLoad {
   async stop(): Promise<string> {
     const kafka = await this.#kafka.stop()
     await this.#mqtt.stop()
-    return `kafka sent/failed ${kafka}; mqtt acknowledged ${this.#mqtt.published.length}`
+    const states = (await this.#states?.stop()) ?? ''
+    return `kafka sent/failed ${kafka}; mqtt acknowledged ${this.#mqtt.published.length}, ${states}`
   }
 
   async kill(): Promise<void> {
     this.#kafka.kill()
     await this.#mqtt.kill()
+    await this.#states?.kill()
+  }
+
+  /** What the MQTT door keeps for clients, once: the daemon runs again after the last death. */
+  async judgeStates(bootstrap: string): Promise<Judgement> {
+    const readWills = (): Promise<Found[]> => readTopic(this.#python, bootstrap, 'wills')
+    const states = this.#states
+    this.#states = null
+    return states === null ? { faultCount: 0, sentences: [] } : states.judge(this.#mqtt.published, readWills)
   }
 
   /** Reads everything from a broker, whoever it is, and compares it with what the clients have been told until now. */

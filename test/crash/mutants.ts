@@ -32,6 +32,39 @@ export const mutants: readonly Mutant[] = [
     ],
   },
   {
+    name: 'forgotten-place',
+    breaks: 'a kept session goes on where it was',
+    edits: [
+      {
+        file: 'src/ingest/mqtt/session-keeper.ts',
+        from: 'if (this.stored === 0 || !this.isRestoring) return undefined\n',
+        to: 'if (this.stored >= 0) return undefined\n',
+      },
+    ],
+  },
+  {
+    name: 'forgotten-will',
+    breaks: 'a will is published also when the daemon goes with its connection',
+    edits: [
+      {
+        file: 'src/ingest/mqtt/mqtt-door.ts',
+        from: 'this.wills.fire(stored.will, endsInMs)',
+        to: "this.wills.dueMs('')",
+      },
+    ],
+  },
+  {
+    name: 'forgotten-retained',
+    breaks: 'a retained message survives',
+    edits: [
+      {
+        file: 'src/ingest/mqtt/retained-keeper.ts',
+        from: 'this.store.apply(topic, message.isExpired(wallMs) ? null : message, retainedSize(topic, bytes))\n    })',
+        to: 'this.store.apply(topic, null, retainedSize(topic, bytes))\n    })',
+      },
+    ],
+  },
+  {
     name: 'no-sync',
     breaks: 'what is acknowledged is on the medium',
     needsPower: true,

@@ -72,7 +72,7 @@ async function startWithFlip(point: CrashPoint, { path, position }: Flip, prng: 
   const recoveryPoints = recoveryPointsIn(image)
   const key = keyOf(path)
   const stored = key === null ? [] : batchesIn(image, key)
-  const excuses = excusesOf(path, recoveryPoints)
+  const excuses = excusesOf(path, point, recoveryPoints)
   image.file(path).corrupt(position, 1 << prng.below(8))
   const nowMs = point.nowMs + 1000
   const stage = new Stage(image, 'run', new Prng(0, 'stage'), nowMs)
@@ -126,32 +126,51 @@ function batchesIn(image: DiskImage, key: string): readonly StoredBatch[] {
   const batches: StoredBatch[] = []
   for (const path of paths.filter((each) => each.endsWith('.log'))) {
     const file = image.file(path).read(0, image.file(path).size)
+    let dueOffset = Number(/(\d{20})\.log$/.exec(path)?.[1])
     for (let position = 0; position + batchHeaderBytes <= file.length; ) {
       const size = batchSizeInBytes(file, position)
       if (size < batchHeaderBytes || position + size > file.length) break
       const bytes = file.slice(position, position + size)
-      if (!batchCrcIsValid(bytes)) break
+      // A torn write may leave all of a batch but its base offset, which lies outside the CRC: the frame of the journal has that batch.
+      if (!batchCrcIsValid(bytes) || batchBaseOffset(bytes) < dueOffset) break
       batches.push({ path, position, bytes })
+      dueOffset = batchLastOffset(bytes) + 1
       position += size
     }
   }
   return batches
 }
 
-type Excuses = Pick<JudgeOptions, 'mayForgetProducers' | 'mayMissTimes' | 'mayTellOfOther' | 'looksUpAll'>
+type Excuses = Pick<
+  JudgeOptions,
+  'mayForgetProducers' | 'mayForgetStarts' | 'mayMissTimes' | 'mayTellOfOther' | 'looksUpAll'
+>
 
 /** What the damage of a file without another copy may take with it; null = anything. */
-function excusesOf(path: string, recoveryPoints: ReadonlyMap<string, number>): Excuses | null {
+function excusesOf(
+  path: string,
+  { image, settings }: CrashPoint,
+  recoveryPoints: ReadonlyMap<string, number>,
+): Excuses | null {
   const key = /^\/data\/log\/([^/]+)\/partition\.metadata$/.exec(path)?.[1]
   // The topic id has no other copy until the next checkpoint.
   const hasCopy = [...recoveryPoints.keys()].some((known) => known.startsWith(`${key} `) && !known.endsWith(zeroUuid))
   if (key !== undefined && !hasCopy) return null
   return {
     mayForgetProducers: path.endsWith('.snapshot'),
+    mayForgetStarts: path.endsWith('/log-starts') && settings.isShortOfSpace && !hasBothStarts(image),
     mayMissTimes: path.endsWith('.timeindex'),
     mayTellOfOther: path.endsWith('quorum-state'),
     looksUpAll: path.endsWith('.index'),
   }
+}
+
+/** Do both files say where logs begin? A start that shows what one of them says writes the other one, as soon as there is room for it. */
+function hasBothStarts(image: DiskImage): boolean {
+  const [ours, kafkas] = ['/data/state/log-starts', '/data/log/log-start-offset-checkpoint'].map((path) =>
+    image.find(path) === null ? '' : Buffer.from(image.file(path).read(0, image.file(path).size)).toString(),
+  )
+  return ours?.replace(/crc .*\n$/, '') === kafkas
 }
 
 /** The recovery points that our own file tells, by log and topic id. */

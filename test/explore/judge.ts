@@ -39,6 +39,8 @@ export interface JudgeOptions {
   readonly tombstoneMs: number
   /** A producer snapshot is damaged: where it was the only copy, producers are forgotten. */
   readonly mayForgetProducers?: boolean
+  /** The one file that tells where logs begin is damaged: deleted records may be back. */
+  readonly mayForgetStarts?: boolean
   /** A time index is damaged: a search by time may miss. */
   readonly mayMissTimes?: boolean
   /** An index is damaged: every batch is looked up, not a few. */
@@ -86,7 +88,7 @@ async function judgeLog(log: UnifiedLog, model: ModelLog, prng: Prng, options: J
   const promised = options.hadPower ? model.writtenEnd : model.acknowledgedEnd
   if (end < promised) throw new Broken(`${log.key} ends at ${end}, acknowledged up to ${promised}`)
   // A relaxed log may have lost records that were deleted already.
-  if (start < Math.min(model.acknowledgedStart, end)) {
+  if (start < Math.min(model.acknowledgedStart, end) && options.mayForgetStarts !== true) {
     throw new Broken(`${log.key} begins at ${start}, deleted below ${model.acknowledgedStart}`)
   }
   if (start > Math.max(model.startMax, model.acknowledgedStart)) {

@@ -78,7 +78,7 @@ export const mutants: readonly Mutant[] = [
     edits: [
       ...edit(
         'log/log-recovery.ts',
-        '(begin.reason !== null && begin.offset < scanFrom) ||\n    (await isFollowedByEarlier(start, begin, scanFrom, parts.disk))',
+        '(begin.offset < scanFrom && (begin.reason !== null || begin.position === start.sizeInBytes)) ||\n    (await isFollowedByEarlier(start, begin, scanFrom, parts.disk))',
         'begin.offset < -1',
       ),
       ...edit('log/log-recovery.ts', '(end.reason !== null && end.nextOffset < run.cutFrom)', 'end.nextOffset < -1'),
@@ -351,6 +351,26 @@ export const mutants: readonly Mutant[] = [
       'log/log-recovery.ts',
       'return later.every((segment) => segment.sizeInBytes === 0) ?',
       'return later.length < 0 ?',
+    ),
+  },
+  {
+    name: 'topic-id-left-unsynced',
+    test: 'test/log/cut-short.test.ts',
+    breaks: 'a start syncs the topic id that its own copy does not have',
+    edits: edit(
+      'log/directory-loader.ts',
+      'if (!place.isClean && found !== topicId)',
+      'if (!place.isClean && found === null)',
+    ),
+  },
+  {
+    name: 'rolled-snapshot-forgotten',
+    test: 'test/log/cut-short.test.ts',
+    breaks: 'where a segment begins the producers of those before it are known from a snapshot',
+    edits: edit(
+      'log/log-recovery.ts',
+      'if (later.length > 0) await keepSnapshot(',
+      'if (later.length < 0) await keepSnapshot(',
     ),
   },
   {

@@ -1,7 +1,7 @@
 /**
  * The interop pass: foreign clients and real servers against the daemon, a case at a time.
  *
- *   run.ts [WORD ...]     only the cases whose name holds one of the words
+ *   run.ts [--acl-pairs=N] [WORD ...]     only the cases whose name holds one of the words; N pairs of entries and requests to judge
  *
  * A case whose foreign program is missing is skipped with a line that says what to install. The last line is
  * `N passed, N failed, N skipped`; the exit code is 1 when a case failed.
@@ -27,6 +27,9 @@ import { tokensOfAnOpenIdProvider } from './cases/tokens.ts'
 import { mirrorToApacheKafka } from './mirror.ts'
 import { outAndBack } from './cases/out-and-back.ts'
 import { mosquittoOptions, pahoEverywhere } from './cases/mqtt-doors.ts'
+import { mqttCommands, mqttRequests } from './cases/mqtt-commands.ts'
+import { mqttLog } from './cases/mqtt-log.ts'
+import { mqttSchemas } from './cases/mqtt-schemas.ts'
 import { homeDiscovery, sessionsComeBack, sparkplugSequence } from './cases/mqtt-field.ts'
 import { kafkaToMqtt, mqttKeptSession, mqttRetainedAndShared, mqttToKafka } from './cases/mqtt-to-kafka.ts'
 
@@ -38,6 +41,10 @@ const cases: readonly InteropCase[] = [
   kafkaToMqtt,
   mqttRetainedAndShared,
   mqttKeptSession,
+  mqttLog,
+  mqttCommands,
+  mqttRequests,
+  mqttSchemas,
   pahoEverywhere,
   mosquittoOptions,
   sparkplugSequence,
@@ -62,7 +69,7 @@ const cases: readonly InteropCase[] = [
   securedMirror,
 ]
 
-process.exitCode = await main(process.argv.slice(2))
+process.exitCode = await main(process.argv.slice(2).filter((word) => !word.startsWith('--acl-pairs=')))
 
 async function main(words: readonly string[]): Promise<number> {
   const counts = { passed: 0, failed: 0, skipped: 0 }

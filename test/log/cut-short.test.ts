@@ -3,6 +3,7 @@ import { beforeEach, describe, expect, test } from 'vitest'
 import { CommitJournal } from '../../src/log/commit-journal.ts'
 import { DirtyFiles } from '../../src/log/dirty-files.ts'
 import { LeaderEpochCache } from '../../src/log/leader-epoch-cache.ts'
+import type { LogConfig } from '../../src/log/log-config.ts'
 import type { LogDirectory, LogDirectoryOptions } from '../../src/log/log-directory.ts'
 import type { UnifiedLog } from '../../src/log/unified-log.ts'
 import { died, Stage, turn } from '../explore/stage.ts'
@@ -169,6 +170,51 @@ describe('a start that has lost our recovery points', () => {
   })
 })
 
+/** A batch of each of these producers in one turn: two of the first ones roll a segment of 700 bytes, a third stays in the second one. */
+function appendAs(directory: LogDirectory, log: UnifiedLog, producerIds: readonly number[]): Promise<void> {
+  for (const producerId of producerIds) {
+    const fields = { producerId, producerEpoch: 0, baseSequence: 0 }
+    done(appendOne(directory, log, batchOf(['x'.repeat(producerId < 3 ? 500 : 9)], fields)))
+  }
+  return whenDurable(log)
+}
+
+/** The third producer writes, the first segment is deleted; then a power cut, and our recovery points are lost: who is known then. */
+async function knownWithoutFirst(medium: DiskImage, config: LogConfig, crash: Prng): Promise<unknown> {
+  const directory = await opened(medium)
+  const log = directory.logs.get('a-0') as UnifiedLog
+  log.updateConfig(config)
+  await appendAs(directory, log, [1, 2, 3].slice(log.logEndOffset))
+  log.highWatermark = log.durableEndOffset
+  await settle(log.deleteRecordsBefore(1))
+  stage.disk.stop()
+  medium.crash(crash)
+  medium.unlink('/data/state/recovery-points')
+  const found = (await opened(medium)).logs.get('a-0') as UnifiedLog
+  return [1, 2, 3].map((id) => found.producers.get(id)?.batches.at(-1)?.lastOffset)
+}
+
+describe('a roll that was cut short', () => {
+  test('loses no producer when the older segment is deleted and our recovery points are lost', async () => {
+    let isOver = false
+    for (let operations = 0; operations < operationsMax && !isOver; operations++) {
+      for (let seed = 0; seed < 4; seed++) {
+        const medium = new DiskImage()
+        const first = await opened(medium)
+        const made = await settle(createSmall(first, 'a', { segmentBytes: 700 }))
+        stage.disk.operationsLeft = operations
+        await appendAs(first, made, [1, 2])
+        for (let turns = 0; turns < operationsMax; turns++) await turn()
+        isOver = !stage.disk.isDead
+        stage.disk.stop()
+        const known = await knownWithoutFirst(medium, made.config, new Prng(seed, `crash ${operations}`))
+        expect(known).toEqual([0, 1, 2])
+      }
+    }
+    expect(isOver).toBe(true)
+  })
+})
+
 describe('a log created anew under the name of a deleted one', () => {
   test('is not hidden by a start that was written down for the deleted one', async () => {
     let directory = await opened(image)
@@ -205,6 +251,30 @@ describe('a log created anew under the name of a deleted one', () => {
     directory = await opened(image)
     const found = await settle(directory.createLog(creation))
     expect([found.topicId, found.logEndOffset, found.damage.isEmpty]).toEqual([topicIdOf('another'), 0, true])
+  })
+})
+
+describe('a log whose creation was cut short', () => {
+  test('keeps what was appended since without our copy of its topic id, wherever the creation ended', async () => {
+    let isOver = false
+    for (let operations = 0; operations < operationsMax && !isOver; operations++) {
+      for (let seed = 0; seed < 8; seed++) {
+        const medium = new DiskImage()
+        const first = await opened(medium)
+        stage.disk.operationsLeft = operations
+        isOver = (await stage.settle(createSmall(first, 'a'))) !== died
+        // The process alone is gone: the next one finds what was written, synced or not.
+        stage.disk.stop()
+        const directory = await opened(medium)
+        await appendTo(directory, await settle(createSmall(directory, 'a')), 2)
+        stage.disk.stop()
+        medium.crash(new Prng(seed, `crash ${operations}`))
+        medium.unlink('/data/state/recovery-points')
+        const found = (await opened(medium)).logs.get('a-0')
+        expect([found?.topicId, found?.logEndOffset]).toEqual([topicIdOf('a'), 2])
+      }
+    }
+    expect(isOver).toBe(true)
   })
 })
 
@@ -346,6 +416,46 @@ describe('a sync that has failed', () => {
     const later = await settle(Promise.allSettled([directory.writeAside([{ kind: 'unlink', path }])]))
     expect([...outcomes, ...later].map(({ status }) => status)).toEqual(['rejected', 'rejected', 'rejected'])
     expect([image.find(path) !== null, image.find(`${path}-2`) !== null]).toEqual([true, false])
+  })
+
+  test('takes no producer away that the segment before a roll had, once that is deleted', async () => {
+    for (let seed = 0; seed < 10; seed++) {
+      const medium = new DiskImage()
+      const first = await opened(medium)
+      const made = await settle(createSmall(first, 'a', { segmentBytes: 700 }))
+      const { disk } = stage
+      const step = disk.step.bind(disk)
+      disk.step = () => {
+        const isSnapshot = disk.next?.kind === 'sync' && disk.next.path.endsWith('.snapshot')
+        if (isSnapshot) disk.failNextSync = new Prng(seed, 'failed sync')
+        step()
+      }
+      await appendAs(first, made, [1, 2])
+      for (let turns = 0; turns < operationsMax && first.failure === null; turns++) await turn()
+      expect(first.failure).not.toBeNull()
+      await turn()
+      disk.stop()
+      expect(await knownWithoutFirst(medium, made.config, new Prng(seed, 'crash'))).toEqual([0, 1, 2])
+    }
+  })
+
+  test('takes no topic id away with a later power cut and our copy of it', async () => {
+    for (let seed = 0; seed < 10; seed++) {
+      const medium = new DiskImage()
+      const first = await opened(medium)
+      stage.disk.failNextSync = new Prng(seed, 'failed sync')
+      await expect(settle(createSmall(first, 'a'))).rejects.toThrow()
+      await turn()
+      stage.disk.stop()
+      // The page cache has what the sync has not written.
+      const directory = await opened(medium)
+      await appendTo(directory, await settle(createSmall(directory, 'a')), 2)
+      stage.disk.stop()
+      medium.crash(new Prng(seed, 'crash'))
+      medium.unlink('/data/state/recovery-points')
+      const found = (await opened(medium)).logs.get('a-0')
+      expect([found?.topicId, found?.logEndOffset]).toEqual([topicIdOf('a'), 2])
+    }
   })
 
   test('leaves nothing to a start behind it that the next power cut takes away', async () => {

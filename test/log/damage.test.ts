@@ -1,8 +1,11 @@
 import { describe, expect, test } from 'vitest'
 import type { DiskOperation } from '../../src/base/ports.ts'
 import { type CheckSummary, checkDirectory, type Finding } from '../../src/log/directory-check.ts'
+import { examineSegment, type SegmentExamination } from '../../src/log/segment-examination.ts'
+import type { UnifiedLog } from '../../src/log/unified-log.ts'
+import { batchSizeInBytes } from '../../src/protocol/records/record-batch.ts'
 import { simWorld } from '../sim/world.ts'
-import { appendOne, batchOf, createSmall, done, openSmall } from './log-fixture.ts'
+import { appendOne, batchOf, createSmall, done, openSmall, smallConfig } from './log-fixture.ts'
 import {
   batchCount,
   batchesIn,
@@ -48,6 +51,22 @@ const shares = [0, 0.013, 0.3, 0.5, 0.77, 0.999]
 const marker = '/data/log/.kafka_cleanshutdown'
 const stops = { 'a clean stop': false, 'an unclean stop': true }
 const cases = Object.keys(damages).flatMap((damage) => Object.keys(stops).map((stop) => [damage, stop] as const))
+
+/** A batch of one record, 256 bytes long: one bit of its length is as much as one, two or four of them. */
+function batchOf256(): Uint8Array {
+  const batch = batchOf(['.'.repeat(256 - batchOf(['']).length - 2)])
+  expect(batch.length).toBe(256)
+  return batch
+}
+
+/** What is known of a segment with these bytes that is examined. */
+function segmentOf(bytes: Uint8Array, gapsAreNormal: boolean): SegmentExamination {
+  return {
+    disk: { read: (_path, at, length) => Promise.resolve(bytes.subarray(at, at + length)) },
+    ...{ path: '/a', segmentBaseOffset: 0, sizeInBytes: bytes.length, endOffset: null, durableEndOffset: null },
+    ...{ gapsAreNormal, epochAt: () => -1 },
+  }
+}
 
 describe('a segment file', () => {
   test.each(cases)('with %s costs the batches that it touches and no others, after %s', async (name, stop) => {
@@ -102,6 +121,42 @@ describe('a segment file', () => {
     }
   })
 
+  test('with a wrong leader epoch above the recovery point leaves the epochs below it known, and what they wrote', async () => {
+    const world = simWorld(33)
+    const host = world.host('edge')
+    let directory = await world.settle(openSmall(host.boot()))
+    const created = await world.settle(createSmall(directory, 'a'))
+    done(appendOne(directory, created, batchOf(['0'])))
+    created.assignLeaderEpoch(1, 1)
+    done(appendOne(directory, created, batchOf(['1'])))
+    await world.run(() => created.durableEndOffset === 2)
+    await world.settle(directory.close())
+    host.kill()
+    directory = await world.settle(openSmall(host.boot()))
+    const log = directory.logs.get('a-0') as UnifiedLog
+    log.updateConfig({ ...smallConfig, segmentBytes: 1_048_576 })
+    // Too large for the journal, which would put it right.
+    done(appendOne(directory, log, batchOf(['2'.repeat(400_000)])))
+    await world.run(() => log.durableEndOffset === 3)
+    host.kill()
+    const path = `${folder}/00000000000000000000.log`
+    const bytes = host.fileNow(path) as Uint8Array
+    const third = 2 * batchSizeInBytes(bytes)
+    expect([third + batchSizeInBytes(bytes, third), bytes[third + 15]]).toEqual([bytes.length, 1])
+    host.corrupt(path, third + 15, 1)
+    const again = (await world.settle(openSmall(host.boot()))).logs.get('a-0') as UnifiedLog
+    const kinds: string[] = []
+    for (let fromOffset = 0; fromOffset < again.logEndOffset; fromOffset++) {
+      const request = { fromOffset, endOffset: again.logEndOffset, bytesMax: 1, minOneBatch: true }
+      kinds.push((await world.settle(again.read(request))).kind)
+    }
+    expect(kinds).toEqual(['batches', 'batches', 'damaged'])
+    expect(again.epochs.entries).toEqual([
+      { epoch: 0, startOffset: 0 },
+      { epoch: 1, startOffset: 1 },
+    ])
+  })
+
   test('of a log that has but one, damaged before its epoch changes, costs that batch alone', async () => {
     const world = simWorld(31)
     const host = world.host('edge')
@@ -126,6 +181,73 @@ describe('a segment file', () => {
     expect(kinds).toEqual(['damaged', 'batches', 'batches', 'batches', 'batches', 'batches'])
     expect(again.epochs.entries).toHaveLength(2)
   })
+
+  test.each([
+    ['in sequence', 1],
+    ['with gaps, as compaction leaves them', 3],
+  ])('with a batch length that leads to a later batch hides that batch alone, offsets %s', async (_name, step) => {
+    const batches = Array.from({ length: 9 }, (_, index) => {
+      const batch = batchOf256()
+      Buffer.from(batch.buffer, batch.byteOffset).writeBigInt64BE(BigInt(index * step))
+      return batch
+    })
+    const bytes = Buffer.concat(batches)
+    // The length of the third counts two more.
+    bytes[2 * 256 + 10] = 2
+    const seen: number[] = []
+    const examined = await examineSegment({
+      ...segmentOf(bytes, step > 1),
+      visit: (_bytes, _at, position) => void seen.push(position / 256),
+    })
+    expect(seen).toEqual([0, 1, 3, 4, 5, 6, 7, 8])
+    expect(examined.damage).toMatchObject([{ position: 2 * 256, endPosition: 3 * 256, endOffset: 3 * step }])
+  })
+
+  test('with an offset that is too low for the batch before it, which a gap precedes, hides that batch alone', async () => {
+    // Compaction has left out 0. Moved down to where it is due, the first would end at 3 still.
+    const batches = [1, 4, 5].map((offset) => {
+      const batch = batchOf(offset === 1 ? ['a', 'b', 'c'] : ['d'])
+      Buffer.from(batch.buffer, batch.byteOffset).writeBigInt64BE(BigInt(offset))
+      return batch
+    })
+    const [first, second] = batches.map((batch) => batch.length) as [number, number]
+    const bytes = Buffer.concat(batches)
+    bytes[first + 7] = 0
+    const seen: number[] = []
+    const examined = await examineSegment({
+      ...segmentOf(bytes, true),
+      visit: (_bytes, _at, position) => void seen.push(position),
+    })
+    expect(seen).toEqual([0, first + second])
+    expect(examined.damage).toMatchObject([{ position: first, fromOffset: 4, endOffset: 5 }])
+  })
+
+  test.each(['before a clean start', 'before an unclean start', 'while it is served'])(
+    'with a batch length that leads to its end %s hides that batch alone',
+    async (when) => {
+      const world = simWorld(32)
+      const host = world.host('edge')
+      const first = await world.settle(openSmall(host.boot()))
+      const log = await world.settle(createSmall(first, 'a'))
+      for (let index = 0; index < 3; index++) done(appendOne(first, log, batchOf256()))
+      await world.run(() => log.durableEndOffset === log.logEndOffset)
+      await world.settle(first.close())
+      host.kill()
+      // The first says that it is three long.
+      const flip = (): void => host.corrupt(`${folder}/00000000000000000000.log`, 10, 2)
+      if (when === 'before an unclean start') host.image.unlink(marker)
+      if (when !== 'while it is served') flip()
+      const again = (await world.settle(openSmall(host.boot()))).logs.get('a-0')
+      if (when === 'while it is served') flip()
+      const found: string[] = []
+      for (const fromOffset of [1, 2, 0]) {
+        const request = { fromOffset, endOffset: 3, bytesMax: 1, minOneBatch: true }
+        const read = await world.settle(again?.read(request) ?? Promise.reject(new Error('gone')))
+        found.push(read.kind === 'batches' ? `${fromOffset}: ${read.bytes.length}` : read.kind)
+      }
+      expect(found).toEqual(['1: 256', '2: 256', 'damaged'])
+    },
+  )
 
   test('whose damage comes while it is served is refused when the reader gets there', async () => {
     const place = await stopped(3)

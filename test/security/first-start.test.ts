@@ -39,6 +39,29 @@ describe('a first start', () => {
     expect((await world.start({ kafka })).kafka).toMatch(/^0\.0\.0\.0:/)
   })
 
+  it.skipIf(!hasOpenssl)('does not open HTTP with names to other hosts before there is a user', async () => {
+    const own = await ApplianceWorld.create()
+    const tls = folder.leaf('http', folder.authority('authority-of-http'))
+    const http = { listen: '0.0.0.0:0', tls, authentication: 'required' }
+    await expect(own.start({ listeners: { http } })).rejects.toMatchObject({ code: 'SECURITY_NO_USERS' })
+    await own.remove()
+  })
+
+  it('tells of a listener without names once there is an admin', async () => {
+    const told: string[] = []
+    const observer = {
+      ...silentObserver,
+      event: (definition: EventDefinition, fields: object) => {
+        if (definition.id === 'listener-without-names') told.push(String(Object.values(fields)[0]))
+      },
+    }
+    const settings = { 'super.users': 'User:alice' }
+    await world.start({ observer, settings: { 'super.users': 'User:nobody-is-called-so' } })
+    expect(told).toEqual([])
+    await world.start({ observer, settings, kafka: { saslMechanisms: ['SCRAM-SHA-256'] } })
+    expect(told).toEqual(['mqtt.0'])
+  })
+
   it('tells of every listener that is open to other hosts because it was told so', async () => {
     const told: string[] = []
     const observer = {

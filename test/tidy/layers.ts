@@ -23,6 +23,7 @@ const assembly = '(assembly)'
 const portablePackages: ReadonlyMap<string, readonly string[]> = new Map([
   ['src/base/crc32c.ts', ['@node-rs/crc32']],
   ['src/config.ts', ['zod']],
+  ['src/ingest/mqtt/payload-schema.ts', ['ajv', 'ajv/dist/2020.js', 're2js']],
   ['src/config-keys.ts', ['zod']],
   ['src/config-listeners.ts', ['zod']],
   ['src/config-kerberos.ts', ['zod']],

@@ -7,7 +7,7 @@ import { batchBaseOffset, batchCrcIsValid, forEachBatch } from '../../protocol/r
 import { forEachRecord } from '../../protocol/records/record.ts'
 import { ChainCheck } from '../../security/audit/audit-chain-check.ts'
 import { auditFileNames } from '../../security/audit/audit-files.ts'
-import { type AuditHead, auditLineBytesMax } from '../../security/audit/audit-line.ts'
+import { type AuditHead, auditLineBytesMax, readAuditLine } from '../../security/audit/audit-line.ts'
 import { cliErrors } from './cli-errors.ts'
 import { printResult } from './output.ts'
 
@@ -34,18 +34,18 @@ export async function verifyAudit(options: VerifyAuditOptions): Promise<boolean>
     await checkTopic(place, check)
   } else if (file !== null) {
     place = file
-    await checkFile(file, check)
+    await checkFile(file, true, check)
   } else {
     place = join(dataDir, 'state', 'audit')
     const names = auditFileNames(await entriesOf(place))
     if (names.length === 0) throw unreadable(place, 'it holds no audit')
-    for (const name of names) await checkFile(join(place, name), check)
+    for (const name of names) await checkFile(join(place, name), name === names.at(-1), check)
   }
   return report(place, check, options.json)
 }
 
 function report(place: string, check: ChainCheck, asJson: boolean): boolean {
-  const { fault, anchorFault, head, firstSequence, records, gaps, uncleanStops, lost } = check
+  const { fault, anchorFault, head, firstSequence, records, gaps, uncleanStops, lost, unfinished } = check
   const isWhole = fault === null && anchorFault === null && records > 0
   const facts = {
     place,
@@ -57,6 +57,7 @@ function report(place: string, check: ChainCheck, asJson: boolean): boolean {
     uncleanStops,
     lost,
     gaps,
+    unfinished,
     fault,
     anchorFault,
   }
@@ -66,6 +67,9 @@ function report(place: string, check: ChainCheck, asJson: boolean): boolean {
       ...(uncleanStops > 0 ? [`${uncleanStops} unclean stops: the last moments before each may be missing`] : []),
       ...(lost > 0 ? [`${lost} records could not be kept, as the chain says`] : []),
       ...gaps.map((gap) => `the chain itself tells of a gap at ${gap.place}: ${gap.reason}`),
+      ...(unfinished === null
+        ? []
+        : [`the record at ${unfinished} is not finished: it is being written, or was when the power went`]),
       ...(fault === null ? [] : [`NOT WHOLE at ${fault.place}: ${fault.reason}`]),
       ...(anchorFault === null ? [] : [`NOT WHOLE: ${anchorFault}`]),
       ...(isWhole && head !== null ? [`whole; its end is ${head.sequence}:${head.hash}`] : []),
@@ -74,7 +78,7 @@ function report(place: string, check: ChainCheck, asJson: boolean): boolean {
   return isWhole
 }
 
-async function checkFile(path: string, check: ChainCheck): Promise<void> {
+async function checkFile(path: string, isLast: boolean, check: ChainCheck): Promise<void> {
   const input = path === '-' ? process.stdin : createReadStream(path)
   let rest = Buffer.alloc(0)
   let number = 0
@@ -95,8 +99,10 @@ async function checkFile(path: string, check: ChainCheck): Promise<void> {
   } catch (thrown) {
     throw unreadable(path, asError(thrown).message)
   }
-  // A record that is being written, or was when the power went.
-  if (rest.length > 0) line(rest)
+  if (rest.length === 0) return
+  // A record that is being written, or was when the power went, is no record yet; what comes behind it would be a gap.
+  if (isLast && typeof readAuditLine(rest.toString('utf8')) === 'string') check.unfinished = `${path}:${number + 1}`
+  else line(rest)
 }
 
 async function checkTopic(folder: string, check: ChainCheck): Promise<void> {

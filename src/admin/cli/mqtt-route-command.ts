@@ -12,7 +12,7 @@ export function printRoute(explanation: RouteExplanation, asJson: boolean): bool
 }
 
 function textOf(explanation: RouteExplanation): string {
-  const { topic, outcome, reason, stored, passed, shadowed, notes } = explanation
+  const { topic, outcome, reason, stored, passed, shadowed, commands, notes } = explanation
   const facts: (readonly [string, string])[] = [['MQTT topic', topic]]
   for (const { rule, match, reason: why } of passed) facts.push([`rule ${rule}`, `${match}: ${why}`])
   facts.push(['rule', ruleText(explanation)])
@@ -24,6 +24,11 @@ function textOf(explanation: RouteExplanation): string {
     facts.push(['Kafka topic', kafkaTopic], ['record key', key])
     facts.push(['partition', `${partition} of ${partitions}, by the hash of ${hashed}`], ['timestamp', timestamp])
     facts.push(['headers', `${headerLevel}${headers.map(([name, value]) => ` ${name}=${value}`).join('')}`])
+  }
+  for (const { name, kafkaTopic, mqttTopic, places } of commands) {
+    const values = Object.entries(places).map(([place, value]) => `${place}=${value}`)
+    const where = values.length === 0 ? '' : ` where ${values.join(', ')}`
+    facts.push(['commands', `${name}: records of Kafka topic ${kafkaTopic}${where} come under it, by ${mqttTopic}`])
   }
   for (const note of notes) facts.push(['note', note])
   return formatFacts(facts)

@@ -133,8 +133,12 @@ async function replace(file: string, text: string): Promise<void> {
   const temporary = `${file}.headwater-setup`
   try {
     const facts = await stat(file).catch(() => null)
-    const handle = await open(temporary, 'w', facts === null ? 0o640 : facts.mode & 0o777)
+    // What an earlier run has left is not written through: it may point elsewhere.
+    await unlink(temporary).catch(() => {})
+    const mode = facts === null ? 0o640 : facts.mode & 0o777
+    const handle = await open(temporary, 'wx', mode)
     try {
+      await handle.chmod(mode)
       await handle.writeFile(text)
       await handle.sync()
     } finally {

@@ -32,6 +32,8 @@ const asTheGroup = 0xff
 const initialCapacity = 16
 const noIds = new Uint16Array(0)
 const noBytes = new Uint8Array(0)
+/** Refusals of one client that say why while they wait for their turn; further ones are told the code alone. */
+const explainedMax = 64
 /** A client has at most 65,535 packet ids, and each can be acknowledged by PUBACK or PUBREC and PUBCOMP. */
 const capacityMax = 262_144
 
@@ -44,6 +46,8 @@ export class AckQueue {
   private tail = 0
   private groups: AckGroup[] = []
   private pubacks = 0
+  /** Whole packets of refusals that say why, by sequence number. Bound: `explainedMax`. */
+  private readonly explained = new Map<number, Uint8Array>()
 
   /** Acknowledgements owed. */
   get length(): number {
@@ -73,8 +77,9 @@ export class AckQueue {
     group.end = this.tail
   }
 
-  /** Owes an acknowledgement whose answer is known; it only waits for its turn. */
-  pushDecided(type: number, packetId: number, reason: number): void {
+  /** Owes an acknowledgement whose answer is known; it only waits for its turn. `packet`: the same with a reason string, for 5.0. */
+  pushDecided(type: number, packetId: number, reason: number, packet: Uint8Array | null = null): void {
+    if (packet !== null && this.explained.size < explainedMax) this.explained.set(this.tail, packet)
     this.push(type, packetId, reason)
     let last = this.groups[this.groups.length - 1]
     if (last === undefined) {
@@ -117,7 +122,9 @@ export class AckQueue {
   release(level: number): { readonly bytes: Uint8Array | null; readonly withheld: number } {
     const end = this.settledEnd()
     if (end === this.head) return nothingReleased
-    const bytes = Buffer.allocUnsafe((end - this.head) * acknowledgementBytesMax)
+    let size = (end - this.head) * acknowledgementBytesMax
+    for (const packet of this.explained.values()) size += packet.length
+    const bytes = Buffer.allocUnsafe(size)
     const mask = this.ids.length - 1
     let at = 0
     let withheld = 0
@@ -133,13 +140,15 @@ export class AckQueue {
           withheld = reason
           break
         }
-        at = writeAcknowledgement(
-          bytes,
-          at,
-          this.types[slot] as number,
-          this.ids[slot] as number,
-          level === 5 ? reason : 0,
-        )
+        const packet = this.explained.get(this.head)
+        if (packet === undefined) {
+          const [type, id] = [this.types[slot] as number, this.ids[slot] as number]
+          at = writeAcknowledgement(bytes, at, type, id, level === 5 ? reason : 0)
+        } else {
+          bytes.set(packet, at)
+          at += packet.length
+          this.explained.delete(this.head)
+        }
         if (this.types[slot] === packetTypes.puback) this.pubacks -= 1
         this.head += 1
       }

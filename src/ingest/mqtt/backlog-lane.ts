@@ -14,6 +14,12 @@ export interface Hold {
   hasMoved: boolean
 }
 
+/** Where to read next. */
+export interface LanePlace {
+  readonly from: number
+  readonly beginsSweep: boolean
+}
+
 /**
  * The readers of one partition that are behind, and the place that is read for all of them: it goes up through the log, then begins again at the
  * lowest place that somebody waits at, as a lift does. Pure.
@@ -49,33 +55,23 @@ export class BacklogLane {
     return this.hold !== null || this.gathering !== null
   }
 
-  isAt(rider: Reader, offset: number): boolean {
-    return rider.behind.get(this.partition) === offset
-  }
-
-  lowestOf(riders: readonly Reader[]): number {
+  /** Where the riders are, all of whom are below the live end. */
+  look(riders: readonly Reader[]): LanePlace {
     let lowest = Number.POSITIVE_INFINITY
-    for (const rider of riders) lowest = Math.min(lowest, rider.behind.get(this.partition) ?? Number.POSITIVE_INFINITY)
-    return lowest
-  }
-
-  /** Does `next` begin a sweep? */
-  sweepBegins(riders: readonly Reader[]): boolean {
-    return this.ahead(riders) >= this.sweepEnd
-  }
-
-  private ahead(riders: readonly Reader[]): number {
-    return this.lowestOf(riders.filter((each) => (each.behind.get(this.partition) ?? -1) >= this.cursor))
-  }
-
-  /** Where to read next for these riders, all of whom are below the live end. */
-  next(riders: readonly Reader[], liveOffset: number): number {
-    const ahead = this.ahead(riders)
+    let ahead = Number.POSITIVE_INFINITY
+    for (const rider of riders) {
+      const offset = rider.behind.get(this.partition) ?? Number.POSITIVE_INFINITY
+      if (offset < lowest) lowest = offset
+      if (offset >= this.cursor && offset < ahead) ahead = offset
+    }
     // A sweep ends where the live end was when it began: who is far behind is not kept waiting by those near it.
-    if (ahead < this.sweepEnd) return ahead
+    return ahead < this.sweepEnd ? { from: ahead, beginsSweep: false } : { from: lowest, beginsSweep: true }
+  }
+
+  /** A sweep begins at `fromOffset`. */
+  beginSweep(fromOffset: number, liveOffset: number): void {
+    this.cursor = fromOffset
     this.sweepEnd = liveOffset
-    this.cursor = this.lowestOf(riders)
-    return this.cursor
   }
 
   /** The piece has been handed out, or is given up. */

@@ -7,7 +7,7 @@ import {
   batchRecordCount,
   batchSizeInBytes,
 } from '../../protocol/records/record-batch.ts'
-import { type ScannedRecord, scanRecords } from './record-scan.ts'
+import { type BatchTimes, type ScannedRecord, scanRecords, timesOf } from './record-scan.ts'
 
 /** Records of one batch, uncompressed. */
 interface Span {
@@ -17,6 +17,7 @@ interface Span {
   readonly start: number
   readonly end: number
   readonly count: number
+  readonly times: BatchTimes
   /** Of the batch as it stands in the log. */
   readonly sizeInBytes: number
 }
@@ -99,15 +100,19 @@ export class BacklogPiece {
       let left = begun.count
       let stopped: number | null = null
       try {
-        scanRecords(span.bytes, { start: begun.start, end: span.end, count: begun.count }, (record) => {
-          left -= 1
-          const offset = span.baseOffset + record.offsetDelta
-          if (offset < fromOffset || offset >= this.endOffset) return true
-          if (visit(span.bytes, record, offset)) return true
-          stopped = offset + 1
-          this.mark = { span, offset: stopped, start: record.headersEnd, count: left }
-          return false
-        })
+        scanRecords(
+          span.bytes,
+          { start: begun.start, end: span.end, count: begun.count, times: span.times },
+          (record) => {
+            left -= 1
+            const offset = span.baseOffset + record.offsetDelta
+            if (offset < fromOffset || offset >= this.endOffset) return true
+            if (visit(span.bytes, record, offset)) return true
+            stopped = offset + 1
+            this.mark = { span, offset: stopped, start: record.headersEnd, count: left }
+            return false
+          },
+        )
       } catch {
         return { endOffset: Math.min(span.endOffset, this.endOffset), isUnreadable: true }
       }
@@ -147,6 +152,7 @@ function spanOf(
     baseOffset: batchBaseOffset(header, at),
     endOffset: batchLastOffset(header, at) + 1,
     count: batchRecordCount(header, at),
+    times: timesOf(header, at),
     sizeInBytes: batchSizeInBytes(header, at),
   }
 }

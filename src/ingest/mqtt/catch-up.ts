@@ -9,7 +9,7 @@ import type { Broker } from '../../broker/broker.ts'
 import type { Partition } from '../../cluster/partition/partition.ts'
 import type { LogReadResult } from '../../log/append.ts'
 import { batchCodec, batchHeaderBytes, batchLastOffset, batchSizeInBytes } from '../../protocol/records/record-batch.ts'
-import { BacklogLane, bytesFrom, restFrom } from './backlog-lane.ts'
+import { BacklogLane, bytesFrom, type LanePlace, restFrom } from './backlog-lane.ts'
 import { BacklogPiece, isCompressed } from './backlog-piece.ts'
 import type { FanOut } from './fan-out.ts'
 import type { LogSummaries } from './log-summaries.ts'
@@ -37,6 +37,8 @@ export interface CatchUpOptions {
   readonly decompressedBytesMax: number
   /** Offset up to which all records of the partition were handed to everybody else; undefined = it is not read. */
   readonly livePosition: (partition: Partition) => number | undefined
+  /** The reader is not behind in a partition any more. */
+  readonly onArrived: (reader: Reader) => void
 }
 
 /** Partitions that are read at a time: they share the loop with everybody else. */
@@ -61,7 +63,7 @@ const holdMsMax = 5000
 const gatherBytesMin = 16_777_216
 const gatherMs = 100
 const gatherMsMax = 1000
-/** Pieces that are kept so; beyond it nobody is waited for. */
+/** Pieces that are kept so; beyond it nobody is waited for. The same of what was read with a piece that ends at a compressed batch. */
 const heldBytesMax = 8_388_608
 export class CatchUp {
   private readonly options: CatchUpOptions
@@ -73,8 +75,11 @@ export class CatchUp {
   /** Those that have been served since they came. Bound: as `ready`. */
   private readonly served = new Set<Reader>()
   private readonly queue = new Set<BacklogLane>()
+  /** Those of which a piece is in memory. */
+  private readonly begun = new Set<BacklogLane>()
   private running = 0
   private heldBytes = 0
+  private restBytes = 0
   private isStopped = false
 
   constructor(options: CatchUpOptions) {
@@ -115,7 +120,7 @@ export class CatchUp {
       this.endHold(lane)
       if (lane.gathering !== null) this.options.clock.cancel(lane.gathering.timer)
     }
-    for (const set of [this.lanes, this.ready, this.crowded, this.served, this.queue]) set.clear()
+    for (const set of [this.lanes, this.ready, this.crowded, this.served, this.queue, this.begun]) set.clear()
   }
 
   private join(reader: Reader, partition: Partition): void {
@@ -133,17 +138,21 @@ export class CatchUp {
     if (lane.state === 'running') lane.isAskedAgain = true
     if (lane.state !== 'idle' || this.isStopped) return
     lane.state = 'queued'
-    this.queue.add(lane)
+    if (lane.piece === null) this.queue.add(lane)
+    else this.begun.add(lane)
     this.startSoon()
   }
 
   private startSoon(): void {
-    for (const lane of this.queue) {
-      if (this.running >= runningMax) return
-      this.queue.delete(lane)
-      this.running += 1
-      lane.state = 'running'
-      this.options.clock.defer(() => void this.run(lane))
+    // What has been read is handed out before more is read: so no more pieces are in memory than run, and are held.
+    for (const queue of [this.begun, this.queue]) {
+      for (const lane of queue) {
+        if (this.running >= runningMax) return
+        queue.delete(lane)
+        this.running += 1
+        lane.state = 'running'
+        this.options.clock.defer(() => void this.run(lane))
+      }
     }
   }
 
@@ -165,15 +174,20 @@ export class CatchUp {
   }
 
   private leave(lane: BacklogLane): void {
+    this.setRest(lane, null)
     if (this.lanes.get(lane.partition) === lane) this.lanes.delete(lane.partition)
   }
 
   private async step(lane: BacklogLane): Promise<void> {
     if (lane.piece === null) {
       const riders = this.ridersOf(lane)
-      if (riders.length === 0 || this.gathers(lane, riders) || this.passOver(lane, riders)) return
+      if (riders.length === 0) return
+      const place = lane.look(riders)
+      if (this.gathers(lane, riders, place)) return
+      if (place.beginsSweep) lane.beginSweep(place.from, this.options.livePosition(lane.partition) ?? 0)
       for (const rider of riders) this.served.add(rider)
-      lane.piece = await this.load(lane, riders)
+      if (this.passOver(lane, riders, place.from)) return
+      lane.piece = await this.load(lane, place.from)
       if (lane.piece === null || this.isStopped) return
     }
     this.handOut(lane, lane.piece)
@@ -202,6 +216,7 @@ export class CatchUp {
     this.options.overtaken.forget(reader, lane.partition)
     reader.behind.delete(lane.partition)
     if (reader.behind.size === 0) this.ready.delete(reader)
+    this.options.onArrived(reader)
   }
 
   private advance(lane: BacklogLane, reader: Reader, offset: number): void {
@@ -212,12 +227,11 @@ export class CatchUp {
   }
 
   /** True while a sweep that would begin far back waits for others. */
-  private gathers(lane: BacklogLane, riders: readonly Reader[]): boolean {
+  private gathers(lane: BacklogLane, riders: readonly Reader[], { from, beginsSweep }: LanePlace): boolean {
     if (lane.gathering !== null) return true
-    const lowest = lane.lowestOf(riders)
-    if (!lane.sweepBegins(riders) || !riders.some((each) => lane.isAt(each, lowest) && !this.served.has(each)))
-      return false
-    if (bytesFrom(lane.partition, lowest) < gatherBytesMin) return false
+    const { partition } = lane
+    const isNew = (rider: Reader): boolean => rider.behind.get(partition) === from && !this.served.has(rider)
+    if (!beginsSweep || !riders.some(isNew) || bytesFrom(partition, from) < gatherBytesMin) return false
     const { clock } = this.options
     const untilMs = clock.monotonicMs() + gatherMsMax
     const look = (): void => {
@@ -239,11 +253,10 @@ export class CatchUp {
   // ------------------------------------------------------------------------------------------- reading
 
   /** True when the stretch of the log that is next holds nothing for anybody: they are behind it now. */
-  private passOver(lane: BacklogLane, riders: readonly Reader[]): boolean {
+  private passOver(lane: BacklogLane, riders: readonly Reader[], from: number): boolean {
     const { summaries, livePosition, observer } = this.options
     const { partition } = lane
     const live = livePosition(partition) ?? 0
-    const from = lane.next(riders, live)
     const stretch = summaries.at(partition, from)
     if (stretch === null || stretch === lane.wanted) return false
     const inside = riders.filter((reader) => {
@@ -262,19 +275,18 @@ export class CatchUp {
   }
 
   /** The next piece; null when there is none, and somebody has been told. */
-  private async load(lane: BacklogLane, riders: readonly Reader[]): Promise<BacklogPiece | null> {
+  private async load(lane: BacklogLane, fromOffset: number): Promise<BacklogPiece | null> {
     const { livePosition, compute, decompressedBytesMax } = this.options
     const { partition } = lane
     const live = livePosition(partition) ?? 0
-    const fromOffset = lane.next(riders, live)
     const part = restFrom(lane, fromOffset) ?? (await this.read(lane, fromOffset))
-    lane.rest = null
+    this.setRest(lane, null)
     if (part === null || this.isStopped) return null
     const { bytes, at } = part
     const range = { fromOffset, liveOffset: live }
     if (!isCompressed(bytes, at)) {
       const [piece, end] = BacklogPiece.of(bytes, at, range)
-      if (end < bytes.length) lane.rest = { bytes, at: end, fromOffset: piece.endOffset }
+      if (end < bytes.length) this.setRest(lane, { bytes, at: end, fromOffset: piece.endOffset })
       return piece
     }
     const end = at + batchSizeInBytes(bytes, at)
@@ -284,10 +296,17 @@ export class CatchUp {
     const records =
       codec === null ? null : await compute.decompress(codec, body, decompressedBytesMax).catch(() => null)
     if (this.isStopped) return null
-    if (end < bytes.length) lane.rest = { bytes, at: end, fromOffset: endOffset }
+    if (end < bytes.length) this.setRest(lane, { bytes, at: end, fromOffset: endOffset })
     if (records !== null) return BacklogPiece.unpacked(bytes, at, records, range)
     this.lose(lane, { fromOffset, toOffset: endOffset, reason: 'unreadable' })
     return null
+  }
+
+  /** Keeps what was read with a piece, if there is room for it. */
+  private setRest(lane: BacklogLane, rest: BacklogLane['rest']): void {
+    this.restBytes -= lane.rest?.bytes.length ?? 0
+    lane.rest = rest !== null && this.restBytes + rest.bytes.length <= heldBytesMax ? rest : null
+    this.restBytes += lane.rest?.bytes.length ?? 0
   }
 
   private async read(
@@ -377,6 +396,7 @@ export class CatchUp {
     let offers = 0
     let records = 0
     const onFull = (reader: Reader): void => {
+      offers -= 1
       takers.delete(reader)
       this.onFull(lane, reader, place.offset)
     }
@@ -386,7 +406,7 @@ export class CatchUp {
         place.offset = offset
         records += 1
         offers += fanOut.offerToAll(takers, bytes, record, place, onFull)
-        if (lane.hold !== null) lane.hold.hasMoved = true
+        if (lane.hold !== null && offers > 0) lane.hold.hasMoved = true
         return takers.size > 0 && offers < offersPerTurn && records < recordsPerTurn
       },
       (endOffset, bytes) => {

@@ -55,6 +55,9 @@ export function judgeConnect(packet: ConnectPacket, origin: ConnectOrigin, servi
     const plan = services.mapping.plan(packet.will.topic)
     if (plan.kind === 'refused') return refused(reasonCodes.topicNameInvalid, `the will: ${plan.reason}`)
     const { payload, properties: claims } = packet.will
+    const check = plan.kind === 'routed' && plan.rule !== null ? services.checks.get(plan.rule) : undefined
+    const fault = packet.will.retain && payload.length === 0 ? null : check?.fault(payload, 0, payload.length)
+    if (fault != null) return refused(reasonCodes.payloadFormatInvalid, `the will: ${fault}`)
     if (options.checkPayloadFormat && claims.payloadFormatIndicator === 1 && !isTextPayload(payload)) {
       return refused(reasonCodes.payloadFormatInvalid, 'the will says that it is UTF-8, and it is not')
     }

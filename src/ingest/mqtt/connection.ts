@@ -23,7 +23,7 @@ import { mqttMetrics } from './mqtt-metrics.ts'
 import { PauseSwitch, pauseReasons } from './pause-switch.ts'
 import { QuotaHold } from './quota-hold.ts'
 import { PublishHandler } from './publish-handler.ts'
-import { answerRequest, encodeRelease } from './request-handler.ts'
+import { answerRequest, encodeRelease, type RequestLink } from './request-handler.ts'
 import type { Route } from './route-table.ts'
 import type { MqttSession } from './session.ts'
 import type { SessionLink } from './session-types.ts'
@@ -33,10 +33,11 @@ import type { Will } from './will-keeper.ts'
 /** A closing socket may take this long to send its last packet. */
 const lingerMs = 5000
 
-export class MqttConnection implements SessionLink, Committer, PendingBytesWaiter, HandshakeHost {
+export class MqttConnection implements SessionLink, RequestLink, Committer, PendingBytesWaiter, HandshakeHost {
   level: 3 | 4 | 5 = 4
   sendWindow = 0
   packetBytesMax = Number.POSITIVE_INFINITY
+  takesReasons = true
   aliases = new TopicAliases(0)
   private readonly socket: Connection
   readonly listener: MqttListenerOptions
@@ -176,9 +177,7 @@ export class MqttConnection implements SessionLink, Committer, PendingBytesWaite
     if (type === packetTypes.pubrec) return this.onPubrec(session, packetId, columns.reasonCode[row] as number, wallMs)
     if (type === packetTypes.disconnect) return this.onDisconnect(firstByte, body)
     if (type === packetTypes.auth && this.level === 5) return this.handshake.auth(firstByte, body)
-    const send = (packet: Uint8Array): void => this.send(packet)
-    const flush = (): void => this.flush()
-    if (answerRequest(firstByte, body, this.level, { services, session, send, flush })) return
+    if (answerRequest(firstByte, body, { services, session, link: this })) return
     // A second CONNECT [MQTT-3.1.0-2], and what only servers send.
     throw new MqttProtocolError(reasonCodes.protocolError, `packet type ${type} is out of place`)
   }
@@ -243,6 +242,7 @@ export class MqttConnection implements SessionLink, Committer, PendingBytesWaite
     // What follows the CONNECT is read by the rules of its version.
     this.decoder.level = level
     this.packetBytesMax = properties.maximumPacketSize ?? Number.POSITIVE_INFINITY
+    this.takesReasons = level === 5 && properties.requestProblemInformation !== 0
   }
 
   hold(): void {
@@ -298,7 +298,7 @@ export class MqttConnection implements SessionLink, Committer, PendingBytesWaite
     this.sendWindow = Math.min(packet.properties.receiveMaximum ?? 65_535, options.sendWindowMax)
     this.aliases = new TopicAliases(Math.min(packet.properties.topicAliasMaximum ?? 0, options.topicAliasMaximum))
     const { level, userName } = packet
-    this.publisher = new PublishHandler({ services, session, level, userName, committer: this })
+    this.publisher = new PublishHandler({ services, session, level, userName, committer: this, link: this })
     if (packet.will !== null) {
       this.will = {
         message: packet.will,

@@ -7,6 +7,8 @@ export interface DeliveryOptions extends TailReaderOptions {
   readonly startOf: (partition: Partition) => number | undefined
   /** True while any subscription could match a stored message. */
   readonly hasSubscriptions: () => boolean
+  /** A partition is not read any more: up to here it was. */
+  readonly onReaderStopped?: (partition: Partition, endOffset: number) => void
 }
 
 /**
@@ -69,9 +71,18 @@ export class Delivery {
     return known?.partition === partition ? known.reader.endOffset : undefined
   }
 
+  /** The fan-out takes more of a partition. */
+  release(partition: Partition): void {
+    const known = this.readers.get(topicPartitionKey(partition.topic, partition.index))
+    if (known?.partition === partition) known.reader.release()
+  }
+
   /** Stops reading for good. */
   stopAll(): void {
-    for (const { reader } of this.readers.values()) reader.stop()
+    for (const { partition, reader } of this.readers.values()) {
+      reader.stop()
+      this.options.onReaderStopped?.(partition, reader.endOffset)
+    }
     this.readers.clear()
   }
 }

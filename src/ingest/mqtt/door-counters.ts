@@ -14,10 +14,18 @@ export class DoorCounters {
   }
   readonly dropped = new Map<string, number>()
   readonly refused = new Map<string, number>()
+  /** By the place of the rule: [valid, invalid]. */
+  readonly schemaChecks = new Map<number, [valid: number, invalid: number]>()
 
   drop(reason: string): void {
     this.totals.droppedMessages += 1
     this.dropped.set(reason, (this.dropped.get(reason) ?? 0) + 1)
+  }
+
+  checked(rule: number, isValid: boolean): void {
+    const known = this.schemaChecks.get(rule) ?? [0, 0]
+    known[isValid ? 0 : 1] += 1
+    this.schemaChecks.set(rule, known)
   }
 
   refuse(reason: string): void {

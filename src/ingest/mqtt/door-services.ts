@@ -6,12 +6,15 @@ import type { PacketColumns } from '../../protocol/mqtt/packet-columns.ts'
 import type { Authorizer } from '../../security/authorizer.ts'
 import type { Authenticator } from '../../security/authenticator.ts'
 import type { QuotaKeeper } from '../../security/quotas/quota-keeper.ts'
+import type { CommandKeeper } from './command-keeper.ts'
 import type { CommitBatches } from './commit-batch.ts'
 import type { DoorCounters } from './door-counters.ts'
 import type { EventBudget } from './event-budget.ts'
 import type { MqttDoorOptions } from './mqtt-options.ts'
 import type { PacketIdLog } from './packet-id-log.ts'
 import type { RetainedKeeper } from './retained-keeper.ts'
+import type { ReplayTable } from './replay-table.ts'
+import type { PayloadChecks } from './payload-check.ts'
 import type { RouteTable } from './route-table.ts'
 import type { MqttSession } from './session.ts'
 import type { SessionKeeper } from './session-keeper.ts'
@@ -38,6 +41,8 @@ export interface DoorServices {
   readonly principalOf: (peer: PeerFacts) => string | null
   readonly mapping: TopicMapping
   readonly routes: RouteTable
+  /** Schemas of routes. */
+  readonly checks: PayloadChecks
   readonly commits: CommitBatches
   readonly packetIds: PacketIdLog
   readonly sessions: SessionTable
@@ -46,6 +51,9 @@ export interface DoorServices {
   readonly keeper: SessionKeeper
   readonly retained: RetainedKeeper
   readonly sys: SysTopics
+  readonly replays: ReplayTable
+  /** Null: there are no command routes. */
+  readonly commands: CommandKeeper | null
   readonly eventBudget: EventBudget
   readonly counters: DoorCounters
   /** One set of columns for all connections: decoding is synchronous. */

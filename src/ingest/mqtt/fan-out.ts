@@ -3,11 +3,13 @@ import type { Partition } from '../../cluster/partition/partition.ts'
 import type { QualityOfService } from '../../protocol/mqtt/packet-types.ts'
 import { isValidTopicName, utf8Text } from '../../protocol/mqtt/utf8.ts'
 import type { Reader } from './catch-up.ts'
-import { OutgoingMessage } from './outgoing-message.ts'
+import type { CommandKeeper } from './command-keeper.ts'
+import { mayRead } from './delivery-form.ts'
+import { type MessageOrigin, OutgoingMessage } from './outgoing-message.ts'
 import { headersOf, type ScannedRecord } from './record-scan.ts'
 import type { OpenStretch } from './log-summaries.ts'
 import { hashTopic, TopicCache } from './route-cache.ts'
-import { mayRead, type MqttSession } from './session.ts'
+import type { MqttSession } from './session.ts'
 import type { SessionLink, Subscription } from './session-types.ts'
 import { SharedGroup } from './shared-group.ts'
 import type { SubscriptionIndex } from './subscription-index.ts'
@@ -32,6 +34,15 @@ export interface RecordPlace {
   readonly summary: OpenStretch | null
 }
 
+export interface FanOutHooks {
+  /** Called after a flush that sent something. */
+  readonly onDelivered: () => void
+  /** For who could not take a record at the live end. */
+  readonly onBehind: (reader: Reader, partition: Partition) => void
+  /** Null = there are no command routes. */
+  readonly commands: CommandKeeper | null
+}
+
 /** Topics whose matches are remembered. */
 const cacheCapacity = 4096
 const nobody: Matches = { own: new Map(), groups: [] }
@@ -41,19 +52,12 @@ export class FanOut {
   private readonly subscriptions: SubscriptionIndex
   private readonly cache = new TopicCache<TopicMatches>(cacheCapacity)
   private readonly touched = new Set<SessionLink>()
-  private readonly onDelivered: () => void
-  private readonly onBehind: (reader: Reader, partition: Partition) => void
+  private readonly hooks: FanOutHooks
   private version = 0
 
-  /** `onDelivered` is called after a flush that sent something, `onBehind` for who could not take a record at the live end. */
-  constructor(
-    subscriptions: SubscriptionIndex,
-    onDelivered: () => void,
-    onBehind: (reader: Reader, partition: Partition) => void,
-  ) {
+  constructor(subscriptions: SubscriptionIndex, hooks: FanOutHooks) {
     this.subscriptions = subscriptions
-    this.onDelivered = onDelivered
-    this.onBehind = onBehind
+    this.hooks = hooks
   }
 
   /** Subscriptions have changed: what is remembered is looked up again. */
@@ -61,25 +65,47 @@ export class FanOut {
     this.version += 1
   }
 
-  /** Offers the record to all its subscribers that are at the live end; `flush` sends what they were given. */
-  offer(bytes: Uint8Array, record: ScannedRecord, place: RecordPlace): void {
+  /**
+   * Offers the record to all its subscribers that are at the live end; `flush` sends what they were given. False = it is a command that cannot be taken
+   * yet: it is to be offered again.
+   */
+  offer(bytes: Uint8Array, record: ScannedRecord, place: RecordPlace): boolean {
+    const { commands } = this.hooks
+    const command = commands === null ? null : commands.read(bytes, record, place, true)
+    if (command === 'passed') return true
+    if (commands !== null && command !== null) return this.offerCommand(commands, command, place)
     const matches = this.find(bytes, record, place)
-    if (matches === nobody) return
-    const { partition, offset, wallMs } = place
-    const message = messageOf(bytes, record, place)
+    if (matches !== nobody) this.give(matches, messageOf(bytes, record, place), place.wallMs)
+    return true
+  }
+
+  private offerCommand(commands: CommandKeeper, message: OutgoingMessage, place: RecordPlace): boolean {
+    const { wallMs } = place
+    const matches = this.findCommand(message, place)
+    const hasReader =
+      [...matches.own.keys()].some((session) => mayRead(session, message)) ||
+      matches.groups.some((group) => group.hasReaderOf(message))
+    if (!hasReader || message.isExpired(wallMs)) return commands.takeUnmatched(message, wallMs)
+    commands.onGiven(message, [...matches.own.keys(), ...matches.groups])
+    this.give(matches, message, wallMs)
+    return true
+  }
+
+  private give(matches: Matches, message: OutgoingMessage, wallMs: number): void {
     if (message.isExpired(wallMs)) return
+    const { partition, offset } = message.origin as MessageOrigin
     for (const [session, subscriptions] of matches.own) {
       if (session.behind.has(partition)) continue
       if (!this.deliver(message, session, subscriptions, wallMs)) {
         session.fallBehind(partition, offset)
-        this.onBehind(session, partition)
+        this.hooks.onBehind(session, partition)
       }
     }
     for (const group of matches.groups) {
       if (group.behind.has(partition)) continue
       if (!this.deliverShared(message, group, wallMs)) {
         group.behind.set(partition, offset)
-        this.onBehind(group, partition)
+        this.hooks.onBehind(group, partition)
       }
     }
   }
@@ -95,10 +121,12 @@ export class FanOut {
     place: RecordPlace,
     onFull: (reader: Reader) => void,
   ): number {
-    const matches = this.find(bytes, record, place)
+    const command = this.hooks.commands?.read(bytes, record, place, false) ?? null
+    if (command === 'passed') return 0
+    const matches = command === null ? this.find(bytes, record, place) : this.findCommand(command, place)
     if (matches === nobody) return 0
     const { partition, offset, wallMs } = place
-    let message: OutgoingMessage | null = null
+    let message = command
     let count = 0
     for (const reader of subscribersAmong(readers, matches)) {
       if ((reader.behind.get(partition) ?? offset) > offset) continue
@@ -130,6 +158,13 @@ export class FanOut {
     if (topic === null) return nobody
     summary?.note(topic, offset)
     return topic.matches
+  }
+
+  private findCommand({ topic }: OutgoingMessage, { summary, offset }: RecordPlace): Matches {
+    const known = this.topicOf(topic, 0, topic.length)
+    if (known === null) return nobody
+    summary?.note(known, offset)
+    return known.matches
   }
 
   /** What is known of a topic; null = it is no topic name. */
@@ -201,7 +236,7 @@ export class FanOut {
     if (this.touched.size === 0) return
     for (const link of this.touched) link.flush()
     this.touched.clear()
-    this.onDelivered()
+    this.hooks.onDelivered()
   }
 }
 

@@ -20,6 +20,7 @@ const sessionsPerTurn = 500
 /** Has retention leave what kept sessions have not had yet, in the topics that are named for it. */
 export class KeptRecords {
   private readonly options: KeptRecordsOptions
+  private isStopped = false
 
   constructor(options: KeptRecordsOptions) {
     this.options = options
@@ -31,6 +32,11 @@ export class KeptRecords {
     for (const partition of partitions) {
       if (this.names(partition.topic)) partition.log.keptFrom = () => this.lowestOf(partition)
     }
+  }
+
+  /** Nobody knows any more what sessions have had: everything stays until the next start. */
+  stop(): void {
+    this.isStopped = true
   }
 
   private names(topic: string): boolean {
@@ -57,6 +63,6 @@ export class KeptRecords {
       if (looked % sessionsPerTurn === 0) await new Promise<void>((resolve) => clock.defer(resolve))
     }
     for (const group of groups()) take(group.behind.get(partition), group.pendingOrigins())
-    return lowest
+    return this.isStopped ? 0 : lowest
   }
 }

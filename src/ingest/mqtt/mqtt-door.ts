@@ -1,29 +1,24 @@
 import type { Partition } from '../../cluster/partition/partition.ts'
 import type { Broker } from '../../broker/broker.ts'
-import type {
-  Clock,
-  Compute,
-  Entropy,
-  Listener,
-  ListenPlace,
-  Net,
-  Observer,
-  PeerFacts,
-  Timer,
-} from '../../base/ports.ts'
+import type { Clock, Compute, Entropy, Listener, ListenPlace, Net, Observer, PeerFacts } from '../../base/ports.ts'
 import { createPacketColumns } from '../../protocol/mqtt/packet-columns.ts'
 import { reasonCodes, reasonName } from '../../protocol/mqtt/reason-codes.ts'
 import type { Authorizer } from '../../security/authorizer.ts'
 import type { QuotaKeeper } from '../../security/quotas/quota-keeper.ts'
 import type { Authenticator } from '../../security/authenticator.ts'
 import { anonymousPrincipal } from '../../security/principal.ts'
-import { ClockMarker } from './clock-marker.ts'
 import { type CommitBatch, CommitBatches, reasonOf } from './commit-batch.ts'
-import { CatchUp } from './catch-up.ts'
+import { CatchUp, type Reader } from './catch-up.ts'
+import { ClockMarker } from './clock-marker.ts'
+import { CommandKeeper } from './command-keeper.ts'
+import type { CommandOffsets } from './command-offsets.ts'
+import { compileCommandRoutes } from './command-route.ts'
 import { Delivery } from './delivery.ts'
 import { DoorConnections } from './door-connections.ts'
 import { DoorCounters } from './door-counters.ts'
 import type { DoorServices } from './door-services.ts'
+import { settled } from './door-drain.ts'
+import { DoorFigures, type DoorSizes } from './door-figures.ts'
 import { EventBudget } from './event-budget.ts'
 import { FanOut } from './fan-out.ts'
 import { KeptRecords } from './kept-records.ts'
@@ -34,17 +29,21 @@ import { mqttMetrics } from './mqtt-metrics.ts'
 import type { MqttDoorOptions } from './mqtt-options.ts'
 import { OvertakenReaders } from './overtaken-readers.ts'
 import { mqttSessionsTopic, PacketIdLog } from './packet-id-log.ts'
+import { noPayloadChecks, type PayloadChecks } from './payload-check.ts'
 import { PendingBytes } from './pending-bytes.ts'
+import { ReplayTable } from './replay-table.ts'
 import { RetainedKeeper, retainedTopic } from './retained-keeper.ts'
 import { RouteTable } from './route-table.ts'
 import type { MqttSession } from './session.ts'
 import type { DropReason, LogDelivery, SessionBounds } from './session-types.ts'
 import type { ReplayOutcome } from './state-replay.ts'
+import { SessionExpiries } from './session-expiries.ts'
 import { SessionKeeper } from './session-keeper.ts'
 import { SessionTable } from './session-table.ts'
 import { dropSubscriptions } from './subscribe-handler.ts'
+import type { SharedGroup } from './shared-group.ts'
 import { SubscriptionIndex } from './subscription-index.ts'
-import { type SysFigures, SysTopics } from './sys-topics.ts'
+import { SysTopics } from './sys-topics.ts'
 import { TopicMapping } from './topic-mapping.ts'
 import { rightsOf, type SessionOwner, type TopicRights } from './topic-rights.ts'
 import { type Will, WillKeeper } from './will-keeper.ts'
@@ -66,20 +65,16 @@ export interface MqttDoorParts {
   /** Omitted: everybody may do everything. */
   readonly authorizer?: Authorizer
   readonly quotas?: QuotaKeeper
+  /** Schemas of routes; omitted: none has one. */
+  readonly checks?: PayloadChecks
+  /** Where command routes keep their offsets; omitted: there are no such routes. */
+  readonly commandOffsets?: CommandOffsets
   /** Names the client of a certificate; omitted: everybody is anonymous. */
   readonly principalOf?: (peer: PeerFacts) => string | null
 }
 
 /** Rows of one decoder step: a chunk of 64 KB holds more only when its packets are tiny. */
 const rowsMax = 1024
-/** Figures go out this often while there is something new. */
-const figuresEveryMs = 1000
-/** Timers of the platform hold 31 bits. */
-const timerMsMax = 2_147_483_647
-/** How long each half of a stop waits for what was taken to be committed, and how often it looks. */
-const drainMs = 5000
-const drainCheckMs = 5
-
 /** The MQTT door: takes connections, keeps sessions, stores what clients publish and delivers what they subscribe to. */
 export class MqttDoor {
   private readonly marker: ClockMarker
@@ -95,18 +90,19 @@ export class MqttDoor {
   private readonly delivery: Delivery
   private readonly summaries: LogSummaries
   private readonly catchUp: CatchUp
+  private readonly replays: ReplayTable
+  private readonly commands: CommandKeeper | null
   private readonly keeper: SessionKeeper
   private readonly kept: KeptRecords
   private readonly sys: SysTopics
-  private readonly startedMs: number
   private readonly bounds: SessionBounds
   private readonly counters = new DoorCounters()
+  private readonly figures: DoorFigures
+  private readonly pending: PendingBytes
   private readonly eventBudget: EventBudget
   private readonly connections: DoorConnections
-  private readonly expiries = new Map<MqttSession, Timer>()
-  private readonly pending: PendingBytes
+  private readonly expiries: SessionExpiries
   private opening: Promise<void> | null = null
-  private figuresTimer: Timer | null = null
   private isStopping = false
 
   /** Throws ApplianceError MQTT_ROUTE_INVALID when a route cannot be used. */
@@ -114,60 +110,62 @@ export class MqttDoor {
     this.parts = parts
     const { clock, observer, broker, options } = parts
     const mapping = new TopicMapping(options.routes)
+    this.eventBudget = new EventBudget(clock)
+    this.expiries = new SessionExpiries(clock, (session) => this.sessions.end(session, 'expired'))
     this.marker = new ClockMarker(clock, parts.bootId)
     this.pending = new PendingBytes(broker, clock, options.pendingBytesMax)
-    this.eventBudget = new EventBudget(clock)
-    this.bounds = {
-      queuedMessagesMax: options.queuedMessagesMax,
-      queuedBytesMax: options.queuedBytesMax,
-      queuedBytesTotalMax: options.queuedBytesTotalMax,
-      queuedBytesTotal: 0,
-      onDrop: (session, reason) => this.onDrop(session, reason),
-      onRoom: (session) => this.onRoom(session),
-      onProgress: (session) => this.keeper.onProgress(session),
-      recordOutgoing: (session, origin, id, then) => this.keeper.recordOutgoing(session, origin, id, then),
-    }
+    const sizes = (): DoorSizes => this.sizes()
+    this.figures = new DoorFigures({
+      clock,
+      observer,
+      counters: this.counters,
+      sizes,
+      version: parts.version,
+      routeNames: options.routes.map(({ match }) => match),
+    })
+    this.bounds = this.createBounds()
     this.sessions = new SessionTable({
       sessionsMax: options.sessionsMax,
       bounds: this.bounds,
       onEnd: (session, cause) => this.onSessionEnd(session, cause),
     })
     this.subscriptions = new SubscriptionIndex(options.subscriptionsMax, options.filterCharactersMax, (group) => {
+      this.commands?.onGroupEnd(group)
       this.catchUp.forget(group)
       this.keeper.forgetGroup(group)
     })
     const { lastResortTopic, autoTopicsMax, sparkplug } = options
-    this.routes = new RouteTable({ broker, mapping, clock, observer, lastResortTopic, autoTopicsMax, sparkplug })
+    const checks = parts.checks ?? noPayloadChecks
+    const routing = { broker, mapping, clock, observer, lastResortTopic, autoTopicsMax, checks, sparkplug }
+    this.routes = new RouteTable(routing)
     this.commits = new CommitBatches({ broker, onSettled: (batch, error) => this.onCommitSettled(batch, error) })
     this.packetIds = new PacketIdLog(broker)
     this.retained = new RetainedKeeper({ broker, commits: this.commits, bytesMax: options.retainedBytesMax })
     const { routes, commits, counters, retained } = this
     const onPublished = (will: Will): void => this.keeper.willPublished(will)
     const clockMark = this.marker.at.bind(this.marker)
-    this.wills = new WillKeeper({ clock, clockMark, routes, commits, counters, retained, onPublished })
+    this.wills = new WillKeeper({ clock, clockMark, routes, checks, commits, counters, retained, onPublished })
+    const { compute } = parts
+    const { tailReadBytes: readBytes, decompressedBytesMax } = options
+    const onDelivered = (): void => this.figures.reportSoon()
+    this.commands = this.createCommands(mapping)
+    const onBehind = (reader: Reader, partition: Partition): void => this.catchUp.fellBehind(reader, partition)
+    const fanOut = new FanOut(this.subscriptions, { onDelivered, onBehind, commands: this.commands })
     this.summaries = new LogSummaries(options.summaryBytesMax, options.summaryStretchBytes)
-    const reading = {
-      broker,
-      clock,
-      observer,
-      compute: parts.compute,
-      fanOut: new FanOut(
-        this.subscriptions,
-        () => this.reportFiguresSoon(),
-        (reader, partition) => this.catchUp.fellBehind(reader, partition),
-      ),
-      summaries: this.summaries,
-      readBytes: options.tailReadBytes,
-      decompressedBytesMax: options.decompressedBytesMax,
-    }
+    const { summaries } = this
+    const reading = { broker, clock, observer, compute, fanOut, summaries, readBytes, decompressedBytesMax }
     const livePosition = (partition: Partition): number | undefined => this.delivery.positionOf(partition)
     const overtaken = new OvertakenReaders(observer, this.eventBudget)
-    this.catchUp = new CatchUp({ ...reading, overtaken, livePosition })
+    const onArrived = (reader: Reader): void => this.keeper.onArrived(reader as MqttSession | SharedGroup)
+    this.catchUp = new CatchUp({ ...reading, overtaken, livePosition, onArrived })
+    const { omitsHeaders } = mapping
+    this.replays = new ReplayTable({ ...reading, bounds: options, omitsHeaders, onDelivered })
     this.delivery = new Delivery({
       ...reading,
       onRead: () => this.keeper.onRead(),
-      startOf: (partition) => this.keeper.startOf(partition),
+      startOf: (partition) => this.keeper.startOf(partition) ?? this.commands?.startOf(partition),
       hasSubscriptions: () => this.subscriptions.size > 0,
+      onReaderStopped: (partition, endOffset) => this.commands?.onReaderStopped(partition, endOffset),
     })
     const { sessions, subscriptions, wills } = this
     this.kept = this.createKept()
@@ -175,8 +173,7 @@ export class MqttDoor {
     const authorizer = parts.authorizer ?? null
     const rights = (owner: SessionOwner): TopicRights | null => rightsOf(owner, { authorizer, mapping, options })
     this.keeper = new SessionKeeper({ broker, clock, commits, sessions, subscriptions, wills, livePositions, rights })
-    this.startedMs = clock.monotonicMs()
-    this.sys = new SysTopics({ clock, subscriptions, figures: () => this.sysFigures() })
+    this.sys = new SysTopics({ clock, subscriptions, figures: () => this.figures.ofSys() })
     this.services = this.createServices(mapping)
     this.connections = new DoorConnections({
       net: parts.net,
@@ -185,6 +182,45 @@ export class MqttDoor {
       options,
       services: () => this.services,
       onChange: () => this.onConnectionsChanged(),
+    })
+  }
+
+  private createBounds(): SessionBounds {
+    const { options } = this.parts
+    return {
+      queuedMessagesMax: options.queuedMessagesMax,
+      queuedBytesMax: options.queuedBytesMax,
+      queuedBytesTotalMax: options.queuedBytesTotalMax,
+      queuedBytesTotal: 0,
+      onDrop: (session, reason) => this.onDrop(session, reason),
+      onRoom: (session) => this.onRoom(session),
+      onProgress: (session) => {
+        this.keeper.onProgress(session)
+        this.commands?.onProgress()
+      },
+      recordOutgoing: (session, origin, id, then) => this.keeper.recordOutgoing(session, origin, id, then),
+    }
+  }
+
+  /** Throws ApplianceError MQTT_COMMAND_ROUTE_INVALID. */
+  private createCommands(mapping: TopicMapping): CommandKeeper | null {
+    const { options, commandOffsets: offsets } = this.parts
+    const routes = compileCommandRoutes(options.commandRoutes, mapping)
+    if (routes.size === 0) return null
+    if (offsets === undefined) throw new Error('command routes without a place for their offsets')
+    const { sessions, subscriptions, eventBudget } = this
+    return new CommandKeeper({
+      ...this.parts,
+      routes,
+      offsets,
+      sessions,
+      subscriptions,
+      eventBudget,
+      readBytes: options.tailReadBytes,
+      decompressedBytesMax: options.decompressedBytesMax,
+      keptFrom: (partition) => this.keeper.startOf(partition),
+      livePosition: (partition) => this.delivery.positionOf(partition),
+      release: (partition) => this.delivery.release(partition),
     })
   }
 
@@ -212,6 +248,7 @@ export class MqttDoor {
       principalOf: this.parts.principalOf ?? (() => anonymousPrincipal),
       mapping,
       routes: this.routes,
+      checks: this.parts.checks ?? noPayloadChecks,
       commits: this.commits,
       packetIds: this.packetIds,
       sessions: this.sessions,
@@ -220,6 +257,8 @@ export class MqttDoor {
       retained: this.retained,
       keeper: this.keeper,
       sys: this.sys,
+      replays: this.replays,
+      commands: this.commands,
       eventBudget: this.eventBudget,
       counters: this.counters,
       columns: createPacketColumns(rowsMax),
@@ -263,15 +302,16 @@ export class MqttDoor {
     this.reportUnread(retainedTopic.name, await this.retained.open(options.tailReadBytes, clock.wallMs()))
     const packetIds = this.packetIds.openCount
     if (packetIds > 0) observer.event(mqttEvents.packetIdsReplayed, { packetIds })
-    this.restoreSessions()
+    const restored = this.keeper.restore()
+    await this.commands?.open()
+    this.restoreSessions(restored)
     this.kept.watch(this.parts.broker.partitions.values())
   }
 
   /** Sessions of the last run go on; wills of those whose connection a crash has taken are due. */
-  private restoreSessions(): void {
+  private restoreSessions(restored: ReturnType<SessionKeeper['restore']>): void {
     const { clock, observer } = this.parts
     const wallMs = clock.wallMs()
-    const restored = this.keeper.restore()
     for (const [session, stored] of restored) {
       for (const [packetId, fingerprint] of this.packetIds.takeCarried(session.clientId)) {
         session.carriedIds.set(packetId, fingerprint)
@@ -282,7 +322,7 @@ export class MqttDoor {
       if (stored.will !== null && willDueMs === null) this.wills.fire(stored.will, endsInMs)
       else if (stored.will !== null) this.wills.fireIn(stored.will, Math.max(0, Number(willDueMs) - wallMs))
       if (endsInMs === 0) this.sessions.end(session, 'expired')
-      else this.endIn(session, endsInMs)
+      else this.expiries.set(session, endsInMs)
     }
     this.delivery.onSubscriptionsChanged()
     this.keeper.forgetReplayed()
@@ -298,7 +338,9 @@ export class MqttDoor {
   /** Topics were created, deleted or grown. */
   onPartitionsChanged(): void {
     this.routes.invalidate()
+    this.commands?.onPartitionsChanged()
     this.delivery.onPartitionsChanged()
+    this.replays.onPartitionsChanged()
     this.keeper.onPartitionsChanged()
     this.summaries.onPartitionsChanged((each) => this.isThere(each))
     this.kept.watch(this.parts.broker.partitions.values())
@@ -318,7 +360,7 @@ export class MqttDoor {
   private onConnectionsChanged(): void {
     const { totals } = this.counters
     totals.connectedMax = Math.max(totals.connectedMax, this.connections.size)
-    this.reportFiguresSoon()
+    this.figures.reportSoon()
   }
 
   /**
@@ -328,64 +370,48 @@ export class MqttDoor {
   async stop(): Promise<void> {
     if (this.isStopping) return
     this.isStopping = true
+    this.kept.stop()
     await this.connections.stopListening()
     this.connections.stopReading()
-    await this.settled()
+    await settled(this.parts.clock, () => this.commits.unsettledCount === 0 && this.wills.pendingCount === 0)
     this.connections.closeAll(reasonCodes.serverShuttingDown, 'the server stops')
     this.keeper.stop()
-    await this.settled()
+    await settled(this.parts.clock, () => this.commits.unsettledCount === 0 && this.wills.pendingCount === 0)
     this.wills.stop()
     this.delivery.stopAll()
+    await this.commands?.stop()
     this.catchUp.stop()
+    this.replays.stop()
     this.sys.stop()
-    for (const timer of this.expiries.values()) this.parts.clock.cancel(timer)
-    this.expiries.clear()
-    if (this.figuresTimer !== null) this.parts.clock.cancel(this.figuresTimer)
-    this.reportFigures()
-  }
-
-  /** Resolves when nothing waits for a commit any more, or when it has taken too long. */
-  private settled(): Promise<void> {
-    const { clock } = this.parts
-    const deadlineMs = clock.monotonicMs() + drainMs
-    return new Promise((resolve) => {
-      const look = (): void => {
-        const isSettled = this.commits.unsettledCount === 0 && this.wills.pendingCount === 0
-        if (isSettled || clock.monotonicMs() >= deadlineMs) resolve()
-        else clock.schedule(drainCheckMs, look)
-      }
-      look()
-    })
+    this.expiries.stop()
+    this.figures.stop()
   }
 
   // ------------------------------------------------------------------------------------------- sessions
 
   private onAttached(session: MqttSession): void {
-    const timer = this.expiries.get(session)
-    if (timer !== undefined) this.parts.clock.cancel(timer)
-    this.expiries.delete(session)
-    this.reportFiguresSoon()
+    this.expiries.clear(session)
+    this.commands?.onAttached(session)
+    this.figures.reportSoon()
   }
 
   /** [MQTT-3.1.2-25], [MQTT-4.1.0-2] */
   private onDetached(session: MqttSession): void {
+    this.replays.onDetached(session)
     this.catchUp.pause(session)
     // What was sent waits for the client [MQTT-4.8.2-4]; what was not need not wait.
     this.giveToGroups(session.giveBackQueued(null))
     if (session.expiryMs === 0) return this.sessions.end(session, 'expired')
     this.sessions.touch(session)
     this.keeper.save(session)
-    if (!this.isStopping) this.endIn(session, session.expiryMs)
-  }
-
-  private endIn(session: MqttSession, delayMs: number): void {
-    const timer = this.parts.clock.schedule(Math.min(delayMs, timerMsMax), () => this.sessions.end(session, 'expired'))
-    this.expiries.set(session, timer)
+    if (!this.isStopping) this.expiries.set(session, session.expiryMs)
   }
 
   /** What waits for the session, or for a shared subscription that it is a member of, is read now. */
   private onRoom(session: MqttSession): void {
     this.catchUp.request(session)
+    this.replays.onRoom(session)
+    this.commands?.onRoom(session)
     for (const group of session.groups) {
       group.giveReturned(this.parts.clock.wallMs())
       this.catchUp.request(group)
@@ -394,13 +420,15 @@ export class MqttDoor {
 
   private giveToGroups(deliveries: readonly LogDelivery[]): void {
     const wallMs = this.parts.clock.wallMs()
-    for (const delivery of deliveries) delivery.group?.takeBack([delivery], wallMs)
+    for (const delivery of deliveries) {
+      if (delivery.group?.size === 0) this.commands?.onGivenBack(delivery.message)
+      else delivery.group?.takeBack([delivery], wallMs)
+    }
   }
 
   private onSessionEnd(session: MqttSession, cause: 'expired' | 'clean-start' | 'evicted'): void {
-    const timer = this.expiries.get(session)
-    if (timer !== undefined) this.parts.clock.cancel(timer)
-    this.expiries.delete(session)
+    this.expiries.clear(session)
+    this.commands?.onSessionEnd(session)
     const left = session.giveBackAll()
     const filters = [...session.subscriptions.keys()]
     this.catchUp.forget(session)
@@ -424,7 +452,7 @@ export class MqttDoor {
 
   private onDrop(session: MqttSession, reason: DropReason): void {
     this.counters.drop(reason)
-    this.reportFiguresSoon()
+    this.figures.reportSoon()
     if (reason === 'expired' || reason === 'not_connected' || !this.eventBudget.take()) return
     this.parts.observer.event(mqttEvents.subscriberDropping, { clientId: session.clientId, reason })
   }
@@ -442,47 +470,19 @@ export class MqttDoor {
       observer.add(mqttMetrics.refused, batch.messages, { reason: reasonName(reasonOf(error)) })
       if (this.eventBudget.take()) observer.event(mqttEvents.appendFailed, { reason: error })
     }
-    this.reportFiguresSoon()
+    this.figures.reportSoon()
     this.pending.check()
   }
 
-  // -------------------------------------------------------------------------------------------- figures
-
-  private sysFigures(): SysFigures {
+  private sizes(): DoorSizes {
     return {
-      ...this.counters.totals,
-      version: this.parts.version,
-      uptimeSeconds: Math.floor((this.parts.clock.monotonicMs() - this.startedMs) / 1000),
-      connected: this.connections.size,
+      connections: this.connections.size,
       sessions: this.sessions.size,
-      retained: this.retained.size,
       subscriptions: this.subscriptions.size,
+      replays: this.replays.size,
+      retainedMessages: this.retained.size,
+      retainedBytes: this.retained.usedBytes,
+      queuedBytes: this.bounds.queuedBytesTotal,
     }
-  }
-
-  /** Nothing is scheduled while nothing happens. */
-  private reportFiguresSoon(): void {
-    if (this.figuresTimer !== null || this.isStopping) return
-    this.figuresTimer = this.parts.clock.schedule(figuresEveryMs, () => {
-      this.figuresTimer = null
-      this.reportFigures()
-    })
-  }
-
-  private reportFigures(): void {
-    const { observer } = this.parts
-    const { counters } = this
-    observer.set(mqttMetrics.connections, this.connections.size)
-    observer.set(mqttMetrics.sessions, this.sessions.size)
-    observer.set(mqttMetrics.subscriptions, this.subscriptions.size)
-    observer.set(mqttMetrics.retainedMessages, this.retained.size)
-    observer.set(mqttMetrics.retainedBytes, this.retained.usedBytes)
-    observer.set(mqttMetrics.queuedBytes, this.bounds.queuedBytesTotal)
-    if (counters.delivered > 0) observer.add(mqttMetrics.delivered, counters.delivered)
-    for (const [reason, count] of counters.dropped) observer.add(mqttMetrics.dropped, count, { reason })
-    for (const [reason, count] of counters.refused) observer.add(mqttMetrics.refused, count, { reason })
-    counters.delivered = 0
-    counters.dropped.clear()
-    counters.refused.clear()
   }
 }

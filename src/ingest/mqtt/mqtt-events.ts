@@ -69,6 +69,32 @@ export const mqttEvents = defineEvents({
     sentence: 'delivery from {topic}-{partition} skipped from offset {fromOffset} to {toOffset}: {reason}',
     fields: { topic: 'string', partition: 'number', fromOffset: 'number', toOffset: 'number', reason: 'string' },
   },
+  payloadRefused: {
+    id: 'mqtt-payload-refused',
+    level: 'warn',
+    sentence: 'MQTT client "{clientId}" publishes a payload to "{topic}" that its schema refuses: {reason}',
+    fields: { clientId: 'string', topic: 'string', reason: 'string' },
+  },
+  commandInvalid: {
+    id: 'mqtt-command-invalid',
+    level: 'warn',
+    sentence: 'MQTT command route {route} passes over {topic}-{partition} at offset {offset}: {reason}',
+    fields: { route: 'string', topic: 'string', partition: 'number', offset: 'number', reason: 'string' },
+  },
+  commandsHeld: {
+    id: 'mqtt-commands-held',
+    level: 'warn',
+    sentence:
+      'MQTT command route {route} reads no further in {topic}-{partition}: {waiting} commands wait for a subscriber or for their expiry',
+    fields: { route: 'string', topic: 'string', partition: 'number', waiting: 'number' },
+  },
+  commandOffsetUnknown: {
+    id: 'mqtt-command-offset-unknown',
+    level: 'error',
+    sentence:
+      'offsets of MQTT command route {route} cannot be read or written ({reason}): after a start it begins with what is new',
+    fields: { route: 'string', reason: 'string' },
+  },
   subscriptionRefused: {
     id: 'mqtt-subscription-refused',
     level: 'warn',

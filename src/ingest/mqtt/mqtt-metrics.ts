@@ -26,6 +26,30 @@ export const mqttMetrics = defineMetrics({
     help: 'Subscriptions of MQTT clients.',
     labels: [],
   },
+  replays: {
+    name: 'headwater_mqtt_replays',
+    kind: 'gauge',
+    help: 'Kafka topics that MQTT clients read by $log.',
+    labels: [],
+  },
+  schemaChecks: {
+    name: 'headwater_mqtt_schema_checks_total',
+    kind: 'counter',
+    help: 'Messages that were checked by the schema of their route, by route (its filter) and outcome: valid, invalid.',
+    labels: ['route', 'outcome'],
+  },
+  commands: {
+    name: 'headwater_mqtt_commands_total',
+    kind: 'counter',
+    help: 'Records of command routes, by what became of them: given, unmatched (skipped), expired, invalid, ordinary (they came by MQTT), lost (retention was faster).',
+    labels: ['route', 'outcome'],
+  },
+  commandsWaiting: {
+    name: 'headwater_mqtt_commands_waiting',
+    kind: 'gauge',
+    help: 'Commands that wait for a subscriber, or for the acknowledgement of one whose session is not kept.',
+    labels: ['route'],
+  },
   queuedBytes: {
     name: 'headwater_mqtt_queued_bytes',
     kind: 'gauge',

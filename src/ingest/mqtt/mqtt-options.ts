@@ -1,3 +1,4 @@
+import type { CommandRoute } from './command-route.ts'
 import type { SparkplugOptions } from './sparkplug.ts'
 import type { TopicRoute } from './topic-mapping.ts'
 
@@ -5,6 +6,8 @@ import type { TopicRoute } from './topic-mapping.ts'
 export interface MqttDoorOptions {
   /** Rules from MQTT topics to Kafka topics, the first match wins; after them comes the default rule. */
   readonly routes: readonly TopicRoute[]
+  /** From Kafka topics to MQTT topics. */
+  readonly commandRoutes: readonly CommandRoute[]
   /** Null = the server is not aware of Sparkplug. Its rules stand in `routes`. */
   readonly sparkplug: SparkplugOptions | null
   /** Kafka topic of messages that no rule takes anywhere. */
@@ -43,6 +46,10 @@ export interface MqttDoorOptions {
   readonly sessionExpirySecondsMax: number
   readonly subscriptionsPerSessionMax: number
   readonly subscriptionsMax: number
+  /** Replays (`$log/TOPIC`) of one connection. */
+  readonly replaysPerConnectionMax: number
+  /** Partitions that all replays together read: each has a cursor, and is looked at when its partition grows. */
+  readonly replayPartitionsMax: number
   /** Characters of all filters together. */
   readonly filterCharactersMax: number
   /** What all retained messages may take in memory, their overhead included: above it a client is told 0x97. */
@@ -77,6 +84,7 @@ export interface MqttDoorOptions {
 /** Defaults: a box with 512 MB serving up to 10,000 clients. */
 export const mqttDoorDefaults: MqttDoorOptions = {
   routes: [],
+  commandRoutes: [],
   sparkplug: null,
   lastResortTopic: 'mqtt.unrouted',
   checkPayloadFormat: false,
@@ -96,6 +104,8 @@ export const mqttDoorDefaults: MqttDoorOptions = {
   sessionExpirySecondsMax: 7 * 86_400,
   subscriptionsPerSessionMax: 1000,
   subscriptionsMax: 100_000,
+  replaysPerConnectionMax: 16,
+  replayPartitionsMax: 16_384,
   filterCharactersMax: 8_388_608,
   retainedBytesMax: 16_777_216,
   sendWindowMax: 256,

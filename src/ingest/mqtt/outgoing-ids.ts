@@ -2,6 +2,7 @@
  * Packet ids of QoS 2 messages that a session has given out and the log knows of, beside those that are in flight: finished ones, which are kept until
  * the session's place in the log has passed their messages, and those of before a restart, whose messages come again. Pure.
  */
+import { LateMap } from '../../base/late-map.ts'
 import type { MessageOrigin } from './outgoing-message.ts'
 
 export interface OutgoingId {
@@ -19,9 +20,9 @@ export function placeOf({ partition, offset }: MessageOrigin): string {
 const finishedMax = 8192
 
 export class OutgoingIds {
-  private readonly finished = new Map<number, MessageOrigin>()
-  private readonly restored = new Map<string, OutgoingId & { readonly origin: MessageOrigin }>()
-  private readonly restoredIds = new Set<number>()
+  private readonly finished = new LateMap<number, MessageOrigin>()
+  private readonly restored = new LateMap<string, OutgoingId & { readonly origin: MessageOrigin }>()
+  private readonly restoredIds = new LateMap<number, true>()
 
   /** No further message may be begun. */
   get isFull(): boolean {
@@ -34,7 +35,7 @@ export class OutgoingIds {
 
   restore(origin: MessageOrigin, id: OutgoingId): void {
     this.restored.set(placeOf(origin), { ...id, origin })
-    this.restoredIds.add(id.packetId)
+    this.restoredIds.set(id.packetId, true)
   }
 
   /** What was known of the message before the restart. */

@@ -23,6 +23,13 @@ export interface MessageOrigin {
   readonly offset: number
 }
 
+/** Marks a message as a command: a record of a Kafka topic with a command route. */
+export interface CommandMark extends MessageOrigin {
+  readonly topic: string
+  /** Wall ms. */
+  readonly expiresMs: number
+}
+
 /**
  * One record on its way to subscribers: shared by all of them, and encoded once for each form that they have in common. Holds copies, so that a
  * waiting message does not hold the read buffer.
@@ -30,6 +37,8 @@ export interface MessageOrigin {
 export class OutgoingMessage {
   /** Where in the log it stands; null = it is a retained one. */
   readonly origin: MessageOrigin | null
+  /** Null = it is no command. */
+  readonly command: CommandMark | null
   readonly topic: Uint8Array
   readonly payload: Uint8Array
   readonly headers: DecodedHeaders
@@ -40,8 +49,10 @@ export class OutgoingMessage {
     payload: Uint8Array,
     headers: readonly RecordHeader[],
     origin: MessageOrigin | null = null,
+    command: CommandMark | null = null,
   ) {
     this.origin = origin
+    this.command = command
     this.topic = topic
     this.payload = payload
     this.headers = decodeRecordHeaders(headers)

@@ -4,6 +4,7 @@
  */
 import { copyBytes } from '../../base/bytes.ts'
 import { crc32c } from '../../base/crc32c.ts'
+import { encodeRefusal } from '../../protocol/mqtt/encode.ts'
 import { MqttProtocolError } from '../../protocol/mqtt/mqtt-protocol-error.ts'
 import type { PacketColumns } from '../../protocol/mqtt/packet-columns.ts'
 import { packetTypes } from '../../protocol/mqtt/packet-types.ts'
@@ -14,6 +15,7 @@ import { type CertificatePlace, keepCertificate } from './birth-certificate.ts'
 import { type CommitBatch, reasonOf } from './commit-batch.ts'
 import type { DoorServices } from './door-services.ts'
 import { mqttEvents } from './mqtt-events.ts'
+import type { RequestLink } from './request-handler.ts'
 import type { ReceivedId } from './packet-id-log.ts'
 import { RecordHeaderEncoder } from './record-headers.ts'
 import type { RetainedMessage } from './retained-keeper.ts'
@@ -30,6 +32,7 @@ export interface PublishHandlerOptions {
   readonly level: 3 | 4 | 5
   readonly userName: string | null
   readonly committer: Committer
+  readonly link: Pick<RequestLink, 'takesReasons' | 'packetBytesMax'>
 }
 
 export class PublishHandler {
@@ -42,6 +45,7 @@ export class PublishHandler {
   private readonly session: MqttSession
   private readonly level: 3 | 4 | 5
   private readonly committer: Committer
+  private readonly link: PublishHandlerOptions['link']
   private readonly headers: RecordHeaderEncoder
   private readonly aliases: (Uint8Array | undefined)[] = []
   private batch: CommitBatch | null = null
@@ -56,6 +60,7 @@ export class PublishHandler {
     this.session = options.session
     this.level = options.level
     this.committer = options.committer
+    this.link = options.link
     const { userName, level } = options
     this.headers = new RecordHeaderEncoder({ clientId: options.session.clientId, userName, level })
   }
@@ -89,9 +94,28 @@ export class PublishHandler {
     if (route.state === 'waiting') return route
     if (rights !== null && route.partition !== null && !rights.mayWrite(route.partition.topic)) {
       this.refuse(qos, packetId, reasonCodes.notAuthorized)
-    } else if (route.state === 'ready') this.append(route, source, columns, row, wallMs)
-    else this.refuse(qos, packetId, route.reason)
+    } else if (route.state !== 'ready') this.refuse(qos, packetId, route.reason)
+    else {
+      const fault = route.checkedRule === null ? null : this.schemaFault(route.checkedRule, source, columns, row)
+      if (fault === null) this.append(route, source, columns, row, wallMs)
+      else this.refuse(qos, packetId, reasonCodes.payloadFormatInvalid, fault)
+    }
     return null
+  }
+
+  /** What the schema of the route has against the payload. An empty one with the retain flag takes a retained message away. */
+  private schemaFault(rule: number, source: Uint8Array, columns: PacketColumns, row: number): string | null {
+    const { checks, counters, eventBudget, observer } = this.services
+    const start = columns.payloadStart[row] as number
+    const end = columns.bodyEnd[row] as number
+    if (start === end && ((columns.firstByte[row] as number) & 1) === 1) return null
+    const reason = checks.get(rule)?.fault(source, start, end) ?? null
+    counters.checked(rule, reason === null)
+    if (reason !== null && eventBudget.take()) {
+      const topic = utf8Text(this.topicSource, this.topicStart, this.topicEnd)
+      observer.event(mqttEvents.payloadRefused, { clientId: this.session.clientId, topic, reason })
+    }
+    return reason
   }
 
   /** The client says that the payload is UTF-8, and it is not (3.3.2.3.2). */
@@ -338,10 +362,15 @@ export class PublishHandler {
   }
 
   /** Not stored. QoS 0 has nobody to tell. */
-  private refuse(qos: number, packetId: number, reason: number): void {
+  private refuse(qos: number, packetId: number, reason: number, because: string | null = null): void {
     this.services.counters.refuse(reasonName(reason))
-    if (qos === 1) this.acks.pushDecided(packetTypes.puback, packetId, reason)
-    else if (qos === 2) this.acks.pushDecided(packetTypes.pubrec, packetId, reason)
+    if (qos === 0) return
+    const type = qos === 1 ? packetTypes.puback : packetTypes.pubrec
+    const isTold = because !== null && this.link.takesReasons
+    const packet = isTold ? encodeRefusal(type, packetId, reason, because) : null
+    // [MQTT-3.4.2-2], [MQTT-3.5.2-2]
+    const fits = packet !== null && packet.length <= this.link.packetBytesMax
+    this.acks.pushDecided(type, packetId, reason, fits ? packet : null)
   }
 
   /** PUBREL: the id is given up, durably, before PUBCOMP says so. */

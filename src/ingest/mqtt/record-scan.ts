@@ -1,9 +1,12 @@
+import { batchBaseTimestamp, batchMaxTimestamp, batchTimestampType } from '../../protocol/records/record-batch.ts'
 import { headerNames } from './record-headers.ts'
 import { readVarint, readVarlong, type VarintCursor } from '../../protocol/records/varint.ts'
 import { RecordFormatError, type RecordHeader } from '../../protocol/records/record.ts'
 
 /** Where the parts of one record stand in the bytes that are walked. One object is used again for every record. */
 export interface ScannedRecord {
+  /** Wall ms, where the batch's times are known; else the record's distance from its batch's. */
+  timestampMs: number
   offsetDelta: number
   /** Key; start -1 = null. */
   keyStart: number
@@ -19,8 +22,22 @@ export interface ScannedRecord {
   topicEnd: number
 }
 
+/** What the times of a batch's records are counted from. */
+export interface BatchTimes {
+  readonly baseMs: number
+  /** LogAppendTime: that of all its records. */
+  readonly appendedMs: number | null
+}
+
+/** Of the batch whose header stands at `at`. */
+export function timesOf(header: Uint8Array, at: number): BatchTimes {
+  const isAppended = batchTimestampType(header, at) === 'LogAppendTime'
+  return { baseMs: batchBaseTimestamp(header, at), appendedMs: isAppended ? batchMaxTimestamp(header, at) : null }
+}
+
 const topicHeader = Buffer.from(headerNames.topic)
 const scanned: ScannedRecord = {
+  timestampMs: 0,
   offsetDelta: 0,
   keyStart: -1,
   keyEnd: -1,
@@ -38,9 +55,10 @@ const scanned: ScannedRecord = {
  */
 export function scanRecords(
   bytes: Uint8Array,
-  span: { readonly start: number; readonly end: number; readonly count: number },
+  span: { readonly start: number; readonly end: number; readonly count: number; readonly times?: BatchTimes },
   visit: (record: ScannedRecord) => unknown,
 ): void {
+  const { times } = span
   const cursor: VarintCursor = { at: span.start, end: span.end, failed: false }
   for (let index = 0; index < span.count; index += 1) {
     const size = readVarint(bytes, cursor)
@@ -49,7 +67,8 @@ export function scanRecords(
       throw new RecordFormatError(`record ${index} has no valid length`)
     cursor.end = recordEnd
     cursor.at += 1
-    readVarlong(bytes, cursor)
+    const delta = readVarlong(bytes, cursor)
+    scanned.timestampMs = times === undefined ? delta : (times.appendedMs ?? times.baseMs + delta)
     scanned.offsetDelta = readVarint(bytes, cursor)
     scanned.keyStart = fieldStart(bytes, cursor)
     scanned.keyEnd = cursor.at

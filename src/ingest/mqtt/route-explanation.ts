@@ -1,6 +1,7 @@
 /** Why a message of an MQTT topic is stored where it is: what `headwater mqtt route` shows. Pure, and needs no running node. */
 import { partitionForKey } from '../../base/murmur2.ts'
 import { inspectUtf8, isValidTopicName, utf8Bytes, utf8Malformed } from '../../protocol/mqtt/utf8.ts'
+import { type CommandRoute, compileCommandRoutes } from './command-route.ts'
 import { isLegalTopicName } from './kafka-topic-name.ts'
 import { RecordHeaderEncoder } from './record-headers.ts'
 import { type HeaderLevel, type RoutePlan, TopicMapping, type TopicRoute } from './topic-mapping.ts'
@@ -20,6 +21,7 @@ export interface RouteRules {
   readonly routes: readonly TopicRoute[]
   readonly lastResortTopic: string
   readonly autoTopicsMax: number
+  readonly commandRoutes: readonly CommandRoute[]
 }
 
 export interface RouteExplanation {
@@ -39,7 +41,17 @@ export interface RouteExplanation {
   /** Rules behind it that would match as well: they are never asked. */
   readonly shadowed: readonly number[]
   readonly stored: StoredAs | null
+  /** Command routes that may give messages of this topic. */
+  readonly commands: readonly PossibleCommand[]
   readonly notes: readonly string[]
+}
+
+export interface PossibleCommand {
+  readonly name: string
+  readonly kafkaTopic: string
+  readonly mqttTopic: string
+  /** What the places of the template hold then. */
+  readonly places: Readonly<Record<string, string>>
 }
 
 export interface StoredAs {
@@ -54,10 +66,11 @@ export interface StoredAs {
   readonly timestamp: string
 }
 
-/** Throws ApplianceError MQTT_ROUTE_INVALID for a rule that cannot be used. */
+/** Throws ApplianceError MQTT_ROUTE_INVALID or MQTT_COMMAND_ROUTE_INVALID for a rule that cannot be used. */
 export function explainRoute(rules: RouteRules, question: RouteQuestion): RouteExplanation {
   const { topic } = question
   const mapping = new TopicMapping(rules.routes)
+  const commandRoutes = compileCommandRoutes(rules.commandRoutes, mapping)
   const fault = topicFault(topic)
   if (fault !== null) return { ...unasked(topic), reason: fault }
   const plan = mapping.plan(topic)
@@ -66,6 +79,11 @@ export function explainRoute(rules: RouteRules, question: RouteQuestion): RouteE
   const matched = verdicts[at]
   const asked = {
     topic,
+    commands: [...commandRoutes.values()].flatMap((compiled) => {
+      const { name, kafkaTopic, mqttTopic } = compiled.route
+      const places = compiled.placesOf(topic)
+      return places === null ? [] : [{ name, kafkaTopic, mqttTopic, places }]
+    }),
     rule: at < 0 ? null : at + 1,
     match: rules.routes[at]?.match ?? null,
     isDefault: at < 0 && !topic.startsWith('$'),
@@ -81,13 +99,21 @@ export function explainRoute(rules: RouteRules, question: RouteQuestion): RouteE
     return { ...asked, outcome: 'last-resort', reason, stored, notes: [] }
   }
   const stored = storedAs(plan, question)
-  const notes = notesOf(plan, { rules, question, route: rules.routes[at] ?? null })
+  const commands = commandRoutes.get(plan.kafkaTopic)?.route.name
+  const notes = notesOf(plan, { rules, question, route: rules.routes[at] ?? null, commands })
   return { ...asked, outcome: 'stored', reason: null, stored, notes }
 }
 
 type RoutedPlan = RoutePlan & { readonly kind: 'routed' }
 
-const lastResort = { kind: 'routed', key: null, partitionBy: null, headers: 'minimal', isOpenEnded: false } as const
+const lastResort = {
+  kind: 'routed',
+  rule: null,
+  key: null,
+  partitionBy: null,
+  headers: 'minimal',
+  isOpenEnded: false,
+} as const
 
 function unasked(topic: string): RouteExplanation {
   return {
@@ -101,6 +127,7 @@ function unasked(topic: string): RouteExplanation {
     passed: [],
     shadowed: [],
     stored: null,
+    commands: [],
     notes: [],
   }
 }
@@ -153,9 +180,11 @@ interface NoteFacts {
   readonly rules: RouteRules
   readonly question: RouteQuestion
   readonly route: TopicRoute | null
+  /** The command route of the Kafka topic. */
+  readonly commands: string | undefined
 }
 
-function notesOf(plan: RoutedPlan, { rules, question, route }: NoteFacts): readonly string[] {
+function notesOf(plan: RoutedPlan, { rules, question, route, commands }: NoteFacts): readonly string[] {
   const { kafkaTopic } = plan
   const notes: string[] = []
   if (plan.isOpenEnded) {
@@ -170,7 +199,12 @@ function notesOf(plan: RoutedPlan, { rules, question, route }: NoteFacts): reado
   if (plan.key !== null && route !== null && !tellsTopicsApart(route)) {
     notes.push('other MQTT topics may have the same key: compaction would keep the newest of all of them')
   }
+  if (route?.schema != null)
+    notes.push(`payloads must fit the JSON Schema in ${route.schema}: others are refused (0x99)`)
   if (plan.headers === 'none') notes.push('without headers subscribers get it at QoS 1 and without its properties')
+  if (commands !== undefined) {
+    notes.push(`${kafkaTopic} is read by command route ${commands}: what comes in by MQTT is no command there`)
+  }
   const user = question.userName === null ? 'the client' : `User:${question.userName}`
   notes.push(`with an authorizer ${user} needs WRITE on Topic:${kafkaTopic}`)
   return notes

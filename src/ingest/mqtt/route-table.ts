@@ -8,6 +8,7 @@ import { isValidTopicName, utf8Bytes, utf8Text } from '../../protocol/mqtt/utf8.
 import type { CertificatePlace } from './birth-certificate.ts'
 import { EventBudget } from './event-budget.ts'
 import { mqttEvents } from './mqtt-events.ts'
+import type { PayloadChecks } from './payload-check.ts'
 import { type CachedByTopic, hashTopic, TopicCache } from './route-cache.ts'
 import { certificateTopicOf, type SparkplugOptions } from './sparkplug.ts'
 import type { HeaderLevel, RoutePlan, TopicMapping } from './topic-mapping.ts'
@@ -22,6 +23,8 @@ export interface Route extends CachedByTopic {
   /** Null = the MQTT topic is the key. */
   key: Uint8Array | null
   headers: HeaderLevel
+  /** Place of its rule, if that has a schema; null = payloads may be anything. */
+  checkedRule: number | null
   /** `refused`: what MQTT 5.0 is told. */
   reason: number
   /** Wall ms at which a route that had to make do is tried again; Infinity when it is as it should be. */
@@ -42,6 +45,7 @@ export interface RouteTableOptions {
   readonly observer: Observer
   readonly lastResortTopic: string
   readonly autoTopicsMax: number
+  readonly checks: PayloadChecks
   /** Null = the server is not aware of Sparkplug. */
   readonly sparkplug: SparkplugOptions | null
 }
@@ -101,6 +105,7 @@ export class RouteTable {
     if (plan.kind === 'unrouted') return this.useLastResort(route, wallMs, 'no rule gives a legal Kafka topic')
     route.key = plan.key === null ? null : utf8Bytes(plan.key)
     route.headers = plan.headers
+    route.checkedRule = plan.rule !== null && this.options.checks.has(plan.rule) ? plan.rule : null
     this.use(route, plan, wallMs)
   }
 
@@ -233,6 +238,7 @@ function newRoute(topic: Uint8Array, topicHash: number): Route {
     certificate: null,
     key: null,
     headers: 'minimal',
+    checkedRule: null,
     reason: reasonCodes.success,
     retryAtMs: Number.POSITIVE_INFINITY,
     creation: null,

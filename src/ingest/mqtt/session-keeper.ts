@@ -20,7 +20,7 @@ import {
   tailKey,
 } from './session-log.ts'
 import type { SessionTable } from './session-table.ts'
-import type { SharedGroup } from './shared-group.ts'
+import { SharedGroup } from './shared-group.ts'
 import type { SubscriptionIndex } from './subscription-index.ts'
 import type { SessionOwner, TopicRights } from './topic-rights.ts'
 import type { Will, WillKeeper } from './will-keeper.ts'
@@ -246,6 +246,13 @@ export class SessionKeeper {
     this.dirtySessions.add(session)
     for (const group of session.groups) this.dirtyGroups.add(group)
     this.checkpointSoon()
+  }
+
+  /** A session or a shared subscription is at the live end of a partition: its place of before is not to be believed after a restart. */
+  onArrived(reader: MqttSession | SharedGroup): void {
+    if (!(reader instanceof SharedGroup)) return this.onProgress(reader)
+    this.dirtyGroups.add(reader)
+    if (this.stored > 0) this.checkpointSoon()
   }
 
   /** The common reader went on. */

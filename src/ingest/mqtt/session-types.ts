@@ -3,6 +3,7 @@ import type { Partition } from '../../cluster/partition/partition.ts'
 import type { QualityOfService } from '../../protocol/mqtt/packet-types.ts'
 import type { AckGroup, Committer } from './ack-queue.ts'
 import type { OutgoingId } from './outgoing-ids.ts'
+import type { LogReplay } from './log-replay.ts'
 import type { MessageOrigin, OutgoingMessage } from './outgoing-message.ts'
 import type { RetainedEntry } from './retained-store.ts'
 import type { MqttSession } from './session.ts'
@@ -52,11 +53,33 @@ export interface Delivery {
   readonly subscriptionIds: readonly number[]
   /** The shared subscription that it came by; null = one of the session's own. */
   readonly group: SharedGroup | null
+  /** The replay that it came by; such a message is never kept beyond the connection, unless it was sent. */
+  readonly replay?: LogReplay
 }
 
 /** A message from the log on its way to one session. */
 export interface LogDelivery extends Delivery {
   readonly message: OutgoingMessage
+}
+
+/** A message of QoS 1 or 2 that has been begun and that the client has not acknowledged. */
+export interface InflightDelivery extends LogDelivery {
+  readonly packetId: number
+  /** False until it was sent on this connection. */
+  isSent: boolean
+  /** It was sent on any connection: the next time with DUP. */
+  wasSent: boolean
+  /** The log knows its id: `recording` while that is on its way; `none` = it need not. */
+  record: 'none' | 'recording' | 'durable'
+}
+
+/** A QoS 2 message that the client has (PUBREC): `recording` until the log knows that, then PUBREL is `due`, then `sent`. */
+export interface Release {
+  state: 'recording' | 'due' | 'sent'
+  /** It has its place in the window of this connection. */
+  isCounted: boolean
+  /** Its place, if the log knows the id. */
+  readonly origin: MessageOrigin | null
 }
 
 /** Has the group of a connection's acknowledgements settle with a commit that is under way. */

@@ -2,17 +2,22 @@
  * What the server keeps for one client id (4.1): subscriptions, QoS 2 packet ids of incoming messages, and messages on their way to the
  * client. Pure: it talks to the attached connection through `SessionLink` and is told the time.
  */
+import { LateMap } from '../../base/late-map.ts'
 import { MqttProtocolError } from '../../protocol/mqtt/mqtt-protocol-error.ts'
 import type { QualityOfService } from '../../protocol/mqtt/packet-types.ts'
 import { reasonCodes } from '../../protocol/mqtt/reason-codes.ts'
 import type { Partition } from '../../cluster/partition/partition.ts'
-import type { MessageOrigin, OutgoingMessage, PublishForm } from './outgoing-message.ts'
+import { formOf, isFromLog, waitingBytes } from './delivery-form.ts'
+import type { MessageOrigin, OutgoingMessage } from './outgoing-message.ts'
 import { type OutgoingId, OutgoingIds } from './outgoing-ids.ts'
+import type { LogReplay } from './log-replay.ts'
 import type { RetainedEntry } from './retained-store.ts'
 import type {
   Delivery,
+  InflightDelivery,
   LogDelivery,
   ReceivedPublish,
+  Release,
   SessionBounds,
   SessionLink,
   Subscription,
@@ -21,35 +26,18 @@ import type { Will } from './will-keeper.ts'
 import type { SharedGroup } from './shared-group.ts'
 import type { SessionOwner, TopicRights } from './topic-rights.ts'
 
-interface InflightDelivery extends LogDelivery {
-  readonly packetId: number
-  /** False until it was sent on this connection. */
-  isSent: boolean
-  /** It was sent on any connection: the next time with DUP. */
-  wasSent: boolean
-  /** The log knows its id: `recording` while that is on its way; `none` = it need not. */
-  record: 'none' | 'recording' | 'durable'
-}
-
-/** A QoS 2 message that the client has (PUBREC): `recording` until the log knows that, then PUBREL is `due`, then `sent`. */
-interface Release {
-  state: 'recording' | 'due' | 'sent'
-  /** Its place, if the log knows the id. */
-  readonly origin: MessageOrigin | null
-}
-
 const packetIdMax = 65_535
 
 export class MqttSession {
   readonly clientId: string
-  readonly subscriptions = new Map<string, Subscription>()
+  readonly subscriptions = new LateMap<string, Subscription>()
   /** Shared subscriptions that it is a member of. */
   readonly groups = new Set<SharedGroup>()
-  readonly received = new Map<number, ReceivedPublish>()
+  readonly received = new LateMap<number, ReceivedPublish>()
   /** Ids the client had not released before the daemon was restarted, with the fingerprints of their messages: see README. */
-  readonly carriedIds = new Map<number, number>()
+  readonly carriedIds = new LateMap<number, number>()
   /** Partitions of the log that it reads at a place of its own, and where: what it could not take waits there. */
-  readonly behind = new Map<Partition, number>()
+  readonly behind = new LateMap<Partition, number>()
   /** The log knows of it. */
   isStored = false
   /** Owed when its connection is lost, or by now. */
@@ -62,12 +50,14 @@ export class MqttSession {
   expiryMs = 0
   private readonly bounds: SessionBounds
   private attached: SessionLink | null = null
-  private readonly inflight = new Map<number, InflightDelivery>()
+  private readonly inflight = new LateMap<number, InflightDelivery>()
   /** QoS 2 messages that wait for PUBCOMP, in the order of the PUBRECs [MQTT-4.6.0-4]. */
-  private readonly releasing = new Map<number, Release>()
+  private readonly releasing = new LateMap<number, Release>()
   private readonly outgoing = new OutgoingIds()
   /** In-flight messages that must be sent again on this connection. */
   private resends: InflightDelivery[] = []
+  /** Those begun on this connection, in their order, from the first one on whose id is not in the log yet. */
+  private awaiting: InflightDelivery[] = []
   private queue: Delivery[] = []
   private queueHead = 0
   private queuedBytes = 0
@@ -97,9 +87,12 @@ export class MqttSession {
   attach(link: SessionLink, wallMs: number): void {
     this.attached = link
     this.sentCount = 0
-    this.resends = [...this.inflight.values()].filter(({ record }) => record !== 'recording')
+    this.resends = [...this.inflight.values()]
     for (const delivery of this.resends) delivery.isSent = false
-    for (const release of this.releasing.values()) if (release.state === 'sent') release.state = 'due'
+    for (const release of this.releasing.values()) {
+      release.isCounted = false
+      if (release.state === 'sent') release.state = 'due'
+    }
     this.pump(wallMs)
   }
 
@@ -107,6 +100,7 @@ export class MqttSession {
   detach(): void {
     this.attached = null
     this.resends = []
+    this.awaiting = []
     const kept: Delivery[] = []
     for (const delivery of this.queue.slice(this.queueHead)) {
       const origin = isFromLog(delivery) ? delivery.message.origin : null
@@ -221,7 +215,7 @@ export class MqttSession {
     const qos = Math.min(delivery.qos, message.headers.qos) as QualityOfService
     if (qos === 0) return this.sendQos0(link, delivery, message, wallMs)
     if (qos === 2 && delivery.group === null && message.origin !== null) {
-      return this.startRecorded(link, { ...delivery, message, qos }, message.origin, wallMs)
+      return this.startRecorded({ ...delivery, message, qos }, message.origin, wallMs)
     }
     const packetId = this.freePacketId()
     const packet = message.packetWithId(formOf(delivery, link, qos, message), packetId, false, wallMs)
@@ -239,7 +233,7 @@ export class MqttSession {
   }
 
   /** A QoS 2 message of a kept session: the log knows its id before the client does, so that it is not sent under another after a crash. */
-  private startRecorded(link: SessionLink, delivery: LogDelivery, origin: MessageOrigin, wallMs: number): void {
+  private startRecorded(delivery: LogDelivery, origin: MessageOrigin, wallMs: number): void {
     const before = this.outgoing.before(origin)
     const packetId = before?.packetId ?? this.freePacketId()
     this.outgoing.take(origin)
@@ -251,25 +245,29 @@ export class MqttSession {
       record: before === undefined ? 'recording' : 'durable',
     }
     this.inflight.set(packetId, started)
+    this.awaiting.push(started)
     this.sentCount += 1
-    const send = (sendWallMs: number): void => {
+    const id = { packetId, isReleased: false }
+    const isOnItsWay =
+      before !== undefined ||
+      this.bounds.recordOutgoing(this, origin, id, (laterMs) => {
+        started.record = 'durable'
+        this.sendAwaiting(laterMs)
+        if (this.resends.length > 0) this.pump(laterMs)
+        this.attached?.flush()
+      })
+    if (!isOnItsWay) started.record = 'none'
+    this.sendAwaiting(wallMs)
+  }
+
+  /** Ids may become durable in another order than that of the messages, which is kept [MQTT-4.6.0-6]. */
+  private sendAwaiting(wallMs: number): void {
+    for (let next = this.awaiting[0]; next !== undefined && next.record !== 'recording'; next = this.awaiting[0]) {
+      this.awaiting.shift()
+      if (this.attached === null || this.inflight.get(next.packetId) !== next) continue
       this.sentCount -= 1
-      this.resend(started, link, sendWallMs)
+      this.resend(next, this.attached, wallMs)
     }
-    if (before !== undefined) return send(wallMs)
-    const isOnItsWay = this.bounds.recordOutgoing(this, origin, { packetId, isReleased: false }, (laterMs) => {
-      if (this.inflight.get(packetId) !== started) return
-      started.record = 'durable'
-      if (this.attached === link) send(laterMs)
-      else if (this.attached !== null) {
-        this.resends.push(started)
-        this.pump(laterMs)
-      }
-      this.attached?.flush()
-    })
-    if (isOnItsWay) return
-    started.record = 'none'
-    send(wallMs)
   }
 
   /** An id that is not in use [MQTT-2.2.1-4]; the window is smaller than the ids, so there is one. */
@@ -308,6 +306,15 @@ export class MqttSession {
     }
   }
 
+  /** Commands that were taken and are not done with. */
+  *pendingCommands(): Iterable<LogDelivery> {
+    for (const delivery of this.inflight.values()) if (delivery.message.command !== null) yield delivery
+    for (let at = this.queueHead; at < this.queue.length; at += 1) {
+      const delivery = this.queue[at] as Delivery
+      if (isFromLog(delivery) && delivery.message.command !== null) yield delivery
+    }
+  }
+
   /**
    * PUBREC: the client has the message, or refuses it; PUBREL is due unless it refuses. Answers false for an id that was not sent. Throws
    * MqttProtocolError when the message wants PUBACK.
@@ -334,23 +341,20 @@ export class MqttSession {
 
   /** From here on the message is not sent again [MQTT-4.3.3-6]; its place in the window stays taken until PUBCOMP. */
   private release(packetId: number, origin: MessageOrigin | null): void {
-    const link = this.attached
-    const release: Release = { state: 'recording', origin }
+    const release: Release = { state: 'recording', isCounted: true, origin }
     this.releasing.set(packetId, release)
-    const say = (): void => {
-      release.state = 'sent'
-      link?.sendRelease(packetId)
+    const isDue = (): void => {
+      release.state = 'due'
+      this.sayReleases()
     }
     const isOnItsWay =
       origin !== null &&
-      this.bounds.recordOutgoing(this, origin, { packetId, isReleased: true }, (laterMs) => {
+      this.bounds.recordOutgoing(this, origin, { packetId, isReleased: true }, () => {
         if (this.releasing.get(packetId) !== release) return
-        release.state = 'due'
-        if (this.attached === link) say()
-        else this.pump(laterMs)
+        isDue()
         this.attached?.flush()
       })
-    if (!isOnItsWay) say()
+    if (!isOnItsWay) isDue()
   }
 
   private finish(packetId: number, origin: MessageOrigin | null): void {
@@ -361,7 +365,7 @@ export class MqttSession {
   /** What the log knew of a QoS 2 message when the last run ended. */
   restoreOutgoing(origin: MessageOrigin, id: OutgoingId): void {
     this.outgoing.restore(origin, id)
-    if (id.isReleased) this.releasing.set(id.packetId, { state: 'due', origin })
+    if (id.isReleased) this.releasing.set(id.packetId, { state: 'due', isCounted: false, origin })
   }
 
   /** Places of QoS 2 messages that have been begun and are not finished. */
@@ -409,15 +413,27 @@ export class MqttSession {
   private sayAgain(link: SessionLink, wallMs: number): void {
     let at = 0
     while (at < this.resends.length && link.isWritable && this.sentCount < link.sendWindow) {
-      this.resend(this.resends[at] as InflightDelivery, link, wallMs)
+      const next = this.resends[at] as InflightDelivery
+      if (next.record === 'recording') break
+      this.resend(next, link, wallMs)
       at += 1
     }
     if (at > 0) this.resends = this.resends.slice(at)
+    this.sayReleases()
+  }
+
+  /** In the order of the PUBRECs, in whatever order the log has taken them [MQTT-4.6.0-4]. */
+  private sayReleases(): void {
+    const link = this.attached
     for (const [packetId, release] of this.releasing) {
-      if (release.state !== 'due') continue
-      if (!link.isWritable || this.sentCount >= link.sendWindow) return
+      if (release.state === 'sent') continue
+      if (link === null || release.state === 'recording') return
+      if (!release.isCounted) {
+        if (!link.isWritable || this.sentCount >= link.sendWindow) return
+        this.sentCount += 1
+        release.isCounted = true
+      }
       release.state = 'sent'
-      this.sentCount += 1
       link.sendRelease(packetId)
     }
   }
@@ -437,20 +453,28 @@ export class MqttSession {
 
   /** Takes out of the queue what came by a shared subscription (null = by any) and has not been sent. */
   giveBackQueued(group: SharedGroup | null): LogDelivery[] {
-    const givenBack: LogDelivery[] = []
+    return this.takeOut((delivery) => delivery.group !== null && (group === null || delivery.group === group))
+  }
+
+  /** Drops what waits by a replay that has ended. */
+  dropReplayed(replay: LogReplay): void {
+    this.takeOut((delivery) => delivery.replay === replay)
+  }
+
+  private takeOut(isAsked: (delivery: LogDelivery) => boolean): LogDelivery[] {
+    const taken: LogDelivery[] = []
     const kept: Delivery[] = []
     for (const delivery of this.queue.slice(this.queueHead)) {
-      const isAsked = delivery.group !== null && (group === null || delivery.group === group)
-      if (!isAsked || !isFromLog(delivery)) {
+      if (!isFromLog(delivery) || !isAsked(delivery)) {
         kept.push(delivery)
         continue
       }
-      givenBack.push(delivery)
+      taken.push(delivery)
       this.countOut(delivery)
     }
     this.queue = kept
     this.queueHead = 0
-    return givenBack
+    return taken
   }
 
   /** What a session that ends leaves to the other members of its shared subscriptions: not what has begun at QoS 2 [MQTT-4.8.2-5]. */
@@ -468,33 +492,6 @@ export class MqttSession {
     this.inflight.clear()
     this.releasing.clear()
     this.resends = []
+    this.awaiting = []
   }
-}
-
-/** What a waiting delivery is counted as: the payload of a retained message is counted where it is kept. */
-function waitingBytes(delivery: Delivery): number {
-  return isFromLog(delivery) ? delivery.message.sizeInBytes : retainedReferenceBytes
-}
-
-function isFromLog(delivery: Delivery): delivery is LogDelivery {
-  return 'payload' in delivery.message
-}
-
-const retainedReferenceBytes = 64
-
-function formOf(delivery: Delivery, link: SessionLink, qos: QualityOfService, message: OutgoingMessage): PublishForm {
-  return {
-    level: link.level,
-    qos,
-    retain: delivery.retain,
-    subscriptionIds: link.level === 5 ? delivery.subscriptionIds : none,
-    alias: link.level === 5 ? link.aliases.of(message.topic) : null,
-  }
-}
-
-const none: readonly number[] = []
-
-/** A message of the log is given to who may read its Kafka topic; what access control says may have changed since the SUBSCRIBE. */
-export function mayRead({ rights }: MqttSession, { origin }: OutgoingMessage): boolean {
-  return rights === null || origin === null || rights.mayRead(origin.partition.topic)
 }

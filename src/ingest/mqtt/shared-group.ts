@@ -1,6 +1,7 @@
 import type { Partition } from '../../cluster/partition/partition.ts'
+import { mayRead } from './delivery-form.ts'
 import type { MessageOrigin, OutgoingMessage } from './outgoing-message.ts'
-import { mayRead, type MqttSession } from './session.ts'
+import type { MqttSession } from './session.ts'
 import type { LogDelivery, Subscription } from './session-types.ts'
 
 /**
@@ -48,6 +49,15 @@ export class SharedGroup {
   *pendingOrigins(): Iterable<MessageOrigin> {
     for (const member of this.order) yield* member.pendingOrigins(this)
     for (const { origin } of this.returned) if (origin !== null) yield origin
+  }
+
+  /** Taken back from members and not given again. */
+  get returnedMessages(): readonly OutgoingMessage[] {
+    return this.returned
+  }
+
+  hasMember(isAsked: (session: MqttSession) => boolean): boolean {
+    return this.order.some(isAsked)
   }
 
   /** A member is online and has room. */

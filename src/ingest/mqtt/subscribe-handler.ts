@@ -1,18 +1,24 @@
-/** SUBSCRIBE and UNSUBSCRIBE, 3.1 to 5.0; `$share/NAME/FILTER` is a shared subscription in every version. */
+/**
+ * SUBSCRIBE and UNSUBSCRIBE, 3.1 to 5.0; `$share/NAME/FILTER` is a shared subscription and `$log/TOPIC` a replay in every version.
+ */
 import type { Partition } from '../../cluster/partition/partition.ts'
 import { MqttProtocolError } from '../../protocol/mqtt/mqtt-protocol-error.ts'
 import type { SubscribePacket, SubscriptionRequest, UnsubscribePacket } from '../../protocol/mqtt/packets.ts'
 import { reasonCodes } from '../../protocol/mqtt/reason-codes.ts'
 import { judgeFilter, sharedFilterOf } from '../../protocol/mqtt/topic-filter.ts'
 import type { DoorServices } from './door-services.ts'
+import { isOfLog } from './replay-request.ts'
+import type { ReplayAnswer } from './replay-table.ts'
 import { mqttEvents } from './mqtt-events.ts'
 import type { RetainedEntry } from './retained-store.ts'
 import type { MqttSession } from './session.ts'
 import type { Delivery, Subscription } from './session-types.ts'
 
 export interface SubscribeOutcome {
-  /** SUBACK's, as 5.0 has them. */
-  readonly reasons: readonly number[]
+  /** SUBACK's, as 5.0 has them; null = the next of the replays has it. */
+  readonly reasons: readonly (number | null)[]
+  /** Replays that were asked for, in the order of their filters. */
+  readonly starting: readonly Promise<ReplayAnswer>[]
   /** Subscriptions that are owed the retained messages. */
   readonly retainedFor: readonly Subscription[]
 }
@@ -30,7 +36,12 @@ export function subscribe(services: DoorServices, session: MqttSession, packet: 
   }
   const subscriptionId = packet.properties.subscriptionIdentifier ?? 0
   const retainedFor: Subscription[] = []
+  const starting: Promise<ReplayAnswer>[] = []
   const reasons = packet.subscriptions.map((request) => {
+    if (isOfLog(request.filter)) {
+      starting.push(services.replays.subscribe(session, request, packet))
+      return null
+    }
     const isNew = !session.subscriptions.has(request.filter)
     const reason = subscribeOne(services, session, request, subscriptionId)
     const subscription = session.subscriptions.get(request.filter)
@@ -42,7 +53,7 @@ export function subscribe(services: DoorServices, session: MqttSession, packet: 
     return reason
   })
   services.onSubscriptionsChanged()
-  return { reasons, retainedFor }
+  return { reasons, starting, retainedFor }
 }
 
 /** Gives the session what is retained under each filter [MQTT-3.3.1-8]: with the retain flag, whatever retain-as-published says. */
@@ -71,7 +82,7 @@ function subscribeOne(
 ): number {
   const { filter, noLocal, retainAsPublished } = request
   const verdict = judgeFilter(filter)
-  if (verdict === 'tooDeep') return reasonCodes.topicFilterInvalid
+  if (verdict === 'tooDeep' || isOfLog(sharedFilterOf(filter)?.filter ?? '')) return reasonCodes.topicFilterInvalid
   if (session.rights?.maySubscribe(filter) === false) return reasonCodes.notAuthorized
   // Without headers a record does not say who published it.
   if (noLocal && services.mapping.omitsHeaders) return reasonCodes.implementationSpecificError
@@ -89,6 +100,7 @@ function subscribeOne(
   subscriptions.set(filter, subscription)
   services.subscriptions.set(subscription)
   services.sys.onSubscribed(filter)
+  services.commands?.onSubscribed(session, filter)
   return qos
 }
 
@@ -116,7 +128,12 @@ function sinceOf(services: DoorServices, session: MqttSession, filter: string): 
 /** Unsubscribes; answers UNSUBACK's reason codes. Messages that wait already are still delivered [MQTT-3.10.4-3]. */
 export function unsubscribe(services: DoorServices, session: MqttSession, packet: UnsubscribePacket): number[] {
   const reasons = packet.filters.map((filter) => {
+    if (isOfLog(filter)) {
+      const isEnded = services.replays.unsubscribe(session, filter)
+      return isEnded ? reasonCodes.success : reasonCodes.noSubscriptionExisted
+    }
     if (!session.subscriptions.delete(filter)) return reasonCodes.noSubscriptionExisted
+    services.commands?.onUnsubscribed(session, filter)
     services.subscriptions.delete(filter, session, services.clock.wallMs())
     return reasonCodes.success
   })

@@ -60,12 +60,11 @@ export class SubscriptionIndex {
     if (group === undefined || !group.delete(session)) return
     this.members -= 1
     session.groups.delete(group)
-    if (group.size === 0) {
-      this.onGroupEnd(group)
-      this.groups.delete(filter)
-      this.trie.delete(shared.filter, groupOwner(shared.group))
-    }
     group.takeBack(session.giveBackQueued(group), wallMs)
+    if (group.size > 0) return
+    this.onGroupEnd(group)
+    this.groups.delete(filter)
+    this.trie.delete(shared.filter, groupOwner(shared.group))
   }
 
   /** All shared subscriptions. */

@@ -16,7 +16,7 @@ import type { LogReadResult } from '../../log/append.ts'
 import type { FanOut } from './fan-out.ts'
 import type { LogSummaries } from './log-summaries.ts'
 import { mqttEvents } from './mqtt-events.ts'
-import { scanRecords } from './record-scan.ts'
+import { scanRecords, timesOf } from './record-scan.ts'
 
 export interface TailReaderOptions {
   readonly broker: Broker
@@ -54,6 +54,8 @@ export class TailReader {
   private isBusy = false
   private isScheduled = false
   private isStopped = false
+  /** The fan-out takes no more of this partition for now. */
+  private isHeld = false
 
   constructor(partition: Partition, fromOffset: number, options: TailReaderOptions) {
     this.partition = partition
@@ -73,9 +75,16 @@ export class TailReader {
     this.unsubscribe()
   }
 
+  /** The fan-out takes more. */
+  release(): void {
+    this.isHeld = false
+    this.schedule()
+  }
+
   /** One pass a turn, however often the watermark moved. */
   private schedule(): void {
-    if (this.isScheduled || this.isBusy || this.isStopped || this.position >= this.partition.highWatermark) return
+    const isIdle = this.isStopped || this.isHeld || this.position >= this.partition.highWatermark
+    if (this.isScheduled || this.isBusy || isIdle) return
     this.isScheduled = true
     this.options.clock.defer(() => {
       this.isScheduled = false
@@ -136,7 +145,7 @@ export class TailReader {
         return false
       }
       this.takeBatch(bytes, at, { bytes, start: at + batchHeaderBytes, end: at + batchSizeInBytes(bytes, at) })
-      return true
+      return !this.isHeld
     })
     this.options.fanOut.flush()
     if (compressedAt < 0) {
@@ -175,17 +184,21 @@ export class TailReader {
     if (!batchIsControl(header, at) && endOffset > this.position) {
       // One object for all records: most are nobody's.
       const place = { partition: this.partition, offset: 0, wallMs: clock.wallMs(), summary }
-      const span = { start: records.start, end: records.end, count: batchRecordCount(header, at) }
+      const { start, end } = records
+      const span = { start, end, count: batchRecordCount(header, at), times: timesOf(header, at) }
       try {
         scanRecords(records.bytes, span, (record) => {
           place.offset = baseOffset + record.offsetDelta
-          if (place.offset >= this.position) this.options.fanOut.offer(records.bytes, record, place)
+          if (place.offset < this.position) return true
+          this.isHeld = !this.options.fanOut.offer(records.bytes, record, place)
+          if (this.isHeld) this.position = place.offset
+          return !this.isHeld
         })
       } catch {
         return this.skipTo(endOffset, 'a batch could not be read')
       }
     }
-    this.position = Math.max(this.position, endOffset)
+    if (!this.isHeld) this.position = Math.max(this.position, endOffset)
     summaries.extend(this.partition, 'live', this.position, batchSizeInBytes(header, at))
   }
 

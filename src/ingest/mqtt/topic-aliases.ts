@@ -1,4 +1,6 @@
 /** Topic aliases on the way to one 5.0 client (3.3.2.3.4): the first topics get one, for as long as the connection lives. Pure. */
+import { LateMap } from '../../base/late-map.ts'
+
 export interface TopicAlias {
   readonly alias: number
   /** The client knows it: the topic itself need not be sent. */
@@ -7,7 +9,7 @@ export interface TopicAlias {
 
 export class TopicAliases {
   private readonly aliasesMax: number
-  private readonly known = new Map<string, number>()
+  private readonly known = new LateMap<string, number>()
 
   /** `aliasesMax` is at most the client's Topic Alias Maximum [MQTT-3.1.2-26]. */
   constructor(aliasesMax: number) {

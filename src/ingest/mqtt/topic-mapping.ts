@@ -22,11 +22,17 @@ export interface TopicRoute {
   readonly partitionBy?: string | null
   /** Default `minimal`. */
   readonly headers?: HeaderLevel
+  /** File of the JSON Schema that payloads must fit; null = they may be anything. */
+  readonly schema?: string | null
+  /** Payloads of more bytes are refused unread where there is a schema. */
+  readonly schemaPayloadMax?: number
 }
 
 export type RoutePlan =
   | {
       readonly kind: 'routed'
+      /** Place of the rule, from 0; null = the default. */
+      readonly rule: number | null
       readonly kafkaTopic: string
       /** Null = the MQTT topic itself. */
       readonly key: string | null
@@ -87,6 +93,11 @@ export class TopicMapping {
     return this.routes.some((route) => route.headers === 'none')
   }
 
+  /** True when a rule that writes no headers may write to this Kafka topic. */
+  mayOmitHeadersIn(kafkaTopic: string): boolean {
+    return this.routes.some(({ headers, topicPattern }) => headers === 'none' && topicPattern.test(kafkaTopic))
+  }
+
   /** May a subscription get records that a rule writes without headers? They do not say at which quality and for how long the message was. */
   isBare(filter: string): boolean {
     return this.bareFilters.some((bare) => filtersOverlap(bare, filter))
@@ -96,9 +107,9 @@ export class TopicMapping {
   plan(mqttTopic: string): RoutePlan {
     if (mqttTopic.startsWith('$')) return { kind: 'refused', reason: 'topics that begin with $ are not stored' }
     const levels = mqttTopic.split('/')
-    for (const route of this.routes) {
+    for (const [rule, route] of this.routes.entries()) {
       const captures = matchFilter(route.filter, levels)
-      if (captures !== null) return planRoute(route, captures, mqttTopic)
+      if (captures !== null) return planRoute(route, rule, captures, mqttTopic)
     }
     return this.planDefault(levels)
   }
@@ -118,11 +129,19 @@ export class TopicMapping {
     if (kafkaTopic === null) return { kind: 'unrouted' }
     // `m__x` is what `__x` becomes: see `claims`.
     if (encodeLevel(levels[0] as string).startsWith('m__')) return stolen(kafkaTopic)
-    return { kind: 'routed', kafkaTopic, key: null, partitionBy: null, headers: 'minimal', isOpenEnded: true }
+    return {
+      kind: 'routed',
+      rule: null,
+      kafkaTopic,
+      key: null,
+      partitionBy: null,
+      headers: 'minimal',
+      isOpenEnded: true,
+    }
   }
 }
 
-function planRoute(route: CompiledRoute, captures: Captures, mqttTopic: string): RoutePlan {
+function planRoute(route: CompiledRoute, rule: number, captures: Captures, mqttTopic: string): RoutePlan {
   const encoded = new Map([...captures].map(([name, levels]) => [name, encodeLevels(levels)]))
   const expanded = expand(route.topic, encoded)
   const kafkaTopic = expanded.length > expandedLengthMax ? null : finishTopicName(expanded)
@@ -133,6 +152,7 @@ function planRoute(route: CompiledRoute, captures: Captures, mqttTopic: string):
   const key = route.key === null ? null : expand(route.key, raw)
   return {
     kind: 'routed',
+    rule,
     kafkaTopic,
     key,
     partitionBy: route.partitionBy === null ? null : expand(route.partitionBy, raw),

@@ -7,6 +7,7 @@ import { type CommitBatch, type CommitBatches, reasonOf } from './commit-batch.t
 import type { DoorCounters } from './door-counters.ts'
 import { type PublisherFacts, RecordHeaderEncoder } from './record-headers.ts'
 import type { RetainedKeeper } from './retained-keeper.ts'
+import type { PayloadChecks } from './payload-check.ts'
 import type { RouteTable } from './route-table.ts'
 import type { TopicRights } from './topic-rights.ts'
 
@@ -22,6 +23,7 @@ export interface WillKeeperOptions {
   readonly clock: Clock
   clockMark(wallMs: number): ClockMark | null
   readonly routes: RouteTable
+  readonly checks: PayloadChecks
   readonly commits: CommitBatches
   readonly counters: DoorCounters
   readonly retained: RetainedKeeper
@@ -106,6 +108,12 @@ export class WillKeeper {
     if (route.state !== 'ready' || route.partition === null) return this.giveUp(will, reasonName(route.reason))
     if (will.rights?.mayWrite(route.partition.topic) === false) return this.giveUp(will, notAuthorized)
     const { qos, retain, properties, payload } = will.message
+    // Its CONNECT may have been before a restart with another schema.
+    if (route.checkedRule !== null && !(retain && payload.length === 0)) {
+      const fault = this.options.checks.get(route.checkedRule)?.fault(payload, 0, payload.length) ?? null
+      this.options.counters.checked(route.checkedRule, fault === null)
+      if (fault !== null) return this.giveUp(will, reasonName(reasonCodes.payloadFormatInvalid))
+    }
     const headers = new RecordHeaderEncoder(will.publisher).build({
       headers: route.headers,
       qos,

@@ -31,9 +31,15 @@ export function encodeConnack(
 }
 
 /** SUBACK (3.9). `reasons` are 5.0's; before 5.0 every failure is 0x80. */
-export function encodeSuback(level: ProtocolLevel, packetId: number, reasons: readonly number[]): Uint8Array {
+export function encodeSuback(
+  level: ProtocolLevel,
+  packetId: number,
+  reasons: readonly number[],
+  properties: MqttProperties = {},
+): Uint8Array {
   const codes = Uint8Array.from(level === 5 ? reasons : reasons.map((reason) => (reason >= 0x80 ? 0x80 : reason)))
-  return packet(packetTypes.suback << 4, [uint16(packetId), ...(level === 5 ? [Uint8Array.of(0)] : []), codes])
+  const list = level === 5 ? [encodeProperties(properties)] : []
+  return packet(packetTypes.suback << 4, [uint16(packetId), ...list, codes])
 }
 
 /** UNSUBACK (3.11). Before 5.0 it carries no reasons. */
@@ -51,6 +57,11 @@ export function encodeDisconnect(reasonCode: number, properties: MqttProperties 
 /** AUTH (3.15) of a server: 5.0 only. */
 export function encodeAuth(reasonCode: number, properties: MqttProperties): Uint8Array {
   return packet(packetTypes.auth << 4, [Uint8Array.of(reasonCode), encodeProperties(properties)])
+}
+
+/** PUBACK or PUBREC that says why it refuses: 5.0 only. */
+export function encodeRefusal(type: number, packetId: number, reasonCode: number, reasonString: string): Uint8Array {
+  return packet(type << 4, [uint16(packetId), Uint8Array.of(reasonCode), encodeProperties({ reasonString })])
 }
 
 /** Bytes that `writeAcknowledgement` needs at most. */

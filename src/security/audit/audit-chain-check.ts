@@ -27,6 +27,8 @@ export class ChainCheck {
   readonly #gaps: ChainGap[] = []
   readonly #anchor: AuditHead | null
   #anchorSeen = false
+  /** Where a last record is not finished; set by whoever hands the lines over. */
+  unfinished: string | null = null
 
   /** `anchor`: a record that was noted down elsewhere and must be in the chain as it was. */
   constructor(anchor: AuditHead | null = null) {

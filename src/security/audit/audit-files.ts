@@ -3,7 +3,7 @@
  * new one, and the oldest go.
  */
 import type { Disk, DiskOperation } from '../../base/ports.ts'
-import { type AuditLine, type ReadAuditLine, readAuditLine } from './audit-line.ts'
+import { type AuditHead, type AuditLine, auditLineBytesMax, type ReadAuditLine, readAuditLine } from './audit-line.ts'
 import { auditTypes } from './audit-types.ts'
 
 export interface AuditFileOptions {
@@ -15,11 +15,20 @@ export interface AuditFileOptions {
 
 /** What the files end with. */
 export interface AuditFileTail {
-  /** The newest records, oldest first: those of the last two files, as far as they are whole. */
-  readonly lines: readonly AuditLine[]
+  /** The newest whole record; null = there is none. */
+  readonly last: AuditHead | null
   /** Bytes of a record that a power cut has left half-written; they are gone. */
   readonly bytesCut: number
   readonly endsCleanly: boolean
+}
+
+/** What one file holds. */
+interface ReadFile {
+  readonly last: ReadAuditLine | null
+  readonly lines: readonly AuditLine[]
+  /** Where the whole records end. */
+  readonly wholeBytes: number
+  readonly size: number
 }
 
 const nameOf = (sequence: number): string => `${String(sequence).padStart(20, '0')}.jsonl`
@@ -35,6 +44,7 @@ export class AuditFiles {
   /** The file that is written; null = the next record begins a new one. */
   #current: { readonly name: string; readonly size: number } | null = null
   #names: string[] = []
+  #lastSequence = -1
 
   constructor(disk: Disk, options: AuditFileOptions) {
     this.#disk = disk
@@ -51,14 +61,14 @@ export class AuditFiles {
     this.#names = auditFileNames(entries.map(({ name }) => name))
     this.#current = null
     const newest = this.#names.at(-1)
-    if (newest === undefined) return { lines: [], bytesCut: 0, endsCleanly: true }
+    this.#lastSequence = -1
+    if (newest === undefined) return { last: null, bytesCut: 0, endsCleanly: true }
+    const nothing = { fromSequence: Number.POSITIVE_INFINITY, linesMax: 0 }
     const before = this.#names.at(-2)
-    const older = before === undefined ? [] : (await this.#read(before)).lines
-    const { lines, wholeBytes, size } = await this.#read(newest)
-    const all = [...older, ...lines]
-    const last = all.at(-1)
-    if (size > wholeBytes && (last?.sequence ?? -1) < toldSequence)
-      return { lines: all, bytesCut: 0, endsCleanly: false }
+    const { last: own, wholeBytes, size } = await this.#read(newest, nothing)
+    const last = own ?? (before === undefined ? null : (await this.#read(before, nothing)).last)
+    this.#lastSequence = last?.sequence ?? -1
+    if (size > wholeBytes && this.#lastSequence < toldSequence) return { last, bytesCut: 0, endsCleanly: false }
     if (size > wholeBytes) {
       const path = `${directory}/${newest}`
       await this.#disk.submit([
@@ -67,8 +77,26 @@ export class AuditFiles {
       ])
     }
     this.#current = { name: newest, size: wholeBytes }
-    const endsCleanly = size === wholeBytes && (last === undefined || last.type === auditTypes.stopped.type)
-    return { lines: all, bytesCut: size - wholeBytes, endsCleanly }
+    const endsCleanly = size === wholeBytes && (last === null || last.type === auditTypes.stopped.type)
+    return { last, bytesCut: size - wholeBytes, endsCleanly }
+  }
+
+  /** The newest record; -1 = there is none. */
+  get lastSequence(): number {
+    return this.#lastSequence
+  }
+
+  /** The next whole records behind one, oldest first, as far as the files have them; they begin later where the oldest files are gone. */
+  async since(sequence: number, linesMax: number): Promise<readonly AuditLine[]> {
+    const lines: AuditLine[] = []
+    const begins = this.#names.map((name) => Number(name.slice(0, 20)))
+    const holding = begins.findLastIndex((first) => first <= sequence + 1)
+    for (const name of this.#names.slice(Math.max(0, holding))) {
+      const read = await this.#read(name, { fromSequence: sequence + 1, linesMax: linesMax - lines.length })
+      lines.push(...read.lines)
+      if (lines.length >= linesMax) break
+    }
+    return lines
   }
 
   /** The next record begins a new file. */
@@ -99,6 +127,7 @@ export class AuditFiles {
     ]
     await this.#disk.submit(operations)
     this.#current = { name, size: size + bytes.length }
+    this.#lastSequence = lines.at(-1)?.sequence ?? this.#lastSequence
     if (!isNew) return
     if (this.#names.at(-1) !== name) this.#names.push(name)
     const old = this.#names.slice(0, Math.max(0, this.#names.length - filesMax))
@@ -111,34 +140,38 @@ export class AuditFiles {
     for (const each of old) this.#disk.forget(`${directory}/${each}`)
   }
 
-  /** The lines at the start of a file that are whole and follow from each other. */
-  async #read(name: string): Promise<{ lines: ReadAuditLine[]; wholeBytes: number; size: number }> {
-    const { directory, fileBytesMax } = this.#options
-    const path = `${directory}/${name}`
+  /** Reads the records that are whole and follow from each other, a piece at a time: nothing waits for a whole file. */
+  async #read(name: string, wanted: { fromSequence: number; linesMax: number }): Promise<ReadFile> {
+    const path = `${this.#options.directory}/${name}`
     const size = (await this.#disk.size(path)) ?? 0
-    if (size === 0) return { lines: [], wholeBytes: 0, size }
-    // One set of records may be larger than a file should be.
-    const bytes = await this.#disk.read(path, 0, Math.min(size, fileBytesMax + setBytesMax))
-    const lines: ReadAuditLine[] = []
-    let at = 0
+    const lines: AuditLine[] = []
+    let last: ReadAuditLine | null = null
     let wholeBytes = 0
-    for (;;) {
-      const end = bytes.indexOf(newLine, at)
-      if (end === -1) break
-      const read = readAuditLine(Buffer.from(bytes.buffer, bytes.byteOffset + at, end - at).toString('utf8'))
-      // Sectors reach the medium in any order: whole lines may stand behind a broken one.
-      if (typeof read === 'string' || !follows(read, lines.at(-1))) break
-      at = end + 1
-      lines.push(read)
-      wholeBytes = at
+    for (let piece = pieceBytes; wholeBytes < size; ) {
+      const bytes = await this.#disk.read(path, wholeBytes, Math.min(piece, size - wholeBytes))
+      let at = 0
+      for (let end = bytes.indexOf(newLine); end !== -1; end = bytes.indexOf(newLine, at)) {
+        const read = readAuditLine(Buffer.from(bytes.buffer, bytes.byteOffset + at, end - at).toString('utf8'))
+        // Sectors reach the medium in any order: whole lines may stand behind a broken one.
+        if (typeof read === 'string' || !follows(read, last)) return { last, lines, wholeBytes: wholeBytes + at, size }
+        at = end + 1
+        last = read
+        if (read.sequence < wanted.fromSequence) continue
+        lines.push({ sequence: read.sequence, hash: read.hash, text: read.text })
+        if (lines.length >= wanted.linesMax) return { last, lines, wholeBytes: wholeBytes + at, size }
+      }
+      wholeBytes += at
+      // A line that is longer than a piece is none of ours.
+      if (at === 0 && (piece > pieceBytes || bytes.length < piece)) break
+      piece = at === 0 ? auditLineBytesMax + pieceBytes : pieceBytes
     }
-    return { lines, wholeBytes, size }
+    return { last, lines, wholeBytes, size }
   }
 }
 
 /** The first record after a stop may tell of a gap in front of it. */
-function follows(line: ReadAuditLine, before: ReadAuditLine | undefined): boolean {
-  return before === undefined || line.previousHash === before.hash || line.type === auditTypes.resumed.type
+function follows(line: ReadAuditLine, before: ReadAuditLine | null): boolean {
+  return before === null || line.previousHash === before.hash || line.type === auditTypes.resumed.type
 }
 
 function parentOf(path: string): string {
@@ -146,5 +179,7 @@ function parentOf(path: string): string {
 }
 
 const newLine = 0x0a
+/** Some hundred records, each of which is hashed. */
+const pieceBytes = 65_536
 /** Most that is written at once. */
 export const setBytesMax = 262_144

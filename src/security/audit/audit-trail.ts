@@ -1,6 +1,6 @@
 /**
  * The audit: records are queued by whoever sees something, and written by one writer, first to the file, then to the topic, as one chain.
- * Nobody waits for it. What the queue cannot take is counted, and the chain tells the number.
+ * Nobody waits for it, and the file does not wait for the topic. What the queue cannot take is counted, and the chain tells the number.
  *
  * The file is synced before the topic is given the same records: after a power cut the file is never behind, and what the topic lacks is
  * handed to it again. Where the two cannot be brought together (one was deleted, or edited) the chain goes on from the longer one, and
@@ -10,19 +10,12 @@ import type { Audit, AuditDefinition, AuditFields } from '../../base/audit-def.t
 import { asError } from '../../base/errors.ts'
 import type { Clock, Disk, Observer, Timer } from '../../base/ports.ts'
 import { auditEvents } from './audit-events.ts'
-import { type AuditFileOptions, AuditFiles, type AuditFileTail, setBytesMax } from './audit-files.ts'
+import { type AuditFileOptions, AuditFiles, setBytesMax } from './audit-files.ts'
 import { type AuditEntry, auditGenesis, type AuditHead, type AuditLine, makeAuditLine } from './audit-line.ts'
 import { auditMetrics } from './audit-metrics.ts'
 import { auditTypes } from './audit-types.ts'
 import { RepeatFilter, repeatWindowMs } from './repeat-filter.ts'
-
-/** The topic that holds the same records. */
-export interface AuditTopic {
-  /** Its newest record; null = it has none. */
-  tail(): Promise<AuditHead | null>
-  /** Resolves when they are committed. */
-  append(lines: readonly AuditLine[]): Promise<void>
-}
+import { type AuditTopic, compare, setMax, TopicCopy } from './topic-copy.ts'
 
 export interface AuditTrailParts {
   readonly clock: Clock
@@ -33,8 +26,6 @@ export interface AuditTrailParts {
 
 /** Records that wait; about 4 MiB at worst. */
 const queueMax = 4_096
-/** Records of one write. */
-const setMax = 256
 /** Records gather for this long: one sync for all of them. */
 const gatherMs = 200
 const retryMsMin = 500
@@ -58,7 +49,7 @@ export class AuditTrail implements Audit {
   #queue: AuditEntry[] = []
   #lost = 0
   #head: AuditHead = auditGenesis
-  #topic: AuditTopic | null = null
+  #topic: TopicCopy | null = null
   #source = ''
   #writer: Promise<void> | null = null
   #isStopping = false
@@ -89,7 +80,8 @@ export class AuditTrail implements Audit {
 
   /** Begins to write. Records that came before have waited. */
   start(topic: AuditTopic, source: string): void {
-    this.#topic = topic
+    const { clock, observer } = this.#parts
+    this.#topic = new TopicCopy(topic, { clock, observer, files: this.#files, onDue: () => this.#wake() })
     this.#source = source
     this.#writer = this.#write().catch((thrown: unknown) => {
       if (!(thrown instanceof Stopped)) throw thrown
@@ -109,6 +101,7 @@ export class AuditTrail implements Audit {
     })
     await Promise.race([this.#writer, late])
     if (timer !== null) clock.cancel(timer)
+    this.#topic?.close()
   }
 
   // ------------------------------------------------------------------------------------------- the queue
@@ -150,31 +143,30 @@ export class AuditTrail implements Audit {
     await this.#keepTrying(() => this.#resume())
     for (;;) {
       await this.#untilSomething()
-      if (this.#queue.length === 0 && this.#lost === 0) break
-      if (!this.#isStopping) await this.#pause(gatherMs)
-      await this.#writeLines(this.#takeLines())
+      if (this.#queue.length > 0 || this.#lost > 0) {
+        if (!this.#isStopping && this.#queue.length < setMax) await this.#pause(gatherMs)
+        await this.#writeLines(this.#takeLines())
+      } else if (this.#isStopping) break
+      else await this.#payTopic()
     }
     await this.#writeLines([this.#line(this.#entryOf(auditTypes.stopped, {}))])
   }
 
   async #writeLines(lines: readonly AuditLine[]): Promise<void> {
     await this.#keepTrying(() => this.#files.append(lines))
-    await this.#writeToTopic(lines)
     this.#parts.observer.add(auditMetrics.records, lines.length)
+    this.#topic?.owe(lines)
+    await this.#payTopic()
   }
 
-  async #writeToTopic(lines: readonly AuditLine[]): Promise<void> {
+  /** What the topic can never be given is told in the chain, in the record behind the gap. */
+  async #payTopic(): Promise<void> {
     const topic = this.#topic
-    if (topic === null) return
-    let rest = lines
-    let isRetry = false
-    await this.#keepTrying(async () => {
-      // What has failed may have arrived all the same.
-      const arrived = isRetry ? ((await topic.tail())?.sequence ?? -1) : -1
-      isRetry = true
-      rest = rest.filter(({ sequence }) => sequence > arrived)
-      if (rest.length > 0) await topic.append(rest)
-    })
+    if (topic === null || !(topic.isDue || this.#isStopping)) return
+    const missingInTopic = await topic.pay()
+    if (missingInTopic === '') return
+    const fields = { clean: true, bytesCut: 0, missingInFile: '', missingInTopic, disagreement: '' }
+    await this.#writeLines([this.#line(this.#entryOf(auditTypes.resumed, fields))])
   }
 
   #takeLines(): readonly AuditLine[] {
@@ -212,41 +204,30 @@ export class AuditTrail implements Audit {
   async #resume(): Promise<void> {
     const topic = (await this.#topic?.tail()) ?? null
     const file = await this.#files.open(topic?.sequence ?? -1)
-    const fileHead = file.lines.at(-1) ?? null
+    const fileHead = file.last
     if (fileHead === null && topic === null) {
       if (this.#head.sequence < 0) await this.#begin(this.#entryOf(auditTypes.started, {}), auditGenesis)
       return
     }
-    const { again, ...missing } = compare(file, topic)
-    await this.#handAgain(again)
-    if (missing.missingInFile !== '' || missing.disagreement !== '') this.#files.beginNew()
+    const { isOwed, ...missing } = await compare(this.#files, fileHead, topic)
+    if (isOwed) this.#topic?.fallBehind()
+    const isWhole = missing.missingInFile === '' && missing.disagreement === ''
+    if (!isWhole) this.#files.beginNew()
     const isFromTopic = topic !== null && (fileHead === null || topic.sequence >= fileHead.sequence)
     const head = (isFromTopic ? topic : fileHead) ?? auditGenesis
-    const isWhole = missing.missingInFile === '' && missing.missingInTopic === '' && missing.disagreement === ''
     const clean = file.endsCleanly && isWhole
     if (!clean) {
-      const told = [missing.missingInFile, missing.missingInTopic, missing.disagreement].filter((text) => text !== '')
+      const told = [missing.missingInFile, missing.disagreement].filter((text) => text !== '')
       const text = told.length === 0 ? 'nothing is known to be missing' : told.join('; ')
       this.#parts.observer.event(auditEvents.resumed, { sequence: head.sequence, missing: text })
     }
-    await this.#begin(this.#entryOf(auditTypes.resumed, { clean, bytesCut: file.bytesCut, ...missing }), head)
+    const fields = { clean, bytesCut: file.bytesCut, ...missing, missingInTopic: '' }
+    await this.#begin(this.#entryOf(auditTypes.resumed, fields), head)
   }
 
   async #begin(entry: AuditEntry, head: AuditHead): Promise<void> {
     this.#head = head
     await this.#writeLines([this.#line(entry)])
-  }
-
-  async #handAgain(lines: readonly AuditLine[]): Promise<void> {
-    for (let at = 0; at < lines.length; ) {
-      let end = at
-      for (let bytes = 0; end < lines.length && end - at < setMax && bytes < setBytesMax / 2; end++) {
-        bytes += lines[end]?.text.length ?? 0
-      }
-      const set = lines.slice(at, end)
-      await this.#writeToTopic(set)
-      at = end
-    }
   }
 
   // ------------------------------------------------------------------------------------------- waiting
@@ -269,7 +250,8 @@ export class AuditTrail implements Audit {
   }
 
   #untilSomething(): Promise<void> {
-    if (this.#queue.length > 0 || this.#lost > 0 || this.#isStopping) return Promise.resolve()
+    if (this.#queue.length > 0 || this.#lost > 0 || this.#isStopping || this.#topic?.isDue === true)
+      return Promise.resolve()
     return new Promise((resolve) => {
       this.#wake = () => {
         this.#wake = () => {}
@@ -289,45 +271,9 @@ export class AuditTrail implements Audit {
       }
       const timer = clock.schedule(ms, end)
       this.#wake = () => {
-        if (this.#isStopping || (ms === gatherMs && this.#queue.length > queueMax / 2)) end()
+        if (this.#isStopping || (ms === gatherMs && this.#queue.length >= setMax)) end()
       }
       if (this.#isStopping) end()
     })
   }
-}
-
-interface Comparison {
-  /** Records of the file that the topic is to be given again. */
-  readonly again: readonly AuditLine[]
-  readonly missingInFile: string
-  readonly missingInTopic: string
-  readonly disagreement: string
-}
-
-const span = (from: number, end: number): string => `records ${from} to ${end}`
-
-/** What the file and the topic lack of each other. One of them holds something. */
-export function compare({ lines }: Pick<AuditFileTail, 'lines'>, topic: AuditHead | null): Comparison {
-  const none: Comparison = { again: [], missingInFile: '', missingInTopic: '', disagreement: '' }
-  const last = lines.at(-1)
-  const first = lines[0]
-  if (last === undefined || first === undefined) {
-    return topic === null ? none : { ...none, missingInFile: `${span(0, topic.sequence)} are not in the file` }
-  }
-  if (topic === null) {
-    const missing = first.sequence > 0 ? `${span(0, first.sequence - 1)} are not in the topic` : ''
-    return { ...none, again: lines, missingInTopic: missing }
-  }
-  if (topic.sequence > last.sequence) {
-    return { ...none, missingInFile: `${span(last.sequence + 1, topic.sequence)} are not in the file` }
-  }
-  if (topic.sequence < first.sequence - 1) {
-    const missing = `${span(topic.sequence + 1, first.sequence - 1)} are not in the topic`
-    return { ...none, again: lines, missingInTopic: missing }
-  }
-  const same = lines.find(({ sequence }) => sequence === topic.sequence)
-  if (same !== undefined && same.hash !== topic.hash) {
-    return { ...none, disagreement: `record ${topic.sequence} is one in the file and another in the topic` }
-  }
-  return { ...none, again: lines.filter(({ sequence }) => sequence > topic.sequence) }
 }

@@ -13,9 +13,13 @@ writeFileSync(
   `
 kafka: { num.partitions: 6 }
 mqtt:
+  sparkplug: {}
   routes:
     - { match: "other/#", topic: elsewhere }
     - { match: "sensors/{site}/{device}/#", topic: sensors, partitionBy: "{site}/{device}", headers: full }
+    - { match: "pump/#", topic: commands }
+  commandRoutes:
+    - { name: pumps, kafkaTopic: commands, mqttTopic: "pump/{key}/{header.what}" }
 `,
 )
 const route = (...args: string[]) => headwater(['mqtt', 'route', ...args, '--config', config])
@@ -34,6 +38,24 @@ timestamp    when it is received (CreateTime), by the clock of this node
 headers      full mqtt.client=press-1 mqtt.qos=2 mqtt.user=press mqtt.protocol=5.0
 note         with an authorizer User:press needs WRITE on Topic:sensors
 `)
+  })
+
+  it('says what is done for Sparkplug, and that no rule of the operator asks for it', () => {
+    const { stdout } = route('spBv1.0/plant/NBIRTH/line1')
+    const notes = stdout.split('\n').filter((line) => line.startsWith('note'))
+    expect(stdout).toContain('by the hash of "plant/line1"')
+    expect(notes.slice(0, 2)).toEqual([
+      'note         rule 4 stands behind mqtt.routes for mqtt.sparkplug',
+      'note         a birth: kept as $sparkplug/certificates/spBv1.0/plant/NBIRTH/line1, and in the Kafka topic sparkplug.certificates',
+    ])
+  })
+
+  it('tells which command routes may give messages of the topic', () => {
+    const { stdout } = route('pump/7/left/set')
+    expect(stdout).toContain(
+      'commands     pumps: records of Kafka topic commands where key=7, header what=left/set come under it, by pump/{key}/{header.what}',
+    )
+    expect(stdout).toContain('commands is read by command route pumps: what comes in by MQTT is no command there')
   })
 
   it('as JSON says the same, for the number of partitions that is given', () => {

@@ -3,7 +3,9 @@ import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { request } from 'node:https'
 import { connect } from 'node:net'
+import { networkInterfaces } from 'node:os'
 import { afterEach, describe, expect, it } from 'vitest'
+import type { Access } from '../../../src/admin/access.ts'
 import { HttpSurface } from '../../../src/admin/http/http-surface.ts'
 import type { ApplianceStatus, HealthReport, Operations } from '../../../src/admin/operations.ts'
 import { ProcessObserver } from '../../../src/admin/observer.ts'
@@ -190,6 +192,66 @@ describe('the HTTP surface', () => {
     expect(await ask({})).toMatch(/CERTIFICATE_REQUIRED|ECONNRESET/)
     expect(await ask({ cert: readFileSync(client.certificate), key: readFileSync(client.key) })).toBe(200)
     folder.remove()
+  })
+
+  describe('where names are asked for', () => {
+    /** Nobody gets as far as to be judged. */
+    const unasked: Access = {
+      checkPassword: () => Promise.reject(new Error('a password was looked at')),
+      checkToken: () => Promise.reject(new Error('a token was looked at')),
+      ofCertificate: () => null,
+      credentialMark: () => null,
+      mayView: () => true,
+      mayAdminister: () => true,
+      tokens: () => [],
+      createToken: () => Promise.reject(new Error('a token was made')),
+      revokeToken: () => Promise.reject(new Error('a token was revoked')),
+    }
+
+    async function required(hasOpenMetrics: boolean, access: Access | null, host = '127.0.0.1'): Promise<number> {
+      const observer = new ProcessObserver({
+        version: '0.1.0',
+        log: { level: 'silent', format: 'json', descriptor: 2, isTerminal: false },
+      })
+      surface = new HttpSurface({
+        operations: () => null,
+        metricsText: () => observer.metrics.text(),
+        observer,
+        access: () => access,
+        authentication: { isRequired: true, hasOpenMetrics, hosts: [] },
+      })
+      return (await surface.listen({ host, port: 0 })).port
+    }
+
+    it('tells health and nothing else before it knows its users', async () => {
+      const base = `http://127.0.0.1:${await required(false, null)}`
+      expect(await ask(`${base}/health/live`)).toMatchObject({ status: 200, body: { live: true } })
+      expect(await ask(`${base}/health/ready`)).toMatchObject({ status: 503, body: { ready: false } })
+      expect((await ask(`${base}/health/ready`)).body).not.toHaveProperty('reasons')
+      for (const path of ['/metrics', '/api/status', '/api/tokens']) {
+        expect(await ask(`${base}${path}`)).toMatchObject({ status: 503, body: { error: 'HTTP_STARTING' } })
+      }
+    })
+
+    it('leaves the figures open to scrapers where it is told to, and nothing else', async () => {
+      const base = `http://127.0.0.1:${await required(true, unasked)}`
+      expect((await fetch(`${base}/metrics`)).status).toBe(200)
+      expect(await ask(`${base}/api/status`)).toMatchObject({ status: 401, body: { error: 'HTTP_UNAUTHORIZED' } })
+    })
+
+    const other = Object.values(networkInterfaces())
+      .flatMap((all) => all ?? [])
+      .find(({ family, internal }) => family === 'IPv4' && !internal)?.address
+
+    it.skipIf(other === undefined)('does not look at credentials that came in plain text from elsewhere', async () => {
+      const base = `http://${other}:${await required(false, unasked, '0.0.0.0')}`
+      for (const authorization of ['Basic YWxpY2U6c2VjcmV0', 'Bearer hw1_x']) {
+        const response = await fetch(`${base}/api/status`, { headers: { authorization } })
+        expect(response.status).toBe(403)
+        expect(await response.json()).toMatchObject({ error: 'HTTP_PLAIN_TEXT' })
+      }
+      expect((await fetch(`${base}/api/status`)).status).toBe(401)
+    })
   })
 
   it('stops although a client has sent half a request', async () => {

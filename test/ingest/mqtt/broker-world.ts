@@ -5,6 +5,7 @@ import { InternalTopics } from '../../../src/broker/internal-topics.ts'
 import { TopicAdmin } from '../../../src/broker/topic-admin.ts'
 import { Cluster } from '../../../src/cluster/cluster.ts'
 import { BrokerSettings } from '../../../src/cluster/metadata/broker-config.ts'
+import { offsetsTopic } from '../../../src/coordinator/group/offsets-topic.ts'
 import { mqttSessionsTopic } from '../../../src/ingest/mqtt/packet-id-log.ts'
 import { retainedTopic } from '../../../src/ingest/mqtt/retained-keeper.ts'
 import { LogDirectory } from '../../../src/log/log-directory.ts'
@@ -21,7 +22,7 @@ export const autoTopicsMax = 6
 export async function openBroker(dataDir: string, ports: Ports): Promise<BrokerWorld> {
   const directory = await LogDirectory.open({ dataDir, nodeId: 1 }, ports)
   const settings = new BrokerSettings(new Map([['num.partitions', '2']]))
-  const internalTopics = new InternalTopics([mqttSessionsTopic, retainedTopic])
+  const internalTopics = new InternalTopics([mqttSessionsTopic, retainedTopic, offsetsTopic])
   const isInternal = (topic: string): boolean => internalTopics.isInternal(topic)
   const endPoints = [{ name: 'PLAINTEXT', host: '127.0.0.1', port: 9092, securityProtocol: 0 }]
   const cluster = await Cluster.open({ directory, settings, ports, isInternal, endPoints })

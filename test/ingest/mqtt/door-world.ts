@@ -2,17 +2,25 @@
 import mqttPacket, { type Packet, type Parser } from 'mqtt-packet'
 import type { Connection, ListenAddress, Ports } from '../../../src/base/ports.ts'
 import type { Broker } from '../../../src/broker/broker.ts'
+import { GroupCoordinator } from '../../../src/coordinator/group/group-coordinator.ts'
+import { groupOptionDefaults } from '../../../src/coordinator/group/group-options.ts'
+import type { FetchedOffset } from '../../../src/coordinator/group/group-requests.ts'
+import { offsetsTopic } from '../../../src/coordinator/group/offsets-topic.ts'
+import { partitionTableLog } from '../../../src/coordinator/runtime/partition-table-log.ts'
+import { commandOffsetsOf } from '../../../src/ingest/mqtt/command-offsets.ts'
 import type { MqttListenerOptions } from '../../../src/ingest/mqtt/listener-options.ts'
 import { MqttDoor } from '../../../src/ingest/mqtt/mqtt-door.ts'
+import { noPayloadChecks, type PayloadChecks } from '../../../src/ingest/mqtt/payload-check.ts'
 import { type MqttDoorOptions, mqttDoorDefaults } from '../../../src/ingest/mqtt/mqtt-options.ts'
 import { forEachBatch } from '../../../src/protocol/records/record-batch.ts'
 import { forEachRecord } from '../../../src/protocol/records/record.ts'
+import type { Authorizer } from '../../../src/security/authorizer.ts'
 import { Authenticator } from '../../../src/security/authenticator.ts'
 import { ClientQuotas } from '../../../src/security/quotas/client-quotas.ts'
 import { QuotaKeeper } from '../../../src/security/quotas/quota-keeper.ts'
 import { ScramCredentials } from '../../../src/security/scram-credentials.ts'
-import { readableTokens } from '../../security/tokens/readable-keys.ts'
 import type { LogConfig } from '../../../src/log/log-config.ts'
+import { readableTokens } from '../../security/tokens/readable-keys.ts'
 import type { SimHost } from '../../sim/host.ts'
 import { type SimWorld, simWorld } from '../../sim/world.ts'
 import { type BrokerWorld, openBroker } from './broker-world.ts'
@@ -29,15 +37,28 @@ export class DoorWorld {
   readonly world: SimWorld
   readonly host: SimHost
   readonly options: MqttDoorOptions
+  /** Schemas of routes; set before a start. */
+  checks: PayloadChecks = noPayloadChecks
   /** Users of listeners that ask for them. */
   readonly credentials = new ScramCredentials()
   /** Quotas of clients and addresses. */
   readonly quotas = new ClientQuotas()
   private readonly clientPorts: Ports
   private readonly listener: MqttListenerOptions
-  private running: { readonly rooms: BrokerWorld; readonly door: MqttDoor } | null = null
+  private readonly authorizer: Authorizer | undefined
+  private running: {
+    readonly rooms: BrokerWorld
+    readonly door: MqttDoor
+    readonly coordinator: GroupCoordinator | null
+  } | null = null
 
-  private constructor(seed: number, options: Partial<MqttDoorOptions>, listener: MqttListenerOptions) {
+  private constructor(
+    seed: number,
+    options: Partial<MqttDoorOptions>,
+    listener: MqttListenerOptions,
+    authorizer?: Authorizer,
+  ) {
+    this.authorizer = authorizer
     this.world = simWorld(seed)
     this.host = this.world.host('edge')
     this.clientPorts = this.world.host('field').boot()
@@ -50,8 +71,11 @@ export class DoorWorld {
     options: Partial<MqttDoorOptions> = {},
     seed = 1,
     listener: MqttListenerOptions = {},
+    authorizer?: Authorizer,
+    checks: PayloadChecks = noPayloadChecks,
   ): Promise<DoorWorld> {
-    const created = new DoorWorld(seed, options, listener)
+    const created = new DoorWorld(seed, options, listener, authorizer)
+    created.checks = checks
     await created.boot()
     return created
   }
@@ -61,6 +85,8 @@ export class DoorWorld {
     const rooms = await this.settle(openBroker('/data', ports))
     const { broker } = rooms
     const { net, clock, entropy, compute, observer } = ports
+    const coordinator =
+      this.options.commandRoutes.length === 0 ? null : await this.settle(openCoordinator(broker, ports))
     const door = new MqttDoor({
       net,
       clock,
@@ -69,6 +95,9 @@ export class DoorWorld {
       observer,
       broker,
       options: this.options,
+      ...(this.authorizer === undefined ? {} : { authorizer: this.authorizer }),
+      checks: this.checks,
+      ...(coordinator === null ? {} : { commandOffsets: commandOffsetsOf(coordinator, 4096) }),
       version: '1.2.3',
       bootId: 'b001',
       quotas: new QuotaKeeper(this.quotas, clock, { samples: 11, sampleMs: 1000 }),
@@ -81,7 +110,7 @@ export class DoorWorld {
     })
     broker.onTopicsChange(() => door.onPartitionsChanged())
     await this.settle(door.listen({ host: '0.0.0.0', port }, this.listener))
-    this.running = { rooms, door }
+    this.running = { rooms, door, coordinator }
   }
 
   get broker(): Broker {
@@ -128,9 +157,21 @@ export class DoorWorld {
     await this.settle(this.rooms.topics.delete({ name, topicId: null }, 5000))
   }
 
+  /** What the group of a command route shows for a partition. */
+  committed(group: string, topic: string, partition: number): number {
+    const coordinator = this.running?.coordinator
+    const found = coordinator?.fetchOffsets({
+      groupId: group,
+      topics: [{ topic, partitions: [partition] }],
+      requireStable: false,
+    })
+    return Array.isArray(found) ? ((found as readonly FetchedOffset[])[0]?.offset ?? -1) : -1
+  }
+
   /** A clean stop of the door and of the log. */
   async stop(): Promise<void> {
     await this.settle(this.door.stop())
+    this.running?.coordinator?.stop()
     await this.settle(this.rooms.directory.close())
   }
 
@@ -139,6 +180,12 @@ export class DoorWorld {
     this.host.kill()
     this.running = null
     await this.boot()
+  }
+
+  /** A clean stop and a new start. */
+  async stopAndStart(): Promise<void> {
+    await this.stop()
+    await this.restart()
   }
 
   /** The power goes and comes back: what was not synced is lost. */
@@ -269,6 +316,11 @@ export class TestClient {
     this.connection.pause()
   }
 
+  goOnReading(): void {
+    this.isReading = true
+    this.connection.resume()
+  }
+
   get reads(): boolean {
     return this.isReading
   }
@@ -312,4 +364,21 @@ function textOf(packet: Packet): string {
     default:
       return `${packet.cmd}${id}${reason}`
   }
+}
+
+/** The coordinator over the broker's own topic, as the appliance builds it. */
+async function openCoordinator(
+  broker: Broker,
+  { clock, entropy, compute, observer }: Ports,
+): Promise<GroupCoordinator> {
+  const { name } = offsetsTopic
+  return GroupCoordinator.open({
+    log: partitionTableLog(broker.partitions, name, () => broker.topicPartitions(name)),
+    createTopic: () => broker.ensureInternalTopic(offsetsTopic),
+    clock,
+    compute,
+    entropy,
+    observer,
+    options: groupOptionDefaults,
+  })
 }

@@ -10,7 +10,7 @@ const routes: readonly TopicRoute[] = [
   { match: 'raw/{a}/{b}', topic: '{a}-{b}', headers: 'none' },
   { match: 'long/{x}', topic: '{x}' },
 ]
-const rules = { routes, lastResortTopic: 'mqtt.unrouted', autoTopicsMax: 64 }
+const rules = { routes, lastResortTopic: 'mqtt.unrouted', autoTopicsMax: 64, commandRoutes: [] }
 const question: RouteQuestion = {
   topic: '',
   clientId: 'c',

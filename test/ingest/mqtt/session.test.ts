@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import type { Partition } from '../../../src/cluster/partition/partition.ts'
 import { OutgoingMessage } from '../../../src/ingest/mqtt/outgoing-message.ts'
 import { headerNames } from '../../../src/ingest/mqtt/record-headers.ts'
 import { MqttSession } from '../../../src/ingest/mqtt/session.ts'
@@ -264,5 +265,73 @@ describe('the session table', () => {
     sessions.touch(a)
     expect(sessions.open('d', false)).not.toBeNull()
     expect(ended).toEqual(['b evicted', 'a evicted'])
+  })
+})
+
+describe('QoS 2 to a kept session, whose ids the log takes in any order', () => {
+  const partition = { topic: 't', index: 0 } as unknown as Partition
+
+  /** A session whose ids become durable when the test says so, by `message`, or `message released`. */
+  function recorded() {
+    const settle = new Map<string, () => void>()
+    const { session } = bench({
+      recordOutgoing: (_session, origin, { isReleased }, then) => {
+        settle.set(`${origin.offset}${isReleased ? ' released' : ''}`, () => then(0))
+        return true
+      },
+    })
+    const offer = (offset: number): boolean => {
+      const headers = [{ key: headerNames.qos, value: Buffer.from('2') }]
+      const origin = { partition, offset }
+      const sent = new OutgoingMessage(Buffer.from('t'), Buffer.from(`m${offset}`), headers, origin)
+      return session.offer({ message: sent, qos: 2, retain: false, subscriptionIds: [], group: null }, 0)
+    }
+    return { session, offer, settle: (what: string): void => settle.get(what)?.() }
+  }
+
+  it('sends the messages in their order [MQTT-4.6.0-6]', () => {
+    const { session, offer, settle } = recorded()
+    const link = new RecordingLink(10)
+    session.attach(link, 0)
+    for (const offset of [1, 2, 3]) expect(offer(offset)).toBe(true)
+    settle('2')
+    settle('3')
+    expect(link.look()).toBe('')
+    settle('1')
+    expect(link.look()).toBe('m1#1 m2#2 m3#3')
+  })
+
+  it('says PUBREL in the order of the PUBRECs [MQTT-4.6.0-4]', () => {
+    const { session, offer, settle } = recorded()
+    const link = new RecordingLink(10)
+    session.attach(link, 0)
+    for (const offset of [1, 2]) offer(offset)
+    for (const offset of [1, 2]) settle(String(offset))
+    link.look()
+    session.receive(1, 0, 0)
+    session.receive(2, 0, 0)
+    settle('2 released')
+    expect(link.look()).toBe('')
+    settle('1 released')
+    expect(link.look()).toBe('release#1 release#2')
+  })
+
+  it('keeps both orders when the client comes back in between', () => {
+    const { session, offer, settle } = recorded()
+    session.attach(new RecordingLink(10), 0)
+    for (const offset of [1, 2, 3, 4]) offer(offset)
+    for (const offset of [1, 2]) settle(String(offset))
+    session.receive(1, 0, 0)
+    session.receive(2, 0, 0)
+    settle('4')
+    settle('2 released')
+    session.detach()
+    const again = new RecordingLink(10)
+    session.attach(again, 0)
+    expect(again.look()).toBe('')
+    settle('1 released')
+    expect(again.look()).toBe('release#1 release#2')
+    settle('3')
+    expect(again.look()).toBe('m3#3 m4#4')
   })
 })
