@@ -1,5 +1,6 @@
 /** Who clients are, put together: certificates of listeners, users, and tokens with the keys of their issuer. */
 import type { Audit } from './base/audit-def.ts'
+import { asError } from './base/errors.ts'
 import type { Ports } from './base/ports.ts'
 import type { Cluster } from './cluster/cluster.ts'
 import type { BrokerSettings } from './cluster/metadata/broker-config.ts'
@@ -8,7 +9,10 @@ import { takesTokens } from './config-tokens.ts'
 import type { SaslListener } from './ingest/kafka/connection-security.ts'
 import { judgeListeners } from './listener-judgement.ts'
 import { Authenticator } from './security/authenticator.ts'
-import type { SaslMechanism } from './security/sasl/sasl-server.ts'
+import { kerberosUser, parseKerberosRules } from './security/kerberos-names.ts'
+import { GssapiServer } from './security/sasl/gssapi-server.ts'
+import type { SaslMechanism, SaslServer } from './security/sasl/sasl-server.ts'
+import { securityEvents } from './security/security-events.ts'
 import { TlsKeeper } from './security/tls-keeper.ts'
 import { TokenCheck } from './security/tokens/token-check.ts'
 import { TokenKeyKeeper } from './security/tokens/token-key-keeper.ts'
@@ -22,6 +26,7 @@ export class ApplianceSecurity {
   readonly #audit: Audit
   #authenticator: Authenticator | null = null
   #tokenKeys: TokenKeyKeeper | null = null
+  #kerberos: (() => SaslServer) | null = null
 
   constructor(config: ApplianceConfig, settings: BrokerSettings, ports: Ports, audit: Audit) {
     this.#config = config
@@ -36,6 +41,7 @@ export class ApplianceSecurity {
     judgeListeners(this.#config, this.#settings, cluster, this.#ports.observer)
     const tokens = takesTokens(this.#config.listeners) ? await this.#openTokens() : null
     const { clock, compute, entropy, observer } = this.#ports
+    this.#kerberos = this.#openKerberos()
     this.#authenticator = new Authenticator({
       clock,
       compute,
@@ -44,6 +50,7 @@ export class ApplianceSecurity {
       credentials: cluster.image.credentials,
       failureDelayMs: () => this.#settings.number('connection.failed.authentication.delay.ms'),
       tokens,
+      kerberos: this.#kerberos,
       audit: this.#audit,
     })
   }
@@ -58,11 +65,30 @@ export class ApplianceSecurity {
     return this.#authenticator
   }
 
-  /** How a Kafka listener authenticates; null = it does not. */
+  /** How a Kafka listener authenticates; null = it does not. GSSAPI is not offered where there is no Kerberos. */
   sasl(mechanisms: readonly SaslMechanism[]): SaslListener | null {
     if (mechanisms.length === 0) return null
     const sessionMs = (): number => this.#settings.number('connections.max.reauth.ms')
-    return { mechanisms, authenticator: this.authenticator, sessionMs }
+    const offered = mechanisms.filter((mechanism) => mechanism !== 'GSSAPI' || this.#kerberos !== null)
+    return { mechanisms: offered, authenticator: this.authenticator, sessionMs }
+  }
+
+  #openKerberos(): (() => SaslServer) | null {
+    const { kerberos } = this.#config
+    if (kerberos === null) return null
+    const { keytab, principal } = kerberos
+    const rules = parseKerberosRules(this.#settings.text('sasl.kerberos.principal.to.local.rules'))
+    if (typeof rules === 'string') throw new Error(rules)
+    const realm = principal.slice(principal.indexOf('@') + 1)
+    const localName = (name: string): string | null => kerberosUser(rules, name, realm)
+    try {
+      const acceptor = this.#ports.compute.gssAcceptor(keytab, principal)
+      return () => new GssapiServer({ context: acceptor.begin(), localName })
+    } catch (thrown) {
+      const reason = asError(thrown).message
+      this.#ports.observer.event(securityEvents.kerberosMissing, { principal, reason })
+      return null
+    }
   }
 
   async #openTokens(): Promise<TokenCheck> {

@@ -68,8 +68,8 @@ const kafkaListener = z
     tls,
     ...proxyKeys,
     saslMechanisms: z
-      .array(z.enum(['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512', 'OAUTHBEARER']))
-      .max(4)
+      .array(z.enum(['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512', 'OAUTHBEARER', 'GSSAPI']))
+      .max(5)
       .prefault([])
       .describe(
         'SASL mechanisms by which clients authenticate. Without any, a client is who its certificate says, or `User:ANONYMOUS`.',

@@ -96,9 +96,11 @@ export function namelessListeners({ kafka, mqtt }: Pick<WrittenListeners, 'kafka
   ]
 }
 
-/** Whoever comes by a token is known to its issuer. */
+/** Whoever comes by a token is known to its issuer, and by a ticket to the realm. */
+const knownElsewhere: ReadonlySet<string> = new Set(['OAUTHBEARER', 'GSSAPI'])
+
 function asksForPasswords({ saslMechanisms }: { readonly saslMechanisms: readonly string[] }): boolean {
-  return saslMechanisms.some((mechanism) => mechanism !== 'OAUTHBEARER')
+  return saslMechanisms.some((mechanism) => !knownElsewhere.has(mechanism))
 }
 
 /** Does a listener beyond the loopback let users in by their passwords? Then there must be users. */

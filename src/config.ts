@@ -8,6 +8,7 @@
 import { z } from 'zod'
 import { kafkaSettingFault } from './config-kafka.ts'
 import { listenerCountMax, listeners } from './config-listeners.ts'
+import { judgeKerberos, kerberos } from './config-kerberos.ts'
 import { judgeOutbound, outboundSasl, outboundTls } from './config-outbound.ts'
 import { judgeTokens, oauthbearer } from './config-tokens.ts'
 import { address, bytes, bytesOrShare, count, durationMs } from './config-values.ts'
@@ -343,10 +344,12 @@ export const configSchema = z
     mqtt: mqtt.prefault({}),
     mirrors: z.array(mirror).max(mirrorCountMax).prefault([]).describe('Copies of topics to a central Apache Kafka.'),
     oauthbearer: oauthbearer.prefault({}),
+    kerberos: kerberos.describe('Kerberos, for listeners that offer GSSAPI.'),
     log: log.prefault({}),
     audit: audit.prefault({}),
   })
   .superRefine(judgeTokens)
+  .superRefine(judgeKerberos)
 
 type DeepReadonly<T> =
   T extends ReadonlyMap<string, string>

@@ -46,6 +46,7 @@ function factsOf(directory: LogDirectory, cluster: Cluster, config: ApplianceCon
       return { name, protocol, listen, advertise, tls, saslMechanisms }
     }),
     requiredScopes: config.oauthbearer.requiredScopes,
+    kerberos: config.kerberos,
     wasClean: directory.wasClean,
     topics: [...cluster.image.topics()].map(({ name, partitions }) => ({
       name,

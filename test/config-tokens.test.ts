@@ -49,6 +49,22 @@ describe('a configuration with tokens', () => {
     ['authorities that nobody asks for', { oauthbearer: { jwksCa: 'a' } }, /means nothing/],
   ])('is refused with %s', (_, config, message) => expect(faults(config).join('; ')).toMatch(message))
 
+  it.each<[string, object, RegExp]>([
+    [
+      'GSSAPI without a key',
+      { listeners: { kafka: [{ listen: '127.0.0.1:0', saslMechanisms: ['GSSAPI'] }] } },
+      /say which service this is/,
+    ],
+    ['a service without a listener', { kerberos: { keytab: 'k', principal: 'kafka/a@B' } }, /means nothing/],
+    ['a principal that is no service', { kerberos: { keytab: 'k', principal: 'kafka@B' } }, /kafka\/HOST@REALM/],
+    ['rules that nobody reads', { kafka: { 'sasl.kerberos.principal.to.local.rules': 'DEFAULT' } }, /means nothing/],
+    [
+      'rules that are none',
+      { kafka: { 'sasl.kerberos.principal.to.local.rules': 'RULE' } },
+      /neither DEFAULT nor RULE/,
+    ],
+  ])('is refused with %s', (_, config, message) => expect(faults(config).join('; ')).toMatch(message))
+
   it('needs no user where every way in is by tokens', () => {
     const needs = (listener: object): boolean => {
       const tls = { certificate: 'c', key: 'k' }

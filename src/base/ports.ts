@@ -360,6 +360,21 @@ export interface Compute {
   deriveKey(request: KeyDerivation): Promise<Uint8Array>
   /** The keys of a JSON Web Key Set (RFC 7517) that can check a signature; rejects when there is none or the text is no such set. */
   tokenKeys(set: Uint8Array): Promise<TokenKeys>
+  /** The credentials of a Kerberos service. Throws an Error where there is no Kerberos, or no key for the principal in the file. */
+  gssAcceptor(keytab: string, principal: string): GssAcceptor
+}
+
+/** A service that others show their tickets to (GSS-API, RFC 2743). */
+export interface GssAcceptor {
+  begin(): GssContext
+}
+
+/** One exchange; one call at a time. What it rejects with is what the library says. */
+export interface GssContext {
+  /** `name` is the principal once the context stands, null before. `bytes` are for the other side. */
+  accept(token: Uint8Array): Promise<{ readonly bytes: Uint8Array; readonly name: string | null }>
+  wrap(bytes: Uint8Array): Promise<Uint8Array>
+  unwrap(bytes: Uint8Array): Promise<Uint8Array>
 }
 
 /** Public keys by which signed tokens (JWS compact, RFC 7515) are told from others. */

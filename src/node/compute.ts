@@ -10,9 +10,17 @@ import { promisify } from 'node:util'
 import zlib from 'node:zlib'
 import lz4 from 'lz4-napi'
 import snappy from 'snappy'
-import { type CompressionCodec, type Compute, ComputeError, type KeyDerivation, type TokenKeys } from '../base/ports.ts'
+import {
+  type CompressionCodec,
+  type Compute,
+  ComputeError,
+  type GssAcceptor,
+  type KeyDerivation,
+  type TokenKeys,
+} from '../base/ports.ts'
 import { lz4Frames } from './lz4-frame.ts'
 import { snappyBlocks, xerialBlockBytes, xerialHeader } from './snappy-framing.ts'
+import { openGssAcceptor } from './gss.ts'
 import { tokenKeysOf } from './token-keys.ts'
 import { zstdFrames } from './zstd-frame.ts'
 
@@ -103,6 +111,10 @@ class NodeCompute implements Compute {
 
   tokenKeys(set: Uint8Array): Promise<TokenKeys> {
     return tokenKeysOf(set)
+  }
+
+  gssAcceptor(keytab: string, principal: string): GssAcceptor {
+    return openGssAcceptor(keytab, principal)
   }
 
   async #decode(codec: CompressionCodec, bytes: Uint8Array, bytesMax: number): Promise<Uint8Array> {

@@ -25,6 +25,8 @@ export interface AuthenticatorParts {
   readonly failureDelayMs: () => number
   /** Null: no listener takes tokens. */
   readonly tokens?: TokenCheck | null
+  /** A new exchange of GSSAPI; null: there is no Kerberos. */
+  readonly kerberos?: (() => SaslServer) | null
   readonly audit?: Audit
 }
 
@@ -116,6 +118,11 @@ export class Authenticator {
   }
 
   #serverOf(mechanism: SaslMechanism): SaslServer {
+    if (mechanism === 'GSSAPI') {
+      const { kerberos = null } = this.#parts
+      if (kerberos === null) throw new Error('a listener with GSSAPI where there is no Kerberos')
+      return kerberos()
+    }
     if (mechanism === 'OAUTHBEARER') {
       const tokens = this.#tokens
       return new OAuthBearerServer({ check: (token) => tokens.check(token), scope: tokens.requiredScopes })

@@ -70,6 +70,12 @@ export const securityEvents = defineEvents({
     sentence: 'The keys of {url} are in force but could not be kept for the next start: {reason}',
     fields: { url: 'string', reason: 'string' },
   },
+  kerberosMissing: {
+    id: 'kerberos-missing',
+    level: 'error',
+    sentence: 'GSSAPI is not offered, {principal} cannot be served: {reason}',
+    fields: { principal: 'string', reason: 'string' },
+  },
   lockedOut: {
     id: 'authentication-locked-out',
     level: 'warn',

@@ -46,6 +46,10 @@ class HeldCompute implements Compute {
     return this.#real.deriveKey(...job)
   }
 
+  gssAcceptor(...job: Parameters<Compute['gssAcceptor']>): ReturnType<Compute['gssAcceptor']> {
+    return this.#real.gssAcceptor(...job)
+  }
+
   tokenKeys(...job: Parameters<Compute['tokenKeys']>): ReturnType<Compute['tokenKeys']> {
     return this.#real.tokenKeys(...job)
   }

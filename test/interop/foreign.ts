@@ -10,6 +10,9 @@ const debianPackage: Readonly<Record<string, string>> = {
   promtool: 'prometheus',
   'systemd-analyze': 'systemd',
   gcc: 'gcc',
+  krb5kdc: 'krb5-kdc',
+  'kadmin.local': 'krb5-admin-server',
+  kinit: 'krb5-user',
 }
 
 /** Null when all are there; else the line that says what to install. */

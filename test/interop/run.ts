@@ -20,6 +20,7 @@ import { dumpLogSegments, kafkaTools } from './cases/kafka-tools.ts'
 import { quotas } from './cases/quotas.ts'
 import { securityTools } from './cases/security-tools.ts'
 import { privateAuthority } from './cases/certificates.ts'
+import { ticketsOfARealm } from './cases/kerberos.ts'
 import { securedExport } from './cases/secured-export.ts'
 import { securedMirror } from './cases/secured-mirror.ts'
 import { tokensOfAnOpenIdProvider } from './cases/tokens.ts'
@@ -56,6 +57,7 @@ const cases: readonly InteropCase[] = [
   securityTools,
   tokensOfAnOpenIdProvider,
   privateAuthority,
+  ticketsOfARealm,
   closedDoors,
   quotas,
   authorizerOfKafka,

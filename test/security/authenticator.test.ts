@@ -29,6 +29,7 @@ function newAuthenticator(delayMs = 100) {
     compress: (...words) => ports.compute.compress(...words),
     decompress: (...words) => ports.compute.decompress(...words),
     tokenKeys: (set) => ports.compute.tokenKeys(set),
+    gssAcceptor: (...words) => ports.compute.gssAcceptor(...words),
     deriveKey: (request) => {
       derived.push(request.iterations)
       return ports.compute.deriveKey(request)

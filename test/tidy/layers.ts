@@ -26,6 +26,7 @@ const portablePackages: ReadonlyMap<string, readonly string[]> = new Map([
   ['src/ingest/mqtt/payload-schema.ts', ['ajv', 'ajv/dist/2020.js', 're2js']],
   ['src/config-keys.ts', ['zod']],
   ['src/config-listeners.ts', ['zod']],
+  ['src/config-kerberos.ts', ['zod']],
   ['src/config-outbound.ts', ['zod']],
   ['src/config-tokens.ts', ['zod']],
   ['src/config-reader.ts', ['zod', 'yaml']],

@@ -30,6 +30,8 @@ export interface KafkaExport {
   readonly listeners: readonly KafkaExportListener[]
   /** Scopes that tokens need here. */
   readonly requiredScopes: readonly string[]
+  /** As whom clients of GSSAPI know this node. */
+  readonly kerberos: { readonly keytab: string; readonly principal: string } | null
   /** Nothing had to be recovered. */
   readonly wasClean: boolean
   readonly topics: readonly { readonly name: string; readonly partitions: number; readonly records: number }[]

@@ -115,6 +115,16 @@ function saslLines(prefix: string, name: string, mechanisms: readonly string[], 
       comments.push(`${name}: Kafka asks for no scope: tokens without ${facts.requiredScopes.join(' ')} will be taken`)
     }
   }
+  const { kerberos } = facts
+  if (mechanisms.includes('GSSAPI') && kerberos !== null) {
+    served.push('GSSAPI')
+    const login = `com.sun.security.auth.module.Krb5LoginModule required useKeyTab=true storeKey=true keyTab="${resolve(kerberos.keytab)}" principal="${kerberos.principal}";`
+    properties.push([`${prefix}gssapi.sasl.jaas.config`, login])
+    properties.push([
+      `${prefix}sasl.kerberos.service.name`,
+      kerberos.principal.slice(0, kerberos.principal.indexOf('/')),
+    ])
+  }
   return { properties: [[`${prefix}sasl.enabled.mechanisms`, served.join(',')], ...properties], comments }
 }
 

@@ -1,8 +1,18 @@
-/** Kafka's settings of SASL/OAUTHBEARER on a broker (KIP-768), under its names and with its defaults. */
+/** Kafka's settings of SASL/OAUTHBEARER (KIP-768) and SASL/GSSAPI on a broker, under its names and with its defaults. */
+import { parseKerberosRules } from '../../security/kerberos-names.ts'
 import { tokenKeyUrlFault } from '../../security/tokens/token-options.ts'
 import type { ConfigTable } from './config-table.ts'
 
 export const tokenSettings: ConfigTable = {
+  'sasl.kerberos.principal.to.local.rules': {
+    type: 'list',
+    default: 'DEFAULT',
+    doc: 'How a Kerberos principal becomes the name of its user (GSSAPI). DEFAULT: the first part of a principal of our own realm.',
+    refuse: (value) => {
+      const rules = parseKerberosRules(value)
+      return typeof rules === 'string' ? rules : null
+    },
+  },
   'sasl.oauthbearer.jwks.endpoint.url': {
     type: 'string',
     default: '',

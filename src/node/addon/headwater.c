@@ -1,8 +1,8 @@
 /*
  * What Linux offers and Node does not: service notification, a read that never waits for the device, the record lock
- * that Apache Kafka honours, preallocation, page-cache advice, and one flush for many files.
+ * that Apache Kafka honours, preallocation, page-cache advice, one flush for many files, and Kerberos (gss.h).
  *
- * Every function answers a number and never throws: 0 or a count on success, -errno on failure. JavaScript turns that into
+ * Every function but those of gss.h answers a number and never throws: 0 or a count on success, -errno on failure. JavaScript turns that into
  * errors (src/node/add-on.ts), where each function also has its fallback.
  */
 #define _GNU_SOURCE
@@ -155,6 +155,8 @@ static napi_value synced_with(napi_env env, napi_callback_info info) {
   return outcome(env, sync_file_range((int)fd, 0, 0, SYNC_FILE_RANGE_WAIT_BEFORE));
 }
 
+#include "gss.h"
+
 NAPI_MODULE_INIT() {
   const struct {
     const char *name;
@@ -163,6 +165,8 @@ NAPI_MODULE_INIT() {
       {"notify", notify},           {"readNoWait", read_no_wait}, {"lockFile", lock_file}, {"unlockFile", unlock_file},
       {"lockHolder", lock_holder}, {"preallocate", preallocate}, {"advise", advise},
       {"syncFileSystem", sync_file_system}, {"syncedWith", synced_with},
+      {"gssAcceptor", gss_open},    {"gssSession", gss_begin},
+      {"gssAccept", gss_accept},    {"gssWrap", gss_wrap},       {"gssUnwrap", gss_unwrap},
   };
   for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
     napi_value function;

@@ -13,8 +13,8 @@ const tls = { certificate: '/etc/hw/edge.pem', key: '/etc/hw/edge.key' }
 const standard = 'org.apache.kafka.metadata.authorizer.StandardAuthorizer'
 
 /** What is printed for a configuration. */
-function linesFor(kafka: readonly object[], settings: object = {}, tokens: object = {}) {
-  const config = configSchema.parse({ listeners: { kafka }, kafka: settings, oauthbearer: tokens })
+function linesFor(kafka: readonly object[], settings: object = {}, more: object = {}) {
+  const config = configSchema.parse({ listeners: { kafka }, kafka: settings, ...more })
   const facts: KafkaExport = {
     logDir: '/data/log',
     nodeId: 1,
@@ -23,6 +23,7 @@ function linesFor(kafka: readonly object[], settings: object = {}, tokens: objec
     topics: [],
     listeners: namedListeners(config.listeners.kafka).map(({ listener, ...named }) => ({ ...named, ...listener })),
     requiredScopes: config.oauthbearer.requiredScopes,
+    kerberos: config.kerberos,
     settings: [...config.kafka],
   }
   const { listeners, properties, comments } = securityLinesOf(facts, own)
@@ -79,11 +80,22 @@ describe('the lines of security in server.properties', () => {
   it('serve tokens, with what Java must be told and what Kafka does not ask for', () => {
     const settings = { 'sasl.oauthbearer.jwks.endpoint.url': 'https://a/k', 'sasl.oauthbearer.expected.audience': 'h' }
     const listeners = [{ listen: '127.0.0.1:9092' }, { listen: '127.0.0.1:9095', saslMechanisms: ['OAUTHBEARER'] }]
-    const { properties, comments } = linesFor(listeners, settings, { requiredScopes: ['write'] })
+    const { properties, comments } = linesFor(listeners, settings, { oauthbearer: { requiredScopes: ['write'] } })
     expect(properties.get('listener.name.sasl_plaintext.oauthbearer.sasl.server.callback.handler.class')).toMatch(
       /OAuthBearerValidatorCallbackHandler$/,
     )
     expect(comments.join('\n')).toMatch(/allowed\.urls=https:\/\/a\/k[^]*tokens without write will be taken/)
+  })
+
+  it('serve tickets, by the same key', () => {
+    const kerberos = { keytab: '/etc/hw/kafka.keytab', principal: 'kafka/edge.plant@PLANT' }
+    const listeners = [{ listen: '127.0.0.1:9092' }, { listen: '127.0.0.1:9095', saslMechanisms: ['GSSAPI'] }]
+    const { properties } = linesFor(listeners, {}, { kerberos })
+    expect(properties.get('listener.name.sasl_plaintext.sasl.enabled.mechanisms')).toBe('GSSAPI')
+    expect(properties.get('listener.name.sasl_plaintext.sasl.kerberos.service.name')).toBe('kafka')
+    expect(properties.get('listener.name.sasl_plaintext.gssapi.sasl.jaas.config')).toMatch(
+      /keyTab="\/etc\/hw\/kafka.keytab" principal="kafka\/edge.plant@PLANT";$/,
+    )
   })
 
   it.each<[string, readonly object[], object, string]>([
