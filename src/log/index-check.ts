@@ -48,6 +48,8 @@ export async function checkIndex(log: UnifiedLog, segment: Segment, parts: Reade
     validOffsetEntries(entries, limit, relativeEnd) === count &&
     timeEntries.length === timeCount * timeEntryBytes &&
     validTimeEntries(timeEntries, relativeEnd) === timeCount &&
+    // Entries of both kinds are added together: without times the file is gone, and the batches that follow may have no records to tell it.
+    (isActive || count === 0 || timeCount > 0) &&
     (await coversLog(segment, { entries, limit, lastTimeMs: isActive ? null : lastTime(timeEntries) }, parts.disk))
   if (segment.replacement !== null) return
   if (!isRight) {

@@ -1,7 +1,10 @@
 /** Files that a power cut has left half written or half replaced: what is whole beside them is believed, they are not. */
 import { beforeEach, describe, expect, test } from 'vitest'
 import type { LogDirectory } from '../../src/log/log-directory.ts'
-import { timeEntryBytes } from '../../src/log/segment-index.ts'
+import { headerOf } from '../../src/log/compaction/batch-filter.ts'
+import type { Segment } from '../../src/log/segment.ts'
+import { offsetEntryBytes, timeEntryBytes } from '../../src/log/segment-index.ts'
+import { batchSizeInBytes } from '../../src/protocol/records/record-batch.ts'
 import type { UnifiedLog } from '../../src/log/unified-log.ts'
 import { died, Stage, turn } from '../explore/stage.ts'
 import { DiskImage } from '../sim/disk-image.ts'
@@ -59,6 +62,12 @@ function forgetCleanStop(): void {
   image.syncDirectory('/data/log')
 }
 
+function lastPosition(bytes: Uint8Array): number {
+  let position = 0
+  for (let at = 0; at < bytes.length; at += batchSizeInBytes(bytes, at)) position = at
+  return position
+}
+
 async function offsetsByTime(log: UnifiedLog): Promise<readonly (number | undefined)[]> {
   const found: (number | undefined)[] = []
   // The last first: a search that an index leads holds it against the log.
@@ -81,6 +90,30 @@ describe('a search by time', () => {
     forgetCleanStop()
     const again = (await start(image)).logs.get('a-0') as UnifiedLog
     expect(await offsetsByTime(again)).toEqual(everyOffset(again))
+  })
+
+  test('does not take a time index that is gone for that of a segment without records', async () => {
+    const log = await stoppedLog()
+    const { logPath, indexPath, timeIndexPath, sizeInBytes } = log.segments[0] as Segment
+    const bytes = image.file(logPath).read(0, sizeInBytes)
+    const position = lastPosition(bytes)
+    // As compaction leaves it: the last batch is a header alone, and the index ends with it.
+    const last = (log.segments[1]?.baseOffset ?? 0) - 1
+    image.truncate(logPath, position)
+    image.write(logPath, position, [headerOf(bytes.subarray(position))])
+    const entry = Buffer.alloc(offsetEntryBytes)
+    entry.writeInt32BE(last, 0)
+    entry.writeInt32BE(position, 4)
+    image.truncate(indexPath, 0)
+    image.write(indexPath, 0, [entry])
+    image.truncate(timeIndexPath, 0)
+    image.unlink('/data/state/segment-digests')
+    forgetCleanStop()
+    const again = (await start(image)).logs.get('a-0') as UnifiedLog
+    // The record that was at the end is gone: the next one is told.
+    expect(await offsetsByTime(again)).toEqual(
+      everyOffset(again).map((offset) => (offset === last ? last + 1 : offset)),
+    )
   })
 
   test('finds the same wherever the writing of a rebuilt index is cut short', async () => {
