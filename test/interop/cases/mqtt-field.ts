@@ -318,8 +318,9 @@ export const sessionsComeBack: InteropCase = {
       assert.deepEqual(lines(heard.stdout), numbers)
       const metrics = await (await fetch(`http://${daemon.http}/metrics`)).text()
       const read = Number(/^headwater_mqtt_backlog_read_bytes_total (\S+)/m.exec(metrics)?.[1])
-      // The connections come one after the other, and mosquitto's last: far from one read for each of the sessions.
-      assert.ok(read > 0 && read < 10 * logBytes(`${folder}/data/log`), `${read} bytes were read`)
+      // How many come in one another's company is a matter of their clients: far from one read for each of the sessions in any case.
+      const readsMax = fleet / 2
+      assert.ok(read > 0 && read < readsMax * logBytes(`${folder}/data/log`), `${read} bytes were read`)
     } finally {
       for (const { client } of clients) client.end(true)
       await daemon.stop()
