@@ -32,6 +32,8 @@ export interface CrashParts {
 
 /** One death in so many is followed by another one in the midst of the start. */
 const deathsPerStartDeath = 6
+/** After the last start everything that is owed to MQTT clients must have come; where it is to be missed, there is no need to wait so long. */
+const settledWithinMs = { sound: 60_000, toFail: 3_000 } as const
 
 export class CrashRun {
   readonly #parts: CrashParts
@@ -98,7 +100,7 @@ export class CrashRun {
     await daemon.kill()
     await disk.restore()
     daemon = await startHeadwater(options)
-    const states = await load.judgeStates(daemon.kafka)
+    const states = await load.judgeStates(daemon.kafka, settledWithinMs[this.#isToFail ? 'toFail' : 'sound'])
     const records = await load.judge(daemon.kafka)
     await daemon.stop()
     return {
@@ -121,6 +123,10 @@ export class CrashRun {
       ...(mutant === undefined ? {} : { command: mutatedSource(folder, mutant) }),
       ...(library === undefined ? {} : { environment: { LD_PRELOAD: library } }),
     }
+  }
+
+  get #isToFail(): boolean {
+    return this.#parts.library !== undefined || this.#parts.mutant !== undefined
   }
 
   async #die(daemon: RunningHeadwater, relay: Relay): Promise<void> {

@@ -124,11 +124,12 @@ export class MixedLoad {
   }
 
   /** What the MQTT door keeps for clients, once: the daemon runs again after the last death. */
-  async judgeStates(bootstrap: string): Promise<Judgement> {
+  async judgeStates(bootstrap: string, settledWithinMs: number): Promise<Judgement> {
     const readWills = (): Promise<Found[]> => readTopic(this.#python, bootstrap, 'wills')
     const states = this.#states
     this.#states = null
-    return states === null ? { faultCount: 0, sentences: [] } : states.judge(this.#mqtt.published, readWills)
+    if (states === null) return { faultCount: 0, sentences: [] }
+    return states.judge(this.#mqtt.published, readWills, settledWithinMs)
   }
 
   /** Reads everything from a broker, whoever it is, and compares it with what the clients have been told until now. */

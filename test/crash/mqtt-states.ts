@@ -6,8 +6,6 @@ import { connect, connectAsync, type IClientOptions, type MqttClient } from 'mqt
 import { until } from '../interop/case.ts'
 import type { Found, Judgement, Published } from './history.ts'
 
-/** After the last start everything that is owed must have come. */
-const settledWithinMs = 60_000
 const retainedTopics = 4
 const willClients = 2
 /** A connection with a will lasts so long, unless the daemon goes first. */
@@ -54,11 +52,19 @@ export class StateLoad {
     await Promise.all([...this.#retained, ...this.#wills, ...this.#watchers].map((part) => part.kill()))
   }
 
-  /** Compares what was promised with what there is; `readWills` reads the Kafka topic of the wills. */
-  async judge(published: readonly Published[], readWills: () => Promise<readonly Found[]>): Promise<Judgement> {
+  /**
+   * Compares what was promised with what there is, once it has come or the time is over; `readWills` reads the Kafka topic of the wills.
+   */
+  async judge(
+    published: readonly Published[],
+    readWills: () => Promise<readonly Found[]>,
+    settledWithinMs: number,
+  ): Promise<Judgement> {
     const faults: string[] = []
-    faults.push(...(await Promise.all(this.#watchers.map((watcher) => watcher.faults(published)))).flat())
-    const found = await retainedMessages(this.#port)
+    faults.push(
+      ...(await Promise.all(this.#watchers.map((watcher) => watcher.faults(published, settledWithinMs)))).flat(),
+    )
+    const found = await retainedMessages(this.#port, settledWithinMs)
     for (const part of this.#retained) faults.push(...part.faults(found.get(part.topic)))
     let wills: readonly Found[] = []
     const owed = new Set(this.#wills.flatMap((part) => [...part.owed]))
@@ -106,7 +112,7 @@ class Watcher {
   }
 
   /** Each acknowledged message has come; what is of QoS 2 from end to end once. */
-  async faults(published: readonly Published[]): Promise<string[]> {
+  async faults(published: readonly Published[], settledWithinMs: number): Promise<string[]> {
     const isComplete = (): boolean => published.every(({ value }) => this.#heard.has(value))
     await until(isComplete, settledWithinMs, 'the messages of a kept session').catch(() => {})
     const name = `the kept session of QoS ${this.#qos}`
@@ -238,7 +244,7 @@ function willFaults(owed: ReadonlySet<string>, found: readonly Found[]): string[
 }
 
 /** What a new subscriber gets. */
-async function retainedMessages(port: number): Promise<ReadonlyMap<string, string>> {
+async function retainedMessages(port: number, settledWithinMs: number): Promise<ReadonlyMap<string, string>> {
   const found = new Map<string, string>()
   const client = await connectAsync(`mqtt://127.0.0.1:${port}`, { protocolVersion: 5 })
   client.on('message', (topic, payload) => found.set(topic, payload.toString()))
