@@ -100,6 +100,7 @@ export const mutants: readonly Mutant[] = [
     breaks: 'an index that tells of more than the log has is not believed (R11)',
     edits: [
       ...edit('log/index-check.ts', 'validOffsetEntries(entries, limit, relativeEnd) === count &&', ''),
+      ...edit('log/index-check.ts', '(isActive || count === 0 || timeCount > 0) &&', ''),
       ...edit('log/index-check.ts', '(await coversLog(', '(true || await coversLog('),
     ],
   },
@@ -482,5 +483,11 @@ export const mutants: readonly Mutant[] = [
       'if (batchBaseOffset(header) <= segment.baseOffset) return false',
       'if (batchBaseOffset(header) < 0) return false',
     ),
+  },
+  {
+    name: 'lost-times-believed',
+    test: 'test/log/half-written.test.ts',
+    breaks: 'a time index that is gone is not taken for that of a segment without records',
+    edits: edit('log/index-check.ts', '(isActive || count === 0 || timeCount > 0) &&', ''),
   },
 ]
