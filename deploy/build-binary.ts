@@ -73,9 +73,15 @@ async function bundle(target: Target): Promise<Map<string, string>> {
     plugins: [nativeAssets(target, assets)],
   })
   await build({ ...common, entryPoints: ['src/node/writer.js'], outfile: join(work, 'writer.cjs') })
+  oneByteText(join(work, 'main.cjs'))
   assets.set('writer.cjs', join(work, 'writer.cjs'))
   assets.set('headwater.node', join(root, `src/node/addon/prebuilt/${target.arch}/headwater.node`))
   return assets
+}
+
+/** V8 keeps a source with one character beyond Latin-1 in two bytes each. In code esbuild escapes them: those that are left stand in comments. */
+function oneByteText(file: string): void {
+  writeFileSync(file, readFileSync(file, 'utf8').replaceAll(/[^\0-\x7f]/g, '?'))
 }
 
 /** Platform packages become assets; those of other platforms stay outside and are never reached. */
