@@ -2,7 +2,7 @@
  * What the audit tells, declared in tables (`audit-types.ts`); docs/audit.md is printed from them. A record is a CloudEvent (1.0, JSON):
  * its data holds the fields of its type and nothing else.
  */
-import type { EventFieldType } from './event-def.ts'
+import type { EventFieldType, FieldValues } from './event-def.ts'
 
 export interface AuditDefinition {
   /** `headwater.topic.created`. */
@@ -14,10 +14,8 @@ export interface AuditDefinition {
   readonly fields: Readonly<Record<string, EventFieldType>>
 }
 
-type FieldValue<T extends EventFieldType> = T extends 'string' ? string : T extends 'number' ? number : boolean
-
 /** The values a type takes. */
-export type AuditFields<D extends AuditDefinition> = { readonly [K in keyof D['fields']]: FieldValue<D['fields'][K]> }
+export type AuditFields<D extends AuditDefinition> = FieldValues<D['fields']>
 
 /** Declares a table of types; the result keeps the literal types. */
 export function defineAuditTypes<const T extends Readonly<Record<string, AuditDefinition>>>(types: T): T {

@@ -14,8 +14,13 @@ export interface EventDefinition {
 
 type FieldValue<T extends EventFieldType> = T extends 'string' ? string : T extends 'number' ? number : boolean
 
+/** The values that declared fields take. */
+export type FieldValues<F extends Readonly<Record<string, EventFieldType>>> = {
+  readonly [K in keyof F]: FieldValue<F[K]>
+}
+
 /** The values an event takes. */
-export type EventFields<D extends EventDefinition> = { readonly [K in keyof D['fields']]: FieldValue<D['fields'][K]> }
+export type EventFields<D extends EventDefinition> = FieldValues<D['fields']>
 
 /** Declares a table of events; the result keeps the literal types. */
 export function defineEvents<const T extends Readonly<Record<string, EventDefinition>>>(events: T): T {

@@ -1,5 +1,4 @@
 /** The topic of the audit: the same records as in its files, for consumers and the mirror. */
-import { ApplianceError } from '../base/errors.ts'
 import type { InternalTopicDefinition } from '../base/internal-topic-def.ts'
 import type { Clock } from '../base/ports.ts'
 import { RecordBatchBuilder } from '../protocol/records/record-batch-builder.ts'
@@ -7,8 +6,8 @@ import { forEachBatch } from '../protocol/records/record-batch.ts'
 import { forEachRecord } from '../protocol/records/record.ts'
 import { type AuditHead, type AuditLine, readAuditLine } from '../security/audit/audit-line.ts'
 import type { AuditTopic } from '../security/audit/topic-copy.ts'
-import { adminErrors } from './admin-errors.ts'
 import type { Broker } from './broker.ts'
+import { appendToOwnTopic } from './own-topic.ts'
 
 export const auditTopic: InternalTopicDefinition = {
   name: '__headwater_audit',
@@ -50,19 +49,9 @@ export function auditTopicOf(
     },
 
     async append(lines: readonly AuditLine[]): Promise<void> {
-      if (broker.partitions.get(name, 0) === undefined) await broker.ensureInternalTopic(auditTopic)
-      const partition = broker.partitions.get(name, 0)
-      const refuse = (reason: string): never => {
-        throw new ApplianceError(adminErrors.internalTopicMissing, { topic: name, reason })
-      }
-      if (partition === undefined) return refuse('it has no log')
       const builder = new RecordBatchBuilder()
       for (const { text } of lines) builder.append(clock.wallMs(), null, Buffer.from(text), null)
-      const [outcome] = broker.partitions.appendSet([{ partition, batch: builder.build(), origin: 'internal' }])
-      if (outcome === undefined || outcome.kind === 'refused') return refuse(outcome?.message ?? 'no outcome')
-      const end = outcome.lastOffset + 1
-      const error = await new Promise<string | null>((resolve) => partition.whenHighWatermark(end, resolve))
-      if (error !== null) refuse(error)
+      await appendToOwnTopic(broker, auditTopic, builder.build())
     },
   }
 }

@@ -10,6 +10,7 @@ import type { Clock } from '../base/ports.ts'
 import type { Loss } from '../log/retention.ts'
 import { RecordBatchBuilder } from '../protocol/records/record-batch-builder.ts'
 import type { Broker } from './broker.ts'
+import { appendToOwnTopic } from './own-topic.ts'
 
 export const lossLedgerTopic: InternalTopicDefinition = {
   name: '__headwater_loss_ledger',
@@ -32,24 +33,13 @@ export async function recordLoss(
   broker: Pick<Broker, 'partitions' | 'ensureInternalTopic'>,
   clock: Clock,
 ): Promise<boolean> {
-  const wasThere = broker.partitions.get(lossLedgerTopic.name, 0) !== undefined
-  if (!wasThere) {
-    const isThere = await broker.ensureInternalTopic(lossLedgerTopic).then(
-      () => true,
-      () => false,
-    )
-    if (!isThere) return false
-  }
-  const partition = broker.partitions.get(lossLedgerTopic.name, 0)
-  if (partition === undefined) return false
-  const { topic, partition: index, startOffset, endOffset, bytes, reason } = loss
+  const { topic, partition, startOffset, endOffset, bytes, reason } = loss
   const timeMs = clock.wallMs()
-  const value = { topic, partition: index, startOffset, endOffset, bytes, reason, timeMs }
+  const value = { topic, partition, startOffset, endOffset, bytes, reason, timeMs }
   const builder = new RecordBatchBuilder()
-  builder.append(timeMs, Buffer.from(topicPartitionKey(topic, index)), Buffer.from(JSON.stringify(value)), null)
-  const [outcome] = broker.partitions.appendSet([{ partition, batch: builder.build(), origin: 'internal' }])
-  if (outcome === undefined || outcome.kind === 'refused') return false
-  return new Promise((resolve) => {
-    partition.whenHighWatermark(outcome.lastOffset + 1, (error) => resolve(error === null))
-  })
+  builder.append(timeMs, Buffer.from(topicPartitionKey(topic, partition)), Buffer.from(JSON.stringify(value)), null)
+  return appendToOwnTopic(broker, lossLedgerTopic, builder.build()).then(
+    () => true,
+    () => false,
+  )
 }

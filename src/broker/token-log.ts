@@ -1,13 +1,12 @@
 /** Access tokens as records of `__headwater_tokens`: the key is the id, no value means revoked. */
-import { ApplianceError } from '../base/errors.ts'
 import type { InternalTopicDefinition } from '../base/internal-topic-def.ts'
 import type { Clock } from '../base/ports.ts'
 import { RecordBatchBuilder } from '../protocol/records/record-batch-builder.ts'
 import { batchLastOffset, forEachBatch } from '../protocol/records/record-batch.ts'
 import { forEachRecord } from '../protocol/records/record.ts'
 import { type AccessToken, type AccessTokens, readAccessToken } from '../security/access-tokens.ts'
-import { adminErrors } from './admin-errors.ts'
 import type { Broker } from './broker.ts'
+import { appendToOwnTopic } from './own-topic.ts'
 
 export const tokensTopic: InternalTopicDefinition = {
   name: '__headwater_tokens',
@@ -68,19 +67,10 @@ export class TokenLog {
   }
 
   async #append(id: string, value: Uint8Array | null): Promise<void> {
-    const { name } = tokensTopic
+    // Also where it is there: an earlier build may have made it with other settings.
     await this.#broker.ensureInternalTopic(tokensTopic)
-    const partition = this.#broker.partitions.get(name, 0)
-    const refuse = (reason: string): never => {
-      throw new ApplianceError(adminErrors.internalTopicMissing, { topic: name, reason })
-    }
-    if (partition === undefined) return refuse('it has no log')
     const builder = new RecordBatchBuilder()
     builder.append(this.#clock.wallMs(), Buffer.from(id), value, null)
-    const [outcome] = this.#broker.partitions.appendSet([{ partition, batch: builder.build(), origin: 'internal' }])
-    if (outcome === undefined || outcome.kind === 'refused') return refuse(outcome?.message ?? 'no outcome')
-    const end = outcome.lastOffset + 1
-    const error = await new Promise<string | null>((resolve) => partition.whenHighWatermark(end, resolve))
-    if (error !== null) refuse(error)
+    await appendToOwnTopic(this.#broker, tokensTopic, builder.build())
   }
 }

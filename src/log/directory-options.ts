@@ -22,7 +22,7 @@ export interface LogDirectoryOptions {
   readonly journalStepBytes?: number
   /** Appended bytes after which the recovery points move on; default 96 MiB. */
   readonly checkpointEveryBytes?: number
-  /** Files synced one by one, each between two commits; above that many all together. Default 256. */
+  /** Files synced one by one, each between two commits; above that many all together. Default 128. */
   readonly filesSyncedAlone?: number
   /** Newest batches kept in memory for readers; default 16 MiB. */
   readonly tailCacheBytes?: number

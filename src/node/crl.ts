@@ -3,6 +3,7 @@
  * before that: whose they are, and until when they are good. OpenSSL checks every certificate of a chain, and refuses one whose authority has no list.
  */
 import { type KeyObject, verify, X509Certificate } from 'node:crypto'
+import { derChildren, type DerElement, derElement, DerError } from '../base/der.ts'
 
 export interface RevocationLists {
   /** One PEM text a list: Node reads the first list of a text only. */
@@ -34,7 +35,7 @@ const tags = {
 
 /** Reads the lists of a file, and holds them against the authorities whose they must be. Throws an Error that says what is wrong. */
 export function readRevocationLists(file: Uint8Array, authorities: Uint8Array): RevocationLists {
-  const lists = blocksOf(file, 'X509 CRL').map(readList)
+  const lists = blocksOf(file, 'X509 CRL').map(readWhole)
   if (lists.length === 0) throw new Error('it holds no revocation list')
   const keys = blocksOf(authorities, 'CERTIFICATE').map((der) => new X509Certificate(der))
   const signers = lists.map(({ isSignedBy }) => keys.findIndex(({ publicKey }) => isSignedBy(publicKey)))
@@ -55,15 +56,25 @@ interface List {
   readonly isSignedBy: (key: KeyObject) => boolean
 }
 
+function readWhole(der: Uint8Array): List {
+  try {
+    return readList(der)
+  } catch (thrown) {
+    throw thrown instanceof DerError ? broken() : thrown
+  }
+}
+
 function readList(der: Uint8Array): List {
-  const [signed, algorithm, signature] = childrenOf(one(der, tags.sequence).content)
+  const list = derElement(der)
+  if (list.tag !== tags.sequence) throw broken()
+  const [signed, algorithm, signature] = derChildren(list.content)
   if (signed?.tag !== tags.sequence || algorithm?.tag !== tags.sequence || signature?.tag !== tags.bitString)
     throw broken()
-  const [id] = childrenOf(algorithm.content)
+  const [id] = derChildren(algorithm.content)
   if (id?.tag !== tags.objectId) throw broken()
   const digest = digests.get(Buffer.from(id.content).toString('hex'))
   if (digest === undefined) throw new Error('it holds a list with a signature of an unknown kind')
-  const parts = childrenOf(signed.content)
+  const parts = derChildren(signed.content)
   // version (optional), signature, issuer, this update, next update (optional)
   const at = parts[0]?.tag === tags.integer ? 3 : 2
   const [begin, end] = [parts[at], parts[at + 1]]
@@ -85,46 +96,12 @@ function blocksOf(file: Uint8Array, kind: string): readonly Buffer[] {
   return [...bytes.toString('latin1').matchAll(pattern)].map(([, body = '']) => Buffer.from(body, 'base64'))
 }
 
-interface Element {
-  readonly tag: number
-  readonly whole: Uint8Array
-  readonly content: Uint8Array
-}
-
-function one(bytes: Uint8Array, tag: number): Element {
-  const element = elementAt(bytes, 0)
-  if (element.tag !== tag) throw broken()
-  return element
-}
-
-function childrenOf(content: Uint8Array): readonly Element[] {
-  const children: Element[] = []
-  for (let at = 0; at < content.length; ) {
-    const element = elementAt(content, at)
-    children.push(element)
-    at += element.whole.length
-  }
-  return children
-}
-
-function elementAt(bytes: Uint8Array, at: number): Element {
-  const [tag, first] = [bytes[at], bytes[at + 1]]
-  if (tag === undefined || first === undefined) throw broken()
-  const count = first < 0x80 ? 0 : first & 0x7f
-  if (count > 4 || first === 0x80 || at + 2 + count > bytes.length) throw broken()
-  let length = count === 0 ? first : 0
-  for (let index = 0; index < count; index++) length = length * 256 + (bytes[at + 2 + index] as number)
-  const start = at + 2 + count
-  if (start + length > bytes.length) throw broken()
-  return { tag, whole: bytes.subarray(at, start + length), content: bytes.subarray(start, start + length) }
-}
-
-function isTime({ tag }: Element): boolean {
+function isTime({ tag }: DerElement): boolean {
   return tag === tags.utcTime || tag === tags.generalizedTime
 }
 
 /** UTCTime (years from 1950 on) or GeneralizedTime, both in seconds and Z (RFC 5280, 4.1.2.5). */
-function timeOf({ tag, content }: Element): number {
+function timeOf({ tag, content }: DerElement): number {
   const text = Buffer.from(content).toString('latin1')
   const century = tag === tags.utcTime ? (Number(text.slice(0, 2)) < 50 ? '20' : '19') : ''
   const match = /^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)Z$/.exec(century + text)

@@ -3,6 +3,7 @@
  * and the patterns of `ssl.principal.mapping.rules` are made of that text: most specific first, no spaces, `#hex` for attributes
  * whose names RFC 2253 does not have.
  */
+import { derChildren, type DerElement, derElement } from '../base/der.ts'
 
 const sequence = 0x30
 const set = 0x31
@@ -28,32 +29,24 @@ const keywords: ReadonlyMap<string, string> = new Map([
   ['0.9.2342.19200300.100.1.1', 'UID'],
 ])
 
-interface Element {
-  readonly tag: number
-  /** All of it, with tag and length. */
-  readonly whole: Uint8Array
-  readonly content: Uint8Array
-  readonly end: number
-}
-
 /** The subject of a certificate (DER). Throws when the bytes are no certificate. */
 export function subjectOf(certificate: Uint8Array): string {
-  const signed = children(elementAt(certificate, 0, sequence).content)
-  const parts = children(needed(signed[0], sequence).content)
+  const signed = derChildren(needed(derElement(certificate), sequence).content)
+  const parts = derChildren(needed(signed[0], sequence).content)
   // version (optional), serial number, signature, issuer, validity, subject
   const at = parts[0]?.tag === versionTag ? 5 : 4
   return nameText(needed(parts[at], sequence).content)
 }
 
 function nameText(name: Uint8Array): string {
-  return children(name)
+  return derChildren(name)
     .toReversed()
-    .map((relative) => children(needed(relative, set).content).map(attributeText).join('+'))
+    .map((relative) => derChildren(needed(relative, set).content).map(attributeText).join('+'))
     .join(',')
 }
 
-function attributeText(attribute: Element): string {
-  const [type, value] = children(needed(attribute, sequence).content)
+function attributeText(attribute: DerElement): string {
+  const [type, value] = derChildren(needed(attribute, sequence).content)
   const oid = oidText(needed(type, objectIdentifier).content)
   if (value === undefined) throw new Error('an attribute without a value')
   const keyword = keywords.get(oid)
@@ -61,7 +54,7 @@ function attributeText(attribute: Element): string {
   return `${keyword ?? oid}=${text === null ? `#${Buffer.from(value.whole).toString('hex')}` : escaped(text)}`
 }
 
-function stringValue({ tag, content }: Element): string | null {
+function stringValue({ tag, content }: DerElement): string | null {
   const bytes = Buffer.from(content)
   if (tag === utf8Type) return bytes.toString('utf8')
   if (latinTypes.has(tag)) return bytes.toString('latin1')
@@ -92,36 +85,7 @@ function oidText(bytes: Uint8Array): string {
   return parts.join('.')
 }
 
-function needed(element: Element | undefined, tag: number): Element {
+function needed(element: DerElement | undefined, tag: number): DerElement {
   if (element?.tag !== tag) throw new Error('this is no certificate')
   return element
-}
-
-function children(content: Uint8Array): readonly Element[] {
-  const found: Element[] = []
-  for (let at = 0; at < content.length; ) {
-    const element = elementAt(content, at)
-    found.push(element)
-    at = element.end
-  }
-  return found
-}
-
-function elementAt(bytes: Uint8Array, start: number, expected?: number): Element {
-  const tag = bytes[start]
-  const first = bytes[start + 1]
-  if (tag === undefined || first === undefined || (expected !== undefined && tag !== expected)) {
-    throw new Error('this is no certificate')
-  }
-  let length = first
-  let at = start + 2
-  if (first >= 0x80) {
-    const count = first & 0x7f
-    if (count === 0 || count > 4) throw new Error('a length that DER does not have')
-    length = 0
-    for (let index = 0; index < count; index++) length = length * 256 + (bytes[at++] ?? 0)
-  }
-  if (length > bytes.length - at) throw new Error('the certificate ends early')
-  const end = at + length
-  return { tag, whole: bytes.subarray(start, end), content: bytes.subarray(at, end), end }
 }

@@ -2,10 +2,10 @@
  * The folder of a private authority: `ca.pem`, `ca.key`, `ca.crl.pem`, `index.json` (what it has signed), and `issued/NAME.pem` with its
  * key. Every file is written whole or not at all; keys are mode 0600 from their first byte on. One command at a time.
  */
-import { constants } from 'node:fs'
-import { chmod, mkdir, open, readFile, rename, unlink } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { chmod, mkdir, open, readFile, unlink } from 'node:fs/promises'
+import { join } from 'node:path'
 import { ApplianceError, asError } from '../../base/errors.ts'
+import { writeWholeFile } from '../whole-file.ts'
 import { caErrors } from './ca-errors.ts'
 import {
   type AlternativeName,
@@ -102,23 +102,23 @@ export class CaFolder {
         reason: `more than ${entriesMax} entries`,
       })
     }
-    await writeWhole(this.file('index.json'), `${JSON.stringify(index, null, 1)}\n`, keyMode)
+    await writeWholeFile(this.file('index.json'), `${JSON.stringify(index, null, 1)}\n`, { mode: keyMode })
   }
 
   async writeAuthority({ certificate, key }: Issued): Promise<void> {
-    await writeWhole(this.file('ca.key'), key, keyMode)
-    await writeWhole(this.file('ca.pem'), certificate, publicMode)
+    await writeWholeFile(this.file('ca.key'), key, { mode: keyMode })
+    await writeWholeFile(this.file('ca.pem'), certificate, { mode: publicMode })
   }
 
   /** The key first: a daemon that looks in between sees a pair that does not belong together, and waits for the other half. */
   async writeIssued(name: string, { certificate, key }: Issued): Promise<void> {
     const files = this.issued(name)
-    await writeWhole(files.key, key, keyMode)
-    await writeWhole(files.certificate, certificate, publicMode)
+    await writeWholeFile(files.key, key, { mode: keyMode })
+    await writeWholeFile(files.certificate, certificate, { mode: publicMode })
   }
 
   async writeRevocationList(text: string): Promise<void> {
-    await writeWhole(this.file('ca.crl.pem'), text, publicMode)
+    await writeWholeFile(this.file('ca.crl.pem'), text, { mode: publicMode })
   }
 }
 
@@ -144,23 +144,4 @@ async function readText(file: string): Promise<string | null> {
     if ((thrown as NodeJS.ErrnoException).code === 'ENOENT') return null
     throw new ApplianceError(caErrors.broken, { file, reason: asError(thrown).message })
   }
-}
-
-/** Under another name first, durable before it has its own. */
-async function writeWhole(file: string, text: string, mode: number): Promise<void> {
-  const temporary = `${file}.new`
-  const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_NOFOLLOW
-  const handle = await open(temporary, flags, mode)
-  try {
-    // What was left behind by a command that was cut off may have another mode.
-    await handle.chmod(mode)
-    await handle.writeFile(text)
-    await handle.sync()
-  } finally {
-    await handle.close()
-  }
-  await rename(temporary, file)
-  const folder = await open(dirname(file), constants.O_RDONLY)
-  await folder.sync()
-  await folder.close()
 }

@@ -2,10 +2,10 @@
  * `headwater setup`: makes the first admin at a running daemon and closes the listeners to whoever has no name. It asks for nothing
  * that its flags say, and a second run changes nothing.
  */
-import { chown, open, readFile, rename, stat, unlink } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { readFile, stat } from 'node:fs/promises'
 import { ApplianceError, asError } from '../../base/errors.ts'
 import type { ListenAddress } from '../../base/ports.ts'
+import { writeWholeFile } from '../whole-file.ts'
 import { cliErrors } from './cli-errors.ts'
 import { listenAddress } from './command-flags.ts'
 import type { ConfigurationSource } from './configuration-source.ts'
@@ -128,33 +128,13 @@ async function firstListener(host: CommandLineHost, file: ConfigurationSource['f
   return isEverywhere ? { host: '127.0.0.1', port: address.port } : address
 }
 
-/** All of the new text or all of the old one, with the rights of the file as they were. */
+/** With the rights of the file as they were; root leaves it with whoever could read it before. */
 async function replace(file: string, text: string): Promise<void> {
-  const temporary = `${file}.headwater-setup`
+  const owner = await stat(file).catch(() => null)
+  const mode = owner === null ? 0o640 : owner.mode & 0o777
   try {
-    const facts = await stat(file).catch(() => null)
-    // What an earlier run has left is not written through: it may point elsewhere.
-    await unlink(temporary).catch(() => {})
-    const mode = facts === null ? 0o640 : facts.mode & 0o777
-    const handle = await open(temporary, 'wx', mode)
-    try {
-      await handle.chmod(mode)
-      await handle.writeFile(text)
-      await handle.sync()
-    } finally {
-      await handle.close()
-    }
-    // Only root may give a file away; then it stays with whoever could read it before.
-    if (facts !== null) await chown(temporary, facts.uid, facts.gid).catch(() => {})
-    await rename(temporary, file)
-    const folder = await open(dirname(file), 'r')
-    try {
-      await folder.sync()
-    } finally {
-      await folder.close()
-    }
+    await writeWholeFile(file, text, { mode, owner })
   } catch (thrown) {
-    await unlink(temporary).catch(() => {})
     const error: NodeJS.ErrnoException = asError(thrown)
     throw new ApplianceError(cliErrors.setupImpossible, {
       detail: `${file} cannot be written (${error.code ?? error.message}); the admin is there already`,

@@ -8,7 +8,8 @@ import type { Clock, Compute, Observer } from '../../base/ports.ts'
 import type { Broker } from '../../broker/broker.ts'
 import type { Partition } from '../../cluster/partition/partition.ts'
 import type { LogReadResult } from '../../log/append.ts'
-import { batchCodec, batchHeaderBytes, batchLastOffset, batchSizeInBytes } from '../../protocol/records/record-batch.ts'
+import { batchLastOffset, batchSizeInBytes } from '../../protocol/records/record-batch.ts'
+import { recordBytesOf } from '../../protocol/records/record.ts'
 import { BacklogLane, bytesFrom, type LanePlace, restFrom } from './backlog-lane.ts'
 import { BacklogPiece, isCompressed } from './backlog-piece.ts'
 import type { FanOut } from './fan-out.ts'
@@ -291,10 +292,8 @@ export class CatchUp {
     }
     const end = at + batchSizeInBytes(bytes, at)
     const endOffset = batchLastOffset(bytes, at) + 1
-    const codec = batchCodec(bytes, at)
-    const body = copyBytes(bytes, at + batchHeaderBytes, end)
-    const records =
-      codec === null ? null : await compute.decompress(codec, body, decompressedBytesMax).catch(() => null)
+    const batch = copyBytes(bytes, at, end)
+    const records = await recordBytesOf(batch, compute, decompressedBytesMax).catch(() => null)
     if (this.isStopped) return null
     if (end < bytes.length) this.setRest(lane, { bytes, at: end, fromOffset: endOffset })
     if (records !== null) return BacklogPiece.unpacked(bytes, at, records, range)

@@ -1,6 +1,7 @@
 /** CONNECT, 3.1 to 5.0: what is refused, what is granted, and who it is where that needs no exchange. */
 import type { GateReason } from '../../base/connection-gate.ts'
 import type { PeerFacts } from '../../base/ports.ts'
+import { strictUtf8 } from '../../base/strict-utf8.ts'
 import type { ConnectPacket, PacketBody } from '../../protocol/mqtt/packets.ts'
 import type { MqttProperties } from '../../protocol/mqtt/properties.ts'
 import { reasonCodes } from '../../protocol/mqtt/reason-codes.ts'
@@ -133,12 +134,8 @@ async function identifyByPassword(
   if (userName === null || userName === '' || password === null) {
     return refuse(reasonCodes.badUserNameOrPassword, 'no user name or password')
   }
-  let text: string
-  try {
-    text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(password)
-  } catch {
-    return refuse(reasonCodes.badUserNameOrPassword, 'the password is not UTF-8')
-  }
+  const text = strictUtf8(password)
+  if (text === null) return refuse(reasonCodes.badUserNameOrPassword, 'the password is not UTF-8')
   const verdict = await authenticator.checkPassword(peer.remoteHost, userName, text)
   if (verdict === 'right') return { kind: 'known', principal: userPrincipal(userName) }
   if (verdict === 'busy') return refuse(reasonCodes.serverBusy, 'too many passwords wait to be checked')

@@ -13,6 +13,7 @@ import {
   batchRecordCount,
   batchSizeInBytes,
 } from '../../protocol/records/record-batch.ts'
+import { recordBytesOf } from '../../protocol/records/record.ts'
 import { mqttEvents } from './mqtt-events.ts'
 import { type ScannedRecord, scanRecords, timesOf } from './record-scan.ts'
 
@@ -171,15 +172,12 @@ export class CursorReading {
   ): Promise<Progress> {
     const endOffset = batchLastOffset(bytes, at) + 1
     const expected = reader.behind.get(partition)
-    const codec = batchCodec(bytes, at)
     if (batchIsControl(bytes, at)) return this.advance(reader, partition, endOffset)
     const span = { start: at + batchHeaderBytes, end: at + batchSizeInBytes(bytes, at) }
-    if (codec === 'none') return this.takeRecords(reader, partition, { header: bytes, at, records: bytes, ...span })
+    if (batchCodec(bytes, at) === 'none') return this.takeRecords(reader, partition, { header: bytes, at, records: bytes, ...span })
     const { compute, decompressedBytesMax } = this.options
     const batch = copyBytes(bytes, at, span.end)
-    const body = batch.subarray(batchHeaderBytes)
-    const records =
-      codec === null ? null : await compute.decompress(codec, body, decompressedBytesMax).catch(() => null)
+    const records = await recordBytesOf(batch, compute, decompressedBytesMax).catch(() => null)
     if (this.isStopped || reader.behind.get(partition) !== expected) return 'done'
     if (records === null) return this.skip(reader, partition, endOffset, 'a batch could not be read')
     return this.takeRecords(reader, partition, { header: batch, at: 0, records, start: 0, end: records.length })

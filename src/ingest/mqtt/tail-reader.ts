@@ -12,6 +12,7 @@ import {
   batchSizeInBytes,
   forEachBatch,
 } from '../../protocol/records/record-batch.ts'
+import { recordBytesOf } from '../../protocol/records/record.ts'
 import type { LogReadResult } from '../../log/append.ts'
 import type { FanOut } from './fan-out.ts'
 import type { LogSummaries } from './log-summaries.ts'
@@ -162,9 +163,7 @@ export class TailReader {
 
   private async takeCompressed(batch: Uint8Array): Promise<void> {
     const { compute, fanOut, decompressedBytesMax } = this.options
-    const codec = batchCodec(batch)
-    const body = batch.subarray(batchHeaderBytes)
-    const bytes = codec === null ? null : await compute.decompress(codec, body, decompressedBytesMax).catch(() => null)
+    const bytes = await recordBytesOf(batch, compute, decompressedBytesMax).catch(() => null)
     if (this.isStopped) return
     if (bytes === null) return this.skipTo(batchLastOffset(batch) + 1, 'a batch could not be read')
     this.takeBatch(batch, 0, { bytes, start: 0, end: bytes.length })

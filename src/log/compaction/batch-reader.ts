@@ -1,9 +1,8 @@
 /** Reads the batches of a sealed segment one after the other, each whole and with a CRC that fits, in pieces of bounded size. */
 import type { Compute, Disk } from '../../base/ports.ts'
-import { RecordFormatError } from '../../protocol/records/record.ts'
+import { recordBytesOf } from '../../protocol/records/record.ts'
 import {
   batchBaseOffset,
-  batchCodec,
   batchCrcIsValid,
   batchHeaderBytes,
   batchLastOffset,
@@ -86,8 +85,6 @@ export class BatchReader {
 
 /** The records of a batch, not compressed. Rejects with a ComputeError or RecordFormatError. */
 export async function openRecords(batch: Uint8Array, compute: Compute): Promise<Uint8Array> {
-  const codec = batchCodec(batch)
-  if (codec === null) throw new RecordFormatError('unknown codec')
-  const body = batch.subarray(batchHeaderBytes)
-  return codec === 'none' || body.length === 0 ? body : compute.decompress(codec, body, decompressedBytesMax)
+  const hasRecords = batch.length > batchHeaderBytes
+  return hasRecords ? recordBytesOf(batch, compute, decompressedBytesMax) : new Uint8Array(0)
 }

@@ -50,15 +50,20 @@ export function forEachRecord(bytes: Uint8Array, at: number, visit: RecordVisito
  * `bytesMax` or cannot be decompressed, with a RecordFormatError when they are no records.
  */
 export async function recordsOf(batch: Uint8Array, compute: Compute, bytesMax: number): Promise<readonly RecordView[]> {
-  const codec = batchCodec(batch)
-  if (codec === null) throw new RecordFormatError('unknown codec')
-  const body = batch.subarray(batchHeaderBytes, batchSizeInBytes(batch))
-  const records = codec === 'none' ? body : await compute.decompress(codec, body, bytesMax)
+  const records = await recordBytesOf(batch, compute, bytesMax)
   const views: RecordView[] = []
   walkRecords(batch, 0, { records, start: 0, end: records.length }, (record) => {
     views.push(record)
   })
   return views
+}
+
+/** The bytes of a batch's records, decompressed when they need to be. Rejects with a ComputeError, or a RecordFormatError for an unknown codec. */
+export async function recordBytesOf(batch: Uint8Array, compute: Compute, bytesMax: number): Promise<Uint8Array> {
+  const codec = batchCodec(batch)
+  if (codec === null) throw new RecordFormatError('unknown codec')
+  const body = batch.subarray(batchHeaderBytes, batchSizeInBytes(batch))
+  return codec === 'none' ? body : compute.decompress(codec, body, bytesMax)
 }
 
 /** The header section of a record: a count, then each key and value. */

@@ -3,6 +3,7 @@
  * offered: TLS is the layer below.
  */
 import type { GssContext } from '../../base/ports.ts'
+import { strictUtf8 } from '../../base/strict-utf8.ts'
 import type { SaslServer, SaslStep } from './sasl-server.ts'
 
 export interface GssapiServerOptions {
@@ -72,12 +73,8 @@ export class GssapiServer implements SaslServer {
     const { userName } = this
     if (chosen.length < 4 || userName === null) return failed('the choice of a security layer is cut off')
     if (chosen[0] !== 1) return failed('the client chooses a security layer that was not offered')
-    let authorization: string
-    try {
-      authorization = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(chosen.subarray(4))
-    } catch {
-      return failed('the authorization identity is not UTF-8')
-    }
+    const authorization = strictUtf8(chosen.subarray(4))
+    if (authorization === null) return failed('the authorization identity is not UTF-8')
     // Who speaks for somebody else is refused.
     if (authorization !== '' && authorization !== userName && authorization !== this.#principal) {
       return failed('the authorization identity is not the one of the ticket')

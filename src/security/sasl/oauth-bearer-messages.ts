@@ -1,4 +1,6 @@
 /** The messages of OAUTHBEARER (RFC 7628 section 3): the client's first one, read to the letter, and the server's word of a failure. */
+import { strictUtf8 } from '../../base/strict-utf8.ts'
+import { readSaslName } from './sasl-name.ts'
 
 /** Why a token is not taken, by the names of RFC 6750. */
 export type TokenFailure = 'invalid_request' | 'invalid_token' | 'insufficient_scope'
@@ -21,20 +23,16 @@ const separator = '\x01'
 /** Reads the client's first message, or says what is wrong with it. */
 export function readBearer(bytes: Uint8Array): BearerMessage | string {
   if (bytes.length > messageBytesMax) return 'the message is too long'
-  let text: string
-  try {
-    text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
-  } catch {
-    return 'the message is not UTF-8'
-  }
+  const text = strictUtf8(bytes)
+  if (text === null) return 'the message is not UTF-8'
   const [header = '', ...parts] = text.split(separator)
   const gs2 = /^([ny]|p=[^,]*),(?:a=([^,]*))?,$/.exec(header)
   if (gs2 === null) return 'the message does not begin with a GS2 header'
   if (gs2[1]?.startsWith('p') === true) return 'channel binding is not offered'
   // Each pair ends with a separator, and so does their list.
   if (parts.pop() !== '' || parts.pop() !== '' || parts.length === 0) return 'the message is cut off'
-  const authorization = gs2[2] === undefined ? null : nameOf(gs2[2])
-  if (authorization === undefined) return 'the authorization identity is malformed'
+  const authorization = gs2[2] === undefined ? null : readSaslName(gs2[2])
+  if (gs2[2] !== undefined && authorization === null) return 'the authorization identity is malformed'
   let bearer: string | null = null
   for (const part of parts) {
     const at = part.indexOf('=')
@@ -49,12 +47,6 @@ export function readBearer(bytes: Uint8Array): BearerMessage | string {
   const token = bearerPattern.exec(bearer)?.[1]
   if (token === undefined) return 'the token is malformed'
   return { authorization, token }
-}
-
-/** A saslname; undefined when it is none. */
-function nameOf(written: string): string | undefined {
-  if (written === '' || /=(?!2C|3D)/.test(written)) return undefined
-  return written.replaceAll('=2C', ',').replaceAll('=3D', '=')
 }
 
 /** What the client is told of a failure: nothing that would tell a stranger more than that. */

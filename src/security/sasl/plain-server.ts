@@ -1,4 +1,5 @@
 /** PLAIN (RFC 4616): one message with a name and a password, which is checked against the user's SCRAM credential. */
+import { strictUtf8 } from '../../base/strict-utf8.ts'
 import type { SaslServer, SaslStep } from './sasl-server.ts'
 
 /** Longest name and password together. */
@@ -12,12 +13,8 @@ export interface PlainMessage {
 /** Reads the message, or says what is wrong with it. */
 export function readPlain(bytes: Uint8Array): PlainMessage | string {
   if (bytes.length > messageBytesMax) return 'the message is too long'
-  let text: string
-  try {
-    text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
-  } catch {
-    return 'the message is not UTF-8'
-  }
+  const text = strictUtf8(bytes)
+  if (text === null) return 'the message is not UTF-8'
   const [authorization = '', userName = '', password = '', ...rest] = text.split('\0')
   if (rest.length > 0 || text.split('\0').length < 3) return 'the message does not have three parts'
   if (userName === '') return 'the user name is empty'

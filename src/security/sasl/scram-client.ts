@@ -3,8 +3,11 @@
  * the exchange. What it may cost us is bounded, and a count of iterations that would give the password away is refused.
  */
 import type { Compute, Entropy } from '../../base/ports.ts'
+import { strictUtf8 } from '../../base/strict-utf8.ts'
+import { writeSaslName } from './sasl-name.ts'
 import { type SaslClient, SaslClientError } from './sasl-client.ts'
 import { clientProofOf, digestOf, isSame, type ScramMechanism, serverSignatureOf } from './scram-crypto.ts'
+import { fromBase64, scramMessageBytesMax } from './scram-messages.ts'
 
 export interface ScramClientOptions {
   readonly mechanism: ScramMechanism
@@ -20,7 +23,6 @@ const iterationsMin = 4096
 /** A second or so of one core: a server that asks for more wants to keep us busy. */
 const iterationsMax = 1_000_000
 const saltBytesMax = 1024
-const messageBytesMax = 4096
 const gs2Header = 'n,,'
 
 export class ScramClient implements SaslClient {
@@ -35,8 +37,7 @@ export class ScramClient implements SaslClient {
     this.mechanism = options.mechanism
     this.#options = options
     this.#nonce = Buffer.from(options.entropy.bytes(nonceBytes)).toString('base64url')
-    const name = options.userName.replaceAll('=', '=3D').replaceAll(',', '=2C')
-    this.#bare = `n=${name},r=${this.#nonce}`
+    this.#bare = `n=${writeSaslName(options.userName)},r=${this.#nonce}`
   }
 
   get isDone(): boolean {
@@ -58,7 +59,7 @@ export class ScramClient implements SaslClient {
     this.#state = 'over'
     const text = textOf(last)
     if (text.startsWith('e=')) throw new SaslClientError('the server refuses the proof')
-    const signature = base64Of(/^v=([A-Za-z0-9+/=]+)(?:,[A-Za-z]=.*)?$/.exec(text)?.[1])
+    const signature = fromBase64(/^v=([A-Za-z0-9+/=]+)(?:,[A-Za-z]=.*)?$/.exec(text)?.[1] ?? '')
     if (signature === null || !isSame(signature, this.#serverSignature)) {
       throw new SaslClientError('the server does not know the password: it is not the one it claims to be')
     }
@@ -81,7 +82,7 @@ export class ScramClient implements SaslClient {
     if (text.startsWith('m=')) throw new SaslClientError('the server demands an extension that is not known')
     const match = /^r=([\x21-\x2b\x2d-\x7e]+),s=([A-Za-z0-9+/=]+),i=([1-9]\d{0,9})(?:,[A-Za-z]=.*)?$/.exec(text)
     const [, nonce = '', saltText, count] = match ?? []
-    const salt = base64Of(saltText)
+    const salt = fromBase64(saltText ?? '')
     if (match === null || salt === null || salt.length > saltBytesMax) {
       throw new SaslClientError('the challenge of the server is malformed')
     }
@@ -98,15 +99,8 @@ export class ScramClient implements SaslClient {
 }
 
 function textOf(bytes: Uint8Array): string {
-  if (bytes.length > messageBytesMax) throw new SaslClientError('a message of the server is too long')
-  try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
-  } catch {
-    throw new SaslClientError('a message of the server is not UTF-8')
-  }
-}
-
-function base64Of(text: string | undefined): Uint8Array | null {
-  const bytes = Buffer.from(text ?? '', 'base64')
-  return bytes.length > 0 && bytes.toString('base64') === text ? new Uint8Array(bytes) : null
+  if (bytes.length > scramMessageBytesMax) throw new SaslClientError('a message of the server is too long')
+  const text = strictUtf8(bytes)
+  if (text === null) throw new SaslClientError('a message of the server is not UTF-8')
+  return text
 }

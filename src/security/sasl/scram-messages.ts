@@ -1,4 +1,6 @@
 /** The messages of SCRAM (RFC 5802 section 7), read to the letter: what is not in its grammar is refused with the reason. */
+import { strictUtf8 } from '../../base/strict-utf8.ts'
+import { readSaslName } from './sasl-name.ts'
 
 export interface ClientFirst {
   /** `n,,` or what else the client began with, exactly as sent: client-final repeats it. */
@@ -18,7 +20,7 @@ export interface ClientFinal {
 }
 
 /** Longest message: a user name, a nonce and a few extensions. */
-const messageBytesMax = 4096
+export const scramMessageBytesMax = 4096
 const userNameLengthMax = 255
 const printable = /^[\x21-\x2b\x2d-\x7e]+$/
 const attribute = /^[A-Za-z]=/
@@ -36,7 +38,7 @@ export function readClientFirst(bytes: Uint8Array): ClientFirst | string {
   const [name = '', nonceText = '', ...extensions] = rest
   if (name.startsWith('m=')) return 'a mandatory extension is not known'
   if (!name.startsWith('n=')) return 'client-first has no user name'
-  const userName = saslName(name.slice(2))
+  const userName = readSaslName(name.slice(2))
   if (userName === null || userName.length > userNameLengthMax) return 'the user name is malformed'
   const nonce = nonceText.slice(2)
   if (!nonceText.startsWith('r=') || !printable.test(nonce)) return 'client-first has no nonce'
@@ -76,26 +78,15 @@ function extensionFault(extensions: readonly string[]): string | null {
 /** Empty when there is none; null when it is malformed. */
 function authorizationOf(text: string): string | null {
   if (text === '') return ''
-  return text.startsWith('a=') ? saslName(text.slice(2)) : null
-}
-
-/** A comma is `=2C`, an equals sign `=3D`, nothing else is escaped; null for what is no name. */
-function saslName(text: string): string | null {
-  if (text === '' || text.includes('\0') || /=(?!2C|3D)/.test(text)) return null
-  return text.replaceAll('=2C', ',').replaceAll('=3D', '=')
+  return text.startsWith('a=') ? readSaslName(text.slice(2)) : null
 }
 
 function textOf(bytes: Uint8Array): string | null {
-  if (bytes.length > messageBytesMax) return null
-  try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
-  } catch {
-    return null
-  }
+  return bytes.length > scramMessageBytesMax ? null : strictUtf8(bytes)
 }
 
 /** Base64 in its one canonical form; null for anything else. */
-function fromBase64(text: string): Uint8Array | null {
+export function fromBase64(text: string): Uint8Array | null {
   const bytes = Buffer.from(text, 'base64')
   return text !== '' && bytes.toString('base64') === text ? new Uint8Array(bytes) : null
 }
