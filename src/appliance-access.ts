@@ -11,7 +11,7 @@ import { aclOperation, aclResource, clusterResourceName } from './security/acl.t
 import { auditTypes } from './security/audit/audit-types.ts'
 import type { Authenticator } from './security/authenticator.ts'
 import type { Authorizer } from './security/authorizer.ts'
-import { certificateNaming, principalOfPeer, userPrincipal } from './security/principal.ts'
+import { certificateNaming, principalOfPeer, userOf, userPrincipal } from './security/principal.ts'
 import type { PrincipalMapping } from './security/principal-mapping.ts'
 import { roleNames, roles } from './security/roles.ts'
 import type { ScramCredentials } from './security/scram-credentials.ts'
@@ -72,7 +72,7 @@ function accessOf(parts: AccessParts): Access {
     async checkToken(client, text) {
       const found = await authenticator.checkSecret(client, tokenMechanism, () => {
         const token = tokens.find(text, ports.clock.wallMs())
-        return token === null ? null : { user: token.principal.slice('User:'.length), token }
+        return token === null ? null : { user: userOf(token.principal), token }
       })
       return found === null ? 'wrong' : { principal: found.token.principal, client, role: found.token.role }
     },

@@ -2,11 +2,12 @@
 import { type Audit, noAudit } from './base/audit-def.ts'
 import type { EventDefinition, EventFields } from './base/event-def.ts'
 import type { Observer, PeerFacts, Ports } from './base/ports.ts'
-import { adminEvents } from './broker/admin-events.ts'
+import { adminEvents, createdByClient } from './broker/admin-events.ts'
 import { auditTopicOf } from './broker/audit-topic.ts'
 import type { Broker } from './broker/broker.ts'
 import type { ApplianceConfig } from './config.ts'
 import { namelessListeners } from './config-safety.ts'
+import { auditDirectoryOf } from './security/audit/audit-files.ts'
 import { auditTypes } from './security/audit/audit-types.ts'
 import { AuditTrail } from './security/audit/audit-trail.ts'
 import { anonymousPrincipal } from './security/principal.ts'
@@ -37,7 +38,7 @@ export class ApplianceAudit {
   constructor(config: ApplianceConfig, ports: Ports) {
     const { keep, fileSize, filesMax } = config.audit
     const isKept = keep === 'always' || (keep === 'auto' && knowsItsClients(config))
-    const files = { directory: `${config.dataDir}/state/audit`, fileBytesMax: fileSize, filesMax }
+    const files = { directory: auditDirectoryOf(config.dataDir), fileBytesMax: fileSize, filesMax }
     this.#ports = ports
     this.trail = isKept ? new AuditTrail({ ...ports, files }) : null
   }
@@ -106,6 +107,3 @@ function hear<D extends EventDefinition>(audit: Audit, { id }: D, fields: EventF
     audit.record(auditTypes.topicCreated, text('topic'), { ...actor, detail, repeated: 0 })
   }
 }
-
-/** As `broker/topic-admin.ts` says it: the door tells the audit of these, with the name of the client. */
-const createdByClient = 'by a client'

@@ -1,5 +1,8 @@
 import { defineEvents } from '../base/event-def.ts'
 
+/** How a topic was made that a client has asked for; the audit hears of it from the door. */
+export const createdByClient = 'by a client'
+
 /** What clients have changed of the cluster. */
 export const adminEvents = defineEvents({
   topicCreated: {

@@ -4,13 +4,13 @@ import type { Clock } from '../base/ports.ts'
 import { RecordBatchBuilder } from '../protocol/records/record-batch-builder.ts'
 import { forEachBatch } from '../protocol/records/record-batch.ts'
 import { forEachRecord } from '../protocol/records/record.ts'
-import { type AuditHead, type AuditLine, readAuditLine } from '../security/audit/audit-line.ts'
+import { type AuditHead, type AuditLine, auditTopicName, readAuditLine } from '../security/audit/audit-line.ts'
 import type { AuditTopic } from '../security/audit/topic-copy.ts'
 import type { Broker } from './broker.ts'
 import { appendToOwnTopic } from './own-topic.ts'
 
 export const auditTopic: InternalTopicDefinition = {
-  name: '__headwater_audit',
+  name: auditTopicName,
   partitions: 1,
   configs: {
     'cleanup.policy': 'delete',

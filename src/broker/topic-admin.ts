@@ -12,7 +12,7 @@ import { configResourceType, type MetadataImage, type TopicImage } from '../clus
 import { topicNameFault } from '../cluster/metadata/topic-names.ts'
 import type { KafkaErrorName } from '../protocol/kafka/error-codes.ts'
 import { adminErrors } from './admin-errors.ts'
-import { adminEvents } from './admin-events.ts'
+import { adminEvents, createdByClient } from './admin-events.ts'
 import { storageRefusal } from './storage-refusal.ts'
 import { withinDeadline } from './deadline.ts'
 import { type InternalTopics, ownPrefix } from './internal-topics.ts'
@@ -57,7 +57,7 @@ export class TopicAdmin {
     const outcome = await this.#run(options, () =>
       cluster.createTopic({ ...request, owner: 'client' }, options.validateOnly),
     )
-    if (outcome.kind === 'done' && !options.validateOnly) this.#created(outcome.topic, 'by a client')
+    if (outcome.kind === 'done' && !options.validateOnly) this.#created(outcome.topic, createdByClient)
     return outcome
   }
 

@@ -5,15 +5,13 @@
  * template of the topic's name alone there is no prefix to see, and two mirrors that feed each other must not overlap.
  */
 import { ApplianceError } from '../base/errors.ts'
+import { auditTopicName } from '../security/audit/audit-line.ts'
 import { mirrorErrors } from './mirror-errors.ts'
 
 /** Kafka's bound on a topic name, which is a folder name (255) less partition and suffix. */
 const topicNameLengthMax = 249
 /** A pattern is tried on each topic name; longer ones are a mistake rather than a need. */
 const patternLengthMax = 512
-
-/** The one internal topic that may leave the house: no pattern takes it along by chance. */
-const auditTopicName = '__headwater_audit'
 
 export type TopicVerdict =
   /** Not ours to carry: no pattern matches, or it is internal and not named. */

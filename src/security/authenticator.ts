@@ -40,6 +40,8 @@ const failureWindowMs = 10_000
 /** Names come from outside. */
 const shownNameLengthMax = 64
 const auditedNameLengthMax = 255
+/** A failure that counts for nothing: whoever tries meanwhile does not lengthen it. */
+const lockedOutReason = 'locked out'
 
 export class Authenticator {
   readonly #parts: AuthenticatorParts
@@ -70,7 +72,7 @@ export class Authenticator {
   async checkPassword(host: string, user: string, password: string): Promise<PasswordVerdict> {
     const mechanism = 'password'
     if (this.#attempts.isLocked(host, user, this.#parts.clock.monotonicMs())) {
-      await this.#failed({ mechanism, host, user, reason: 'locked out' })
+      await this.#failed({ mechanism, host, user, reason: lockedOutReason })
       return 'wrong'
     }
     const verdict = await this.#passwords.verify(user, password)
@@ -82,7 +84,7 @@ export class Authenticator {
   /** Judges a token for a door without SASL, as `checkPassword` does a password. */
   async checkToken(host: string, token: string): Promise<TokenVerdict> {
     const mechanism = 'token'
-    const locked = { reason: 'locked out', isGuess: true, userName: null } as const
+    const locked = { reason: lockedOutReason, isGuess: true, userName: null } as const
     const isLocked = this.#attempts.isLocked(host, null, this.#parts.clock.monotonicMs())
     const verdict: TokenVerdict = isLocked
       ? { kind: 'wrong', status: 'invalid_token', ...locked }
@@ -110,7 +112,7 @@ export class Authenticator {
     const isLocked = this.#attempts.isLocked(host, null, this.#parts.clock.monotonicMs())
     const found = isLocked ? null : find()
     if (found === null) {
-      await this.#failed({ mechanism, host, user: null, reason: isLocked ? 'locked out' : 'not a token in force' })
+      await this.#failed({ mechanism, host, user: null, reason: isLocked ? lockedOutReason : 'not a token in force' })
       return null
     }
     this.#succeeded(mechanism, host, found.user)
@@ -176,8 +178,7 @@ export class Authenticator {
     if (++this.#logged <= failuresLoggedMax) {
       observer.event(securityEvents.authenticationFailed, { client: host, user: name, mechanism, reason })
     }
-    // Whoever tries while locked out does not lengthen it.
-    if (isGuess && reason !== 'locked out' && this.#attempts.failed(host, user, nowMs)) {
+    if (isGuess && reason !== lockedOutReason && this.#attempts.failed(host, user, nowMs)) {
       observer.event(securityEvents.lockedOut, { client: host, user: name })
     }
     return new Promise((resolve) => clock.schedule(Math.max(1, failureDelayMs()), resolve))
@@ -229,4 +230,4 @@ export class SaslExchange {
   }
 }
 
-const lockedOut: SaslStep = { kind: 'failed', reason: 'locked out' }
+const lockedOut: SaslStep = { kind: 'failed', reason: lockedOutReason }

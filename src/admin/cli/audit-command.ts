@@ -6,8 +6,8 @@ import { ApplianceError, asError } from '../../base/errors.ts'
 import { batchBaseOffset, batchCrcIsValid, forEachBatch } from '../../protocol/records/record-batch.ts'
 import { forEachRecord } from '../../protocol/records/record.ts'
 import { ChainCheck } from '../../security/audit/audit-chain-check.ts'
-import { auditFileNames } from '../../security/audit/audit-files.ts'
-import { type AuditHead, auditLineBytesMax, readAuditLine } from '../../security/audit/audit-line.ts'
+import { auditDirectoryOf, auditFileNames } from '../../security/audit/audit-files.ts'
+import { type AuditHead, auditLineBytesMax, auditTopicName, readAuditLine } from '../../security/audit/audit-line.ts'
 import { cliErrors } from './cli-errors.ts'
 import { printResult } from './output.ts'
 
@@ -22,21 +22,19 @@ export interface VerifyAuditOptions {
   readonly json: boolean
 }
 
-const topicFolder = '__headwater_audit-0'
-
 /** Resolves with true when the chain is whole. */
 export async function verifyAudit(options: VerifyAuditOptions): Promise<boolean> {
   const check = new ChainCheck(options.anchor)
   const { dataDir, file, topic } = options
   let place: string
   if (topic) {
-    place = join(dataDir, 'log', topicFolder)
+    place = join(dataDir, 'log', `${auditTopicName}-0`)
     await checkTopic(place, check)
   } else if (file !== null) {
     place = file
     await checkFile(file, true, check)
   } else {
-    place = join(dataDir, 'state', 'audit')
+    place = auditDirectoryOf(dataDir)
     const names = auditFileNames(await entriesOf(place))
     if (names.length === 0) throw unreadable(place, 'it holds no audit')
     for (const name of names) await checkFile(join(place, name), name === names.at(-1), check)

@@ -3,7 +3,7 @@ import { ApplianceError } from '../../base/errors.ts'
 import { cliErrors } from './cli-errors.ts'
 import { type CommandContext, jsonOption } from './command-flags.ts'
 import { exitStatus } from './exit-status.ts'
-import { configurationFlags, gatherConfiguration, type StartFlags } from './start-command.ts'
+import { gatherConfiguration, type StartFlags, withConfigurationFlags } from './start-command.ts'
 
 interface VerifyFlags extends StartFlags {
   readonly file?: string
@@ -17,8 +17,7 @@ export function addAuditCommands({ program, host, finish }: CommandContext): voi
   const verify = audit
     .command('verify')
     .description('follow the chain of hashes, without a daemon; exit status 1 at the first place where it is not whole')
-  for (const { name, value, help } of configurationFlags) verify.option(`--${name} <${value}>`, help)
-  verify
+  withConfigurationFlags(verify)
     .option('--file <FILE>', 'one file, or `-` for lines of a consumer (default: the files of the data directory)')
     .option('--topic', 'the segments of __headwater_audit in the data directory')
     .option('--anchor <SEQUENCE:HASH>', 'a record that was noted down elsewhere, and must be there unchanged')

@@ -28,6 +28,10 @@ export interface CommandContext {
 const mechanismNames = ['SCRAM-SHA-256', 'SCRAM-SHA-512'] as const
 
 export const jsonOption = ['--json', 'machine-readable output'] as const
+export const passwordFileOption = [
+  '--password-file <FILE>',
+  'holds the password in its first line, `-` is standard input (default: asked for)',
+] as const
 
 /** Adds the flags of a command that speaks Kafka. */
 export function withKafkaFlags(command: Command): Command {
@@ -43,10 +47,7 @@ export function withKafkaFlags(command: Command): Command {
       "TLS and login, in the file of Kafka's own tools (security.protocol, sasl.jaas.config ...)",
     )
     .option('--user <NAME>', 'authenticate as this user, by SCRAM')
-    .option(
-      '--password-file <FILE>',
-      'holds the password in its first line, `-` is standard input (default: asked for)',
-    )
+    .option(...passwordFileOption)
     .option('--sasl-mechanism <NAME>', mechanismNames.join(' or '), 'SCRAM-SHA-256')
     .option(...jsonOption)
 }

@@ -11,7 +11,7 @@ import { addMqttCommands } from './mqtt-commands.ts'
 import { addRecordCommands } from './record-commands.ts'
 import { addRoleCommands } from './role-commands.ts'
 import { addSetupCommand } from './setup-commands.ts'
-import { configurationFlags, gatherConfiguration, type StartFlags } from './start-command.ts'
+import { gatherConfiguration, type StartFlags, withConfigurationFlags } from './start-command.ts'
 import { addTokenCommands } from './token-commands.ts'
 import { addGroupCommands, addTopicCommands } from './topic-group-commands.ts'
 import { addUserCommands } from './user-commands.ts'
@@ -186,9 +186,4 @@ function addDemo({ program, host, finish }: CommandContext): void {
       const { seconds = null, sensors, rate, json = false } = flags
       finish((await runDemo(host, { seconds, sensors, rate, json })) ? exitStatus.done : exitStatus.failed)
     })
-}
-
-function withConfigurationFlags(command: Command): Command {
-  for (const { name, value, help } of configurationFlags) command.option(`--${name} <${value}>`, help)
-  return command
 }

@@ -3,7 +3,8 @@ import { readFile } from 'node:fs/promises'
 import type { Command } from 'commander'
 import { ApplianceError, asError } from '../../base/errors.ts'
 import { cliErrors } from './cli-errors.ts'
-import { jsonOption } from './command-flags.ts'
+import { unreadableFile } from './file-fault.ts'
+import { jsonOption, passwordFileOption } from './command-flags.ts'
 
 export interface HttpFlags {
   readonly http: string
@@ -25,10 +26,7 @@ export function withHttpFlags(command: Command): Command {
   return command
     .option('--http <HOST:PORT>', "the daemon's HTTP listener (https://HOST:PORT under TLS)", usualAddress)
     .option('--user <NAME>', 'authenticate as this user')
-    .option(
-      '--password-file <FILE>',
-      'holds the password in its first line, `-` is standard input (default: asked for)',
-    )
+    .option(...passwordFileOption)
     .option('--token-file <FILE>', 'holds a token (`headwater token create`)')
     .option(...jsonOption)
 }
@@ -85,8 +83,7 @@ async function authorizationOf({ user, passwordFile, tokenFile }: HttpFlags): Pr
   if (tokenFile !== undefined) {
     if (user !== undefined || passwordFile !== undefined) refuse('--token-file', 'name a token or a user')
     const text = await readFile(tokenFile, 'utf8').catch((thrown: unknown) => {
-      const error: NodeJS.ErrnoException = asError(thrown)
-      throw new ApplianceError(cliErrors.fileUnreadable, { file: tokenFile, detail: error.code ?? error.message })
+      throw unreadableFile(tokenFile, thrown)
     })
     const token = text.trim()
     return /^[\x21-\x7e]{1,1000}$/.test(token) ? `Bearer ${token}` : refuse('--token-file', 'it does not hold a token')

@@ -4,7 +4,7 @@
  */
 import { type FileHandle, open, readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { ApplianceError, asError } from '../../base/errors.ts'
+import { ApplianceError } from '../../base/errors.ts'
 import type { Compute } from '../../base/ports.ts'
 import { recordsOf } from '../../protocol/records/record.ts'
 import {
@@ -28,6 +28,7 @@ import {
   readInt64,
 } from '../../protocol/records/record-batch.ts'
 import { cliErrors } from './cli-errors.ts'
+import { unreadableFile } from './file-fault.ts'
 import { print } from './output.ts'
 import { recordForJson, recordForEyes } from './record-output.ts'
 
@@ -64,7 +65,9 @@ export async function dumpLog(
 }
 
 async function filesAt(path: string): Promise<string[]> {
-  const facts = await stat(path).catch((thrown: unknown) => unreadable(path, thrown))
+  const facts = await stat(path).catch((thrown: unknown) => {
+    throw unreadableFile(path, thrown)
+  })
   if (!facts.isDirectory()) return [path]
   const names = (await readdir(path)).filter((name) => endings.some((ending) => name.endsWith(ending)))
   if (names.length === 0) throw new ApplianceError(cliErrors.fileUnknown, { file: path })
@@ -72,12 +75,9 @@ async function filesAt(path: string): Promise<string[]> {
 }
 
 function openFile(file: string): Promise<FileHandle> {
-  return open(file, 'r').catch((thrown: unknown) => unreadable(file, thrown))
-}
-
-function unreadable(file: string, thrown: unknown): never {
-  const error: NodeJS.ErrnoException = asError(thrown)
-  throw new ApplianceError(cliErrors.fileUnreadable, { file, detail: error.code ?? error.message })
+  return open(file, 'r').catch((thrown: unknown) => {
+    throw unreadableFile(file, thrown)
+  })
 }
 
 function dumpFile(

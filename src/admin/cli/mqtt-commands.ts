@@ -2,7 +2,7 @@
 import { Option } from 'commander'
 import { type CommandContext, jsonOption, positiveNumber } from './command-flags.ts'
 import { exitStatus } from './exit-status.ts'
-import { configurationFlags, gatherConfiguration, type StartFlags } from './start-command.ts'
+import { gatherConfiguration, type StartFlags, withConfigurationFlags } from './start-command.ts'
 
 interface RouteFlags extends StartFlags {
   readonly clientId: string
@@ -29,8 +29,7 @@ export function addMqttCommands({ program, host, finish }: CommandContext): void
     .addOption(new Option('--protocol <version>', 'version of MQTT').choices(['3.1', '3.1.1', '5.0']).default('5.0'))
     .option('--partitions <n>', 'partitions of the Kafka topic (default: num.partitions)', positiveNumber)
     .option(...jsonOption)
-  for (const { name, value, help } of configurationFlags) route.option(`--${name} <${value}>`, help)
-  route.action(async (topic: string, flags: RouteFlags) => {
+  withConfigurationFlags(route).action(async (topic: string, flags: RouteFlags) => {
     const { clientId, user, qos, retain, protocol, partitions, json = false, ...rest } = flags
     const { printRoute } = await import('./mqtt-route-command.ts')
     const question = {

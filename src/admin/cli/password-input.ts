@@ -2,8 +2,9 @@
 import { readFile } from 'node:fs/promises'
 import { createInterface } from 'node:readline'
 import { Writable } from 'node:stream'
-import { ApplianceError, asError } from '../../base/errors.ts'
+import { ApplianceError } from '../../base/errors.ts'
 import { cliErrors } from './cli-errors.ts'
+import { unreadableFile } from './file-fault.ts'
 
 const passwordBytesMax = 1024
 
@@ -23,8 +24,7 @@ export async function readPassword(file: string | null, what: string): Promise<s
   if (file === '-') return firstLineOfInput()
   if (file !== null) {
     const bytes = await readFile(file).catch((thrown: unknown) => {
-      const error: NodeJS.ErrnoException = asError(thrown)
-      throw new ApplianceError(cliErrors.fileUnreadable, { file, detail: error.code ?? error.message })
+      throw unreadableFile(file, thrown)
     })
     return firstLine(bytes.subarray(0, passwordBytesMax).toString('utf8'))
   }

@@ -7,8 +7,9 @@ import { ApplianceError, asError } from '../../base/errors.ts'
 import type { ListenAddress } from '../../base/ports.ts'
 import { writeWholeFile } from '../whole-file.ts'
 import { cliErrors } from './cli-errors.ts'
+import { unreadableFile } from './file-fault.ts'
 import { listenAddress } from './command-flags.ts'
-import type { ConfigurationSource } from './configuration-source.ts'
+import type { ConfigurationEntry, ConfigurationSource } from './configuration-source.ts'
 import type { CommandLineHost } from './host.ts'
 import { KafkaClient } from './kafka-client.ts'
 import { printResult } from './output.ts'
@@ -37,11 +38,11 @@ export async function setUp(host: CommandLineHost, options: SetupOptions): Promi
   }
   const before = await textOf(file)
   const { text, changes } = setUpConfiguration(before ?? '', admin)
-  await judge(host, { name: file, text })
+  const entries = await judge(host, { name: file, text })
   const password = await choosePassword(passwordFile, admin)
   // Closed by an earlier run, or by hand: then the admin is there, and proves it.
   const isClosed = changes.every((change) => !change.startsWith('listeners.kafka'))
-  const bootstrap = options.bootstrapServer ?? [await firstListener(host, { name: file, text })]
+  const bootstrap = options.bootstrapServer ?? [firstListener(entries)]
   const client = new KafkaClient(await host.clientPorts(), bootstrap, {
     tls: null,
     login: isClosed ? { mechanism: 'SCRAM-SHA-256', userName: admin, password } : null,
@@ -91,19 +92,14 @@ async function textOf(file: string): Promise<string | null> {
   try {
     return await readFile(file, 'utf8')
   } catch (thrown) {
-    const error: NodeJS.ErrnoException = asError(thrown)
-    if (error.code === 'ENOENT') return null
-    throw new ApplianceError(cliErrors.fileUnreadable, { file, detail: error.code ?? error.message })
+    if ((thrown as NodeJS.ErrnoException).code === 'ENOENT') return null
+    throw unreadableFile(file, thrown)
   }
 }
 
-function sourceOf(file: ConfigurationSource['file']): ConfigurationSource {
-  return { file, flags: {}, environment: process.env }
-}
-
 /** Before anything is changed: the file must be one that the daemon starts with, and no variable may overrule it. */
-async function judge(host: CommandLineHost, file: { readonly name: string; readonly text: string }): Promise<void> {
-  const report = await host.inspectConfiguration(sourceOf(file))
+async function judge(host: CommandLineHost, file: ConfigurationSource['file']): Promise<readonly ConfigurationEntry[]> {
+  const report = await host.inspectConfiguration({ file, flags: {}, environment: process.env })
   const refuse = (detail: string, remedy: string): never => {
     throw new ApplianceError(cliErrors.setupImpossible, { detail, remedy })
   }
@@ -115,11 +111,11 @@ async function judge(host: CommandLineHost, file: { readonly name: string; reado
   if (overruling !== undefined) {
     refuse(`a HEADWATER_ variable says what ${overruling.key} is`, 'Move that setting into the file, then run it again')
   }
+  return report.entries
 }
 
-async function firstListener(host: CommandLineHost, file: ConfigurationSource['file']): Promise<ListenAddress> {
-  const report = await host.inspectConfiguration(sourceOf(file))
-  const listeners = report.kind === 'valid' ? report.entries.find(({ key }) => key === 'listeners.kafka')?.value : null
+function firstListener(entries: readonly ConfigurationEntry[]): ListenAddress {
+  const listeners = entries.find(({ key }) => key === 'listeners.kafka')?.value
   const first = Array.isArray(listeners)
     ? (listeners[0] as { readonly listen?: unknown } | undefined)?.listen
     : undefined

@@ -1,6 +1,6 @@
 /** The command `setup` and its flags. */
 import type { ListenAddress } from '../../base/ports.ts'
-import { addresses, type CommandContext, jsonOption, wholeNumber } from './command-flags.ts'
+import { addresses, type CommandContext, jsonOption, passwordFileOption, wholeNumber } from './command-flags.ts'
 
 interface SetupFlags {
   readonly config: string
@@ -17,10 +17,7 @@ export function addSetupCommand({ program, host }: CommandContext): void {
     .description('make the first admin at the running daemon, and close its listeners to whoever has no name')
     .option('--config <FILE>', 'the YAML file that the daemon starts with; made when it is missing', 'headwater.yaml')
     .option('--admin <NAME>', 'name of the admin', 'admin')
-    .option(
-      '--password-file <FILE>',
-      'holds the password in its first line, `-` is standard input (default: asked for)',
-    )
+    .option(...passwordFileOption)
     .option(
       '-b, --bootstrap-server <HOST:PORT,...>',
       "the daemon's Kafka listener on this machine (default: the first)",

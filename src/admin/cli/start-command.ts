@@ -3,9 +3,9 @@
  * daemon's own start parses them without loading the command-line framework.
  */
 import { readFile } from 'node:fs/promises'
+import type { Command } from 'commander'
 import { parseArgs } from 'node:util'
-import { ApplianceError, asError } from '../../base/errors.ts'
-import { cliErrors } from './cli-errors.ts'
+import { unreadableFile } from './file-fault.ts'
 import type { ConfigurationFlags, ConfigurationSource } from './configuration-source.ts'
 
 /** Flags that name and override a configuration: of `start`, `config print` and `config check`. */
@@ -52,10 +52,13 @@ export async function gatherConfiguration(flags: StartFlags): Promise<Configurat
   try {
     file = { name, text: await readFile(name, 'utf8') }
   } catch (thrown) {
-    const error: NodeJS.ErrnoException = asError(thrown)
-    const isAbsentDefault = config === undefined && error.code === 'ENOENT'
-    if (!isAbsentDefault)
-      throw new ApplianceError(cliErrors.fileUnreadable, { file: name, detail: error.code ?? error.message })
+    const isAbsentDefault = config === undefined && (thrown as NodeJS.ErrnoException).code === 'ENOENT'
+    if (!isAbsentDefault) throw unreadableFile(name, thrown)
   }
   return { file, flags: overrides, environment: process.env }
+}
+
+export function withConfigurationFlags(command: Command): Command {
+  for (const { name, value, help } of configurationFlags) command.option(`--${name} <${value}>`, help)
+  return command
 }

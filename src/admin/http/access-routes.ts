@@ -1,5 +1,6 @@
 /** The paths of sessions and tokens. */
 import { ApplianceError } from '../../base/errors.ts'
+import { userOf } from '../../security/principal.ts'
 import { httpErrors } from './http-errors.ts'
 import { sessionCookie, sessionIdOf } from './http-sessions.ts'
 import type { Route, RouteCall } from './route.ts'
@@ -15,7 +16,7 @@ export const accessRoutes: readonly Route[] = [
     shows: 'begins a session for a browser: a cookie, for who shows a password or a token',
     needs: 'name',
     answer: ({ request, reply, caller, options, sessions }) => {
-      const mark = options.access?.()?.credentialMark(caller.principal.slice('User:'.length))
+      const mark = options.access?.()?.credentialMark(userOf(caller.principal))
       const attributes = ['Path=/', 'HttpOnly', 'SameSite=Strict', ...(request.protocol === 'https' ? ['Secure'] : [])]
       const cookie = [`${sessionCookie}=${sessions.begin(caller, mark)}`, ...attributes].join('; ')
       return reply.code(201).header('set-cookie', cookie).send({ principal: caller.principal, role: caller.role })
@@ -79,19 +80,16 @@ function settle(
 ): unknown {
   if (outcome.kind === 'done') return reply.code(status).send(outcome.value ?? undefined)
   if (outcome.isRetriable) throw new ApplianceError(httpErrors.failed, { detail: outcome.reason })
-  return refuseBody(reply, outcome.reason)
+  return refuse(outcome.reason)
 }
 
-function refuseBody(reply: RouteCall['reply'], detail: string): unknown {
-  const error = new ApplianceError(httpErrors.malformed, { detail })
-  return reply.code(400).send({ error: error.code, message: error.message, remedy: error.remedy })
+/** The answer is 400. */
+function refuse(detail: string): never {
+  throw Object.assign(new ApplianceError(httpErrors.malformed, { detail }), { statusCode: 400 })
 }
 
 /** What the body asks for; every key that is not known is a fault. Throws HTTP_MALFORMED. */
 function readWish({ request, caller }: RouteCall) {
-  const refuse = (detail: string): never => {
-    throw Object.assign(new ApplianceError(httpErrors.malformed, { detail }), { statusCode: 400 })
-  }
   const body = request.body
   if (typeof body !== 'object' || body === null || Array.isArray(body)) return refuse('the body is a JSON object')
   const {

@@ -6,6 +6,7 @@ import type { IncomingMessage } from 'node:http'
 import { isIP } from 'node:net'
 import { hostname } from 'node:os'
 import type { TLSSocket } from 'node:tls'
+import { isLocalHost } from '../../base/connection-gate.ts'
 import type { ErrorDefinition } from '../../base/errors.ts'
 import { anonymousPrincipal } from '../../security/principal.ts'
 import type { Access, Caller } from '../access.ts'
@@ -27,12 +28,6 @@ export interface HttpRefusal {
   readonly status: number
   readonly definition: ErrorDefinition
   readonly fields: Readonly<Record<string, string>>
-  readonly asksForName?: boolean
-}
-
-export interface Admitted {
-  readonly caller: Caller
-  readonly hasName: boolean
 }
 
 export interface GateParts {
@@ -44,22 +39,22 @@ export interface GateParts {
 
 const credentialsLengthMax = 2_048
 /** A header of our own: no page of another origin can send it without asking first. */
-export const requestHeader = 'x-headwater-request'
+const requestHeader = 'x-headwater-request'
 
 function refuse(status: number, definition: ErrorDefinition, fields: HttpRefusal['fields'] = {}): HttpRefusal {
-  return { status, definition, fields, asksForName: status === 401 }
+  return { status, definition, fields }
 }
 
 export async function admit(
   request: IncomingMessage,
   needs: RouteNeed,
   parts: GateParts,
-): Promise<Admitted | HttpRefusal> {
+): Promise<Caller | HttpRefusal> {
   const { authentication, access: accessNow } = parts
   const misplaced = misplacedFault(request, authentication)
   if (misplaced !== null) return misplaced
   const client = clientOf(request)
-  const nobody: Admitted = { caller: { principal: anonymousPrincipal, client, role: null }, hasName: false }
+  const nobody: Caller = { principal: anonymousPrincipal, client, role: null }
   if (needs === 'nothing') return nobody
   if (needs === 'metrics' && authentication.hasOpenMetrics) return nobody
   const access = accessNow()
@@ -71,8 +66,8 @@ export async function admit(
   const admitted = named ?? nobody
   const isOpen = needs === 'name' || (needs !== 'administer' && !authentication.isRequired)
   if (isOpen) return admitted
-  const may = needs === 'administer' ? access.mayAdminister(admitted.caller) : access.mayView(admitted.caller)
-  return may ? admitted : refuse(403, httpErrors.forbidden, { principal: admitted.caller.principal })
+  const may = needs === 'administer' ? access.mayAdminister(admitted) : access.mayView(admitted)
+  return may ? admitted : refuse(403, httpErrors.forbidden, { principal: admitted.principal })
 }
 
 async function identify(
@@ -80,25 +75,23 @@ async function identify(
   client: string,
   access: Access,
   { sessions }: GateParts,
-): Promise<Admitted | HttpRefusal | null> {
-  const named = (caller: Caller): Admitted => ({ caller, hasName: true })
+): Promise<Caller | HttpRefusal | null> {
   const { authorization, cookie } = request.headers
   if (authorization !== undefined) {
     if (!isSheltered(request, client)) return refuse(403, httpErrors.plainText)
     const outcome = await judgeHeader(authorization, client, access)
     if (outcome === 'wrong') return refuse(401, httpErrors.unauthorized)
-    return outcome === 'busy' ? refuse(503, httpErrors.busy) : named(outcome)
+    return outcome === 'busy' ? refuse(503, httpErrors.busy) : outcome
   }
   const id = sessionIdOf(cookie)
   const session = id === null ? null : sessions.find(id, client, (user) => access.credentialMark(user))
   if (session !== null) {
     const isChange = request.method !== 'GET' && request.method !== 'HEAD'
     if (isChange && request.headers[requestHeader] === undefined) return refuse(403, httpErrors.crossSite)
-    return named(session)
+    return session
   }
   const certificate = certificateOf(request)
-  const certified = certificate === null ? null : access.ofCertificate(client, certificate)
-  return certified === null ? null : named(certified)
+  return certificate === null ? null : access.ofCertificate(client, certificate)
 }
 
 async function judgeHeader(header: string, client: string, access: Access): Promise<Caller | 'wrong' | 'busy'> {
@@ -137,7 +130,7 @@ function isEncrypted({ socket }: IncomingMessage): boolean {
 
 /** May a password come this way? */
 function isSheltered(request: IncomingMessage, client: string): boolean {
-  return isEncrypted(request) || client === '::1' || client.startsWith('127.')
+  return isEncrypted(request) || isLocalHost(client)
 }
 
 function certificateOf({ socket }: IncomingMessage): Uint8Array | null {
@@ -146,6 +139,6 @@ function certificateOf({ socket }: IncomingMessage): Uint8Array | null {
   return tls.getPeerX509Certificate?.()?.raw ?? null
 }
 
-export function clientOf({ socket }: IncomingMessage): string {
+function clientOf({ socket }: IncomingMessage): string {
   return (socket.remoteAddress ?? '').replace(/^::ffff:/, '')
 }

@@ -3,6 +3,7 @@
  * memory alone; a restart ends them, and so does a change of the user's password.
  */
 import { createHash, randomBytes } from 'node:crypto'
+import { userOf } from '../../security/principal.ts'
 import type { Caller } from '../access.ts'
 
 export const sessionCookie = 'headwater_session'
@@ -30,10 +31,6 @@ export class HttpSessions {
     this.#now = monotonicMs
   }
 
-  get size(): number {
-    return this.#sessions.size
-  }
-
   /** Answers the value of the cookie. */
   begin(caller: Caller, mark: unknown): string {
     const id = randomBytes(idBytes).toString('hex')
@@ -55,7 +52,7 @@ export class HttpSessions {
     const { caller, mark, beganMs, seenMs } = session
     this.#sessions.delete(key)
     const isOver = nowMs - seenMs > idleMs || nowMs - beganMs > lifeMs
-    if (isOver || caller.client !== client || mark !== markOf(caller.principal.slice('User:'.length))) return null
+    if (isOver || caller.client !== client || mark !== markOf(userOf(caller.principal))) return null
     session.seenMs = nowMs
     this.#sessions.set(key, session)
     return caller

@@ -11,9 +11,8 @@ export interface RouteCall {
   readonly options: HttpSurfaceOptions
   readonly request: FastifyRequest
   readonly reply: FastifyReply
+  /** `User:ANONYMOUS` where nobody has said who it is. */
   readonly caller: Caller
-  /** The caller has shown who it is; else it is `User:ANONYMOUS`. */
-  readonly hasName: boolean
   readonly sessions: HttpSessions
 }
 

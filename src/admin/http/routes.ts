@@ -2,6 +2,7 @@
 import { fastify, type FastifyReply, type FastifyRequest } from 'fastify'
 import { ApplianceError, asError, type ErrorDefinition } from '../../base/errors.ts'
 import { expositionContentType } from '../exposition.ts'
+import type { Caller } from '../access.ts'
 import type { HealthReport, Operations } from '../operations.ts'
 import { accessRoutes } from './access-routes.ts'
 import { admit, noAuthentication } from './gate.ts'
@@ -102,7 +103,7 @@ export async function buildHandler(options: HttpSurfaceOptions): Promise<Request
   const gate = { authentication, access: options.access ?? (() => null), sessions }
   app.addHook('onRequest', async (_request, reply) => void reply.headers(answerHeaders))
   for (const { method, path, needs, bodyBytesMax, answer } of routes) {
-    const admitted = new WeakMap<FastifyRequest, Pick<RouteCall, 'caller' | 'hasName'>>()
+    const admitted = new WeakMap<FastifyRequest, Caller>()
     app.route({
       method,
       url: path,
@@ -110,16 +111,16 @@ export async function buildHandler(options: HttpSurfaceOptions): Promise<Request
       // Before the body is read: whoever may not ask is not listened to.
       onRequest: async (request, reply) => {
         const verdict = await admit(request.raw, needs, gate)
-        if ('caller' in verdict) return void admitted.set(request, verdict)
-        const { status, definition, fields, asksForName = false } = verdict
-        if (asksForName)
+        if (!('status' in verdict)) return void admitted.set(request, verdict)
+        const { status, definition, fields } = verdict
+        if (status === 401)
           reply.header('www-authenticate', 'Basic realm="headwater", charset="UTF-8", Bearer realm="headwater"')
         return refuse(reply, status, definition, fields)
       },
       handler: (request, reply) => {
-        const who = admitted.get(request)
-        if (who === undefined) throw new Error('a request that nobody has admitted')
-        return answer({ options, request, reply, sessions, ...who })
+        const caller = admitted.get(request)
+        if (caller === undefined) throw new Error('a request that nobody has admitted')
+        return answer({ options, request, reply, sessions, caller })
       },
     })
   }
@@ -147,7 +148,10 @@ function refuse(
   definition: ErrorDefinition,
   fields: Record<string, string>,
 ): FastifyReply {
-  const error = new ApplianceError(definition, fields)
+  return answerError(reply, status, new ApplianceError(definition, fields))
+}
+
+function answerError(reply: FastifyReply, status: number, error: ApplianceError): FastifyReply {
   return reply.code(status).send({ error: error.code, message: error.message, remedy: error.remedy })
 }
 
@@ -158,15 +162,9 @@ function answerFailure(
   options: HttpSurfaceOptions,
 ): FastifyReply {
   const { statusCode } = error
-  if (error instanceof ApplianceError && statusCode === undefined) {
-    return reply.code(503).send({ error: error.code, message: error.message, remedy: error.remedy })
-  }
-  if (statusCode !== undefined && statusCode < 500) {
-    if (error instanceof ApplianceError) {
-      return reply.code(statusCode).send({ error: error.code, message: error.message, remedy: error.remedy })
-    }
+  if (error instanceof ApplianceError) return answerError(reply, statusCode ?? 503, error)
+  if (statusCode !== undefined && statusCode < 500)
     return refuse(reply, statusCode, httpErrors.malformed, { detail: error.message })
-  }
   options.observer.event(httpEvents.requestFailed, { method: request.method, path: request.url, error: error.message })
   return refuse(reply, 500, httpErrors.failed, { detail: error.message })
 }

@@ -174,7 +174,8 @@ export class CursorReading {
     const expected = reader.behind.get(partition)
     if (batchIsControl(bytes, at)) return this.advance(reader, partition, endOffset)
     const span = { start: at + batchHeaderBytes, end: at + batchSizeInBytes(bytes, at) }
-    if (batchCodec(bytes, at) === 'none') return this.takeRecords(reader, partition, { header: bytes, at, records: bytes, ...span })
+    if (batchCodec(bytes, at) === 'none')
+      return this.takeRecords(reader, partition, { header: bytes, at, records: bytes, ...span })
     const { compute, decompressedBytesMax } = this.options
     const batch = copyBytes(bytes, at, span.end)
     const records = await recordBytesOf(batch, compute, decompressedBytesMax).catch(() => null)

@@ -6,6 +6,10 @@ import type { Disk, DiskOperation } from '../../base/ports.ts'
 import { type AuditHead, type AuditLine, auditLineBytesMax, type ReadAuditLine, readAuditLine } from './audit-line.ts'
 import { auditTypes } from './audit-types.ts'
 
+export function auditDirectoryOf(dataDir: string): string {
+  return `${dataDir}/state/audit`
+}
+
 export interface AuditFileOptions {
   /** Absolute. */
   readonly directory: string

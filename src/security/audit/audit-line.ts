@@ -7,6 +7,9 @@ import type { AuditDefinition } from '../../base/audit-def.ts'
 import { visibleJson } from '../../base/visible-text.ts'
 import { wallText } from '../../base/wall-text.ts'
 
+/** The topic that has the same records as the files. */
+export const auditTopicName = '__headwater_audit'
+
 /** Where a chain ends. */
 export interface AuditHead {
   readonly sequence: number
@@ -46,9 +49,6 @@ export const auditLineBytesMax = 65_536
 export function makeAuditLine(head: AuditHead, entry: AuditEntry, source: string): AuditLine {
   const { definition, subject, fields, wallMs, wallTrusted } = entry
   const sequence = head.sequence + 1
-  const data = Object.fromEntries(
-    Object.entries(fields).map(([name, value]) => [name, typeof value === 'string' ? cutAuditText(value) : value]),
-  )
   const body = {
     specversion: '1.0',
     id: String(sequence),
@@ -59,7 +59,7 @@ export function makeAuditLine(head: AuditHead, entry: AuditEntry, source: string
     ...(wallTrusted ? {} : { timetrusted: false }),
     datacontenttype: 'application/json',
     previoushash: head.hash,
-    data,
+    data: cutAuditFields(fields),
   }
   const text = visibleJson(JSON.stringify(body))
   const hash = hashOf(text)
@@ -99,4 +99,12 @@ function hashOf(text: string): string {
 /** Nothing that waits to be written holds more of a text than will be. */
 export function cutAuditText(text: string): string {
   return text.length <= textLengthMax + cutMark.length ? text : `${text.slice(0, textLengthMax)}${cutMark}`
+}
+
+export function cutAuditFields(fields: AuditEntry['fields']): AuditEntry['fields'] {
+  const short = Object.entries(fields).map(([name, value]) => [
+    name,
+    typeof value === 'string' ? cutAuditText(value) : value,
+  ])
+  return Object.fromEntries(short) as AuditEntry['fields']
 }

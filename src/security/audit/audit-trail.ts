@@ -16,6 +16,7 @@ import {
   auditGenesis,
   type AuditHead,
   type AuditLine,
+  cutAuditFields,
   cutAuditText,
   makeAuditLine,
 } from './audit-line.ts'
@@ -47,11 +48,7 @@ interface Held {
 }
 
 function heldOf(definition: AuditDefinition, subject: string, fields: Held['fields']): Held {
-  const short = Object.entries(fields).map(([name, value]) => [
-    name,
-    typeof value === 'string' ? cutAuditText(value) : value,
-  ])
-  return { definition, subject: cutAuditText(subject), fields: Object.fromEntries(short) as Held['fields'] }
+  return { definition, subject: cutAuditText(subject), fields: cutAuditFields(fields) }
 }
 
 /** The writer was told to stop while it waited for the disk. */
