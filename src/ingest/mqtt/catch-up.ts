@@ -395,17 +395,15 @@ export class CatchUp {
     let offers = 0
     let records = 0
     const onFull = (reader: Reader): void => {
-      offers -= 1
       takers.delete(reader)
       this.onFull(lane, reader, place.offset)
     }
-    return piece.walk(
+    const walk = piece.walk(
       from,
       (bytes, record, offset) => {
         place.offset = offset
         records += 1
         offers += fanOut.offerToAll(takers, bytes, record, place, onFull)
-        if (lane.hold !== null && offers > 0) lane.hold.hasMoved = true
         return takers.size > 0 && offers < offersPerTurn && records < recordsPerTurn
       },
       (endOffset, bytes) => {
@@ -413,6 +411,8 @@ export class CatchUp {
         place.summary = summaries.open(partition, 'backlog', endOffset)
       },
     )
+    if (lane.hold !== null && offers > 0) lane.hold.hasMoved = true
+    return walk
   }
 
   private onFull(lane: BacklogLane, reader: Reader, offset: number): void {

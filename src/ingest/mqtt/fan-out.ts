@@ -120,7 +120,7 @@ export class FanOut {
 
   /**
    * Offers the record to those of the readers whose place is not behind it. `onFull` is told who takes no more now, and may take it out of `readers`.
-   * Answers how many subscribe to it.
+   * Answers how many have taken it.
    */
   offerToAll(
     readers: ReadonlySet<Reader>,
@@ -138,14 +138,14 @@ export class FanOut {
     let count = 0
     for (const reader of subscribersAmong(readers, matches)) {
       if ((reader.behind.get(partition) ?? offset) > offset) continue
-      count += 1
       message ??= messageOf(bytes, record, place)
       if (message.isExpired(wallMs)) return count
       const isTaken =
         reader instanceof SharedGroup
           ? this.deliverShared(message, reader, wallMs)
           : this.deliver(message, reader as MqttSession, matches.own.get(reader as MqttSession) ?? [], wallMs)
-      if (!isTaken) onFull(reader)
+      if (isTaken) count += 1
+      else onFull(reader)
     }
     return count
   }

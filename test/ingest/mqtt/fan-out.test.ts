@@ -1,0 +1,63 @@
+import { expect, it } from 'vitest'
+import type { Partition } from '../../../src/cluster/partition/partition.ts'
+import type { Reader } from '../../../src/ingest/mqtt/catch-up.ts'
+import { FanOut } from '../../../src/ingest/mqtt/fan-out.ts'
+import { headerNames } from '../../../src/ingest/mqtt/record-headers.ts'
+import { scanRecords } from '../../../src/ingest/mqtt/record-scan.ts'
+import { MqttSession } from '../../../src/ingest/mqtt/session.ts'
+import type { SessionLink } from '../../../src/ingest/mqtt/session-types.ts'
+import { SubscriptionIndex } from '../../../src/ingest/mqtt/subscription-index.ts'
+import { TopicAliases } from '../../../src/ingest/mqtt/topic-aliases.ts'
+import { batchHeaderBytes } from '../../../src/protocol/records/record-batch.ts'
+import { RecordBatchBuilder } from '../../../src/protocol/records/record-batch-builder.ts'
+import { encodeHeaders } from '../../../src/protocol/records/record.ts'
+
+const link = (sendWindow: number): SessionLink => ({
+  level: 4,
+  aliases: new TopicAliases(0),
+  packetBytesMax: 1000,
+  isWritable: true,
+  sendWindow,
+  sendPublish() {},
+  sendRelease() {},
+  flush() {},
+  takeOver() {},
+})
+
+function sessionWith(clientId: string, sendWindow: number): MqttSession {
+  const session = new MqttSession(clientId, {
+    queuedMessagesMax: 1,
+    queuedBytesMax: 10_000,
+    queuedBytesTotalMax: 10_000,
+    queuedBytesTotal: 0,
+    onDrop() {},
+    onRoom() {},
+    onProgress() {},
+    recordOutgoing: () => false,
+  })
+  session.attach(link(sendWindow), 0)
+  return session
+}
+
+it('a record offered to those who are behind counts for whoever takes it, and not for who has no room', () => {
+  const index = new SubscriptionIndex(10, 1000, () => {})
+  const fanOut = new FanOut(index, { onDelivered() {}, onBehind() {}, commands: null })
+  const roomy = sessionWith('roomy', 1)
+  const narrow = sessionWith('narrow', 0)
+  for (const session of [roomy, narrow]) {
+    const rest = { noLocal: false, retainAsPublished: false, subscriptionId: 0, since: null }
+    index.set({ session, filter: 'a/#', qos: 1, ...rest })
+  }
+  const headers = encodeHeaders([{ key: headerNames.qos, value: Buffer.from('1') }])
+  const builder = new RecordBatchBuilder()
+  for (const value of ['one', 'two']) builder.append(0, Buffer.from('a/x'), Buffer.from(value), headers)
+  const batch = builder.build()
+  const place = { partition: { topicId: 't', index: 0 } as Partition, offset: 0, wallMs: 0, summary: null }
+  const full: Reader[] = []
+  const taken: number[] = []
+  scanRecords(batch, { start: batchHeaderBytes, end: batch.length, count: 2 }, (record) => {
+    taken.push(fanOut.offerToAll(new Set([roomy, narrow]), batch, record, place, (reader) => full.push(reader)))
+  })
+  // The narrow one has a message waiting, and no place for a second.
+  expect([taken, full]).toEqual([[2, 1], [narrow]])
+})
