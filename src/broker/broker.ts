@@ -109,6 +109,12 @@ export class Broker {
     return this.image.topic(topic)?.partitions.length
   }
 
+  /** Those of a topic's partitions that are served, in their order. */
+  partitionsOf(topic: string): Partition[] {
+    const count = this.topicPartitions(topic) ?? 0
+    return Array.from({ length: count }, (_each, index) => this.partitions.get(topic, index) ?? []).flat()
+  }
+
   /** Calls back after topics came, went or grew; the answer ends it. */
   onTopicsChange(listener: () => void): () => void {
     return this.#cluster.onTopicsChange(listener)

@@ -1,9 +1,8 @@
 import type { Partition } from '../../cluster/partition/partition.ts'
 import { reasonCodes, reasonName } from '../../protocol/mqtt/reason-codes.ts'
-import { utf8Text } from '../../protocol/mqtt/utf8.ts'
 import { type CommitBatch, reasonOf } from './commit-batch.ts'
 import type { DoorServices } from './door-services.ts'
-import { mqttEvents } from './mqtt-events.ts'
+import { tellNotRetained } from './not-retained.ts'
 
 /** Where the certificate of a birth message goes. */
 export interface CertificatePlace {
@@ -39,8 +38,6 @@ export function keepCertificate(
   const verdict =
     fault === reasonCodes.success ? services.retained.set(batch, { topic, payload, headers, wallMs }) : fault
   if (verdict === reasonCodes.success) return
-  const reason = reasonName(verdict)
-  services.counters.refuse(reason)
-  if (!services.eventBudget.take()) return
-  services.observer.event(mqttEvents.notRetained, { clientId, topic: utf8Text(topic, 0, topic.length), reason })
+  services.counters.refuse(reasonName(verdict))
+  tellNotRetained(services, clientId, topic, verdict)
 }

@@ -1,7 +1,7 @@
 /** Gives sessions the commands that have waited for them: reads each again, at the pace that the session takes them. */
 import { copyBytes } from '../../base/bytes.ts'
 import type { Clock } from '../../base/ports.ts'
-import { filterMatches, sharedFilterOf } from '../../protocol/mqtt/topic-filter.ts'
+import { filterMatches, plainFilterOf } from '../../protocol/mqtt/topic-filter.ts'
 import type { RecordView } from '../../protocol/records/record.ts'
 import { type CommandReadingOptions, readCommand } from './command-reading.ts'
 import {
@@ -89,7 +89,7 @@ export class CommandGiver {
   private async giveAll(session: MqttSession, filters: Filters): Promise<Filters | null> {
     const { clock, waiting } = this.options
     for (const filter of filters) {
-      for (const command of waiting.matching(sharedFilterOf(filter)?.filter ?? filter)) {
+      for (const command of waiting.matching(plainFilterOf(filter))) {
         if (command.holder !== null || session.rights?.mayReceive(command.topic) === false) continue
         // Unsubscribed meanwhile, or the session has ended.
         if (!session.subscriptions.has(filter)) break
@@ -127,7 +127,7 @@ export class CommandGiver {
     if (plan.kind !== 'command' || link === null || !link.isWritable) return false
     const matching: Subscription[] = []
     for (const [filter, subscription] of session.subscriptions) {
-      if (filterMatches(sharedFilterOf(filter)?.filter ?? filter, command.topic)) matching.push(subscription)
+      if (filterMatches(plainFilterOf(filter), command.topic)) matching.push(subscription)
     }
     if (matching.length === 0) return true
     const qos = Math.max(...matching.map((subscription) => subscription.qos)) as 0 | 1 | 2

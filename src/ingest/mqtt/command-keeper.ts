@@ -94,7 +94,7 @@ export class CommandKeeper {
     for (const session of this.options.sessions.values()) this.away.add(session)
     for (const compiled of this.options.routes.values()) {
       const { name, kafkaTopic } = compiled.route
-      const partitions = this.partitionsOf(kafkaTopic)
+      const partitions = this.options.broker.partitionsOf(kafkaTopic)
       if (partitions.length === 0) continue
       const indexes = partitions.map(({ index }) => index)
       const fetched = this.options.offsets.fetch(commandGroup(name), kafkaTopic, indexes)
@@ -158,12 +158,6 @@ export class CommandKeeper {
     return track
   }
 
-  private partitionsOf(kafkaTopic: string): Partition[] {
-    const { broker } = this.options
-    const count = broker.topicPartitions(kafkaTopic) ?? 0
-    return Array.from({ length: count }, (_each, index) => broker.partitions.get(kafkaTopic, index) ?? []).flat()
-  }
-
   /** Where the common reader begins when the first subscription is there; undefined = it is not for us to say. */
   startOf(partition: Partition): number | undefined {
     const track = this.tracks.get(partition)
@@ -180,7 +174,7 @@ export class CommandKeeper {
   onPartitionsChanged(): void {
     const present = new Set<Partition>()
     for (const compiled of this.options.routes.values()) {
-      for (const partition of this.partitionsOf(compiled.route.kafkaTopic)) {
+      for (const partition of this.options.broker.partitionsOf(compiled.route.kafkaTopic)) {
         present.add(partition)
         if (!this.tracks.has(partition)) this.addTrack(compiled, partition, partition.log.logStartOffset)
       }

@@ -5,11 +5,11 @@
  */
 import { ApplianceError } from '../../base/errors.ts'
 import { topicLevelsMax } from '../../protocol/mqtt/topic-filter.ts'
-import { inspectUtf8, isValidTopicName, utf8Bytes, utf8Malformed, utf8Text } from '../../protocol/mqtt/utf8.ts'
+import { isValidTopicName, utf8Bytes } from '../../protocol/mqtt/utf8.ts'
 import type { RecordHeader } from '../../protocol/records/record.ts'
 import { isLegalTopicName } from './kafka-topic-name.ts'
 import { mqttErrors } from './mqtt-errors.ts'
-import { headerNames } from './record-headers.ts'
+import { expiryOf, headerNames, mqttText } from './record-headers.ts'
 import type { TopicMapping } from './topic-mapping.ts'
 
 /** What becomes of a command that nobody subscribes to. */
@@ -142,9 +142,8 @@ export class CompiledCommandRoute {
     }
     const fault = topicFault(topic)
     if (fault !== null) return { kind: 'invalid', reason: fault }
-    const expires = textOf(headers.find(({ key }) => key === headerNames.expires)?.value ?? null)
-    const isGiven = expires !== null && /^\d{1,15}$/.test(expires)
-    const expiresMs = isGiven ? Number(expires) : record.timestampMs + this.route.messageExpiryMs
+    const given = expiryOf(mqttText(headers.find(({ key }) => key === headerNames.expires)?.value))
+    const expiresMs = given ?? record.timestampMs + this.route.messageExpiryMs
     return { kind: 'command', topic, expiresMs, headers: this.headersOf(headers, expiresMs) }
   }
 
@@ -190,18 +189,13 @@ function compileTemplate(template: string, refuse: (reason: string) => never): r
 }
 
 function valueOf(part: Place, record: CommandRecord): string | null {
-  if (part.kind === 'header') return textOf(record.headers.find(({ key }) => key === part.text)?.value ?? null)
-  if (part.text === 'key') return textOf(record.key)
+  if (part.kind === 'header') return mqttText(record.headers.find(({ key }) => key === part.text)?.value) || null
+  if (part.text === 'key') return mqttText(record.key) || null
   return String(part.text === 'partition' ? record.partition : record.offset)
 }
 
 function nameOf(part: Place): string {
   return part.kind === 'header' ? `header ${part.text}` : part.text
-}
-
-function textOf(bytes: Uint8Array | null): string | null {
-  if (bytes === null || bytes.length === 0 || bytes.length > 65_535) return null
-  return (inspectUtf8(bytes, 0, bytes.length) & utf8Malformed) === 0 ? utf8Text(bytes, 0, bytes.length) : null
 }
 
 /** Why a text is no topic name for a command; null when it is one. */

@@ -200,9 +200,11 @@ export class CursorReading {
     try {
       scanRecords(records, span, (record) => {
         const offset = baseOffset + record.offsetDelta
-        if (isFull || offset < position || offset >= live) return
+        if (offset < position) return true
+        if (offset >= live) return false
         isFull = !giver.offerTo(reader, records, record, { partition, offset, wallMs })
         if (!isFull) position = offset + 1
+        return !isFull
       })
     } catch {
       return this.skip(reader, partition, batchLastOffset(header, at) + 1, 'a batch could not be read')

@@ -72,10 +72,6 @@ export class LogReplay implements CursorReader {
     this.behind.delete(partition)
   }
 
-  follows(partition: Partition): boolean {
-    return this.unsubscribes.has(partition)
-  }
-
   /** Its client has been told that it is granted. */
   begin(): void {
     if (this.state !== 'opening') return

@@ -15,6 +15,7 @@ import { type CertificatePlace, keepCertificate } from './birth-certificate.ts'
 import { type CommitBatch, reasonOf } from './commit-batch.ts'
 import type { DoorServices } from './door-services.ts'
 import { mqttEvents } from './mqtt-events.ts'
+import { tellNotRetained } from './not-retained.ts'
 import type { RequestLink } from './request-handler.ts'
 import type { ReceivedId } from './packet-id-log.ts'
 import { RecordHeaderEncoder } from './record-headers.ts'
@@ -288,22 +289,11 @@ export class PublishHandler {
     if (payload.length > 0) {
       const verdict = this.services.retained.judge(topic, topic.length + payload.length + headers.length, wallMs)
       if (verdict !== reasonCodes.success) {
-        this.reportNotRetained(topic, verdict)
+        tellNotRetained(this.services, this.session.clientId, topic, verdict)
         return verdict
       }
     }
     return { topic, payload, headers, wallMs }
-  }
-
-  private reportNotRetained(topic: Uint8Array, verdict: number): void {
-    const { eventBudget, observer } = this.services
-    if (!eventBudget.take()) return
-    const reason = reasonName(verdict)
-    observer.event(mqttEvents.notRetained, {
-      clientId: this.session.clientId,
-      topic: utf8Text(topic, 0, topic.length),
-      reason,
-    })
   }
 
   private headersFor(

@@ -1,3 +1,4 @@
+import { sharedFilterOf } from '../../protocol/mqtt/topic-filter.ts'
 import type { Reader } from './catch-up.ts'
 import type { Stretch } from './log-summaries.ts'
 import type { MqttSession } from './session.ts'
@@ -25,11 +26,9 @@ export function isWanted(stretch: Stretch, readers: readonly Reader[]): boolean 
 /** What to ask a summary for a reader: its own subscriptions one after the other, or that of a group. */
 function* probesOf(reader: Reader): Iterable<FilterProbe> {
   if (reader instanceof SharedGroup) yield cached(reader)
-  else for (const each of (reader as MqttSession).subscriptions.values()) if (!isShared(each.filter)) yield cached(each)
-}
-
-function isShared(filter: string): boolean {
-  return filter.startsWith('$share/')
+  else
+    for (const each of (reader as MqttSession).subscriptions.values())
+      if (sharedFilterOf(each.filter) === null) yield cached(each)
 }
 
 function cached(subscriber: { readonly filter: string }): FilterProbe {

@@ -166,7 +166,7 @@ export function decodeRecordHeaders(headers: readonly RecordHeader[]): DecodedHe
       addUserProperty(userProperties, key, bytes)
     } else if (!found.has(key)) found.set(key, bytes)
   }
-  const text = (name: string): string | undefined => textOf(found.get(name))
+  const text = (name: string): string | undefined => mqttText(found.get(name))
   const qos = text(headerNames.qos)
   const payloadFormat = text(headerNames.payloadFormat)
   const responseTopic = text(headerNames.responseTopic)
@@ -190,13 +190,13 @@ export function decodeRecordHeaders(headers: readonly RecordHeader[]): DecodedHe
 const emptyBytes = new Uint8Array(0)
 
 function addUserProperty(list: UserProperty[], name: string, value: Uint8Array): void {
-  const text = textOf(value)
+  const text = mqttText(value)
   if (text !== undefined && name.length <= 16_384 && !name.includes('\0')) list.push([name, text])
 }
 
 /** The text of a value that MQTT can carry as a string. */
-function textOf(bytes: Uint8Array | undefined): string | undefined {
-  if (bytes === undefined || bytes.length > 65_535) return undefined
+export function mqttText(bytes: Uint8Array | null | undefined): string | undefined {
+  if (bytes == null || bytes.length > 65_535) return undefined
   if ((inspectUtf8(bytes, 0, bytes.length) & utf8Malformed) !== 0) return undefined
   return utf8Text(bytes, 0, bytes.length)
 }
@@ -205,6 +205,7 @@ function correlationOf(bytes: Uint8Array | undefined): Uint8Array | undefined {
   return bytes === undefined || bytes.length > 65_535 ? undefined : copyBytes(bytes)
 }
 
-function expiryOf(text: string | undefined): number | null {
+/** Wall ms of the header `mqtt.expires`; null where it holds none. */
+export function expiryOf(text: string | undefined): number | null {
   return text !== undefined && /^\d{1,15}$/.test(text) ? Number(text) : null
 }

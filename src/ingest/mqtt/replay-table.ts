@@ -240,9 +240,8 @@ function refused({ reason, because }: ReplayRefusal): ReplayAnswer {
 }
 
 function partitionsOf(broker: Broker, kafkaTopic: string, index: number | null): Partition[] {
-  const count = broker.topicPartitions(kafkaTopic) ?? 0
-  const indexes = index === null ? Array.from({ length: count }, (_each, at) => at) : [index]
-  return indexes.flatMap((each) => broker.partitions.get(kafkaTopic, each) ?? [])
+  const partitions = broker.partitionsOf(kafkaTopic)
+  return index === null ? partitions : partitions.filter((partition) => partition.index === index)
 }
 
 /** Sets the replay's cursors; answers why it cannot begin there, or null. */

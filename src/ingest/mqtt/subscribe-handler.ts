@@ -5,7 +5,7 @@ import type { Partition } from '../../cluster/partition/partition.ts'
 import { MqttProtocolError } from '../../protocol/mqtt/mqtt-protocol-error.ts'
 import type { SubscribePacket, SubscriptionRequest, UnsubscribePacket } from '../../protocol/mqtt/packets.ts'
 import { reasonCodes } from '../../protocol/mqtt/reason-codes.ts'
-import { judgeFilter, sharedFilterOf } from '../../protocol/mqtt/topic-filter.ts'
+import { judgeFilter, plainFilterOf, sharedFilterOf } from '../../protocol/mqtt/topic-filter.ts'
 import type { DoorServices } from './door-services.ts'
 import { isOfLog } from './replay-request.ts'
 import type { ReplayAnswer } from './replay-table.ts'
@@ -52,7 +52,7 @@ export function subscribe(services: DoorServices, session: MqttSession, packet: 
     if (reason < 0x80 && isOwed && subscription !== undefined) retainedFor.push(subscription)
     return reason
   })
-  services.onSubscriptionsChanged()
+  if (starting.length < reasons.length) services.onSubscriptionsChanged()
   return { reasons, starting, retainedFor }
 }
 
@@ -86,7 +86,7 @@ function subscribeOne(
   if (session.rights?.maySubscribe(filter) === false) return reasonCodes.notAuthorized
   // Without headers a record does not say who published it.
   if (noLocal && services.mapping.omitsHeaders) return reasonCodes.implementationSpecificError
-  if (session.expiryMs > 0 && services.mapping.isBare(sharedFilterOf(filter)?.filter ?? filter)) {
+  if (session.expiryMs > 0 && services.mapping.isBare(plainFilterOf(filter))) {
     return refuseKept(services, session, filter)
   }
   const { subscriptions } = session
@@ -137,7 +137,7 @@ export function unsubscribe(services: DoorServices, session: MqttSession, packet
     services.subscriptions.delete(filter, session, services.clock.wallMs())
     return reasonCodes.success
   })
-  services.onSubscriptionsChanged()
+  if (!packet.filters.every(isOfLog)) services.onSubscriptionsChanged()
   return reasons
 }
 

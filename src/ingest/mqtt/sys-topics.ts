@@ -3,7 +3,7 @@
  * retained messages; while anybody subscribes, what has changed is sent every ten seconds.
  */
 import type { Clock, Timer } from '../../base/ports.ts'
-import { filterMatches, isOfSys, sharedFilterOf } from '../../protocol/mqtt/topic-filter.ts'
+import { filterMatches, isOfSys, plainFilterOf } from '../../protocol/mqtt/topic-filter.ts'
 import { OutgoingMessage } from './outgoing-message.ts'
 import { headerNames } from './record-headers.ts'
 import type { RetainedEntry } from './retained-store.ts'
@@ -79,7 +79,7 @@ export class SysTopics {
 
   /** Somebody may have subscribed. */
   onSubscribed(filter: string): void {
-    if (this.timer !== null || !isOfSys(sharedFilterOf(filter)?.filter ?? filter)) return
+    if (this.timer !== null || !isOfSys(plainFilterOf(filter))) return
     this.schedule()
   }
 

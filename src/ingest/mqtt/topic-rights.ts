@@ -3,7 +3,7 @@
  * create: a topic that a rule names, and that may be written, is created as for anybody.
  */
 import { copyBytes } from '../../base/bytes.ts'
-import { isOfSys, sharedFilterOf } from '../../protocol/mqtt/topic-filter.ts'
+import { isOfSys, plainFilterOf } from '../../protocol/mqtt/topic-filter.ts'
 import { isValidTopicName, utf8Text } from '../../protocol/mqtt/utf8.ts'
 import { aclOperation, aclResource, clusterResourceName } from '../../security/acl.ts'
 import type { Subject } from '../../security/authorizer.ts'
@@ -90,7 +90,7 @@ export class TopicRights {
    * read, and each message is judged when it is delivered.
    */
   maySubscribe(subscription: string): boolean {
-    const filter = sharedFilterOf(subscription)?.filter ?? subscription
+    const filter = plainFilterOf(subscription)
     if (isOfSys(filter)) return this.mayReadSys()
     if (/[+#]/.test(filter)) return this.options.subject.allowsSome(aclOperation.read, aclResource.topic)
     const kafkaTopic = this.plan(filter)

@@ -2,7 +2,7 @@
  * Which MQTT topics a stretch of the log may hold, small enough to be kept for much of it: 32-bit fingerprints of each topic, of the levels it
  * begins with, and of each level in its place. It may say yes for a topic that is not there (for one of `entriesMax` / 2^32 questions), never no for one that is.
  */
-import { sharedFilterOf } from '../../protocol/mqtt/topic-filter.ts'
+import { plainFilterOf } from '../../protocol/mqtt/topic-filter.ts'
 import { type CachedByTopic, hashTopic } from './route-cache.ts'
 
 /** Levels beyond this are not told apart. */
@@ -109,7 +109,7 @@ export type FilterProbe = readonly (readonly number[])[]
 
 /** What a summary is asked for a topic filter, `$share/NAME/` in front of it or not. */
 export function probeOf(filter: string): FilterProbe {
-  const bytes = Buffer.from(sharedFilterOf(filter)?.filter ?? filter)
+  const bytes = Buffer.from(plainFilterOf(filter))
   const levels = levelsOf(bytes)
   const isWild = ({ start, end }: Level): boolean =>
     end - start === 1 && (bytes[start] === 0x2b || bytes[start] === 0x23)

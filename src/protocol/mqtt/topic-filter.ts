@@ -16,6 +16,11 @@ export function sharedFilterOf(filter: string): { readonly group: string; readon
   return { group: filter.slice(sharedPrefix.length, end), filter: filter.slice(end + 1) }
 }
 
+/** The filter itself: of a shared subscription what stands behind its name. */
+export function plainFilterOf(subscription: string): string {
+  return sharedFilterOf(subscription)?.filter ?? subscription
+}
+
 /** Whether a well-formed string is a topic filter; `tooDeep` = one by the rules, but with more levels than we match. */
 export function judgeFilter(filter: string): FilterVerdict {
   const shared = sharedFilterOf(filter)
