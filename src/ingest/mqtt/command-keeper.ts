@@ -130,12 +130,11 @@ export class CommandKeeper {
     }
     const keptFrom = this.options.keptFrom(partition)
     if (keptFrom === undefined || keptFrom <= track.endOffset) return
-    // Kept sessions have had these; commands for others were about to wait.
-    const isNobodys = (topic: string): boolean => !this.hasSubscriber(topic)
+    // Kept sessions are past these, and still need not have had all of them: a session may have subscribed to what was waiting then.
     const range = { from: track.endOffset, to: keptFrom }
     const readTo = await readCommands(partition, range, this.reading, (record) => {
       if (track.waiting.size >= waitingMax) return false
-      this.keepWaiting(track, record, isNobodys)
+      this.keepWaiting(track, record, () => true)
       return true
     })
     track.endOffset = keptFrom
@@ -270,14 +269,6 @@ export class CommandKeeper {
     if (plan.expiresMs <= this.options.clock.wallMs()) return this.count(track, 'expired')
     const { topic, expiresMs } = plan
     this.addWaiting(track, { partition: track.partition, offset: record.offset, topic, expiresMs })
-  }
-
-  private hasSubscriber(topic: string): boolean {
-    let isFound = false
-    this.options.subscriptions.match(topic, () => {
-      isFound = true
-    })
-    return isFound
   }
 
   private count(track: CommandTrack, outcome: CommandOutcome): void {

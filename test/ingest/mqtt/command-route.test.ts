@@ -4,6 +4,7 @@ import { aclOperation, aclPattern, aclPermission, aclResource } from '../../../s
 import { AclTable } from '../../../src/security/acl-table.ts'
 import { Authorizer } from '../../../src/security/authorizer.ts'
 import { command, commandWorld, propertiesOf, pumpsGroup, take } from './command-world.ts'
+import { Prng } from '../../sim/prng.ts'
 import type { DoorWorld, TestClient } from './door-world.ts'
 
 const kept = { clean: false, properties: { sessionExpiryInterval: 10_000 } }
@@ -16,9 +17,7 @@ describe('a command route', () => {
     const world = await commandWorld({
       route: { mqttTopic: 'pump/{key}/{header.what}/{partition}', correlationData: 'id' },
     })
-    const client = await world.connect('c', 5)
-    client.subscribe(1, { topic: 'pump/#', qos: 2 })
-    await client.until('suback')
+    const client = await world.subscribed(['c', 5], { topic: 'pump/#', qos: 2 })
     const headers = {
       what: 'set',
       id: 'c-9',
@@ -47,9 +46,7 @@ describe('a command route', () => {
     [{ qos: 2 }, { 'mqtt.qos': '1' }, 1],
   ] as const)('has the QoS of the route or of the record (%j, %j)', async (route, headers, qos) => {
     const world = await commandWorld({ route })
-    const client = await world.connect('c', 5)
-    client.subscribe(1, { topic: 'pump/#', qos: 2 })
-    await client.until('suback')
+    const client = await world.subscribed(['c', 5], { topic: 'pump/#', qos: 2 })
     command(world, '1', 'on', { headers })
     await client.until('publish')
     expect(client.packets.at(-1)).toMatchObject({ qos })
@@ -57,9 +54,7 @@ describe('a command route', () => {
 
   it('leaves user properties away where it says so', async () => {
     const world = await commandWorld({ route: { userProperties: false } })
-    const client = await world.connect('c', 5)
-    client.subscribe(1, 'pump/#')
-    await client.until('suback')
+    const client = await world.subscribed(['c', 5], 'pump/#')
     command(world, '1', 'on', { headers: { unit: 'bar', 'mqtt.up.x': 'y', 'mqtt.pfi': '1' } })
     await client.until('publish')
     expect(propertiesOf(client)).toEqual({ payloadFormatIndicator: true, messageExpiryInterval: 3600 })
@@ -67,9 +62,7 @@ describe('a command route', () => {
 
   it('passes over what gives no topic name, says so and goes on', async () => {
     const world = await commandWorld({ route: { mqttTopic: 'pump/{header.a}/{key}' } })
-    const client = await world.connect('c', 5)
-    client.subscribe(1, '#')
-    await client.until('suback')
+    const client = await world.subscribed(['c', 5], '#')
     command(world, '#', 'wildcard', { headers: { a: '1' } })
     command(world, '1', 'no header')
     command(world, null, 'no key', { headers: { a: '1' } })
@@ -89,9 +82,7 @@ describe('a command route', () => {
     const world = await commandWorld({ door: { routes: [{ match: 'pump/#', topic: 'commands' }] } })
     const device = await world.connect('device', 5)
     device.subscribe(1, 'pump/1/set')
-    const all = await world.connect('all', 5)
-    all.subscribe(1, 'pump/#')
-    await all.until('suback')
+    const all = await world.subscribed(['all', 5], 'pump/#')
     command(world, '1', 'on', { partition: 1 })
     expect(await take(world, device, 1)).toEqual(['on'])
     device.publish('pump/1/set', 'on', 1, 1)
@@ -113,9 +104,7 @@ describe('the offset of a command route', () => {
 
   it('stays before what a clean session has not acknowledged, and goes on when it has', async () => {
     const world = await commandWorld()
-    const client = await world.connect('c', 5)
-    client.subscribe(1, 'pump/#')
-    await client.until('suback')
+    const client = await world.subscribed(['c', 5], 'pump/#')
     command(world, '1', 'a')
     command(world, '2', 'b')
     await client.until('publish#2')
@@ -129,9 +118,7 @@ describe('the offset of a command route', () => {
 
   it('goes on at once for a kept session, also when its client is away', async () => {
     const world = await commandWorld()
-    const client = await world.connect('c', 5, kept)
-    client.subscribe(1, 'pump/#')
-    await client.until('suback')
+    const client = await world.subscribed(['c', 5, kept], 'pump/#')
     client.drop()
     await world.runFor(50)
     command(world, '1', 'a')
@@ -146,9 +133,7 @@ describe('the offset of a command route', () => {
     'does not forget what a session had that was kept and is not any more (%s)',
     async (end) => {
       const world = await commandWorld()
-      const client = await world.connect('c', 5, kept)
-      client.subscribe(1, 'pump/#')
-      await client.until('suback')
+      const client = await world.subscribed(['c', 5, kept], 'pump/#')
       client.drop()
       await world.runFor(50)
       command(world, '1', 'a')
@@ -169,9 +154,7 @@ describe('the offset of a command route', () => {
     const world = await commandWorld({ door: { summaryStretchBytes: 2000, tailReadBytes: 1000 } })
     const other = await world.connect('o', 5)
     other.subscribe(1, 'pump/9/set')
-    const client = await world.connect('c', 5, kept)
-    client.subscribe(1, 'pump/1/set')
-    await client.until('suback')
+    const client = await world.subscribed(['c', 5, kept], 'pump/1/set')
     client.drop()
     await world.runFor(50)
     for (const each of numbers(0, 199)) command(world, Number(each) % 50 === 7 ? '1' : '9', `c${each}`)
@@ -201,9 +184,7 @@ describe('the offset of a command route', () => {
 
   it('comes back to a clean session that goes without an acknowledgement: sent, waiting or not read for it yet', async () => {
     const world = await commandWorld({ door: { queuedMessagesMax: 4, sendWindowMax: 2 } })
-    const client = await world.connect('c', 5)
-    client.subscribe(1, 'pump/1/set')
-    await client.until('suback')
+    const client = await world.subscribed(['c', 5], 'pump/1/set')
     for (let at = 0; at < 20; at += 1) command(world, '1', `c${at}`)
     await client.until('publish#2')
     client.puback(1)
@@ -221,9 +202,7 @@ describe('the offset of a command route', () => {
 
   it('loses nothing that was not acknowledged in a crash', async () => {
     const world = await commandWorld()
-    const client = await world.connect('c', 5)
-    client.subscribe(1, 'pump/#')
-    await client.until('suback')
+    const client = await world.subscribed(['c', 5], 'pump/#')
     for (let at = 0; at < 6; at += 1) command(world, '1', `c${at}`)
     await client.until('publish#6')
     for (const id of [1, 2, 4]) client.puback(id)
@@ -236,9 +215,7 @@ describe('the offset of a command route', () => {
 
   it('comes again to a kept session that a crash cuts off from what had waited for it', async () => {
     const world = await commandWorld()
-    const other = await world.connect('o', 5)
-    other.subscribe(1, 'other')
-    await other.until('suback')
+    await world.subscribed(['o', 5], 'other')
     command(world, '1', 'a')
     await world.runFor(20)
     const client = await world.connect('c', 5, kept)
@@ -255,9 +232,7 @@ describe('the offset of a command route', () => {
 
   it('is written at a stop: what was acknowledged just before does not come again', async () => {
     const world = await commandWorld()
-    const client = await world.connect('c', 5)
-    client.subscribe(1, 'pump/#')
-    await client.until('suback')
+    const client = await world.subscribed(['c', 5], 'pump/#')
     command(world, '1', 'a')
     await client.until('publish#1')
     client.puback(1)
@@ -302,9 +277,7 @@ describe('the offset of a command route', () => {
   it('gives everything after a crash, also more than may wait', async () => {
     const world = await commandWorld()
     for (const device of numbers(0, 4)) {
-      const client = await world.connect(`d${device}`, 5)
-      client.subscribe(1, `pump/${device}/set`)
-      await client.until('suback')
+      await world.subscribed([`d${device}`, 5], `pump/${device}/set`)
     }
     for (const each of numbers(0, 1199)) command(world, String(Number(each) % 5), `c${each}`)
     await world.runFor(3000)
@@ -337,9 +310,7 @@ describe('the offset of a command route', () => {
 
   it('does not wait where the route skips what nobody subscribes to', async () => {
     const world = await commandWorld({ route: { unmatched: 'skip' } })
-    const client = await world.connect('c', 5)
-    client.subscribe(1, 'pump/2/set')
-    await client.until('suback')
+    const client = await world.subscribed(['c', 5], 'pump/2/set')
     command(world, '1', 'nobody')
     command(world, '2', 'somebody')
     expect(await take(world, client, 1)).toEqual(['somebody'])
@@ -351,9 +322,7 @@ describe('the offset of a command route', () => {
 
   it('stands still when too many wait, and goes on with the next when there is room', async () => {
     const world = await commandWorld()
-    const client = await world.connect('c', 5)
-    client.subscribe(1, 'other')
-    await client.until('suback')
+    const client = await world.subscribed(['c', 5], 'other')
     for (let at = 0; at < 1010; at += 1) command(world, String(at % 10), `c${at}`)
     await world.runFor(3000)
     expect(world.host.observer.events.map(({ id }) => id)).toContain('mqtt-commands-held')
@@ -367,9 +336,7 @@ describe('the offset of a command route', () => {
 
   it('counts a shared subscription like a session: kept by its members, or acknowledged', async () => {
     const world = await commandWorld()
-    const one = await world.connect('one', 5, { properties: { receiveMaximum: 2 } })
-    one.subscribe(1, '$share/g/pump/#')
-    await one.until('suback')
+    const one = await world.subscribed(['one', 5, { properties: { receiveMaximum: 2 } }], '$share/g/pump/#')
     for (const value of ['a', 'b', 'c', 'd', 'e', 'f']) command(world, '1', value)
     await one.until('publish#1')
     await world.runFor(2000)
@@ -385,9 +352,7 @@ describe('the offset of a command route', () => {
 
   it('does not stay for a shared subscription with a kept member', async () => {
     const world = await commandWorld()
-    const one = await world.connect('one', 5, kept)
-    one.subscribe(1, '$share/g/pump/#')
-    await one.until('suback')
+    const one = await world.subscribed(['one', 5, kept], '$share/g/pump/#')
     command(world, '1', 'a')
     await one.until('publish#1')
     await world.runFor(2000)
@@ -398,20 +363,26 @@ describe('the offset of a command route', () => {
   })
 })
 
-/** Numbers that are the same for the same seed. */
-function dice(seed: number): (sides: number) => number {
-  let state = seed * 2_654_435_761
-  return (sides) => {
-    state = (Math.imul(state ^ (state >>> 15), 0x2c1b3c6d) + 0x6d2b79f5) >>> 0
-    return (state >>> 8) % sides
-  }
-}
-
 describe('no command is lost', () => {
+  it('that a session was given, which had just subscribed and is kept, when the power goes before the offset is written', async () => {
+    const world = await commandWorld()
+    await world.subscribed(['other', 5], 'elsewhere')
+    command(world, '1', 'a')
+    await world.runFor(10)
+    const client = await world.subscribed(['c', 5, kept], 'pump/#')
+    await client.until('publish')
+    command(world, '1', 'b')
+    await client.until('publish#2')
+    await world.runFor(100)
+    await world.powerCut()
+    const back = await world.connect('c', 5, kept)
+    expect((await take(world, back, 2)).toSorted()).toEqual(['a', 'b'])
+  })
+
   it.each(Array.from({ length: 40 }, (_each, seed) => seed + 1))(
     'whatever devices and the daemon do (seed %i)',
     async (seed) => {
-      const roll = dice(seed)
+      const prng = new Prng(seed, 'commands')
       const world = await commandWorld({ door: { queuedMessagesMax: 4, sendWindowMax: 3, tailReadBytes: 512 } })
       const devices = [false, true, false, true]
       const clients = new Map<number, TestClient>()
@@ -426,18 +397,18 @@ describe('no command is lost', () => {
       const acknowledge = (chance: number): void => {
         for (const client of clients.values()) {
           for (const packet of client.packets.splice(0)) {
-            if (packet.cmd !== 'publish' || roll(100) >= chance) continue
+            if (packet.cmd !== 'publish' || prng.below(100) >= chance) continue
             acknowledged.add(String(packet.payload))
             client.puback(packet.messageId ?? 0)
           }
         }
       }
       for (let step = 0; step < 40; step += 1) {
-        const device = roll(devices.length)
-        const action = roll(20)
+        const device = prng.below(devices.length)
+        const action = prng.below(20)
         if (action < 9) {
-          for (let more = roll(6); more >= 0; more -= 1) {
-            command(world, String(roll(devices.length)), `c${produced}`, { partition: roll(2) })
+          for (let more = prng.below(6); more >= 0; more -= 1) {
+            command(world, String(prng.below(devices.length)), `c${produced}`, { partition: prng.below(2) })
             produced += 1
           }
         } else if (action < 13 && !clients.has(device)) await connect(device)
@@ -448,7 +419,7 @@ describe('no command is lost', () => {
           clients.clear()
           await (action === 18 ? world.powerCut() : world.stopAndStart())
         } else acknowledge(70)
-        await world.runFor(roll(3) === 0 ? 1500 : roll(40))
+        await world.runFor(prng.below(3) === 0 ? 1500 : prng.below(40))
       }
       clients.clear()
       await world.restart()
@@ -481,9 +452,7 @@ describe('rights on commands', () => {
     })
     const authorizer = new Authorizer({ table, isEnabled: true, superUsers: new Set(), allowsWithoutAcl: false })
     const world = await commandWorld({ authorizer, route: { mqttTopic: '{key}/set' } })
-    const client = await world.connect('c', 5)
-    client.subscribe(1, '#')
-    await client.until('suback')
+    const client = await world.subscribed(['c', 5], '#')
     command(world, 'valve/1', 'hidden')
     command(world, 'pump/1', 'seen')
     expect(await take(world, client, 1)).toEqual(['seen'])

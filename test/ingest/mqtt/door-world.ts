@@ -127,6 +127,17 @@ export class DoorWorld {
     return this.running.rooms
   }
 
+  /** A client that subscribes, and has been told so. */
+  async subscribed(
+    connect: Parameters<DoorWorld['connect']>,
+    ...filters: readonly (string | Record<string, unknown>)[]
+  ): Promise<TestClient> {
+    const client = await this.connect(...connect)
+    client.subscribe(1, ...filters)
+    await client.until('suback')
+    return client
+  }
+
   /** What a Kafka client would do: one batch to one partition. */
   produce(topic: string, index: number, batch: Uint8Array): void {
     const partition = this.broker.partitions.get(topic, index)
