@@ -11,7 +11,6 @@ import { pathToFileURL } from 'node:url'
 import { repositoryRoot } from './tables.ts'
 
 interface LockedPackage {
-  readonly name?: string
   readonly version: string
   readonly license?: string
   readonly integrity?: string

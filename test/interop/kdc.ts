@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { output, program, until } from './case.ts'
+import { output, until } from './case.ts'
 import { freePort } from './headwater.ts'
 
 export const realm = 'EDGE.TEST'
@@ -58,7 +58,7 @@ export class Kdc {
     })
     const kdc = new Kdc(folder, configFile, environment, child)
     try {
-      await kdc.#answers(folder)
+      await kdc.#answers()
       return kdc
     } catch (thrown) {
       await kdc.stop()
@@ -66,12 +66,13 @@ export class Kdc {
     }
   }
 
-  async #answers(folder: string): Promise<void> {
+  async #answers(): Promise<void> {
     await this.add('probe')
-    const isUp = async (): Promise<boolean> => {
-      const words = ['-k', '-t', this.keytab('probe'), '-c', `FILE:${folder}/probe.cache`, `probe@${realm}`]
-      return (await program('kinit', words, { env: this.environment })).code === 0
-    }
+    const isUp = (): Promise<boolean> =>
+      this.tickets('probe').then(
+        () => true,
+        () => false,
+      )
     await until(isUp, 20_000, 'the KDC')
   }
 

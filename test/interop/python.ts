@@ -6,8 +6,23 @@ import { repositoryRoot } from './headwater.ts'
 
 const packages = ['confluent-kafka==2.16.1', 'aiokafka==0.14.0', 'paho-mqtt==2.1.0']
 
-/** The interpreter's path; null when it cannot be had, with the reason on `why`. */
-export function foreignPython(): { readonly path: string } | { readonly path: null; readonly why: string } {
+type ForeignPython = { readonly path: string } | { readonly path: null; readonly why: string }
+
+let found: ForeignPython | null = null
+
+/** The interpreter's path, looked for once; null when it cannot be had, with the reason on `why`. */
+export function foreignPython(): ForeignPython {
+  found ??= findPython()
+  return found
+}
+
+/** Why there is none, for `missing` of a case; null when there is one. */
+export function pythonMissing(): string | null {
+  const python = foreignPython()
+  return python.path === null ? python.why : null
+}
+
+function findPython(): ForeignPython {
   const given = process.env['HEADWATER_PYTHON']
   if (given !== undefined) return { path: given }
   const folder = join(repositoryRoot, '.cache', 'python')

@@ -4,47 +4,31 @@ import { CommitJournal } from '../../src/log/commit-journal.ts'
 import { DirtyFiles } from '../../src/log/dirty-files.ts'
 import { LeaderEpochCache } from '../../src/log/leader-epoch-cache.ts'
 import type { LogConfig } from '../../src/log/log-config.ts'
-import type { LogDirectory, LogDirectoryOptions } from '../../src/log/log-directory.ts'
+import type { LogDirectory } from '../../src/log/log-directory.ts'
 import type { UnifiedLog } from '../../src/log/unified-log.ts'
 import { died, Stage, turn } from '../explore/stage.ts'
 import { DiskImage } from '../sim/disk-image.ts'
 import { Prng } from '../sim/prng.ts'
-import { appendOne, batchOf, createSmall, done, openSmall, readAll, topicIdOf } from './log-fixture.ts'
+import { appendOne, batchOf, createSmall, done, readAll, topicIdOf } from './log-fixture.ts'
+import { StagedLog } from './staged-log.ts'
 
 const operationsMax = 200
 let image: DiskImage
-let nowMs: number
-let stage: Stage
+let life: StagedLog
 
 beforeEach(() => {
   image = new DiskImage()
-  nowMs = 1_000_000
+  life = new StagedLog()
 })
 
-/** A new process on the medium; null when it has died before the directory was open. */
-async function start(
-  medium: DiskImage,
-  operationsLeft = Number.POSITIVE_INFINITY,
-  options: Partial<LogDirectoryOptions> = {},
-): Promise<LogDirectory | null> {
-  nowMs += 1000
-  stage = new Stage(medium, 'run', new Prng(nowMs, 'stage'), nowMs)
-  stage.disk.operationsLeft = operationsLeft
-  const opened = await stage.settle(openSmall(stage.ports, options))
-  return opened === died ? null : opened
-}
-
-const eventIds = (): string[] => stage.observer.events.map(({ id }) => id)
-
-async function settle<T>(promise: Promise<T>): Promise<T> {
-  const settled = await stage.settle(promise)
-  if (settled === died) throw new Error('the process has died')
-  return settled
-}
+const start: StagedLog['start'] = (...given) => life.start(...given)
+const opened: StagedLog['opened'] = (...given) => life.opened(...given)
+const settle: StagedLog['settle'] = (promise) => life.settle(promise)
+const eventIds = (): string[] => life.eventIds
 
 async function whenDurable(log: UnifiedLog): Promise<void> {
   for (let turns = 0; turns < operationsMax && log.durableEndOffset < log.logEndOffset; turns++) {
-    stage.clock.runDeferred()
+    life.stage.clock.runDeferred()
     await turn()
     if (log.config.flush === 'relaxed' && log.writtenEndOffset === log.logEndOffset) return
   }
@@ -69,12 +53,6 @@ async function threeProducers(directory: LogDirectory): Promise<UnifiedLog> {
   log.highWatermark = log.durableEndOffset
   expect(log.segments.map((segment) => segment.baseOffset)).toEqual([0, 1, 2])
   return log
-}
-
-async function opened(medium: DiskImage, options: Partial<LogDirectoryOptions> = {}): Promise<LogDirectory> {
-  const directory = await start(medium, Number.POSITIVE_INFINITY, options)
-  if (directory === null) throw new Error('the process has died')
-  return directory
 }
 
 describe('a deletion of segments that a crash has cut short', () => {
@@ -110,9 +88,9 @@ describe('a deletion of segments that a crash has cut short', () => {
       for (let seed = 0; seed < 6; seed++) {
         const medium = new DiskImage()
         const log = await threeProducers(await opened(medium))
-        stage.disk.operationsLeft = operations
-        isOver = (await stage.settle(log.deleteRecordsBefore(2))) !== died
-        stage.disk.stop()
+        life.stage.disk.operationsLeft = operations
+        isOver = (await life.stage.settle(log.deleteRecordsBefore(2))) !== died
+        life.stage.disk.stop()
         medium.crash(new Prng(seed, `crash ${operations}`))
         const found = (await opened(medium)).logs.get('a-0') as UnifiedLog
         expect([1, 2, 3].map((id) => found.producers.get(id)?.batches.at(-1)?.lastOffset)).toEqual([0, 1, 2])
@@ -123,7 +101,7 @@ describe('a deletion of segments that a crash has cut short', () => {
 
   test('leaves the producers known that wrote to a segment which is gone before an older one', async () => {
     const log = await threeProducers(await opened(image))
-    stage.disk.stop()
+    life.stage.disk.stop()
     const second = log.segments[1]?.logPath ?? ''
     image.rename(second, `${second}.deleted`)
     image.syncDirectory('/data/log/a-0')
@@ -187,7 +165,7 @@ async function knownWithoutFirst(medium: DiskImage, config: LogConfig, crash: Pr
   await appendAs(directory, log, [1, 2, 3].slice(log.logEndOffset))
   log.highWatermark = log.durableEndOffset
   await settle(log.deleteRecordsBefore(1))
-  stage.disk.stop()
+  life.stage.disk.stop()
   medium.crash(crash)
   medium.unlink('/data/state/recovery-points')
   const found = (await opened(medium)).logs.get('a-0') as UnifiedLog
@@ -202,11 +180,11 @@ describe('a roll that was cut short', () => {
         const medium = new DiskImage()
         const first = await opened(medium)
         const made = await settle(createSmall(first, 'a', { segmentBytes: 700 }))
-        stage.disk.operationsLeft = operations
+        life.stage.disk.operationsLeft = operations
         await appendAs(first, made, [1, 2])
         for (let turns = 0; turns < operationsMax; turns++) await turn()
-        isOver = !stage.disk.isDead
-        stage.disk.stop()
+        isOver = !life.stage.disk.isDead
+        life.stage.disk.stop()
         const known = await knownWithoutFirst(medium, made.config, new Prng(seed, `crash ${operations}`))
         expect(known).toEqual([0, 1, 2])
       }
@@ -221,7 +199,7 @@ describe('a log created anew under the name of a deleted one', () => {
     const log = await settle(createSmall(directory, 'a'))
     await appendTo(directory, log, 9)
     await settle(log.deleteRecordsBefore(8))
-    stage.disk.stop()
+    life.stage.disk.stop()
     // The crash came between the last two steps of the deletion.
     image.rename('/data/log/a-0', `/data/log/a-0.${'0'.repeat(32)}-delete`)
     image.syncDirectory('/data/log')
@@ -229,7 +207,7 @@ describe('a log created anew under the name of a deleted one', () => {
     const creation = { topic: 'a', partition: 0, topicId: topicIdOf('another'), config: log.config }
     const successor = await settle(directory.createLog(creation))
     await appendTo(directory, successor, 3)
-    stage.disk.stop()
+    life.stage.disk.stop()
     image.crash(new Prng(1, 'crash'))
     const found = (await opened(image)).logs.get('a-0') as UnifiedLog
     expect([found.logStartOffset, found.logEndOffset]).toEqual([0, 3])
@@ -244,7 +222,7 @@ describe('a log created anew under the name of a deleted one', () => {
     await settle(directory.deleteLog(directory.logs.get('a-0') as UnifiedLog))
     const creation = { topic: 'a', partition: 0, topicId: topicIdOf('another'), config: log.config }
     await settle(directory.createLog(creation))
-    stage.disk.stop()
+    life.stage.disk.stop()
     // As far as the creation had come: a folder and an empty file.
     image.unlink('/data/log/a-0/partition.metadata')
     image.syncDirectory('/data/log/a-0')
@@ -261,13 +239,13 @@ describe('a log whose creation was cut short', () => {
       for (let seed = 0; seed < 8; seed++) {
         const medium = new DiskImage()
         const first = await opened(medium)
-        stage.disk.operationsLeft = operations
-        isOver = (await stage.settle(createSmall(first, 'a'))) !== died
+        life.stage.disk.operationsLeft = operations
+        isOver = (await life.stage.settle(createSmall(first, 'a'))) !== died
         // The process alone is gone: the next one finds what was written, synced or not.
-        stage.disk.stop()
+        life.stage.disk.stop()
         const directory = await opened(medium)
         await appendTo(directory, await settle(createSmall(directory, 'a')), 2)
-        stage.disk.stop()
+        life.stage.disk.stop()
         medium.crash(new Prng(seed, `crash ${operations}`))
         medium.unlink('/data/state/recovery-points')
         const found = (await opened(medium)).logs.get('a-0')
@@ -292,7 +270,7 @@ describe('a relaxed log that lost its end', () => {
       log.updateConfig({ ...log.config, flush: 'relaxed' })
       await appendTo(directory, log, 6)
       await settle(log.deleteRecordsBefore(8))
-      stage.disk.stop()
+      life.stage.disk.stop()
       medium.crash(new Prng(seed, 'crash'))
       const found = (await opened(medium)).logs.get('a-0') as UnifiedLog
       hasLost ||= found.logEndOffset < 8
@@ -324,7 +302,7 @@ describe('a wrong bit in an offset index', () => {
         const first = read.kind === 'batches' ? Number(Buffer.from(read.bytes).readBigInt64BE(0)) : read.kind
         expect(first).toBe(offset - 1)
       }
-      stage.disk.stop()
+      life.stage.disk.stop()
     }
   })
 })
@@ -342,7 +320,7 @@ describe('a file that is going', () => {
 
 describe('the newest frame of the journal', () => {
   test('is not written over by the next one, though nothing needs it any more', async () => {
-    const { disk } = new Stage(image, 'run', new Prng(1, 'stage'), nowMs)
+    const { disk } = new Stage(image, 'run', new Prng(1, 'stage'), 1_000_000)
     image.makeDirectory('/data')
     const options = { path: '/data/journal', bytesMax: 65_536, stepBytes: 16_384, directoryId: new Uint8Array(16) }
     const journal = new CommitJournal(disk, options, new DirtyFiles())
@@ -381,11 +359,11 @@ describe('a set of batches', () => {
       origin: 'client' as const,
     }))
     // The process lives to write the frame, and not to sync it.
-    stage.disk.operationsLeft = 1
+    life.stage.disk.operationsLeft = 1
     base.appendSet(set)
-    stage.clock.runDeferred()
+    life.stage.clock.runDeferred()
     for (let turns = 0; turns < 5; turns++) await turn()
-    expect(stage.disk.isDead).toBe(true)
+    expect(life.stage.disk.isDead).toBe(true)
     let isOver = false
     const seen = new Set<string>()
     for (let operations = 0; operations < operationsMax && !isOver; operations++) {
@@ -406,7 +384,7 @@ describe('a sync that has failed', () => {
   test('is the last thing that is done', async () => {
     const directory = await opened(image)
     const path = `${directory.stateDirectory}/aside`
-    stage.disk.failNextSync = new Prng(1, 'failed sync')
+    life.stage.disk.failNextSync = new Prng(1, 'failed sync')
     const failing = directory.writeAside([
       { kind: 'writeFile', path, bytes: new Uint8Array(9) },
       { kind: 'sync', path },
@@ -423,7 +401,7 @@ describe('a sync that has failed', () => {
       const medium = new DiskImage()
       const first = await opened(medium)
       const made = await settle(createSmall(first, 'a', { segmentBytes: 700 }))
-      const { disk } = stage
+      const { disk } = life.stage
       const step = disk.step.bind(disk)
       disk.step = () => {
         const isSnapshot = disk.next?.kind === 'sync' && disk.next.path.endsWith('.snapshot')
@@ -443,14 +421,14 @@ describe('a sync that has failed', () => {
     for (let seed = 0; seed < 10; seed++) {
       const medium = new DiskImage()
       const first = await opened(medium)
-      stage.disk.failNextSync = new Prng(seed, 'failed sync')
+      life.stage.disk.failNextSync = new Prng(seed, 'failed sync')
       await expect(settle(createSmall(first, 'a'))).rejects.toThrow()
       await turn()
-      stage.disk.stop()
+      life.stage.disk.stop()
       // The page cache has what the sync has not written.
       const directory = await opened(medium)
       await appendTo(directory, await settle(createSmall(directory, 'a')), 2)
-      stage.disk.stop()
+      life.stage.disk.stop()
       medium.crash(new Prng(seed, 'crash'))
       medium.unlink('/data/state/recovery-points')
       const found = (await opened(medium)).logs.get('a-0')
@@ -464,17 +442,17 @@ describe('a sync that has failed', () => {
       const directory = await opened(medium)
       const log = await settle(createSmall(directory, 'a', { flush: 'relaxed' }))
       await appendTo(directory, log, 3)
-      stage.disk.failNextSync = new Prng(seed, 'failed sync')
+      life.stage.disk.failNextSync = new Prng(seed, 'failed sync')
       for (let turns = 0; turns < operationsMax && directory.failure === null; turns++) {
-        stage.clock.runTimer(2000)
+        life.stage.clock.runTimer(2000)
         await turn()
       }
       expect(directory.failure).not.toBeNull()
       await turn()
       // The process is started again while the page cache lives.
-      stage.disk.stop()
+      life.stage.disk.stop()
       const shown = (await opened(medium)).logs.get('a-0')?.logEndOffset
-      stage.disk.stop()
+      life.stage.disk.stop()
       medium.crash(new Prng(seed, 'crash'))
       const found = (await opened(medium)).logs.get('a-0') as UnifiedLog
       expect([found.logEndOffset, found.damage.ranges]).toEqual([shown, []])

@@ -6,11 +6,12 @@ import type { Segment } from '../../src/log/segment.ts'
 import { offsetEntryBytes, timeEntryBytes } from '../../src/log/segment-index.ts'
 import { batchSizeInBytes } from '../../src/protocol/records/record-batch.ts'
 import type { UnifiedLog } from '../../src/log/unified-log.ts'
-import { died, Stage, turn } from '../explore/stage.ts'
+import { turn } from '../explore/stage.ts'
 import { DiskImage } from '../sim/disk-image.ts'
 import { Prng } from '../sim/prng.ts'
 import { tryApply } from '../sim/sim-disk.ts'
-import { appendOne, batchOf, createSmall, done, openSmall } from './log-fixture.ts'
+import { appendOne, batchOf, createSmall, done } from './log-fixture.ts'
+import { StagedLog } from './staged-log.ts'
 
 const turnsMax = 200
 const operationsMax = 120
@@ -18,40 +19,27 @@ const batches = 13
 const entriesMax = 4
 const timeOf = (offset: number): number => 1_000 + offset * 10
 let image: DiskImage
-let stage: Stage
-let nowMs: number
+let life: StagedLog
 
 beforeEach(() => {
   image = new DiskImage()
-  nowMs = 1_000_000
+  life = new StagedLog()
 })
-
-async function start(medium: DiskImage): Promise<LogDirectory> {
-  nowMs += 1000
-  stage = new Stage(medium, 'run', new Prng(nowMs, 'stage'), nowMs)
-  return settle(openSmall(stage.ports))
-}
-
-async function settle<T>(promise: Promise<T>): Promise<T> {
-  const settled = await stage.settle(promise)
-  if (settled === died) throw new Error('the process has died')
-  return settled
-}
 
 /** Batches of one record each, five a segment, with times that rise; a clean stop. */
 async function stoppedLog(): Promise<UnifiedLog> {
-  const directory = await start(image)
-  const log = await settle(createSmall(directory, 'a', { segmentBytes: 2500 }))
+  const directory = await life.opened(image)
+  const log = await life.settle(createSmall(directory, 'a', { segmentBytes: 2500 }))
   for (let index = 0; index < batches; index++) {
     const timestampMs = timeOf(log.logEndOffset)
     done(appendOne(directory, log, batchOf(['.'.repeat(400)], { timestampMs })))
     for (let turns = 0; turns < turnsMax && log.writtenEndOffset < log.logEndOffset; turns++) {
-      stage.clock.runDeferred()
+      life.stage.clock.runDeferred()
       await turn()
     }
   }
   log.highWatermark = log.durableEndOffset
-  await settle(directory.close())
+  await life.settle(directory.close())
   expect(log.segments.length).toBeGreaterThan(1)
   return log
 }
@@ -72,7 +60,7 @@ async function offsetsByTime(log: UnifiedLog): Promise<readonly (number | undefi
   const found: (number | undefined)[] = []
   // The last first: a search that an index leads holds it against the log.
   for (let offset = log.logEndOffset - 1; offset >= 0; offset--)
-    found.unshift((await settle(log.offsetForTimestamp(timeOf(offset))))?.offset)
+    found.unshift((await life.settle(log.offsetForTimestamp(timeOf(offset))))?.offset)
   return found
 }
 
@@ -88,7 +76,7 @@ describe('a search by time', () => {
     // What has its name is of the file before, and ends earlier.
     image.truncate(path, 12)
     forgetCleanStop()
-    const again = (await start(image)).logs.get('a-0') as UnifiedLog
+    const again = (await life.opened(image)).logs.get('a-0') as UnifiedLog
     expect(await offsetsByTime(again)).toEqual(everyOffset(again))
   })
 
@@ -109,7 +97,7 @@ describe('a search by time', () => {
     image.truncate(timeIndexPath, 0)
     image.unlink('/data/state/segment-digests')
     forgetCleanStop()
-    const again = (await start(image)).logs.get('a-0') as UnifiedLog
+    const again = (await life.opened(image)).logs.get('a-0') as UnifiedLog
     // The record that was at the end is gone: the next one is told.
     expect(await offsetsByTime(again)).toEqual(
       everyOffset(again).map((offset) => (offset === last ? last + 1 : offset)),
@@ -124,17 +112,17 @@ describe('a search by time', () => {
     for (let operations = 0; operations < operationsMax && !isOver; operations++) {
       for (let entries = 0; entries < entriesMax; entries++) {
         const medium = image.fork()
-        const found = (await start(medium)).logs.get('a-0') as UnifiedLog
-        stage.disk.operationsLeft = operations
-        await stage.settle(found.read({ fromOffset: 3, endOffset: 4, bytesMax: 1, minOneBatch: true }))
+        const found = (await life.opened(medium)).logs.get('a-0') as UnifiedLog
+        life.stage.disk.operationsLeft = operations
+        await life.stage.settle(found.read({ fromOffset: 3, endOffset: 4, bytesMax: 1, minOneBatch: true }))
         for (let turns = 0; turns < 20; turns++) await turn()
-        isOver = !stage.disk.isDead
-        const { next } = stage.disk
+        isOver = !life.stage.disk.isDead
+        const { next } = life.stage.disk
         // A part that ends between two entries looks whole.
         if (next?.kind === 'writeFile')
           tryApply(medium, { ...next, bytes: next.bytes.subarray(0, entries * timeEntryBytes) })
-        stage.disk.stop()
-        const again = (await start(medium)).logs.get('a-0') as UnifiedLog
+        life.stage.disk.stop()
+        const again = (await life.opened(medium)).logs.get('a-0') as UnifiedLog
         expect(await offsetsByTime(again)).toEqual(everyOffset(again))
       }
     }
@@ -152,7 +140,7 @@ describe('a start behind a power cut', () => {
     image.truncate(third?.logPath ?? '', 0)
     for (const name of ['state/recovery-points', 'log/recovery-point-offset-checkpoint']) image.unlink(`/data/${name}`)
     forgetCleanStop()
-    const again = (await start(image)).logs.get('a-0') as UnifiedLog
+    const again = (await life.opened(image)).logs.get('a-0') as UnifiedLog
     expect(again.logEndOffset).toBe(third?.baseOffset)
   })
 
@@ -161,8 +149,8 @@ describe('a start behind a power cut', () => {
     const { logPath, sizeInBytes } = log.activeSegment
     image.write(logPath, sizeInBytes, [batchOf(['only my first sector is missing'])])
     forgetCleanStop()
-    const again = (await start(image)).logs.get('a-0') as UnifiedLog
-    const told = stage.observer.events.map(({ id }) => id)
+    const again = (await life.opened(image)).logs.get('a-0') as UnifiedLog
+    const told = life.eventIds
     expect([again.logEndOffset, told.includes('log-damaged'), told.includes('log-tail-truncated')]).toEqual([
       batches,
       false,
@@ -182,16 +170,16 @@ describe('a log that no checkpoint has seen', () => {
     for (let operations = 0; operations < operationsMax && !isOver; operations++) {
       for (let seed = 0; seed < 6; seed++) {
         const medium = new DiskImage()
-        const first = await start(medium)
-        const log = await settle(createSmall(first, 'a', { segmentBytes: 700, flush: 'relaxed' }))
-        stage.disk.operationsLeft = operations
+        const first = await life.opened(medium)
+        const log = await life.settle(createSmall(first, 'a', { segmentBytes: 700, flush: 'relaxed' }))
+        life.stage.disk.operationsLeft = operations
         for (let index = 0; index < 8; index++) done(appendOne(first, log, batchOf(['.'.repeat(400)])))
         await turns()
-        isOver = !stage.disk.isDead
-        stage.disk.stop()
+        isOver = !life.stage.disk.isDead
+        life.stage.disk.stop()
         medium.crash(new Prng(seed, `crash ${operations}`))
         for (const path of lost) medium.unlink(path)
-        const directory = await start(medium)
+        const directory = await life.opened(medium)
         isTorn ||= (directory.logs.get('a-0')?.logEndOffset ?? 0) < 8
         await look(directory)
       }
@@ -201,7 +189,7 @@ describe('a log that no checkpoint has seen', () => {
 
   async function turns(): Promise<void> {
     for (let count = 0; count < turnsMax; count++) {
-      stage.clock.runDeferred()
+      life.stage.clock.runDeferred()
       await turn()
     }
   }

@@ -1,55 +1,26 @@
 /** The audit of a whole appliance on simulated disks: carried to the central cluster as one chain, over power cuts; and kept only where it is asked for. */
 import { describe, expect, test } from 'vitest'
-import { type Appliance, createAppliance } from '../../src/appliance.ts'
-import { configSchema } from '../../src/config.ts'
 import { createTopicsApi, fetchApi } from '../../src/protocol/kafka/apis.ts'
-import { KafkaClientConnection } from '../../src/protocol/kafka/client-connection.ts'
 import { ChainCheck } from '../../src/security/audit/audit-chain-check.ts'
 import { simWorld, type SimWorld } from '../sim/world.ts'
+import { ApplianceNode } from './appliance-node.ts'
 import { recordsIn } from './batches.ts'
 
-interface Node {
-  readonly appliance: Appliance
-  readonly client: KafkaClientConnection
+async function boot(world: SimWorld, name: string, more: object): Promise<ApplianceNode> {
+  const node = new ApplianceNode(world, name, more)
+  await node.boot()
+  return node
 }
 
-async function boot(world: SimWorld, name: string, more: object): Promise<Node> {
-  const { address } = world.host(name)
-  const config = configSchema.parse({
-    dataDir: '/data',
-    node: { id: 1, site: name },
-    listeners: {
-      kafka: [{ listen: `${address}:9092` }],
-      mqtt: [{ listen: `${address}:1883` }],
-      http: { listen: `${address}:9640` },
-      dangerouslyAllowUnprotected: true,
-    },
-    ...more,
-  })
-  const ports = world.host(name).boot()
-  const appliance = createAppliance(config, ports, { version: 'test' })
-  await world.settle(appliance.start())
-  const { net, clock } = ports
-  const bounds = { connectTimeoutMs: 5_000, requestTimeoutMs: 30_000, frameBytesMax: 1 << 26 }
-  const opening = KafkaClientConnection.open({
-    net,
-    clock,
-    address: { host: address, port: 9092 },
-    clientId: 'test',
-    ...bounds,
-  })
-  return { appliance, client: await world.settle(opening) }
-}
-
-async function create(world: SimWorld, { client }: Node, name: string): Promise<void> {
+async function create(world: SimWorld, { kafka }: ApplianceNode, name: string): Promise<void> {
   const topics = [{ name, numPartitions: 1, replicationFactor: 1 }]
-  await world.settle(client.send(createTopicsApi, { topics, timeoutMs: 10_000 }))
+  await world.settle(kafka.send(createTopicsApi, { topics, timeoutMs: 10_000 }))
 }
 
 /** The values of a topic's records, from its start. */
-async function read(world: SimWorld, { client }: Node, topic: string): Promise<string[]> {
+async function read(world: SimWorld, { kafka }: ApplianceNode, topic: string): Promise<string[]> {
   const partitions = [{ partition: 0, fetchOffset: 0, partitionMaxBytes: 1 << 24 }]
-  const asking = client.send(
+  const asking = kafka.send(
     fetchApi,
     { maxWaitMs: 10, minBytes: 0, maxBytes: 1 << 24, topics: [{ topic, partitions }] },
     { version: 12 },
@@ -57,6 +28,11 @@ async function read(world: SimWorld, { client }: Node, topic: string): Promise<s
   const { responses } = await world.settle(asking)
   const records = responses[0]?.partitions[0]?.records ?? null
   return records === null ? [] : recordsIn(records).map(({ value }) => Buffer.from(value ?? []).toString('utf8'))
+}
+
+const withAuthorizer = {
+  'authorizer.class.name': 'org.apache.kafka.metadata.authorizer.StandardAuthorizer',
+  'super.users': 'User:ANONYMOUS',
 }
 
 describe('the audit of an appliance', () => {
@@ -71,11 +47,10 @@ describe('the audit of an appliance', () => {
       },
     ]
     const edgeOptions = { mirrors, audit: { keep: 'always' } }
-    let edge = await boot(world, 'edge', edgeOptions)
+    const edge = await boot(world, 'edge', edgeOptions)
     for (const topic of ['a', 'b']) await create(world, edge, topic)
     await world.runFor(20_000)
-    world.host('edge').powerCut()
-    edge = await boot(world, 'edge', edgeOptions)
+    await edge.restart('powerCut')
     await create(world, edge, 'c')
     await world.runFor(60_000)
     const lines = await read(world, central, 'edge.__headwater_audit')
@@ -86,27 +61,13 @@ describe('the audit of an appliance', () => {
     const subjects = lines.map((line) => (JSON.parse(line) as { subject: string }).subject)
     expect(['a', 'b', 'c'].filter((topic) => subjects.includes(topic))).toEqual(['a', 'b', 'c'])
     expect(lines).toEqual(await read(world, edge, '__headwater_audit'))
-    await world.settle(edge.appliance.stop())
+    await world.settle(edge.running.stop())
   })
 
   test.each([
     ['auto', {}, 0],
-    [
-      'auto',
-      {
-        'authorizer.class.name': 'org.apache.kafka.metadata.authorizer.StandardAuthorizer',
-        'super.users': 'User:ANONYMOUS',
-      },
-      1,
-    ],
-    [
-      'never',
-      {
-        'authorizer.class.name': 'org.apache.kafka.metadata.authorizer.StandardAuthorizer',
-        'super.users': 'User:ANONYMOUS',
-      },
-      0,
-    ],
+    ['auto', withAuthorizer, 1],
+    ['never', withAuthorizer, 0],
     ['always', {}, 1],
   ] as const)('is kept: %s, with %o: %i', async (keep, kafka, files) => {
     const world = simWorld(12)
@@ -119,7 +80,7 @@ describe('the audit of an appliance', () => {
         .image.filePaths()
         .filter((path) => path.includes('/audit/')),
     ).toHaveLength(files)
-    await world.settle(node.appliance.stop())
+    await world.settle(node.running.stop())
   })
 
   test('does not keep an appliance from starting and serving while its disk takes none of it', async () => {
@@ -128,10 +89,10 @@ describe('the audit of an appliance', () => {
     const node = await boot(world, 'edge', { audit: { keep: 'always' } })
     await create(world, node, 'a')
     await world.runFor(5_000)
-    expect(node.appliance.operations.health()).toMatchObject({ live: true, ready: true })
-    expect(node.appliance.operations.status().topics).toBeGreaterThan(0)
+    expect(node.running.operations.health()).toMatchObject({ live: true, ready: true })
+    expect(node.running.operations.status().topics).toBeGreaterThan(0)
     const before = world.nowMs
-    await world.settle(node.appliance.stop())
+    await world.settle(node.running.stop())
     expect(world.nowMs - before).toBeLessThan(10_000)
   })
 })

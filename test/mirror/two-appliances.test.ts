@@ -1,86 +1,27 @@
 /** The whole way: an appliance at the edge, another as its central cluster, both real, on simulated disks, clocks and network. */
 import { describe, expect, test } from 'vitest'
-import { createAppliance, type Appliance } from '../../src/appliance.ts'
-import type { ApplianceConfig } from '../../src/config.ts'
-import { configSchema } from '../../src/config.ts'
 import { fetchApi, listOffsetsApi, metadataApi, produceApi } from '../../src/protocol/kafka/apis.ts'
-import { KafkaClientConnection } from '../../src/protocol/kafka/client-connection.ts'
+import type { KafkaClientConnection } from '../../src/protocol/kafka/client-connection.ts'
 import { batchLastOffset, forEachBatch } from '../../src/protocol/records/record-batch.ts'
 import { simWorld, type SimWorld } from '../sim/world.ts'
+import { ApplianceNode } from './appliance-node.ts'
 import { batchOf, recordsIn, type TestRecordView } from './batches.ts'
 
-const facts = { version: 'test' }
 const partitions = 2
-
-/** A host with one appliance that may be killed and come back. */
-class Node {
-  readonly name: string
-  readonly #world: SimWorld
-  readonly #config: ApplianceConfig
-  appliance: Appliance | null = null
-  client: KafkaClientConnection | null = null
-
-  constructor(world: SimWorld, name: string, mirrors: readonly unknown[] = []) {
-    this.#world = world
-    this.name = name
-    const { address } = world.host(name)
-    this.#config = configSchema.parse({
-      dataDir: '/data',
-      node: { id: 1, site: name },
-      listeners: {
-        kafka: [{ listen: `${address}:9092` }],
-        mqtt: [{ listen: `${address}:1883` }],
-        http: { listen: `${address}:9640` },
-        dangerouslyAllowUnprotected: true,
-      },
-      kafka: { 'num.partitions': partitions },
-      mirrors,
-    })
-  }
-
-  async boot(): Promise<void> {
-    const ports = this.#world.host(this.name).boot()
-    this.appliance = createAppliance(this.#config, ports, facts)
-    await this.#world.settle(this.appliance.start())
-    const address = { host: this.#world.host(this.name).address, port: 9092 }
-    const { net, clock } = ports
-    const options = {
-      net,
-      clock,
-      address,
-      clientId: 'test',
-      connectTimeoutMs: 5_000,
-      requestTimeoutMs: 30_000,
-      frameBytesMax: 1 << 26,
-    }
-    this.client = await this.#world.settle(KafkaClientConnection.open(options))
-  }
-
-  async restart(how: 'kill' | 'powerCut' | 'stop'): Promise<void> {
-    const host = this.#world.host(this.name)
-    if (how === 'stop' && this.appliance !== null) await this.#world.settle(this.appliance.stop())
-    if (how === 'powerCut') host.powerCut()
-    else host.kill()
-    await this.boot()
-  }
-
-  get kafka(): KafkaClientConnection {
-    if (this.client === null) throw new Error(`${this.name} is not up`)
-    return this.client
-  }
-}
+const kafka = { 'num.partitions': partitions }
 
 class Pair {
   readonly world: SimWorld
-  readonly edge: Node
-  readonly central: Node
+  readonly edge: ApplianceNode
+  readonly central: ApplianceNode
   #next = 0
 
   private constructor(seed: number) {
     this.world = simWorld(seed)
-    this.central = new Node(this.world, 'central')
+    this.central = new ApplianceNode(this.world, 'central', { kafka })
     const bootstrap = `${this.world.host('central').address}:9092`
-    this.edge = new Node(this.world, 'edge', [{ name: 'up', bootstrapServers: [bootstrap], topics: ['t'] }])
+    const mirrors = [{ name: 'up', bootstrapServers: [bootstrap], topics: ['t'] }]
+    this.edge = new ApplianceNode(this.world, 'edge', { kafka, mirrors })
   }
 
   static async begin(seed: number): Promise<Pair> {

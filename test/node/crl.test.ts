@@ -1,7 +1,7 @@
 /** Revocation lists: which are taken, and what becomes of clients whose certificates stand in one. */
 import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import tls from 'node:tls'
@@ -201,7 +201,6 @@ describe.skipIf(!hasOpenssl)("openssl's own lists", () => {
     ['RSA with SHA-512', 'rsa:2048', 'sha512'],
     ['Ed25519', 'ed25519', 'sha256'],
   ])('are taken when signed with %s', async (_, kind, digest) => {
-    const { mkdirSync, writeFileSync } = await import('node:fs')
     const folder = join(root, `openssl-${kind.replace(':', '')}-${digest}`)
     mkdirSync(folder)
     const run = (...words: readonly string[]): void => {

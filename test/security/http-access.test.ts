@@ -22,7 +22,6 @@ async function start(): Promise<void> {
     logFile,
     kafkaPort: null,
     mqttPort: null,
-    environment: {},
   })
 }
 

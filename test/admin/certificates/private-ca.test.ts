@@ -1,6 +1,6 @@
-import { X509Certificate } from 'node:crypto'
+import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
@@ -61,7 +61,6 @@ describe('a private authority', () => {
       expect(read.subject).toBe(`CN=${name}`)
       expect(read.ca).toBe(false)
       expect(read.verify(new X509Certificate(readFileSync(folder.file('ca.pem'))).publicKey)).toBe(true)
-      const { createPrivateKey } = await import('node:crypto')
       expect(read.checkPrivateKey(createPrivateKey(readFileSync(key)))).toBe(true)
     }
     await ca.issue({ name: 'edge', ...server })
@@ -95,7 +94,6 @@ describe('a private authority', () => {
   it('knows a serial number before there is a certificate with it', async () => {
     const { folder, ca } = await authority()
     // The certificate cannot be written: there is a folder in its place.
-    const { mkdirSync } = await import('node:fs')
     mkdirSync(folder.issued('edge').key)
     await expect(ca.issue({ name: 'edge', ...server })).rejects.toThrow()
     expect((await ca.list()).map(({ name }) => name)).toEqual(['edge'])

@@ -35,9 +35,7 @@ const numbers = (from: number, to: number): string[] =>
 describe('a session that was away', () => {
   it('gets thousands of messages of several partitions, each topic in order, with a small queue', async () => {
     const world = await DoorWorld.start({ queuedMessagesMax: 16, sendWindowMax: 4, tailReadBytes: 4096 })
-    const client = await world.connect('c', 4, kept)
-    client.subscribe(1, '#')
-    await client.until('suback')
+    const client = await world.subscribed(['c', 4, kept], '#')
     client.drop()
     await world.runFor(50)
     const topics = ['a/1', 'a/2', 'b/1', 'c/1', 'c/2']
@@ -75,9 +73,7 @@ describe('a session that was away', () => {
 
   it('does not hear what is older than its subscription, however far behind it is for another', async () => {
     const world = await DoorWorld.start({ queuedMessagesMax: 2, sendWindowMax: 1 })
-    const client = await world.connect('c', 4, kept)
-    client.subscribe(1, 'a/1')
-    await client.until('suback')
+    const client = await world.subscribed(['c', 4, kept], 'a/1')
     await publish(world, ['a/1', 'a/2'], 1, 20)
     client.subscribe(2, 'a/2')
     await client.until('suback#2')
@@ -93,9 +89,7 @@ describe('a session that was away', () => {
 
   it('does not keep what waits for it in memory', async () => {
     const world = await DoorWorld.start()
-    const client = await world.connect('c', 4, kept)
-    client.subscribe(1, 'a/#')
-    await client.until('suback')
+    const client = await world.subscribed(['c', 4, kept], 'a/#')
     client.drop()
     await world.runFor(50)
     await publish(world, ['a/1'], 1, 500)
@@ -106,9 +100,7 @@ describe('a session that was away', () => {
 
   it('misses of a damaged log the damaged batch alone', async () => {
     const world = await DoorWorld.start()
-    const client = await world.connect('c', 4, kept)
-    client.subscribe(1, 'a/#')
-    await client.until('suback')
+    const client = await world.subscribed(['c', 4, kept], 'a/#')
     client.drop()
     await world.runFor(50)
     for (let value = 1; value <= 4; value += 1) await publish(world, ['a/1'], value, value)
@@ -124,9 +116,7 @@ describe('a session that was away', () => {
 
   it('goes on with the new topic when the old one was deleted under what waited', async () => {
     const world = await DoorWorld.start()
-    const client = await world.connect('c', 4, kept)
-    client.subscribe(1, 'a/#')
-    await client.until('suback')
+    const client = await world.subscribed(['c', 4, kept], 'a/#')
     client.drop()
     await world.runFor(50)
     await publish(world, ['a/1'], 1, 5)

@@ -7,9 +7,7 @@ const kept = { clean: false, properties: { sessionExpiryInterval: 10_000 } }
 describe('commands for a kept session that is behind', () => {
   it('are found in a log of which most is passed over', async () => {
     const world = await commandWorld({ door: { tailReadBytes: 2048, summaryStretchBytes: 4096 } })
-    const away = await world.connect('away', 5, kept)
-    away.subscribe(1, 'pump/mine/set')
-    await away.until('suback')
+    const away = await world.subscribed(['away', 5, kept], 'pump/mine/set')
     away.drop()
     await world.runFor(50)
     const others = async (): Promise<void> => {

@@ -82,13 +82,9 @@ describe('a kept session', () => {
 
   it('hears nothing that is older than its subscription, however soon the crash comes', async () => {
     const world = await DoorWorld.start()
-    const other = await world.connect('other', 4, kept)
-    other.subscribe(1, '#')
-    await other.until('suback')
+    await world.subscribed(['other', 4, kept], '#')
     await publish(world, 'a/x', 'before')
-    const client = await world.connect('c', 4, kept)
-    client.subscribe(1, '#')
-    await client.until('suback')
+    await world.subscribed(['c', 4, kept], '#')
     await world.powerCut()
     await publish(world, 'a/x', 'after')
     expect(await take(world, await world.connect('c', 4, kept))).toEqual(['a/x=after'])
@@ -100,9 +96,7 @@ describe('a kept session', () => {
       const chance = world.world.prng
       const acknowledged: string[] = []
       const heard: string[] = []
-      const first = await world.connect('c', 4, kept)
-      first.subscribe(1, 'a/#')
-      await first.until('suback')
+      const first = await world.subscribed(['c', 4, kept], 'a/#')
       first.drop()
       let value = 0
       for (let round = 0; round < 4; round += 1) {
@@ -136,9 +130,7 @@ describe('a kept session', () => {
   it('ends when its time is over while the daemon is away, and not before', async () => {
     const world = await DoorWorld.start()
     for (const seconds of [10, 1000]) {
-      const client = await world.connect(`c${seconds}`, 5, keptFor(seconds))
-      client.subscribe(1, 'a')
-      await client.until('suback')
+      const client = await world.subscribed([`c${seconds}`, 5, keptFor(seconds)], 'a')
       client.drop()
     }
     await world.runFor(50)
@@ -153,9 +145,7 @@ describe('a kept session', () => {
 
   it('does not come back when a clean start has ended it, however soon the crash comes', async () => {
     const world = await DoorWorld.start()
-    const client = await world.connect('c', 4, kept)
-    client.subscribe(1, 'a/#')
-    await client.until('suback')
+    await world.subscribed(['c', 4, kept], 'a/#')
     await world.connect('c', 4, { clean: true })
     await world.powerCut()
     expect(world.door.sessionCount).toBe(0)
@@ -199,9 +189,7 @@ describe('a shared subscription of kept sessions', () => {
   it('goes on after a crash with what nobody had acknowledged', async () => {
     const world = await DoorWorld.start()
     for (const clientId of ['m1', 'm2']) {
-      const member = await world.connect(clientId, 4, kept)
-      member.subscribe(1, '$share/g/a/#')
-      await member.until('suback')
+      const member = await world.subscribed([clientId, 4, kept], '$share/g/a/#')
       member.drop()
     }
     await publish(world, 'a/x', '1', '2', '3', '4')

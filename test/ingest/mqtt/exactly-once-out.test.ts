@@ -28,9 +28,7 @@ class CarefulReceiver {
 describe('QoS 2 to a kept session', () => {
   it('says after a crash under the same id what the client has not released, and PUBREL for what it has', async () => {
     const world = await DoorWorld.start()
-    const client = await world.connect('c', 4, kept)
-    client.subscribe(1, { topic: 'a/#', qos: 2 })
-    await client.until('suback')
+    const client = await world.subscribed(['c', 4, kept], { topic: 'a/#', qos: 2 })
     const publisher = await world.connect('p')
     for (const packetId of [1, 2, 3]) publisher.publish('a/x', `m${packetId}`, 2, packetId)
     expect(await client.look()).toBe('connack 0, suback#1 2, publish#1 a/x=m1, publish#2 a/x=m2, publish#3 a/x=m3')
@@ -64,9 +62,7 @@ describe('QoS 2 to a kept session', () => {
       const world = await DoorWorld.start({ sendWindowMax: 4, queuedMessagesMax: 6 }, seed)
       const chance = world.world.prng
       const receiver = new CarefulReceiver()
-      const first = await world.connect('c', 4, kept)
-      first.subscribe(1, { topic: 'a/#', qos: 2 })
-      await first.until('suback')
+      const first = await world.subscribed(['c', 4, kept], { topic: 'a/#', qos: 2 })
       first.drop()
       const stored = new Set<string>()
       let value = 0

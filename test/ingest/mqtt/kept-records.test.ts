@@ -7,9 +7,7 @@ const small = { segmentBytes: 2000, retentionBytes: 4000, fileDeleteDelayMs: 0 }
 const overtaken = 'headwater_mqtt_overtaken_positions_total'
 
 async function subscribeAndLeave(world: DoorWorld, clientId: string, filter: string): Promise<void> {
-  const client = await world.connect(clientId, 4, kept)
-  client.subscribe(1, filter)
-  await client.until('suback')
+  const client = await world.subscribed([clientId, 4, kept], filter)
   client.drop()
   await world.runFor(50)
 }
@@ -81,9 +79,7 @@ describe('a topic that keeps for sessions', () => {
 
   it('has what was sent and not acknowledged', async () => {
     const world = await start({ keepForSessions: ['a'] })
-    const client = await world.connect('c', 4, kept)
-    client.subscribe(1, 'a/#')
-    await client.until('suback')
+    const client = await world.subscribed(['c', 4, kept], 'a/#')
     await publish(world, ['a/x'], 2, 100)
     await client.until('publish#99')
     await world.retain()
@@ -220,9 +216,7 @@ describe('a rule that writes no headers', () => {
     const durable = await world.connect('c', 4, kept)
     durable.subscribe(1, 'trace/#')
     expect(await durable.look()).toBe('connack 0, suback#1 0x80')
-    const passing = await world.connect('d', 4)
-    passing.subscribe(1, 'trace/#')
-    await passing.until('suback')
+    const passing = await world.subscribed(['d', 4], 'trace/#')
     durable.publish('trace/1/x', 'one', 1, 1)
     await passing.until('publish#1 trace/1/x=one')
   })

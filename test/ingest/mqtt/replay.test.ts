@@ -197,9 +197,7 @@ describe('a replay', () => {
 
   it('is written behind a question mark too, for clients without properties', async () => {
     const world = await plant(3)
-    const client = await world.connect('c', 4)
-    client.subscribe(1, '$log/plant/0?offset=1')
-    await client.until('suback')
+    const client = await world.subscribed(['c', 4], '$log/plant/0?offset=1')
     expect(await client.look()).toBe('connack 0, suback#1 1, publish#1 plant/t=1, publish#2 plant/t=2')
     client.send({ cmd: 'unsubscribe', messageId: 2, unsubscriptions: ['$log/plant/0'] })
     await client.until('unsuback')
@@ -410,9 +408,7 @@ describe('a replay is refused', () => {
 describe('the names under $log', () => {
   it('are matched by no wildcard, and take no message', async () => {
     const world = await plant(0)
-    const client = await world.connect('c', 5)
-    client.subscribe(1, '#', '+/plant/0')
-    await client.until('suback')
+    const client = await world.subscribed(['c', 5], '#', '+/plant/0')
     const publisher = await world.connect('p', 5)
     publisher.publish('$log/plant/0', 'x', 1, 1)
     await publisher.until('puback#1 0x90')

@@ -5,9 +5,7 @@ import { DoorWorld, type TestClient } from './door-world.ts'
 const retain = { retain: true }
 
 async function retainedOf(world: DoorWorld, filter: string, clientId = 'look'): Promise<string> {
-  const client = await world.connect(clientId, 5)
-  client.subscribe(1, { topic: filter, qos: 2 })
-  await client.until('suback')
+  const client = await world.subscribed([clientId, 5], { topic: filter, qos: 2 })
   const heard = await client.look()
   client.drop()
   return heard

@@ -15,9 +15,7 @@ async function member(
   connect: Record<string, unknown> = {},
   filter: Record<string, unknown> = {},
 ): Promise<TestClient> {
-  const client = await world.connect(clientId, 5, connect)
-  client.subscribe(1, { topic: '$share/g/a/#', qos: 1, ...filter })
-  await client.until('suback')
+  const client = await world.subscribed([clientId, 5, connect], { topic: '$share/g/a/#', qos: 1, ...filter })
   return client
 }
 
@@ -33,9 +31,7 @@ describe('a shared subscription', () => {
   it('gives each message to one member, in turns, beside what the others subscribe to', async () => {
     const world = await DoorWorld.start()
     const members = [await member(world, 'm1'), await member(world, 'm2'), await member(world, 'm3')]
-    const other = await world.connect('o', 5)
-    other.subscribe(1, 'a/#', '$share/h/a/x')
-    await other.until('suback')
+    const other = await world.subscribed(['o', 5], 'a/#', '$share/h/a/x')
     expect(other.heard.at(-1)).toBe('suback#1 1 1')
     await publish(world, 9)
     expect(members.map((client) => payloads(client).length)).toEqual([3, 3, 3])

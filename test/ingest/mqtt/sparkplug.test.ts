@@ -33,9 +33,7 @@ async function look(world: DoorWorld, client: TestClient): Promise<string[]> {
 }
 
 async function subscriber(world: DoorWorld, ...filters: string[]): Promise<TestClient> {
-  const client = await world.connect(`host-${filters.join()}`)
-  client.subscribe(1, ...filters.map((topic) => ({ topic, qos: 1 })))
-  await client.until('suback')
+  const client = await world.subscribed([`host-${filters.join()}`], ...filters.map((topic) => ({ topic, qos: 1 })))
   return client
 }
 
@@ -79,9 +77,7 @@ describe('births (tck-id-conformance-mqtt-aware-...)', () => {
   it('reach who subscribes to certificates already, once, and a kept session that is away', async () => {
     const world = await DoorWorld.start(aware)
     const kept = { clean: false }
-    const away = await world.connect('away', 4, kept)
-    away.subscribe(1, { topic: '$sparkplug/certificates/#', qos: 1 })
-    await away.until('suback')
+    const away = await world.subscribed(['away', 4, kept], { topic: '$sparkplug/certificates/#', qos: 1 })
     away.drop()
     const host = await subscriber(world, '$sparkplug/certificates/#', '#')
     const edge = await world.connect('edge')
@@ -191,9 +187,11 @@ describe('access control', () => {
 describe('an MQTT server for Sparkplug (tck-id-conformance-mqtt-...)', () => {
   it('...-qos0, ...-qos1, ...-aware-basic: publishes and subscribes at QoS 0 and 1', async () => {
     const world = await DoorWorld.start(aware)
-    const host = await world.connect('host')
-    host.subscribe(1, { topic: 'spBv1.0/+/NDATA/#', qos: 0 }, { topic: 'spBv1.0/+/NCMD/#', qos: 1 })
-    await host.until('suback')
+    const host = await world.subscribed(
+      ['host'],
+      { topic: 'spBv1.0/+/NDATA/#', qos: 0 },
+      { topic: 'spBv1.0/+/NCMD/#', qos: 1 },
+    )
     const edge = await world.connect('edge')
     await publish(edge, 'spBv1.0/g/NDATA/e', bytes)
     await publish(edge, 'spBv1.0/g/NCMD/e', bytes, { qos: 1, id: 1 })

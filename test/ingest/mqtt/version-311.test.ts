@@ -146,9 +146,7 @@ describe('an open connection of 3.1.1', () => {
 
   it('is closed by DISCONNECT, and its will is forgotten', async () => {
     const world = await DoorWorld.start()
-    const watcher = await world.connect('w', 4)
-    watcher.subscribe(1, '#')
-    await watcher.until('suback')
+    const watcher = await world.subscribed(['w', 4], '#')
     const will = { topic: 'a/will', payload: 'gone', qos: 1, retain: false }
     const client = await world.connect('c', 4, { will })
     client.heard.length = 0

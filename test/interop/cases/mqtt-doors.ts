@@ -6,7 +6,7 @@ import { CertificateFolder, hasOpenssl } from '../../security/certificates.ts'
 import { type InteropCase, lines, output, program, until } from '../case.ts'
 import { hasPrograms } from '../foreign.ts'
 import { repositoryRoot, type RunningHeadwater, sourceCommand, startHeadwater } from '../headwater.ts'
-import { foreignPython } from '../python.ts'
+import { foreignPython, pythonMissing } from '../python.ts'
 
 const opensslMissing = (): string | null =>
   hasOpenssl ? null : 'skipped: no openssl (Debian: apt-get install openssl)'
@@ -72,10 +72,7 @@ async function openDoors(folder: string): Promise<Doors> {
 
 export const pahoEverywhere: InteropCase = {
   name: 'paho-mqtt at 3.1.1 and 5.0 does all it can over TCP, TLS, WebSocket and WSS',
-  missing: () => {
-    const python = foreignPython()
-    return (python.path === null ? python.why : null) ?? opensslMissing()
-  },
+  missing: () => pythonMissing() ?? opensslMissing(),
   async run(folder) {
     const python = foreignPython()
     const doors = await openDoors(folder)

@@ -5,7 +5,7 @@ import mqtt, { type IClientOptions, type MqttClient } from 'mqtt'
 import { type InteropCase, lines, output, program, until } from '../case.ts'
 import { hasPrograms } from '../foreign.ts'
 import { repositoryRoot, type RunningHeadwater, startHeadwater } from '../headwater.ts'
-import { foreignPython } from '../python.ts'
+import { foreignPython, pythonMissing } from '../python.ts'
 import { decodePayload, encodePayload, type Metric } from '../sparkplug-payload.ts'
 
 interface Heard {
@@ -104,10 +104,7 @@ function storyOf(host: Listener): string[] {
 
 export const sparkplugSequence: InteropCase = {
   name: 'Sparkplug: a primary host and an edge node go through birth, data, rebirth and death, a kill of the daemon among them; paho reads the certificates',
-  missing: () => {
-    const python = foreignPython()
-    return (python.path === null ? python.why : null) ?? hasPrograms('kcat')
-  },
+  missing: () => pythonMissing() ?? hasPrograms('kcat'),
   async run(folder) {
     const configFile = `${folder}/headwater.yaml`
     writeFileSync(configFile, 'mqtt:\n  sparkplug: {}\nkafka: { num.partitions: 4 }\n')

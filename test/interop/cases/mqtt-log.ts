@@ -4,14 +4,11 @@ import { connectAsync } from 'mqtt'
 import { type InteropCase, lines, output, program, until } from '../case.ts'
 import { hasPrograms } from '../foreign.ts'
 import { startHeadwater } from '../headwater.ts'
-import { foreignPython } from '../python.ts'
+import { foreignPython, pythonMissing } from '../python.ts'
 
 export const mqttLog: InteropCase = {
   name: 'mosquitto_sub, paho and mqtt.js read $log from an offset, a time and the beginning, and hear what comes after it',
-  missing: () => {
-    const python = foreignPython()
-    return hasPrograms('mosquitto_sub', 'mosquitto_pub', 'kcat') ?? (python.path === null ? python.why : null)
-  },
+  missing: () => hasPrograms('mosquitto_sub', 'mosquitto_pub', 'kcat') ?? pythonMissing(),
   async run(folder) {
     const daemon = await startHeadwater({ dataDir: `${folder}/data` })
     try {

@@ -4,7 +4,7 @@ import { writeFileSync } from 'node:fs'
 import { type InteropCase, lines, output, program } from '../case.ts'
 import { hasPrograms } from '../foreign.ts'
 import { sourceCommand, startHeadwater } from '../headwater.ts'
-import { foreignPython } from '../python.ts'
+import { foreignPython, pythonMissing } from '../python.ts'
 
 const schema = {
   $schema: 'https://json-schema.org/draft/2020-12/schema',
@@ -15,10 +15,7 @@ const schema = {
 
 export const mqttSchemas: InteropCase = {
   name: 'a JSON Schema refuses what mosquitto_pub and paho send, with 0x99 and the path, and a schema that is none refuses the start',
-  missing: () => {
-    const python = foreignPython()
-    return hasPrograms('mosquitto_pub', 'kcat') ?? (python.path === null ? python.why : null)
-  },
+  missing: () => hasPrograms('mosquitto_pub', 'kcat') ?? pythonMissing(),
   async run(folder) {
     const configFile = `${folder}/headwater.yaml`
     const schemaFile = `${folder}/plant.json`

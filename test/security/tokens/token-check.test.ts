@@ -1,4 +1,5 @@
-import { sign as createSignature } from 'node:crypto'
+import { sign as createSignature, generateKeyPairSync } from 'node:crypto'
+import { exportJWK } from 'jose'
 import { beforeAll, describe, expect, it, test } from 'vitest'
 import { nodeCompute } from '../../../src/node/compute.ts'
 import { TokenCheck, type TokenVerdict } from '../../../src/security/tokens/token-check.ts'
@@ -294,9 +295,7 @@ describe('a set of keys', () => {
   })
 
   it('with an RSA key of 1,024 bits takes no token by it', async () => {
-    const { generateKeyPairSync } = await import('node:crypto')
     const { publicKey } = generateKeyPairSync('rsa', { modulusLength: 1024 })
-    const { exportJWK } = await import('jose')
     const weak = { ...(await exportJWK(publicKey)), kid: 'weak' }
     const token = await sign(rsa, goodClaims, { kid: 'weak' })
     expect(await check(token, { set: setOf(weak) })).toMatchObject({ kind: 'wrong', isGuess: true })
@@ -304,7 +303,7 @@ describe('a set of keys', () => {
 })
 
 it('looks at 256 tokens at once and tells the others to come again', async () => {
-  let answer: (() => void)[] = []
+  const answer: (() => void)[] = []
   const keys = {
     size: 1,
     verify: () => new Promise<never>((resolve) => answer.push(resolve as () => void)),
@@ -314,5 +313,4 @@ it('looks at 256 tokens at once and tells the others to come again', async () =>
   for (let count = 0; count < 256; count++) void tokens.check('t').catch(() => {})
   expect(await tokens.check('t')).toMatchObject({ kind: 'busy' })
   for (const resolve of answer) resolve()
-  answer = []
 })
