@@ -106,7 +106,7 @@ export async function mosquittoPeer(folder: string, options: { readonly core?: n
   }
 }
 
-async function answers(port: number): Promise<void> {
+export async function answers(port: number): Promise<void> {
   for (const deadline = Date.now() + 10_000; ; ) {
     const open = await new Promise<boolean>((resolve) => {
       const socket = connect(port, '127.0.0.1', () => {
