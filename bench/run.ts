@@ -23,6 +23,7 @@ import { idleNode } from './cases/idle.ts'
 import { kafkaLatency, kafkaProduceAndConsume } from './cases/kafka.ts'
 import { mirrorThroughput } from './cases/mirror.ts'
 import { mqttPublish } from './cases/mqtt.ts'
+import { mqttFan } from './cases/mqtt-fan.ts'
 import { mqttBacklog } from './cases/mqtt-backlog.ts'
 import { idlePartitions, partitionSpread } from './cases/partitions.ts'
 import { restart } from './cases/restart.ts'
@@ -33,6 +34,7 @@ const cases: readonly BenchCase[] = [
   footprint,
   commitSpread,
   mqttPublish,
+  mqttFan,
   mqttBacklog,
   allocation,
   authorization,
