@@ -59,8 +59,8 @@ export const mutants: readonly Mutant[] = [
     edits: [
       {
         file: 'src/ingest/mqtt/retained-keeper.ts',
-        from: 'this.store.apply(topic, message.isExpired(wallMs) ? null : message, retainedSize(topic, bytes))\n    })',
-        to: 'this.store.apply(topic, null, retainedSize(topic, bytes))\n    })',
+        from: 'this.store.set(name, { topic, payload, headers, expiresMs })\n    })',
+        to: 'this.store.remove(name)\n    })',
       },
     ],
   },
