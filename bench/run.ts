@@ -23,6 +23,11 @@ import { idleNode } from './cases/idle.ts'
 import { kafkaLatency, kafkaProduceAndConsume } from './cases/kafka.ts'
 import { mirrorThroughput } from './cases/mirror.ts'
 import { mqttPublish } from './cases/mqtt.ts'
+import { mqttFan } from './cases/mqtt-fan.ts'
+import { mqttLatency } from './cases/mqtt-latency.ts'
+import { mqttSubscriptions } from './cases/mqtt-subscriptions.ts'
+import { mqttRetained } from './cases/mqtt-retained.ts'
+import { mqttIdle } from './cases/mqtt-idle.ts'
 import { mqttBacklog } from './cases/mqtt-backlog.ts'
 import { idlePartitions, partitionSpread } from './cases/partitions.ts'
 import { restart } from './cases/restart.ts'
@@ -34,6 +39,11 @@ const cases: readonly BenchCase[] = [
   footprint,
   commitSpread,
   mqttPublish,
+  mqttFan,
+  mqttLatency,
+  mqttSubscriptions,
+  mqttRetained,
+  mqttIdle,
   mqttBacklog,
   allocation,
   authorization,
