@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -176,6 +177,7 @@ NAPI_MODULE_INIT() {
       {"lockHolder", lock_holder}, {"preallocate", preallocate}, {"advise", advise},
       {"syncFileSystem", sync_file_system}, {"syncedWith", synced_with},
       {"gssAcceptor", gss_open},    {"gssSession", gss_begin},
+      {"gssInitiator", gss_depart}, {"gssInitiate", gss_initiate},
       {"gssAccept", gss_accept},    {"gssWrap", gss_wrap},       {"gssUnwrap", gss_unwrap},
   };
   for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
