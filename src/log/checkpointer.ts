@@ -5,6 +5,7 @@
  */
 import { asError } from '../base/errors.ts'
 import type { Clock, Disk, DiskOperation, Observer } from '../base/ports.ts'
+import { replaceFile } from '../base/replace-file.ts'
 import { formatEpochs } from './checkpoint-file.ts'
 import type { CommitDriver } from './commit-driver.ts'
 import type { DigestFile } from './digest-file.ts'
@@ -22,7 +23,6 @@ import {
   knownLogLines,
   logFileNames,
   offsetsOf,
-  replaceFile,
   sealKnownLogs,
   stateFileNames,
 } from './side-files.ts'
