@@ -2,15 +2,15 @@
  * The writer thread: runs the groups of the Disk port one after another with synchronous calls, so that a device that stalls
  * stops this thread and not the loop.
  *
- * One plain file without dependencies: a second TypeScript entry would cost 30 MB of memory, and the single binary carries this
- * file as an asset. The other side, with the layout of the shared memory and of the commands, is writer-thread.ts.
+ * Plain JavaScript: a second TypeScript entry would cost 30 MB of memory. The single binary carries it, bundled with writer-faults.js, as
+ * an asset. The other side, with the layout of the shared memory and of the commands, is writer-thread.ts.
  */
 /* The rules below need types that a file without a compiler does not give; `tsc --checkJs` is content with it. */
 /* oxlint-disable typescript/no-unsafe-assignment, typescript/no-unsafe-call, typescript/no-unsafe-member-access, typescript/no-unsafe-argument, typescript/no-unsafe-return, unicorn/require-post-message-target-origin */
 import fs from 'node:fs'
-import { constants } from 'node:os'
 import { performance } from 'node:perf_hooks'
 import { receiveMessageOnPort, workerData } from 'node:worker_threads'
+import { check, codeOf, ignoreMissing, isUnder, nameOf, unsupported } from './writer-faults.js'
 
 /**
  * @typedef {{ fd: number, path: string, isDirty: boolean, flush: number }} Descriptor `flush`: the newest one that has asked it for its error
@@ -46,8 +46,6 @@ const lostErrorsMax = 1024
 const clean = new Map()
 /** @type {Map<string, Descriptor>} */
 const dirty = new Map()
-
-const unsupported = -constants.errno.EOPNOTSUPP
 
 /** Descriptors that make a flush of the file system worth it. */
 const dirtyPerFlush = 64
@@ -478,42 +476,4 @@ function timedSync(call) {
     figureWords[syncCount] = (figureWords[syncCount] ?? 0) + 1
     figureWords[syncMsTotal] = (figureWords[syncMsTotal] ?? 0) + performance.now() - start
   }
-}
-
-/** @param {() => void} call */
-function ignoreMissing(call) {
-  try {
-    call()
-  } catch (error) {
-    if (codeOf(error) !== 'ENOENT') throw error
-  }
-}
-
-/**
- * @param {string} path
- * @param {string} root
- */
-function isUnder(path, root) {
-  return path === root || (path.startsWith(root) && path[root.length] === '/')
-}
-
-/** @param {number} result of the add-on, negative when it failed */
-function check(result) {
-  if (result < 0) throw Object.assign(new Error('the add-on has failed'), { code: nameOf(result) })
-}
-
-/**
- * The name of an error number as the add-on answers it, negative.
- * @param {number} error
- */
-function nameOf(error) {
-  // It has two names on Linux.
-  if (error === unsupported) return 'EOPNOTSUPP'
-  return Object.entries(constants.errno).find(([, number]) => number === -error)?.[0] ?? 'EIO'
-}
-
-/** @param {unknown} error */
-function codeOf(error) {
-  const code = /** @type {{ code?: unknown }} */ (error)?.code
-  return typeof code === 'string' ? code : String(error)
 }

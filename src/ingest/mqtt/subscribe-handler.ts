@@ -5,14 +5,15 @@ import type { Partition } from '../../cluster/partition/partition.ts'
 import { MqttProtocolError } from '../../protocol/mqtt/mqtt-protocol-error.ts'
 import type { SubscribePacket, SubscriptionRequest, UnsubscribePacket } from '../../protocol/mqtt/packets.ts'
 import { reasonCodes } from '../../protocol/mqtt/reason-codes.ts'
-import { judgeFilter, plainFilterOf, sharedFilterOf } from '../../protocol/mqtt/topic-filter.ts'
+import { isOfSys, judgeFilter, plainFilterOf, sharedFilterOf } from '../../protocol/mqtt/topic-filter.ts'
 import type { DoorServices } from './door-services.ts'
 import { isOfLog } from './replay-request.ts'
 import type { ReplayAnswer } from './replay-table.ts'
 import { mqttEvents } from './mqtt-events.ts'
 import type { RetainedEntry } from './retained-store.ts'
+import { RetainedWalk } from './retained-walk.ts'
 import type { MqttSession } from './session.ts'
-import type { Delivery, Subscription } from './session-types.ts'
+import type { Subscription } from './session-types.ts'
 
 export interface SubscribeOutcome {
   /** SUBACK's, as 5.0 has them; null = the next of the replays has it. */
@@ -37,13 +38,14 @@ export function subscribe(services: DoorServices, session: MqttSession, packet: 
   const subscriptionId = packet.properties.subscriptionIdentifier ?? 0
   const retainedFor: Subscription[] = []
   const starting: Promise<ReplayAnswer>[] = []
+  const unread = new Map(services.unread())
   const reasons = packet.subscriptions.map((request) => {
     if (isOfLog(request.filter)) {
       starting.push(services.replays.subscribe(session, request, packet))
       return null
     }
     const isNew = !session.subscriptions.has(request.filter)
-    const reason = subscribeOne(services, session, request, subscriptionId)
+    const reason = subscribeOne(services, session, request, { subscriptionId, unread })
     const subscription = session.subscriptions.get(request.filter)
     // [MQTT-3.3.1-9] to [MQTT-3.3.1-11]; before 5.0 always [MQTT-3.8.4-3].
     const isOwed =
@@ -58,27 +60,32 @@ export function subscribe(services: DoorServices, session: MqttSession, packet: 
 
 /** Gives the session what is retained under each filter [MQTT-3.3.1-8]: with the retain flag, whatever retain-as-published says. */
 export function deliverRetained(services: DoorServices, subscriptions: readonly Subscription[]): void {
-  const wallMs = services.clock.wallMs()
+  const { clock } = services
+  const wallMs = clock.wallMs()
   for (const { session, filter, qos, noLocal, subscriptionId } of subscriptions) {
-    const deliveries: Delivery[] = []
-    const subscriptionIds = subscriptionId === 0 ? [] : [subscriptionId]
-    const offer = (entry: RetainedEntry): void => {
-      if (entry.message === null || entry.message.isExpired(wallMs)) return
-      if (session.rights?.mayReceive(entry.topic) === false) return
-      if (noLocal && entry.message.headers.clientId === session.clientId) return
-      deliveries.push({ message: entry, qos, retain: true, subscriptionIds, group: null })
-    }
-    services.retained.match(filter, offer)
-    services.sys.match(filter, offer)
-    if (deliveries.length > 0) session.offerRetained(deliveries, wallMs)
+    if (services.retained.size === 0 && !isOfSys(filter)) continue
+    const walk = new RetainedWalk({
+      entries: retainedEntries(services, filter),
+      qos,
+      subscriptionIds: subscriptionId === 0 ? [] : [subscriptionId],
+      isWanted: ({ topic }, publisher) =>
+        session.rights?.mayReceive(topic) !== false && !(noLocal && publisher === session.clientId),
+      defer: (goOn) => clock.defer(() => goOn(clock.wallMs())),
+    })
+    session.offerRetained(walk, wallMs)
   }
+}
+
+function* retainedEntries({ retained, sys }: DoorServices, filter: string): Generator<RetainedEntry | null> {
+  yield* retained.walk(filter)
+  yield* sys.walk(filter)
 }
 
 function subscribeOne(
   services: DoorServices,
   session: MqttSession,
   request: SubscriptionRequest,
-  subscriptionId: number,
+  { subscriptionId, unread }: { readonly subscriptionId: number; readonly unread: ReadonlyMap<Partition, number> },
 ): number {
   const { filter, noLocal, retainAsPublished } = request
   const verdict = judgeFilter(filter)
@@ -95,7 +102,7 @@ function subscribeOne(
     if (!hasRoom || !services.subscriptions.hasRoomFor(filter)) return reasonCodes.quotaExceeded
   }
   const { qos } = request
-  const since = sinceOf(services, session, filter)
+  const since = sinceOf(services, session, filter, unread)
   const subscription = { session, filter, qos, noLocal, retainAsPublished, subscriptionId, since } as const
   subscriptions.set(filter, subscription)
   services.subscriptions.set(subscription)
@@ -115,13 +122,23 @@ function refuseKept({ eventBudget, observer }: DoorServices, { clientId }: MqttS
   return reasonCodes.implementationSpecificError
 }
 
-/** A subscription hears what comes from now on, also where the session is still reading older messages for its others. */
-function sinceOf(services: DoorServices, session: MqttSession, filter: string): Subscription['since'] {
+/**
+ * A subscription hears what is committed from now on, also where older messages are still to be handed over: for others of the session, or to
+ * everybody (`unread`).
+ */
+function sinceOf(
+  services: DoorServices,
+  session: MqttSession,
+  filter: string,
+  unread: ReadonlyMap<Partition, number>,
+): Subscription['since'] {
   const before = session.subscriptions.get(filter)
   if (before !== undefined) return before.since
-  if (session.behind.size === 0) return null
-  const since = new Map<Partition, number>()
-  for (const partition of session.behind.keys()) since.set(partition, services.livePosition(partition) ?? 0)
+  if (session.behind.size === 0) return unread.size === 0 ? null : unread
+  const since = new Map(unread)
+  for (const partition of session.behind.keys()) {
+    if (!since.has(partition)) since.set(partition, services.livePosition(partition) ?? 0)
+  }
   return since
 }
 
