@@ -134,7 +134,7 @@ export async function aedesPeer(
   }
 }
 
-async function answers(port: number): Promise<void> {
+export async function answers(port: number): Promise<void> {
   for (const deadline = Date.now() + 10_000; ; ) {
     const open = await new Promise<boolean>((resolve) => {
       const socket = connect(port, '127.0.0.1', () => {

@@ -31,6 +31,7 @@ import { mqttIdle } from './cases/mqtt-idle.ts'
 import { mqttBacklog } from './cases/mqtt-backlog.ts'
 import { idlePartitions, partitionSpread } from './cases/partitions.ts'
 import { restart } from './cases/restart.ts'
+import { tlsHandshakes, tlsMqtt, tlsThroughput } from './cases/tls.ts'
 import { writeAmplification } from './cases/write-amplification.ts'
 import { median, run } from './measure.ts'
 
@@ -58,6 +59,9 @@ const cases: readonly BenchCase[] = [
   compactionBeside,
   deletionBeside,
   codecProduce,
+  tlsHandshakes,
+  tlsThroughput,
+  tlsMqtt,
 ]
 
 const { values: flags, positionals } = parseArgs({

@@ -1,11 +1,11 @@
 /** Deliberate bugs: each breaks one law in a copy of the source, and the checker must notice. */
-export interface Mutant {
-  readonly name: string
+import type { SourceMutant } from '../interop/mutated-source.ts'
+
+export interface Mutant extends SourceMutant {
   /** The law it breaks. */
   readonly breaks: string
   /** Only a power cut tells it from the real thing. */
   readonly needsPower?: boolean
-  readonly edits: readonly { readonly file: string; readonly from: string; readonly to: string }[]
 }
 
 export const mutants: readonly Mutant[] = [

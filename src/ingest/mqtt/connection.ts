@@ -13,6 +13,7 @@ import { reasonCodes, reasonName } from '../../protocol/mqtt/reason-codes.ts'
 import { MqttStreamDecoder } from '../../protocol/mqtt/stream-decoder.ts'
 import type { AckGroup } from './ack-queue.ts'
 import { type ConnectGrant, openSession } from './connect-handler.ts'
+import { CommitHold } from './commit-hold.ts'
 import { ConnectionOutput } from './connection-output.ts'
 import type { ConnectionRoles } from './connection-roles.ts'
 import { Deadline } from './deadline.ts'
@@ -47,6 +48,7 @@ export class MqttConnection implements ConnectionRoles {
   private readonly output: ConnectionOutput
   readonly pauses: PauseSwitch
   private readonly quota: QuotaHold
+  private readonly commits: CommitHold
   /** `opening`: the session is being written down, CONNACK is due. */
   private state: 'waiting' | 'opening' | 'open' | 'closed' = 'waiting'
   private session: MqttSession | null = null
@@ -80,6 +82,7 @@ export class MqttConnection implements ConnectionRoles {
     this.pauses = new PauseSwitch(socket)
     this.quota = new QuotaHold(services, this)
     this.output = new ConnectionOutput(socket, services.counters, this.quota)
+    this.commits = new CommitHold(services, this)
     const { columns, options } = services
     this.decoder = new MqttStreamDecoder(columns, limitsOf(listener, options), this)
     const { clock } = services
@@ -118,7 +121,7 @@ export class MqttConnection implements ConnectionRoles {
   }
 
   /** Takes the rows that waited. */
-  private takeWaiting(): void {
+  takeWaiting(): void {
     if (this.state === 'closed') return
     try {
       this.decoder.resume()
@@ -140,6 +143,7 @@ export class MqttConnection implements ConnectionRoles {
         this.waitingFor = route
         return row
       }
+      if (type === packetTypes.subscribe && this.commits.holdsSubscribe(this.uncommittedBytes)) return row
       if (type === packetTypes.puback && this.session !== null) {
         this.session.acknowledge(columns.packetId[row] as number, wallMs)
       } else {
@@ -193,14 +197,12 @@ export class MqttConnection implements ConnectionRoles {
       this.services.routes.whenDecided(route, () => this.onTopicDecided())
     }
     this.sendOwed()
-    const { options, broker } = this.services
-    const uncommitted = this.publisher?.uncommittedBytes ?? 0
     this.quota.published(this.publisher?.takenBytes ?? 0)
-    if (uncommitted > options.uncommittedBytesMax) this.pauses.add(pauseReasons.uncommitted)
-    if (uncommitted > 0 && broker.pendingBytes > options.pendingBytesMax && !this.pauses.has(pauseReasons.pending)) {
-      this.pauses.add(pauseReasons.pending)
-      this.services.waitForPendingBytes(this)
-    }
+    this.commits.taken(this.uncommittedBytes)
+  }
+
+  private get uncommittedBytes(): number {
+    return this.publisher?.uncommittedBytes ?? 0
   }
 
   /** The door stops: what was taken is still acknowledged. */
@@ -370,10 +372,8 @@ export class MqttConnection implements ConnectionRoles {
     if (this.publisher === null) return
     this.publisher.uncommittedBytes -= group.bytes
     if (this.state === 'closed') return
-    if (this.publisher.uncommittedBytes <= this.services.options.uncommittedBytesMax / 2) {
-      this.unpause(pauseReasons.uncommitted)
-    }
     this.sendOwed()
+    this.commits.settled(this.uncommittedBytes)
   }
 
   /** Acknowledgements whose turn has come, then everything else that is queued: one write. */

@@ -65,6 +65,14 @@ export class Delivery {
     for (const { partition, reader } of this.readers.values()) yield [partition, reader.endOffset]
   }
 
+  /** Of the partitions that are asked for, those in which committed records have not been handed over yet, and where those end. */
+  *unread(isAskedFor: (partition: Partition) => boolean): Iterable<readonly [Partition, number]> {
+    for (const { partition, reader } of this.readers.values()) {
+      if (reader.endOffset < partition.highWatermark && isAskedFor(partition))
+        yield [partition, partition.highWatermark]
+    }
+  }
+
   /** Offset below which everything was handed to all who are at the live end; undefined = the partition is not read. */
   positionOf(partition: Partition): number | undefined {
     const known = this.readers.get(topicPartitionKey(partition.topic, partition.index))

@@ -265,6 +265,7 @@ export class MqttDoor {
       clockMark: (wallMs) => this.marker.at(wallMs),
       onSubscriptionsChanged: () => this.delivery.onSubscriptionsChanged(),
       livePosition: (partition) => this.delivery.positionOf(partition),
+      unread: () => this.delivery.unread((partition) => this.commands?.holds(partition) !== true),
       onAttached: (session) => this.onAttached(session),
       onDetached: (session) => this.onDetached(session),
       waitForPendingBytes: (waiter) => this.pending.add(waiter),

@@ -20,6 +20,8 @@ export const pauseReasons = {
   identity: 128,
   /** The client is above a quota. */
   quota: 256,
+  /** A SUBSCRIBE waits for the commit of what the client published before it. */
+  order: 512,
 } as const
 
 /** Pauses a socket while there is any reason to. TCP is the back-pressure. */

@@ -38,7 +38,7 @@ export interface Subscription {
   readonly retainAsPublished: boolean
   /** 0 = none. */
   readonly subscriptionId: number
-  /** Where it begins in partitions that the session was behind in when it subscribed; null = everywhere at the live end. */
+  /** Where it begins in partitions of which older messages were still to be handed over when it was made; null = everywhere at the live end. */
   readonly since: ReadonlyMap<Partition, number> | null
 }
 

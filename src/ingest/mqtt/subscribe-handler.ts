@@ -38,13 +38,14 @@ export function subscribe(services: DoorServices, session: MqttSession, packet: 
   const subscriptionId = packet.properties.subscriptionIdentifier ?? 0
   const retainedFor: Subscription[] = []
   const starting: Promise<ReplayAnswer>[] = []
+  const unread = new Map(services.unread())
   const reasons = packet.subscriptions.map((request) => {
     if (isOfLog(request.filter)) {
       starting.push(services.replays.subscribe(session, request, packet))
       return null
     }
     const isNew = !session.subscriptions.has(request.filter)
-    const reason = subscribeOne(services, session, request, subscriptionId)
+    const reason = subscribeOne(services, session, request, { subscriptionId, unread })
     const subscription = session.subscriptions.get(request.filter)
     // [MQTT-3.3.1-9] to [MQTT-3.3.1-11]; before 5.0 always [MQTT-3.8.4-3].
     const isOwed =
@@ -84,7 +85,7 @@ function subscribeOne(
   services: DoorServices,
   session: MqttSession,
   request: SubscriptionRequest,
-  subscriptionId: number,
+  { subscriptionId, unread }: { readonly subscriptionId: number; readonly unread: ReadonlyMap<Partition, number> },
 ): number {
   const { filter, noLocal, retainAsPublished } = request
   const verdict = judgeFilter(filter)
@@ -101,7 +102,7 @@ function subscribeOne(
     if (!hasRoom || !services.subscriptions.hasRoomFor(filter)) return reasonCodes.quotaExceeded
   }
   const { qos } = request
-  const since = sinceOf(services, session, filter)
+  const since = sinceOf(services, session, filter, unread)
   const subscription = { session, filter, qos, noLocal, retainAsPublished, subscriptionId, since } as const
   subscriptions.set(filter, subscription)
   services.subscriptions.set(subscription)
@@ -121,13 +122,23 @@ function refuseKept({ eventBudget, observer }: DoorServices, { clientId }: MqttS
   return reasonCodes.implementationSpecificError
 }
 
-/** A subscription hears what comes from now on, also where the session is still reading older messages for its others. */
-function sinceOf(services: DoorServices, session: MqttSession, filter: string): Subscription['since'] {
+/**
+ * A subscription hears what is committed from now on, also where older messages are still to be handed over: for others of the session, or to
+ * everybody (`unread`).
+ */
+function sinceOf(
+  services: DoorServices,
+  session: MqttSession,
+  filter: string,
+  unread: ReadonlyMap<Partition, number>,
+): Subscription['since'] {
   const before = session.subscriptions.get(filter)
   if (before !== undefined) return before.since
-  if (session.behind.size === 0) return null
-  const since = new Map<Partition, number>()
-  for (const partition of session.behind.keys()) since.set(partition, services.livePosition(partition) ?? 0)
+  if (session.behind.size === 0) return unread.size === 0 ? null : unread
+  const since = new Map(unread)
+  for (const partition of session.behind.keys()) {
+    if (!since.has(partition)) since.set(partition, services.livePosition(partition) ?? 0)
+  }
   return since
 }
 

@@ -23,7 +23,8 @@ export function encodeConnack(
   reasonCode: number,
   properties: MqttProperties = {},
 ): Uint8Array | null {
-  const flags = sessionPresent ? 1 : 0
+  // 3.1 has no Session Present: the byte is reserved there.
+  const flags = sessionPresent && level !== 3 ? 1 : 0
   if (level === 5)
     return packet(packetTypes.connack << 4, [Uint8Array.of(flags, reasonCode), encodeProperties(properties)])
   const returnCode = connectReturnCode(reasonCode)

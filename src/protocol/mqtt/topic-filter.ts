@@ -4,7 +4,7 @@ import { LateMap } from '../../base/late-map.ts'
 export type FilterVerdict = 'valid' | 'malformed' | 'tooDeep'
 
 /** Levels a filter or a topic may have; a longer one cannot be matched in bounded time and memory. */
-export const topicLevelsMax = 128
+export const topicLevelsMax = 256
 
 const sharedPrefix = '$share/'
 

@@ -24,7 +24,7 @@ describe('a command route', () => {
     [{ mqttTopic: 'pump/#' }, 'has a wildcard'],
     [{ mqttTopic: '$SYS/{key}' }, 'begins with $'],
     [{ mqttTopic: '{key}'.repeat(9) }, 'more than 8 places'],
-    [{ mqttTopic: 'a/'.repeat(128) + '{key}' }, 'more than 128 levels'],
+    [{ mqttTopic: 'a/'.repeat(256) + '{key}' }, 'more than 256 levels'],
     [{ correlationData: 'x', responseTopic: 'x' }, 'three different headers'],
   ])('with %j is refused', (change, reason) => {
     expect(() => compileCommandRoutes([{ ...pumps, ...change }], mapping)).toThrow(reason)

@@ -37,6 +37,29 @@ describe('a retained message', () => {
     expect(await subscriber.look()).toBe('publish#3 a/x=live')
   })
 
+  it.each([
+    ['at QoS 0', 0, []],
+    ['at QoS 1', 1, ['puback#1']],
+  ] as const)(
+    'published %s in front of a SUBSCRIBE is older than it: it comes once, and with the flag',
+    async (_name, qos, acks) => {
+      const world = await DoorWorld.start()
+      await world.subscribed(['other'], '#')
+      const client = await world.connect('c')
+      client.publish('a/x', 'kept', qos, qos, retain)
+      client.publish('a/x', 'passing', qos, qos * 2)
+      client.subscribe(3, { topic: 'a/#', qos: 0 })
+      client.publish('a/x', 'later')
+      const heard = (await client.look()).split(', ').slice(1)
+      expect(heard.filter((line) => !line.startsWith('puback'))).toEqual([
+        'suback#3 0',
+        'publishr a/x=kept',
+        'publish a/x=later',
+      ])
+      expect(heard.slice(0, acks.length)).toEqual(acks)
+    },
+  )
+
   it('is announced: CONNACK of 5.0 does not take it back', async () => {
     const world = await DoorWorld.start()
     const client = await world.connect('c', 5)
@@ -207,8 +230,8 @@ describe('the budget of retained messages', () => {
   it('refuses a topic of more levels than filters may have', async () => {
     const world = await DoorWorld.start()
     const client = await world.connect('c', 5)
-    client.publish(`a${'/'.repeat(200)}`, 'x', 1, 1, retain)
-    client.publish(`a${'/'.repeat(127)}`, 'x', 1, 2, retain)
+    client.publish(`a${'/'.repeat(256)}`, 'x', 1, 1, retain)
+    client.publish(`a${'/'.repeat(255)}`, 'x', 1, 2, retain)
     expect(await client.look()).toBe('connack 0, puback#1 0x90, puback#2')
   })
 

@@ -63,6 +63,20 @@ describe('a CONNECT of 3.1.1', () => {
   })
 })
 
+describe('a CONNECT of 3.1', () => {
+  it('goes on with its session and is not told so: the byte of CONNACK is reserved there', async () => {
+    const world = await DoorWorld.start()
+    const told: unknown[] = []
+    for (const level of [3, 3, 4] as const) {
+      const client = await world.connect('c', level, { clean: false })
+      told.push(client.heard[0])
+      client.send({ cmd: 'disconnect' })
+      await world.runFor(50)
+    }
+    expect(told).toEqual(['connack 0', 'connack 0', 'connack 0 present'])
+  })
+})
+
 describe('an open connection of 3.1.1', () => {
   it.each([
     ['SUBSCRIBE with other flags', '80 06 0001 0001 61 00'],

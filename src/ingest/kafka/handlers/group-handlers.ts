@@ -42,12 +42,13 @@ export function groupHandlers(coordinator: GroupCoordinator, facts: GroupHandler
 }
 
 const groupKeyType = 0
+const transactionKeyType = 1
 /** From here on a request may name several keys (KIP-699). */
 const coordinatorKeysVersionMin = 4
 
 /**
  * FindCoordinator 0-6: this node, for groups. The topic of the coordinator is made at the first question, and the answer waits for
- * it. Transactional ids and share groups are refused: they are not served.
+ * it. Share groups are refused, and transactional ids with the one error that every client takes for final (as by InitProducerId).
  */
 function findCoordinator(
   coordinator: GroupCoordinator,
@@ -55,8 +56,10 @@ function findCoordinator(
 ): KafkaHandler<FindCoordinatorRequest, FindCoordinatorResponseInput> {
   return async (request, context) => {
     const find = async (key: string): Promise<FoundCoordinator> => {
+      if (request.keyType === transactionKeyType)
+        return notFound(key, 'TRANSACTIONAL_ID_AUTHORIZATION_FAILED', 'Transactions are not served by this broker.')
       if (request.keyType !== groupKeyType)
-        return notFound(key, 'INVALID_REQUEST', 'Transactions and share groups are not served by this broker.')
+        return notFound(key, 'INVALID_REQUEST', 'Share groups are not served by this broker.')
       const error = await coordinator.ensureReady(key)
       if (error !== null && error !== 'COORDINATOR_LOAD_IN_PROGRESS')
         return notFound(key, error, 'The group coordinator is not available.')

@@ -193,12 +193,21 @@ describe('the coordinator', () => {
     },
   )
 
-  test('of transactions is refused in words, not kept waiting', async () => {
+  test('of transactions is refused with an error that no client tries again, of share groups in words', async () => {
     const { ask } = await openGroups()
     expect(await ask(findCoordinatorApi, 2, { key: 'x', keyType: 1 })).toMatchObject({
-      errorCode: errorCode('INVALID_REQUEST'),
-      errorMessage: 'Transactions and share groups are not served by this broker.',
+      errorCode: errorCode('TRANSACTIONAL_ID_AUTHORIZATION_FAILED'),
+      errorMessage: 'Transactions are not served by this broker.',
       nodeId: -1,
+    })
+    expect(await ask(findCoordinatorApi, 6, { coordinatorKeys: ['g:t:0'], keyType: 2 })).toMatchObject({
+      coordinators: [
+        {
+          errorCode: errorCode('INVALID_REQUEST'),
+          errorMessage: 'Share groups are not served by this broker.',
+          nodeId: -1,
+        },
+      ],
     })
   })
 })
