@@ -42,11 +42,14 @@ export interface Finished {
 export function run(
   program: string,
   args: readonly string[],
-  options: { readonly timeoutMs?: number } = {},
+  options: { readonly timeoutMs?: number; readonly environment?: Readonly<Record<string, string>> } = {},
 ): Promise<Finished> {
   const startedAt = performance.now()
   return new Promise((resolve, reject) => {
-    const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] })
+    const child = spawn(program, args, {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, ...options.environment },
+    })
     const stdout: Buffer[] = []
     const stderr: Buffer[] = []
     const deadline = setTimeout(() => child.kill('SIGKILL'), options.timeoutMs ?? 300_000)

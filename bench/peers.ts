@@ -4,7 +4,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { startApacheKafka } from '../test/interop/apache-kafka.ts'
-import { freePort, startHeadwater } from '../test/interop/headwater.ts'
+import { freePort, repositoryRoot, startHeadwater } from '../test/interop/headwater.ts'
 
 export interface KafkaPeer {
   readonly name: string
@@ -106,7 +106,35 @@ export async function mosquittoPeer(folder: string, options: { readonly core?: n
   }
 }
 
-async function answers(port: number): Promise<void> {
+/** aedes in memory on the Node that runs this; over WSS when it is given PEM files. */
+export async function aedesPeer(
+  options: { readonly core?: number; readonly tls?: { readonly certificate: string; readonly key: string } } = {},
+): Promise<MqttPeer> {
+  const { core, tls } = options
+  const words = [
+    ...(core === undefined ? [] : ['taskset', '-c', String(core)]),
+    ...[process.execPath, join(repositoryRoot, 'bench/programs/aedes.mjs')],
+    ...(tls === undefined ? [] : [tls.certificate, tls.key]),
+  ]
+  const child = spawn(words[0] ?? '', words.slice(1), { stdio: ['ignore', 'pipe', 'ignore'] })
+  const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()))
+  const port = await new Promise<number>((resolve, reject) => {
+    child.stdout.once('data', (bytes: Buffer) => resolve(Number(bytes.toString())))
+    void ended.then(() => reject(new Error('aedes ended before it listened')))
+  })
+  return {
+    name: 'aedes',
+    host: '127.0.0.1',
+    port,
+    pid: child.pid ?? -1,
+    async stop() {
+      child.kill('SIGTERM')
+      await ended
+    },
+  }
+}
+
+export async function answers(port: number): Promise<void> {
   for (const deadline = Date.now() + 10_000; ; ) {
     const open = await new Promise<boolean>((resolve) => {
       const socket = connect(port, '127.0.0.1', () => {

@@ -23,9 +23,15 @@ import { idleNode } from './cases/idle.ts'
 import { kafkaLatency, kafkaProduceAndConsume } from './cases/kafka.ts'
 import { mirrorThroughput } from './cases/mirror.ts'
 import { mqttPublish } from './cases/mqtt.ts'
+import { mqttFan } from './cases/mqtt-fan.ts'
+import { mqttLatency } from './cases/mqtt-latency.ts'
+import { mqttSubscriptions } from './cases/mqtt-subscriptions.ts'
+import { mqttRetained } from './cases/mqtt-retained.ts'
+import { mqttIdle } from './cases/mqtt-idle.ts'
 import { mqttBacklog } from './cases/mqtt-backlog.ts'
 import { idlePartitions, partitionSpread } from './cases/partitions.ts'
 import { restart } from './cases/restart.ts'
+import { tlsHandshakes, tlsMqtt, tlsThroughput } from './cases/tls.ts'
 import { writeAmplification } from './cases/write-amplification.ts'
 import { median, run } from './measure.ts'
 
@@ -33,6 +39,11 @@ const cases: readonly BenchCase[] = [
   footprint,
   commitSpread,
   mqttPublish,
+  mqttFan,
+  mqttLatency,
+  mqttSubscriptions,
+  mqttRetained,
+  mqttIdle,
   mqttBacklog,
   allocation,
   authorization,
@@ -48,6 +59,9 @@ const cases: readonly BenchCase[] = [
   compactionBeside,
   deletionBeside,
   codecProduce,
+  tlsHandshakes,
+  tlsThroughput,
+  tlsMqtt,
 ]
 
 const { values: flags, positionals } = parseArgs({

@@ -7,7 +7,8 @@
  *   - the bundle is CommonJS, because that is what a blob may hold: no top-level await, `import.meta.url` is defined by hand.
  *   - the loaders of napi-rs ask for a platform package and its package.json; `require` inside a blob knows only built-ins. A plugin
  *     turns the first into an asset that is loaded with `process.dlopen` (src/node/assets.ts) and bundles the second.
- *   - no minifying: names in stack traces are worth the bytes. The code cache is for this machine's architecture only.
+ *   - no minifying of names: in stack traces they are worth the bytes. Blanks are not (V8 keeps the text), in lines short enough to be
+ *     pointed at. The code cache is for this machine's architecture only.
  */
 import { spawnSync } from 'node:child_process'
 import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
@@ -61,6 +62,8 @@ async function bundle(target: Target): Promise<Map<string, string>> {
     absWorkingDir: root,
     logLevel: 'warning',
     legalComments: 'none',
+    minifyWhitespace: true,
+    lineLimit: 160,
   } as const
   await build({
     ...common,

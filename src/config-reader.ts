@@ -12,6 +12,7 @@ import type {
 import { ApplianceError, asError } from './base/errors.ts'
 import { type ApplianceConfig, configSchema } from './config.ts'
 import { configErrors } from './config-errors.ts'
+import { placeCredentials } from './config-credentials.ts'
 import { type ConfigKey, configKeys, environmentName } from './config-keys.ts'
 import { nearestName } from './config-names.ts'
 
@@ -56,6 +57,10 @@ async function resolveConfiguration(source: ConfigurationSource): Promise<Outcom
   const origins = new Map<string, 'environment' | 'flag'>()
   applyEnvironment(source.environment, file.written, origins, problems)
   applyFlags(source.flags, file.written, origins)
+  placeCredentials(file.written, source.environment['CREDENTIALS_DIRECTORY'], (path, fault) => {
+    const where = originOf(path, origins) ?? file.placeOf(path)
+    problems.push(`${where === null ? '' : `${where}: `}${pathText(path)}: ${fault}`)
+  })
   const parsed = configSchema.safeParse(file.written)
   if (parsed.success && problems.length === 0)
     return { kind: 'valid', config: parsed.data, written: file.written, origins }

@@ -339,3 +339,38 @@ describe('written values', () => {
     },
   )
 })
+
+describe('a credential of the service manager', () => {
+  const secured = `listeners:
+  mqtt:
+    - listen: "127.0.0.1:8883"
+      tls: { certificate: /etc/headwater/edge.pem, key: "credential:edge.key" }
+`
+
+  it('is the file of its name in the directory that was handed over', async () => {
+    const config = await readConfiguration(
+      source(secured, {}, { CREDENTIALS_DIRECTORY: '/run/credentials/headwater.service' }),
+    )
+    expect(config.listeners.mqtt[0]?.tls).toMatchObject({
+      certificate: '/etc/headwater/edge.pem',
+      key: '/run/credentials/headwater.service/edge.key',
+    })
+  })
+
+  it('is refused where none were handed over, with the line that does it', async () => {
+    expect(await problemsOf(source(secured))).toEqual([
+      expect.stringMatching(/^headwater\.yaml:4: listeners\.mqtt\[0\]\.tls\.key: .*LoadCredential=edge\.key:/),
+    ])
+  })
+
+  it.each(['', '../shadow', 'a/b', '.', 'a\\0b'])('is not found by a name that is a path: "%s"', async (name) => {
+    const written = secured.replace('edge.key', name)
+    const problems = await problemsOf(source(written, {}, { CREDENTIALS_DIRECTORY: '/run/credentials/x' }))
+    expect(problems).toEqual([expect.stringContaining('is no name of a credential')])
+  })
+
+  it('is looked for also where the text stands inside of itself', async () => {
+    const round = 'node: &all { site: a, more: *all }\n'
+    await expect(problemsOf(source(round))).resolves.not.toEqual([])
+  })
+})

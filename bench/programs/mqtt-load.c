@@ -7,30 +7,22 @@
  *
  *   mqtt-load HOST PORT CONNECTIONS QOS PAYLOAD_BYTES MESSAGES WINDOW TOPIC_PREFIX [RATE]
  *
+ * MQTT_LOAD_TLS=1 in the environment: over TLS, when it was compiled for it (stream.h).
+ *
  * MESSAGES is the total over all connections; WINDOW the unacknowledged publishes per connection (QoS 1); RATE, when given, the
  * messages per second over all connections (open loop: latency counts from the moment a message was due).
  * QoS 0 ends with a PINGREQ on each connection: the broker answers it only after it has read everything before.
  */
 #define _GNU_SOURCE
-#include <arpa/inet.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <netinet/tcp.h>
 #include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
-#include <sys/socket.h>
-#include <time.h>
-#include <unistd.h>
+#include "stream.h"
 
 #define OUT_BYTES (256 * 1024)
 #define IN_BYTES (64 * 1024)
 
 struct link {
-  int fd;
+  struct stream stream;
   int ready;          /* CONNACK seen */
   int pinged;         /* PINGREQ queued */
   int finished;
@@ -51,17 +43,6 @@ static int qos, window_size, payload_bytes;
 static double *latencies;
 static long latency_count, acknowledged, queued_total;
 static double rate, started_at;
-
-static double now_s(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return t.tv_sec + t.tv_nsec * 1e-9;
-}
-
-static void fail(const char *what) {
-  fprintf(stderr, "mqtt-load: %s: %s\n", what, strerror(errno));
-  exit(2);
-}
 
 static int put_length(unsigned char *to, int length) {
   int n = 0;
@@ -95,13 +76,7 @@ static void build_template(struct link *l, const char *prefix, int index) {
 }
 
 static void open_link(struct link *l, const char *host, int port, int index) {
-  struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
-  inet_pton(AF_INET, host, &address.sin_addr);
-  l->fd = socket(AF_INET, SOCK_STREAM, 0);
-  if (l->fd < 0 || connect(l->fd, (struct sockaddr *)&address, sizeof address) < 0) fail("connect");
-  int one = 1;
-  setsockopt(l->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-  fcntl(l->fd, F_SETFL, O_NONBLOCK);
+  open_stream(&l->stream, host, port, getenv("MQTT_LOAD_TLS") != NULL);
   l->out = malloc(OUT_BYTES);
   l->sent_at = calloc(65536, sizeof(double));
   char id[32];
@@ -153,7 +128,7 @@ static void fill(struct link *l) {
 
 static void flush_out(struct link *l) {
   while (l->out_from < l->out_to) {
-    ssize_t n = send(l->fd, l->out + l->out_from, l->out_to - l->out_from, MSG_NOSIGNAL);
+    ssize_t n = stream_send(&l->stream, l->out + l->out_from, l->out_to - l->out_from);
     if (n < 0) {
       if (errno == EAGAIN) return;
       fail("send");
@@ -165,7 +140,7 @@ static void flush_out(struct link *l) {
 
 /* Reads once; answers 0 when the socket is empty. */
 static int take(struct link *l) {
-  ssize_t n = recv(l->fd, l->in + l->in_length, IN_BYTES - l->in_length, 0);
+  ssize_t n = stream_receive(&l->stream, l->in + l->in_length, IN_BYTES - l->in_length);
   if (n == 0) {
     errno = ECONNRESET;
     fail("the broker closed a connection");
@@ -222,6 +197,7 @@ static int ascending(const void *a, const void *b) {
 }
 
 int main(int argc, char **argv) {
+  stream_program = "mqtt-load";
   if (argc < 9) {
     fprintf(stderr, "usage: mqtt-load HOST PORT CONNECTIONS QOS PAYLOAD_BYTES MESSAGES WINDOW TOPIC_PREFIX [RATE]\n");
     return 64;
@@ -240,7 +216,7 @@ int main(int argc, char **argv) {
     open_link(&links[i], argv[1], atoi(argv[2]), i);
     links[i].quota = messages / connections + (i < messages % connections ? 1 : 0);
     struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLET, .data.u32 = i};
-    epoll_ctl(poll_fd, EPOLL_CTL_ADD, links[i].fd, &event);
+    epoll_ctl(poll_fd, EPOLL_CTL_ADD, links[i].stream.fd, &event);
     flush_out(&links[i]);
   }
   /* All connected before the clock starts. */
@@ -256,8 +232,7 @@ int main(int argc, char **argv) {
       ready += !was && l->ready;
     }
   }
-  struct rusage before, after;
-  getrusage(RUSAGE_SELF, &before);
+  double cpu_before = cpu_s();
   started_at = now_s();
   int finished = 0;
   for (int i = 0; i < connections; i++) {
@@ -280,9 +255,7 @@ int main(int argc, char **argv) {
       for (int i = 0; i < connections; i++) pump(&links[i]);
   }
   double seconds = now_s() - started_at;
-  getrusage(RUSAGE_SELF, &after);
-  double cpu = (after.ru_utime.tv_sec - before.ru_utime.tv_sec) + (after.ru_utime.tv_usec - before.ru_utime.tv_usec) * 1e-6 +
-               (after.ru_stime.tv_sec - before.ru_stime.tv_sec) + (after.ru_stime.tv_usec - before.ru_stime.tv_usec) * 1e-6;
+  double cpu = cpu_s() - cpu_before;
   qsort(latencies, latency_count, sizeof(double), ascending);
   double p50 = latency_count ? latencies[latency_count / 2] * 1e3 : 0;
   double p99 = latency_count ? latencies[latency_count * 99 / 100] * 1e3 : 0;

@@ -21,7 +21,7 @@ import { WriterThread } from './writer-thread.ts'
 export interface NodeDiskOptions {
   readonly observer: Observer
   readonly addOn: AddOn
-  /** Descriptors of data files on both sides together; at least 8. Three quarters are the writer's. */
+  /** Descriptors of data files on both sides together; at least 8. Three quarters or more are the writer's. */
   readonly dataDescriptorsMax: number
   /** Memory between the loop and the writer, a power of two; 8 MiB when omitted. */
   readonly ringBytes?: number
@@ -29,6 +29,8 @@ export interface NodeDiskOptions {
   readonly onWriterLost?: (error: Error) => void
 }
 
+/** Readers look at the files of a few thousand logs at a time. */
+const readersEnough = 2048
 const ringBytesDefault = 8 * 1024 * 1024
 /** Below this size reads share Node's pool of small buffers. */
 const smallReadBytes = 2048
@@ -45,7 +47,7 @@ export class NodeDisk implements Disk {
   constructor(options: NodeDiskOptions) {
     this.#observer = options.observer
     this.#addOn = options.addOn
-    const readersMax = Math.max(2, Math.floor(options.dataDescriptorsMax / 4))
+    const readersMax = Math.max(2, Math.min(readersEnough, Math.floor(options.dataDescriptorsMax / 4)))
     this.#readers = new ReadDescriptors(readersMax)
     this.#locks = new FileLocks(options.addOn, options.observer)
     this.#writer = new WriterThread({

@@ -11,6 +11,7 @@ import { readProxiedPeer, trustedSources } from './proxy-reader.ts'
 import { backlogBytesMark, keepAliveMs } from './stream-marks.ts'
 import { NodeTlsContext } from './tls-context.ts'
 import { TlsHandshakes } from './tls-server.ts'
+import type { TurnPace } from './turn-pace.ts'
 import { clearUnixPath, setUnixMode } from './unix-socket.ts'
 import { type WebSocketUpgrades, webSocketUpgrades } from './web-socket-upgrades.ts'
 
@@ -18,6 +19,8 @@ export interface NodeListenerOptions {
   readonly name: string
   readonly observer: Observer
   readonly readByEvents: boolean
+  /** Of the handshakes of all listeners. */
+  readonly handshakePace: TurnPace
   readonly onConnection: (connection: Connection) => void
   /** A socket is open, until it closes. */
   readonly onSocket: (socket: net.Socket) => void
@@ -197,6 +200,7 @@ export class NodeListener {
     return new TlsHandshakes({
       context,
       socketOptions,
+      pace: this.#options.handshakePace,
       onFailure: (arrival, reason) => {
         if (arrival === null) return
         if (!arrival.isOver) this.#report.handshakeFailed(arrival, reason)

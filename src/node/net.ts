@@ -21,6 +21,10 @@ import { NodeListener } from './listener.ts'
 import { backlogBytesMark, keepAliveMs } from './stream-marks.ts'
 import { NodeTlsContext } from './tls-context.ts'
 import { connectSecurely } from './tls-outbound.ts'
+import { TurnPace } from './turn-pace.ts'
+
+/** Handshakes of servers that begin in one turn of the loop: a few milliseconds of it. */
+const handshakesPerTurn = 8
 
 export interface NodeNetOptions {
   readonly observer: Observer
@@ -34,6 +38,7 @@ export class NodeNet implements Net {
   readonly #open = new Set<net.Socket>()
   readonly #listeners = new Set<NodeListener>()
   readonly #closing = new AbortController()
+  readonly #handshakePace = new TurnPace(handshakesPerTurn)
 
   constructor(options: NodeNetOptions) {
     this.#observer = options.observer
@@ -55,6 +60,7 @@ export class NodeNet implements Net {
         name,
         observer: this.#observer,
         readByEvents: this.#readByEvents,
+        handshakePace: this.#handshakePace,
         onConnection,
         onSocket: (socket) => this.#track(socket),
       },

@@ -11,7 +11,7 @@ import { nodeEvents } from './node-events.ts'
 
 export interface NodePortsOptions {
   readonly observer: Observer
-  /** Descriptors of data files; half of what the process may open, at most 4,096, when omitted. */
+  /** Descriptors of data files; `dataDescriptorsByLimit` when omitted. */
   readonly dataDescriptorsMax?: number
   /** Memory between the loop and the writer thread, a power of two; 8 MiB when omitted. */
   readonly writerRingBytes?: number
@@ -34,6 +34,8 @@ export interface NodePorts extends Ports {
 
 /** Half of a hard limit of 1,024 leaves 500 for connections; 16,384 let 10,000 partitions be written to without a file being opened. */
 const dataDescriptorsCeiling = 16_384
+/** What is left for connections and all else is enough: of a high limit more than the half is for data files. */
+const otherDescriptorsEnough = 7_168
 const dataDescriptorsFloor = 16
 
 export function nodePorts(options: NodePortsOptions): NodePorts {
@@ -67,7 +69,8 @@ export function nodePorts(options: NodePortsOptions): NodePorts {
 
 /** How many descriptors the data files may take of what the process may open. */
 export function dataDescriptorsByLimit(openFilesMax: number): number {
-  return Math.max(dataDescriptorsFloor, Math.min(dataDescriptorsCeiling, Math.floor(openFilesMax / 2)))
+  const share = Math.max(Math.floor(openFilesMax / 2), openFilesMax - otherDescriptorsEnough)
+  return Math.max(dataDescriptorsFloor, Math.min(dataDescriptorsCeiling, share))
 }
 
 /** The hard limit of open files; Node raises the soft one to it at its start. */

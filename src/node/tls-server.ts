@@ -3,10 +3,12 @@ import type { Server, ServerOpts, Socket } from 'node:net'
 import tls from 'node:tls'
 import type { Arrival } from './arrival.ts'
 import type { NodeTlsContext } from './tls-context.ts'
+import type { TurnPace } from './turn-pace.ts'
 
 export interface TlsServerOptions {
   readonly context: NodeTlsContext
   readonly socketOptions: ServerOpts
+  readonly pace: TurnPace
   /** A finished handshake, with the client's certificate (DER) when it has shown one. */
   readonly onSecure: (arrival: Arrival, socket: tls.TLSSocket, certificate: Uint8Array | null) => void
   readonly onFailure: (arrival: Arrival | null, reason: string) => void
@@ -15,12 +17,14 @@ export interface TlsServerOptions {
 /** Handshakes on sockets that somebody else has accepted. */
 export class TlsHandshakes {
   readonly #server: Server
+  readonly #pace: TurnPace
   readonly #arrivals = new Map<string, Arrival>()
 
   constructor(options: TlsServerOptions) {
     const { context, onSecure, onFailure } = options
     const server = tls.createServer({ ...options.socketOptions, ...context.serverOptions() })
     this.#server = server
+    this.#pace = options.pace
     context.attach(server)
     server.on('tlsClientError', (error: NodeJS.ErrnoException, socket) => {
       onFailure(this.#arrivalOf(socket), error.code ?? error.message)
@@ -40,7 +44,10 @@ export class TlsHandshakes {
     const key = keyOf(arrival.socket)
     this.#arrivals.set(key, arrival)
     arrival.socket.once('close', () => this.#arrivals.delete(key))
-    this.#server.emit('connection', arrival.socket)
+    // Hundreds may come at once, and each hello costs a third of a millisecond as soon as it is read.
+    this.#pace.run(() => {
+      if (!arrival.socket.destroyed) this.#server.emit('connection', arrival.socket)
+    })
   }
 
   close(): void {

@@ -4,8 +4,8 @@
  *
  * Commands are flat: kind, index of the operation, arguments. `write` carries two pieces of the ring (offset, length each; the
  * second is empty unless the bytes wrap). A write that finds the ring full goes on as a further `write` with the same index when
- * the writer has released bytes; the groups behind it wait, so that the order stays. The path of a `write` is a number that a
- * `name` command has told before: cloning the paths of some hundred small writes cost more than all else about them.
+ * the writer has released bytes; the groups behind it wait, so that the order stays. The path of a `write` and of a `flushed` is a number
+ * that a `name` command has told before: cloning the paths of some hundred small writes cost more than all else about them.
  */
 import { MessageChannel, type MessagePort, receiveMessageOnPort, type Worker } from 'node:worker_threads'
 import { assert } from '../base/assert.ts'
@@ -57,10 +57,8 @@ type Command = string | number
  */
 const syncsPerFlush = 64
 
-const flushedKind = { sync: 'flushed', syncDirectory: 'flushedDirectory' } as const
-
-/** Paths with a number, on both sides: some 200 bytes each. */
-const namesMax = 4096
+/** Paths with a number, on both sides, where the writer keeps fewer files open: some 200 bytes each. */
+const namesMin = 4096
 
 export class WriterThread {
   readonly #options: WriterThreadOptions
@@ -72,7 +70,7 @@ export class WriterThread {
   /** Bytes ever put into the ring, modulo 2^32 like the writer's count of released ones. */
   #usedBytes = 0
   #commands: Command[] = []
-  /** Numbers of the paths that the writer knows; begun anew at `namesMax`. */
+  /** Numbers of the paths that the writer knows; begun anew when there are as many as the writer may keep files open. */
   readonly #names = new Map<string, number>()
   #flushPending = false
   /** Groups whose bytes are not all in the ring yet; bounded by those who submit, each of whom holds its own bytes. */
@@ -240,7 +238,12 @@ export class WriterThread {
     const isFlushed = syncs.length >= syncsPerFlush && first !== undefined
     if (isFlushed) this.#commands.push('flush', cursor.operation, first.path)
     syncs.forEach(({ kind, path }, index) => {
-      this.#commands.push(isFlushed ? flushedKind[kind] : kind, cursor.operation + index, path)
+      if (!isFlushed) this.#commands.push(kind, cursor.operation + index, path)
+      else if (kind === 'syncDirectory') this.#commands.push('flushedDirectory', cursor.operation + index, path)
+      else {
+        const name = this.#nameOf(path)
+        this.#commands.push('flushed', cursor.operation + index, name)
+      }
     })
     cursor.operation += syncs.length - 1
   }
@@ -282,7 +285,7 @@ export class WriterThread {
   #nameOf(path: string): number {
     const known = this.#names.get(path)
     if (known !== undefined) return known
-    if (this.#names.size === namesMax) this.#names.clear()
+    if (this.#names.size >= Math.max(namesMin, this.#options.descriptorsMax)) this.#names.clear()
     const name = this.#names.size
     this.#names.set(path, name)
     this.#commands.push('name', name, path)

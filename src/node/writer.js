@@ -2,21 +2,21 @@
  * The writer thread: runs the groups of the Disk port one after another with synchronous calls, so that a device that stalls
  * stops this thread and not the loop.
  *
- * One plain file without dependencies: a second TypeScript entry would cost 30 MB of memory, and the single binary carries this
- * file as an asset. The other side, with the layout of the shared memory and of the commands, is writer-thread.ts.
+ * Plain JavaScript: a second TypeScript entry would cost 30 MB of memory. The single binary carries it, bundled with writer-faults.js, as
+ * an asset. The other side, with the layout of the shared memory and of the commands, is writer-thread.ts.
  */
 /* The rules below need types that a file without a compiler does not give; `tsc --checkJs` is content with it. */
 /* oxlint-disable typescript/no-unsafe-assignment, typescript/no-unsafe-call, typescript/no-unsafe-member-access, typescript/no-unsafe-argument, typescript/no-unsafe-return, unicorn/require-post-message-target-origin */
 import fs from 'node:fs'
-import { constants } from 'node:os'
 import { performance } from 'node:perf_hooks'
 import { receiveMessageOnPort, workerData } from 'node:worker_threads'
+import { check, codeOf, ignoreMissing, isUnder, nameOf, unsupported } from './writer-faults.js'
 
 /**
- * @typedef {{ fd: number, path: string, isDirty: boolean }} Descriptor
+ * @typedef {{ fd: number, path: string, isDirty: boolean, flush: number }} Descriptor `flush`: the newest one that has asked it for its error
  * @typedef {{ port: import('node:worker_threads').MessagePort, ring: SharedArrayBuffer, control: SharedArrayBuffer,
  *   figures: SharedArrayBuffer, descriptorsMax: number, addOnFile: string | null }} WriterData
- * @typedef {{ syncFileSystem(fd: number): number, syncedWith(fd: number, flushed: number): number,
+ * @typedef {{ syncFileSystem(fd: number): number, syncedWith(fds: Int32Array, flushed: number): number,
  *   preallocate(fd: number, position: number, length: number): number }} FlushAddOn
  */
 
@@ -47,8 +47,6 @@ const clean = new Map()
 /** @type {Map<string, Descriptor>} */
 const dirty = new Map()
 
-const unsupported = -constants.errno.EOPNOTSUPP
-
 /** Descriptors that make a flush of the file system worth it. */
 const dirtyPerFlush = 64
 
@@ -57,6 +55,8 @@ const addOn = addOnFile === null ? null : loadAddOn(addOnFile)
 
 /** Through which the file system has been flushed for the operations that follow; -1 = it was not. */
 let flushedThrough = -1
+/** Number of the newest flush. */
+let flushNumber = 0
 
 /** @type {string[]} paths by the numbers that `write` carries */
 const names = []
@@ -145,7 +145,7 @@ function runOperation(kind, commands, at) {
       flush(path)
       return
     case 'flushed':
-      return flushed(path)
+      return flushed(names[commands[at]] ?? '')
     case 'flushedDirectory':
       // A missing one must be told of as ever.
       return flushedThrough < 0 ? syncDirectory(path) : fs.accessSync(`${path}/.`)
@@ -232,24 +232,39 @@ function flush(path) {
     return false
   }
   flushedThrough = fd
+  flushNumber++
   // Which file a write error is of, syncfs does not say.
-  for (const each of [...dirty.values()]) {
-    const error = result < 0 ? result : addOn.syncedWith(each.fd, fd)
+  const flushed = [...dirty.values()]
+  const errors = result < 0 ? null : syncedWith(flushed.map((each) => each.fd))
+  flushed.forEach((each, index) => {
+    const error = errors === null ? result : (errors[index] ?? 0)
     if (error < 0) lostErrors.set(each.path, nameOf(error))
+    each.flush = flushNumber
     cleaned(each)
-  }
+  })
   check(result)
   // Older kernels do not answer here that the journal of the file system has been aborted; this does.
   fs.fdatasyncSync(descriptor.fd)
   return true
 }
 
+/**
+ * The errors of files that a flush was for; 0 = none.
+ * @param {number[]} fds
+ */
+function syncedWith(fds) {
+  const answers = Int32Array.from(fds)
+  check(addOn?.syncedWith(answers, flushedThrough) ?? unsupported)
+  return answers
+}
+
 /** @param {string} path of a file that a flush was for */
 function flushed(path) {
-  if (flushedThrough < 0 || addOn === null) return sync(path)
-  const descriptor = open(path, fs.constants.O_RDWR)
+  if (flushedThrough < 0) return sync(path)
+  const asked = clean.get(path)?.flush === flushNumber
+  const descriptor = asked ? null : open(path, fs.constants.O_RDWR)
   failLost(path)
-  check(addOn.syncedWith(descriptor.fd, flushedThrough))
+  if (descriptor !== null) check(syncedWith([descriptor.fd])[0] ?? 0)
 }
 
 function endFlush() {
@@ -328,15 +343,17 @@ function forget(path) {
  * @returns {Descriptor}
  */
 function open(path, flags) {
-  const present = dirty.get(path) ?? clean.get(path)
+  // Those stay in the order in which they became dirty: none is closed before it is synced.
+  const inUse = dirty.get(path)
+  if (inUse) return inUse
+  const present = clean.get(path)
   if (present) {
-    const table = present.isDirty ? dirty : clean
-    table.delete(path)
-    table.set(path, present)
+    clean.delete(path)
+    clean.set(path, present)
     return present
   }
   makeRoom()
-  const descriptor = { fd: openFile(path, flags), path, isDirty: false }
+  const descriptor = { fd: openFile(path, flags), path, isDirty: false, flush: 0 }
   clean.set(path, descriptor)
   figureWords[openDescriptors] = clean.size + dirty.size
   return descriptor
@@ -459,42 +476,4 @@ function timedSync(call) {
     figureWords[syncCount] = (figureWords[syncCount] ?? 0) + 1
     figureWords[syncMsTotal] = (figureWords[syncMsTotal] ?? 0) + performance.now() - start
   }
-}
-
-/** @param {() => void} call */
-function ignoreMissing(call) {
-  try {
-    call()
-  } catch (error) {
-    if (codeOf(error) !== 'ENOENT') throw error
-  }
-}
-
-/**
- * @param {string} path
- * @param {string} root
- */
-function isUnder(path, root) {
-  return path === root || (path.startsWith(root) && path[root.length] === '/')
-}
-
-/** @param {number} result of the add-on, negative when it failed */
-function check(result) {
-  if (result < 0) throw Object.assign(new Error('the add-on has failed'), { code: nameOf(result) })
-}
-
-/**
- * The name of an error number as the add-on answers it, negative.
- * @param {number} error
- */
-function nameOf(error) {
-  // It has two names on Linux.
-  if (error === unsupported) return 'EOPNOTSUPP'
-  return Object.entries(constants.errno).find(([, number]) => number === -error)?.[0] ?? 'EIO'
-}
-
-/** @param {unknown} error */
-function codeOf(error) {
-  const code = /** @type {{ code?: unknown }} */ (error)?.code
-  return typeof code === 'string' ? code : String(error)
 }

@@ -2,6 +2,8 @@
  * The attack suite: everything that is hostile, broken or lost, against the real daemon on loopback ports.
  *
  *   run.ts [GROUP[:WORD] ...]    only these groups, or of a group only the rows whose names hold the word
+ *   run.ts --long [GROUP ...]    with the figures of the check-list, which take minutes
+ *   run.ts fuzz --inputs N       so many inputs into the decoders of each protocol
  *   run.ts --mutant NAME         against a copy of the source with one deliberate bug: exit code 0 when its rows notice
  *
  * Three lanes run side by side, because much of the time is waiting. A row that lacks something on this machine is skipped with a
@@ -12,6 +14,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { killDaemons, useMutant } from './command.ts'
 import { doors } from './doors.ts'
+import { command } from './figures.ts'
+import { fuzz } from './fuzz.ts'
 import { idle, limits } from './limits.ts'
 import { mqttListeners } from './mqtt-listeners.ts'
 import { sideFiles } from './side-files.ts'
@@ -24,13 +28,13 @@ import type { Group, OpenGroup, Row } from './row.ts'
 const lanes: readonly (readonly Group[])[] = [
   [doors, stops],
   [sideFiles, startup, mqttListeners],
-  [idle, limits, peer],
+  [idle, limits, peer, fuzz],
 ]
 const counts = { passed: 0, failed: 0, failedRows: 0 }
 
-async function main(words: readonly string[]): Promise<number> {
-  if (words[0] === '--mutant') return runMutant(words[1] ?? '')
-  await Promise.all(lanes.map((groups) => runLane(groups, words)))
+async function main(): Promise<number> {
+  if (command.mutant !== null) return runMutant(command.mutant)
+  await Promise.all(lanes.map((groups) => runLane(groups, command.groups)))
   console.log(`${counts.passed} passed, ${counts.failed} failed`)
   return counts.failed === 0 ? 0 : 1
 }
@@ -108,4 +112,4 @@ function report(name: string, milliseconds: number, thrown: unknown): void {
   )
 }
 
-process.exitCode = await main(process.argv.slice(2))
+process.exitCode = await main()

@@ -2,15 +2,10 @@
  * One directory under deaths: a mixed load of foreign clients, a daemon that is killed again and again (or whose file system loses
  * its power), at moments that a seed chooses, and a checker that compares every acknowledgement with what a reader finds afterwards.
  */
-import { cpSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import {
-  freePort,
-  type HeadwaterOptions,
-  repositoryRoot,
-  type RunningHeadwater,
-  startHeadwater,
-} from '../interop/headwater.ts'
+import { freePort, type HeadwaterOptions, type RunningHeadwater, startHeadwater } from '../interop/headwater.ts'
+import { mutatedSource } from '../interop/mutated-source.ts'
 import type { Prng } from '../sim/prng.ts'
 import type { LoopDisk, PlainDisk } from './disks.ts'
 import type { Judgement } from './history.ts'
@@ -151,20 +146,4 @@ export class CrashRun {
     this.#recoveryMsMax = Math.max(this.#recoveryMsMax, Number(/recovery=(\d+)ms/.exec(daemon.readyLine)?.[1] ?? 0))
     return daemon
   }
-}
-
-/** A copy of the source with one law broken; answers the command that runs it. */
-function mutatedSource(folder: string, mutant: Mutant): readonly string[] {
-  const copy = join(folder, 'mutated')
-  mkdirSync(copy)
-  for (const part of ['src', 'tools', 'package.json'])
-    cpSync(join(repositoryRoot, part), join(copy, part), { recursive: true })
-  symlinkSync(join(repositoryRoot, 'node_modules'), join(copy, 'node_modules'))
-  for (const { file, from, to } of mutant.edits) {
-    const path = join(copy, file)
-    const text = existsSync(path) ? readFileSync(path, 'utf8') : ''
-    if (!text.includes(from)) throw new Error(`mutant ${mutant.name}: ${file} has no «${from}»`)
-    writeFileSync(path, text.replaceAll(from, to))
-  }
-  return ['sh', join(copy, 'tools/with-node'), 'node', join(copy, 'src/main.ts')]
 }

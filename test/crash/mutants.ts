@@ -1,11 +1,11 @@
 /** Deliberate bugs: each breaks one law in a copy of the source, and the checker must notice. */
-export interface Mutant {
-  readonly name: string
+import type { SourceMutant } from '../interop/mutated-source.ts'
+
+export interface Mutant extends SourceMutant {
   /** The law it breaks. */
   readonly breaks: string
   /** Only a power cut tells it from the real thing. */
   readonly needsPower?: boolean
-  readonly edits: readonly { readonly file: string; readonly from: string; readonly to: string }[]
 }
 
 export const mutants: readonly Mutant[] = [
@@ -59,8 +59,8 @@ export const mutants: readonly Mutant[] = [
     edits: [
       {
         file: 'src/ingest/mqtt/retained-keeper.ts',
-        from: 'this.store.apply(topic, message.isExpired(wallMs) ? null : message, retainedSize(topic, bytes))\n    })',
-        to: 'this.store.apply(topic, null, retainedSize(topic, bytes))\n    })',
+        from: 'this.store.set(name, { topic, payload, headers, expiresMs })\n    })',
+        to: 'this.store.remove(name)\n    })',
       },
     ],
   },

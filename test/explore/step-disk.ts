@@ -17,8 +17,8 @@ interface Group {
   readonly reject: (error: Error) => void
 }
 
-/** Promises of a dead process never settle. */
-const never = new Promise<never>(() => {})
+/** Promises of a dead process never settle; one for each, because who waits for one that all share is held for ever. */
+const never = (): Promise<never> => new Promise(() => {})
 
 export class StepDisk implements Disk {
   readonly image: DiskImage
@@ -50,7 +50,7 @@ export class StepDisk implements Disk {
   }
 
   submit(operations: readonly DiskOperation[], options: SubmitOptions = {}): Promise<void> {
-    if (this.#isDead) return never
+    if (this.#isDead) return never()
     return new Promise((resolve, reject) => {
       this.#groups.push({ operations, needsPrevious: options.needsPrevious === true, resolve, reject })
       if (this.#isStepped) this.#skipEmpty()
@@ -134,7 +134,7 @@ export class StepDisk implements Disk {
   forget(): void {}
 
   #answer<T>(operation: string, path: string, answer: () => T): Promise<T> {
-    if (this.#isDead) return never
+    if (this.#isDead) return never()
     try {
       return Promise.resolve(answer())
     } catch (error) {

@@ -3,8 +3,8 @@ import { strict as assert } from 'node:assert'
 import { mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { type ApacheKafka, freePort, kafkaTool, startApacheKafka } from './apache-kafka.ts'
-import { lines, output } from './case.ts'
-import { daemonEnvironment, repositoryRoot } from './headwater.ts'
+import { lines } from './case.ts'
+import { headwater } from './own-command.ts'
 
 /** What a broker says that has found something wrong with its files. */
 const complaint = /\b(WARN|ERROR|FATAL)\b.*(corrupt|recover|truncat|stray|mismatch|invalid|inconsistent|unexpected)/i
@@ -82,11 +82,7 @@ export async function openedByKafka(
   const port = await freePort()
   const controllerPort = await freePort()
   const addresses = ['--kafka', `127.0.0.1:${port}`, '--controller', `127.0.0.1:${controllerPort}`]
-  const properties = await output(
-    join(repositoryRoot, 'tools/headwater'),
-    ['export-kafka', '--data-dir', place.dataDir, ...addresses],
-    { env: daemonEnvironment() },
-  )
+  const properties = await headwater(['export-kafka', '--data-dir', place.dataDir, ...addresses])
   place.onReadied?.()
   const kafka = await startApacheKafka({
     dir: place.folder,

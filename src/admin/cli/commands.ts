@@ -5,6 +5,7 @@ import { addAuditCommands } from './audit-commands.ts'
 import { addCertCommands } from './cert-commands.ts'
 import { type CommandContext, jsonOption, listenAddress, wholeNumber } from './command-flags.ts'
 import { type HttpFlags, withHttpFlags } from './daemon-http.ts'
+import { addDoctorCommand } from './doctor-commands.ts'
 import { exitStatus } from './exit-status.ts'
 import type { CommandLineHost } from './host.ts'
 import { addMqttCommands } from './mqtt-commands.ts'
@@ -43,6 +44,7 @@ export async function runCommands(args: readonly string[], host: CommandLineHost
   addSetupCommand(context)
   addStatus(context)
   addConfig(context)
+  addDoctorCommand(context)
   addDumpLog(context)
   addLog(context)
   addRecover(context)

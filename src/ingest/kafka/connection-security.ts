@@ -39,12 +39,22 @@ export interface ConnectionSecurityOptions {
 }
 
 /** sasl.server.max.receive.size: Kafka's default. */
-export const unauthenticatedFrameBytesMax = 524_288
+const unauthenticatedFrameBytesMax = 524_288
+/** Of a stranger's frame that is announced; the rest gets memory as it comes. Most messages of SASL are shorter. */
+const announcedBytesMax = 4096
 /** From `accept` until the client has authenticated, however it spends them. */
 const authenticateMs = 10_000
 const handshakeApi = 17
 const apiVersionsApi = 18
 const authenticateApi = 36
+
+/** The frames of a client that has not authenticated. */
+export function strangersFrames(requestBytesMax: number) {
+  return {
+    frameBytesMax: Math.min(requestBytesMax, unauthenticatedFrameBytesMax),
+    reservedBytesMax: announcedBytesMax,
+  }
+}
 
 /** What to do with a frame: hand it to its handler, take it as a bare token, or close the connection. */
 export type FrameVerdict = 'request' | 'token' | { readonly refused: string }

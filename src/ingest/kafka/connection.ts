@@ -8,7 +8,7 @@
 import type { MemoryPool } from '../../base/memory-pool.ts'
 import type { Clock, Connection, Observer, Timer } from '../../base/ports.ts'
 import { FrameAssembler } from '../../protocol/kafka/frame.ts'
-import { ConnectionSecurity, type SaslListener, unauthenticatedFrameBytesMax } from './connection-security.ts'
+import { ConnectionSecurity, type SaslListener, strangersFrames } from './connection-security.ts'
 import { apiKeyOf, type Dispatched, type Dispatcher } from './dispatch.ts'
 import { kafkaDoorEvents } from './door-events.ts'
 import { kafkaDoorMetrics } from './door-metrics.ts'
@@ -100,14 +100,13 @@ export class KafkaConnection {
       clock,
       host: facts.clientHost,
       openingMs: connection.peer.openingMs,
-      onOpen: () => void (this.#assembler.frameBytesMax = options.requestBytesMax),
+      onOpen: () => this.#assembler.trust(options.requestBytesMax),
       onLate: () => this.#refuse('no authentication in time', 'unauthenticated'),
     })
     this.facts = { ...facts, security: this.#security, isClosed: () => this.#isClosed }
     this.#activeAtMs = clock.monotonicMs()
     this.#assembler = new FrameAssembler({
-      frameBytesMax:
-        sasl === null ? options.requestBytesMax : Math.min(options.requestBytesMax, unauthenticatedFrameBytesMax),
+      ...(sasl === null ? { frameBytesMax: options.requestBytesMax } : strangersFrames(options.requestBytesMax)),
       memory: host.frameMemory,
       onFrame: (frame) => this.#framed(frame),
       onOversize: (length) => {

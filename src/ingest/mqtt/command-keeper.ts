@@ -157,6 +157,11 @@ export class CommandKeeper {
     return track
   }
 
+  /** Its records are commands: they wait for whoever comes, and are not too old for a subscription. */
+  holds(partition: Partition): boolean {
+    return this.tracks.has(partition)
+  }
+
   /** Where the common reader begins when the first subscription is there; undefined = it is not for us to say. */
   startOf(partition: Partition): number | undefined {
     const track = this.tracks.get(partition)

@@ -1,21 +1,10 @@
-/** How a delivery is counted while it waits, and the form in which a connection gets it. */
+/** The form in which a connection gets a delivery, and whether it may. */
 import type { QualityOfService } from '../../protocol/mqtt/packet-types.ts'
 import type { OutgoingMessage, PublishForm } from './outgoing-message.ts'
-import type { Delivery, LogDelivery, SessionLink } from './session-types.ts'
+import type { Delivery, SessionLink } from './session-types.ts'
 import type { TopicRights } from './topic-rights.ts'
 
-const retainedReferenceBytes = 64
 const none: readonly number[] = []
-
-/** What a waiting delivery is counted as: the payload of a retained message is counted where it is kept. */
-export function waitingBytes(delivery: Delivery): number {
-  return isFromLog(delivery) ? delivery.message.sizeInBytes : retainedReferenceBytes
-}
-
-/** True of a message, false of the place of a retained one. */
-export function isFromLog(delivery: Delivery): delivery is LogDelivery {
-  return 'payload' in delivery.message
-}
 
 /** The form of a delivery to this connection, at the QoS that was found for it. */
 export function formOf(

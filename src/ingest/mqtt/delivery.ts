@@ -65,10 +65,11 @@ export class Delivery {
     for (const { partition, reader } of this.readers.values()) yield [partition, reader.endOffset]
   }
 
-  /** Partitions in which committed records have not been handed over yet, and where those end. */
-  *unread(): Iterable<readonly [Partition, number]> {
+  /** Of the partitions that are asked for, those in which committed records have not been handed over yet, and where those end. */
+  *unread(isAskedFor: (partition: Partition) => boolean): Iterable<readonly [Partition, number]> {
     for (const { partition, reader } of this.readers.values()) {
-      if (reader.endOffset < partition.highWatermark) yield [partition, partition.highWatermark]
+      if (reader.endOffset < partition.highWatermark && isAskedFor(partition))
+        yield [partition, partition.highWatermark]
     }
   }
 

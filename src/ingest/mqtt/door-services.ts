@@ -64,7 +64,7 @@ export interface DoorServices {
   onSubscriptionsChanged(): void
   /** Offset from which a partition's records are still to be handed over; undefined = it is not read. */
   livePosition(partition: Partition): number | undefined
-  /** Partitions in which committed records are still to be handed over, and where those end. */
+  /** Partitions in which committed messages (no commands) are still to be handed over, and where those end. */
   unread(): Iterable<readonly [Partition, number]>
   /** A session lost its connection: it is kept for a while, or ended. */
   onDetached(session: MqttSession): void

@@ -35,7 +35,7 @@ import { ReplayTable } from './replay-table.ts'
 import { RetainedKeeper, retainedTopic } from './retained-keeper.ts'
 import { RouteTable } from './route-table.ts'
 import type { MqttSession } from './session.ts'
-import type { DropReason, LogDelivery, SessionBounds } from './session-types.ts'
+import type { Delivery as SessionDelivery, DropReason, SessionBounds } from './session-types.ts'
 import type { ReplayOutcome } from './state-replay.ts'
 import { SessionExpiries } from './session-expiries.ts'
 import { SessionKeeper } from './session-keeper.ts'
@@ -265,7 +265,7 @@ export class MqttDoor {
       clockMark: (wallMs) => this.marker.at(wallMs),
       onSubscriptionsChanged: () => this.delivery.onSubscriptionsChanged(),
       livePosition: (partition) => this.delivery.positionOf(partition),
-      unread: () => this.delivery.unread(),
+      unread: () => this.delivery.unread((partition) => this.commands?.holds(partition) !== true),
       onAttached: (session) => this.onAttached(session),
       onDetached: (session) => this.onDetached(session),
       waitForPendingBytes: (waiter) => this.pending.add(waiter),
@@ -328,6 +328,7 @@ export class MqttDoor {
     this.delivery.onSubscriptionsChanged()
     this.keeper.forgetReplayed()
     if (restored.length > 0) observer.event(mqttEvents.sessionsRestored, { sessions: this.sessions.size })
+    this.figures.reportSoon()
   }
 
   private reportUnread(topic: string, { unread }: ReplayOutcome): void {
@@ -419,7 +420,7 @@ export class MqttDoor {
     }
   }
 
-  private giveToGroups(deliveries: readonly LogDelivery[]): void {
+  private giveToGroups(deliveries: readonly SessionDelivery[]): void {
     const wallMs = this.parts.clock.wallMs()
     for (const delivery of deliveries) {
       if (delivery.group?.size === 0) this.commands?.onGivenBack(delivery.message)

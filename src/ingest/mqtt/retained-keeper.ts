@@ -2,16 +2,15 @@
  * Retained messages, durable: each is a record of an internal topic under its MQTT topic, set in one set with the message's own record, so that
  * both survive a crash, or neither. What is set is shown when it is durable, in the order of the log.
  */
-import { copyBytes } from '../../base/bytes.ts'
 import type { InternalTopicDefinition } from '../../base/internal-topic-def.ts'
 import type { Broker } from '../../broker/broker.ts'
 import { reasonCodes } from '../../protocol/mqtt/reason-codes.ts'
 import { utf8Text } from '../../protocol/mqtt/utf8.ts'
 import { type CommitBatch, type CommitBatches, reasonOf } from './commit-batch.ts'
-import { OutgoingMessage } from './outgoing-message.ts'
+import { expiryOf, headerNames, mqttText } from './record-headers.ts'
 import { headersOf } from './record-scan.ts'
-import { isRetainable, type RetainedEntry, RetainedStore, retainedSize } from './retained-store.ts'
-import { type ReplayOutcome, replayTopic } from './state-replay.ts'
+import { isRetainable, type RetainedEntry, type RetainedRecord, RetainedStore } from './retained-store.ts'
+import { type ReplayOutcome, scanTopic } from './state-replay.ts'
 
 export const retainedTopic: InternalTopicDefinition = {
   name: '__headwater_retained',
@@ -36,8 +35,10 @@ export interface RetainedMessage {
 /** A set on its way to the log. */
 interface PendingSet {
   readonly topic: string
-  readonly message: OutgoingMessage | null
-  readonly sizeInBytes: number
+  /** Null takes the topic's message away. */
+  readonly record: RetainedRecord | null
+  /** By how much the store may grow. */
+  readonly growth: number
   /** Null until its batch has settled. */
   isDurable: boolean | null
 }
@@ -72,16 +73,15 @@ export class RetainedKeeper {
   async open(readBytes: number, wallMs: number): Promise<ReplayOutcome> {
     const { broker } = this.options
     await broker.ensureInternalTopic(retainedTopic)
-    return replayTopic(broker, retainedTopic, readBytes, (record) => {
-      const topicBytes = record.key
-      if (topicBytes === null) return
-      const topic = utf8Text(topicBytes, 0, topicBytes.length)
-      if (record.value === null) return this.store.apply(topic, null, 0)
-      const payload = copyBytes(record.value)
-      const message = new OutgoingMessage(copyBytes(topicBytes), payload, record.headers)
-      let bytes = topicBytes.length + payload.length
-      for (const { key, value } of record.headers) bytes += key.length + (value?.length ?? 0)
-      this.store.apply(topic, message.isExpired(wallMs) ? null : message, retainedSize(topic, bytes))
+    return scanTopic(broker, retainedTopic, readBytes, (bytes, record) => {
+      const { keyStart, keyEnd, valueStart, valueEnd } = record
+      if (keyStart < 0) return
+      const name = utf8Text(bytes, keyStart, keyEnd)
+      const headers = bytes.subarray(record.headersStart, record.headersEnd)
+      const expiresMs = valueStart < 0 ? null : expiryIn(headers)
+      if (valueStart < 0 || (expiresMs !== null && expiresMs <= wallMs)) return this.store.remove(name)
+      const [topic, payload] = [bytes.subarray(keyStart, keyEnd), bytes.subarray(valueStart, valueEnd)]
+      this.store.set(name, { topic, payload, headers, expiresMs })
     })
   }
 
@@ -89,14 +89,13 @@ export class RetainedKeeper {
   judge(topic: Uint8Array, bytes: number, wallMs: number): number {
     if (!isRetainable(topic, 0, topic.length)) return reasonCodes.topicNameInvalid
     const name = utf8Text(topic, 0, topic.length)
-    const size = retainedSize(name, bytes)
-    if (this.hasRoomFor(name, size)) return reasonCodes.success
+    if (this.hasRoomFor(name, bytes)) return reasonCodes.success
     this.sweep(wallMs)
-    return this.hasRoomFor(name, size) ? reasonCodes.success : reasonCodes.quotaExceeded
+    return this.hasRoomFor(name, bytes) ? reasonCodes.success : reasonCodes.quotaExceeded
   }
 
-  private hasRoomFor(name: string, size: number): boolean {
-    return this.store.usedBytes - this.store.sizeOf(name) + this.pendingBytes + size <= this.options.bytesMax
+  private hasRoomFor(name: string, bytes: number): boolean {
+    return this.store.usedBytes + this.pendingBytes + this.store.growth(name, bytes) <= this.options.bytesMax
   }
 
   /** Takes away what has expired; nobody waits for it to be written. */
@@ -107,7 +106,7 @@ export class RetainedKeeper {
     for (const topic of this.store.expired(wallMs)) {
       if (this.pending.some((set) => set.topic === topic)) continue
       if (commits.current().turn.append(partition, wallMs, Buffer.from(topic), null, null) !== null) return
-      this.store.apply(topic, null, 0)
+      this.store.remove(topic)
     }
   }
 
@@ -120,15 +119,14 @@ export class RetainedKeeper {
     const error = batch.turn.append(partition, wallMs, topic, isRemoval ? null : payload, isRemoval ? null : headers)
     if (error !== null) return reasonOf(error)
     const name = utf8Text(topic, 0, topic.length)
-    const section = headersOf(headers, { headersStart: 0, headersEnd: headers.length })
     const pending: PendingSet = {
       topic: name,
-      message: isRemoval ? null : new OutgoingMessage(topic, payload, section),
-      sizeInBytes: isRemoval ? 0 : retainedSize(name, topic.length + payload.length + headers.length),
+      record: isRemoval ? null : { topic, payload, headers, expiresMs: expiryIn(headers) },
+      growth: isRemoval ? 0 : Math.max(0, this.store.growth(name, topic.length + payload.length + headers.length)),
       isDurable: null,
     }
     this.pending.push(pending)
-    this.pendingBytes += pending.sizeInBytes
+    this.pendingBytes += pending.growth
     batch.whenSettled((isDurable) => {
       pending.isDurable = isDurable
       this.applySettled()
@@ -139,17 +137,29 @@ export class RetainedKeeper {
   /** Batches may settle in another order than that of the log. */
   private applySettled(): void {
     let count = 0
-    for (const { topic, message, sizeInBytes, isDurable } of this.pending) {
+    for (const { topic, record, growth, isDurable } of this.pending) {
       if (isDurable === null) break
       count += 1
-      this.pendingBytes -= sizeInBytes
-      if (isDurable) this.store.apply(topic, message, sizeInBytes)
+      this.pendingBytes -= growth
+      if (!isDurable) continue
+      if (record === null) this.store.remove(topic)
+      else this.store.set(topic, record)
     }
     this.pending.splice(0, count)
   }
 
-  /** Visits what is retained under topics that match the (valid) filter. */
-  match(filter: string, visit: (entry: RetainedEntry) => void): void {
-    this.store.match(filter, visit)
+  /** Walks what is retained under topics that match the (valid) filter; null = a step at which nothing was found. */
+  walk(filter: string): Generator<RetainedEntry | null, void, undefined> {
+    return this.store.walk(filter)
   }
+}
+
+/** When a message expires by its section of headers: wall ms, or null. */
+function expiryIn(section: Uint8Array): number | null {
+  // Most have none, and need not be taken apart.
+  if (Buffer.from(section.buffer, section.byteOffset, section.length).indexOf(headerNames.expires, 0, 'latin1') < 0) {
+    return null
+  }
+  const headers = headersOf(section, { headersStart: 0, headersEnd: section.length })
+  return expiryOf(mqttText(headers.find(({ key }) => key === headerNames.expires)?.value))
 }

@@ -5,7 +5,6 @@ import type { AckGroup, Committer } from './ack-queue.ts'
 import type { OutgoingId } from './outgoing-ids.ts'
 import type { LogReplay } from './log-replay.ts'
 import type { MessageOrigin, OutgoingMessage } from './outgoing-message.ts'
-import type { RetainedEntry } from './retained-store.ts'
 import type { MqttSession } from './session.ts'
 import type { TopicAliases } from './topic-aliases.ts'
 import type { SharedGroup } from './shared-group.ts'
@@ -45,8 +44,7 @@ export interface Subscription {
 
 /** How a message goes to one session; the form's level is that of the connection at the time. */
 export interface Delivery {
-  /** A message from the log, or the place of a retained one: what stands there when it is sent. */
-  readonly message: OutgoingMessage | RetainedEntry
+  readonly message: OutgoingMessage
   /** The subscription's. A message goes at this or at its own, whichever is lower. */
   readonly qos: QualityOfService
   readonly retain: boolean
@@ -57,13 +55,8 @@ export interface Delivery {
   readonly replay?: LogReplay
 }
 
-/** A message from the log on its way to one session. */
-export interface LogDelivery extends Delivery {
-  readonly message: OutgoingMessage
-}
-
 /** A message of QoS 1 or 2 that has been begun and that the client has not acknowledged. */
-export interface InflightDelivery extends LogDelivery {
+export interface InflightDelivery extends Delivery {
   readonly packetId: number
   /** False until it was sent on this connection. */
   isSent: boolean

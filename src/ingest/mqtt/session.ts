@@ -7,15 +7,15 @@ import { MqttProtocolError } from '../../protocol/mqtt/mqtt-protocol-error.ts'
 import type { QualityOfService } from '../../protocol/mqtt/packet-types.ts'
 import { reasonCodes } from '../../protocol/mqtt/reason-codes.ts'
 import type { Partition } from '../../cluster/partition/partition.ts'
-import { formOf, isFromLog, waitingBytes } from './delivery-form.ts'
+import { formOf } from './delivery-form.ts'
+import { DeliveryQueue } from './delivery-queue.ts'
 import type { MessageOrigin, OutgoingMessage } from './outgoing-message.ts'
 import { type OutgoingId, OutgoingIds } from './outgoing-ids.ts'
 import type { LogReplay } from './log-replay.ts'
-import type { RetainedEntry } from './retained-store.ts'
+import type { RetainedWalk } from './retained-walk.ts'
 import type {
   Delivery,
   InflightDelivery,
-  LogDelivery,
   ReceivedPublish,
   Release,
   SessionBounds,
@@ -58,15 +58,14 @@ export class MqttSession {
   private resends: InflightDelivery[] = []
   /** Those begun on this connection, in their order, from the first one on whose id is not in the log yet. */
   private awaiting: InflightDelivery[] = []
-  private queue: Delivery[] = []
-  private queueHead = 0
-  private queuedBytes = 0
+  private readonly queue: DeliveryQueue
   private sentCount = 0
   private lastPacketId = 0
 
   constructor(clientId: string, bounds: SessionBounds) {
     this.clientId = clientId
     this.bounds = bounds
+    this.queue = new DeliveryQueue(bounds)
   }
 
   get link(): SessionLink | null {
@@ -75,12 +74,12 @@ export class MqttSession {
 
   /** Messages of QoS 1 and 2 that are queued or not finished. */
   get pendingCount(): number {
-    return this.waitingCount + this.inflight.size + this.releasing.size
+    return this.queue.length + this.inflight.size + this.releasing.size
   }
 
   /** A further message would be sent at once. */
   get hasRoom(): boolean {
-    return this.waitingCount === 0 && this.maySend()
+    return this.queue.length === 0 && this.maySend()
   }
 
   /** A connection takes the session over: what was not finished is said again, first, in its order [MQTT-4.4.0-1]. */
@@ -101,36 +100,26 @@ export class MqttSession {
     this.attached = null
     this.resends = []
     this.awaiting = []
-    const kept: Delivery[] = []
-    for (const delivery of this.queue.slice(this.queueHead)) {
-      const origin = isFromLog(delivery) ? delivery.message.origin : null
-      if (origin === null || delivery.group !== null) kept.push(delivery)
-      else {
-        this.fallBehind(origin.partition, origin.offset)
-        this.countOut(delivery)
-      }
+    for (const { message } of this.queue.takeOut(
+      ({ message: { origin }, group }) => origin !== null && group === null,
+    )) {
+      const { partition, offset } = message.origin as MessageOrigin
+      this.fallBehind(partition, offset)
     }
-    this.queue = kept
-    this.queueHead = 0
-  }
-
-  private countOut(delivery: Delivery): void {
-    this.queuedBytes -= waitingBytes(delivery)
-    this.bounds.queuedBytesTotal -= waitingBytes(delivery)
   }
 
   /**
    * Takes a message: it is sent when the window is open, or queued; at QoS 0 it is sent now or dropped, unless others are before it in the queue.
    * False = it has no room for it, or no connection: then it waits in the log.
    */
-  offer(delivery: LogDelivery, wallMs: number): boolean {
+  offer(delivery: Delivery, wallMs: number): boolean {
     // The client had it before the restart.
     if (this.outgoing.before(delivery.message.origin)?.isReleased === true) return true
     const isQos0 = Math.min(delivery.qos, delivery.message.headers.qos) === 0
-    if (isQos0 && (this.attached === null || this.waitingCount === 0)) this.sendAtOnce(delivery, wallMs)
-    else if (this.hasRoom) this.start(delivery, delivery.message, wallMs)
-    else if (this.attached === null || this.waitingCount >= this.bounds.queuedMessagesMax) return false
-    else if (!this.enqueue(delivery)) return false
+    if (isQos0 && (this.attached === null || this.queue.length === 0)) this.sendAtOnce(delivery, wallMs)
+    else if (this.hasRoom) this.start(delivery, wallMs)
+    else if (this.attached === null || this.queue.length >= this.bounds.queuedMessagesMax) return false
+    else if (!this.queue.push(delivery)) return false
     this.bounds.onProgress(this)
     return true
   }
@@ -142,37 +131,17 @@ export class MqttSession {
   }
 
   /** Takes the retained messages of a new subscription: they wait for the socket and the window, at QoS 0 too. */
-  offerRetained(deliveries: readonly Delivery[], wallMs: number): void {
-    for (const delivery of deliveries) if (!this.enqueue(delivery)) this.bounds.onDrop(this, 'queue_full')
+  offerRetained(walk: RetainedWalk, wallMs: number): void {
+    if (!this.queue.push(walk)) this.bounds.onDrop(this, 'queue_full')
     this.pump(wallMs)
-  }
-
-  private get waitingCount(): number {
-    return this.queue.length - this.queueHead
   }
 
   /** It has a connection and room for more than a few messages. */
   get wantsMore(): boolean {
-    return (
-      this.attached?.isWritable === true &&
-      this.waitingCount * 2 <= this.bounds.queuedMessagesMax &&
-      this.queuedBytes * 2 <= this.bounds.queuedBytesMax
-    )
+    return this.attached?.isWritable === true && this.queue.isHalfEmpty
   }
 
-  private enqueue(delivery: Delivery): boolean {
-    const size = waitingBytes(delivery)
-    const isFull =
-      this.queuedBytes + size > this.bounds.queuedBytesMax ||
-      this.bounds.queuedBytesTotal + size > this.bounds.queuedBytesTotalMax
-    if (isFull) return false
-    this.queue.push(delivery)
-    this.queuedBytes += size
-    this.bounds.queuedBytesTotal += size
-    return true
-  }
-
-  private sendAtOnce(delivery: LogDelivery, wallMs: number): void {
+  private sendAtOnce(delivery: Delivery, wallMs: number): void {
     const link = this.attached
     if (link === null) return this.bounds.onDrop(this, 'not_connected')
     if (!link.isWritable) return this.bounds.onDrop(this, 'slow')
@@ -201,28 +170,20 @@ export class MqttSession {
     return this.sentCount < link.sendWindow
   }
 
-  /** A QoS 0 message at the head of the queue needs no place in the window. */
-  private mayPass(): boolean {
-    const head = this.queue[this.queueHead] as Delivery
-    const message = isFromLog(head) ? head.message : (head.message as RetainedEntry).message
-    if (message === null || this.attached?.isWritable !== true) return message === null
-    return Math.min(head.qos, message.headers.qos) === 0
-  }
-
-  private start(delivery: Delivery, message: OutgoingMessage, wallMs: number): void {
+  private start(delivery: Delivery, wallMs: number): void {
     const link = this.attached as SessionLink
+    const { message } = delivery
     if (message.isExpired(wallMs)) return this.bounds.onDrop(this, 'expired')
     const qos = Math.min(delivery.qos, message.headers.qos) as QualityOfService
     if (qos === 0) return this.sendQos0(link, delivery, message, wallMs)
     if (qos === 2 && delivery.group === null && message.origin !== null) {
-      return this.startRecorded({ ...delivery, message, qos }, message.origin, wallMs)
+      return this.startRecorded({ ...delivery, qos }, message.origin, wallMs)
     }
     const packetId = this.freePacketId()
     const packet = message.packetWithId(formOf(delivery, link, qos, message), packetId, false, wallMs)
     if (!this.sendPacket(link, message, packet)) return
     this.inflight.set(packetId, {
       ...delivery,
-      message,
       qos,
       packetId,
       isSent: true,
@@ -233,7 +194,7 @@ export class MqttSession {
   }
 
   /** A QoS 2 message of a kept session: the log knows its id before the client does, so that it is not sent under another after a crash. */
-  private startRecorded(delivery: LogDelivery, origin: MessageOrigin, wallMs: number): void {
+  private startRecorded(delivery: Delivery, origin: MessageOrigin, wallMs: number): void {
     const before = this.outgoing.before(origin)
     const packetId = before?.packetId ?? this.freePacketId()
     this.outgoing.take(origin)
@@ -298,21 +259,15 @@ export class MqttSession {
     for (const delivery of this.inflight.values()) {
       if (delivery.group === group && delivery.message.origin !== null) yield delivery.message.origin
     }
-    for (let at = this.queueHead; at < this.queue.length; at += 1) {
-      const delivery = this.queue[at] as Delivery
-      if (delivery.group === group && isFromLog(delivery) && delivery.message.origin !== null) {
-        yield delivery.message.origin
-      }
+    for (const delivery of this.queue) {
+      if (delivery.group === group && delivery.message.origin !== null) yield delivery.message.origin
     }
   }
 
   /** Commands that were taken and are not done with. */
-  *pendingCommands(): Iterable<LogDelivery> {
+  *pendingCommands(): Iterable<Delivery> {
     for (const delivery of this.inflight.values()) if (delivery.message.command !== null) yield delivery
-    for (let at = this.queueHead; at < this.queue.length; at += 1) {
-      const delivery = this.queue[at] as Delivery
-      if (isFromLog(delivery) && delivery.message.command !== null) yield delivery
-    }
+    for (const delivery of this.queue) if (delivery.message.command !== null) yield delivery
   }
 
   /**
@@ -396,18 +351,18 @@ export class MqttSession {
     const link = this.attached
     if (link === null) return
     this.sayAgain(link, wallMs)
-    while (this.queueHead < this.queue.length && (this.maySend() || this.mayPass())) {
-      const delivery = this.queue[this.queueHead] as Delivery
-      this.queueHead += 1
-      this.countOut(delivery)
-      const message = isFromLog(delivery) ? delivery.message : (delivery.message as RetainedEntry).message
-      if (message !== null) this.start(delivery, message, wallMs)
-    }
-    if (this.queueHead > 0 && (this.queueHead === this.queue.length || this.queueHead > 512)) {
-      this.queue = this.queue.slice(this.queueHead)
-      this.queueHead = 0
+    while (link.isWritable && this.queue.length > 0) {
+      const delivery = this.queue.next(this.maySend(), wallMs, this)
+      if (delivery === null) break
+      this.start(delivery, wallMs)
     }
     if (this.wantsMore) this.bounds.onRoom(this)
+  }
+
+  /** What was put off is gone on with. */
+  goOn(wallMs: number): void {
+    this.pump(wallMs)
+    this.attached?.flush()
   }
 
   private sayAgain(link: SessionLink, wallMs: number): void {
@@ -452,43 +407,24 @@ export class MqttSession {
   }
 
   /** Takes out of the queue what came by a shared subscription (null = by any) and has not been sent. */
-  giveBackQueued(group: SharedGroup | null): LogDelivery[] {
-    return this.takeOut((delivery) => delivery.group !== null && (group === null || delivery.group === group))
+  giveBackQueued(group: SharedGroup | null): Delivery[] {
+    return this.queue.takeOut((delivery) => delivery.group !== null && (group === null || delivery.group === group))
   }
 
   /** Drops what waits by a replay that has ended. */
   dropReplayed(replay: LogReplay): void {
-    this.takeOut((delivery) => delivery.replay === replay)
-  }
-
-  private takeOut(isAsked: (delivery: LogDelivery) => boolean): LogDelivery[] {
-    const taken: LogDelivery[] = []
-    const kept: Delivery[] = []
-    for (const delivery of this.queue.slice(this.queueHead)) {
-      if (!isFromLog(delivery) || !isAsked(delivery)) {
-        kept.push(delivery)
-        continue
-      }
-      taken.push(delivery)
-      this.countOut(delivery)
-    }
-    this.queue = kept
-    this.queueHead = 0
-    return taken
+    this.queue.takeOut((delivery) => delivery.replay === replay)
   }
 
   /** What a session that ends leaves to the other members of its shared subscriptions: not what has begun at QoS 2 [MQTT-4.8.2-5]. */
-  giveBackAll(): LogDelivery[] {
+  giveBackAll(): Delivery[] {
     const sent = [...this.inflight.values()].filter(({ group, qos }) => group !== null && qos === 1)
     return [...sent, ...this.giveBackQueued(null)]
   }
 
   /** Gives back what it counts against the shared bounds: the session ends. */
   discard(): void {
-    this.bounds.queuedBytesTotal -= this.queuedBytes
-    this.queuedBytes = 0
-    this.queue = []
-    this.queueHead = 0
+    this.queue.clear()
     this.inflight.clear()
     this.releasing.clear()
     this.resends = []

@@ -2,7 +2,7 @@ import type { Partition } from '../../cluster/partition/partition.ts'
 import { mayRead } from './delivery-form.ts'
 import type { MessageOrigin, OutgoingMessage } from './outgoing-message.ts'
 import type { MqttSession } from './session.ts'
-import type { LogDelivery, Subscription } from './session-types.ts'
+import type { Delivery, Subscription } from './session-types.ts'
 
 /**
  * A shared subscription (4.8.2): each message goes to one member. Members that are online and have room in their window take turns; then it
@@ -95,7 +95,7 @@ export class SharedGroup {
   }
 
   /** Messages that a member will not deliver: it has left, or its connection has gone before they were sent. They come first again. */
-  takeBack(deliveries: readonly LogDelivery[], wallMs: number): void {
+  takeBack(deliveries: readonly Delivery[], wallMs: number): void {
     for (const { message } of deliveries) this.returned.push(message)
     this.giveReturned(wallMs)
   }

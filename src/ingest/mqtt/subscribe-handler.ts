@@ -5,14 +5,15 @@ import type { Partition } from '../../cluster/partition/partition.ts'
 import { MqttProtocolError } from '../../protocol/mqtt/mqtt-protocol-error.ts'
 import type { SubscribePacket, SubscriptionRequest, UnsubscribePacket } from '../../protocol/mqtt/packets.ts'
 import { reasonCodes } from '../../protocol/mqtt/reason-codes.ts'
-import { judgeFilter, plainFilterOf, sharedFilterOf } from '../../protocol/mqtt/topic-filter.ts'
+import { isOfSys, judgeFilter, plainFilterOf, sharedFilterOf } from '../../protocol/mqtt/topic-filter.ts'
 import type { DoorServices } from './door-services.ts'
 import { isOfLog } from './replay-request.ts'
 import type { ReplayAnswer } from './replay-table.ts'
 import { mqttEvents } from './mqtt-events.ts'
 import type { RetainedEntry } from './retained-store.ts'
+import { RetainedWalk } from './retained-walk.ts'
 import type { MqttSession } from './session.ts'
-import type { Delivery, Subscription } from './session-types.ts'
+import type { Subscription } from './session-types.ts'
 
 export interface SubscribeOutcome {
   /** SUBACK's, as 5.0 has them; null = the next of the replays has it. */
@@ -59,20 +60,25 @@ export function subscribe(services: DoorServices, session: MqttSession, packet: 
 
 /** Gives the session what is retained under each filter [MQTT-3.3.1-8]: with the retain flag, whatever retain-as-published says. */
 export function deliverRetained(services: DoorServices, subscriptions: readonly Subscription[]): void {
-  const wallMs = services.clock.wallMs()
+  const { clock } = services
+  const wallMs = clock.wallMs()
   for (const { session, filter, qos, noLocal, subscriptionId } of subscriptions) {
-    const deliveries: Delivery[] = []
-    const subscriptionIds = subscriptionId === 0 ? [] : [subscriptionId]
-    const offer = (entry: RetainedEntry): void => {
-      if (entry.message === null || entry.message.isExpired(wallMs)) return
-      if (session.rights?.mayReceive(entry.topic) === false) return
-      if (noLocal && entry.message.headers.clientId === session.clientId) return
-      deliveries.push({ message: entry, qos, retain: true, subscriptionIds, group: null })
-    }
-    services.retained.match(filter, offer)
-    services.sys.match(filter, offer)
-    if (deliveries.length > 0) session.offerRetained(deliveries, wallMs)
+    if (services.retained.size === 0 && !isOfSys(filter)) continue
+    const walk = new RetainedWalk({
+      entries: retainedEntries(services, filter),
+      qos,
+      subscriptionIds: subscriptionId === 0 ? [] : [subscriptionId],
+      isWanted: ({ topic }, publisher) =>
+        session.rights?.mayReceive(topic) !== false && !(noLocal && publisher === session.clientId),
+      defer: (goOn) => clock.defer(() => goOn(clock.wallMs())),
+    })
+    session.offerRetained(walk, wallMs)
   }
+}
+
+function* retainedEntries({ retained, sys }: DoorServices, filter: string): Generator<RetainedEntry | null> {
+  yield* retained.walk(filter)
+  yield* sys.walk(filter)
 }
 
 function subscribeOne(

@@ -67,13 +67,13 @@ export class SysTopics {
     this.options = options
   }
 
-  /** Visits what a new subscription with this filter is given. */
-  match(filter: string, visit: (entry: RetainedEntry) => void): void {
+  /** What a new subscription with this filter is given. */
+  *walk(filter: string): Generator<RetainedEntry, void, undefined> {
     if (!isOfSys(filter)) return
     const figures = this.options.figures()
     for (const [name, value] of Object.entries(topics)) {
       const topic = prefix + name
-      if (filterMatches(filter, topic)) visit({ topic, message: messageOf(topic, value(figures)), sizeInBytes: 0 })
+      if (filterMatches(filter, topic)) yield { topic, message: messageOf(topic, value(figures)) }
     }
   }
 

@@ -141,18 +141,28 @@ static napi_value sync_file_system(napi_env env, napi_callback_info info) {
 }
 
 /*
- * syncedWith(fd, flushed): the end of a sync of `fd` after a syncFileSystem(flushed): answers the write error of this very file, which
- * syncfs does not tell of; a file of another file system is synced by itself.
+ * syncedWith(fds, flushed): the end of a sync of each of these files after a syncFileSystem(flushed). In the place of each descriptor it
+ * leaves the write error of that very file, which syncfs does not tell of; a file of another file system is synced by itself.
  */
 static napi_value synced_with(napi_env env, napi_callback_info info) {
   napi_value values[2];
-  int64_t fd, flushed;
+  int64_t flushed;
+  void *data;
+  size_t count;
+  napi_typedarray_type type;
   struct stat one, other;
-  if (!arguments(env, info, 2, values) || !integer(env, values[0], &fd) || !integer(env, values[1], &flushed))
+  if (!arguments(env, info, 2, values) || !integer(env, values[1], &flushed) ||
+      napi_get_typedarray_info(env, values[0], &type, &count, &data, NULL, NULL) != napi_ok || type != napi_int32_array)
     return answer(env, -EINVAL);
-  if (fstat((int)fd, &one) < 0 || fstat((int)flushed, &other) < 0) return outcome(env, -1);
-  if (one.st_dev != other.st_dev) return outcome(env, fdatasync((int)fd));
-  return outcome(env, sync_file_range((int)fd, 0, 0, SYNC_FILE_RANGE_WAIT_BEFORE));
+  if (fstat((int)flushed, &other) < 0) return outcome(env, -1);
+  int32_t *fds = data;
+  for (size_t i = 0; i < count; i++) {
+    int result = fstat(fds[i], &one);
+    if (result == 0 && one.st_dev != other.st_dev) result = fdatasync(fds[i]);
+    else if (result == 0) result = sync_file_range(fds[i], 0, 0, SYNC_FILE_RANGE_WAIT_BEFORE);
+    fds[i] = result < 0 ? -errno : 0;
+  }
+  return answer(env, 0);
 }
 
 #include "gss.h"

@@ -22,6 +22,8 @@ export const fixedBytes: Readonly<Partial<Record<WireType, number>>> = {
 interface Target {
   readonly version: number
   readonly compact: boolean
+  /** What a client adds to its requests, nobody reads; kept it would take fifty times its bytes. */
+  readonly keepsUnknown: boolean
   /** Names of local variables, unique in the function. */
   names: number
   /** Default values that cannot be written as a literal. */
@@ -40,7 +42,13 @@ export interface Source {
  * view throws a RangeError, everything else that is wrong is reported through `tools.fail`.
  */
 export function readerSource(message: MessageSchema, version: number): Source {
-  const target: Target = { version, compact: hasVersion(message.flexible, version), names: 0, constants: [] }
+  const target: Target = {
+    version,
+    compact: hasVersion(message.flexible, version),
+    keepsUnknown: !message.name.endsWith('Request'),
+    names: 0,
+    constants: [],
+  }
   const value = readFields(target, message.fields, message.name)
   const text = [
     'const end = bytes.length; let p = at, n = 0, hi = 0;',
@@ -75,6 +83,10 @@ function readFields(target: Target, fields: Fields, path: string): Read {
     }
   }
   if (!target.compact) return { code: code.join('\n'), expression: `{ ${properties.join(', ')} }` }
+  if (!target.keepsUnknown) {
+    code.push(readTagged(target, tagged, null, path))
+    return { code: code.join('\n'), expression: `{ ${properties.join(', ')} }` }
+  }
   const unknown = `v${target.names++}`
   code.push(`let ${unknown} = null;`, readTagged(target, tagged, unknown, path))
   const value = `v${target.names++}`
@@ -83,7 +95,14 @@ function readFields(target: Target, fields: Fields, path: string): Read {
   return { code: code.join('\n'), expression: value }
 }
 
-function readTagged(target: Target, tagged: readonly [Field, string, string][], unknown: string, path: string): string {
+/** `unknown` names the list of the fields that the schema does not have; null: they are skipped. */
+function readTagged(
+  target: Target,
+  tagged: readonly [Field, string, string][],
+  unknown: string | null,
+  path: string,
+): string {
+  const keep = unknown === null ? '' : `(${unknown} ??= []).push({ tag, bytes: slice(bytes, p, tagEnd - p) });`
   const where = JSON.stringify(`${path}: tagged fields`)
   const cases = tagged.map(
     ([field, local, place]) => `case ${field.tag}: {\n${readField(target, field, local, place)}\nbreak; }`,
@@ -101,7 +120,7 @@ if (n !== 0) {
     const tagEnd = p + n;
     switch (tag) {
       ${cases.join('\n')}
-      default: (${unknown} ??= []).push({ tag, bytes: slice(bytes, p, tagEnd - p) }); p = tagEnd;
+      default: ${keep} p = tagEnd;
     }
     if (p !== tagEnd) fail(${where}, 'one has another size than it says');
   }

@@ -13,6 +13,8 @@ const windowBytesMin = 64 * 1024
 export interface FrameAssemblerOptions {
   /** Largest frame that is accepted, without its length. */
   readonly frameBytesMax: number
+  /** A begun frame of more bytes gets its memory as they come, until `trust`. Without: at once, at its full size. */
+  readonly reservedBytesMax?: number
   /** Where frames from `pooledBytesMin` on get their memory, for receivers that give it back. */
   readonly memory?: MemoryPool
   /** A frame without its length. The memory is the receiver's, to keep and to change. */
@@ -27,9 +29,11 @@ export class FrameAssembler {
   /** The first bytes of a length that came in pieces. */
   readonly #lengthBytes = new Uint8Array(4)
   #lengthFilled = 0
-  /** The frame that is begun. */
+  /** The frame that is begun: its memory, which may be shorter than the frame will be. */
   #frame: Uint8Array | null = null
+  #frameLength = 0
   #frameFilled = 0
+  #reservedBytesMax: number
   #isBroken = false
   /** May be raised (or lowered) while frames come; a frame that has begun is not asked again. */
   frameBytesMax: number
@@ -37,7 +41,14 @@ export class FrameAssembler {
   constructor(options: FrameAssemblerOptions) {
     this.#options = options
     this.frameBytesMax = options.frameBytesMax
+    this.#reservedBytesMax = options.reservedBytesMax ?? Number.POSITIVE_INFINITY
     this.#memory = options.memory ?? new MemoryPool()
+  }
+
+  /** From now on the sender is believed: frames of this size are taken, and get their memory at once. */
+  trust(frameBytesMax: number): void {
+    this.frameBytesMax = frameBytesMax
+    this.#reservedBytesMax = Number.POSITIVE_INFINITY
   }
 
   /** Takes the next bytes of the stream; hands out every frame that is complete with them. Bytes that came in `window()` are not copied. */
@@ -105,7 +116,8 @@ export class FrameAssembler {
       this.#options.onFrame(new Uint8Array(0))
       return true
     }
-    this.#frame = this.#memory.take(length)
+    this.#frame = this.#memory.take(Math.min(length, this.#reservedBytesMax))
+    this.#frameLength = length
     this.#frameFilled = 0
     return true
   }
@@ -115,9 +127,12 @@ export class FrameAssembler {
     const isInPlace = bytes.buffer === frame.buffer && bytes.byteOffset + start === frame.byteOffset + this.#frameFilled
     if (!isInPlace) frame.set(bytes.subarray(start, start + take), this.#frameFilled)
     this.#frameFilled += take
-    if (this.#frameFilled === frame.length) {
+    if (this.#frameFilled === this.#frameLength) {
       this.#frame = null
       this.#options.onFrame(frame)
+    } else if (this.#frameFilled === frame.length) {
+      this.#frame = this.#memory.take(Math.min(this.#frameLength, frame.length * 2))
+      this.#frame.set(frame)
     }
     return start + take
   }

@@ -7,7 +7,7 @@ import { decodeMessage, encodeFrame } from './compile.ts'
 import { type EncodeSink, putString } from './encode-sink.ts'
 import { ProtocolError } from './protocol-error.ts'
 import type { InferInput, InferMessage, MessageSchema } from './schema.ts'
-import { readUvarint } from './uvarint.ts'
+import { readUvarint, uvarintEnd } from './uvarint.ts'
 
 export interface RequestHeader {
   readonly apiKey: number
@@ -129,14 +129,17 @@ function hasTaggedHeader(api: KafkaApi, version: number): boolean {
   return version >= api.flexibleFrom && api.key !== apiVersionsKey
 }
 
-/** Headers have no tagged field that we know. */
+/** Headers have no tagged field that we know. Nothing is made of them: a stranger may send thousands. */
 function skipTaggedFields(bytes: Uint8Array, start: number): number {
   if (bytes[start] === 0) return start + 1
   const count = readUvarint(bytes, start)
+  if (count.value > (bytes.length - count.end) / 2) throw new ProtocolError('header: more tagged fields than bytes')
   let at = count.end
   for (let left = count.value; left > 0; left--) {
-    const size = readUvarint(bytes, readUvarint(bytes, at).end)
-    at = size.end + size.value
+    at = uvarintEnd(bytes, at)
+    const sizeAt = at
+    at = uvarintEnd(bytes, at)
+    at += at === sizeAt + 1 ? (bytes[sizeAt] as number) : readUvarint(bytes, sizeAt).value
     if (at > bytes.length) throw new ProtocolError('header: a tagged field is longer than the frame')
   }
   return at

@@ -18,6 +18,16 @@ export function readUvarint(bytes: Uint8Array, at: number): { readonly value: nu
   throw new ProtocolError('a varint is longer than 32 bits')
 }
 
+/** The position behind one at `at`. Throws a ProtocolError when it ends early or is too long. */
+export function uvarintEnd(bytes: Uint8Array, at: number): number {
+  for (let end = at; end < at + 5; ) {
+    const byte = bytes[end++]
+    if (byte === undefined) throw new ProtocolError('a varint ends early')
+    if (byte < 128) return end
+  }
+  throw new ProtocolError('a varint is longer than 32 bits')
+}
+
 /** Appends the bytes of `value` to a list of bytes. */
 export function appendUvarint(list: number[], value: number): void {
   let rest = value

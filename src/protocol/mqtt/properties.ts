@@ -159,16 +159,28 @@ function checkResponseTopic(bytes: Uint8Array, start: number, end: number): void
   }
 }
 
-/** Decodes the properties in [start, end): binary values are copies. Throws MqttProtocolError. */
+/** Where user properties are read at once. Elsewhere hardly anybody asks for them, and a stranger's may be thousands. */
+const eagerPlaces: readonly PropertyPlace[] = ['publish', 'subscribe']
+
+/**
+ * Decodes the properties in [start, end): binary values are copies. User properties of five bytes take seventy as values: outside of PUBLISH
+ * and SUBSCRIBE they are checked here and made when they are asked for. Throws MqttProtocolError.
+ */
 export function decodeProperties(bytes: Uint8Array, start: number, end: number, place: PropertyPlace): MqttProperties {
   const properties: { -readonly [Name in keyof MqttProperties]: MqttProperties[Name] | number | string | Uint8Array } =
     {}
+  const isEager = eagerPlaces.includes(place)
   let userProperties: UserProperty[] | undefined
+  let hasLate = false
   let at = start
   while (at < end) {
     const row = propertyAt(bytes, at, place)
     const valueStart = at + 1
     at = propertyEnd(bytes, valueStart, end, row)
+    if (row.type === 'pair' && !isEager) {
+      hasLate = true
+      continue
+    }
     if (row.type === 'pair') {
       const nameEnd = valueStart + 2 + uint16At(bytes, valueStart)
       userProperties ??= []
@@ -180,7 +192,28 @@ export function decodeProperties(bytes: Uint8Array, start: number, end: number, 
     if (row.id === propertyIds.responseTopic) checkResponseTopic(bytes, valueStart + 2, at)
   }
   if (userProperties !== undefined) properties.userProperties = userProperties
+  if (hasLate) addLateUserProperties(properties, copyBytes(bytes, start, end))
   return properties as MqttProperties
+}
+
+/** `list` has been checked. */
+function addLateUserProperties(properties: object, list: Uint8Array): void {
+  let made: UserProperty[] | null = null
+  const get = (): readonly UserProperty[] => (made ??= userPropertiesIn(list))
+  Object.defineProperty(properties, 'userProperties', { get, enumerable: true })
+}
+
+function userPropertiesIn(list: Uint8Array): UserProperty[] {
+  const found: UserProperty[] = []
+  for (let at = 0; at < list.length; ) {
+    const row = rowsById[list[at] as number] as PropertyRow
+    const start = at + 1
+    at = propertyEnd(list, start, list.length, row)
+    if (row.type !== 'pair') continue
+    const nameEnd = start + 2 + uint16At(list, start)
+    found.push([utf8Text(list, start + 2, nameEnd), utf8Text(list, nameEnd + 2, at)])
+  }
+  return found
 }
 
 function valueAt(bytes: Uint8Array, start: number, end: number, type: PropertyType): number | string | Uint8Array {

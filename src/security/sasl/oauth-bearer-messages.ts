@@ -14,6 +14,8 @@ export interface BearerMessage {
 /** Longest token. Each costs a copy and a digest before anything is known of it. */
 export const tokenLengthMax = 16_384
 const messageBytesMax = tokenLengthMax + 4096
+/** A host, a port, the token, and what else a client may say of itself. */
+const pairsMax = 64
 /** b64token of RFC 6750. */
 const bearerPattern = /^bearer +([A-Za-z0-9\-._~+/]+=*)$/i
 const keyPattern = /^[A-Za-z]+$/
@@ -25,7 +27,8 @@ export function readBearer(bytes: Uint8Array): BearerMessage | string {
   if (bytes.length > messageBytesMax) return 'the message is too long'
   const text = strictUtf8(bytes)
   if (text === null) return 'the message is not UTF-8'
-  const [header = '', ...parts] = text.split(separator)
+  const [header = '', ...parts] = text.split(separator, pairsMax + 1)
+  if (parts.length >= pairsMax) return 'the message has too many pairs'
   const gs2 = /^([ny]|p=[^,]*),(?:a=([^,]*))?,$/.exec(header)
   if (gs2 === null) return 'the message does not begin with a GS2 header'
   if (gs2[1]?.startsWith('p') === true) return 'channel binding is not offered'

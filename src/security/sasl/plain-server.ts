@@ -4,6 +4,7 @@ import type { SaslServer, SaslStep } from './sasl-server.ts'
 
 /** Longest name and password together. */
 const messageBytesMax = 2048
+const partCount = 3
 
 export interface PlainMessage {
   readonly userName: string
@@ -15,8 +16,9 @@ export function readPlain(bytes: Uint8Array): PlainMessage | string {
   if (bytes.length > messageBytesMax) return 'the message is too long'
   const text = strictUtf8(bytes)
   if (text === null) return 'the message is not UTF-8'
-  const [authorization = '', userName = '', password = '', ...rest] = text.split('\0')
-  if (rest.length > 0 || text.split('\0').length < 3) return 'the message does not have three parts'
+  const parts = text.split('\0', partCount + 1)
+  if (parts.length !== partCount) return 'the message does not have three parts'
+  const [authorization = '', userName = '', password = ''] = parts
   if (userName === '') return 'the user name is empty'
   if (password === '') return 'the password is empty'
   // Who speaks for somebody else is refused: CVE-2017-12610.

@@ -21,6 +21,8 @@ export interface ClientFinal {
 
 /** Longest message: a user name, a nonce and a few extensions. */
 export const scramMessageBytesMax = 4096
+/** Attributes of one message. A list of thousands would take ten times the memory of its text. */
+const attributesMax = 16
 const userNameLengthMax = 255
 const printable = /^[\x21-\x2b\x2d-\x7e]+$/
 const attribute = /^[A-Za-z]=/
@@ -29,7 +31,9 @@ const attribute = /^[A-Za-z]=/
 export function readClientFirst(bytes: Uint8Array): ClientFirst | string {
   const text = textOf(bytes)
   if (text === null) return 'client-first is not UTF-8 or is too long'
-  const [binding, authorization, ...rest] = text.split(',')
+  const parts = text.split(',', attributesMax + 1)
+  if (parts.length > attributesMax) return 'client-first has too many attributes'
+  const [binding, authorization, ...rest] = parts
   if (binding === undefined || authorization === undefined || rest.length < 2) return 'client-first is cut off'
   if (binding.startsWith('p=')) return 'channel binding is not offered'
   if (binding !== 'n' && binding !== 'y') return 'client-first does not begin with a GS2 header'
@@ -52,7 +56,8 @@ export function readClientFirst(bytes: Uint8Array): ClientFirst | string {
 export function readClientFinal(bytes: Uint8Array): ClientFinal | string {
   const text = textOf(bytes)
   if (text === null) return 'client-final is not UTF-8 or is too long'
-  const parts = text.split(',')
+  const parts = text.split(',', attributesMax + 1)
+  if (parts.length > attributesMax) return 'client-final has too many attributes'
   const [bindingText = '', nonceText = '', ...rest] = parts
   const proofText = rest.pop() ?? ''
   const binding = bindingText.startsWith('c=') ? fromBase64(bindingText.slice(2)) : null

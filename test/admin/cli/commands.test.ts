@@ -40,6 +40,7 @@ describe('headwater', () => {
       'mqtt',
       'status',
       'config',
+      'doctor',
       'dump-log',
       'export-kafka',
       'demo',

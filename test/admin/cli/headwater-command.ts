@@ -2,7 +2,8 @@
 import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 
-const program = join(import.meta.dirname, '../../../tools/headwater')
+/** The words `sh FILE` start it. */
+export const headwaterProgram = join(import.meta.dirname, '../../../tools/headwater')
 
 export interface CommandOutcome {
   readonly status: number | null
@@ -16,7 +17,7 @@ export function headwater(
   options: { readonly cwd?: string; readonly input?: string } = {},
 ): CommandOutcome {
   const environment = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('HEADWATER_')))
-  const { status, stdout, stderr } = spawnSync('sh', [program, ...args], {
+  const { status, stdout, stderr } = spawnSync('sh', [headwaterProgram, ...args], {
     encoding: 'utf8',
     env: environment,
     timeout: 30_000,

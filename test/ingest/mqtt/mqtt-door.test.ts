@@ -524,7 +524,7 @@ describe('subscribing', () => {
   it('holds to its bounds on subscriptions', async () => {
     const world = await DoorWorld.start({ subscriptionsPerSessionMax: 2 })
     const client = await world.connect('c', 5)
-    client.subscribe(1, 'a', 'b', 'c', 'a', `${'x/'.repeat(130)}y`)
+    client.subscribe(1, 'a', 'b', 'c', 'a', `${'x/'.repeat(256)}y`)
     expect(await client.look()).toBe('connack 0, suback#1 1 1 0x97 1 0x8f')
   })
 

@@ -149,6 +149,16 @@ describe('a retained message', () => {
     expect(await retainedOf(world, 'state/c')).toBe('r state/c=gone')
   })
 
+  it('is counted from the start on', async () => {
+    const world = await DoorWorld.start()
+    const publisher = await world.connect('p')
+    publisher.publish('a/x', 'one', 1, 1, retain)
+    await publisher.until('puback')
+    await world.restart()
+    await world.runFor(2000)
+    expect(world.host.observer.figure('headwater_mqtt_retained_messages', {})).toBe(1)
+  })
+
   it('is not seen before it is durable', async () => {
     const world = await DoorWorld.start()
     const publisher = await world.connect('p')
@@ -225,8 +235,8 @@ describe('the budget of retained messages', () => {
     expect(await client.look()).toBe('connack 0, puback#1 0x90, puback#2')
   })
 
-  it('gives thousands to a subscriber at QoS 0 and at QoS 1, whatever its window', async () => {
-    const world = await DoorWorld.start({ queuedMessagesMax: 10, sendWindowMax: 5 })
+  it('gives thousands to a subscriber at QoS 0 and at QoS 1, whatever its window and its queue', async () => {
+    const world = await DoorWorld.start({ queuedMessagesMax: 10, sendWindowMax: 5, queuedBytesMax: 2048 })
     const publisher = await world.connect('p')
     for (let index = 1; index <= 2000; index += 1) publisher.publish(`a/${index}`, 'x', 1, index, retain)
     await publisher.until('puback#2000', 120_000)

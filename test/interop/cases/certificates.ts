@@ -10,7 +10,8 @@ import { CaFolder } from '../../../src/admin/certificates/ca-folder.ts'
 import { PrivateCa } from '../../../src/admin/certificates/private-ca.ts'
 import { type InteropCase, lines, output, program, until } from '../case.ts'
 import { hasPrograms } from '../foreign.ts'
-import { daemonEnvironment, type RunningHeadwater, sourceCommand, startHeadwater } from '../headwater.ts'
+import { type RunningHeadwater, startHeadwater } from '../headwater.ts'
+import { headwater } from '../own-command.ts'
 
 const dayMs = 86_400_000
 const rotations = 5
@@ -43,9 +44,7 @@ export const privateAuthority: InteropCase = {
 
 async function open(path: string): Promise<Site> {
   const dir = `${path}/ca`
-  const [command = '', ...before] = sourceCommand
-  const cert = (...words: readonly string[]): Promise<string> =>
-    output(command, [...before, 'cert', ...words, '--dir', dir], { env: daemonEnvironment() })
+  const cert = (...words: readonly string[]): Promise<string> => headwater(['cert', ...words, '--dir', dir])
   await cert('init', '--name', 'Plant CA')
   await cert('issue', 'edge', '--profile', 'server', '--san', 'localhost', '--san', 'IP:127.0.0.1')
   for (const name of ['press-1', 'press-2']) await cert('issue', name, '--profile', 'client')

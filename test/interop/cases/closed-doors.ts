@@ -5,14 +5,12 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { apacheKafkaMissing, kafkaTool } from '../apache-kafka.ts'
 import { type InteropCase, lines, output, program, until } from '../case.ts'
+import { scramSettings, writeClientProperties } from '../client-properties.ts'
 import { hasPrograms } from '../foreign.ts'
 import { type RunningHeadwater, sourceCommand, startHeadwater } from '../headwater.ts'
+import { headwater } from '../own-command.ts'
 
 const password = 'canary-71e4-password'
-
-async function headwater(words: readonly string[], stdin = ''): Promise<string> {
-  return output('sh', [...sourceCommand.slice(1), ...words], { stdin })
-}
 
 /** Answers the prompts of a command as somebody at a terminal does. */
 async function atTerminal(words: readonly string[], answers: readonly string[]): Promise<string> {
@@ -126,10 +124,8 @@ async function openToUsers(folder: string, daemon: RunningHeadwater): Promise<vo
 
 async function readByAdministratorsAlone(folder: string, daemon: RunningHeadwater): Promise<void> {
   const as = (user: string, secret: string): string[] => {
-    const path = join(folder, `${user}.properties`)
-    const login = `org.apache.kafka.common.security.scram.ScramLoginModule required username="${user}" password="${secret}";`
-    const facts = ['security.protocol=SASL_PLAINTEXT', 'sasl.mechanism=SCRAM-SHA-512', `sasl.jaas.config=${login}`]
-    writeFileSync(path, `${facts.join('\n')}\n`)
+    const settings = scramSettings(user, secret, 'SCRAM-SHA-512')
+    const path = writeClientProperties(join(folder, `${user}.properties`), settings)
     return ['--bootstrap-server', daemon.kafka, '--command-config', path]
   }
   const acls = (words: readonly string[]) =>

@@ -5,9 +5,9 @@ import { join } from 'node:path'
 import { apacheKafkaMissing, freePort, kafkaTool, startApacheKafka } from '../apache-kafka.ts'
 import { type InteropCase, lines, output } from '../case.ts'
 import { hasPrograms } from '../foreign.ts'
-import { daemonEnvironment, repositoryRoot, startHeadwater } from '../headwater.ts'
+import { startHeadwater } from '../headwater.ts'
+import { headwater } from '../own-command.ts'
 
-const ownCommand = join(repositoryRoot, 'tools/headwater')
 const complaint =
   /\b(WARN|ERROR|FATAL)\b.*(corrupt|recover|truncat|stray|mismatch|invalid|inconsistent|bootstrap|format)/i
 const records = 50
@@ -59,7 +59,7 @@ export const formattedByKafka: InteropCase = {
     const daemon = await startHeadwater({ dataDir, logFile: join(folder, 'headwater.log') })
     try {
       await checkFormatting(daemon.kafka)
-      await output(ownCommand, ['topics', 'create', 'readings', '--bootstrap-server', daemon.kafka])
+      await headwater(['topics', 'create', 'readings', '--bootstrap-server', daemon.kafka])
       const stdin = `${Array.from({ length: records }, (_, at) => `r${at}`).join('\n')}\n`
       await output('kcat', ['-P', '-b', daemon.kafka, '-t', 'readings'], { stdin })
     } finally {
@@ -68,9 +68,7 @@ export const formattedByKafka: InteropCase = {
     assert.deepEqual(readFileSync(bootstrapFile), written, 'what Kafka has written stays')
 
     const where = ['--kafka', `127.0.0.1:${port}`, '--controller', `127.0.0.1:${controllerPort}`]
-    const serverProperties = await output(ownCommand, ['export-kafka', '--data-dir', dataDir, ...where], {
-      env: daemonEnvironment(),
-    })
+    const serverProperties = await headwater(['export-kafka', '--data-dir', dataDir, ...where])
     const dir = join(folder, 'kafka')
     const kafka = await startApacheKafka({ dir, logDir, port, controllerPort, serverProperties })
     try {

@@ -5,7 +5,8 @@ import { writeFileSync } from 'node:fs'
 import { CertificateFolder, hasOpenssl } from '../../security/certificates.ts'
 import { type InteropCase, lines, output, program, until } from '../case.ts'
 import { hasPrograms } from '../foreign.ts'
-import { repositoryRoot, type RunningHeadwater, sourceCommand, startHeadwater } from '../headwater.ts'
+import { repositoryRoot, type RunningHeadwater, startHeadwater } from '../headwater.ts'
+import { headwater } from '../own-command.ts'
 import { foreignPython, pythonMissing } from '../python.ts'
 
 const opensslMissing = (): string | null =>
@@ -55,8 +56,7 @@ async function openDoors(folder: string): Promise<Doors> {
   const [tcp, tls, ws, wss] = status.listeners
     .filter(({ protocol }) => protocol === 'mqtt')
     .map(({ port }) => `${port}`)
-  const [command = '', ...words] = sourceCommand
-  await output(command, [...words, 'users', 'set', 'alice', '-b', daemon.kafka], { stdin: secret })
+  await headwater(['users', 'set', 'alice', '-b', daemon.kafka], secret)
   return {
     daemon,
     ports: { tcp: tcp ?? '', tls: tls ?? '', ws: ws ?? '', wss: wss ?? '' },

@@ -5,12 +5,12 @@ import { join } from 'node:path'
 import { apacheKafkaMissing, kafkaTool } from '../apache-kafka.ts'
 import { type InteropCase, lines, output } from '../case.ts'
 import { hasPrograms } from '../foreign.ts'
-import { repositoryRoot, startHeadwater } from '../headwater.ts'
+import { startHeadwater } from '../headwater.ts'
+import { headwater } from '../own-command.ts'
 import { openedByKafka } from '../kafka-opens.ts'
 
 const partitions = 3
 const perRun = 200
-const ownCommand = join(repositoryRoot, 'tools/headwater')
 const consumerGroups = 'org.apache.kafka.tools.consumer.group.ConsumerGroupCommand'
 
 export const outAndBack: InteropCase = {
@@ -42,9 +42,9 @@ class Place {
       if (round === 1) {
         const at = ['--bootstrap-server', daemon.kafka]
         const wide = ['--partitions', String(partitions), '--config', 'retention.ms=7200000']
-        await output(ownCommand, ['topics', 'create', 'readings', ...at, ...wide])
-        await output(ownCommand, ['topics', 'create', 'doomed', ...at])
-        await output(ownCommand, ['topics', 'delete', 'doomed', ...at])
+        await headwater(['topics', 'create', 'readings', ...at, ...wide])
+        await headwater(['topics', 'create', 'doomed', ...at])
+        await headwater(['topics', 'delete', 'doomed', ...at])
       } else {
         await checkContents(daemon.kafka, 2 * perRun, 2)
         assert.match(await describeTopic(daemon.kafka, 'made-by-kafka'), /PartitionCount: 2\b.*segment\.bytes=2097152/)

@@ -3,9 +3,11 @@ import { strict as assert } from 'node:assert'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { apacheKafkaMissing, freePort, kafkaTool, startApacheKafka, type ToolResult } from '../apache-kafka.ts'
-import { type InteropCase, output } from '../case.ts'
+import type { InteropCase } from '../case.ts'
+import { scramSettings, writeClientProperties } from '../client-properties.ts'
 import { hasPrograms } from '../foreign.ts'
-import { daemonEnvironment, sourceCommand, startHeadwater } from '../headwater.ts'
+import { startHeadwater } from '../headwater.ts'
+import { headwater } from '../own-command.ts'
 
 const users = { admin: 'canary-admin-password', alice: 'canary-alice-password', bob: 'canary-bob-password' } as const
 type User = keyof typeof users
@@ -36,11 +38,6 @@ export const securedExport: InteropCase = {
     await withRights(place)
     await inKafka(place)
   },
-}
-
-function headwater(words: readonly string[], stdin = ''): Promise<string> {
-  const [command = '', ...before] = sourceCommand
-  return output(command, [...before, ...words], { env: daemonEnvironment(), stdin })
 }
 
 function configOf({ folder, ca, plain, secured }: Place, isAuthorized: boolean): string {
@@ -114,16 +111,9 @@ function as(
   args: readonly string[],
   more: { readonly password?: string; readonly stdin?: string } = {},
 ): Promise<ToolResult> {
-  const path = join(folder, `${user}.properties`)
   const { password = users[user], stdin } = more
-  const settings = [
-    'security.protocol=SASL_SSL',
-    'ssl.truststore.type=PEM',
-    `ssl.truststore.location=${ca}/ca.pem`,
-    'sasl.mechanism=SCRAM-SHA-256',
-    `sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required username="${user}" password="${password}";`,
-  ]
-  writeFileSync(path, `${settings.join('\n')}\n`)
+  const settings = scramSettings(user, password, 'SCRAM-SHA-256', `${ca}/ca.pem`)
+  const path = writeClientProperties(join(folder, `${user}.properties`), settings)
   const to = ['--bootstrap-server', secured, '--command-config', path]
   return kafkaTool(tools[tool], [...to, ...args], stdin === undefined ? {} : { stdin })
 }

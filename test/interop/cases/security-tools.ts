@@ -3,6 +3,7 @@ import { strict as assert } from 'node:assert'
 import { writeFileSync } from 'node:fs'
 import { apacheKafkaMissing, kafkaTool, type ToolResult } from '../apache-kafka.ts'
 import type { InteropCase } from '../case.ts'
+import { scramSettings, writeClientProperties } from '../client-properties.ts'
 import { startHeadwater } from '../headwater.ts'
 
 const tools = {
@@ -69,10 +70,8 @@ kafka: { authorizer.class.name: ${authorizer}, super.users: "User:admin", group.
 
 async function heldToEntries(folder: string, bootstrap: string): Promise<void> {
   const as = (name: string, flag = '--command-config'): string[] => {
-    const path = `${folder}/${name}.properties`
-    const login = `org.apache.kafka.common.security.scram.ScramLoginModule required username="${name}" password="${name}-secret";`
-    const lines = ['security.protocol=SASL_PLAINTEXT', 'sasl.mechanism=SCRAM-SHA-512', `sasl.jaas.config=${login}`]
-    writeFileSync(path, `${lines.join('\n')}\n`)
+    const settings = scramSettings(name, `${name}-secret`, 'SCRAM-SHA-512')
+    const path = writeClientProperties(`${folder}/${name}.properties`, settings)
     return ['--bootstrap-server', bootstrap, flag, path]
   }
   await tool('topics', [...as('admin'), '--create', '--topic', 'plant-1'])

@@ -3,6 +3,7 @@ import { strict as assert } from 'node:assert'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { Kafka, logLevel } from 'kafkajs'
 import { apacheKafkaMissing, kafkaTool } from '../apache-kafka.ts'
+import { writeClientProperties } from '../client-properties.ts'
 import { type InteropCase, lines, output, program, until } from '../case.ts'
 import { hasPrograms } from '../foreign.ts'
 import { type RunningHeadwater, repositoryRoot, startHeadwater } from '../headwater.ts'
@@ -82,7 +83,6 @@ function faultsOf(log: string): readonly string[] {
 }
 
 function javaProperties(folder: string, issuer: Issuer, client: ClientName, scope = writeScope): string {
-  const path = `${folder}/${client}${scope}.properties`
   const module = 'org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule'
   const settings = {
     'security.protocol': 'SASL_PLAINTEXT',
@@ -94,13 +94,7 @@ function javaProperties(folder: string, issuer: Issuer, client: ClientName, scop
     'sasl.login.refresh.buffer.seconds': 1,
     'sasl.jaas.config': `${module} required clientId="${client}" clientSecret="${clients[client]}"${scope === '' ? '' : ` scope="${scope}"`};`,
   }
-  writeFileSync(
-    path,
-    Object.entries(settings)
-      .map(([name, value]) => `${name}=${value}\n`)
-      .join(''),
-  )
-  return path
+  return writeClientProperties(`${folder}/${client}${scope}.properties`, settings)
 }
 
 function java(tool: keyof typeof tools, args: readonly string[], issuer: Issuer, stdin?: string) {

@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { decodeMessage, encodeMessage, encodeMessageWhole } from '../../../src/protocol/kafka/compile.ts'
 import { FetchRequest, FetchResponse } from '../../../src/protocol/kafka/messages/fetch.ts'
 import { MetadataResponse } from '../../../src/protocol/kafka/messages/metadata.ts'
+import { ApiVersionsRequest } from '../../../src/protocol/kafka/messages/api-versions.ts'
 import { ProduceRequest } from '../../../src/protocol/kafka/messages/produce.ts'
 import { ProtocolError } from '../../../src/protocol/kafka/protocol-error.ts'
 import {
@@ -156,6 +157,17 @@ describe('a decoder', () => {
       ],
     })
     expect(Buffer.from(whole(sample, 1, value)).toString('hex')).toBe(input.toString('hex'))
+  })
+
+  it('keeps no unknown tagged field of a request, and refuses one that its bytes do not hold', () => {
+    // A software name, a version, then tags 5 and 9.
+    const input = Buffer.from('0261 0262 02 0501ff 0900'.replaceAll(' ', ''), 'hex')
+    const { value, end } = decodeMessage(ApiVersionsRequest, 3, input)
+    expect(end).toBe(input.length)
+    expect(value).toEqual({ clientSoftwareName: 'a', clientSoftwareVersion: 'b' })
+    expect(() => decodeMessage(ApiVersionsRequest, 3, Buffer.from('026102620105ff01', 'hex'))).toThrow(
+      /one is longer than the bytes that remain/,
+    )
   })
 
   it('gives byte fields as views into the frame', () => {

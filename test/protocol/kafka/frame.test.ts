@@ -4,11 +4,16 @@ import { FrameAssembler } from '../../../src/protocol/kafka/frame.ts'
 
 const frameBytesMax = 1_000_000
 
-function collect(): { readonly frames: Uint8Array[]; readonly oversize: number[]; readonly assembler: FrameAssembler } {
+function collect(reservedBytesMax?: number): {
+  readonly frames: Uint8Array[]
+  readonly oversize: number[]
+  readonly assembler: FrameAssembler
+} {
   const frames: Uint8Array[] = []
   const oversize: number[] = []
   const assembler = new FrameAssembler({
     frameBytesMax,
+    ...(reservedBytesMax === undefined ? {} : { reservedBytesMax }),
     onFrame: (frame) => frames.push(frame),
     onOversize: (length) => oversize.push(length),
   })
@@ -125,6 +130,20 @@ describe('a frame assembler', () => {
     const { frames, assembler } = collect()
     deliver(assembler, streamOf([new Uint8Array(frameBytesMax)]), [300_000])
     expect(frames[0]?.length).toBe(frameBytesMax)
+  })
+
+  it('takes no memory for what is only announced, until its sender is trusted', () => {
+    const { frames, assembler } = collect(4096)
+    const large = new Uint8Array(700_000).map((_, index) => index % 251)
+    const stream = streamOf([large, large, new Uint8Array(3)])
+    // Large enough for a window if it had its memory at once.
+    assembler.push(stream.subarray(0, 1000))
+    expect(assembler.window()).toBeNull()
+    deliver(assembler, stream.subarray(1000), [1, 70_000, 333])
+    expect(frames).toEqual([large, large, new Uint8Array(3)])
+    assembler.trust(frameBytesMax)
+    assembler.push(stream.subarray(0, 1000))
+    expect(assembler.window()?.length).toBe(large.length - 996)
   })
 
   it('gives each frame memory that its receiver may change', () => {

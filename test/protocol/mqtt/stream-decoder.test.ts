@@ -125,7 +125,7 @@ describe('the stream decoder', () => {
             topic: 'last/words',
             qos: 1,
             retain: false,
-            properties: { willDelayInterval: 30, contentType: 'text/plain' },
+            properties: { willDelayInterval: 30, contentType: 'text/plain', userProperties: [['why', 'lost']] },
           },
         },
       },

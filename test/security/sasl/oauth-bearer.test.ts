@@ -30,6 +30,7 @@ describe('the first message', () => {
 
   it.each([
     ['nothing', ''],
+    ['a hundred pairs', `n,,${'^Ax=1'.repeat(100)}^Aauth=Bearer ${token}^A^A`],
     ['one separator', '^A'],
     ['no GS2 header', `auth=Bearer ${token}^A^A`],
     ['half a GS2 header', `n,^Aauth=Bearer ${token}^A^A`],

@@ -124,6 +124,14 @@ describe('SCRAM', () => {
     expect(said(serverOf().step(Buffer.from(message)))).toMatch(/^failed: /)
   })
 
+  it('refuses thousands of attributes by their number', () => {
+    const many = ',x=1'.repeat(500)
+    expect(said(serverOf().step(Buffer.from(`n,,n=user,r=abc${many}`)))).toMatch(/client-first has too many attributes/)
+    const server = serverOf()
+    server.step(Buffer.from(vector.clientFirst))
+    expect(said(server.step(Buffer.from(`c=biws,r=abc${many},p=eA==`)))).toMatch(/client-final has too many attributes/)
+  })
+
   const { clientFinal } = vector
   const nonce = 'rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0'
   const proof = 'dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ='

@@ -1,0 +1,42 @@
+/** What the writer thread says of failed calls, and what it asks of paths. */
+import { constants } from 'node:os'
+
+export const unsupported = -constants.errno.EOPNOTSUPP
+
+/** @param {() => void} call */
+export function ignoreMissing(call) {
+  try {
+    call()
+  } catch (error) {
+    if (codeOf(error) !== 'ENOENT') throw error
+  }
+}
+
+/**
+ * @param {string} path
+ * @param {string} root
+ */
+export function isUnder(path, root) {
+  return path === root || (path.startsWith(root) && path[root.length] === '/')
+}
+
+/** @param {number} result of the add-on, negative when it failed */
+export function check(result) {
+  if (result < 0) throw Object.assign(new Error('the add-on has failed'), { code: nameOf(result) })
+}
+
+/**
+ * The name of an error number as the add-on answers it, negative.
+ * @param {number} error
+ */
+export function nameOf(error) {
+  // It has two names on Linux.
+  if (error === unsupported) return 'EOPNOTSUPP'
+  return Object.entries(constants.errno).find(([, number]) => number === -error)?.[0] ?? 'EIO'
+}
+
+/** @param {unknown} error */
+export function codeOf(error) {
+  const code = /** @type {{ code?: unknown }} */ (error)?.code
+  return typeof code === 'string' ? code : String(error)
+}
