@@ -121,6 +121,12 @@ export interface Disk {
   space(path: string): Promise<{ readonly freeBytes: number; readonly totalBytes: number }>
   /** Exclusive advisory lock on a file (created when missing), honoured by Apache Kafka on `.lock`. */
   lock(path: string): Promise<LockOutcome>
+  /**
+   * Begins to bring what was written to the file system of this directory to the medium, beside the queue, so that a later sync of many
+   * files holds the queue for a moment only. A hint: it makes nothing durable that anyone may count on, never rejects, and may do nothing.
+   * Resolves when it has ended.
+   */
+  writeBack(path: string): Promise<void>
   /** Tells that the files' descriptors may go: called after a log was deleted or a segment sealed. */
   forget(path: string): void
 }

@@ -15,7 +15,7 @@ import type { SaslMechanism, SaslStep } from '../../security/sasl/sasl-server.ts
 import { type ConnectGrant, type Identity, identify, judgeConnect, peekLevel } from './connect-handler.ts'
 import { Deadline } from './deadline.ts'
 import type { DoorServices } from './door-services.ts'
-import type { MqttListenerOptions } from './listener-options.ts'
+import { limitsOf, type MqttListenerOptions } from './listener-options.ts'
 
 /** The connection, as its handshake sees it. */
 export interface HandshakeHost {
@@ -59,16 +59,15 @@ export class Handshake {
   private user: string | null = null
 
   /** The end of what was shown. */
-  private readonly sessionEnd: Deadline
+  private sessionEnd: Deadline | null = null
 
   constructor(host: HandshakeHost) {
     this.host = host
-    this.sessionEnd = new Deadline(host.services.clock)
   }
 
   /** The connection is over. */
   close(): void {
-    this.sessionEnd.disarm()
+    this.sessionEnd?.disarm()
   }
 
   /** Whatever is refused now can be told by CONNACK. */
@@ -84,7 +83,7 @@ export class Handshake {
     const packet = decodeConnect(firstByte, body)
     host.readConnect(packet)
     const { peer, listener, services } = host
-    const packetBytesMax = listener.packetBytesMax ?? services.options.packetBytesMax
+    const { packetBytesMax } = limitsOf(listener, services.options)
     const verdict = judgeConnect(packet, { packetBytesMax, refusal: peer.refusal }, services)
     if (verdict.kind === 'refused') return host.refuse(verdict.reason, verdict.because)
     this.pending = { packet, grant: verdict }
@@ -180,8 +179,9 @@ export class Handshake {
   }
 
   private sessionLasts(lifetimeMs: number | undefined): void {
-    this.sessionEnd.disarm()
+    this.sessionEnd?.disarm()
     if (lifetimeMs === undefined) return
+    this.sessionEnd ??= new Deadline(this.host.services.clock)
     this.sessionEnd.arm(lifetimeMs, () => this.host.close(reasonCodes.maximumConnectTime, 'the token has expired'))
   }
 

@@ -32,7 +32,7 @@ export class MqttSession {
   readonly clientId: string
   readonly subscriptions = new LateMap<string, Subscription>()
   /** Shared subscriptions that it is a member of. */
-  readonly groups = new Set<SharedGroup>()
+  readonly groups = new LateMap<SharedGroup, true>()
   readonly received = new LateMap<number, ReceivedPublish>()
   /** Ids the client had not released before the daemon was restarted, with the fingerprints of their messages: see README. */
   readonly carriedIds = new LateMap<number, number>()
@@ -53,7 +53,8 @@ export class MqttSession {
   private readonly inflight = new LateMap<number, InflightDelivery>()
   /** QoS 2 messages that wait for PUBCOMP, in the order of the PUBRECs [MQTT-4.6.0-4]. */
   private readonly releasing = new LateMap<number, Release>()
-  private readonly outgoing = new OutgoingIds()
+  /** Made by the first QoS 2 message that it is sent. */
+  private outgoing: OutgoingIds | null = null
   /** In-flight messages that must be sent again on this connection. */
   private resends: InflightDelivery[] = []
   /** Those begun on this connection, in their order, from the first one on whose id is not in the log yet. */
@@ -114,7 +115,7 @@ export class MqttSession {
    */
   offer(delivery: Delivery, wallMs: number): boolean {
     // The client had it before the restart.
-    if (this.outgoing.before(delivery.message.origin)?.isReleased === true) return true
+    if (this.outgoing?.before(delivery.message.origin)?.isReleased === true) return true
     const isQos0 = Math.min(delivery.qos, delivery.message.headers.qos) === 0
     if (isQos0 && (this.attached === null || this.queue.length === 0)) this.sendAtOnce(delivery, wallMs)
     else if (this.hasRoom) this.start(delivery, wallMs)
@@ -166,7 +167,7 @@ export class MqttSession {
 
   private maySend(): boolean {
     const link = this.attached
-    if (link === null || !link.isWritable || this.resends.length > 0 || this.outgoing.isFull) return false
+    if (link === null || !link.isWritable || this.resends.length > 0 || this.outgoing?.isFull === true) return false
     return this.sentCount < link.sendWindow
   }
 
@@ -195,6 +196,7 @@ export class MqttSession {
 
   /** A QoS 2 message of a kept session: the log knows its id before the client does, so that it is not sent under another after a crash. */
   private startRecorded(delivery: Delivery, origin: MessageOrigin, wallMs: number): void {
+    this.outgoing ??= new OutgoingIds()
     const before = this.outgoing.before(origin)
     const packetId = before?.packetId ?? this.freePacketId()
     this.outgoing.take(origin)
@@ -240,14 +242,15 @@ export class MqttSession {
   }
 
   private isUsed(packetId: number): boolean {
-    return this.inflight.has(packetId) || this.releasing.has(packetId) || this.outgoing.has(packetId)
+    return this.inflight.has(packetId) || this.releasing.has(packetId) || this.outgoing?.has(packetId) === true
   }
 
   /** PUBACK with any reason code: the message is done [MQTT-4.4.0-2]. Throws MqttProtocolError when the message wants PUBREC. */
   acknowledge(packetId: number, wallMs: number): void {
     const delivery = this.inflight.get(packetId)
+    if (delivery === undefined && this.releasing.has(packetId)) outOfTurn('PUBACK for a QoS 2 message')
     if (delivery === undefined || !delivery.isSent) return
-    if (delivery.qos !== 1) throw new MqttProtocolError(reasonCodes.protocolError, 'PUBACK for a QoS 2 message')
+    if (delivery.qos !== 1) outOfTurn('PUBACK for a QoS 2 message')
     this.inflight.delete(packetId)
     this.sentCount -= 1
     this.bounds.onProgress(this)
@@ -282,7 +285,7 @@ export class MqttSession {
     }
     const delivery = this.inflight.get(packetId)
     if (delivery === undefined || !delivery.isSent) return false
-    if (delivery.qos !== 2) throw new MqttProtocolError(reasonCodes.protocolError, 'PUBREC for a QoS 1 message')
+    if (delivery.qos !== 2) outOfTurn('PUBREC for a QoS 1 message')
     this.inflight.delete(packetId)
     this.bounds.onProgress(this)
     const origin = delivery.record === 'none' ? null : delivery.message.origin
@@ -313,12 +316,13 @@ export class MqttSession {
   }
 
   private finish(packetId: number, origin: MessageOrigin | null): void {
-    if (origin !== null) this.outgoing.finish(packetId, origin)
+    if (origin !== null) this.outgoing?.finish(packetId, origin)
     this.bounds.onProgress(this)
   }
 
   /** What the log knew of a QoS 2 message when the last run ended. */
   restoreOutgoing(origin: MessageOrigin, id: OutgoingId): void {
+    this.outgoing ??= new OutgoingIds()
     this.outgoing.restore(origin, id)
     if (id.isReleased) this.releasing.set(id.packetId, { state: 'due', isCounted: false, origin })
   }
@@ -333,12 +337,13 @@ export class MqttSession {
 
   /** Messages of ids that the log may forget when it knows that the session's place has passed them. */
   passedOutgoing(isPassed: (origin: MessageOrigin) => boolean): MessageOrigin[] {
-    return this.outgoing.passed(isPassed, (packetId) => this.releasing.has(packetId))
+    return this.outgoing?.passed(isPassed, (packetId) => this.releasing.has(packetId)) ?? []
   }
 
   /** PUBCOMP with any reason code: the id is free. */
   complete(packetId: number, wallMs: number): void {
     const release = this.releasing.get(packetId)
+    if (release === undefined && this.inflight.get(packetId)?.isSent === true) outOfTurn('PUBCOMP in front of PUBREC')
     if (release?.state !== 'sent') return
     this.releasing.delete(packetId)
     this.sentCount -= 1
@@ -430,4 +435,9 @@ export class MqttSession {
     this.resends = []
     this.awaiting = []
   }
+}
+
+/** The client answers with another packet than the one whose turn it is (4.3). */
+function outOfTurn(what: string): never {
+  throw new MqttProtocolError(reasonCodes.protocolError, what)
 }

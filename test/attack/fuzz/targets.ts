@@ -92,10 +92,8 @@ const connectBytesMax = 65_536
 
 function readPackets(input: Uint8Array, levelAtFirst: 0 | ProtocolLevel): number {
   let packets = 0
-  const decoder = new MqttStreamDecoder({
-    columns,
-    connectBytesMax,
-    packetBytesMax: connectBytesMax,
+  const limits = { connectBytesMax, packetBytesMax: connectBytesMax }
+  const decoder = new MqttStreamDecoder(columns, limits, {
     onRows: (source, rows) => {
       for (let row = 0; row < rows.count; row++) {
         // What comes behind CONNECT waits until the client is known; AUTH is how it becomes known.
