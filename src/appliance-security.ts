@@ -69,7 +69,7 @@ export class ApplianceSecurity {
   sasl(mechanisms: readonly SaslMechanism[]): SaslListener | null {
     if (mechanisms.length === 0) return null
     const sessionMs = (): number => this.#settings.number('connections.max.reauth.ms')
-    const offered = mechanisms.filter((mechanism) => mechanism !== 'GSSAPI' || this.#kerberos !== null)
+    const offered = mechanisms.filter((mechanism) => this.authenticator.offers(mechanism))
     return { mechanisms: offered, authenticator: this.authenticator, sessionMs }
   }
 

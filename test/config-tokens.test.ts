@@ -55,6 +55,11 @@ describe('a configuration with tokens', () => {
       { listeners: { kafka: [{ listen: '127.0.0.1:0', saslMechanisms: ['GSSAPI'] }] } },
       /say which service this is/,
     ],
+    [
+      'GSSAPI of MQTT without a key',
+      { listeners: { mqtt: [{ listen: '127.0.0.1:0', saslMechanisms: ['GSSAPI'] }] } },
+      /say which service this is/,
+    ],
     ['a service without a listener', { kerberos: { keytab: 'k', principal: 'kafka/a@B' } }, /means nothing/],
     ['a principal that is no service', { kerberos: { keytab: 'k', principal: 'kafka@B' } }, /kafka\/HOST@REALM/],
     ['rules that nobody reads', { kafka: { 'sasl.kerberos.principal.to.local.rules': 'DEFAULT' } }, /means nothing/],

@@ -75,6 +75,11 @@ export class Authenticator {
     this.#passwords = new PasswordCheck({ credentials, compute, secret: this.#secret })
   }
 
+  /** GSSAPI is not where there is no Kerberos, whatever the configuration says. */
+  offers(mechanism: SaslMechanism): boolean {
+    return mechanism !== 'GSSAPI' || (this.#parts.kerberos ?? null) !== null
+  }
+
   /** A new exchange with a client at `host`. */
   begin(mechanism: SaslMechanism, host: string): SaslExchange {
     return new SaslExchange(mechanism, this.#serverOf(mechanism), {
