@@ -183,6 +183,7 @@ export class MqttSession {
     const packetId = this.freePacketId()
     const packet = message.packetWithId(formOf(delivery, link, qos, message), packetId, false, wallMs)
     if (!this.sendPacket(link, message, packet)) return
+    message.keep()
     this.inflight.set(packetId, {
       ...delivery,
       qos,
@@ -207,6 +208,7 @@ export class MqttSession {
       wasSent: before !== undefined,
       record: before === undefined ? 'recording' : 'durable',
     }
+    delivery.message.keep()
     this.inflight.set(packetId, started)
     this.awaiting.push(started)
     this.sentCount += 1
