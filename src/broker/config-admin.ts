@@ -158,8 +158,8 @@ export class ConfigAdmin {
     const isTopic = resource.type === configResourceType.topic
     const table = isTopic ? topicConfigTable : brokerConfigTable
     const definition = Object.hasOwn(table, key) ? table[key] : undefined
-    // What is stored can always be taken back, whoever wrote it.
-    if (operation === 'delete' && stored.has(key)) return null
+    // What is stored can always be taken back, whoever wrote it. Of what is not known nothing is: Kafka's tools take settings back unasked.
+    if (operation === 'delete' && (stored.has(key) || definition === undefined)) return null
     if (definition === undefined) {
       return refuse('INVALID_CONFIG', isTopic ? topicConfigFault(key, '') : `Unknown broker config name: ${key}`)
     }

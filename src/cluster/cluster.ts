@@ -144,6 +144,11 @@ export class Cluster {
     return this.#metadata.partition.highWatermark
   }
 
+  /** End of the metadata log with what is still being written. */
+  get metadataLogEndOffset(): number {
+    return this.#metadata.partition.log.logEndOffset
+  }
+
   /** Creates a topic and its logs: it can be written to when this resolves. */
   createTopic(creation: TopicCreation, validateOnly = false): Promise<TopicOutcome> {
     return this.#inTopicTurn(creation.name, async () => {

@@ -39,6 +39,8 @@ const unfiledEntriesMax = 65_536
 /** Logs whose files go out in one turn of the loop, where no commit waits for a sync of each. */
 const logsPerGroup = 64
 const deletedMax = 4096
+/** The first pass takes a fifth of a second over 10,000 logs, the second what was appended meanwhile, the sync what is left. */
+const writeBackPasses = 2
 
 export interface CheckpointParts {
   readonly clock: Pick<Clock, 'defer'>
@@ -191,7 +193,7 @@ export class Checkpointer {
     const { logDirectory, stateDirectory } = this.#parts
     const logs = [...this.#parts.logs()]
     const breathe = async (): Promise<void> => {
-      if (logs.length > logsPerTurn) await new Promise<void>((resolve) => this.#parts.clock.defer(resolve))
+      if (logs.length > logsPerTurn) await this.#nextTurn()
     }
     // What a log's line says stays true while the others are written down: recovery points only rise.
     const known: string[] = []
@@ -257,10 +259,15 @@ export class Checkpointer {
         const changed = present.filter((log) => log.epochs.isDirty).map(takeEpochs)
         epochs.push(...changed)
         ends.push(...present.map(endOf))
-        await disk.submit([...writes.flatMap((write) => write.operations), ...changed.map((file) => file.write)])
+        const operations = [...writes.flatMap((write) => write.operations), ...changed.map((file) => file.write)]
+        // With nothing to write there is nothing to wait for but the loop.
+        if (operations.length === 0) return this.#nextTurn()
+        await disk.submit(operations)
         for (const write of writes) write.done()
       })
     }
+    // The sync holds up every commit behind it: what can be written before is.
+    for (let pass = 0; pass < writeBackPasses; pass++) await disk.writeBack(this.#parts.logDirectory)
     const paths = ends.flatMap(({ log }) => this.#dirtyPaths(log))
     const complete = dirty.beginSync(paths)
     await disk.submit(paths.map((path): DiskOperation => ({ kind: 'sync', path })))
@@ -320,6 +327,10 @@ export class Checkpointer {
     complete()
     for (const write of writes) write.done()
     for (const end of ends) setRecoveryPoint(end)
+  }
+
+  #nextTurn(): Promise<void> {
+    return new Promise((resolve) => this.#parts.clock.defer(resolve))
   }
 
   #dirtyPaths(log: UnifiedLog): readonly string[] {

@@ -81,6 +81,10 @@ export class MeteredDisk implements Disk {
     return this.#disk.lock(path)
   }
 
+  writeBack(path: string): Promise<void> {
+    return this.#disk.writeBack(path)
+  }
+
   forget(path: string): void {
     this.#disk.forget(path)
   }

@@ -170,6 +170,10 @@ export class PatientDisk implements Disk {
     return this.#port.lock(path)
   }
 
+  writeBack(path: string): Promise<void> {
+    return this.#port.writeBack(path)
+  }
+
   forget(path: string): void {
     this.#port.forget(path)
   }

@@ -8,6 +8,7 @@
  * | lock functions | null: file-lock.ts uses a pid file, which only Headwater honours                          |
  * | preallocate    | false: blocks are taken when they are written                                            |
  * | dropFromCache  | false: the kernel decides alone                                                          |
+ * | writeBack      | nothing is written ahead of a sync                                                       |
  * | file           | null: the writer thread syncs file by file, however many there are                       |
  */
 import { spawn } from 'node:child_process'
@@ -22,6 +23,7 @@ interface NativeAddOn {
   unlockFile(fd: number): number
   lockHolder(fd: number): number
   preallocate(fd: number, position: number, length: number): number
+  writeBack(fd: number): number | Promise<number>
   advise(fd: number, position: number, length: number, advice: number): number
 }
 
@@ -100,5 +102,13 @@ export class AddOn {
   /** Lets a clean byte range go from the page cache; false when that cannot be had. */
   dropFromCache(fd: number, position: number, length: number): boolean {
     return (this.#native?.advise(fd, position, length, adviceDontNeed) ?? -1) >= 0
+  }
+
+  /**
+   * Brings what was written to the file system of this file to the medium, on a thread of the pool; resolves when that has ended. False
+   * when it cannot be had. Says nothing of what failed: whoever has to know syncs.
+   */
+  async writeBack(fd: number): Promise<boolean> {
+    return ((await this.#native?.writeBack(fd)) ?? -1) >= 0
   }
 }

@@ -41,6 +41,9 @@ export class NodeDisk implements Disk {
   readonly #writer: WriterThread
   readonly #readers: ReadDescriptors
   readonly #locks: FileLocks
+  /** Bound: those who ask, each of whom waits for the answer. */
+  readonly #writingBack = new Set<Promise<void>>()
+  #isClosing = false
   #syncsSeen = 0
   #syncMsSeen = 0
 
@@ -161,6 +164,27 @@ export class NodeDisk implements Disk {
     this.#writer.forget(path)
   }
 
+  async writeBack(path: string): Promise<void> {
+    if (this.#isClosing) return
+    const ended = this.#writeBack(path)
+    this.#writingBack.add(ended)
+    await ended
+    this.#writingBack.delete(ended)
+  }
+
+  async #writeBack(path: string): Promise<void> {
+    try {
+      const folder = await fs.promises.open(path, fs.constants.O_RDONLY | fs.constants.O_DIRECTORY)
+      try {
+        await this.#addOn.writeBack(folder.fd)
+      } finally {
+        await folder.close()
+      }
+    } catch {
+      // A hint: whatever is wrong, the sync that follows meets it too, and tells.
+    }
+  }
+
   /** How long the oldest unfinished group has been waiting, in milliseconds; 0 when there is none. For the watchdog. */
   stalledMs(): number {
     const oldest = this.#writer.oldestSubmittedMs
@@ -169,7 +193,8 @@ export class NodeDisk implements Disk {
 
   /** Waits for every group, then ends the thread and closes the descriptors. */
   async close(): Promise<void> {
-    await this.#writer.close()
+    this.#isClosing = true
+    await Promise.all([this.#writer.close(), ...this.#writingBack])
     this.#readers.close()
   }
 

@@ -29,6 +29,17 @@ function retentionMs({ cluster }: AdminWorld): number | undefined {
 }
 
 describe('a setting', () => {
+  it('that is not known can be taken back, as tools do unasked, and not set', async () => {
+    const admin = await worldWithTopic()
+    const name = 'leader.replication.throttled.rate'
+    const verdicts = []
+    for (const resource of [topic, broker]) {
+      for (const edit of [{ key: name, operation: 'delete', value: null } as const, set(name, '1')])
+        verdicts.push((await admin.settle(admin.configs.alter(resource, [edit], once)))?.error ?? null)
+    }
+    expect(verdicts).toEqual([null, 'INVALID_CONFIG', null, 'INVALID_CONFIG'])
+  })
+
   it('comes from the nearest place that has it, and names them all', async () => {
     const admin = await worldWithTopic({ 'log.retention.ms': '4000' })
     await admin.settle(admin.configs.alter(allBrokers, [set('log.retention.ms', '3000')], once))

@@ -131,6 +131,11 @@ export class StepDisk implements Disk {
     })
   }
 
+  /** Which of the unsynced sectors are on the medium is tried anyway. */
+  writeBack(): Promise<void> {
+    return this.#isDead ? never() : Promise.resolve()
+  }
+
   forget(): void {}
 
   #answer<T>(operation: string, path: string, answer: () => T): Promise<T> {

@@ -24,6 +24,7 @@ import { ticketsOfARealm } from './cases/kerberos.ts'
 import { securedExport } from './cases/secured-export.ts'
 import { securedMirror } from './cases/secured-mirror.ts'
 import { tokensOfAnOpenIdProvider } from './cases/tokens.ts'
+import { mirrorLogins } from './cases/mirror-logins.ts'
 import { mirrorToApacheKafka } from './mirror.ts'
 import { outAndBack } from './cases/out-and-back.ts'
 import { mosquittoOptions, pahoEverywhere } from './cases/mqtt-doors.ts'
@@ -67,6 +68,7 @@ const cases: readonly InteropCase[] = [
   formattedByKafka,
   mirrorToApacheKafka,
   securedMirror,
+  mirrorLogins,
 ]
 
 process.exitCode = await main(process.argv.slice(2).filter((word) => !word.startsWith('--acl-pairs=')))

@@ -87,6 +87,15 @@ describe('the add-on', () => {
     fs.closeSync(fd)
   })
 
+  it('writes a file system back, and says where that cannot be had', async () => {
+    const folder = fs.openSync(root, 'r')
+    const written = await new AddOn().writeBack(folder)
+    expect(written).toBe(flushesAsAWhole(root))
+    expect(await new AddOn().writeBack(-1)).toBe(false)
+    expect(await new AddOn({ without: true }).writeBack(folder)).toBe(false)
+    fs.closeSync(folder)
+  })
+
   it('a read that does not wait finds cached bytes, and nothing once they were dropped from the cache', () => {
     const fd = fs.openSync(`${root}/file`, 'w+')
     const content = Buffer.alloc(300_000, 'abc')
@@ -108,6 +117,11 @@ describe('the add-on', () => {
     fs.closeSync(fd)
   })
 })
+
+/** ext4, xfs, btrfs, f2fs. */
+function flushesAsAWhole(folder: string): boolean {
+  return new Set([0xef53, 0x58465342, 0x9123683e, 0xf2f52010]).has(fs.statfsSync(folder).type)
+}
 
 function isInMemory(folder: string): boolean {
   const tmpfsMagic = 0x01021994

@@ -143,6 +143,11 @@ export class SimDisk implements Disk {
     })
   }
 
+  /** Takes its time: writes reach the device by chance as it is. */
+  writeBack(path: string): Promise<void> {
+    return this.#later('writeBack', path, () => {})
+  }
+
   forget(): void {}
 
   /** The process has ended: the running group stops where it is. Promises of a dead process never settle. */

@@ -52,6 +52,9 @@ export function judgeConnect(packet: ConnectPacket, origin: ConnectOrigin, servi
   if (isAssignedClientId && level !== 5 && !packet.cleanStart) {
     return refused(reasonCodes.clientIdentifierNotValid, 'no client id for a kept session') // 3.1.1: [MQTT-3.1.3-8]
   }
+  if (isAssignedClientId && level === 3) {
+    return refused(reasonCodes.clientIdentifierNotValid, 'no client id, which 3.1 asks for') // 3.1, CONNECT
+  }
   if (packet.will !== null) {
     const plan = services.mapping.plan(packet.will.topic)
     if (plan.kind === 'refused') return refused(reasonCodes.topicNameInvalid, `the will: ${plan.reason}`)

@@ -250,8 +250,9 @@ export class MqttSession {
   /** PUBACK with any reason code: the message is done [MQTT-4.4.0-2]. Throws MqttProtocolError when the message wants PUBREC. */
   acknowledge(packetId: number, wallMs: number): void {
     const delivery = this.inflight.get(packetId)
+    if (delivery === undefined && this.releasing.has(packetId)) outOfTurn('PUBACK for a QoS 2 message')
     if (delivery === undefined || !delivery.isSent) return
-    if (delivery.qos !== 1) throw new MqttProtocolError(reasonCodes.protocolError, 'PUBACK for a QoS 2 message')
+    if (delivery.qos !== 1) outOfTurn('PUBACK for a QoS 2 message')
     this.inflight.delete(packetId)
     this.sentCount -= 1
     this.bounds.onProgress(this)
@@ -286,7 +287,7 @@ export class MqttSession {
     }
     const delivery = this.inflight.get(packetId)
     if (delivery === undefined || !delivery.isSent) return false
-    if (delivery.qos !== 2) throw new MqttProtocolError(reasonCodes.protocolError, 'PUBREC for a QoS 1 message')
+    if (delivery.qos !== 2) outOfTurn('PUBREC for a QoS 1 message')
     this.inflight.delete(packetId)
     this.bounds.onProgress(this)
     const origin = delivery.record === 'none' ? null : delivery.message.origin
@@ -344,6 +345,7 @@ export class MqttSession {
   /** PUBCOMP with any reason code: the id is free. */
   complete(packetId: number, wallMs: number): void {
     const release = this.releasing.get(packetId)
+    if (release === undefined && this.inflight.get(packetId)?.isSent === true) outOfTurn('PUBCOMP in front of PUBREC')
     if (release?.state !== 'sent') return
     this.releasing.delete(packetId)
     this.sentCount -= 1
@@ -435,4 +437,9 @@ export class MqttSession {
     this.resends = []
     this.awaiting = []
   }
+}
+
+/** The client answers with another packet than the one whose turn it is (4.3). */
+function outOfTurn(what: string): never {
+  throw new MqttProtocolError(reasonCodes.protocolError, what)
 }

@@ -1,8 +1,8 @@
 /*
  * What Linux offers and Node does not: service notification, a read that never waits for the device, the record lock
- * that Apache Kafka honours, preallocation, page-cache advice, one flush for many files, and Kerberos (gss.h).
+ * that Apache Kafka honours, preallocation, page-cache advice, one flush for many files, now or beside everything else, and Kerberos (gss.h).
  *
- * Every function but those of gss.h answers a number and never throws: 0 or a count on success, -errno on failure. JavaScript turns that into
+ * Every function but those of gss.h answers a number (writeBack a promise of one) and never throws: 0 or a count on success, -errno on failure. JavaScript turns that into
  * errors (src/node/add-on.ts), where each function also has its fallback.
  */
 #define _GNU_SOURCE
@@ -10,6 +10,8 @@
 #include <fcntl.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -165,6 +167,51 @@ static napi_value synced_with(napi_env env, napi_callback_info info) {
   return answer(env, 0);
 }
 
+/* One flush on a thread of the pool. */
+struct write_back {
+  napi_async_work work;
+  napi_deferred deferred;
+  int fd;
+  int result;
+};
+
+static void run_write_back(napi_env env, void *data) {
+  struct write_back *task = data;
+  (void)env;
+  if (!flushes_as_a_whole(task->fd)) task->result = -EOPNOTSUPP;
+  else task->result = syncfs(task->fd) < 0 ? -errno : 0;
+}
+
+static void end_write_back(napi_env env, napi_status status, void *data) {
+  struct write_back *task = data;
+  napi_value result = answer(env, status == napi_ok ? task->result : -ECANCELED);
+  napi_resolve_deferred(env, task->deferred, result);
+  napi_delete_async_work(env, task->work);
+  free(task);
+}
+
+/* writeBack(fd): syncFileSystem beside everything else: a promise of its answer, which says nothing of single files. */
+static napi_value write_back(napi_env env, napi_callback_info info) {
+  napi_value values[1], name, promise;
+  int64_t fd;
+  struct write_back *task;
+  if (!arguments(env, info, 1, values) || !integer(env, values[0], &fd)) return answer(env, -EINVAL);
+  if ((task = calloc(1, sizeof *task)) == NULL) return answer(env, -ENOMEM);
+  task->fd = (int)fd;
+  if (napi_create_string_utf8(env, "writeBack", NAPI_AUTO_LENGTH, &name) != napi_ok ||
+      napi_create_promise(env, &task->deferred, &promise) != napi_ok) {
+    free(task);
+    return answer(env, -ENOMEM);
+  }
+  if (napi_create_async_work(env, NULL, name, run_write_back, end_write_back, task, &task->work) != napi_ok ||
+      napi_queue_async_work(env, task->work) != napi_ok) {
+    if (task->work != NULL) napi_delete_async_work(env, task->work);
+    napi_resolve_deferred(env, task->deferred, answer(env, -ENOMEM));
+    free(task);
+  }
+  return promise;
+}
+
 #include "gss.h"
 
 NAPI_MODULE_INIT() {
@@ -175,7 +222,9 @@ NAPI_MODULE_INIT() {
       {"notify", notify},           {"readNoWait", read_no_wait}, {"lockFile", lock_file}, {"unlockFile", unlock_file},
       {"lockHolder", lock_holder}, {"preallocate", preallocate}, {"advise", advise},
       {"syncFileSystem", sync_file_system}, {"syncedWith", synced_with},
+      {"writeBack", write_back},
       {"gssAcceptor", gss_open},    {"gssSession", gss_begin},
+      {"gssInitiator", gss_depart}, {"gssInitiate", gss_initiate},
       {"gssAccept", gss_accept},    {"gssWrap", gss_wrap},       {"gssUnwrap", gss_unwrap},
   };
   for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {

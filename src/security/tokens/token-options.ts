@@ -1,4 +1,5 @@
 /** From settings to what tokens are judged by and where the keys come from. */
+import { isLoopbackHost } from '../../base/loopback.ts'
 import type { TokenPolicy } from './token-claims.ts'
 import type { TokenKeyOptions } from './token-key-keeper.ts'
 
@@ -16,6 +17,15 @@ interface Settings {
 
 /** What is wrong with the URL of a key set; null = nothing. */
 export function tokenKeyUrlFault(written: string): string | null {
+  return urlFault(written, 'whoever is on the way could put keys of his own in place of these')
+}
+
+/** What is wrong with the URL of a token endpoint, or of a token in a file; null = nothing. */
+export function tokenEndpointFault(written: string): string | null {
+  return urlFault(written, 'whoever is on the way could read the secret and the token')
+}
+
+function urlFault(written: string, danger: string): string | null {
   let url: URL
   try {
     url = new URL(written)
@@ -26,11 +36,8 @@ export function tokenKeyUrlFault(written: string): string | null {
   if (username !== '' || password !== '') return 'a name and a password in a URL end up in logs'
   if (protocol === 'https:') return null
   if (protocol === 'file:') return host === '' ? null : 'a file is written file:///PATH'
-  const isHere = hostname === 'localhost' || hostname === '[::1]' || /^127(?:\.\d{1,3}){3}$/.test(hostname)
-  if (protocol === 'http:' && isHere) return null
-  return protocol === 'http:'
-    ? 'whoever is on the way could put keys of his own in place of these: use https'
-    : 'only https:, file: and (on this machine) http: are known'
+  if (protocol !== 'http:') return 'only https:, file: and (on this machine) http: are known'
+  return isLoopbackHost(hostname) ? null : `${danger}: use https`
 }
 
 export function tokenPolicyOf(settings: Settings, section: TokenSection): TokenPolicy {

@@ -148,6 +148,9 @@ describe('a session', () => {
     offer('b', undefined, 2)
     expect(() => session.receive(1, 0, 0)).toThrow('PUBREC for a QoS 1 message')
     expect(() => session.acknowledge(2, 0)).toThrow('PUBACK for a QoS 2 message')
+    for (const id of [1, 2]) expect(() => session.complete(id, 0)).toThrow('PUBCOMP in front of PUBREC')
+    session.receive(2, 0, 0)
+    expect(() => session.acknowledge(2, 0)).toThrow('PUBACK for a QoS 2 message')
   })
 
   it('takes no more than its bound, by messages and by bytes: the rest waits in the log', () => {
