@@ -133,7 +133,7 @@ export class StepDisk implements Disk {
 
   /** Which of the unsynced sectors are on the medium is tried anyway. */
   writeBack(): Promise<void> {
-    return this.#isDead ? never : Promise.resolve()
+    return this.#isDead ? never() : Promise.resolve()
   }
 
   forget(): void {}

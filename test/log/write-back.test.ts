@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import type { UnifiedLog } from '../../src/log/unified-log.ts'
 import { simWorld } from '../sim/world.ts'
 import { appendOne, batchOf, createSmall, done, openSmall } from './log-fixture.ts'
 
@@ -16,7 +17,7 @@ test('a checkpoint over many logs is written back beside the commits, and only i
     })
   }
   const directory = await world.settle(openSmall(ports, { filesSyncedAlone: 2, checkpointEveryBytes: 20_000 }))
-  const logs = []
+  const logs: UnifiedLog[] = []
   for (let index = 0; index < 6; index++) logs.push(await world.settle(createSmall(directory, `t${index}`)))
   const appendToAll = async (): Promise<void> => {
     for (const log of logs) done(appendOne(directory, log, batchOf(['x'.repeat(900)])))

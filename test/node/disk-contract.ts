@@ -34,19 +34,18 @@ export function disksKeepTheirPromises(withBench: (body: (bench: DiskBench) => P
     expect(string(memory)).toBe('world\0\0\0')
   })
 
-  promise('a write-back holds up nothing and fails never, also where there is no such directory', async ({
-    disk,
-    root,
-    settle,
-  }) => {
-    const path = `${root}/back`
-    const first = disk.submit([write(path, 0, text('one'))])
-    const beside = [disk.writeBack(root), disk.writeBack(`${root}/none`)]
-    await settle(first)
-    await settle(disk.submit([write(path, 3, text('two')), { kind: 'sync', path }]))
-    expect(string(await settle(disk.read(path, 0, 9)))).toBe('onetwo')
-    await settle(Promise.all(beside))
-  })
+  promise(
+    'a write-back holds up nothing and fails never, also where there is no such directory',
+    async ({ disk, root, settle }) => {
+      const path = `${root}/back`
+      const first = disk.submit([write(path, 0, text('one'))])
+      const beside = [disk.writeBack(root), disk.writeBack(`${root}/none`)]
+      await settle(first)
+      await settle(disk.submit([write(path, 3, text('two')), { kind: 'sync', path }]))
+      expect(string(await settle(disk.read(path, 0, 9)))).toBe('onetwo')
+      await settle(Promise.all(beside))
+    },
+  )
 
   promise('a write beyond the end leaves zeros between', async ({ disk, root, settle }) => {
     const path = `${root}/gap`
