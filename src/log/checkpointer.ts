@@ -43,6 +43,11 @@ const logsPerGroup = 64
 const deletedMax = 4096
 /** The first pass takes a fifth of a second over 10,000 logs, the second what was appended meanwhile, the sync what is left. */
 const writeBackPasses = 2
+/**
+ * From 16 times as many logs (2,048) on: below, each of them grows during the passes, and the page at its end is written once more by each:
+ * 3 % over 256 logs.
+ */
+const writtenBackTimes = 16
 
 export interface CheckpointParts {
   readonly clock: Pick<Clock, 'defer'>
@@ -276,7 +281,8 @@ export class Checkpointer {
       })
     }
     // The sync holds up every commit behind it: what can be written before is.
-    for (let pass = 0; pass < writeBackPasses; pass++) await disk.writeBack(this.#parts.logDirectory)
+    const passes = logs.length < this.#parts.filesSyncedAlone * writtenBackTimes ? 0 : writeBackPasses
+    for (let pass = 0; pass < passes; pass++) await disk.writeBack(this.#parts.logDirectory)
     const paths = ends.flatMap(({ log }) => this.#dirtyPaths(log))
     const complete = dirty.beginSync(paths)
     await disk.submit(paths.map((path): DiskOperation => ({ kind: 'sync', path })))
