@@ -12,6 +12,8 @@ export class LeaderEpochCache {
   /** Does the file lack something that the cache knows? */
   isDirty = false
   #filed: readonly EpochEntry[] = []
+  /** CRC-32C of the file with `filedEntries`; null = not worked out yet. */
+  filedCrc: string | null = null
 
   get entries(): readonly EpochEntry[] {
     return this.#entries
@@ -36,6 +38,7 @@ export class LeaderEpochCache {
   /** The file has (or gets, with what is submitted next) all that is known now. */
   filed(): void {
     this.#filed = [...this.#entries]
+    this.filedCrc = null
     this.isDirty = false
   }
 
