@@ -43,6 +43,23 @@ const auditedNameLengthMax = 255
 /** A failure that counts for nothing: whoever tries meanwhile does not lengthen it. */
 const lockedOutReason = 'locked out'
 
+/** Something shown at a door without SASL. */
+interface Attempt<T> {
+  readonly mechanism: string
+  readonly host: string
+  /** Whom the client says he is, when he does. */
+  readonly user: string | null
+  readonly whenLocked: T
+  judge(): T | Promise<T>
+  /** Null: nothing was judged. */
+  read(
+    verdict: T,
+  ):
+    | { readonly user: string }
+    | { readonly user: string | null; readonly reason: string; readonly isGuess?: boolean }
+    | null
+}
+
 export class Authenticator {
   readonly #parts: AuthenticatorParts
   readonly #attempts = new FailedAttempts()
@@ -69,31 +86,56 @@ export class Authenticator {
   }
 
   /** Judges a name with its password, for a door without SASL; a wrong one takes its time. */
-  async checkPassword(host: string, user: string, password: string): Promise<PasswordVerdict> {
-    const mechanism = 'password'
-    if (this.#attempts.isLocked(host, user, this.#parts.clock.monotonicMs())) {
-      await this.#failed({ mechanism, host, user, reason: lockedOutReason })
-      return 'wrong'
-    }
-    const verdict = await this.#passwords.verify(user, password)
-    if (verdict === 'right') this.#succeeded(mechanism, host, user)
-    if (verdict === 'wrong') await this.#failed({ mechanism, host, user, reason: 'wrong user or password' })
-    return verdict
+  checkPassword(host: string, user: string, password: string): Promise<PasswordVerdict> {
+    return this.#check<PasswordVerdict>({
+      ...{ mechanism: 'password', host, user, whenLocked: 'wrong' },
+      judge: () => this.#passwords.verify(user, password),
+      read: (verdict) => {
+        if (verdict === 'busy') return null
+        return verdict === 'right' ? { user } : { user, reason: 'wrong user or password' }
+      },
+    })
   }
 
   /** Judges a token for a door without SASL, as `checkPassword` does a password. */
-  async checkToken(host: string, token: string): Promise<TokenVerdict> {
-    const mechanism = 'token'
+  checkToken(host: string, token: string): Promise<TokenVerdict> {
     const locked = { reason: lockedOutReason, isGuess: true, userName: null } as const
-    const isLocked = this.#attempts.isLocked(host, null, this.#parts.clock.monotonicMs())
-    const verdict: TokenVerdict = isLocked
-      ? { kind: 'wrong', status: 'invalid_token', ...locked }
-      : await this.#tokens.check(token)
-    if (verdict.kind === 'right') this.#succeeded(mechanism, host, verdict.userName)
-    if (verdict.kind === 'wrong') {
-      const { userName: user, reason, isGuess } = verdict
-      await this.#failed({ mechanism, host, user, reason, isGuess })
+    return this.#check<TokenVerdict>({
+      ...{ mechanism: 'token', host, user: null, whenLocked: { kind: 'wrong', status: 'invalid_token', ...locked } },
+      judge: () => this.#tokens.check(token),
+      read: (verdict) => {
+        if (verdict.kind === 'busy') return null
+        if (verdict.kind === 'right') return { user: verdict.userName }
+        return { user: verdict.userName, reason: verdict.reason, isGuess: verdict.isGuess }
+      },
+    })
+  }
+
+  /** Judges a secret that names its user itself; a wrong one takes its time. Null = wrong. */
+  checkSecret<T extends { readonly user: string }>(
+    host: string,
+    mechanism: string,
+    find: () => T | null,
+  ): Promise<T | null> {
+    return this.#check<T | null>({
+      ...{ mechanism, host, user: null, whenLocked: null },
+      judge: find,
+      read: (found) => (found === null ? { user: null, reason: 'not a token in force' } : { user: found.user }),
+    })
+  }
+
+  /** What all doors without SASL have in common: whoever is locked out is not judged, and every verdict is counted. */
+  async #check<T>(attempt: Attempt<T>): Promise<T> {
+    const { mechanism, host, user, whenLocked } = attempt
+    if (this.#attempts.isLocked(host, user, this.#parts.clock.monotonicMs())) {
+      await this.#failed({ mechanism, host, user, reason: lockedOutReason })
+      return whenLocked
     }
+    const verdict = await attempt.judge()
+    const outcome = attempt.read(verdict)
+    if (outcome === null) return verdict
+    if ('reason' in outcome) await this.#failed({ mechanism, host, ...outcome })
+    else this.#succeeded(mechanism, host, outcome.user)
     return verdict
   }
 
@@ -101,22 +143,6 @@ export class Authenticator {
     const { tokens = null } = this.#parts
     if (tokens === null) throw new Error('a listener with tokens where there is nothing to check them by')
     return tokens
-  }
-
-  /** Judges a secret that names its user itself; a wrong one takes its time. Null = wrong. */
-  async checkSecret<T extends { readonly user: string }>(
-    host: string,
-    mechanism: string,
-    find: () => T | null,
-  ): Promise<T | null> {
-    const isLocked = this.#attempts.isLocked(host, null, this.#parts.clock.monotonicMs())
-    const found = isLocked ? null : find()
-    if (found === null) {
-      await this.#failed({ mechanism, host, user: null, reason: isLocked ? lockedOutReason : 'not a token in force' })
-      return null
-    }
-    this.#succeeded(mechanism, host, found.user)
-    return found
   }
 
   #serverOf(mechanism: SaslMechanism): SaslServer {

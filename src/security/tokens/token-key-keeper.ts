@@ -7,6 +7,7 @@
  */
 import { ApplianceError, asError } from '../../base/errors.ts'
 import type { Clock, Compute, Disk, Net, Observer, Timer, TokenKeys } from '../../base/ports.ts'
+import { replaceFile } from '../../base/replace-file.ts'
 import { securityErrors } from '../security-errors.ts'
 import { securityEvents } from '../security-events.ts'
 import { securityMetrics } from '../security-metrics.ts'
@@ -189,13 +190,10 @@ export class TokenKeyKeeper implements TokenKeySource {
 
   async #writeCache(set: string): Promise<void> {
     const { cachePath, url } = this.#options
-    const temporary = `${cachePath}.tmp`
     const bytes = Buffer.from(`${JSON.stringify({ url, set })}\n`)
     try {
       await this.#parts.disk.submit([
-        { kind: 'writeFile', path: temporary, bytes },
-        { kind: 'sync', path: temporary },
-        { kind: 'rename', from: temporary, to: cachePath },
+        ...replaceFile(cachePath, bytes),
         { kind: 'syncDirectory', path: cachePath.slice(0, cachePath.lastIndexOf('/')) },
       ])
       this.#kept = set
