@@ -13,7 +13,7 @@ import { ScramServer } from './sasl/scram-server.ts'
 import type { ScramCredentials } from './scram-credentials.ts'
 import { securityEvents } from './security-events.ts'
 import { securityMetrics } from './security-metrics.ts'
-import type { TokenCheck, TokenVerdict } from './tokens/token-check.ts'
+import type { TokenJudge, TokenVerdict } from './tokens/token-check.ts'
 
 export interface AuthenticatorParts {
   readonly clock: Clock
@@ -24,7 +24,7 @@ export interface AuthenticatorParts {
   /** connection.failed.authentication.delay.ms */
   readonly failureDelayMs: () => number
   /** Null: no listener takes tokens. */
-  readonly tokens?: TokenCheck | null
+  readonly tokens?: TokenJudge | null
   /** A new exchange of GSSAPI; null: there is no Kerberos. */
   readonly kerberos?: (() => SaslServer) | null
   readonly audit?: Audit
@@ -73,6 +73,11 @@ export class Authenticator {
     this.#secret = Uint8Array.from(parts.entropy.bytes(secretBytes))
     const { credentials, compute } = parts
     this.#passwords = new PasswordCheck({ credentials, compute, secret: this.#secret })
+  }
+
+  /** GSSAPI is not where there is no Kerberos, whatever the configuration says. */
+  offers(mechanism: SaslMechanism): boolean {
+    return mechanism !== 'GSSAPI' || (this.#parts.kerberos ?? null) !== null
   }
 
   /** A new exchange with a client at `host`. */
@@ -139,7 +144,7 @@ export class Authenticator {
     return verdict
   }
 
-  get #tokens(): TokenCheck {
+  get #tokens(): TokenJudge {
     const { tokens = null } = this.#parts
     if (tokens === null) throw new Error('a listener with tokens where there is nothing to check them by')
     return tokens

@@ -154,7 +154,8 @@ export class TokenKeyKeeper implements TokenKeySource {
       observer.event(securityEvents.tokenKeysLoaded, { url: this.#shown, keys: this.#keys?.size ?? 0 })
     }
     if (!this.#isFile && text !== this.#kept && !this.#isStopped) await this.#writeCache(text)
-    if (clock.wallTrusted()) observer.set(securityMetrics.tokenKeysRefreshed, Math.floor(clock.wallMs() / 1000))
+    if (clock.wallTrusted())
+      observer.set(securityMetrics.tokenKeysRefreshed, Math.floor(clock.wallMs() / 1000), { url: this.#shown })
   }
 
   #refused(reason: string): void {
