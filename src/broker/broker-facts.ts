@@ -35,7 +35,7 @@ function fact(name: string, type: keyof typeof configTypeCode, value: string, do
     value,
     source,
     isReadOnly: true,
-    type: configTypeCode[type] as number,
+    type: configTypeCode[type],
     synonyms: [{ name, value, source }],
     documentation,
   }

@@ -145,7 +145,7 @@ export class ConfigAdmin {
     for (const edit of edits) {
       const decided = this.#editedValue(resource, edit, stored)
       if (decided !== null && typeof decided === 'object') return decided
-      if (decided !== null || stored.has(edit.key)) changes.push({ ...resource, key: edit.key, value: decided })
+      changes.push({ ...resource, key: edit.key, value: decided })
     }
     if (replace) for (const key of stored.keys()) if (!keys.has(key)) changes.push({ ...resource, key, value: null })
     return changes
