@@ -32,6 +32,7 @@ import { mqttIdle } from './cases/mqtt-idle.ts'
 import { mqttBacklog } from './cases/mqtt-backlog.ts'
 import { idlePartitions, partitionSpread } from './cases/partitions.ts'
 import { restart } from './cases/restart.ts'
+import { tellingUsersApart } from './cases/telling-users-apart.ts'
 import { tlsHandshakes, tlsMqtt, tlsThroughput } from './cases/tls.ts'
 import { writeAmplification } from './cases/write-amplification.ts'
 import { median, run } from './measure.ts'
@@ -64,6 +65,7 @@ const cases: readonly BenchCase[] = [
   tlsHandshakes,
   tlsThroughput,
   tlsMqtt,
+  tellingUsersApart,
 ]
 
 const { values: flags, positionals } = parseArgs({
