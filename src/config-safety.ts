@@ -2,6 +2,7 @@
  * Which listeners other hosts can reach without protection. By default none may be: a start with one fails, with the reason and what to
  * do about it.
  */
+import { isLoopbackHost } from './base/loopback.ts'
 import type { ListenPlace, TlsClientAuth } from './base/ports.ts'
 
 interface Tls {
@@ -37,8 +38,7 @@ export interface UnprotectedListener {
 /** Is an address one that only this machine can reach? A name other than localhost may be anything. */
 export function isLoopback(place: ListenPlace): boolean {
   if ('path' in place) return true
-  const { host } = place
-  return host === 'localhost' || host === '::1' || /^127(?:\.\d{1,3}){3}$/.test(host)
+  return isLoopbackHost(place.host)
 }
 
 /** From other hosts, or through a proxy that they reach. */

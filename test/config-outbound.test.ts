@@ -6,6 +6,8 @@ import { mirrorOptions } from '../src/config-rooms.ts'
 const mirror = (more: object) => ({
   mirrors: [{ name: 'central', bootstrapServers: ['a:9093'], topics: ['.*'], ...more }],
 })
+const issuer = { tokenEndpoint: 'https://issuer/token', clientId: 'plant-7', clientSecretFile: 's' }
+const ticket = { principal: 'mirror/plant-7@PLANT', keytab: 'k' }
 const password = { userName: 'mirror', passwordFile: '/etc/headwater/password' }
 
 describe('a mirror', () => {
@@ -22,6 +24,24 @@ describe('a mirror', () => {
       },
     ],
     ['a token over TLS', { tls: {}, sasl: { mechanism: 'OAUTHBEARER', tokenFile: 't' } }, null],
+    [
+      'a token of an issuer',
+      { tls: {}, sasl: { mechanism: 'OAUTHBEARER', ...issuer, scope: 'write' } },
+      {
+        tls: { ca: null, certificate: null, key: null, serverName: null },
+        sasl: {
+          mechanism: 'OAUTHBEARER',
+          endpoint: { url: issuer.tokenEndpoint, clientId: 'plant-7', scope: 'write', isHeaderEncoded: true },
+          clientSecretFile: 's',
+          caFile: null,
+        },
+      },
+    ],
+    [
+      'a ticket in the clear',
+      { sasl: { mechanism: 'GSSAPI', ...ticket } },
+      { tls: null, sasl: { mechanism: 'GSSAPI', ...ticket, serviceName: 'kafka' } },
+    ],
   ])('may show %s', (_, more, security) => {
     const [written] = configSchema.parse(mirror(more)).mirrors
     const options = written === undefined ? null : mirrorOptions(written)
@@ -56,7 +76,45 @@ describe('a mirror', () => {
     ],
     ['a certificate without its key', { tls: { certificate: 'c' } }, /go together/],
     ['a key without its certificate', { tls: { key: 'c' } }, /go together/],
-    ['a mechanism that there is not', { tls: {}, sasl: { mechanism: 'GSSAPI' } }, /mechanism/],
+    ['a mechanism that there is not', { tls: {}, sasl: { mechanism: 'EXTERNAL' } }, /mechanism/],
+    ['a ticket without keys', { sasl: { mechanism: 'GSSAPI', principal: 'a@B' } }, /keytab: GSSAPI needs the keys/],
+    ['a ticket of nobody', { sasl: { mechanism: 'GSSAPI', keytab: 'k' } }, /principal: GSSAPI needs a principal/],
+    ['a principal without a realm', { sasl: { mechanism: 'GSSAPI', ...ticket, principal: 'mirror' } }, /NAME@REALM/],
+    [
+      'a ticket with a user',
+      { sasl: { mechanism: 'GSSAPI', ...ticket, userName: 'a' } },
+      /userName: GSSAPI shows a ticket/,
+    ],
+    [
+      'a password with a principal',
+      { tls: {}, sasl: { mechanism: 'PLAIN', ...password, principal: 'a@B' } },
+      /principal: PLAIN shows a password/,
+    ],
+    [
+      'an issuer in the clear',
+      { tls: {}, sasl: { mechanism: 'OAUTHBEARER', ...issuer, tokenEndpoint: 'http://issuer/token' } },
+      /tokenEndpoint: whoever is on the way could read the secret/,
+    ],
+    [
+      'a file as an issuer',
+      { tls: {}, sasl: { mechanism: 'OAUTHBEARER', ...issuer, tokenEndpoint: 'file:///token' } },
+      /named by tokenFile/,
+    ],
+    [
+      'two sources of a token',
+      { tls: {}, sasl: { mechanism: 'OAUTHBEARER', ...issuer, tokenFile: 't' } },
+      /tokenFile: there is a tokenEndpoint/,
+    ],
+    [
+      'an issuer that is told no secret',
+      { tls: {}, sasl: { mechanism: 'OAUTHBEARER', ...issuer, clientSecretFile: null } },
+      /clientSecretFile: the issuer asks/,
+    ],
+    [
+      'a scope for a token in a file',
+      { tls: {}, sasl: { mechanism: 'OAUTHBEARER', tokenFile: 't', scope: 's' } },
+      /scope: means nothing/,
+    ],
   ])('is refused with %s', (_, more, message) => {
     const { error } = configSchema.safeParse(mirror(more))
     expect(

@@ -1,9 +1,9 @@
 /*
- * Opens MQTT 3.1.1 connections, each with one subscription of its own, and holds them in silence.
+ * Opens MQTT 3.1.1 connections and holds them in silence.
  *
- *   mqtt-idle HOST PORT CONNECTIONS FIRST SECONDS
+ *   mqtt-idle HOST PORT CONNECTIONS SUBSCRIPTIONS SECONDS
  *
- * Client ids are idle-FIRST and up. Prints how long it took until all had their SUBACK, SECONDS after it began.
+ * SUBSCRIPTIONS is 0, or 1: a topic of its own for each. Prints how long it took until all were there, SECONDS after it began.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -46,10 +46,10 @@ static void hear(int fd, unsigned char *bytes, int length) {
 
 int main(int argc, char **argv) {
   if (argc < 6) {
-    fprintf(stderr, "usage: mqtt-idle HOST PORT CONNECTIONS FIRST SECONDS\n");
+    fprintf(stderr, "usage: mqtt-idle HOST PORT CONNECTIONS SUBSCRIPTIONS SECONDS\n");
     return 64;
   }
-  int count = atoi(argv[3]), first = atoi(argv[4]);
+  int count = atoi(argv[3]), subscriptions = atoi(argv[4]);
   double seconds = atof(argv[5]), started_at = now_s();
   struct rlimit files = {count + 64, count + 64};
   if (setrlimit(RLIMIT_NOFILE, &files) < 0) fail("setrlimit");
@@ -63,8 +63,8 @@ int main(int argc, char **argv) {
       fds[i] = socket(AF_INET, SOCK_STREAM, 0);
       if (fds[i] < 0 || connect(fds[i], (struct sockaddr *)&address, sizeof address) < 0) fail("connect");
       char id[32], topic[48];
-      int id_length = snprintf(id, sizeof id, "idle-%d", first + i);
-      int topic_length = snprintf(topic, sizeof topic, "device/%d/command", first + i);
+      int id_length = snprintf(id, sizeof id, "idle-%d", i);
+      int topic_length = snprintf(topic, sizeof topic, "device/%d/command", i);
       unsigned char packets[128] = {0x10, 12 + id_length, 0, 4, 'M', 'Q', 'T', 'T', 4, 2, 0, 0, 0, id_length};
       memcpy(packets + 14, id, id_length);
       unsigned char *p = packets + 14 + id_length;
@@ -72,11 +72,13 @@ int main(int argc, char **argv) {
       memcpy(p, subscribe, 6);
       memcpy(p + 6, topic, topic_length);
       p[6 + topic_length] = 1;
-      say(fds[i], packets, p + 7 + topic_length - packets);
+      if (subscriptions > 0) p += 7 + topic_length;
+      say(fds[i], packets, p - packets);
     }
     for (int i = from; i < to; i++) {
       hear(fds[i], answer, 4);
       if (answer[0] != 0x20 || answer[3] != 0) { errno = EACCES; fail("CONNACK refused"); }
+      if (subscriptions == 0) continue;
       hear(fds[i], answer, 5);
       if (answer[0] != 0x90 || answer[4] == 0x80) { errno = EACCES; fail("SUBACK refused"); }
     }

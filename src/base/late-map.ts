@@ -46,7 +46,7 @@ export class LateMap<K, V> implements Map<K, V> {
   }
 
   forEach(visit: (value: V, key: K, map: Map<K, V>) => void): void {
-    for (const [key, value] of this) visit(value, key, this)
+    this.#entries?.forEach((value, key) => visit(value, key, this))
   }
 
   get [Symbol.toStringTag](): string {

@@ -318,7 +318,7 @@ export interface Net {
   tlsContext(clientAuth: TlsClientAuth): TlsContext
   /** Rejects with a `NetError` (ECONNREFUSED, ETIMEDOUT, ENOTFOUND ...). With `tls` the handshake has succeeded when it resolves. */
   connect(address: ListenAddress, timeoutMs: number, tls?: OutboundTls | null): Promise<Connection>
-  /** GET of one small document over HTTP; nothing but an answer of 200 counts, and no redirection is followed. Rejects with a `NetError`. */
+  /** GET (with a form: POST) of one small document over HTTP; nothing but an answer of 200 counts, and no redirection is followed. Rejects with a `NetError`. */
   fetchDocument(request: DocumentRequest): Promise<Uint8Array>
 }
 
@@ -341,6 +341,14 @@ export interface DocumentRequest {
   readonly bytesMax: number
   /** PEM: the authorities whose signature makes the server's certificate good; null = the public ones. */
   readonly ca: Uint8Array | null
+  readonly form?: DocumentForm
+}
+
+/** What is sent with a POST, as `application/x-www-form-urlencoded`. */
+export interface DocumentForm {
+  readonly fields: Readonly<Record<string, string>>
+  /** The header of this name. It and the fields are secret: no error tells them. */
+  readonly authorization: string
 }
 
 export class NetError extends Error {
@@ -368,6 +376,19 @@ export interface Compute {
   tokenKeys(set: Uint8Array): Promise<TokenKeys>
   /** The credentials of a Kerberos service. Throws an Error where there is no Kerberos, or no key for the principal in the file. */
   gssAcceptor(keytab: string, principal: string): GssAcceptor
+  /**
+   * A Kerberos principal, by its keys, that shows tickets to a service (`NAME@HOST`). Throws an Error where there is no Kerberos; a
+   * file or a realm that gives no ticket is told by the first step.
+   */
+  gssInitiator(keytab: string, principal: string, service: string): GssInitiator
+}
+
+/** One exchange that we begin; one call at a time. What it rejects with is what the library says. */
+export interface GssInitiator {
+  /** `token` is empty for the first step. `isComplete`: each side knows who the other one is. */
+  initiate(token: Uint8Array): Promise<{ readonly bytes: Uint8Array; readonly isComplete: boolean }>
+  wrap(bytes: Uint8Array): Promise<Uint8Array>
+  unwrap(bytes: Uint8Array): Promise<Uint8Array>
 }
 
 /** A service that others show their tickets to (GSS-API, RFC 2743). */

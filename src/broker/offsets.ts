@@ -168,18 +168,25 @@ export function offsetsForLeaderEpoch(
   }
 }
 
-/** Answers when the new log start offsets are durable; REQUEST_TIMED_OUT past `timeoutMs`, and the cut goes on. */
+/**
+ * The client's time is that of followers (clients send 0): for Kafka a cut of the leader takes none. Ours is durable first, and is given so much
+ * at the least.
+ */
+const ownCutMs = 1_000
+
+/** Answers when the new log start offsets are durable; REQUEST_TIMED_OUT past `timeoutMs` and `ownCutMs`, and the cut goes on. */
 export async function deleteRecords(
   request: DeleteRecordsRequest,
   parts: OffsetParts,
 ): Promise<DeleteRecordsResponseInput> {
   const late = (): KafkaErrorName => 'REQUEST_TIMED_OUT'
+  const timeoutMs = Math.max(request.timeoutMs, ownCutMs)
   const topics = request.topics.map(async ({ name, partitions }) => ({
     name,
     partitions: await Promise.all(
       partitions.map(async ({ partitionIndex, offset }) => {
         const cut = deleteBefore(parts, name, partitionIndex, offset)
-        const outcome = await withinDeadline<number | KafkaErrorName>(parts.clock, request.timeoutMs, cut, late)
+        const outcome = await withinDeadline<number | KafkaErrorName>(parts.clock, timeoutMs, cut, late)
         return typeof outcome === 'number'
           ? { partitionIndex, lowWatermark: outcome, errorCode: 0 }
           : { partitionIndex, lowWatermark: -1, errorCode: errorCode(outcome) }

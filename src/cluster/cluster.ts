@@ -134,6 +134,11 @@ export class Cluster {
     return this.image.broker(this.#options.directory.nodeId)?.brokerEpoch ?? -1
   }
 
+  /** The listeners as the registration names them. */
+  get endPoints(): readonly BrokerEndPoint[] {
+    return this.#options.endPoints
+  }
+
   /** The epoch of the metadata quorum. */
   get metadataEpoch(): number {
     return this.#metadata.epoch
@@ -142,6 +147,11 @@ export class Cluster {
   /** End of the metadata log: it grows with every change of the cluster. */
   get metadataEndOffset(): number {
     return this.#metadata.partition.highWatermark
+  }
+
+  /** End of the metadata log with what is still being written. */
+  get metadataLogEndOffset(): number {
+    return this.#metadata.partition.log.logEndOffset
   }
 
   /** Creates a topic and its logs: it can be written to when this resolves. */

@@ -5,6 +5,7 @@
  */
 import { asError } from '../base/errors.ts'
 import type { Clock, Disk, DiskOperation, Observer } from '../base/ports.ts'
+import { replaceFile } from '../base/replace-file.ts'
 import { formatEpochs } from './checkpoint-file.ts'
 import type { CommitDriver } from './commit-driver.ts'
 import type { DigestFile } from './digest-file.ts'
@@ -23,7 +24,6 @@ import {
   knownLogsWriter,
   logFileNames,
   offsetsOf,
-  replaceFile,
   sealKnownLogs,
   stateFileNames,
   writeKnownLogs,

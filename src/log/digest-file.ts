@@ -5,6 +5,7 @@
  */
 import { zeroUuid } from '../base/ids.ts'
 import type { Disk, DiskOperation } from '../base/ports.ts'
+import { replaceFile } from '../base/replace-file.ts'
 import type { Segment } from './segment.ts'
 import {
   type DigestKey,
@@ -17,7 +18,7 @@ import {
   parseDigests,
   type SegmentDigest,
 } from './segment-digest.ts'
-import { replaceFile, stateFileNames } from './side-files.ts'
+import { stateFileNames } from './side-files.ts'
 import type { UnifiedLog } from './unified-log.ts'
 
 /** Entries of the file, about: 8 MiB. Of a node with more sealed segments only a part is known. */

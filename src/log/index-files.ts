@@ -1,9 +1,9 @@
 /** Writing the index entries of a segment to its files. */
 import type { DiskOperation } from '../base/ports.ts'
+import { replaceFile } from '../base/replace-file.ts'
 import type { IndexCache } from './index-cache.ts'
 import type { Segment } from './segment.ts'
 import { offsetEntryBytes, timeEntryBytes } from './segment-index.ts'
-import { replaceFile } from './side-files.ts'
 
 /** Operations, and what their completion changes in the books. */
 export interface Writes {

@@ -76,6 +76,17 @@ export class LeaderEpochCache {
     this.isDirty = true
   }
 
+  /** The log begins before what is known: `found`, read from its batches, tells of what is below. */
+  completeStart(found: readonly EpochEntry[]): void {
+    const [first] = this.#entries
+    if (first === undefined) return
+    const below = found.filter((entry) => entry.epoch <= first.epoch && entry.startOffset < first.startOffset)
+    if (below.length === 0) return
+    const kept = below.at(-1)?.epoch === first.epoch ? this.#entries.slice(1) : this.#entries
+    this.#entries = [...below, ...kept]
+    this.isDirty = true
+  }
+
   /** The epoch that the record at `offset` was written in; -1 when unknown. */
   epochAt(offset: number): number {
     return this.#entries.findLast((entry) => entry.startOffset <= offset)?.epoch ?? -1

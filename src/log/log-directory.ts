@@ -278,7 +278,7 @@ export class LogDirectory {
   async deleteLog(log: UnifiedLog): Promise<void> {
     if (log.isDeleted || this.#logs.get(log.key) !== log) return
     this.#assertWritable()
-    log.isDeleted = true
+    log.leave()
     this.#logs.delete(log.key)
     this.#ports.observer.set(logMetrics.logs, this.#logs.size)
     const removed = this.#dirty.beginRemoval(log.segments.map((segment) => segment.logPath))

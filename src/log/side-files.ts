@@ -37,17 +37,7 @@ export const stateFileNames = {
   failedSync: 'sync-failed',
 } as const
 
-/** Replaces a file so that a crash leaves the old or the new content (safety.md R3); a `syncDirectory` has to follow. */
-export function replaceFile(path: string, bytes: Uint8Array): readonly [DiskOperation, DiskOperation, DiskOperation] {
-  const temporary = `${path}.tmp`
-  return [
-    { kind: 'writeFile', path: temporary, bytes },
-    { kind: 'sync', path: temporary },
-    { kind: 'rename', from: temporary, to: path },
-  ]
-}
-
-/** Removes what such groups leave when they end early. */
+/** Removes what groups of `replaceFile` leave when they end early. */
 export function temporariesOf(operations: readonly DiskOperation[]): readonly DiskOperation[] {
   return operations.flatMap((each) => (each.kind === 'rename' ? [{ kind: 'unlink' as const, path: each.from }] : []))
 }

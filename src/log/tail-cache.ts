@@ -16,10 +16,11 @@ interface TailBatch {
 }
 
 const empty = new Uint8Array(0)
+const everything = (): number => Number.POSITIVE_INFINITY
 
 /** The cached batches of one log: the newest ones, up to its end without a gap. */
 export class LogTail {
-  readonly #writtenEndOffset: () => number
+  #writtenEndOffset: () => number
   #batches: TailBatch[] = []
   /** Below it compaction has changed the log: what is cached there is not answered any more. */
   floorOffset = 0
@@ -29,6 +30,11 @@ export class LogTail {
   /** `writtenEndOffset`: end of what the log's file holds. */
   constructor(writtenEndOffset: () => number) {
     this.#writtenEndOffset = writtenEndOffset
+  }
+
+  /** The log is deleted: nobody reads it, and what is still cached of it must not hold it in memory. */
+  disown(): void {
+    this.#writtenEndOffset = everything
   }
 
   /** Can the oldest batch be read from the file? */

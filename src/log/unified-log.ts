@@ -107,6 +107,12 @@ export class UnifiedLog {
     this.#home = home
   }
 
+  /** It goes out of service. */
+  leave(): void {
+    this.isDeleted = true
+    this.tail.disown()
+  }
+
   get topicId(): string {
     return this.#topicId
   }

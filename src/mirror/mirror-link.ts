@@ -328,7 +328,7 @@ export class MirrorLink {
     const credentials = this.#credentials
     return TargetConnection.open({
       tls: await credentials.tls(),
-      login: credentials.hasLogin ? kafkaLogin(() => credentials.login(), ports) : null,
+      login: credentials.hasLogin ? kafkaLogin(() => credentials.login(address.host), ports) : null,
       net: ports.net,
       clock: ports.clock,
       address,

@@ -66,7 +66,8 @@ export class Arrival {
   }
 
   #watch(socket: Socket): void {
-    socket.once('close', () => {
+    // Once is enough, but `once` takes four times the memory of `on`.
+    socket.on('close', () => {
       if (this.#socket !== socket) return
       this.over()
       this.pass?.leave()

@@ -15,12 +15,13 @@ import {
   type Compute,
   ComputeError,
   type GssAcceptor,
+  type GssInitiator,
   type KeyDerivation,
   type TokenKeys,
 } from '../base/ports.ts'
 import { lz4Frames } from './lz4-frame.ts'
 import { snappyBlocks, xerialBlockBytes, xerialHeader } from './snappy-framing.ts'
-import { openGssAcceptor } from './gss.ts'
+import { openGssAcceptor, openGssInitiator } from './gss.ts'
 import { tokenKeysOf } from './token-keys.ts'
 import { zstdFrames } from './zstd-frame.ts'
 
@@ -115,6 +116,10 @@ class NodeCompute implements Compute {
 
   gssAcceptor(keytab: string, principal: string): GssAcceptor {
     return openGssAcceptor(keytab, principal)
+  }
+
+  gssInitiator(keytab: string, principal: string, service: string): GssInitiator {
+    return openGssInitiator(keytab, principal, service)
   }
 
   async #decode(codec: CompressionCodec, bytes: Uint8Array, bytesMax: number): Promise<Uint8Array> {

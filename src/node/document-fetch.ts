@@ -3,15 +3,23 @@ import http from 'node:http'
 import https from 'node:https'
 import { type DocumentRequest, NetError } from '../base/ports.ts'
 
+const formType = 'application/x-www-form-urlencoded'
+
 /** Rejects with a NetError, also when `signal` says that the port closes. */
 export function fetchDocument(request: DocumentRequest, signal: AbortSignal): Promise<Uint8Array> {
-  const { url, timeoutMs, bytesMax, ca } = request
-  const attempt = `GET ${withoutSecrets(url)}`
+  const { url, timeoutMs, bytesMax, ca, form } = request
+  const body = form === undefined ? null : new URLSearchParams(form.fields).toString()
+  const attempt = `${body === null ? 'GET' : 'POST'} ${withoutSecrets(url)}`
   return new Promise((resolve, reject) => {
     const options: https.RequestOptions = {
       agent: false,
       signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]),
-      headers: { accept: 'application/json', 'user-agent': 'headwater' },
+      method: body === null ? 'GET' : 'POST',
+      headers: {
+        ...{ accept: 'application/json', 'user-agent': 'headwater' },
+        ...(form === undefined ? {} : { authorization: form.authorization }),
+        ...(body === null ? {} : { 'content-type': formType, 'content-length': Buffer.byteLength(body) }),
+      },
       minVersion: 'TLSv1.2',
       ...(ca === null ? {} : { ca: Buffer.from(ca) }),
     }
@@ -20,7 +28,7 @@ export function fetchDocument(request: DocumentRequest, signal: AbortSignal): Pr
         error.name === 'TimeoutError' || (error.cause instanceof Error && error.cause.name === 'TimeoutError')
       reject(new NetError(isLate ? 'ETIMEDOUT' : (error.code ?? error.message), attempt))
     }
-    const outgoing = (url.startsWith('https:') ? https : http).get(url, options, (answer) => {
+    const outgoing = (url.startsWith('https:') ? https : http).request(url, options, (answer) => {
       const refuse = (code: string): void => {
         reject(new NetError(code, attempt))
         answer.destroy()
@@ -38,6 +46,7 @@ export function fetchDocument(request: DocumentRequest, signal: AbortSignal): Pr
       answer.on('close', () => reject(new NetError('ECONNRESET', attempt)))
     })
     outgoing.on('error', fail)
+    outgoing.end(body ?? '')
   })
 }
 

@@ -46,6 +46,9 @@ interface SocketInside {
   [handleProperty]: { reading: boolean; readStop(): void } | null
 }
 
+/** Whoever takes the socket looks at its errors. */
+function ignore(): void {}
+
 export class NodeListener {
   readonly #options: NodeListenerOptions
   readonly #listen: ListenOptions
@@ -117,7 +120,7 @@ export class NodeListener {
 
   #accept(socket: net.Socket): void {
     this.#options.onSocket(socket)
-    socket.on('error', () => {})
+    socket.on('error', ignore)
     const arrival = new Arrival(socket)
     if (this.#sources === null) return this.#enter(arrival)
     const isLocal = socket.remoteAddress === undefined

@@ -38,11 +38,17 @@ export class NodeNet implements Net {
   readonly #open = new Set<net.Socket>()
   readonly #listeners = new Set<NodeListener>()
   readonly #closing = new AbortController()
+  /** One listener for all sockets: there may be tens of thousands. */
+  readonly #forget: (this: net.Socket) => void
   readonly #handshakePace = new TurnPace(handshakesPerTurn)
 
   constructor(options: NodeNetOptions) {
     this.#observer = options.observer
     this.#readByEvents = options.readByEvents ?? false
+    const open = this.#open
+    this.#forget = function forget() {
+      open.delete(this)
+    }
   }
 
   tlsContext(clientAuth: TlsClientAuth): NodeTlsContext {
@@ -115,7 +121,7 @@ export class NodeNet implements Net {
 
   #track(socket: net.Socket): void {
     this.#open.add(socket)
-    socket.once('close', () => this.#open.delete(socket))
+    socket.on('close', this.#forget)
   }
 
   async #stopListening(listener: NodeListener): Promise<void> {

@@ -3,9 +3,10 @@
  * the next one; while a file cannot be used, what was read last goes on, and that is told once.
  */
 import { asError } from '../base/errors.ts'
-import type { Disk, Observer, OutboundTls } from '../base/ports.ts'
+import type { Clock, Compute, Disk, Net, Observer, OutboundTls } from '../base/ports.ts'
 import type { SaslLogin } from './sasl/sasl-login.ts'
 import { securityEvents } from './security-events.ts'
+import { TokenEndpoint, type TokenEndpointOptions, type TokenEndpointSecrets } from './tokens/token-endpoint.ts'
 
 export interface OutboundTlsFiles {
   readonly ca: string | null
@@ -21,10 +22,32 @@ export type OutboundSaslFiles =
       readonly passwordFile: string
     }
   | { readonly mechanism: 'OAUTHBEARER'; readonly tokenFile: string }
+  | {
+      readonly mechanism: 'OAUTHBEARER'
+      readonly endpoint: TokenEndpointOptions
+      readonly clientSecretFile: string
+      readonly caFile: string | null
+    }
+  | {
+      readonly mechanism: 'GSSAPI'
+      readonly principal: string
+      readonly keytab: string
+      /** First part of the name of the other side's principal: `kafka`. */
+      readonly serviceName: string
+    }
 
 export interface OutboundFiles {
   readonly tls: OutboundTlsFiles | null
   readonly sasl: OutboundSaslFiles | null
+}
+
+/** What credentials are made with. */
+export interface OutboundPorts {
+  readonly disk: Pick<Disk, 'readFile'>
+  readonly observer: Observer
+  readonly net: Pick<Net, 'fetchDocument'>
+  readonly clock: Pick<Clock, 'monotonicMs'>
+  readonly compute: Pick<Compute, 'gssInitiator'>
 }
 
 const pemBytesMax = 1_048_576
@@ -33,22 +56,20 @@ const secretBytesMax = 65_536
 export class OutboundCredentials {
   readonly #owner: string
   readonly #files: OutboundFiles
-  readonly #disk: Pick<Disk, 'readFile'>
-  readonly #observer: Observer
+  readonly #ports: OutboundPorts
+  readonly #endpoint: TokenEndpoint | null
   #tls: OutboundTls | null = null
   #login: SaslLogin | null = null
+  #issuer: TokenEndpointSecrets | null = null
   #told: string | null = null
 
   /** `owner` stands in the log. */
-  constructor(
-    owner: string,
-    files: OutboundFiles,
-    ports: { readonly disk: Pick<Disk, 'readFile'>; readonly observer: Observer },
-  ) {
+  constructor(owner: string, files: OutboundFiles, ports: OutboundPorts) {
     this.#owner = owner
     this.#files = files
-    this.#disk = ports.disk
-    this.#observer = ports.observer
+    this.#ports = ports
+    const { sasl } = files
+    this.#endpoint = sasl !== null && 'endpoint' in sasl ? new TokenEndpoint(sasl.endpoint, ports) : null
   }
 
   get hasLogin(): boolean {
@@ -68,10 +89,16 @@ export class OutboundCredentials {
     return this.#tls
   }
 
-  /** Rejects when a file cannot be read and never could. */
-  async login(): Promise<SaslLogin> {
+  /** Of a connection to `host`. Rejects when a file cannot be read and never could, and when no token is to be had. */
+  async login(host: string): Promise<SaslLogin> {
     const { sasl } = this.#files
     if (sasl === null) throw new Error('a login where none is asked for')
+    if (sasl.mechanism === 'GSSAPI') {
+      const { keytab, principal, serviceName } = sasl
+      const context = this.#ports.compute.gssInitiator(keytab, principal, `${serviceName}@${host}`)
+      return { mechanism: 'GSSAPI', context }
+    }
+    if ('endpoint' in sasl) return { mechanism: 'OAUTHBEARER', token: await this.#tokenOf(sasl) }
     this.#login = await this.#fresh(this.#login, async (): Promise<SaslLogin> => {
       if (sasl.mechanism === 'OAUTHBEARER')
         return { mechanism: 'OAUTHBEARER', token: await this.#secret(sasl.tokenFile) }
@@ -79,6 +106,15 @@ export class OutboundCredentials {
       return { mechanism, userName, password: await this.#secret(sasl.passwordFile) }
     })
     return this.#login
+  }
+
+  async #tokenOf(sasl: { readonly clientSecretFile: string; readonly caFile: string | null }): Promise<string> {
+    this.#issuer = await this.#fresh(this.#issuer, async () => ({
+      clientSecret: await this.#secret(sasl.clientSecretFile),
+      ca: await this.#pem(sasl.caFile, 'CERTIFICATE'),
+    }))
+    if (this.#endpoint === null) throw new Error('an endpoint where none is asked for')
+    return this.#endpoint.token(this.#issuer)
   }
 
   async #fresh<T>(last: T | null, read: () => Promise<T>): Promise<T> {
@@ -91,7 +127,7 @@ export class OutboundCredentials {
       const reason = asError(thrown).message
       if (this.#told !== reason) {
         this.#told = reason
-        this.#observer.event(securityEvents.outboundRefused, { owner: this.#owner, reason })
+        this.#ports.observer.event(securityEvents.outboundRefused, { owner: this.#owner, reason })
       }
       return last
     }
@@ -115,7 +151,7 @@ export class OutboundCredentials {
   }
 
   async #read(path: string, bytesMax: number): Promise<Uint8Array> {
-    const bytes = await this.#disk.readFile(path, bytesMax)
+    const bytes = await this.#ports.disk.readFile(path, bytesMax)
     if (bytes === null) throw new Error(`there is no file ${path}`)
     return bytes
   }

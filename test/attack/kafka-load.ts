@@ -6,18 +6,22 @@ import { batchOfValues, int32 } from './batch-bytes.ts'
 import { bombs } from './broken-batches.ts'
 import { doorBounds, type DoorWorld } from './door-world.ts'
 import { metadataRequest } from './kafka-frames.ts'
+import { figure } from './figures.ts'
 import { memoryOf } from './process-facts.ts'
 import { RawClient } from './raw-client.ts'
 import { pause, type Row, until } from './row.ts'
 
 const mib = 1_048_576
 const fetches = 10_000
+const deafClients = figure(10, 50)
+const silentClients = figure(100, 1_000)
+const bombClients = figure(20, 100)
 
 export function kafkaLoadRows(world: DoorWorld): readonly Row[] {
   const { kafka, pid } = world.daemon
   return [
     {
-      name: 'Kafka: ten clients that each send 10,000 Fetches of 1 MiB and never read take a bounded memory',
+      name: `Kafka: ${deafClients} clients that each send 10,000 Fetches of 1 MiB and never read take a bounded memory`,
       async run() {
         const talk = await world.talk()
         assert.equal(await talk.createTopic('bulk'), 'NONE')
@@ -26,7 +30,9 @@ export function kafkaLoadRows(world: DoorWorld): readonly Row[] {
         }
         talk.close()
         const before = memoryOf(pid).residentBytes
-        const deaf = await Promise.all(Array.from({ length: 10 }, () => RawClient.connect(kafka, { isDeaf: true })))
+        const deaf = await Promise.all(
+          Array.from({ length: deafClients }, () => RawClient.connect(kafka, { isDeaf: true })),
+        )
         const topics = [{ topic: 'bulk', partitions: [{ partition: 0, fetchOffset: 0, partitionMaxBytes: mib }] }]
         const one = Buffer.concat(
           encodeRequest(fetchApi, 12, 5, 'attack', { maxWaitMs: 100, minBytes: 1, maxBytes: 8 * mib, topics }),
@@ -39,10 +45,10 @@ export function kafkaLoadRows(world: DoorWorld): readonly Row[] {
       },
     },
     {
-      name: 'Kafka: 100 clients that announce the largest frame and fall silent keep neither memory nor a large request of others',
+      name: `Kafka: ${silentClients} clients that announce the largest frame and fall silent keep neither memory nor a large request of others`,
       async run() {
         const before = memoryOf(pid).residentBytes
-        const silent = await Promise.all(Array.from({ length: 100 }, () => RawClient.connect(kafka)))
+        const silent = await Promise.all(Array.from({ length: silentClients }, () => RawClient.connect(kafka)))
         for (const client of silent) client.send(int32(doorBounds.kafkaFrameBytesMax), Buffer.alloc(100, 1))
         const talk = await world.talk()
         const answer = await talk.produce('bulk', 0, batchOfValues(['large'.repeat(200_000)]))
@@ -54,10 +60,10 @@ export function kafkaLoadRows(world: DoorWorld): readonly Row[] {
       },
     },
     {
-      name: 'Kafka: twenty clients that send batches which open to hundreds of megabytes take a bounded memory, and others are served',
+      name: `Kafka: ${bombClients} clients that send batches which open to hundreds of megabytes take a bounded memory, and others are served`,
       async run() {
         const opening = bombs()
-        const clients = await Promise.all(Array.from({ length: 20 }, () => world.talk()))
+        const clients = await Promise.all(Array.from({ length: bombClients }, () => world.talk()))
         const honest = await world.talk()
         assert.equal(await honest.createTopic('bombs'), 'NONE')
         const before = memoryOf(pid).residentBytes
@@ -99,7 +105,7 @@ export function kafkaLoadRows(world: DoorWorld): readonly Row[] {
   ]
 }
 
-const slowClients = 40
+const slowClients = figure(40, 400)
 
 /** Clients that are there from the beginning, and the rows that look at them at the end. */
 export async function lingering(world: DoorWorld): Promise<readonly Row[]> {

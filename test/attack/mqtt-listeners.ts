@@ -8,6 +8,7 @@ import { Prng } from '../sim/prng.ts'
 import { Bystanders } from './bystanders.ts'
 import { startDaemon } from './command.ts'
 import { connectPacket, field, MqttTalk, packet, types } from './mqtt-talk.ts'
+import { figure } from './figures.ts'
 import { memoryOf } from './process-facts.ts'
 import { RawClient } from './raw-client.ts'
 import { each, eachAtOnce, type Group, type OpenGroup, type Row, until } from './row.ts'
@@ -19,7 +20,7 @@ const connectDeadlineMs = 3_000
 const limitedMax = 50
 /** Connections beyond a limit that are let in to be told so. */
 const toldMax = 64
-const mutations = 1_500
+const mutations = figure(1_500, 500_000)
 const atOnce = 50
 
 interface Places {

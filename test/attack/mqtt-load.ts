@@ -1,5 +1,6 @@
 /** MQTT clients that take and do not give: never reading, never speaking. */
 import { strict as assert } from 'node:assert'
+import { figure } from './figures.ts'
 import { doorBounds, type DoorWorld } from './door-world.ts'
 import { connectPacket, MqttTalk, packet, publishPacket, subscribePacket, types } from './mqtt-talk.ts'
 import { memoryOf } from './process-facts.ts'
@@ -7,13 +8,14 @@ import { RawClient } from './raw-client.ts'
 import { type Row, until } from './row.ts'
 
 const mib = 1_048_576
-const idleConnections = 1_000
+const deafSubscribers = figure(20, 100)
+const idleConnections = figure(1_000, 5_000)
 
 export function mqttLoadRows(world: DoorWorld): readonly Row[] {
   const { mqtt, pid } = world.daemon
   return [
     {
-      name: 'MQTT: 20 subscribers that never read do not hold up one that does, and take a bounded memory',
+      name: `MQTT: ${deafSubscribers} subscribers that never read do not hold up one that does, and take a bounded memory`,
       run: () => fanOut(mqtt, pid),
     },
     {
@@ -49,7 +51,7 @@ export function mqttLoadRows(world: DoorWorld): readonly Row[] {
 
 async function fanOut(mqtt: string, pid: number): Promise<void> {
   const deaf = await Promise.all(
-    Array.from({ length: 20 }, async (_, index) => {
+    Array.from({ length: deafSubscribers }, async (_, index) => {
       const talk = await MqttTalk.connect(mqtt, index % 2 === 0 ? 4 : 5, `attack-deaf-${index}`)
       talk.raw.send(subscribePacket(talk.level, 'fan/#', index % 3 === 0 ? 1 : 0))
       assert.equal((await talk.read()).type, types.suback)
@@ -62,7 +64,7 @@ async function fanOut(mqtt: string, pid: number): Promise<void> {
   assert.equal((await reader.read()).type, types.suback)
   const before = memoryOf(pid).residentBytes
   const publisher = await MqttTalk.connect(mqtt, 4, 'attack-publisher')
-  const messages = 600
+  const messages = figure(600, 10_000)
   const payload = Buffer.alloc(32_000, 'f')
   let heard = 0
   const hearing = (async () => {

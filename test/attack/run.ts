@@ -15,6 +15,7 @@ import { join } from 'node:path'
 import { killDaemons, useMutant } from './command.ts'
 import { doors } from './doors.ts'
 import { command } from './figures.ts'
+import { floods } from './floods.ts'
 import { fuzz } from './fuzz.ts'
 import { idle, limits } from './limits.ts'
 import { mqttListeners } from './mqtt-listeners.ts'
@@ -28,7 +29,7 @@ import type { Group, OpenGroup, Row } from './row.ts'
 const lanes: readonly (readonly Group[])[] = [
   [doors, stops],
   [sideFiles, startup, mqttListeners],
-  [idle, limits, peer, fuzz],
+  [idle, limits, peer, fuzz, floods],
 ]
 const counts = { passed: 0, failed: 0, failedRows: 0 }
 

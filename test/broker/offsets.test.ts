@@ -285,14 +285,23 @@ describe('DeleteRecords', () => {
     }
   })
 
-  it('is answered REQUEST_TIMED_OUT at its timeout, and goes on', async () => {
+  it('waits for the disk although the client gives it no time', async () => {
+    const { node, partition } = await open()
+    await write(node, 1_000)
+    expect([await cut(node, 1, 'readings', 0), partition.log.logStartOffset]).toEqual(['1', 1])
+  })
+
+  it.each([
+    [200, 1_000],
+    [3_000, 3_000],
+  ])('with a timeout of %i ms is answered REQUEST_TIMED_OUT after %i, and goes on', async (timeoutMs, afterMs) => {
     const { node, partition } = await open()
     await write(node, 1_000)
     node.host.stallDisk(5_000)
     const startMs = node.world.nowMs
-    expect([await cut(node, 1, 'readings', 200), Math.round(node.world.nowMs - startMs)]).toEqual([
+    expect([await cut(node, 1, 'readings', timeoutMs), Math.round(node.world.nowMs - startMs)]).toEqual([
       'REQUEST_TIMED_OUT',
-      200,
+      afterMs,
     ])
     await node.world.runFor(6_000)
     expect([await cut(node, 1), partition.log.logStartOffset]).toEqual(['1', 1])

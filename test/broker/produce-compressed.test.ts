@@ -50,6 +50,10 @@ class HeldCompute implements Compute {
     return this.#real.gssAcceptor(...job)
   }
 
+  gssInitiator(...job: Parameters<Compute['gssInitiator']>): ReturnType<Compute['gssInitiator']> {
+    return this.#real.gssInitiator(...job)
+  }
+
   tokenKeys(...job: Parameters<Compute['tokenKeys']>): ReturnType<Compute['tokenKeys']> {
     return this.#real.tokenKeys(...job)
   }

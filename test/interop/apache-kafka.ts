@@ -28,6 +28,8 @@ export interface ApacheKafkaOptions {
   readonly properties?: Readonly<Record<string, string | number | boolean>>
   /** `-Xmx` of the broker, Kafka's own default `1g`. */
   readonly heap?: string
+  /** Further words for the Java machine. */
+  readonly jvm?: readonly string[]
   /** Where the partitions live; default `dir/data`. A folder that has a meta.properties is opened as it is, not formatted. */
   readonly logDir?: string
   /** Port of the controller; omitted = as `port`. */
@@ -151,6 +153,7 @@ export async function startApacheKafka(options: ApacheKafkaOptions): Promise<Apa
   }
   const logFile = join(options.dir, 'server.log')
   const flags = [`-Xmx${options.heap ?? '1g'}`, '-server', '-XX:+UseG1GC', '-XX:MaxGCPauseMillis=20']
+  flags.push(...(options.jvm ?? []))
   const args = [...flags, `-Dlog4j2.configurationFile=${logging}`, '-cp', `${libs}/*`, 'kafka.Kafka', propertiesFile]
   const broker = new BrokerProcess(args, logFile, ports.port)
   await broker.start()

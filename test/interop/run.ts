@@ -16,6 +16,7 @@ import { closedDoors } from './cases/closed-doors.ts'
 import { sameCompaction } from './cases/compaction.ts'
 import { formattedByKafka } from './cases/formatted-by-kafka.ts'
 import { kafkaCodec, kafkaHeaders, kafkaLayouts } from './cases/kafka-codec.ts'
+import { kafkaStreams, oneNodeCluster } from './cases/kafka-alone.ts'
 import { dumpLogSegments, kafkaTools } from './cases/kafka-tools.ts'
 import { quotas } from './cases/quotas.ts'
 import { securityTools } from './cases/security-tools.ts'
@@ -24,6 +25,7 @@ import { ticketsOfARealm } from './cases/kerberos.ts'
 import { securedExport } from './cases/secured-export.ts'
 import { securedMirror } from './cases/secured-mirror.ts'
 import { tokensOfAnOpenIdProvider } from './cases/tokens.ts'
+import { mirrorLogins } from './cases/mirror-logins.ts'
 import { mirrorToApacheKafka } from './mirror.ts'
 import { outAndBack } from './cases/out-and-back.ts'
 import { mosquittoOptions, pahoEverywhere } from './cases/mqtt-doors.ts'
@@ -53,6 +55,8 @@ const cases: readonly InteropCase[] = [
   codecMatrix,
   aiokafka,
   kafkaTools,
+  oneNodeCluster,
+  kafkaStreams,
   dumpLogSegments,
   securityTools,
   tokensOfAnOpenIdProvider,
@@ -67,6 +71,7 @@ const cases: readonly InteropCase[] = [
   formattedByKafka,
   mirrorToApacheKafka,
   securedMirror,
+  mirrorLogins,
 ]
 
 process.exitCode = await main(process.argv.slice(2).filter((word) => !word.startsWith('--acl-pairs=')))

@@ -89,4 +89,17 @@ describe('tail cache', () => {
     expect(batchBaseOffset(read)).toBe(0)
     expect(Buffer.compare(read, first)).toBe(0)
   })
+
+  it('does not keep a deleted log from being forgotten, and gives its batches up like those that are written', () => {
+    const cache = new TailCache(64 * kibibyte)
+    const log = { writtenEndOffset: 0 }
+    const tail = new LogTail(() => log.writtenEndOffset)
+    for (let offset = 0; offset < 3; offset += 1) cache.add(tail, batchAt(offset, 30 * kibibyte))
+    expect(tail.isOldestWritten).toBe(false)
+    tail.disown()
+    expect(tail.isOldestWritten).toBe(true)
+    const other = new LogTail(() => Number.POSITIVE_INFINITY)
+    for (let offset = 0; offset < 2; offset += 1) cache.add(other, batchAt(offset, 30 * kibibyte))
+    expect(tail.read({ fromOffset: 1, endOffset: 3, bytesMax: 1e6, minOneBatch: true })).toBeNull()
+  })
 })

@@ -38,6 +38,27 @@ describe('a document over HTTP', () => {
     expect(Buffer.from(await fetch()).toString()).toBe('{"keys":[]}')
   })
 
+  it('is asked for by a form, which no error tells', async () => {
+    let isRefused = false
+    const { net, url } = await serving((request, response) => {
+      let body = ''
+      request.on('data', (bytes: Buffer) => (body += bytes.toString()))
+      request.on('end', () => {
+        const { authorization, 'content-type': type } = request.headers
+        response.writeHead(isRefused ? 401 : 200).end(`${request.method} ${authorization} ${type} ${body}`)
+      })
+    })
+    const form = { fields: { grant_type: 'client_credentials', scope: 'a b&c' }, authorization: 'Basic canary' }
+    const ask = () => net.fetchDocument({ url, timeoutMs: 5_000, bytesMax: 1_000, ca: null, form })
+    expect(Buffer.from(await ask()).toString()).toBe(
+      'POST Basic canary application/x-www-form-urlencoded grant_type=client_credentials&scope=a+b%26c',
+    )
+    isRefused = true
+    const said = await ask().catch(String)
+    expect(said).toMatch(/POST http:.*HTTP status 401/)
+    expect(said).not.toContain('canary')
+  })
+
   it.each([
     ['a redirection', 302, /HTTP status 302/],
     ['an error', 500, /HTTP status 500/],

@@ -84,3 +84,30 @@ describe.skipIf(isMissing)('the acceptor of Kerberos', () => {
     await expect(context.accept(Buffer.from('x'))).rejects.toThrow(/token/i)
   })
 })
+
+describe.skipIf(isMissing)('an initiator of Kerberos', () => {
+  const principal = 'mirror@TEST'
+  const reasonOf = (outcome: Promise<unknown>): Promise<string> =>
+    outcome.then(
+      () => '',
+      (thrown: Error) => thrown.message,
+    )
+
+  it('tells why there is no ticket, and has nothing to wrap with before there is one', async () => {
+    for (const keys of [join(folder, 'nowhere'), keytab()]) {
+      const context = compute.gssInitiator(keys, principal, 'kafka@localhost')
+      expect(await reasonOf(context.initiate(new Uint8Array(0)))).toMatch(/[a-z]{4}/)
+      expect(await reasonOf(context.wrap(Buffer.from('x')))).not.toBe('')
+      expect(await reasonOf(context.unwrap(Buffer.from('x')))).not.toBe('')
+    }
+  })
+
+  it('is not begun with names longer than there are', () => {
+    for (const words of [
+      ['y'.repeat(5000), principal, 'kafka@localhost'],
+      [keytab(), 'x'.repeat(5000), 'kafka@localhost'],
+      [keytab(), principal, 'z'.repeat(5000)],
+    ] as const)
+      expect(failureOf(() => compute.gssInitiator(words[0], words[1], words[2]))).toMatch(/arguments/)
+  })
+})

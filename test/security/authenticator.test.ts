@@ -30,6 +30,7 @@ function newAuthenticator(delayMs = 100) {
     decompress: (...words) => ports.compute.decompress(...words),
     tokenKeys: (set) => ports.compute.tokenKeys(set),
     gssAcceptor: (...words) => ports.compute.gssAcceptor(...words),
+    gssInitiator: (...words) => ports.compute.gssInitiator(...words),
     deriveKey: (request) => {
       derived.push(request.iterations)
       return ports.compute.deriveKey(request)

@@ -5,25 +5,18 @@
 import { readFileSync } from 'node:fs'
 import { ApplianceError, asError } from '../../base/errors.ts'
 import type { OutboundTls } from '../../base/ports.ts'
-import type { SaslLogin } from '../../security/sasl/sasl-login.ts'
+import { type ClientLogin, loginOf, saslNames } from './client-login.ts'
 import { cliErrors } from './cli-errors.ts'
 
 export interface ClientSecurity {
   readonly tls: OutboundTls | null
-  readonly login: SaslLogin | null
+  readonly login: ClientLogin | null
 }
 
 const fileBytesMax = 1_048_576
 const protocols = ['PLAINTEXT', 'SSL', 'SASL_PLAINTEXT', 'SASL_SSL']
-const mechanisms = ['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512', 'OAUTHBEARER'] as const
-const modules: Readonly<Record<(typeof mechanisms)[number], string>> = {
-  PLAIN: 'org.apache.kafka.common.security.plain.PlainLoginModule',
-  'SCRAM-SHA-256': 'org.apache.kafka.common.security.scram.ScramLoginModule',
-  'SCRAM-SHA-512': 'org.apache.kafka.common.security.scram.ScramLoginModule',
-  OAUTHBEARER: 'org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule',
-}
 const knownNames = new Set([
-  ...['security.protocol', 'sasl.mechanism', 'sasl.jaas.config', 'sasl.oauthbearer.token.endpoint.url'],
+  ...['security.protocol', ...saslNames],
   ...['ssl.truststore.type', 'ssl.truststore.location', 'ssl.truststore.certificates'],
   ...['ssl.keystore.type', 'ssl.keystore.location', 'ssl.keystore.certificate.chain', 'ssl.keystore.key'],
   ...['ssl.endpoint.identification.algorithm'],
@@ -37,7 +30,7 @@ export function readClientProperties(path: string): ClientSecurity {
   const protocol = settings.get('security.protocol') ?? 'PLAINTEXT'
   if (!protocols.includes(protocol)) throw invalid('security.protocol', `${protocol} is not ${protocols.join(', ')}`)
   const tls = protocol.endsWith('SSL') ? tlsOf(settings) : null
-  const login = protocol.startsWith('SASL') ? loginOf(settings) : null
+  const login = protocol.startsWith('SASL') ? loginOf({ settings, invalid, readText }) : null
   const idle = [...settings.keys()].find(
     (name) => (tls === null && name.startsWith('ssl.')) || (login === null && name.startsWith('sasl.')),
   )
@@ -84,47 +77,6 @@ function pemOf(settings: ReadonlyMap<string, string>, store: 'truststore' | 'key
   if (!pem.includes('-----BEGIN CERTIFICATE-----'))
     throw invalid(`ssl.${store}.location`, 'holds no certificate in PEM')
   return pem
-}
-
-function loginOf(settings: ReadonlyMap<string, string>): SaslLogin {
-  const mechanism = mechanisms.find((each) => each === settings.get('sasl.mechanism'))
-  if (mechanism === undefined) {
-    throw invalid('sasl.mechanism', `${settings.get('sasl.mechanism') ?? 'nothing'} is not ${mechanisms.join(', ')}`)
-  }
-  if (mechanism === 'OAUTHBEARER') return { mechanism, token: tokenOf(settings) }
-  if (settings.has('sasl.oauthbearer.token.endpoint.url')) {
-    throw invalid('sasl.oauthbearer.token.endpoint.url', `means nothing with sasl.mechanism=${mechanism}`)
-  }
-  const options = jaasOf(settings.get('sasl.jaas.config') ?? '', modules[mechanism])
-  const [userName = '', password = ''] = [options.get('username'), options.get('password')]
-  if (userName === '' || password === '') throw invalid('sasl.jaas.config', 'needs username="..." and password="..."')
-  return { mechanism, userName, password }
-}
-
-/** The token in a file, as of Kafka's file-based retrieval. */
-function tokenOf(settings: ReadonlyMap<string, string>): string {
-  const name = 'sasl.oauthbearer.token.endpoint.url'
-  const url = settings.get(name) ?? ''
-  if (!url.startsWith('file:///')) throw invalid(name, 'must be file:///PATH of a token')
-  const jaas = settings.get('sasl.jaas.config')
-  if (jaas !== undefined) jaasOf(jaas, modules.OAUTHBEARER)
-  return readText(decodeURIComponent(new URL(url).pathname)).trim()
-}
-
-/** `MODULE required name="value" ...;` */
-function jaasOf(text: string, module: string): ReadonlyMap<string, string> {
-  const match = /^\s*([\w.$]+)\s+required((?:\s+\w+\s*=\s*(?:"(?:\\.|[^"\\])*"|'[^']*'|[^\s;"']+))*)\s*;\s*$/.exec(text)
-  if (match === null) throw invalid('sasl.jaas.config', `must be: ${module} required username="..." password="...";`)
-  if (match[1] !== module)
-    throw invalid('sasl.jaas.config', `${match[1]} is not the module of the mechanism, ${module}`)
-  const options = new Map<string, string>()
-  for (const [, name = '', written = ''] of (match[2] ?? '').matchAll(
-    /(\w+)\s*=\s*("(?:\\.|[^"\\])*"|'[^']*'|[^\s;"']+)/g,
-  )) {
-    const inner = /^["']/.test(written) ? written.slice(1, -1) : written
-    options.set(name, written.startsWith('"') ? inner.replace(/\\(.)/g, '$1') : inner)
-  }
-  return options
 }
 
 /** Java's properties: `name=value`, comments, and lines that go on after a backslash. */

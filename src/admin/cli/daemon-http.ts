@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises'
 import type { Command } from 'commander'
 import { ApplianceError, asError } from '../../base/errors.ts'
+import { isLoopbackHost } from '../../base/loopback.ts'
 import { cliErrors } from './cli-errors.ts'
 import { unreadableFile } from './file-fault.ts'
 import { jsonOption, passwordFileOption } from './command-flags.ts'
@@ -96,5 +97,6 @@ async function authorizationOf({ user, passwordFile, tokenFile }: HttpFlags): Pr
 
 function isSheltered(address: string): boolean {
   if (address.startsWith('https://')) return true
-  return /^http:\/\/(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d+)?$/.test(address)
+  const plain = /^http:\/\/([^/@?#]*?)(?::\d+)?$/.exec(address)
+  return plain !== null && isLoopbackHost(plain[1] ?? '')
 }

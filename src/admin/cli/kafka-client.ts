@@ -11,7 +11,9 @@ import type { MetadataResponse } from '../../protocol/kafka/messages/metadata.ts
 import type { InferInput, InferMessage, MessageSchema } from '../../protocol/kafka/schema.ts'
 import { kafkaLogin } from '../../security/kafka-login.ts'
 import { SaslClientError } from '../../security/sasl/sasl-client.ts'
+import type { SaslLogin } from '../../security/sasl/sasl-login.ts'
 import { cliErrors } from './cli-errors.ts'
+import { credentialsOf, userOf } from './client-login.ts'
 import type { ClientSecurity } from './client-properties.ts'
 
 export type ClientPorts = Pick<Ports, 'net' | 'clock' | 'compute' | 'entropy'>
@@ -27,6 +29,7 @@ export class KafkaClient {
   readonly ports: ClientPorts
   readonly #bootstrap: readonly ListenAddress[]
   readonly #security: ClientSecurity
+  readonly #credentials: ((host: string) => Promise<SaslLogin>) | null
   readonly #connections = new Map<string, Promise<KafkaClientConnection>>()
   #brokers = new Map<number, ListenAddress>()
 
@@ -34,6 +37,7 @@ export class KafkaClient {
     this.ports = ports
     this.#bootstrap = bootstrap
     this.#security = security
+    this.#credentials = security.login === null ? null : credentialsOf(security.login, ports)
   }
 
   /** Metadata of these topics, or of all. Remembers the brokers. Topics carry their own errors. */
@@ -134,6 +138,7 @@ export class KafkaClient {
   async #open(address: ListenAddress): Promise<KafkaClientConnection> {
     const { net, clock } = this.ports
     const { tls, login } = this.#security
+    const credentials = this.#credentials
     const opening = KafkaClientConnection.open({
       net,
       clock,
@@ -143,11 +148,11 @@ export class KafkaClient {
       requestTimeoutMs: requestMs,
       frameBytesMax,
       tls,
-      login: login === null ? null : kafkaLogin(async () => login, this.ports),
+      login: credentials === null ? null : kafkaLogin(() => credentials(address.host), this.ports),
     })
     return opening.catch((thrown: unknown): never => {
       if (!(thrown instanceof SaslClientError)) throw thrown
-      const user = login !== null && 'userName' in login ? login.userName : 'the holder of the token'
+      const user = login === null ? '' : userOf(login)
       throw new ApplianceError(cliErrors.loginRefused, { user, detail: thrown.message }, { cause: thrown })
     })
   }

@@ -2,6 +2,7 @@
  * The acknowledgements that one connection owes its client, in arrival order [MQTT-4.6.0-2], as columns in a ring: packet id, type, reason. Slots
  * belong to groups; a group is what settles together (the messages of one loop turn). Only the settled front leaves, in one buffer. Pure.
  */
+import { LateMap } from '../../base/late-map.ts'
 import { acknowledgementBytesMax, writeAcknowledgement } from '../../protocol/mqtt/encode.ts'
 import { packetTypes } from '../../protocol/mqtt/packet-types.ts'
 import { reasonCodes } from '../../protocol/mqtt/reason-codes.ts'
@@ -47,7 +48,7 @@ export class AckQueue {
   private groups: AckGroup[] = []
   private pubacks = 0
   /** Whole packets of refusals that say why, by sequence number. Bound: `explainedMax`. */
-  private readonly explained = new Map<number, Uint8Array>()
+  private readonly explained = new LateMap<number, Uint8Array>()
 
   /** Acknowledgements owed. */
   get length(): number {

@@ -8,14 +8,14 @@ const joinBytesMax = 65_536
 export class ConnectionOutput {
   private readonly socket: Connection
   private readonly counters: DoorCounters
-  private readonly onSent: (bytes: number) => void
+  private readonly quota: { sent(bytes: number): void }
   private packets: Uint8Array[] = []
   private bytes = 0
   private blocked = false
 
-  constructor(socket: Connection, counters: DoorCounters, onSent: (bytes: number) => void) {
+  constructor(socket: Connection, counters: DoorCounters, quota: { sent(bytes: number): void }) {
     this.socket = socket
-    this.onSent = onSent
+    this.quota = quota
     this.counters = counters
   }
 
@@ -38,7 +38,7 @@ export class ConnectionOutput {
       this.packets.length > 1 && this.bytes <= joinBytesMax ? [joined(this.packets, this.bytes)] : this.packets
     this.packets = []
     this.counters.totals.sentBytes += this.bytes
-    this.onSent(this.bytes)
+    this.quota.sent(this.bytes)
     this.bytes = 0
     if (!this.socket.send(packets)) this.blocked = true
   }

@@ -11,30 +11,30 @@ import { type ConnectPacket, decodeDisconnect, type PacketBody } from '../../pro
 import type { MqttProperties } from '../../protocol/mqtt/properties.ts'
 import { reasonCodes, reasonName } from '../../protocol/mqtt/reason-codes.ts'
 import { MqttStreamDecoder } from '../../protocol/mqtt/stream-decoder.ts'
-import type { AckGroup, Committer } from './ack-queue.ts'
+import type { AckGroup } from './ack-queue.ts'
 import { type ConnectGrant, openSession } from './connect-handler.ts'
 import { CommitHold } from './commit-hold.ts'
 import { ConnectionOutput } from './connection-output.ts'
+import type { ConnectionRoles } from './connection-roles.ts'
 import { Deadline } from './deadline.ts'
-import type { DoorServices, PendingBytesWaiter } from './door-services.ts'
-import { Handshake, type HandshakeHost } from './handshake.ts'
-import type { MqttListenerOptions } from './listener-options.ts'
+import type { DoorServices } from './door-services.ts'
+import { Handshake } from './handshake.ts'
+import { limitsOf, type MqttListenerOptions } from './listener-options.ts'
 import { mqttEvents } from './mqtt-events.ts'
 import { mqttMetrics } from './mqtt-metrics.ts'
 import { PauseSwitch, pauseReasons } from './pause-switch.ts'
 import { QuotaHold } from './quota-hold.ts'
 import { PublishHandler } from './publish-handler.ts'
-import { answerRequest, encodeRelease, type RequestLink } from './request-handler.ts'
+import { answerRequest, encodeRelease } from './request-handler.ts'
 import type { Route } from './route-table.ts'
 import type { MqttSession } from './session.ts'
-import type { SessionLink } from './session-types.ts'
 import { TopicAliases } from './topic-aliases.ts'
 import type { Will } from './will-keeper.ts'
 
 /** A closing socket may take this long to send its last packet. */
 const lingerMs = 5000
 
-export class MqttConnection implements SessionLink, RequestLink, Committer, PendingBytesWaiter, HandshakeHost {
+export class MqttConnection implements ConnectionRoles {
   level: 3 | 4 | 5 = 4
   sendWindow = 0
   packetBytesMax = Number.POSITIVE_INFINITY
@@ -52,15 +52,18 @@ export class MqttConnection implements SessionLink, RequestLink, Committer, Pend
   /** `opening`: the session is being written down, CONNACK is due. */
   private state: 'waiting' | 'opening' | 'open' | 'closed' = 'waiting'
   private session: MqttSession | null = null
+  /** Made by the first PUBLISH: most clients only listen. */
   private publisher: PublishHandler | null = null
+  private userName: string | null = null
   private will: Will | null = null
   private expiryMs = 0
   private keepAliveMs = 0
   private lastReceivedMs: number
   /** CONNECT must have come; later: something must have come; after a failure: the end. */
   private readonly deadline: Deadline
-  private readonly drainDeadline: Deadline
-  private readonly linger: Deadline
+  /** Made when the client first does not read. */
+  private drainDeadline: Deadline | null = null
+  private linger: Deadline | null = null
   private waitingFor: Route | null = null
   private readonly handshake: Handshake
 
@@ -76,42 +79,29 @@ export class MqttConnection implements SessionLink, RequestLink, Committer, Pend
     this.services = services
     this.onEnded = onEnded
     this.handshake = new Handshake(this)
-    this.output = new ConnectionOutput(socket, services.counters, (bytes) => this.quota.sent(bytes))
     this.pauses = new PauseSwitch(socket)
     this.quota = new QuotaHold(services, this)
+    this.output = new ConnectionOutput(socket, services.counters, this.quota)
     this.commits = new CommitHold(services, this)
     const { columns, options } = services
-    this.decoder = new MqttStreamDecoder({
-      columns,
-      connectBytesMax: options.connectBytesMax,
-      packetBytesMax: this.ownPacketBytesMax,
-      onRows: (source, rows) => this.onRows(source, rows),
-    })
+    this.decoder = new MqttStreamDecoder(columns, limitsOf(listener, options), this)
     const { clock } = services
     this.lastReceivedMs = clock.monotonicMs()
-    this.drainDeadline = new Deadline(clock)
-    this.linger = new Deadline(clock)
     this.deadline = new Deadline(clock)
     const { openingMs } = socket.peer
     this.deadline.arm(Math.max(1, options.connectDeadlineMs - openingMs), () =>
       this.refuseSilently('no CONNECT in time'),
     )
-    socket.start({
-      onBytes: (bytes) => this.onBytes(bytes),
-      onDrain: () => this.onDrain(),
-      onClose: (error) => this.onClose(error),
-      window: () => (this.state === 'closed' ? null : this.decoder.window()),
-    })
+    socket.start(this)
   }
 
-  /** Largest packet that the client may send. */
-  private get ownPacketBytesMax(): number {
-    return this.listener.packetBytesMax ?? this.services.options.packetBytesMax
+  window(): Uint8Array | null {
+    return this.state === 'closed' ? null : this.decoder.window()
   }
 
   // ------------------------------------------------------------------------------------------------- in
 
-  private onBytes(bytes: Uint8Array): void {
+  onBytes(bytes: Uint8Array): void {
     if (this.state === 'closed') return
     this.lastReceivedMs = this.services.clock.monotonicMs()
     this.services.counters.totals.receivedBytes += bytes.length
@@ -141,14 +131,14 @@ export class MqttConnection implements SessionLink, RequestLink, Committer, Pend
     this.afterRows()
   }
 
-  private onRows(source: Uint8Array, columns: PacketColumns): number {
+  onRows(source: Uint8Array, columns: PacketColumns): number {
     if (this.pauses.has(pauseReasons.identity)) return 0
     const wallMs = this.services.clock.wallMs()
     for (let row = 0; row < columns.count; row += 1) {
       if (this.state === 'closed' || this.state === 'opening') return row
       const type = (columns.firstByte[row] as number) >>> 4
-      if (type === packetTypes.publish && this.publisher !== null) {
-        const route = this.publisher.publish(source, columns, row, wallMs)
+      if (type === packetTypes.publish && this.session !== null) {
+        const route = this.publisherOf(this.session).publish(source, columns, row, wallMs)
         if (route === null) continue
         this.waitingFor = route
         return row
@@ -167,8 +157,8 @@ export class MqttConnection implements SessionLink, RequestLink, Committer, Pend
   private onPacket(type: number, source: Uint8Array, columns: PacketColumns, row: number, wallMs: number): void {
     const firstByte = columns.firstByte[row] as number
     const body = { source, start: columns.bodyStart[row] as number, end: columns.bodyEnd[row] as number }
-    const { services, session, publisher } = this
-    if (session === null || publisher === null) {
+    const { services, session } = this
+    if (session === null) {
       if (type === packetTypes.connect) return this.handshake.connect(firstByte, body)
       // Between CONNECT and CONNACK there may be AUTH and DISCONNECT [MQTT-3.1.2-30].
       if (type === packetTypes.auth && this.handshake.hasBegun) return this.handshake.auth(firstByte, body)
@@ -176,7 +166,7 @@ export class MqttConnection implements SessionLink, RequestLink, Committer, Pend
       throw new MqttProtocolError(reasonCodes.protocolError, 'the first packet is not CONNECT') // [MQTT-3.1.0-1]
     }
     const packetId = columns.packetId[row] as number
-    if (type === packetTypes.pubrel) return publisher.release(packetId, wallMs)
+    if (type === packetTypes.pubrel) return this.publisherOf(session).release(packetId, wallMs)
     if (type === packetTypes.pubcomp) return session.complete(packetId, wallMs)
     if (type === packetTypes.pubrec) return this.onPubrec(session, packetId, columns.reasonCode[row] as number, wallMs)
     if (type === packetTypes.disconnect) return this.onDisconnect(firstByte, body)
@@ -184,6 +174,12 @@ export class MqttConnection implements SessionLink, RequestLink, Committer, Pend
     if (answerRequest(firstByte, body, { services, session, link: this })) return
     // A second CONNECT [MQTT-3.1.0-2], and what only servers send.
     throw new MqttProtocolError(reasonCodes.protocolError, `packet type ${type} is out of place`)
+  }
+
+  private publisherOf(session: MqttSession): PublishHandler {
+    const { services, level, userName } = this
+    this.publisher ??= new PublishHandler({ services, session, level, userName, committer: this, link: this })
+    return this.publisher
   }
 
   private onPubrec(session: MqttSession, packetId: number, reason: number, wallMs: number): void {
@@ -300,7 +296,7 @@ export class MqttConnection implements SessionLink, RequestLink, Committer, Pend
     this.sendWindow = Math.min(packet.properties.receiveMaximum ?? 65_535, options.sendWindowMax)
     this.aliases = new TopicAliases(Math.min(packet.properties.topicAliasMaximum ?? 0, options.topicAliasMaximum))
     const { level, userName } = packet
-    this.publisher = new PublishHandler({ services, session, level, userName, committer: this, link: this })
+    this.userName = userName
     if (packet.will !== null) {
       this.will = {
         message: packet.will,
@@ -345,13 +341,14 @@ export class MqttConnection implements SessionLink, RequestLink, Committer, Pend
     this.output.flush()
     if (!this.output.isBlocked || this.pauses.has(pauseReasons.backlog)) return
     this.pauses.add(pauseReasons.backlog)
+    this.drainDeadline ??= new Deadline(this.services.clock)
     this.drainDeadline.arm(this.services.options.drainDeadlineMs, () => this.close(null, 'the client does not read'))
   }
 
-  private onDrain(): void {
+  onDrain(): void {
     if (this.state === 'closed') return
     this.output.unblock()
-    this.drainDeadline.disarm()
+    this.drainDeadline?.disarm()
     this.pauses.remove(pauseReasons.backlog)
     this.pumpAndFlush()
   }
@@ -473,11 +470,12 @@ export class MqttConnection implements SessionLink, RequestLink, Committer, Pend
     this.output.flush()
     this.letGo()
     this.socket.end()
+    this.linger = new Deadline(this.services.clock)
     this.linger.arm(lingerMs, () => this.socket.destroy())
   }
 
-  private onClose(_error: Error | null): void {
-    this.linger.disarm()
+  onClose(_error: Error | null): void {
+    this.linger?.disarm()
     this.letGo()
     this.onEnded(this)
   }
@@ -487,7 +485,7 @@ export class MqttConnection implements SessionLink, RequestLink, Committer, Pend
     if (this.state === 'closed') return
     this.state = 'closed'
     this.deadline.disarm()
-    this.drainDeadline.disarm()
+    this.drainDeadline?.disarm()
     this.handshake.close()
     this.quota.close()
     const { session, will } = this

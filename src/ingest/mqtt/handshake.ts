@@ -15,7 +15,7 @@ import type { SaslMechanism, SaslStep } from '../../security/sasl/sasl-server.ts
 import { type ConnectGrant, type Identity, identify, judgeConnect, peekLevel } from './connect-handler.ts'
 import { Deadline } from './deadline.ts'
 import type { DoorServices } from './door-services.ts'
-import type { MqttListenerOptions } from './listener-options.ts'
+import { limitsOf, type MqttListenerOptions } from './listener-options.ts'
 
 /** The connection, as its handshake sees it. */
 export interface HandshakeHost {
@@ -55,20 +55,21 @@ export class Handshake {
   /** Of CONNECT: every AUTH of the connection must name it. */
   private method: SaslMechanism | null = null
   private exchange: SaslExchange | null = null
+  /** The client has sent its first word of this exchange. */
+  private hasSpoken = false
   /** Who has authenticated by `method`: the same must do so again. */
   private user: string | null = null
 
   /** The end of what was shown. */
-  private readonly sessionEnd: Deadline
+  private sessionEnd: Deadline | null = null
 
   constructor(host: HandshakeHost) {
     this.host = host
-    this.sessionEnd = new Deadline(host.services.clock)
   }
 
   /** The connection is over. */
   close(): void {
-    this.sessionEnd.disarm()
+    this.sessionEnd?.disarm()
   }
 
   /** Whatever is refused now can be told by CONNACK. */
@@ -84,7 +85,7 @@ export class Handshake {
     const packet = decodeConnect(firstByte, body)
     host.readConnect(packet)
     const { peer, listener, services } = host
-    const packetBytesMax = listener.packetBytesMax ?? services.options.packetBytesMax
+    const { packetBytesMax } = limitsOf(listener, services.options)
     const verdict = judgeConnect(packet, { packetBytesMax, refusal: peer.refusal }, services)
     if (verdict.kind === 'refused') return host.refuse(verdict.reason, verdict.because)
     this.pending = { packet, grant: verdict }
@@ -136,7 +137,7 @@ export class Handshake {
 
   private begin(written: string, data: Uint8Array): void {
     const method = this.host.listener.saslMechanisms?.find((mechanism) => mechanism === written)
-    if (method === undefined) {
+    if (method === undefined || this.host.services.authenticator?.offers(method) !== true) {
       const because = 'the authentication method is not one of this listener' // [MQTT-4.12.0-1]
       return this.host.refuse(reasonCodes.badAuthenticationMethod, because)
     }
@@ -148,12 +149,16 @@ export class Handshake {
   private newExchange(method: SaslMechanism): SaslExchange {
     const { authenticator } = this.host.services
     if (authenticator === null) throw new Error('a listener with SASL in a door without an authenticator')
+    this.hasSpoken = false
     return authenticator.begin(method, this.host.peer.remoteHost)
   }
 
   private step(exchange: SaslExchange, method: SaslMechanism, data: Uint8Array): void {
-    // In all of them the client speaks first: a client that waits is asked to.
-    if (data.length === 0) return this.say(reasonCodes.continueAuthentication, { authenticationMethod: method })
+    // In all of them the client speaks first: a client that waits is asked to. Later nothing may be a message too (RFC 4752).
+    if (data.length === 0 && !this.hasSpoken) {
+      return this.say(reasonCodes.continueAuthentication, { authenticationMethod: method })
+    }
+    this.hasSpoken = true
     this.host.hold()
     const failed = (thrown: unknown): SaslStep => ({ kind: 'failed', reason: String(thrown) })
     const outcome = exchange.step(data, (user) => this.objectionTo(user)).catch(failed)
@@ -180,8 +185,9 @@ export class Handshake {
   }
 
   private sessionLasts(lifetimeMs: number | undefined): void {
-    this.sessionEnd.disarm()
+    this.sessionEnd?.disarm()
     if (lifetimeMs === undefined) return
+    this.sessionEnd ??= new Deadline(this.host.services.clock)
     this.sessionEnd.arm(lifetimeMs, () => this.host.close(reasonCodes.maximumConnectTime, 'the token has expired'))
   }
 

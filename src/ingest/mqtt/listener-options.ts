@@ -1,5 +1,7 @@
 import type { ProxyProtocolOptions, TlsContext } from '../../base/ports.ts'
+import type { StreamDecoderLimits } from '../../protocol/mqtt/stream-decoder.ts'
 import type { SaslMechanism } from '../../security/sasl/sasl-server.ts'
+import type { MqttDoorOptions } from './mqtt-options.ts'
 
 /** A listener of the door; where it says nothing of a limit the door's own stands. */
 export interface MqttListenerOptions {
@@ -19,4 +21,10 @@ export interface MqttListenerOptions {
   /** Open connections of one address on this listener, local ones too. */
   readonly connectionsPerAddressMax?: number | null
   readonly connectionsPerSecondMax?: number | null
+}
+
+/** Largest packets that a client may send. */
+export function limitsOf(listener: MqttListenerOptions, options: MqttDoorOptions): StreamDecoderLimits {
+  const { connectBytesMax } = options
+  return { connectBytesMax, packetBytesMax: listener.packetBytesMax ?? options.packetBytesMax }
 }

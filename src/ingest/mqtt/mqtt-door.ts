@@ -414,7 +414,7 @@ export class MqttDoor {
     this.catchUp.request(session)
     this.replays.onRoom(session)
     this.commands?.onRoom(session)
-    for (const group of session.groups) {
+    for (const group of session.groups.keys()) {
       group.giveReturned(this.parts.clock.wallMs())
       this.catchUp.request(group)
     }

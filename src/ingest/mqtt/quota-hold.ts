@@ -2,6 +2,7 @@
  * Holds one MQTT client against the quotas of its user and client id, the same that bound Kafka clients: above `producer_byte_rate`
  * nothing is read from it for a while (and its keep-alive does not run), above `consumer_byte_rate` nothing is sent to it.
  */
+import type { Clock } from '../../base/ports.ts'
 import { userOf } from '../../security/principal.ts'
 import type { QuotaKeeper } from '../../security/quotas/quota-keeper.ts'
 import { Deadline } from './deadline.ts'
@@ -19,8 +20,10 @@ export interface QuotaLink {
 export class QuotaHold {
   readonly #keeper: QuotaKeeper | null
   readonly #link: QuotaLink
-  readonly #reading: Deadline
-  readonly #sending: Deadline
+  readonly #clock: Clock
+  // Made when a quota is first exceeded.
+  #reading: Deadline | null = null
+  #sending: Deadline | null = null
   #client: { readonly user: string; readonly clientId: string } | null = null
   #published = 0
   /** Nothing is to be sent now. */
@@ -29,8 +32,7 @@ export class QuotaHold {
   constructor({ clock, quotas }: Pick<DoorServices, 'clock' | 'quotas'>, link: QuotaLink) {
     this.#keeper = quotas
     this.#link = link
-    this.#reading = new Deadline(clock)
-    this.#sending = new Deadline(clock)
+    this.#clock = clock
   }
 
   /** From now on this is who it is. */
@@ -45,6 +47,7 @@ export class QuotaHold {
     const pauseMs = bytes > 0 ? this.#count('producer_byte_rate', bytes) : 0
     if (pauseMs <= 0) return
     this.#link.pauses.add(pauseReasons.quota)
+    this.#reading ??= new Deadline(this.#clock)
     this.#reading.arm(pauseMs, () => this.#link.unpause(pauseReasons.quota))
   }
 
@@ -53,6 +56,7 @@ export class QuotaHold {
     const pauseMs = this.#count('consumer_byte_rate', bytes)
     if (pauseMs <= 0) return
     this.isHoldingSends = true
+    this.#sending ??= new Deadline(this.#clock)
     this.#sending.arm(pauseMs, () => {
       this.isHoldingSends = false
       this.#link.pumpAndFlush()
@@ -60,8 +64,8 @@ export class QuotaHold {
   }
 
   close(): void {
-    this.#reading.disarm()
-    this.#sending.disarm()
+    this.#reading?.disarm()
+    this.#sending?.disarm()
   }
 
   #count(key: 'producer_byte_rate' | 'consumer_byte_rate', bytes: number): number {

@@ -244,7 +244,7 @@ export class SessionKeeper {
   onProgress(session: MqttSession): void {
     if (!session.isStored || session.expiryMs === 0) return
     this.dirtySessions.add(session)
-    for (const group of session.groups) this.dirtyGroups.add(group)
+    for (const group of session.groups.keys()) this.dirtyGroups.add(group)
     this.checkpointSoon()
   }
 

@@ -9,6 +9,7 @@ import { reasonCodes } from '../../protocol/mqtt/reason-codes.ts'
 import type { Partition } from '../../cluster/partition/partition.ts'
 import { formOf } from './delivery-form.ts'
 import { DeliveryQueue } from './delivery-queue.ts'
+import { InflightTable } from './inflight-table.ts'
 import type { MessageOrigin, OutgoingMessage } from './outgoing-message.ts'
 import { type OutgoingId, OutgoingIds } from './outgoing-ids.ts'
 import type { LogReplay } from './log-replay.ts'
@@ -32,7 +33,7 @@ export class MqttSession {
   readonly clientId: string
   readonly subscriptions = new LateMap<string, Subscription>()
   /** Shared subscriptions that it is a member of. */
-  readonly groups = new Set<SharedGroup>()
+  readonly groups = new LateMap<SharedGroup, true>()
   readonly received = new LateMap<number, ReceivedPublish>()
   /** Ids the client had not released before the daemon was restarted, with the fingerprints of their messages: see README. */
   readonly carriedIds = new LateMap<number, number>()
@@ -50,10 +51,11 @@ export class MqttSession {
   expiryMs = 0
   private readonly bounds: SessionBounds
   private attached: SessionLink | null = null
-  private readonly inflight = new LateMap<number, InflightDelivery>()
+  private readonly inflight: InflightTable
   /** QoS 2 messages that wait for PUBCOMP, in the order of the PUBRECs [MQTT-4.6.0-4]. */
   private readonly releasing = new LateMap<number, Release>()
-  private readonly outgoing = new OutgoingIds()
+  /** Made by the first QoS 2 message that it is sent. */
+  private outgoing: OutgoingIds | null = null
   /** In-flight messages that must be sent again on this connection. */
   private resends: InflightDelivery[] = []
   /** Those begun on this connection, in their order, from the first one on whose id is not in the log yet. */
@@ -66,6 +68,7 @@ export class MqttSession {
     this.clientId = clientId
     this.bounds = bounds
     this.queue = new DeliveryQueue(bounds)
+    this.inflight = new InflightTable(bounds)
   }
 
   get link(): SessionLink | null {
@@ -114,7 +117,7 @@ export class MqttSession {
    */
   offer(delivery: Delivery, wallMs: number): boolean {
     // The client had it before the restart.
-    if (this.outgoing.before(delivery.message.origin)?.isReleased === true) return true
+    if (this.outgoing?.before(delivery.message.origin)?.isReleased === true) return true
     const isQos0 = Math.min(delivery.qos, delivery.message.headers.qos) === 0
     if (isQos0 && (this.attached === null || this.queue.length === 0)) this.sendAtOnce(delivery, wallMs)
     else if (this.hasRoom) this.start(delivery, wallMs)
@@ -166,8 +169,8 @@ export class MqttSession {
 
   private maySend(): boolean {
     const link = this.attached
-    if (link === null || !link.isWritable || this.resends.length > 0 || this.outgoing.isFull) return false
-    return this.sentCount < link.sendWindow
+    if (link === null || !link.isWritable || this.resends.length > 0 || this.outgoing?.isFull === true) return false
+    return this.sentCount < link.sendWindow && !this.inflight.isCrowded
   }
 
   private start(delivery: Delivery, wallMs: number): void {
@@ -182,7 +185,7 @@ export class MqttSession {
     const packetId = this.freePacketId()
     const packet = message.packetWithId(formOf(delivery, link, qos, message), packetId, false, wallMs)
     if (!this.sendPacket(link, message, packet)) return
-    this.inflight.set(packetId, {
+    this.inflight.add({
       ...delivery,
       qos,
       packetId,
@@ -195,6 +198,7 @@ export class MqttSession {
 
   /** A QoS 2 message of a kept session: the log knows its id before the client does, so that it is not sent under another after a crash. */
   private startRecorded(delivery: Delivery, origin: MessageOrigin, wallMs: number): void {
+    this.outgoing ??= new OutgoingIds()
     const before = this.outgoing.before(origin)
     const packetId = before?.packetId ?? this.freePacketId()
     this.outgoing.take(origin)
@@ -205,7 +209,7 @@ export class MqttSession {
       wasSent: before !== undefined,
       record: before === undefined ? 'recording' : 'durable',
     }
-    this.inflight.set(packetId, started)
+    this.inflight.add(started)
     this.awaiting.push(started)
     this.sentCount += 1
     const id = { packetId, isReleased: false }
@@ -240,14 +244,15 @@ export class MqttSession {
   }
 
   private isUsed(packetId: number): boolean {
-    return this.inflight.has(packetId) || this.releasing.has(packetId) || this.outgoing.has(packetId)
+    return this.inflight.has(packetId) || this.releasing.has(packetId) || this.outgoing?.has(packetId) === true
   }
 
   /** PUBACK with any reason code: the message is done [MQTT-4.4.0-2]. Throws MqttProtocolError when the message wants PUBREC. */
   acknowledge(packetId: number, wallMs: number): void {
     const delivery = this.inflight.get(packetId)
+    if (delivery === undefined && this.releasing.has(packetId)) outOfTurn('PUBACK for a QoS 2 message')
     if (delivery === undefined || !delivery.isSent) return
-    if (delivery.qos !== 1) throw new MqttProtocolError(reasonCodes.protocolError, 'PUBACK for a QoS 2 message')
+    if (delivery.qos !== 1) outOfTurn('PUBACK for a QoS 2 message')
     this.inflight.delete(packetId)
     this.sentCount -= 1
     this.bounds.onProgress(this)
@@ -282,7 +287,7 @@ export class MqttSession {
     }
     const delivery = this.inflight.get(packetId)
     if (delivery === undefined || !delivery.isSent) return false
-    if (delivery.qos !== 2) throw new MqttProtocolError(reasonCodes.protocolError, 'PUBREC for a QoS 1 message')
+    if (delivery.qos !== 2) outOfTurn('PUBREC for a QoS 1 message')
     this.inflight.delete(packetId)
     this.bounds.onProgress(this)
     const origin = delivery.record === 'none' ? null : delivery.message.origin
@@ -313,12 +318,13 @@ export class MqttSession {
   }
 
   private finish(packetId: number, origin: MessageOrigin | null): void {
-    if (origin !== null) this.outgoing.finish(packetId, origin)
+    if (origin !== null) this.outgoing?.finish(packetId, origin)
     this.bounds.onProgress(this)
   }
 
   /** What the log knew of a QoS 2 message when the last run ended. */
   restoreOutgoing(origin: MessageOrigin, id: OutgoingId): void {
+    this.outgoing ??= new OutgoingIds()
     this.outgoing.restore(origin, id)
     if (id.isReleased) this.releasing.set(id.packetId, { state: 'due', isCounted: false, origin })
   }
@@ -333,12 +339,13 @@ export class MqttSession {
 
   /** Messages of ids that the log may forget when it knows that the session's place has passed them. */
   passedOutgoing(isPassed: (origin: MessageOrigin) => boolean): MessageOrigin[] {
-    return this.outgoing.passed(isPassed, (packetId) => this.releasing.has(packetId))
+    return this.outgoing?.passed(isPassed, (packetId) => this.releasing.has(packetId)) ?? []
   }
 
   /** PUBCOMP with any reason code: the id is free. */
   complete(packetId: number, wallMs: number): void {
     const release = this.releasing.get(packetId)
+    if (release === undefined && this.inflight.get(packetId)?.isSent === true) outOfTurn('PUBCOMP in front of PUBREC')
     if (release?.state !== 'sent') return
     this.releasing.delete(packetId)
     this.sentCount -= 1
@@ -430,4 +437,9 @@ export class MqttSession {
     this.resends = []
     this.awaiting = []
   }
+}
+
+/** The client answers with another packet than the one whose turn it is (4.3). */
+function outOfTurn(what: string): never {
+  throw new MqttProtocolError(reasonCodes.protocolError, what)
 }

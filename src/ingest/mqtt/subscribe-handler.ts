@@ -27,10 +27,7 @@ export interface SubscribeOutcome {
 /** Subscribes one filter after the other. Throws MqttProtocolError for a filter that is none. */
 export function subscribe(services: DoorServices, session: MqttSession, packet: SubscribePacket): SubscribeOutcome {
   for (const { filter, noLocal } of packet.subscriptions) {
-    const verdict = judgeFilter(filter)
-    if (verdict === 'malformed') {
-      throw new MqttProtocolError(reasonCodes.malformedPacket, `"${filter}" is no topic filter`) // [MQTT-4.7.1-1]
-    }
+    demandFilter(filter)
     if (noLocal && sharedFilterOf(filter) !== null) {
       throw new MqttProtocolError(reasonCodes.protocolError, 'no-local on a shared subscription') // [MQTT-3.8.3-4]
     }
@@ -79,6 +76,12 @@ export function deliverRetained(services: DoorServices, subscriptions: readonly 
 function* retainedEntries({ retained, sys }: DoorServices, filter: string): Generator<RetainedEntry | null> {
   yield* retained.walk(filter)
   yield* sys.walk(filter)
+}
+
+/** [MQTT-4.7.1-1], [MQTT-4.7.3-1]: what is no topic filter ends the connection. */
+function demandFilter(filter: string): void {
+  if (judgeFilter(filter) === 'malformed')
+    throw new MqttProtocolError(reasonCodes.malformedPacket, `"${filter}" is no topic filter`)
 }
 
 function subscribeOne(
@@ -144,6 +147,7 @@ function sinceOf(
 
 /** Unsubscribes; answers UNSUBACK's reason codes. Messages that wait already are still delivered [MQTT-3.10.4-3]. */
 export function unsubscribe(services: DoorServices, session: MqttSession, packet: UnsubscribePacket): number[] {
+  packet.filters.forEach(demandFilter)
   const reasons = packet.filters.map((filter) => {
     if (isOfLog(filter)) {
       const isEnded = services.replays.unsubscribe(session, filter)

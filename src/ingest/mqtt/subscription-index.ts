@@ -45,7 +45,7 @@ export class SubscriptionIndex {
     }
     const before = group.size
     group.set(subscription)
-    session.groups.add(group)
+    session.groups.set(group, true)
     this.members += group.size - before
   }
 

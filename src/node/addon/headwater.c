@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -223,6 +224,7 @@ NAPI_MODULE_INIT() {
       {"syncFileSystem", sync_file_system}, {"syncedWith", synced_with},
       {"writeBack", write_back},
       {"gssAcceptor", gss_open},    {"gssSession", gss_begin},
+      {"gssInitiator", gss_depart}, {"gssInitiate", gss_initiate},
       {"gssAccept", gss_accept},    {"gssWrap", gss_wrap},       {"gssUnwrap", gss_unwrap},
   };
   for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {

@@ -58,6 +58,14 @@ import {
   AlterUserScramCredentialsResponse,
 } from './messages/alter-user-scram-credentials.ts'
 import { DescribeClientQuotasRequest, DescribeClientQuotasResponse } from './messages/describe-client-quotas.ts'
+import { AlterReplicaLogDirsRequest, AlterReplicaLogDirsResponse } from './messages/alter-replica-log-dirs.ts'
+import { ElectLeadersRequest, ElectLeadersResponse } from './messages/elect-leaders.ts'
+import {
+  AlterPartitionReassignmentsRequest,
+  AlterPartitionReassignmentsResponse,
+} from './messages/alter-partition-reassignments.ts'
+import { DescribeQuorumRequest, DescribeQuorumResponse } from './messages/describe-quorum.ts'
+import { ListConfigResourcesRequest, ListConfigResourcesResponse } from './messages/list-config-resources.ts'
 import type { MessageSchema } from './schema.ts'
 
 export interface KafkaApi<Q extends MessageSchema = MessageSchema, R extends MessageSchema = MessageSchema> {
@@ -141,6 +149,24 @@ export const describeClientQuotasApi = api(
 
 export const alterClientQuotasApi = api('AlterClientQuotas', AlterClientQuotasRequest, AlterClientQuotasResponse)
 
+export const alterReplicaLogDirsApi = api(
+  'AlterReplicaLogDirs',
+  AlterReplicaLogDirsRequest,
+  AlterReplicaLogDirsResponse,
+)
+export const electLeadersApi = api('ElectLeaders', ElectLeadersRequest, ElectLeadersResponse)
+export const alterPartitionReassignmentsApi = api(
+  'AlterPartitionReassignments',
+  AlterPartitionReassignmentsRequest,
+  AlterPartitionReassignmentsResponse,
+)
+export const describeQuorumApi = api('DescribeQuorum', DescribeQuorumRequest, DescribeQuorumResponse)
+export const listConfigResourcesApi = api(
+  'ListConfigResources',
+  ListConfigResourcesRequest,
+  ListConfigResourcesResponse,
+)
+
 /** What a broker of ours can answer. */
 export const kafkaApis: readonly KafkaApi[] = [
   produceApi,
@@ -168,19 +194,24 @@ export const kafkaApis: readonly KafkaApi[] = [
   deleteAclsApi,
   describeConfigsApi,
   alterConfigsApi,
+  alterReplicaLogDirsApi,
   describeLogDirsApi,
   saslAuthenticateApi,
   createPartitionsApi,
   deleteGroupsApi,
+  electLeadersApi,
   incrementalAlterConfigsApi,
+  alterPartitionReassignmentsApi,
   listPartitionReassignmentsApi,
   offsetDeleteApi,
   describeClientQuotasApi,
   alterClientQuotasApi,
   describeUserScramCredentialsApi,
   alterUserScramCredentialsApi,
+  describeQuorumApi,
   describeClusterApi,
   describeProducersApi,
+  listConfigResourcesApi,
   describeTopicPartitionsApi,
 ]
 

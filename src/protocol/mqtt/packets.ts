@@ -145,11 +145,12 @@ class BodyReader {
 
 /** Decodes CONNECT (3.1). An unknown protocol level is reported before anything behind it is read: its layout is unknown. */
 export function decodeConnect(firstByte: number, body: PacketBody): ConnectPacket {
-  if ((firstByte & 15) !== 0) malformed('reserved flags of CONNECT are set')
   const reader = new BodyReader(body)
   const level = protocolLevel(reader)
+  // 3.1 leaves open what stands there.
+  if ((firstByte & 15) !== 0 && level !== 3) malformed('reserved flags of CONNECT are set')
   const flags = reader.byte()
-  if ((flags & 1) !== 0) malformed('the reserved connect flag is set') // [MQTT-3.1.2-3]
+  if ((flags & 1) !== 0 && level !== 3) malformed('the reserved connect flag is set') // [MQTT-3.1.2-3]
   const hasWill = (flags & 4) !== 0
   const willQos = (flags >>> 3) & 3
   if (willQos === 3) malformed('will QoS 3') // [MQTT-3.1.2-14]

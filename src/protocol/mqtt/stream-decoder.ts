@@ -7,16 +7,15 @@ import { reasonCodes } from './reason-codes.ts'
  * Takes the rows in `columns`, which point into `source`; both are valid only during the call. Answers how many rows it took: fewer than
  * `columns.count` stops the decoder, which keeps the rest until `resume()`.
  */
-export type PacketRowsHandler = (source: Uint8Array, columns: PacketColumns) => number
+export interface PacketRowsTaker {
+  onRows(source: Uint8Array, columns: PacketColumns): number
+}
 
-export interface StreamDecoderOptions {
-  /** Shared by every decoder of a thread: decoding is synchronous. */
-  readonly columns: PacketColumns
+export interface StreamDecoderLimits {
   /** Largest packet, fixed header included, before CONNECT was accepted. Refused at the fixed header. */
   readonly connectBytesMax: number
   /** The same afterwards: what CONNACK announces as Maximum Packet Size. */
   readonly packetBytesMax: number
-  readonly onRows: PacketRowsHandler
 }
 
 /** Bytes that a small carry starts with; it doubles as bytes really come, so that an announced length alone costs nothing. */
@@ -32,13 +31,18 @@ const windowBytesMin = 65_536
 export class MqttStreamDecoder {
   /** Set by the owner when CONNECT was accepted; 0 before. */
   level: 0 | 3 | 4 | 5 = 0
-  private readonly options: StreamDecoderOptions
+  private readonly columns: PacketColumns
+  private readonly limits: StreamDecoderLimits
+  private readonly taker: PacketRowsTaker
   private carry: Uint8Array | null = null
   private carryLength = 0
   private stalled = false
 
-  constructor(options: StreamDecoderOptions) {
-    this.options = options
+  /** The columns are shared by every decoder of a thread: decoding is synchronous. */
+  constructor(columns: PacketColumns, limits: StreamDecoderLimits, taker: PacketRowsTaker) {
+    this.columns = columns
+    this.limits = limits
+    this.taker = taker
   }
 
   /** Bytes kept for later. */
@@ -118,7 +122,7 @@ export class MqttStreamDecoder {
 
   /** Decodes whole packets of [0, length) and hands them over; answers the position of the first byte that was not consumed. */
   private decode(source: Uint8Array, length: number): number {
-    const columns = this.options.columns
+    const columns = this.columns
     const capacity = columns.firstByte.length
     let at = 0
     while (at < length) {
@@ -142,7 +146,7 @@ export class MqttStreamDecoder {
         failure = error
       }
       const count = columns.count
-      const taken = count === 0 ? 0 : this.options.onRows(source, columns)
+      const taken = count === 0 ? 0 : this.taker.onRows(source, columns)
       if (taken < count) {
         this.stalled = true
         return columns.packetStart[taken] as number
@@ -155,7 +159,7 @@ export class MqttStreamDecoder {
   }
 
   private fill(source: Uint8Array, packetStart: number, size: number): void {
-    const columns = this.options.columns
+    const columns = this.columns
     let bodyStart = packetStart + 2
     while (((source[bodyStart - 1] as number) & 128) !== 0) bodyStart += 1
     columns.packetStart[columns.count] = packetStart
@@ -175,7 +179,7 @@ export class MqttStreamDecoder {
       if (byte < 128) {
         if (byte === 0 && index > 1) break
         const size = 1 + index + remaining
-        if (size > (this.level === 0 ? this.options.connectBytesMax : this.options.packetBytesMax)) {
+        if (size > (this.level === 0 ? this.limits.connectBytesMax : this.limits.packetBytesMax)) {
           throw new MqttProtocolError(reasonCodes.packetTooLarge, `a packet of ${size} bytes`)
         }
         return size

@@ -1,4 +1,5 @@
 /** Topic filters (4.7): validity, matching of one filter, and a trie of many. No normalisation of any kind [MQTT-4.7.3-4]. */
+import { LateMap } from '../../base/late-map.ts'
 
 export type FilterVerdict = 'valid' | 'malformed' | 'tooDeep'
 
@@ -55,16 +56,13 @@ export function filterMatches(filter: string, topic: string): boolean {
   return filterLevels.length === topicLevels.length
 }
 
-interface FilterNode<T> {
-  readonly children: Map<string, FilterNode<T>>
+/** The maps take no memory while they are empty: of most nodes two are. */
+class FilterNode<T> {
+  readonly children = new LateMap<string, FilterNode<T>>()
   /** Values of the filter that ends here. */
-  readonly values: Map<string, T>
+  readonly values = new LateMap<string, T>()
   /** Values of the filter that ends with `#` below here. */
-  readonly belowValues: Map<string, T>
-}
-
-function createNode<T>(): FilterNode<T> {
-  return { children: new Map(), values: new Map(), belowValues: new Map() }
+  readonly belowValues = new LateMap<string, T>()
 }
 
 /**
@@ -72,7 +70,7 @@ function createNode<T>(): FilterNode<T> {
  * `hasRoomFor` before it adds.
  */
 export class TopicFilterTrie<T> {
-  private readonly root: FilterNode<T> = createNode()
+  private readonly root: FilterNode<T> = new FilterNode()
   private readonly entriesMax: number
   private readonly charactersMax: number
   private entries = 0
@@ -102,13 +100,13 @@ export class TopicFilterTrie<T> {
     values.set(owner, value)
   }
 
-  private valuesOf(filter: string): Map<string, T> {
+  private valuesOf(filter: string): LateMap<string, T> {
     let node = this.root
     for (const level of filter.split('/')) {
       if (level === '#') return node.belowValues
       let child = node.children.get(level)
       if (child === undefined) {
-        child = createNode()
+        child = new FilterNode()
         node.children.set(level, child)
       }
       node = child

@@ -1,5 +1,6 @@
 /** The client's side of each mechanism, by what it shows. */
-import type { Compute, Entropy } from '../../base/ports.ts'
+import type { Compute, Entropy, GssInitiator } from '../../base/ports.ts'
+import { GssapiClient } from './gssapi-client.ts'
 import { type SaslClient, SaslClientError } from './sasl-client.ts'
 import type { SaslMechanism } from './sasl-server.ts'
 import { ScramClient } from './scram-client.ts'
@@ -10,6 +11,7 @@ export type SaslLogin =
   | { readonly mechanism: 'PLAIN'; readonly userName: string; readonly password: string }
   | { readonly mechanism: ScramMechanism; readonly userName: string; readonly password: string }
   | { readonly mechanism: 'OAUTHBEARER'; readonly token: string }
+  | { readonly mechanism: 'GSSAPI'; readonly context: GssInitiator }
 
 export function saslClientOf(
   login: SaslLogin,
@@ -20,6 +22,8 @@ export function saslClientOf(
       return new OneMessageClient('PLAIN', `\0${login.userName}\0${login.password}`)
     case 'OAUTHBEARER':
       return new OneMessageClient('OAUTHBEARER', `n,,\x01auth=Bearer ${login.token}\x01\x01`)
+    case 'GSSAPI':
+      return new GssapiClient(login.context)
     default:
       return new ScramClient({ ...login, ...ports })
   }

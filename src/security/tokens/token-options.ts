@@ -1,4 +1,5 @@
 /** From settings to what tokens are judged by and where the keys come from. */
+import { isLoopbackHost } from '../../base/loopback.ts'
 import type { TokenPolicy } from './token-claims.ts'
 import type { TokenKeyOptions } from './token-key-keeper.ts'
 
@@ -7,6 +8,23 @@ export interface TokenSection {
   readonly requiredScopes: readonly string[]
   readonly whileTimeUnknown: 'refuse' | 'accept'
   readonly jwksCa: string | null
+  /** Beside the one of the settings. */
+  readonly issuers: readonly IssuerSection[]
+}
+
+export interface IssuerSection {
+  readonly issuer: string
+  readonly jwksUrl: string
+  readonly jwksCa: string | null
+  readonly audiences: readonly string[]
+  readonly requiredScopes: readonly string[]
+  readonly userPrefix: string
+}
+
+/** One issuer: what its tokens are judged by, and where its keys are. */
+export interface TokenIssuer {
+  readonly policy: TokenPolicy
+  readonly keys: TokenKeyOptions
 }
 
 interface Settings {
@@ -16,6 +34,15 @@ interface Settings {
 
 /** What is wrong with the URL of a key set; null = nothing. */
 export function tokenKeyUrlFault(written: string): string | null {
+  return urlFault(written, 'whoever is on the way could put keys of his own in place of these')
+}
+
+/** What is wrong with the URL of a token endpoint, or of a token in a file; null = nothing. */
+export function tokenEndpointFault(written: string): string | null {
+  return urlFault(written, 'whoever is on the way could read the secret and the token')
+}
+
+function urlFault(written: string, danger: string): string | null {
   let url: URL
   try {
     url = new URL(written)
@@ -26,14 +53,24 @@ export function tokenKeyUrlFault(written: string): string | null {
   if (username !== '' || password !== '') return 'a name and a password in a URL end up in logs'
   if (protocol === 'https:') return null
   if (protocol === 'file:') return host === '' ? null : 'a file is written file:///PATH'
-  const isHere = hostname === 'localhost' || hostname === '[::1]' || /^127(?:\.\d{1,3}){3}$/.test(hostname)
-  if (protocol === 'http:' && isHere) return null
-  return protocol === 'http:'
-    ? 'whoever is on the way could put keys of his own in place of these: use https'
-    : 'only https:, file: and (on this machine) http: are known'
+  if (protocol !== 'http:') return 'only https:, file: and (on this machine) http: are known'
+  return isLoopbackHost(hostname) ? null : `${danger}: use https`
 }
 
-export function tokenPolicyOf(settings: Settings, section: TokenSection): TokenPolicy {
+/** The issuer of the settings, and those of the section. `dataDir` holds what is kept of URLs. */
+export function tokenIssuersOf(settings: Settings, section: TokenSection, dataDir: string): readonly TokenIssuer[] {
+  const first = {
+    policy: tokenPolicyOf(settings, section),
+    keys: tokenKeyOptionsOf(settings, section, dataDir),
+  }
+  const others = section.issuers.map(({ issuer, jwksUrl, jwksCa, audiences, requiredScopes, userPrefix }, index) => ({
+    policy: { ...first.policy, issuer, audiences, requiredScopes, userPrefix },
+    keys: { ...first.keys, url: jwksUrl, ca: jwksCa, cachePath: `${dataDir}/state/token-keys-${index + 2}.json` },
+  }))
+  return [first, ...others]
+}
+
+function tokenPolicyOf(settings: Settings, section: TokenSection): TokenPolicy {
   const issuer = settings.text('sasl.oauthbearer.expected.issuer').trim()
   return {
     audiences: listOf(settings.text('sasl.oauthbearer.expected.audience')),
@@ -41,13 +78,13 @@ export function tokenPolicyOf(settings: Settings, section: TokenSection): TokenP
     clockSkewMs: settings.number('sasl.oauthbearer.clock.skew.seconds') * 1000,
     scopeClaim: settings.text('sasl.oauthbearer.scope.claim.name'),
     subjectClaim: settings.text('sasl.oauthbearer.sub.claim.name'),
+    userPrefix: '',
     requiredScopes: section.requiredScopes,
     whileTimeUnknown: section.whileTimeUnknown,
   }
 }
 
-/** `dataDir` holds what is kept of a URL. */
-export function tokenKeyOptionsOf(settings: Settings, section: TokenSection, dataDir: string): TokenKeyOptions {
+function tokenKeyOptionsOf(settings: Settings, section: TokenSection, dataDir: string): TokenKeyOptions {
   return {
     url: settings.text('sasl.oauthbearer.jwks.endpoint.url'),
     ca: section.jwksCa,

@@ -19,6 +19,12 @@ const key = '-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n'
 const scram = 'org.apache.kafka.common.security.scram.ScramLoginModule'
 const plain = 'org.apache.kafka.common.security.plain.PlainLoginModule'
 const bearer = 'org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule'
+const oauthPackage = 'org.apache.kafka.common.security.oauthbearer'
+const krb5 = 'com.sun.security.auth.module.Krb5LoginModule'
+const oauth = ['security.protocol=SASL_SSL', 'sasl.mechanism=OAUTHBEARER']
+const tickets = ['security.protocol=SASL_SSL', 'sasl.mechanism=GSSAPI', 'sasl.kerberos.service.name=kafka']
+const endpointName = 'sasl.oauthbearer.token.endpoint.url'
+const credentials = 'sasl.oauthbearer.client.credentials.client'
 const bytes = (text: string): Buffer => Buffer.from(text)
 
 describe("a file of Kafka's own tools", () => {
@@ -82,11 +88,42 @@ describe("a file of Kafka's own tools", () => {
     })
   })
 
+  it.each([
+    [
+      'by the settings',
+      [`${credentials}.id=plant-7`, `${credentials}.secret=s`, 'sasl.oauthbearer.scope=write'],
+      bearer,
+    ],
+    ['by the module', [], `${bearer} required clientId="plant-7" clientSecret="s" scope="write"`],
+  ])('says who it is at an issuer of tokens, %s', (_, lines, jaas) => {
+    const module = `sasl.jaas.config=${jaas === bearer ? `${bearer} required` : jaas};`
+    const { login } = read(...oauth, `${endpointName}=https://issuer/token`, module, ...lines)
+    expect(login).toEqual({
+      mechanism: 'OAUTHBEARER',
+      endpoint: { url: 'https://issuer/token', clientId: 'plant-7', scope: 'write', isHeaderEncoded: false },
+      clientSecret: 's',
+    })
+  })
+
+  it('says who it is by the keys of a Kerberos principal', () => {
+    const jaas = `${krb5} required useKeyTab=true storeKey=true keyTab="/etc/a.keytab" principal="alice@PLANT";`
+    expect(read(...tickets, `sasl.jaas.config=${jaas}`).login).toEqual({
+      mechanism: 'GSSAPI',
+      keytab: '/etc/a.keytab',
+      principal: 'alice@PLANT',
+      serviceName: 'kafka',
+    })
+  })
+
   const sasl = ['security.protocol=SASL_SSL', 'sasl.mechanism=SCRAM-SHA-256']
   it.each<[string, readonly string[], RegExp]>([
     ['a name that it does not know', ['security.protocols=SSL'], /security.protocols: is not known/],
     ['a protocol that there is not', ['security.protocol=TLS'], /TLS is not PLAINTEXT/],
-    ['a mechanism that there is not', ['security.protocol=SASL_SSL', 'sasl.mechanism=GSSAPI'], /GSSAPI is not PLAIN/],
+    [
+      'a mechanism that there is not',
+      ['security.protocol=SASL_SSL', 'sasl.mechanism=EXTERNAL'],
+      /EXTERNAL is not PLAIN/,
+    ],
     ['no mechanism', ['security.protocol=SASL_SSL'], /nothing is not PLAIN/],
     ['no user', [...sasl], /must be: org.*ScramLoginModule/],
     [
@@ -124,10 +161,43 @@ describe("a file of Kafka's own tools", () => {
     ['names that are not looked at', ['security.protocol=SSL', 'ssl.endpoint.identification.algorithm='], /only https/],
     ['TLS that is not used', ['security.protocol=PLAINTEXT', 'ssl.truststore.type=PEM'], /means nothing/],
     ['a login that is not used', ['security.protocol=SSL', 'sasl.mechanism=PLAIN'], /means nothing/],
+    ['a token of nobody', [...oauth, `${endpointName}=https://a/b`], /client.id: the issuer asks who/],
     [
-      'a token from the network',
-      ['security.protocol=SASL_SSL', 'sasl.mechanism=OAUTHBEARER', 'sasl.oauthbearer.token.endpoint.url=https://a/b'],
-      /file:\/\/\/PATH/,
+      'a token without a secret',
+      [...oauth, `${endpointName}=https://a/b`, `${credentials}.id=a`],
+      /secret: the issuer asks/,
+    ],
+    ['a token in the clear', [...oauth, `${endpointName}=http://a/b`], /could read the secret/],
+    ['no place of a token', [...oauth], /must say where the token is/],
+    [
+      'a secret for a file',
+      [...oauth, `${endpointName}=file:///t`, `${credentials}.id=a`],
+      /means nothing with a token/,
+    ],
+    [
+      'a class for another kind of token',
+      [
+        ...oauth,
+        `${endpointName}=file:///t`,
+        `sasl.oauthbearer.jwt.retriever.class=${oauthPackage}.JwtBearerJwtRetriever`,
+      ],
+      /is not .*FileJwtRetriever/,
+    ],
+    ['a token for a password', [...sasl, `${endpointName}=file:///t`], /means nothing with sasl.mechanism=SCRAM/],
+    [
+      'a ticket without keys',
+      [...tickets, `sasl.jaas.config=${krb5} required useKeyTab=true;`],
+      /needs useKeyTab=true keyTab/,
+    ],
+    [
+      'a ticket of a cache',
+      [...tickets, `sasl.jaas.config=${krb5} required useTicketCache=true;`],
+      /useTicketCache=true is not known/,
+    ],
+    [
+      'a ticket for no service',
+      [...tickets.slice(0, 2), `sasl.jaas.config=${krb5} required useKeyTab=true keyTab="/k" principal="a@B";`],
+      /must name the first part/,
     ],
     ['a line without a value', ['security.protocol'], /NAME=VALUE/],
   ])('is refused with %s', (_, lines, message) => {

@@ -66,14 +66,16 @@ function readRequest(frame: Uint8Array, isStranger: boolean): number {
   return 1
 }
 
-/** As a connection does: in two pieces, whose border the input itself names. */
+/** As a connection does: in two pieces, whose border the input itself names, and up to the first frame that cannot be read. */
 function readStream(input: Uint8Array): number {
+  const readFrame = refusing((frame) => readRequest(frame, true) + 1, ProtocolError)
   let frames = 0
+  let isOver = false
   const assembler = new FrameAssembler({
     ...strangersFrames(9_437_184),
     onFrame: (frame) => {
       frames++
-      readRequest(frame, true)
+      isOver ||= readFrame(frame) === 0
     },
     onOversize: () => {},
   })
@@ -90,10 +92,8 @@ const connectBytesMax = 65_536
 
 function readPackets(input: Uint8Array, levelAtFirst: 0 | ProtocolLevel): number {
   let packets = 0
-  const decoder = new MqttStreamDecoder({
-    columns,
-    connectBytesMax,
-    packetBytesMax: connectBytesMax,
+  const limits = { connectBytesMax, packetBytesMax: connectBytesMax }
+  const decoder = new MqttStreamDecoder(columns, limits, {
     onRows: (source, rows) => {
       for (let row = 0; row < rows.count; row++) {
         // What comes behind CONNECT waits until the client is known; AUTH is how it becomes known.
@@ -156,7 +156,7 @@ export const targets: readonly FuzzTarget[] = [
     protocol: 'kafka',
     isBeforeAuthentication: true,
     seeds: seeds.strangersStreams(),
-    read: refusing(readStream, ProtocolError),
+    read: readStream,
   },
   {
     name: 'Kafka requests of strangers',

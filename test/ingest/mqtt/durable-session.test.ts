@@ -1,26 +1,13 @@
 /** Sessions that outlive the daemon: kills, power cuts and stops between everything. */
 import { describe, expect, it } from 'vitest'
-import { DoorWorld, type TestClient } from './door-world.ts'
+import { DoorWorld } from './door-world.ts'
+import { seedsTimeoutMs, sessionHistories, take } from './session-histories.ts'
 
 const kept = { clean: false }
 const keptFor = (seconds: number): Record<string, unknown> => ({
   clean: false,
   properties: { sessionExpiryInterval: seconds },
 })
-
-/** Acknowledges what comes for `ms`; answers `topic=payload`, in order. */
-async function take(world: DoorWorld, client: TestClient, ms = 300): Promise<string[]> {
-  const heard: string[] = []
-  for (let passed = 0; passed < ms; passed += 10) {
-    for (const packet of client.packets.splice(0)) {
-      if (packet.cmd !== 'publish') continue
-      heard.push(`${packet.topic}=${String(packet.payload)}`)
-      if (packet.qos === 1) client.puback(packet.messageId ?? 0)
-    }
-    await world.runFor(10)
-  }
-  return heard
-}
 
 async function publish(world: DoorWorld, topic: string, ...payloads: string[]): Promise<void> {
   const publisher = await world.connect('p')
@@ -90,42 +77,13 @@ describe('a kept session', () => {
     expect(await take(world, await world.connect('c', 4, kept))).toEqual(['a/x=after'])
   })
 
-  it('has lost nothing of what was acknowledged to its publishers (40 seeds of kills and power cuts)', async () => {
-    for (let seed = 1; seed <= 40; seed += 1) {
-      const world = await DoorWorld.start({ queuedMessagesMax: 8, sendWindowMax: 3, tailReadBytes: 2048 }, seed)
-      const chance = world.world.prng
-      const acknowledged: string[] = []
-      const heard: string[] = []
-      const first = await world.subscribed(['c', 4, kept], 'a/#')
-      first.drop()
-      let value = 0
-      for (let round = 0; round < 4; round += 1) {
-        const publisher = await world.connect('p')
-        const client = chance.below(3) > 0 ? await world.connect('c', 4, kept) : null
-        if (client !== null) expect(client.heard[0], `seed ${seed}`).toBe('connack 0 present')
-        const begun = value
-        for (let count = chance.below(30); count > 0; count -= 1) {
-          value += 1
-          publisher.publish(`a/${chance.below(3)}`, String(value), 1, value)
-          if (chance.below(4) === 0 && client !== null) heard.push(...(await take(world, client, 10)))
-        }
-        await world.runFor(chance.below(20))
-        if (client !== null) heard.push(...(await take(world, client, chance.below(2) * 1200)))
-        for (const packet of publisher.packets) {
-          if (packet.cmd === 'puback') acknowledged.push(String(packet.messageId))
-        }
-        expect(begun, `seed ${seed}`).toBeLessThanOrEqual(value)
-        if (chance.below(2) === 0) await world.powerCut()
-        else await world.restart()
-      }
-      heard.push(...(await take(world, await world.connect('c', 4, kept), 2000)))
-      const values = new Set(heard.map((line) => line.slice(line.indexOf('=') + 1)))
-      expect(
-        acknowledged.filter((each) => !values.has(each)),
-        `seed ${seed}`,
-      ).toEqual([])
-    }
-  })
+  it(
+    'has lost nothing of what was acknowledged to its publishers (60 seeds of kills and power cuts)',
+    async () => {
+      for (let seed = 1; seed <= 60; seed += 1) await sessionHistories.losesNothing.run(seed)
+    },
+    seedsTimeoutMs,
+  )
 
   it('ends when its time is over while the daemon is away, and not before', async () => {
     const world = await DoorWorld.start()
@@ -220,22 +178,13 @@ describe('a will', () => {
     expect(await world.values('will')).toBe('gone kept')
   })
 
-  it('is published once whenever the crash comes (60 seeds)', async () => {
-    for (let seed = 1; seed <= 60; seed += 1) {
-      const world = await DoorWorld.start({}, seed)
-      const chance = world.world.prng
-      const client = await world.connect('c', 4, { ...(chance.below(2) === 0 ? kept : {}), will })
-      client.drop()
-      await world.runFor(chance.below(12))
-      for (let cut = 0; cut < 2; cut += 1) {
-        if (chance.below(2) === 0) await world.powerCut()
-        else await world.restart()
-        await world.runFor(chance.below(12))
-      }
-      await world.runFor(500)
-      expect(await world.values('will'), `seed ${seed}`).toBe('gone')
-    }
-  })
+  it(
+    'is published once whenever the crash comes (60 seeds)',
+    async () => {
+      for (let seed = 1; seed <= 60; seed += 1) await sessionHistories.firesOnce.run(seed)
+    },
+    seedsTimeoutMs,
+  )
 
   it('waits for its delay over a crash and over a stop', async () => {
     const world = await DoorWorld.start()

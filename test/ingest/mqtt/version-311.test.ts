@@ -64,6 +64,16 @@ describe('a CONNECT of 3.1.1', () => {
 })
 
 describe('a CONNECT of 3.1', () => {
+  it.each([
+    ['whatever bits it leaves open', '14 0f 0006 4d5149736470 03 01 0000 0001 70', 'connack 0'],
+    ['with a client id, and not without one', '10 0e 0006 4d5149736470 03 02 0000 0000', 'connack 2, closed'],
+  ])('is taken %s', async (_, hex, heard) => {
+    const world = await DoorWorld.start()
+    const client = await world.open(3)
+    client.sendBytes(bytes(hex))
+    expect(await client.look()).toBe(heard)
+  })
+
   it('goes on with its session and is not told so: the byte of CONNACK is reserved there', async () => {
     const world = await DoorWorld.start()
     const told: unknown[] = []
@@ -88,6 +98,8 @@ describe('an open connection of 3.1.1', () => {
     ['SUBSCRIBE with an empty filter', '82 05 0001 0000 00'],
     ['UNSUBSCRIBE with other flags', 'a0 05 0001 0001 61'],
     ['UNSUBSCRIBE without a filter', 'a2 02 0001'],
+    ['UNSUBSCRIBE with an empty filter behind a good one', 'a2 07 0001 0001 61 0000'],
+    ['UNSUBSCRIBE with what is no filter', 'a2 06 0001 0002 612b'],
     ['PUBREL with other flags', '60 02 0001'],
     ['PINGREQ with flags', 'c1 00'],
     ['DISCONNECT with flags', 'e1 00'],

@@ -96,10 +96,8 @@ export interface DecodingOptions {
 /** Decodes a stream; throws what the decoder throws, after pushing what came before into `into`. */
 export function decodeAll(bytes: Uint8Array, options: DecodingOptions = {}, into: Decoded[] = []): Decoded[] {
   const level = options.level ?? 4
-  const decoder = new MqttStreamDecoder({
-    columns: createPacketColumns(options.rowsMax ?? 7),
-    connectBytesMax: 65_536,
-    packetBytesMax: options.packetBytesMax ?? 1_000_000,
+  const limits = { connectBytesMax: 65_536, packetBytesMax: options.packetBytesMax ?? 1_000_000 }
+  const decoder = new MqttStreamDecoder(createPacketColumns(options.rowsMax ?? 7), limits, {
     onRows: (source, columns) => {
       const taken = Math.min(columns.count, options.rowsTaken ?? columns.count)
       for (let row = 0; row < taken; row += 1) into.push(decodeRow(source, columns, row, level))

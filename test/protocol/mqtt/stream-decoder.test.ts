@@ -196,13 +196,15 @@ describe('the stream decoder', () => {
 
   it('refuses a size at the fixed header, before the packet has come', () => {
     const columns = createPacketColumns(4)
-    const decoder = new MqttStreamDecoder({ columns, connectBytesMax: 1000, packetBytesMax: 5000, onRows: () => 0 })
+    const limits = { connectBytesMax: 1000, packetBytesMax: 5000 }
+    const taker = { onRows: () => 0 }
+    const decoder = new MqttStreamDecoder(columns, limits, taker)
     expect(failureOf(() => decoder.push(hex('10 e9 07')))).toBe('packetTooLarge')
-    const connected = new MqttStreamDecoder({ columns, connectBytesMax: 1000, packetBytesMax: 5000, onRows: () => 0 })
+    const connected = new MqttStreamDecoder(columns, limits, taker)
     connected.level = 5
     connected.push(hex('30 e9 07'))
     expect(connected.heldBytes).toBe(3)
-    const large = new MqttStreamDecoder({ columns, connectBytesMax: 1000, packetBytesMax: 5000, onRows: () => 0 })
+    const large = new MqttStreamDecoder(columns, limits, taker)
     large.level = 5
     expect(failureOf(() => large.push(hex('30 ff ff ff 7f')))).toBe('packetTooLarge')
   })

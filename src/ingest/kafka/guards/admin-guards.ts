@@ -6,6 +6,11 @@ import type {
   AlterClientQuotasRequest,
   AlterClientQuotasResponseInput,
 } from '../../../protocol/kafka/messages/alter-client-quotas.ts'
+import type {
+  AlterReplicaLogDirsRequest,
+  AlterReplicaLogDirsResponseInput,
+} from '../../../protocol/kafka/messages/alter-replica-log-dirs.ts'
+import type { ElectLeadersRequest, ElectLeadersResponseInput } from '../../../protocol/kafka/messages/elect-leaders.ts'
 import type { AlterConfigsRequest, AlterConfigsResponseInput } from '../../../protocol/kafka/messages/alter-configs.ts'
 import type { CreateAclsRequest, CreateAclsResponseInput } from '../../../protocol/kafka/messages/create-acls.ts'
 import type {
@@ -52,14 +57,19 @@ export function adminGuards(image: MetadataImage): readonly GuardEntry[] {
     guardEntry(31, 'CLUSTER ALTER', deleteAcls),
     guardEntry(32, 'TOPIC DESCRIBE_CONFIGS; for brokers CLUSTER DESCRIBE_CONFIGS', describeSettings),
     guardEntry(33, 'TOPIC ALTER_CONFIGS; for brokers CLUSTER ALTER_CONFIGS', alterSettings),
+    guardEntry(34, 'CLUSTER ALTER', alterReplicaLogDirs),
     guardEntry(35, 'CLUSTER DESCRIBE', clusterGuard(describe)),
     guardEntry(37, 'TOPIC ALTER', createPartitions),
+    guardEntry(43, 'CLUSTER ALTER', electLeaders),
     guardEntry(44, 'TOPIC ALTER_CONFIGS; for brokers CLUSTER ALTER_CONFIGS', alterSettings),
+    guardEntry(45, 'CLUSTER ALTER', clusterGuard(alter)),
     guardEntry(46, 'CLUSTER DESCRIBE', clusterGuard(describe)),
     guardEntry(48, 'CLUSTER DESCRIBE_CONFIGS', clusterGuard(describeConfigs)),
     guardEntry(49, 'CLUSTER ALTER_CONFIGS', alterQuotas),
     guardEntry(50, 'CLUSTER DESCRIBE', clusterGuard(describe)),
     guardEntry(51, 'CLUSTER ALTER', alterCredentials),
+    guardEntry(55, 'CLUSTER DESCRIBE', clusterGuard(describe)),
+    guardEntry(74, 'CLUSTER DESCRIBE_CONFIGS', clusterGuard(describeConfigs)),
   ]
 }
 
@@ -67,6 +77,36 @@ export function adminGuards(image: MetadataImage): readonly GuardEntry[] {
 function clusterGuard(operation: number): Guard<unknown, { readonly errorCode: number }> {
   return (request, context, next) =>
     mayCluster(context, operation) ? next(request) : { errorCode: clusterDenied, errorMessage: notAuthorized }
+}
+
+const alterReplicaLogDirs: Guard<AlterReplicaLogDirsRequest, AlterReplicaLogDirsResponseInput> = (
+  request,
+  context,
+  next,
+) => {
+  if (mayCluster(context, alter)) return next(request)
+  const results = request.dirs.flatMap(({ topics }) =>
+    topics.map(({ name, partitions }) => ({
+      topicName: name,
+      partitions: partitions.map((partitionIndex) => ({ partitionIndex, errorCode: clusterDenied })),
+    })),
+  )
+  return { results }
+}
+
+/** Version 0 has no error of its own. */
+const electLeaders: Guard<ElectLeadersRequest, ElectLeadersResponseInput> = (request, context, next) => {
+  if (mayCluster(context, alter)) return next(request)
+  if (context.request.apiVersion > 0) return { errorCode: clusterDenied, replicaElectionResults: [] }
+  const replicaElectionResults = (request.topicPartitions ?? []).map(({ topic, partitions }) => ({
+    topic,
+    partitionResult: partitions.map((partitionId) => ({
+      partitionId,
+      errorCode: clusterDenied,
+      errorMessage: notAuthorized,
+    })),
+  }))
+  return { replicaElectionResults }
 }
 
 const createTopics: Guard<CreateTopicsRequest, CreateTopicsResponseInput> = async (request, context, next) => {

@@ -15,13 +15,14 @@ import { aclHandlers } from './acl-handlers.ts'
 import { configHandlers } from './config-handlers.ts'
 import { credentialHandlers } from './credential-handlers.ts'
 import { metadataHandlers } from './metadata-handlers.ts'
+import { quorumHandlers } from './quorum-handlers.ts'
 import { quotaHandlers } from './quota-handlers.ts'
 import { replicaHandlers } from './replica-handlers.ts'
 import { topicHandlers } from './topic-handlers.ts'
 
 export interface AdminHandlerOptions {
   readonly cluster: Cluster
-  readonly directory: Pick<LogDirectory, 'clusterId' | 'logDirectory' | 'nodeId'>
+  readonly directory: Pick<LogDirectory, 'clusterId' | 'directoryId' | 'logDirectory' | 'nodeId'>
   readonly settings: BrokerSettings
   readonly topics: TopicAdmin
   readonly internalTopics: InternalTopics
@@ -31,8 +32,8 @@ export interface AdminHandlerOptions {
 /** Their rows of the table. */
 export function adminHandlers(options: AdminHandlerOptions): readonly HandlerEntry[] {
   const { cluster, directory, internalTopics, ports, settings, topics } = options
-  const { clusterId, logDirectory, nodeId } = directory
-  const configs = new ConfigAdmin({ cluster, settings, observer: ports.observer, internalTopics, nodeId })
+  const { clusterId, directoryId, logDirectory, nodeId } = directory
+  const configs = new ConfigAdmin({ cluster, settings, observer: ports.observer, internalTopics, nodeId, logDirectory })
   const parts: AdminParts = {
     cluster,
     topics,
@@ -41,6 +42,7 @@ export function adminHandlers(options: AdminHandlerOptions): readonly HandlerEnt
     disk: ports.disk,
     nodeId,
     clusterId,
+    directoryId,
     logDirectory,
   }
   return [
@@ -48,6 +50,7 @@ export function adminHandlers(options: AdminHandlerOptions): readonly HandlerEnt
     ...topicHandlers(parts),
     ...configHandlers(parts),
     ...replicaHandlers(parts),
+    ...quorumHandlers(parts),
     ...quotaHandlers(new QuotaAdmin(cluster, ports.observer)),
     ...credentialHandlers(new ScramAdmin(cluster, ports.observer)),
     ...aclHandlers(new AclAdmin({ cluster, ...ports }), () => settings.text('authorizer.class.name') !== ''),

@@ -13,6 +13,8 @@ export interface AdminParts {
   readonly disk: Disk
   readonly nodeId: number
   readonly clusterId: string
+  /** Id of the log directory, by which the quorum knows its voter. */
+  readonly directoryId: string
   /** `dataDir/log`, absolute. */
   readonly logDirectory: string
 }

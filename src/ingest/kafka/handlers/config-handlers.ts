@@ -1,4 +1,8 @@
-/** The handlers of settings: DescribeConfigs, AlterConfigs, IncrementalAlterConfigs. They translate; `broker/config-admin.ts` does it. */
+/**
+ * The handlers of settings: DescribeConfigs, AlterConfigs, IncrementalAlterConfigs, ListConfigResources. They translate;
+ * `broker/config-admin.ts` does it.
+ */
+import { configResourceType } from '../../../cluster/metadata/metadata-image.ts'
 import type { ConfigEdit, ConfigOperation, ConfigResource } from '../../../broker/config-admin.ts'
 import { errorCode, type KafkaErrorName } from '../../../protocol/kafka/error-codes.ts'
 import type { AlterConfigsRequest, AlterConfigsResponseInput } from '../../../protocol/kafka/messages/alter-configs.ts'
@@ -10,15 +14,20 @@ import type {
   IncrementalAlterConfigsRequest,
   IncrementalAlterConfigsResponseInput,
 } from '../../../protocol/kafka/messages/incremental-alter-configs.ts'
+import type {
+  ListConfigResourcesRequest,
+  ListConfigResourcesResponseInput,
+} from '../../../protocol/kafka/messages/list-config-resources.ts'
 import type { HandlerEntry, KafkaHandler } from '../handler.ts'
 import type { AdminParts } from './admin-parts.ts'
 
-/** The three rows of the table. */
+/** The four rows of the table. */
 export function configHandlers(parts: AdminParts): readonly HandlerEntry[] {
   return [
     [32, describeConfigs(parts)],
     [33, alterConfigs(parts)],
     [44, incrementalAlterConfigs(parts)],
+    [74, listConfigResources(parts)],
   ]
 }
 
@@ -49,6 +58,28 @@ function describeConfigs({ configs }: AdminParts): KafkaHandler<DescribeConfigsR
       }
     }),
   })
+}
+
+/** ListConfigResources 0-1: topics and this broker. Client metrics (all that version 0 asks for) and groups have no settings here. */
+function listConfigResources({
+  cluster,
+  nodeId,
+}: AdminParts): KafkaHandler<ListConfigResourcesRequest, ListConfigResourcesResponseInput> {
+  const { topic, broker, brokerLogger, clientMetrics, group } = configResourceType
+  const kinds: readonly number[] = [topic, broker, brokerLogger, clientMetrics, group]
+  return ({ resourceTypes }, { apiVersion }) => {
+    const asked = new Set(apiVersion === 0 ? [clientMetrics] : resourceTypes.length === 0 ? kinds : resourceTypes)
+    if (![...asked].every((kind) => kinds.includes(kind))) return { errorCode: errorCode('UNSUPPORTED_VERSION') }
+    const topics = asked.has(topic) ? [...cluster.image.topics()].map(({ name }) => name) : []
+    const brokers = [broker, brokerLogger].filter((kind) => asked.has(kind))
+    return {
+      errorCode: 0,
+      configResources: [
+        ...topics.map((name) => ({ resourceName: name, resourceType: topic })),
+        ...brokers.map((kind) => ({ resourceName: String(nodeId), resourceType: kind })),
+      ],
+    }
+  }
 }
 
 /** AlterConfigs 0-2: replaces all settings of a resource: what is not named goes back to its default. Kafka has deprecated it. */

@@ -1,6 +1,10 @@
-/** The handlers about replicas on this node: DescribeLogDirs, ListPartitionReassignments. */
+/** The handlers about replicas on this node: AlterReplicaLogDirs, DescribeLogDirs, ListPartitionReassignments. */
 import type { Partition } from '../../../cluster/partition/partition.ts'
-import { errorCode } from '../../../protocol/kafka/error-codes.ts'
+import { errorCode, type KafkaErrorName } from '../../../protocol/kafka/error-codes.ts'
+import type {
+  AlterReplicaLogDirsRequest,
+  AlterReplicaLogDirsResponseInput,
+} from '../../../protocol/kafka/messages/alter-replica-log-dirs.ts'
 import type {
   DescribeLogDirsRequest,
   DescribeLogDirsResponseInput,
@@ -11,13 +15,38 @@ import type {
 } from '../../../protocol/kafka/messages/list-partition-reassignments.ts'
 import type { HandlerEntry, KafkaHandler } from '../handler.ts'
 import type { AdminParts } from './admin-parts.ts'
+import { codeOf } from './error-code-of.ts'
 
-/** The two rows of the table. */
+/** The three rows of the table. */
 export function replicaHandlers(parts: AdminParts): readonly HandlerEntry[] {
   return [
+    [34, alterReplicaLogDirs(parts)],
     [35, describeLogDirs(parts)],
     [46, listPartitionReassignments],
   ]
+}
+
+/** AlterReplicaLogDirs 1-2: every replica is in the one directory there is, and there it stays. */
+function alterReplicaLogDirs(
+  parts: AdminParts,
+): KafkaHandler<AlterReplicaLogDirsRequest, AlterReplicaLogDirsResponseInput> {
+  const errorOf = (path: string, topic: string, index: number): KafkaErrorName | null => {
+    if (path !== parts.logDirectory) return 'LOG_DIR_NOT_FOUND'
+    const partition = parts.cluster.partitions.get(topic, index)
+    if (partition === undefined) return 'UNKNOWN_TOPIC_OR_PARTITION'
+    return partition.isLeader ? null : 'KAFKA_STORAGE_ERROR'
+  }
+  return ({ dirs }) => ({
+    results: dirs.flatMap(({ path, topics }) =>
+      topics.map(({ name, partitions }) => ({
+        topicName: name,
+        partitions: partitions.map((index) => ({
+          partitionIndex: index,
+          errorCode: codeOf(errorOf(path, name, index)),
+        })),
+      })),
+    ),
+  })
 }
 
 /** DescribeLogDirs 1-4: there is one directory, and no replica moves between directories. */

@@ -18,9 +18,12 @@ const key = {
   deleteTopics: 20,
   describeConfigs: 32,
   alterConfigs: 33,
+  alterReplicaLogDirs: 34,
   describeLogDirs: 35,
   createPartitions: 37,
+  electLeaders: 43,
   incrementalAlterConfigs: 44,
+  alterReassignments: 45,
   listReassignments: 46,
   describeAcls: 29,
   createAcls: 30,
@@ -29,7 +32,9 @@ const key = {
   alterClientQuotas: 49,
   describeUserScramCredentials: 50,
   alterUserScramCredentials: 51,
+  describeQuorum: 55,
   describeCluster: 60,
+  listConfigResources: 74,
   describeTopicPartitions: 75,
 } as const
 
@@ -149,6 +154,30 @@ const probes: readonly (readonly [name: string, apiKey: number, request: (versio
   ],
   ['DescribeLogDirs', key.describeLogDirs, () => ({ topics: null })],
   ['ListPartitionReassignments', key.listReassignments, () => ({ topics: null })],
+  [
+    'AlterPartitionReassignments',
+    key.alterReassignments,
+    () => ({ topics: [{ name: 'readings', partitions: [{ partitionIndex: 0, replicas: [1] }] }, { name: 'nowhere' }] }),
+  ],
+  ['ElectLeaders of all', key.electLeaders, () => ({ topicPartitions: null })],
+  [
+    'ElectLeaders of some',
+    key.electLeaders,
+    () => ({ topicPartitions: [{ topic: 'readings', partitions: [0, 9] }, { topic: 'nowhere' }] }),
+  ],
+  [
+    'AlterReplicaLogDirs',
+    key.alterReplicaLogDirs,
+    () => ({ dirs: [{ path: '/nowhere', topics: [{ name: 'readings', partitions: [0] }] }] }),
+  ],
+  [
+    'DescribeQuorum',
+    key.describeQuorum,
+    () => ({
+      topics: [{ topicName: '__cluster_metadata', partitions: [{ partitionIndex: 0 }, { partitionIndex: 1 }] }],
+    }),
+  ],
+  ['ListConfigResources', key.listConfigResources, () => ({ resourceTypes: [] })],
   ['DescribeAcls', key.describeAcls, () => anyEntry],
   [
     'CreateAcls',
@@ -333,5 +362,104 @@ describe('DescribeCluster', () => {
       errorCode: errorCode('MISMATCHED_ENDPOINT_TYPE'),
       brokers: [],
     })
+  })
+})
+
+describe('one node that leads everything', () => {
+  async function makeLed(partitions: number): Promise<void> {
+    await admin.settle(admin.topics.create(topicRequest('led', { partitions }), patient))
+  }
+
+  async function results(electionType: number, topicPartitions: object | null): Promise<unknown> {
+    const answer = await ask(key.electLeaders, 2, { electionType, topicPartitions })
+    return { errorCode: answer['errorCode'], results: answer['replicaElectionResults'] }
+  }
+
+  it('needs no election, of all partitions names none, and knows no third kind', async () => {
+    await makeLed(2)
+    const asked = [
+      { topic: 'led', partitions: [1, 7] },
+      { topic: 'nowhere', partitions: [0] },
+    ]
+    for (const electionType of [0, 1]) {
+      expect(await results(electionType, asked)).toMatchObject({
+        errorCode: 0,
+        results: [
+          {
+            topic: 'led',
+            partitionResult: [
+              { partitionId: 1, errorCode: errorCode('ELECTION_NOT_NEEDED') },
+              { partitionId: 7, errorCode: errorCode('UNKNOWN_TOPIC_OR_PARTITION') },
+            ],
+          },
+          { topic: 'nowhere', partitionResult: [{ errorCode: errorCode('UNKNOWN_TOPIC_OR_PARTITION') }] },
+        ],
+      })
+      expect(await results(electionType, null)).toEqual({ errorCode: 0, results: [] })
+    }
+    expect(await results(2, null)).toEqual({ errorCode: errorCode('INVALID_REQUEST'), results: [] })
+  })
+
+  it('moves no partition: staying is granted, another broker is not registered, and nothing can be given up', async () => {
+    await makeLed(1)
+    const verdicts: unknown[] = []
+    for (const replicas of [[1], [2], [1, 2], [1, 1], [], null]) {
+      const topics = [{ name: 'led', partitions: [{ partitionIndex: 0, replicas }] }]
+      const answer = (await ask(key.alterReassignments, 1, { topics })) as {
+        responses: { partitions: { errorCode: number }[] }[]
+      }
+      verdicts.push(answer.responses[0]?.partitions[0]?.errorCode)
+    }
+    const impossible = errorCode('INVALID_REPLICA_ASSIGNMENT')
+    const none = errorCode('NO_REASSIGNMENT_IN_PROGRESS')
+    expect(verdicts).toEqual([0, impossible, impossible, impossible, impossible, none])
+  })
+
+  it('keeps replicas in the directory that there is', async () => {
+    await makeLed(1)
+    const dirs = [admin.directory.logDirectory, '/elsewhere'].map((path) => ({
+      path,
+      topics: [{ name: 'led', partitions: [0, 3] }],
+    }))
+    const codes = (
+      (await ask(key.alterReplicaLogDirs, 2, { dirs })) as { results: { partitions: { errorCode: number }[] }[] }
+    ).results.map(({ partitions }) => partitions.map((each) => each.errorCode))
+    const nowhere = errorCode('LOG_DIR_NOT_FOUND')
+    expect(codes).toEqual([
+      [0, errorCode('UNKNOWN_TOPIC_OR_PARTITION')],
+      [nowhere, nowhere],
+    ])
+  })
+
+  it('votes alone: DescribeQuorum tells its epoch, its directory and how far the log is', async () => {
+    const describe = async (): Promise<{ highWatermark: number; currentVoters: unknown[] }> => {
+      const topics = [{ topicName: '__cluster_metadata', partitions: [{ partitionIndex: 0 }, { partitionIndex: 1 }] }]
+      const answer = (await ask(key.describeQuorum, 2, { topics })) as { topics: { partitions: object[] }[] }
+      const [own, other] = answer.topics[0]?.partitions ?? []
+      expect(other).toMatchObject({ errorCode: errorCode('UNKNOWN_TOPIC_OR_PARTITION') })
+      expect(own).toMatchObject({ errorCode: 0, leaderId: 1, leaderEpoch: admin.cluster.metadataEpoch, observers: [] })
+      return own as never
+    }
+    const before = await describe()
+    expect(before.currentVoters).toMatchObject([
+      { replicaId: 1, replicaDirectoryId: admin.directory.directoryId, logEndOffset: before.highWatermark },
+    ])
+    await makeLed(1)
+    expect((await describe()).highWatermark).toBeGreaterThan(before.highWatermark)
+  })
+
+  it('lists what has settings by kind, and client metrics alone to who knows of nothing else', async () => {
+    await makeLed(1)
+    const list = async (version: number, resourceTypes: number[]): Promise<unknown> => {
+      const answer = await ask(key.listConfigResources, version, version === 0 ? {} : { resourceTypes })
+      return answer['errorCode'] === 0 ? answer['configResources'] : answer['errorCode']
+    }
+    const topic = { resourceName: 'led', resourceType: 2 }
+    const broker = { resourceName: '1', resourceType: 4 }
+    expect(await list(1, [])).toEqual([topic, broker, { resourceName: '1', resourceType: 8 }])
+    expect(await list(1, [4, 16, 32])).toEqual([broker])
+    expect(await list(1, [2])).toEqual([topic])
+    expect(await list(1, [2, 7])).toBe(errorCode('UNSUPPORTED_VERSION'))
+    expect(await list(0, [])).toEqual([])
   })
 })

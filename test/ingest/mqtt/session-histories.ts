@@ -1,0 +1,281 @@
+/**
+ * Histories of MQTT sessions under kills and power cuts (invariant I11), each from one seed: what was promised to a client holds afterwards. Run by the
+ * tests of the room over some seeds each, and by `histories-run.ts` over as many as are asked for. They throw where a promise is broken.
+ */
+import assert from 'node:assert/strict'
+import { DoorWorld, type TestClient } from './door-world.ts'
+
+export interface SessionHistory {
+  readonly name: string
+  run(seed: number): Promise<void>
+}
+
+/** 60 seeds of one take ten seconds of a core that has nothing else to do. */
+export const seedsTimeoutMs = 240_000
+
+const kept = { clean: false }
+
+/** Acknowledges what comes for `ms`; answers `topic=payload`, in order. */
+export async function take(world: DoorWorld, client: TestClient, ms = 300): Promise<string[]> {
+  const heard: string[] = []
+  for (let passed = 0; passed < ms; passed += 10) {
+    for (const packet of client.packets.splice(0)) {
+      if (packet.cmd !== 'publish') continue
+      heard.push(`${packet.topic}=${String(packet.payload)}`)
+      if (packet.qos === 1) client.puback(packet.messageId ?? 0)
+    }
+    await world.runFor(10)
+  }
+  return heard
+}
+
+type Step = 'publish' | 'release' | 'done'
+
+/** What a client that stores its messages does: publish until PUBREC, release until PUBCOMP. */
+class CarefulPublisher {
+  readonly steps = new Map<number, Step>()
+  private readonly payloads = new Map<number, string>()
+  private client: TestClient | null = null
+  private taken = 0
+  /** Not all clients set it on what they say again. */
+  private readonly dup: boolean
+
+  constructor(dup: boolean) {
+    this.dup = dup
+  }
+
+  add(messageId: number, payload: string): void {
+    this.steps.set(messageId, 'publish')
+    this.payloads.set(messageId, payload)
+    this.client?.publish(topicOf(messageId), payload, 2, messageId)
+  }
+
+  /** On a new connection everything unfinished is said again. */
+  use(client: TestClient): void {
+    this.client = client
+    this.taken = 0
+    for (const [messageId, step] of this.steps) {
+      const payload = this.payloads.get(messageId) ?? ''
+      if (step === 'publish') client.publish(topicOf(messageId), payload, 2, messageId, { dup: this.dup })
+      if (step === 'release') client.pubrel(messageId)
+    }
+  }
+
+  /** Reacts to what has come. */
+  react(): void {
+    const { client } = this
+    if (client === null) return
+    for (const packet of client.packets.slice(this.taken)) {
+      const messageId = packet.messageId ?? 0
+      if (packet.cmd === 'pubrec') {
+        this.steps.set(messageId, 'release')
+        client.pubrel(messageId)
+      }
+      if (packet.cmd === 'pubcomp') this.steps.set(messageId, 'done')
+    }
+    this.taken = client.packets.length
+  }
+
+  get isDone(): boolean {
+    return [...this.steps.values()].every((step) => step === 'done')
+  }
+}
+
+function topicOf(messageId: number): string {
+  return `a/${messageId % 3}`
+}
+
+/** What a client does that stores the ids of what it has received (4.3.3, method B): a message is new when its id is not held. */
+class CarefulReceiver {
+  readonly taken: string[] = []
+  private readonly held = new Set<number>()
+
+  react(client: TestClient): void {
+    for (const packet of client.packets.splice(0)) {
+      const messageId = packet.messageId ?? 0
+      if (packet.cmd === 'publish') {
+        if (!this.held.has(messageId)) this.taken.push(String(packet.payload))
+        this.held.add(messageId)
+        client.send({ cmd: 'pubrec', messageId })
+      }
+      if (packet.cmd === 'pubrel') {
+        this.held.delete(messageId)
+        client.send({ cmd: 'pubcomp', messageId })
+      }
+    }
+  }
+}
+
+export async function retainedOf(world: DoorWorld, filter: string, clientId = 'look'): Promise<string> {
+  const client = await world.subscribed([clientId, 5], { topic: filter, qos: 2 })
+  const heard = await client.look()
+  client.drop()
+  return heard
+    .split(', ')
+    .filter((line) => line.startsWith('publish'))
+    .map((line) => line.replace(/^publish(?:#\d+)?/, ''))
+    .toSorted()
+    .join(',')
+}
+
+/** QoS 2 in: every message of a client that keeps its own state is stored exactly once. */
+async function storesOnce(seed: number): Promise<void> {
+  const world = await DoorWorld.start({}, seed)
+  const publisher = new CarefulPublisher(seed % 2 === 0)
+  let nextId = 0
+  for (let round = 0; round < 4; round += 1) {
+    publisher.use(await world.connect('careful', 4, kept))
+    const chance = world.world.prng
+    for (let count = chance.below(12); count > 0; count -= 1) {
+      nextId += 1
+      publisher.add(nextId, `m${nextId}`)
+      await world.runFor(chance.below(3))
+      publisher.react()
+    }
+    await world.runFor(chance.below(30))
+    publisher.react()
+    await world.runFor(chance.below(8))
+    if (chance.below(2) === 0) await world.powerCut()
+    else await world.restart()
+  }
+  publisher.use(await world.connect('careful', 4, kept))
+  for (let turn = 0; turn < 50 && !publisher.isDone; turn += 1) {
+    await world.runFor(50)
+    publisher.react()
+  }
+  assert.equal(publisher.isDone, true, `seed ${seed}`)
+  const expected = [...publisher.steps.keys()].map((messageId) => `m${messageId}`).toSorted()
+  assert.deepEqual(
+    (await world.values('a')).split(' ').filter((value) => value !== ''),
+    expected,
+    `seed ${seed}`,
+  )
+}
+
+/** QoS 2 out: a client that keeps its own state takes every message of the log exactly once. */
+async function deliversOnce(seed: number): Promise<void> {
+  const world = await DoorWorld.start({ sendWindowMax: 4, queuedMessagesMax: 6 }, seed)
+  const chance = world.world.prng
+  const receiver = new CarefulReceiver()
+  const first = await world.subscribed(['c', 4, kept], { topic: 'a/#', qos: 2 })
+  first.drop()
+  const stored = new Set<string>()
+  let value = 0
+  for (let round = 0; round < 4; round += 1) {
+    const client = await world.connect('c', 4, kept)
+    const publisher = await world.connect('p')
+    for (let count = chance.below(15); count > 0; count -= 1) {
+      value += 1
+      publisher.publish(`a/${chance.below(2)}`, `m${value}`, 2, value)
+      await world.runFor(chance.below(4))
+      if (chance.below(3) > 0) receiver.react(client)
+    }
+    for (let turn = chance.below(12); turn > 0; turn -= 1) {
+      await world.runFor(chance.below(6))
+      receiver.react(client)
+    }
+    if (chance.below(4) === 0) await world.runFor(1500)
+    receiver.react(client)
+    await world.runFor(chance.below(3))
+    if (chance.below(2) === 0) await world.powerCut()
+    else await world.restart()
+  }
+  for (const { value: each } of await world.records('a')) stored.add(each)
+  const client = await world.connect('c', 4, kept)
+  for (let turn = 0; turn < 200; turn += 1) {
+    await world.runFor(10)
+    receiver.react(client)
+  }
+  assert.deepEqual(receiver.taken.toSorted(), [...stored].toSorted(), `seed ${seed}`)
+}
+
+/** QoS 1: a kept session hears whatever was acknowledged to its publishers. */
+async function losesNothing(seed: number): Promise<void> {
+  const world = await DoorWorld.start({ queuedMessagesMax: 8, sendWindowMax: 3, tailReadBytes: 2048 }, seed)
+  const chance = world.world.prng
+  const acknowledged: string[] = []
+  const heard: string[] = []
+  const first = await world.subscribed(['c', 4, kept], 'a/#')
+  first.drop()
+  let value = 0
+  for (let round = 0; round < 4; round += 1) {
+    const publisher = await world.connect('p')
+    const client = chance.below(3) > 0 ? await world.connect('c', 4, kept) : null
+    if (client !== null) assert.equal(client.heard[0], 'connack 0 present', `seed ${seed}`)
+    const begun = value
+    for (let count = chance.below(30); count > 0; count -= 1) {
+      value += 1
+      publisher.publish(`a/${chance.below(3)}`, String(value), 1, value)
+      if (chance.below(4) === 0 && client !== null) heard.push(...(await take(world, client, 10)))
+    }
+    await world.runFor(chance.below(20))
+    if (client !== null) heard.push(...(await take(world, client, chance.below(2) * 1200)))
+    for (const packet of publisher.packets) {
+      if (packet.cmd === 'puback') acknowledged.push(String(packet.messageId))
+    }
+    assert.ok(begun <= value, `seed ${seed}`)
+    if (chance.below(2) === 0) await world.powerCut()
+    else await world.restart()
+  }
+  heard.push(...(await take(world, await world.connect('c', 4, kept), 2000)))
+  const values = new Set(heard.map((line) => line.slice(line.indexOf('=') + 1)))
+  assert.deepEqual(
+    acknowledged.filter((each) => !values.has(each)),
+    [],
+    `seed ${seed}`,
+  )
+}
+
+/** A will is published once, whenever the crash comes. */
+async function firesOnce(seed: number): Promise<void> {
+  const will = { topic: 'will/c', payload: 'gone', qos: 1, retain: false }
+  const world = await DoorWorld.start({}, seed)
+  const chance = world.world.prng
+  const client = await world.connect('c', 4, { ...(chance.below(2) === 0 ? kept : {}), will })
+  client.drop()
+  await world.runFor(chance.below(12))
+  for (let cut = 0; cut < 2; cut += 1) {
+    if (chance.below(2) === 0) await world.powerCut()
+    else await world.restart()
+    await world.runFor(chance.below(12))
+  }
+  await world.runFor(500)
+  assert.equal(await world.values('will'), 'gone', `seed ${seed}`)
+}
+
+/** A retained message that was acknowledged survives, and the topic has what the log has last. */
+async function keepsRetained(seed: number): Promise<void> {
+  const retain = { retain: true }
+  const world = await DoorWorld.start({}, seed)
+  const chance = world.world.prng
+  const said: string[] = []
+  let acknowledged = -1
+  for (let round = 0; round < 3; round += 1) {
+    const publisher: TestClient = await world.connect('p')
+    for (let count = chance.below(6); count > 0; count -= 1) {
+      said.push(`m${said.length}`)
+      publisher.publish('a/x', said.at(-1) ?? '', 1, said.length, retain)
+      await world.runFor(chance.below(4))
+    }
+    await world.runFor(chance.below(10))
+    for (const packet of publisher.packets) {
+      if (packet.cmd === 'puback') acknowledged = Math.max(acknowledged, (packet.messageId ?? 0) - 1)
+    }
+    if (chance.below(2) === 0) await world.powerCut()
+    else await world.restart()
+    const stored = (await world.records('a')).map(({ value }) => value)
+    const kept = await retainedOf(world, 'a/x')
+    assert.equal(kept, stored.length === 0 ? '' : `r a/x=${stored.at(-1)}`, `seed ${seed}`)
+    const last = stored.length === 0 ? -1 : said.indexOf(stored.at(-1) ?? '')
+    assert.ok(last >= acknowledged, `seed ${seed}`)
+  }
+}
+
+/** All of them. */
+export const sessionHistories = {
+  storesOnce: { name: 'QoS 2 into the log', run: storesOnce },
+  deliversOnce: { name: 'QoS 2 to a kept session', run: deliversOnce },
+  losesNothing: { name: 'QoS 1 to a kept session', run: losesNothing },
+  firesOnce: { name: 'wills', run: firesOnce },
+  keepsRetained: { name: 'retained messages', run: keepsRetained },
+} as const satisfies Readonly<Record<string, SessionHistory>>
