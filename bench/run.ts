@@ -27,10 +27,12 @@ import { mqttFan } from './cases/mqtt-fan.ts'
 import { mqttLatency } from './cases/mqtt-latency.ts'
 import { mqttSubscriptions } from './cases/mqtt-subscriptions.ts'
 import { mqttRetained } from './cases/mqtt-retained.ts'
+import { mqttTls } from './cases/mqtt-tls.ts'
 import { mqttIdle } from './cases/mqtt-idle.ts'
 import { mqttBacklog } from './cases/mqtt-backlog.ts'
 import { idlePartitions, partitionSpread } from './cases/partitions.ts'
 import { restart } from './cases/restart.ts'
+import { tellingUsersApart } from './cases/telling-users-apart.ts'
 import { tlsHandshakes, tlsMqtt, tlsThroughput } from './cases/tls.ts'
 import { writeAmplification } from './cases/write-amplification.ts'
 import { median, run } from './measure.ts'
@@ -44,6 +46,7 @@ const cases: readonly BenchCase[] = [
   mqttSubscriptions,
   mqttRetained,
   mqttIdle,
+  mqttTls,
   mqttBacklog,
   allocation,
   authorization,
@@ -62,6 +65,7 @@ const cases: readonly BenchCase[] = [
   tlsHandshakes,
   tlsThroughput,
   tlsMqtt,
+  tellingUsersApart,
 ]
 
 const { values: flags, positionals } = parseArgs({

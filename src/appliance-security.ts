@@ -14,9 +14,10 @@ import { GssapiServer } from './security/sasl/gssapi-server.ts'
 import type { SaslMechanism, SaslServer } from './security/sasl/sasl-server.ts'
 import { securityEvents } from './security/security-events.ts'
 import { TlsKeeper } from './security/tls-keeper.ts'
-import { TokenCheck } from './security/tokens/token-check.ts'
+import { TokenCheck, type TokenJudge } from './security/tokens/token-check.ts'
+import { TokenIssuers } from './security/tokens/token-issuers.ts'
 import { TokenKeyKeeper } from './security/tokens/token-key-keeper.ts'
-import { tokenKeyOptionsOf, tokenPolicyOf } from './security/tokens/token-options.ts'
+import { tokenIssuersOf } from './security/tokens/token-options.ts'
 
 export class ApplianceSecurity {
   readonly certificates: TlsKeeper
@@ -25,7 +26,7 @@ export class ApplianceSecurity {
   readonly #ports: Ports
   readonly #audit: Audit
   #authenticator: Authenticator | null = null
-  #tokenKeys: TokenKeyKeeper | null = null
+  #tokenKeys: readonly TokenKeyKeeper[] = []
   #kerberos: (() => SaslServer) | null = null
 
   constructor(config: ApplianceConfig, settings: BrokerSettings, ports: Ports, audit: Audit) {
@@ -57,7 +58,7 @@ export class ApplianceSecurity {
 
   stop(): void {
     this.certificates.stop()
-    this.#tokenKeys?.stop()
+    for (const keeper of this.#tokenKeys) keeper.stop()
   }
 
   get authenticator(): Authenticator {
@@ -69,7 +70,7 @@ export class ApplianceSecurity {
   sasl(mechanisms: readonly SaslMechanism[]): SaslListener | null {
     if (mechanisms.length === 0) return null
     const sessionMs = (): number => this.#settings.number('connections.max.reauth.ms')
-    const offered = mechanisms.filter((mechanism) => mechanism !== 'GSSAPI' || this.#kerberos !== null)
+    const offered = mechanisms.filter((mechanism) => this.authenticator.offers(mechanism))
     return { mechanisms: offered, authenticator: this.authenticator, sessionMs }
   }
 
@@ -91,15 +92,17 @@ export class ApplianceSecurity {
     }
   }
 
-  async #openTokens(): Promise<TokenCheck> {
+  async #openTokens(): Promise<TokenJudge> {
     const { oauthbearer, dataDir } = this.#config
-    const keeper = new TokenKeyKeeper(tokenKeyOptionsOf(this.#settings, oauthbearer, dataDir), this.#ports)
-    this.#tokenKeys = keeper
-    await keeper.start()
-    return new TokenCheck({
-      clock: this.#ports.clock,
-      source: keeper,
-      policy: tokenPolicyOf(this.#settings, oauthbearer),
+    const { clock } = this.#ports
+    const issuers = tokenIssuersOf(this.#settings, oauthbearer, dataDir)
+    const keepers = issuers.map(({ keys }) => new TokenKeyKeeper(keys, this.#ports))
+    this.#tokenKeys = keepers
+    for (const keeper of keepers) await keeper.start()
+    const checks = issuers.map(({ policy }, index) => {
+      return new TokenCheck({ clock, source: keepers[index] as TokenKeyKeeper, policy })
     })
+    if (checks.length === 1) return checks[0] as TokenCheck
+    return new TokenIssuers(new Map(checks.map((check, index) => [issuers[index]?.policy.issuer ?? '', check])))
   }
 }

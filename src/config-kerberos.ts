@@ -15,7 +15,7 @@ export const kerberos = z
   .prefault(null)
 
 interface Written {
-  readonly listeners: { readonly kafka: readonly { readonly saslMechanisms: readonly string[] }[] }
+  readonly listeners: Readonly<Record<'kafka' | 'mqtt', readonly { readonly saslMechanisms: readonly string[] }[]>>
   readonly kafka: unknown
   readonly kerberos: z.infer<typeof kerberos>
 }
@@ -23,7 +23,8 @@ interface Written {
 /** GSSAPI needs a key; and what nobody reads is a mistake. */
 export function judgeKerberos({ listeners, kafka, kerberos: section }: Written, context: z.RefinementCtx): void {
   const issue = (path: string[], message: string): void => context.addIssue({ code: 'custom', path, message })
-  const isOffered = listeners.kafka.some(({ saslMechanisms }) => saslMechanisms.includes('GSSAPI'))
+  const offering = [...listeners.kafka, ...listeners.mqtt]
+  const isOffered = offering.some(({ saslMechanisms }) => saslMechanisms.includes('GSSAPI'))
   if (isOffered && section === null) issue(['kerberos'], 'a listener offers GSSAPI: say which service this is')
   if (isOffered) return
   const idle = 'means nothing while no listener offers GSSAPI'

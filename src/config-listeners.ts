@@ -123,8 +123,8 @@ const mqttListener = z
         'How clients authenticate. `password`: user name and password of CONNECT, checked against the SCRAM credentials. `token`: the password of CONNECT is a token (JWT). `none`: a client is who its certificate says, or `User:ANONYMOUS`.',
       ),
     saslMechanisms: z
-      .array(z.enum(['SCRAM-SHA-256', 'SCRAM-SHA-512', 'OAUTHBEARER']))
-      .max(3)
+      .array(z.enum(['SCRAM-SHA-256', 'SCRAM-SHA-512', 'OAUTHBEARER', 'GSSAPI']))
+      .max(4)
       .prefault([])
       .describe(
         'SASL mechanisms by which clients of MQTT 5.0 may authenticate (enhanced authentication). With `authentication: none` they must.',

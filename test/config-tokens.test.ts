@@ -8,6 +8,9 @@ const audience = 'sasl.oauthbearer.expected.audience'
 const byToken = { kafka: [{ listen: '127.0.0.1:0', saslMechanisms: ['OAUTHBEARER'] }] }
 const good = { listeners: byToken, kafka: { [url]: 'https://a/k', [audience]: 'headwater' } }
 
+const named = { ...good, kafka: { ...good.kafka, 'sasl.oauthbearer.expected.issuer': 'https://a' } }
+const other = { issuer: 'https://b', jwksUrl: 'https://b/k', userPrefix: 'b-' }
+
 const faults = (config: object): readonly string[] =>
   (configSchema.safeParse(config).error?.issues ?? []).map(({ path, message }) => `${path.join('/')}: ${message}`)
 
@@ -20,6 +23,7 @@ describe('a configuration with tokens', () => {
       'a password that is a token',
       { ...good, listeners: { mqtt: [{ listen: '127.0.0.1:0', authentication: 'token' }] } },
     ],
+    ['several issuers', { ...named, oauthbearer: { issuers: [other] } }],
     ['AUTH of MQTT', { ...good, listeners: { mqtt: [{ listen: '127.0.0.1:0', saslMechanisms: ['OAUTHBEARER'] }] } }],
   ])('may have %s', (_, config) => expect(faults(config)).toEqual([]))
 
@@ -44,6 +48,28 @@ describe('a configuration with tokens', () => {
       { ...good, kafka: { ...good.kafka, 'sasl.oauthbearer.sub.claim.name': ' ' } },
       /a claim has a name/,
     ],
+    ['several issuers of which one has no name', { ...good, oauthbearer: { issuers: [other] } }, /each must be named/],
+    [
+      'the same issuer twice',
+      { ...named, oauthbearer: { issuers: [other, other] } },
+      /issuers\/1\/issuer: https:\/\/b is there twice/,
+    ],
+    [
+      'an issuer of the settings again',
+      { ...named, oauthbearer: { issuers: [{ ...other, issuer: 'https://a' }] } },
+      /there twice/,
+    ],
+    [
+      'an issuer without a prefix',
+      { ...named, oauthbearer: { issuers: [{ ...other, userPrefix: undefined }] } },
+      /userPrefix/,
+    ],
+    [
+      'keys of an issuer that anybody could change',
+      { ...named, oauthbearer: { issuers: [{ ...other, jwksUrl: 'http://b/k' }] } },
+      /issuers\/0\/jwksUrl: .*use https/,
+    ],
+    ['issuers that nobody asks', { oauthbearer: { issuers: [other] } }, /oauthbearer\/issuers: means nothing/],
     ['settings that nobody reads', { kafka: good.kafka }, /means nothing while no listener takes tokens/],
     ['scopes that nobody asks for', { oauthbearer: { requiredScopes: ['a'] } }, /means nothing/],
     ['authorities that nobody asks for', { oauthbearer: { jwksCa: 'a' } }, /means nothing/],
@@ -53,6 +79,11 @@ describe('a configuration with tokens', () => {
     [
       'GSSAPI without a key',
       { listeners: { kafka: [{ listen: '127.0.0.1:0', saslMechanisms: ['GSSAPI'] }] } },
+      /say which service this is/,
+    ],
+    [
+      'GSSAPI of MQTT without a key',
+      { listeners: { mqtt: [{ listen: '127.0.0.1:0', saslMechanisms: ['GSSAPI'] }] } },
       /say which service this is/,
     ],
     ['a service without a listener', { kerberos: { keytab: 'k', principal: 'kafka/a@B' } }, /means nothing/],

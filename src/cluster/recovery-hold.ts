@@ -5,7 +5,8 @@
  */
 import { asError } from '../base/errors.ts'
 import type { DiskOperation, Ports, Timer } from '../base/ports.ts'
-import { replaceFile, stateFileNames } from '../log/side-files.ts'
+import { replaceFile } from '../base/replace-file.ts'
+import { stateFileNames } from '../log/side-files.ts'
 import { clusterEvents } from './cluster-events.ts'
 
 /** A confirmation is noticed this long after it at the latest. */

@@ -7,12 +7,12 @@ import { crc32c } from '../base/crc32c.ts'
 import { ApplianceError } from '../base/errors.ts'
 import { uuidToString } from '../base/ids.ts'
 import type { Disk, Entropy, Observer } from '../base/ports.ts'
+import { replaceFile } from '../base/replace-file.ts'
 import { parseProperties } from './checkpoint-file.ts'
 import { logErrors } from './log-errors.ts'
 import { logEvents } from './log-events.ts'
 import { readSmall } from './load-parts.ts'
 import { isSpaceError } from './patient-disk.ts'
-import { replaceFile } from './side-files.ts'
 
 export interface Identity {
   readonly clusterId: string

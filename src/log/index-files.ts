@@ -1,15 +1,19 @@
 /** Writing the index entries of a segment to its files. */
 import type { DiskOperation } from '../base/ports.ts'
+import { replaceFile } from '../base/replace-file.ts'
 import type { IndexCache } from './index-cache.ts'
 import type { Segment } from './segment.ts'
 import { offsetEntryBytes, timeEntryBytes } from './segment-index.ts'
-import { replaceFile } from './side-files.ts'
 
 /** Operations, and what their completion changes in the books. */
 export interface Writes {
   readonly operations: readonly DiskOperation[]
   /** To be called when the operations have completed. */
   done(): void
+}
+
+export function indexPaths({ indexPath, timeIndexPath }: Segment): readonly string[] {
+  return [indexPath, timeIndexPath]
 }
 
 /** Moves the index entries in memory to the files. Submit at once: the entries count as filed from now on for further calls. */

@@ -4,8 +4,9 @@
  * hide records: a sealed copy in `dataDir/state` is what a start believes.
  */
 import type { Disk } from '../base/ports.ts'
+import { replaceFile } from '../base/replace-file.ts'
 import { formatOffsets, parseOffsets, sealText, unsealText } from './checkpoint-file.ts'
-import { logFileNames, replaceFile, stateFileNames } from './side-files.ts'
+import { logFileNames, stateFileNames } from './side-files.ts'
 import type { UnifiedLog } from './unified-log.ts'
 
 export interface LogStarts {

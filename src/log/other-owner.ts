@@ -4,9 +4,10 @@
  * after it they speak of another time, and must not be believed.
  */
 import type { Disk, DiskOperation } from '../base/ports.ts'
+import { replaceFile } from '../base/replace-file.ts'
 import { sealText, unsealText } from './checkpoint-file.ts'
 import { readSmall } from './load-parts.ts'
-import { replaceFile, stateFileNames } from './side-files.ts'
+import { stateFileNames } from './side-files.ts'
 
 /** The vote, in the folder of the metadata log. */
 export const quorumStateName = 'quorum-state'

@@ -2,9 +2,9 @@
 import { ApplianceError } from '../base/errors.ts'
 import { zeroUuid } from '../base/ids.ts'
 import type { DiskOperation } from '../base/ports.ts'
+import { replaceFile } from '../base/replace-file.ts'
 import { formatPartitionMetadata, isDamagedTopicId } from './checkpoint-file.ts'
 import { logErrors } from './log-errors.ts'
-import { replaceFile } from './side-files.ts'
 import type { UnifiedLog } from './unified-log.ts'
 
 /** Writes `partition.metadata`; the folder is synced with it. */

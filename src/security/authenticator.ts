@@ -13,7 +13,7 @@ import { ScramServer } from './sasl/scram-server.ts'
 import type { ScramCredentials } from './scram-credentials.ts'
 import { securityEvents } from './security-events.ts'
 import { securityMetrics } from './security-metrics.ts'
-import type { TokenCheck, TokenVerdict } from './tokens/token-check.ts'
+import type { TokenJudge, TokenVerdict } from './tokens/token-check.ts'
 
 export interface AuthenticatorParts {
   readonly clock: Clock
@@ -24,7 +24,7 @@ export interface AuthenticatorParts {
   /** connection.failed.authentication.delay.ms */
   readonly failureDelayMs: () => number
   /** Null: no listener takes tokens. */
-  readonly tokens?: TokenCheck | null
+  readonly tokens?: TokenJudge | null
   /** A new exchange of GSSAPI; null: there is no Kerberos. */
   readonly kerberos?: (() => SaslServer) | null
   readonly audit?: Audit
@@ -43,6 +43,23 @@ const auditedNameLengthMax = 255
 /** A failure that counts for nothing: whoever tries meanwhile does not lengthen it. */
 const lockedOutReason = 'locked out'
 
+/** Something shown at a door without SASL. */
+interface Attempt<T> {
+  readonly mechanism: string
+  readonly host: string
+  /** Whom the client says he is, when he does. */
+  readonly user: string | null
+  readonly whenLocked: T
+  judge(): T | Promise<T>
+  /** Null: nothing was judged. */
+  read(
+    verdict: T,
+  ):
+    | { readonly user: string }
+    | { readonly user: string | null; readonly reason: string; readonly isGuess?: boolean }
+    | null
+}
+
 export class Authenticator {
   readonly #parts: AuthenticatorParts
   readonly #attempts = new FailedAttempts()
@@ -58,6 +75,11 @@ export class Authenticator {
     this.#passwords = new PasswordCheck({ credentials, compute, secret: this.#secret })
   }
 
+  /** GSSAPI is not where there is no Kerberos, whatever the configuration says. */
+  offers(mechanism: SaslMechanism): boolean {
+    return mechanism !== 'GSSAPI' || (this.#parts.kerberos ?? null) !== null
+  }
+
   /** A new exchange with a client at `host`. */
   begin(mechanism: SaslMechanism, host: string): SaslExchange {
     return new SaslExchange(mechanism, this.#serverOf(mechanism), {
@@ -69,54 +91,63 @@ export class Authenticator {
   }
 
   /** Judges a name with its password, for a door without SASL; a wrong one takes its time. */
-  async checkPassword(host: string, user: string, password: string): Promise<PasswordVerdict> {
-    const mechanism = 'password'
-    if (this.#attempts.isLocked(host, user, this.#parts.clock.monotonicMs())) {
-      await this.#failed({ mechanism, host, user, reason: lockedOutReason })
-      return 'wrong'
-    }
-    const verdict = await this.#passwords.verify(user, password)
-    if (verdict === 'right') this.#succeeded(mechanism, host, user)
-    if (verdict === 'wrong') await this.#failed({ mechanism, host, user, reason: 'wrong user or password' })
-    return verdict
+  checkPassword(host: string, user: string, password: string): Promise<PasswordVerdict> {
+    return this.#check<PasswordVerdict>({
+      ...{ mechanism: 'password', host, user, whenLocked: 'wrong' },
+      judge: () => this.#passwords.verify(user, password),
+      read: (verdict) => {
+        if (verdict === 'busy') return null
+        return verdict === 'right' ? { user } : { user, reason: 'wrong user or password' }
+      },
+    })
   }
 
   /** Judges a token for a door without SASL, as `checkPassword` does a password. */
-  async checkToken(host: string, token: string): Promise<TokenVerdict> {
-    const mechanism = 'token'
+  checkToken(host: string, token: string): Promise<TokenVerdict> {
     const locked = { reason: lockedOutReason, isGuess: true, userName: null } as const
-    const isLocked = this.#attempts.isLocked(host, null, this.#parts.clock.monotonicMs())
-    const verdict: TokenVerdict = isLocked
-      ? { kind: 'wrong', status: 'invalid_token', ...locked }
-      : await this.#tokens.check(token)
-    if (verdict.kind === 'right') this.#succeeded(mechanism, host, verdict.userName)
-    if (verdict.kind === 'wrong') {
-      const { userName: user, reason, isGuess } = verdict
-      await this.#failed({ mechanism, host, user, reason, isGuess })
-    }
-    return verdict
-  }
-
-  get #tokens(): TokenCheck {
-    const { tokens = null } = this.#parts
-    if (tokens === null) throw new Error('a listener with tokens where there is nothing to check them by')
-    return tokens
+    return this.#check<TokenVerdict>({
+      ...{ mechanism: 'token', host, user: null, whenLocked: { kind: 'wrong', status: 'invalid_token', ...locked } },
+      judge: () => this.#tokens.check(token),
+      read: (verdict) => {
+        if (verdict.kind === 'busy') return null
+        if (verdict.kind === 'right') return { user: verdict.userName }
+        return { user: verdict.userName, reason: verdict.reason, isGuess: verdict.isGuess }
+      },
+    })
   }
 
   /** Judges a secret that names its user itself; a wrong one takes its time. Null = wrong. */
-  async checkSecret<T extends { readonly user: string }>(
+  checkSecret<T extends { readonly user: string }>(
     host: string,
     mechanism: string,
     find: () => T | null,
   ): Promise<T | null> {
-    const isLocked = this.#attempts.isLocked(host, null, this.#parts.clock.monotonicMs())
-    const found = isLocked ? null : find()
-    if (found === null) {
-      await this.#failed({ mechanism, host, user: null, reason: isLocked ? lockedOutReason : 'not a token in force' })
-      return null
+    return this.#check<T | null>({
+      ...{ mechanism, host, user: null, whenLocked: null },
+      judge: find,
+      read: (found) => (found === null ? { user: null, reason: 'not a token in force' } : { user: found.user }),
+    })
+  }
+
+  /** What all doors without SASL have in common: whoever is locked out is not judged, and every verdict is counted. */
+  async #check<T>(attempt: Attempt<T>): Promise<T> {
+    const { mechanism, host, user, whenLocked } = attempt
+    if (this.#attempts.isLocked(host, user, this.#parts.clock.monotonicMs())) {
+      await this.#failed({ mechanism, host, user, reason: lockedOutReason })
+      return whenLocked
     }
-    this.#succeeded(mechanism, host, found.user)
-    return found
+    const verdict = await attempt.judge()
+    const outcome = attempt.read(verdict)
+    if (outcome === null) return verdict
+    if ('reason' in outcome) await this.#failed({ mechanism, host, ...outcome })
+    else this.#succeeded(mechanism, host, outcome.user)
+    return verdict
+  }
+
+  get #tokens(): TokenJudge {
+    const { tokens = null } = this.#parts
+    if (tokens === null) throw new Error('a listener with tokens where there is nothing to check them by')
+    return tokens
   }
 
   #serverOf(mechanism: SaslMechanism): SaslServer {

@@ -29,8 +29,8 @@ export const securityMetrics = defineMetrics({
   tokenKeysRefreshed: {
     name: 'headwater_token_keys_refreshed_seconds',
     kind: 'gauge',
-    help: 'When the keys that tokens are checked by were last read or fetched, in seconds since the Unix epoch; not set while the time is not known.',
-    labels: [],
+    help: 'When the keys that tokens are checked by were last read or fetched, in seconds since the Unix epoch, by their URL; not set while the time is not known.',
+    labels: ['url'],
   },
   authentications: {
     name: 'headwater_authentications_total',

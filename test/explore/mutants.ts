@@ -395,7 +395,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'temporary-file-not-synced',
     breaks: 'a file is durable before it replaces another (R3)',
-    edits: edit('log/side-files.ts', "    { kind: 'sync', path: temporary },\n", ''),
+    edits: edit('base/replace-file.ts', "    { kind: 'sync', path: temporary },\n", ''),
   },
   {
     name: 'removal-forgets-frames',

@@ -16,6 +16,7 @@ export interface WorldOptions {
   readonly settings?: Readonly<Record<string, string | number | boolean>>
   /** More keys of `listeners`. */
   readonly listeners?: object
+  readonly oauthbearer?: object
   readonly observer?: Observer
 }
 
@@ -44,6 +45,7 @@ export class ApplianceWorld {
         ...options.listeners,
       },
       kafka: { 'group.initial.rebalance.delay.ms': 0, ...options.settings },
+      ...(options.oauthbearer === undefined ? {} : { oauthbearer: options.oauthbearer }),
     })
     const appliance = createAppliance(config, ports, { version: 'test' })
     this.#running = { appliance, ports }

@@ -1,6 +1,9 @@
 /** Tokens of an issuer by programs that are not ours: the keys come over HTTP, the tokens by Kafka and MQTT clients. */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import http from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { Kafka, logLevel } from 'kafkajs'
 import { connectAsync } from 'mqtt'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
@@ -138,6 +141,38 @@ describe('MQTT.js', () => {
     await client.publishAsync('plant/a', '1', { qos: 1 })
     await client.endAsync()
   })
+})
+
+it('lets the users of a second issuer in under names of their own, by its keys alone', async () => {
+  const other = await newKey('site-1')
+  const folder = await mkdtemp(join(tmpdir(), 'headwater-issuer-'))
+  try {
+    await writeFile(join(folder, 'keys.json'), setOf(other))
+    const issuer = 'https://contractor.example'
+    const second = {
+      issuer,
+      jwksUrl: `file://${folder}/keys.json`,
+      audiences: ['headwater'],
+      userPrefix: 'contractor-',
+    }
+    const { mqtt } = await start({ mqtt: { authentication: 'token' }, oauthbearer: { issuers: [second] } })
+    const now = Math.floor(Date.now() / 1000)
+    const tokenBy = (signer: IssuerKey) => sign(signer, { ...goodClaims, iss: issuer, iat: now - 5, exp: now + 600 })
+    const open = (username: string, password: string) =>
+      connectAsync(`mqtt://${mqtt}`, { protocolVersion: 5, username, password, reconnectPeriod: 0 })
+    for (const [user, token] of [
+      [goodClaims.sub, await tokenOf()],
+      [`contractor-${goodClaims.sub}`, await tokenBy(other)],
+    ] as const)
+      await (await open(user, token)).endAsync()
+    for (const [user, token] of [
+      [goodClaims.sub, await tokenBy(other)],
+      [`contractor-${goodClaims.sub}`, await tokenBy(key)],
+    ] as const)
+      await expect(open(user, token)).rejects.toThrow(/Connection refused/)
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
 })
 
 it('keeps the keys over a restart without the issuer', async () => {

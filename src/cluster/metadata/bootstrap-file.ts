@@ -5,7 +5,7 @@
  */
 import { asError } from '../../base/errors.ts'
 import type { Clock, Disk, DiskOperation } from '../../base/ports.ts'
-import { replaceFile } from '../../log/side-files.ts'
+import { replaceFile } from '../../base/replace-file.ts'
 import type { MetadataRecord, MetadataRecordInput } from '../../protocol/kafka/stored/metadata-record.ts'
 import { readSnapshot } from './metadata-snapshot.ts'
 import { encodeSnapshotFile } from './snapshot-writer.ts'

@@ -6,10 +6,10 @@
  */
 import { ApplianceError, asError } from '../../base/errors.ts'
 import type { DiskOperation, Ports } from '../../base/ports.ts'
+import { replaceFile } from '../../base/replace-file.ts'
 import type { LogDirectory } from '../../log/log-directory.ts'
 import { readSmall } from '../../log/load-parts.ts'
 import { ownQuorumEpoch, quorumEpochOf, quorumEpochWrites, quorumStateName } from '../../log/other-owner.ts'
-import { replaceFile } from '../../log/side-files.ts'
 import type { UnifiedLog } from '../../log/unified-log.ts'
 import { encodeMessage } from '../../protocol/kafka/compile.ts'
 import {

@@ -55,6 +55,8 @@ export class Handshake {
   /** Of CONNECT: every AUTH of the connection must name it. */
   private method: SaslMechanism | null = null
   private exchange: SaslExchange | null = null
+  /** The client has sent its first word of this exchange. */
+  private hasSpoken = false
   /** Who has authenticated by `method`: the same must do so again. */
   private user: string | null = null
 
@@ -135,7 +137,7 @@ export class Handshake {
 
   private begin(written: string, data: Uint8Array): void {
     const method = this.host.listener.saslMechanisms?.find((mechanism) => mechanism === written)
-    if (method === undefined) {
+    if (method === undefined || this.host.services.authenticator?.offers(method) !== true) {
       const because = 'the authentication method is not one of this listener' // [MQTT-4.12.0-1]
       return this.host.refuse(reasonCodes.badAuthenticationMethod, because)
     }
@@ -147,12 +149,16 @@ export class Handshake {
   private newExchange(method: SaslMechanism): SaslExchange {
     const { authenticator } = this.host.services
     if (authenticator === null) throw new Error('a listener with SASL in a door without an authenticator')
+    this.hasSpoken = false
     return authenticator.begin(method, this.host.peer.remoteHost)
   }
 
   private step(exchange: SaslExchange, method: SaslMechanism, data: Uint8Array): void {
-    // In all of them the client speaks first: a client that waits is asked to.
-    if (data.length === 0) return this.say(reasonCodes.continueAuthentication, { authenticationMethod: method })
+    // In all of them the client speaks first: a client that waits is asked to. Later nothing may be a message too (RFC 4752).
+    if (data.length === 0 && !this.hasSpoken) {
+      return this.say(reasonCodes.continueAuthentication, { authenticationMethod: method })
+    }
+    this.hasSpoken = true
     this.host.hold()
     const failed = (thrown: unknown): SaslStep => ({ kind: 'failed', reason: String(thrown) })
     const outcome = exchange.step(data, (user) => this.objectionTo(user)).catch(failed)

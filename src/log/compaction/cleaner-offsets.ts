@@ -4,9 +4,10 @@
  * of the same name would let a tombstone go while older records of its key are still there.
  */
 import type { Disk, DiskOperation } from '../../base/ports.ts'
+import { replaceFile } from '../../base/replace-file.ts'
 import { checkpointBytesMax, formatOffsets, parseOffsets, sealText, unsealText } from '../checkpoint-file.ts'
 import { readSmall } from '../load-parts.ts'
-import { logFileNames, replaceFile, stateFileNames } from '../side-files.ts'
+import { logFileNames, stateFileNames } from '../side-files.ts'
 import type { UnifiedLog } from '../unified-log.ts'
 
 export interface OffsetPlaces {

@@ -16,6 +16,12 @@ export type TokenVerdict =
     }
   | { readonly kind: 'busy'; readonly reason: string }
 
+/** Whoever says whether a token is good. */
+export interface TokenJudge {
+  readonly requiredScopes: readonly string[]
+  check(token: string): Promise<TokenVerdict>
+}
+
 /** Where the keys come from. */
 export interface TokenKeySource {
   /** Null: there have been none yet. */
@@ -33,7 +39,7 @@ export interface TokenCheckParts {
 /** Signatures that are checked at once; each takes the pool a fraction of a millisecond. */
 const waitingMax = 256
 
-export class TokenCheck {
+export class TokenCheck implements TokenJudge {
   readonly #parts: TokenCheckParts
   #waiting = 0
 

@@ -14,6 +14,8 @@ export interface TokenPolicy {
   readonly scopeClaim: string
   /** sasl.oauthbearer.sub.claim.name */
   readonly subjectClaim: string
+  /** Put before the name: the same name of two issuers is two users. */
+  readonly userPrefix: string
   /** All of them must be in the scope. */
   readonly requiredScopes: readonly string[]
   /** What happens to tokens while the time is not known. */
@@ -44,7 +46,7 @@ export function judgeClaims(
   policy: TokenPolicy,
   time: TokenTime,
 ): ClaimsVerdict {
-  const userName = nameIn(claims.get(policy.subjectClaim))
+  const userName = nameIn(claims.get(policy.subjectClaim), policy.userPrefix)
   const wrong = (reason: string, status: TokenFailure = 'invalid_token'): ClaimsVerdict => ({
     kind: 'wrong',
     reason,
@@ -99,9 +101,9 @@ function isSeconds(value: unknown): value is number {
 }
 
 /** Names with control characters would be other names in a log or in a tool. */
-function nameIn(value: unknown): string | null {
-  if (typeof value !== 'string' || value === '' || value.length > nameLengthMax) return null
-  return /[\p{Cc}\p{Cf}\p{Cs}]/u.test(value) || value.trim() !== value ? null : value
+function nameIn(value: unknown, prefix: string): string | null {
+  if (typeof value !== 'string' || value === '' || prefix.length + value.length > nameLengthMax) return null
+  return /[\p{Cc}\p{Cf}\p{Cs}]/u.test(value) || value.trim() !== value ? null : prefix + value
 }
 
 function scopesIn(value: unknown): ReadonlySet<string> | null {

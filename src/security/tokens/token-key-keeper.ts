@@ -7,6 +7,7 @@
  */
 import { ApplianceError, asError } from '../../base/errors.ts'
 import type { Clock, Compute, Disk, Net, Observer, Timer, TokenKeys } from '../../base/ports.ts'
+import { replaceFile } from '../../base/replace-file.ts'
 import { securityErrors } from '../security-errors.ts'
 import { securityEvents } from '../security-events.ts'
 import { securityMetrics } from '../security-metrics.ts'
@@ -153,7 +154,8 @@ export class TokenKeyKeeper implements TokenKeySource {
       observer.event(securityEvents.tokenKeysLoaded, { url: this.#shown, keys: this.#keys?.size ?? 0 })
     }
     if (!this.#isFile && text !== this.#kept && !this.#isStopped) await this.#writeCache(text)
-    if (clock.wallTrusted()) observer.set(securityMetrics.tokenKeysRefreshed, Math.floor(clock.wallMs() / 1000))
+    if (clock.wallTrusted())
+      observer.set(securityMetrics.tokenKeysRefreshed, Math.floor(clock.wallMs() / 1000), { url: this.#shown })
   }
 
   #refused(reason: string): void {
@@ -189,13 +191,10 @@ export class TokenKeyKeeper implements TokenKeySource {
 
   async #writeCache(set: string): Promise<void> {
     const { cachePath, url } = this.#options
-    const temporary = `${cachePath}.tmp`
     const bytes = Buffer.from(`${JSON.stringify({ url, set })}\n`)
     try {
       await this.#parts.disk.submit([
-        { kind: 'writeFile', path: temporary, bytes },
-        { kind: 'sync', path: temporary },
-        { kind: 'rename', from: temporary, to: cachePath },
+        ...replaceFile(cachePath, bytes),
         { kind: 'syncDirectory', path: cachePath.slice(0, cachePath.lastIndexOf('/')) },
       ])
       this.#kept = set

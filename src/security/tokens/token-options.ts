@@ -8,6 +8,23 @@ export interface TokenSection {
   readonly requiredScopes: readonly string[]
   readonly whileTimeUnknown: 'refuse' | 'accept'
   readonly jwksCa: string | null
+  /** Beside the one of the settings. */
+  readonly issuers: readonly IssuerSection[]
+}
+
+export interface IssuerSection {
+  readonly issuer: string
+  readonly jwksUrl: string
+  readonly jwksCa: string | null
+  readonly audiences: readonly string[]
+  readonly requiredScopes: readonly string[]
+  readonly userPrefix: string
+}
+
+/** One issuer: what its tokens are judged by, and where its keys are. */
+export interface TokenIssuer {
+  readonly policy: TokenPolicy
+  readonly keys: TokenKeyOptions
 }
 
 interface Settings {
@@ -40,7 +57,20 @@ function urlFault(written: string, danger: string): string | null {
   return isLoopbackHost(hostname) ? null : `${danger}: use https`
 }
 
-export function tokenPolicyOf(settings: Settings, section: TokenSection): TokenPolicy {
+/** The issuer of the settings, and those of the section. `dataDir` holds what is kept of URLs. */
+export function tokenIssuersOf(settings: Settings, section: TokenSection, dataDir: string): readonly TokenIssuer[] {
+  const first = {
+    policy: tokenPolicyOf(settings, section),
+    keys: tokenKeyOptionsOf(settings, section, dataDir),
+  }
+  const others = section.issuers.map(({ issuer, jwksUrl, jwksCa, audiences, requiredScopes, userPrefix }, index) => ({
+    policy: { ...first.policy, issuer, audiences, requiredScopes, userPrefix },
+    keys: { ...first.keys, url: jwksUrl, ca: jwksCa, cachePath: `${dataDir}/state/token-keys-${index + 2}.json` },
+  }))
+  return [first, ...others]
+}
+
+function tokenPolicyOf(settings: Settings, section: TokenSection): TokenPolicy {
   const issuer = settings.text('sasl.oauthbearer.expected.issuer').trim()
   return {
     audiences: listOf(settings.text('sasl.oauthbearer.expected.audience')),
@@ -48,13 +78,13 @@ export function tokenPolicyOf(settings: Settings, section: TokenSection): TokenP
     clockSkewMs: settings.number('sasl.oauthbearer.clock.skew.seconds') * 1000,
     scopeClaim: settings.text('sasl.oauthbearer.scope.claim.name'),
     subjectClaim: settings.text('sasl.oauthbearer.sub.claim.name'),
+    userPrefix: '',
     requiredScopes: section.requiredScopes,
     whileTimeUnknown: section.whileTimeUnknown,
   }
 }
 
-/** `dataDir` holds what is kept of a URL. */
-export function tokenKeyOptionsOf(settings: Settings, section: TokenSection, dataDir: string): TokenKeyOptions {
+function tokenKeyOptionsOf(settings: Settings, section: TokenSection, dataDir: string): TokenKeyOptions {
   return {
     url: settings.text('sasl.oauthbearer.jwks.endpoint.url'),
     ca: section.jwksCa,

@@ -66,6 +66,31 @@ describe('enhanced authentication', () => {
     expect(client.heard).toEqual(['auth 0x18', 'connack 0x87', 'closed'])
   })
 
+  it('takes nothing for a message once the client has spoken, and refuses it here', async () => {
+    const world = await start()
+    const client = await world.open(5)
+    const scram = new ScramClient('SCRAM-SHA-256', 'alice', 'wonder')
+    const properties = { authenticationMethod: 'SCRAM-SHA-256', authenticationData: scram.first() }
+    client.sendConnect('c', { properties })
+    await client.until('auth')
+    auth(client, 0x18, 'SCRAM-SHA-256')
+    await world.runFor(300)
+    expect(client.heard).toEqual(['auth 0x18', 'connack 0x87', 'closed'])
+  })
+
+  it('does not offer GSSAPI where there is no Kerberos, and lets nobody in for it', async () => {
+    const world = await start({ saslMechanisms: ['GSSAPI'] })
+    const client = await world.open(5)
+    const properties = { authenticationMethod: 'GSSAPI', authenticationData: Buffer.from('ticket') }
+    client.sendConnect('c', { properties })
+    await world.runFor(300)
+    expect(client.heard).toEqual(['connack 0x8c', 'closed'])
+    const nameless = await world.open(5)
+    nameless.sendConnect('d', {})
+    await world.runFor(300)
+    expect(nameless.heard).toEqual(['connack 0x87', 'closed'])
+  })
+
   it('asks a client that sends no data for its first word', async () => {
     const world = await start()
     const client = await world.open(5)

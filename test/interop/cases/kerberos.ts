@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { apacheKafkaMissing, kafkaTool, type ToolResult } from '../apache-kafka.ts'
 import { type InteropCase, lines, output, program } from '../case.ts'
 import { hasPrograms } from '../foreign.ts'
-import { freePort, type RunningHeadwater, startHeadwater } from '../headwater.ts'
+import { freePort, repositoryRoot, type RunningHeadwater, startHeadwater } from '../headwater.ts'
 import { Kdc, realm } from '../kdc.ts'
 
 const tools = {
@@ -35,6 +35,7 @@ export const ticketsOfARealm: InteropCase = {
       try {
         await javaClients(site)
         await kcat(site)
+        await mqtt(site)
         await refusals(site)
       } finally {
         await site.daemon.stop()
@@ -47,12 +48,13 @@ export const ticketsOfARealm: InteropCase = {
 }
 
 async function open(folder: string, kdc: Kdc, keytab: string): Promise<Site> {
-  const port = await freePort()
+  const [port, mqttPort] = [await freePort(), await freePort()]
   const configFile = join(folder, 'headwater.yaml')
   writeFileSync(
     configFile,
     `listeners:
   kafka: [ { listen: "127.0.0.1:${port}", advertise: "localhost:${port}", saslMechanisms: [GSSAPI] } ]
+  mqtt: [ { listen: "127.0.0.1:${mqttPort}", saslMechanisms: [GSSAPI] } ]
 kerberos: { keytab: ${keytab}, principal: kafka/localhost@${realm} }
 kafka:
   authorizer.class.name: ${standard}
@@ -64,7 +66,14 @@ log: { format: json }
   )
   const log = join(folder, 'headwater.log')
   const environment = { KRB5_CONFIG: kdc.configFile, KRB5RCACHENAME: 'none:' }
-  const options = { dataDir: join(folder, 'data'), configFile, kafkaPort: null, logFile: log, environment }
+  const options = {
+    dataDir: join(folder, 'data'),
+    configFile,
+    kafkaPort: null,
+    mqttPort: null,
+    logFile: log,
+    environment,
+  }
   return { folder, kdc, daemon: await startHeadwater(options), address: `localhost:${port}`, log }
 }
 
@@ -122,6 +131,48 @@ async function kcat(site: Site): Promise<void> {
   const refused = await program('kcat', ['-L', '-m', '4', ...place], { env: without, timeoutMs: 20_000 })
   assert.notEqual(refused.code, 0)
 }
+
+/** A client of MQTT 5.0 by its ticket, in AUTH packets. There is no library that speaks it: the tickets are those of MIT Kerberos. */
+async function mqtt(site: Site): Promise<void> {
+  const connack = async (principal: string, service: string): Promise<number> => {
+    const place = [
+      '--input-type=module',
+      '-e',
+      mqttByTicket,
+      site.daemon.mqtt,
+      site.kdc.keytab(principal),
+      `${principal}@${realm}`,
+      service,
+    ]
+    const words = [join(repositoryRoot, 'tools/with-node'), 'node', ...place]
+    const env = { ...site.kdc.environment, KRB5_CONFIG: site.kdc.configFile }
+    return Number(await output('sh', words, { env, cwd: repositoryRoot }))
+  }
+  assert.equal(await connack('alice', 'kafka@localhost'), 0)
+  const refused = 0x87
+  assert.equal(await connack('alice', 'kafka@other'), refused, 'a ticket for another service')
+}
+
+const mqttByTicket = `
+import { nodeCompute } from './src/node/compute.ts'
+import { GssapiClient } from './src/security/sasl/gssapi-client.ts'
+import { RawClient } from './test/attack/raw-client.ts'
+import { connectPacket, field, MqttTalk, packet, properties } from './test/attack/mqtt-talk.ts'
+const [address, keytab, principal, service] = process.argv.slice(1)
+const client = new GssapiClient(nodeCompute().gssInitiator(keytab, principal, service))
+const about = (data) => [Buffer.from([0x15]), field('GSSAPI'), Buffer.from([0x16]), field(data)]
+const talk = new MqttTalk(await RawClient.connect(address), 5)
+talk.raw.send(connectPacket(5, 'by-ticket', { properties: about(await client.respond(null)) }))
+for (;;) {
+  const { type, body } = await talk.read(10000)
+  if (type === 2) { console.log(body[1]); break }
+  if (type !== 15) { console.log(-type); break }
+  const at = body.indexOf(Buffer.from([0x16]), 2 + 3 + 'GSSAPI'.length)
+  const data = body.subarray(at + 3, at + 3 + body.readUInt16BE(at + 1))
+  talk.raw.send(packet(0xf0, Buffer.from([0x18]), properties(5, ...about(await client.respond(data)))))
+}
+talk.close()
+`
 
 /** What is no ticket, and a ticket for another service. */
 async function refusals(site: Site): Promise<void> {

@@ -20,6 +20,7 @@ const policy: TokenPolicy = {
   scopeClaim: 'scope',
   subjectClaim: 'sub',
   requiredScopes: [],
+  userPrefix: '',
   whileTimeUnknown: 'refuse',
 }
 

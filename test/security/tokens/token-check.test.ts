@@ -13,6 +13,7 @@ const policy: TokenPolicy = {
   scopeClaim: 'scope',
   subjectClaim: 'sub',
   requiredScopes: ['write'],
+  userPrefix: '',
   whileTimeUnknown: 'refuse',
 }
 let ec: IssuerKey
