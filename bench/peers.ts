@@ -27,6 +27,8 @@ export async function headwaterPeer(
   options: {
     readonly core?: number
     readonly config?: string
+    /** The MQTT listener stands in `config`. */
+    readonly hasOwnListener?: boolean
     /** Words put before the command. */
     readonly prefix?: readonly string[]
     /** Instead of the source. */
@@ -44,6 +46,7 @@ export async function headwaterPeer(
     configFile,
     logFile: join(folder, 'daemon.log'),
     ...(options.command === undefined ? {} : { command: options.command }),
+    ...(options.hasOwnListener === true ? { mqttPort: null } : {}),
     prefix: [...(options.core === undefined ? [] : ['taskset', '-c', String(options.core)]), ...(options.prefix ?? [])],
     environment: options.environment ?? {},
     ...(options.onLine === undefined ? {} : { onLine: options.onLine }),
@@ -76,11 +79,18 @@ export async function apacheKafkaPeer(folder: string, flush: boolean): Promise<K
 }
 
 /** Mosquitto in memory, as fast as it goes. */
-export async function mosquittoPeer(folder: string, options: { readonly core?: number } = {}): Promise<MqttPeer> {
+export async function mosquittoPeer(
+  folder: string,
+  options: { readonly core?: number; readonly tls?: { readonly certificate: string; readonly key: string } } = {},
+): Promise<MqttPeer> {
   mkdirSync(folder, { recursive: true })
   const port = await freePort()
   const configFile = join(folder, 'mosquitto.conf')
-  const lines = [`listener ${port} 127.0.0.1`, 'allow_anonymous true', 'set_tcp_nodelay true', 'persistence false']
+  const { tls } = options
+  // As root it gives its rights up before it reads the key.
+  const secured = tls === undefined ? [] : ['user root', `certfile ${tls.certificate}`, `keyfile ${tls.key}`]
+  const lines = [`listener ${port} 127.0.0.1`, ...secured, 'allow_anonymous true']
+  lines.push('set_tcp_nodelay true', 'persistence false')
   writeFileSync(
     configFile,
     [...lines, 'max_inflight_messages 0', 'max_queued_messages 0', 'log_type error', ''].join('\n'),

@@ -27,6 +27,7 @@ import { mqttFan } from './cases/mqtt-fan.ts'
 import { mqttLatency } from './cases/mqtt-latency.ts'
 import { mqttSubscriptions } from './cases/mqtt-subscriptions.ts'
 import { mqttRetained } from './cases/mqtt-retained.ts'
+import { mqttTls } from './cases/mqtt-tls.ts'
 import { mqttIdle } from './cases/mqtt-idle.ts'
 import { mqttBacklog } from './cases/mqtt-backlog.ts'
 import { idlePartitions, partitionSpread } from './cases/partitions.ts'
@@ -45,6 +46,7 @@ const cases: readonly BenchCase[] = [
   mqttSubscriptions,
   mqttRetained,
   mqttIdle,
+  mqttTls,
   mqttBacklog,
   allocation,
   authorization,

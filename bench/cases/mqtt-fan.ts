@@ -5,7 +5,7 @@
 import { join } from 'node:path'
 import { hasPrograms } from '../../test/interop/foreign.ts'
 import type { BenchCase, Comparison, Figure } from '../case.ts'
-import { peakRssMiB, run } from '../measure.ts'
+import { cpuSeconds, peakRssMiB, run } from '../measure.ts'
 import { aedesPeer, headwaterPeer, type MqttPeer, mosquittoPeer } from '../peers.ts'
 import { compiled } from '../programs.ts'
 
@@ -17,22 +17,29 @@ interface Shape {
   readonly messages: number
   /** Messages published and not delivered to everybody yet. */
   readonly window: number
+  /** Messages that a publisher sends when it is its turn. */
+  readonly burst: number
 }
 
-const toMany = { publishers: 1, subscribers: 1000, window: 50 }
-// Eight of each publisher: what is on its way fits a socket's backlog, so that nobody drops at QoS 0.
-const toOne = { publishers: 1000, subscribers: 1, window: 8000 }
+const toMany = { publishers: 1, subscribers: 1000, window: 50, burst: 1 }
+// Twice what is on its way fits a socket's backlog, so that nobody drops at QoS 0.
+const toOne = { publishers: 1000, subscribers: 1, window: 4000, burst: 1 }
 const shapes: readonly Shape[] = [
   { name: '1 to 1,000, QoS 0', ...toMany, qos: 0, messages: 2000 },
   { name: '1 to 1,000, QoS 1', ...toMany, qos: 1, messages: 1000 },
   { name: '1,000 to 1, QoS 0', ...toOne, qos: 0, messages: 400_000 },
   { name: '1,000 to 1, QoS 1', ...toOne, qos: 1, messages: 200_000 },
+  { name: '1,000 to 1, four at a time, QoS 0', ...toOne, qos: 0, messages: 800_000, burst: 4 },
+  { name: '1,000 to 1, four at a time, QoS 1', ...toOne, qos: 1, messages: 400_000, burst: 4 },
 ]
 
 interface FanFigures {
   readonly perSecond: number
   readonly p99Ms: number
   readonly generatorCpu: number
+  readonly deliveries: number
+  /** Of the server, for each delivery: also on a machine that has other things to do. */
+  readonly serverUs: number
   /** Highest of the server. */
   readonly rssMiB: number
 }
@@ -48,12 +55,14 @@ export const mqttFan: BenchCase = {
       const measure = async (peer: MqttPeer): Promise<FanFigures> => {
         const args = (messages: number): string[] => [
           ...['-c', '1', program, peer.host, String(peer.port), String(shape.publishers), String(shape.subscribers)],
-          ...[String(shape.qos), '100', String(Math.max(shape.window, Math.round(messages))), String(shape.window)],
+          ...[shape.qos, 100, Math.max(shape.window, Math.round(messages)), shape.window, shape.burst].map(String),
         ]
         try {
           await run('taskset', args((shape.messages * context.scale) / 4))
+          const before = cpuSeconds(peer.pid)
           const said = JSON.parse((await run('taskset', args(shape.messages * context.scale))).stdout) as FanFigures
-          return { ...said, rssMiB: peakRssMiB(peer.pid) }
+          const serverUs = ((cpuSeconds(peer.pid) - before) * 1e6) / said.deliveries
+          return { ...said, serverUs, rssMiB: peakRssMiB(peer.pid) }
         } finally {
           await peer.stop()
         }
@@ -85,7 +94,7 @@ function compare(
   ours: readonly FanFigures[],
   peer: { readonly name: string; readonly figures: readonly FanFigures[]; readonly atLeast: number | null },
 ): Comparison {
-  const list = (all: readonly FanFigures[], of: 'generatorCpu' | 'p99Ms'): string =>
+  const list = (all: readonly FanFigures[], of: 'generatorCpu' | 'p99Ms' | 'serverUs'): string =>
     all.map((each) => each[of].toFixed(2)).join(' ')
   const shares = `${list(ours, 'generatorCpu')} with ours, ${list(peer.figures, 'generatorCpu')} with ${peer.name}`
   return {
@@ -95,6 +104,6 @@ function compare(
     peer: peer.figures.map((each) => each.perSecond),
     peerName: peer.name,
     reach: peer.atLeast === null ? null : { atLeast: peer.atLeast },
-    note: `generator's share of its core: ${shares}; p99 from send to receipt ${list(ours, 'p99Ms')} against ${list(peer.figures, 'p99Ms')} ms`,
+    note: `generator's share of its core: ${shares}; p99 from send to receipt ${list(ours, 'p99Ms')} against ${list(peer.figures, 'p99Ms')} ms; processor time a delivery ${list(ours, 'serverUs')} against ${list(peer.figures, 'serverUs')} us`,
   }
 }

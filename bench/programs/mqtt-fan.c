@@ -1,11 +1,11 @@
 /*
  * MQTT fan-out and fan-in: publishers and subscribers of one program, one epoll loop, no allocation while it runs.
  *
- *   mqtt-fan HOST PORT PUBLISHERS SUBSCRIBERS QOS PAYLOAD_BYTES MESSAGES WINDOW
+ *   mqtt-fan HOST PORT PUBLISHERS SUBSCRIBERS QOS PAYLOAD_BYTES MESSAGES WINDOW [BURST]
  *
  * Publisher i sends to `fan/d<i>`, every subscriber has `fan/#`: MESSAGES published are MESSAGES * SUBSCRIBERS deliveries. WINDOW bounds the
  * messages that are published and not yet delivered to everybody (their deliveries counted together), so that no server has to drop at QoS 0 and
- * none is measured by the length of its queue. The payload begins with the time of sending: the latencies are those from one publisher's send to
+ * none is measured by the length of its queue. A publisher sends BURST messages (1 unless said) when it is its turn. The payload begins with the time of sending: the latencies are those from one publisher's send to
  * one subscriber's receipt. A run in which `generatorCpu` is near 1.0 measured this program, not the server.
  */
 #define _GNU_SOURCE
@@ -42,7 +42,7 @@ struct link {
 };
 
 static int qos, payload_bytes, publishers, subscribers, ready_count;
-static long messages, window_size, published, acknowledged, delivered;
+static long messages, window_size, burst_size = 1, published, acknowledged, delivered;
 static double *latencies;
 static long latency_count;
 static unsigned char scratch[READ_BYTES];
@@ -217,11 +217,14 @@ static int take(struct link *l) {
 
 /* Publishes what the window allows, the publishers by turns. */
 static void publish(struct link *links) {
-  static int turn;
+  static int turn, sent_in_turn;
   double now = now_s();
   while (published < messages && (subscribers == 0 || published - delivered / subscribers < window_size)) {
     struct link *l = &links[turn];
-    turn = turn + 1 == publishers ? 0 : turn + 1;
+    if (++sent_in_turn == burst_size) {
+      sent_in_turn = 0;
+      turn = turn + 1 == publishers ? 0 : turn + 1;
+    }
     memcpy(l->template_bytes + l->stamp_at, &now, sizeof now);
     if (qos > 0) {
       l->template_bytes[l->id_at] = l->next_id >> 8;
@@ -262,7 +265,7 @@ static int wait_some(int poll_fd, struct link *links) {
 
 int main(int argc, char **argv) {
   if (argc < 9) {
-    fprintf(stderr, "usage: mqtt-fan HOST PORT PUBLISHERS SUBSCRIBERS QOS PAYLOAD_BYTES MESSAGES WINDOW\n");
+    fprintf(stderr, "usage: mqtt-fan HOST PORT PUBLISHERS SUBSCRIBERS QOS PAYLOAD_BYTES MESSAGES WINDOW [BURST]\n");
     return 64;
   }
   publishers = atoi(argv[3]);
@@ -271,6 +274,7 @@ int main(int argc, char **argv) {
   payload_bytes = atoi(argv[6]);
   messages = atol(argv[7]);
   window_size = atol(argv[8]);
+  if (argc > 9) burst_size = atol(argv[9]);
   if (payload_bytes < (int)sizeof(double) || qos > 1) { errno = EINVAL; fail("arguments"); }
   latencies = malloc(sizeof(double) * SAMPLES_MAX);
   int count = publishers + subscribers;

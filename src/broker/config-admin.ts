@@ -21,6 +21,7 @@ import { topicNameFault } from '../cluster/metadata/topic-names.ts'
 import type { KafkaErrorName } from '../protocol/kafka/error-codes.ts'
 import { adminEvents } from './admin-events.ts'
 import { storageRefusal } from './storage-refusal.ts'
+import { describeFacts } from './broker-facts.ts'
 import type { InternalTopics } from './internal-topics.ts'
 
 export interface ConfigAdminParts {
@@ -29,6 +30,8 @@ export interface ConfigAdminParts {
   readonly observer: Observer
   readonly internalTopics: InternalTopics
   readonly nodeId: number
+  /** `dataDir/log`, absolute. */
+  readonly logDirectory: string
 }
 
 /** Kafka's kind (`configResourceType`) and the name: a topic, or a broker id (empty = the default of all brokers). */
@@ -229,11 +232,12 @@ export class ConfigAdmin {
   }
 
   #allOf({ type, name }: ConfigResource): readonly DescribedConfig[] {
-    const { image } = this.#parts.cluster
+    const { cluster, nodeId, logDirectory } = this.#parts
+    const { endPoints, image } = cluster
     if (type === configResourceType.topic) return this.describeTopic(image.configs(type, name))
     if (type !== configResourceType.broker) return []
     const stored = image.configs(configResourceType.broker, '')
-    const all: DescribedConfig[] = []
+    const all: DescribedConfig[] = name === '' ? [] : [...describeFacts({ nodeId, logDirectory, endPoints })]
     for (const [key, definition] of Object.entries(brokerConfigTable)) {
       const isReadOnly = definition.dynamic !== true
       if (name !== '') {

@@ -134,6 +134,11 @@ export class Cluster {
     return this.image.broker(this.#options.directory.nodeId)?.brokerEpoch ?? -1
   }
 
+  /** The listeners as the registration names them. */
+  get endPoints(): readonly BrokerEndPoint[] {
+    return this.#options.endPoints
+  }
+
   /** The epoch of the metadata quorum. */
   get metadataEpoch(): number {
     return this.#metadata.epoch

@@ -11,7 +11,8 @@ import type { CommitDriver } from './commit-driver.ts'
 import type { DigestFile } from './digest-file.ts'
 import type { DirtyFiles } from './dirty-files.ts'
 import type { IndexCache } from './index-cache.ts'
-import { indexReplacement, indexWrites, type Writes } from './index-files.ts'
+import { IndexTurn } from './index-turn.ts'
+import { indexPaths, indexReplacement, indexWrites, type Writes } from './index-files.ts'
 import { snapshotPath } from './producer-loader.ts'
 import { logMetrics } from './log-metrics.ts'
 import { encodeSnapshot } from './producer-snapshot.ts'
@@ -20,11 +21,12 @@ import type { Segment } from './segment.ts'
 import {
   chainText,
   indexTailMax,
-  knownLogLines,
+  knownLogsWriter,
   logFileNames,
   offsetsOf,
   sealKnownLogs,
   stateFileNames,
+  writeKnownLogs,
 } from './side-files.ts'
 import type { UnifiedLog } from './unified-log.ts'
 
@@ -41,6 +43,11 @@ const logsPerGroup = 64
 const deletedMax = 4096
 /** The first pass takes a fifth of a second over 10,000 logs, the second what was appended meanwhile, the sync what is left. */
 const writeBackPasses = 2
+/**
+ * From 16 times as many logs (2,048) on: below, each of them grows during the passes, and the page at its end is written once more by each:
+ * 3 % over 256 logs.
+ */
+const writtenBackTimes = 16
 
 export interface CheckpointParts {
   readonly clock: Pick<Clock, 'defer'>
@@ -77,6 +84,7 @@ export class Checkpointer {
   readonly #background = new Set<Promise<void>>()
   /** Logs deleted since the recovery points were written. Bound: they are written when there are `deletedMax` more. */
   readonly #deleted = new Set<string>()
+  readonly #indexTurn = new IndexTurn()
   /** Ends with the newest writing of the node-wide files. */
   #nodeFiles: Promise<void> = Promise.resolve()
 
@@ -196,17 +204,19 @@ export class Checkpointer {
       if (logs.length > logsPerTurn) await this.#nextTurn()
     }
     // What a log's line says stays true while the others are written down: recovery points only rise.
-    const known: string[] = []
-    const firsts = new Map<UnifiedLog, number>()
+    const known = knownLogsWriter(logs.length)
+    const firsts: number[] = []
     for (let at = 0; at < logs.length; at += logsPerTurn) {
-      for (const log of logs.slice(at, at + logsPerTurn)) firsts.set(log, (log.segments[0] as Segment).baseOffset)
-      known.push(knownLogLines(logs.slice(at, at + logsPerTurn)))
+      for (const log of logs.slice(at, at + logsPerTurn)) firsts.push((log.segments[0] as Segment).baseOffset)
+      writeKnownLogs(known, logs.slice(at, at + logsPerTurn))
       await breathe()
     }
     const recoveryPoints = offsetsOf(logs, (log) => log.recoveryPoint)
     await breathe()
     const highWatermarks = offsetsOf(logs, (log) => log.highWatermark)
-    const told = logs.filter((log) => log.deletedFile !== null && log.deletedFile.baseOffset < (firsts.get(log) ?? 0))
+    const told = logs.filter(
+      (log, index) => log.deletedFile !== null && log.deletedFile.baseOffset < (firsts[index] as number),
+    )
     const unlinks = told.map((log): DiskOperation => ({ kind: 'unlink', path: log.deletedFile?.path ?? '' }))
     for (const log of told) log.deletedFile = null
     await this.#parts.disk.submit([
@@ -219,7 +229,9 @@ export class Checkpointer {
       ...replaceFile(`${logDirectory}/${logFileNames.highWatermarks}`, highWatermarks),
       { kind: 'syncDirectory', path: logDirectory },
     ])
-    for (const [log, first] of firsts) log.filedFirstOffset = first
+    logs.forEach((log, index) => {
+      log.filedFirstOffset = firsts[index] as number
+    })
     await this.#parts.digests.tidy(logs)
   }
 
@@ -251,11 +263,13 @@ export class Checkpointer {
     const { dirty, disk } = this.#parts
     const ends: LogEnd[] = []
     const epochs: EpochFile[] = []
-    const entriesMax = Math.min(indexTailMax, Math.ceil(unfiledEntriesMax / [...this.#parts.logs()].length))
+    const bounds = { ofLog: indexTailMax, ofAll: unfiledEntriesMax }
+    const grown = this.#indexTurn.take(this.#parts.logs(), logs, bounds)
     for (let at = 0; at < logs.length; at += logsPerGroup) {
       await this.#whenBehind(logs.slice(at, at + logsPerGroup), async (present) => {
-        const grown = present.filter((log) => log.activeSegment.index.unfiledOffsets > entriesMax)
-        const writes = grown.map((log) => indexWrites(log.activeSegment, this.#parts.indexes))
+        const writes = present
+          .filter((log) => grown.has(log))
+          .map((log) => indexWrites(log.activeSegment, this.#parts.indexes))
         const changed = present.filter((log) => log.epochs.isDirty).map(takeEpochs)
         epochs.push(...changed)
         ends.push(...present.map(endOf))
@@ -267,7 +281,8 @@ export class Checkpointer {
       })
     }
     // The sync holds up every commit behind it: what can be written before is.
-    for (let pass = 0; pass < writeBackPasses; pass++) await disk.writeBack(this.#parts.logDirectory)
+    const passes = logs.length < this.#parts.filesSyncedAlone * writtenBackTimes ? 0 : writeBackPasses
+    for (let pass = 0; pass < passes; pass++) await disk.writeBack(this.#parts.logDirectory)
     const paths = ends.flatMap(({ log }) => this.#dirtyPaths(log))
     const complete = dirty.beginSync(paths)
     await disk.submit(paths.map((path): DiskOperation => ({ kind: 'sync', path })))
@@ -279,6 +294,8 @@ export class Checkpointer {
     if (this.#parts.driver.hasStopped) throw new Error('the directory has failed during the checkpoint')
     complete()
     for (const end of ends) setRecoveryPoint(end)
+    // Two files a log that come up once in a dozen checkpoints: their places are worth more to those that are written to all the time.
+    for (const { activeSegment } of grown) for (const path of indexPaths(activeSegment)) disk.forget(path)
   }
 
   /** Runs the task when everything in the books of these logs has been submitted, with those that are still there. */

@@ -160,15 +160,12 @@ export class DigestFile {
   }
 
   /** Writes the file anew when most of it is of no use any more; `logs` = what is there. */
-  async tidy(logs: Iterable<UnifiedLog>): Promise<void> {
-    const present = new Map<string, UnifiedLog>()
+  async tidy(logs: readonly UnifiedLog[]): Promise<void> {
     let segments = 0
-    for (const log of logs) {
-      present.set(logKeyOf(log), log)
-      segments += log.segments.length
-    }
+    for (const log of logs) segments += log.segments.length
     const entries = this.#endPosition / digestEntryBytes
     if (this.#underWay > 0 || entries <= 2 * Math.min(segments, entriesMax / 2) + goneMin) return
+    const present = new Map(logs.map((log) => [logKeyOf(log), log]))
     const writes = this.#writes
     const { byLog } = parseDigests(await this.#read())
     const kept: Uint8Array[] = []

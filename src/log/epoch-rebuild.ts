@@ -1,4 +1,4 @@
-/** Derives the leader epochs of a log from its batches when `leader-epoch-checkpoint` cannot be believed. */
+/** Derives the leader epochs of a log from its batches when `leader-epoch-checkpoint` cannot be believed, or does not tell of all. */
 import type { Disk } from '../base/ports.ts'
 import {
   batchBaseOffset,
@@ -11,11 +11,24 @@ import type { EpochEntry } from './leader-epoch-cache.ts'
 import type { Segment } from './segment.ts'
 import type { UnifiedLog } from './unified-log.ts'
 
+/** All of them. */
+export async function rebuildEpochs(log: UnifiedLog, disk: Disk): Promise<void> {
+  log.epochs.load(await epochsIn(log, disk))
+  log.epochs.isDirty = true
+}
+
+/** A crash may keep what a cut at the start has made of the checkpoint, and not the cut: the epochs below what it tells of are read. */
+export async function completeEpochs(log: UnifiedLog, disk: Disk): Promise<void> {
+  const [first] = log.epochs.entries
+  if (first === undefined || first.startOffset <= log.logStartOffset) return
+  log.epochs.completeStart(await epochsIn(log, disk))
+}
+
 /**
  * Epochs never fall along a log, so a segment that begins with the same epoch as the next one has no other: only the segments
  * in which the epoch changes, and the last one, are walked.
  */
-export async function rebuildEpochs(log: UnifiedLog, disk: Disk): Promise<void> {
+async function epochsIn(log: UnifiedLog, disk: Disk): Promise<readonly EpochEntry[]> {
   const segments = log.segments.filter((segment) => segment.sizeInBytes > 0)
   const firsts: number[] = []
   for (const segment of segments) {
@@ -37,6 +50,5 @@ export async function rebuildEpochs(log: UnifiedLog, disk: Disk): Promise<void> 
       note(batchPartitionLeaderEpoch(bytes, at), batchBaseOffset(bytes, at))
     })
   }
-  log.epochs.load(found)
-  log.epochs.isDirty = true
+  return found
 }

@@ -12,6 +12,7 @@ import type { ReaderParts } from './log-reader.ts'
 import type { PatientDisk } from './patient-disk.ts'
 import type { Reservations } from './reservations.ts'
 import { deleteBelowStart, dropOldest, giveUpKept, type Loss, type RetentionParts, retainLog } from './retention.ts'
+import type { Segment } from './segment.ts'
 import { offsetEntryBytes, timeEntryBytes } from './segment-index.ts'
 import type { UnifiedLog } from './unified-log.ts'
 
@@ -71,13 +72,9 @@ export class Housekeeping {
   /** What the logs take, their indexes and what waits for its removal included. */
   usedBytes(): number {
     let bytes = this.#goingBytes
-    for (const log of this.#parts.logs()) {
-      for (const { sizeInBytes, reservedBytes, index } of log.segments) {
-        bytes +=
-          Math.max(sizeInBytes, reservedBytes) +
-          index.offsetEntries * offsetEntryBytes +
-          index.timeEntries * timeEntryBytes
-      }
+    for (const { segments } of this.#parts.logs()) {
+      // By number: with 10,000 logs an iterator for each is most of what a look at the disk costs.
+      for (let at = 0; at < segments.length; at++) bytes += usedBytesOf(segments[at] as Segment)
     }
     return bytes
   }
@@ -184,4 +181,9 @@ export class Housekeeping {
     await disk.submit([{ kind: 'removeDirectory', path: folder }], { lane: 'relief' })
     disk.retry()
   }
+}
+
+function usedBytesOf({ sizeInBytes, reservedBytes, index }: Segment): number {
+  const indexBytes = index.offsetEntries * offsetEntryBytes + index.timeEntries * timeEntryBytes
+  return Math.max(sizeInBytes, reservedBytes) + indexBytes
 }

@@ -12,6 +12,8 @@ export class LeaderEpochCache {
   /** Does the file lack something that the cache knows? */
   isDirty = false
   #filed: readonly EpochEntry[] = []
+  /** CRC-32C of the file with `filedEntries`; null = not worked out yet. */
+  filedCrc: string | null = null
 
   get entries(): readonly EpochEntry[] {
     return this.#entries
@@ -36,6 +38,7 @@ export class LeaderEpochCache {
   /** The file has (or gets, with what is submitted next) all that is known now. */
   filed(): void {
     this.#filed = [...this.#entries]
+    this.filedCrc = null
     this.isDirty = false
   }
 
@@ -70,6 +73,17 @@ export class LeaderEpochCache {
     const head = this.#entries[first] as EpochEntry
     if (first === 0 && head.startOffset === startOffset) return
     this.#entries = [{ epoch: head.epoch, startOffset }, ...this.#entries.slice(first + 1)]
+    this.isDirty = true
+  }
+
+  /** The log begins before what is known: `found`, read from its batches, tells of what is below. */
+  completeStart(found: readonly EpochEntry[]): void {
+    const [first] = this.#entries
+    if (first === undefined) return
+    const below = found.filter((entry) => entry.epoch <= first.epoch && entry.startOffset < first.startOffset)
+    if (below.length === 0) return
+    const kept = below.at(-1)?.epoch === first.epoch ? this.#entries.slice(1) : this.#entries
+    this.#entries = [...below, ...kept]
     this.isDirty = true
   }
 

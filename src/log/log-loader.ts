@@ -15,7 +15,7 @@ import { checkpointBytesMax, crcOf, formatEpochs, parseEpochs } from './checkpoi
 import { finishSwaps } from './compaction/segment-swap.ts'
 import { enterDamage, findDamage } from './damage-finder.ts'
 import { digestFor, missingSegments } from './digest-check.ts'
-import { rebuildEpochs } from './epoch-rebuild.ts'
+import { completeEpochs, rebuildEpochs } from './epoch-rebuild.ts'
 import { adoptMaxTimestamp } from './index-check.ts'
 import { logEvents } from './log-events.ts'
 import { deletedSegments, lostSegments, sortLogFiles } from './log-files.ts'
@@ -73,6 +73,7 @@ export async function loadLog(log: UnifiedLog, hints: LoadHints, parts: LoadPart
     // A relaxed log may have lost records that were deleted already: those before them stay deleted.
     log.logStartOffset = hints.logStartIsSealed ? log.logEndOffset : first.baseOffset
   }
+  await completeEpochs(log, parts.disk)
   if (hints.isClean && isLoaded) await loadProducers(log, log.logEndOffset, hints, parts)
   await holdAgainstDigests(log, hints, deleted, parts)
   const { activeSegment: active } = log

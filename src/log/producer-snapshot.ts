@@ -32,6 +32,12 @@ export const snapshotBytesMax = headerBytes + entryBytes * 5 * 100_000
 
 /** The snapshot of a log's producers now. */
 export function encodeSnapshot(state: ProducerState): Uint8Array {
+  // The same bytes for all: of most logs no producer is known, and a checkpoint asks each of them.
+  if (state.size === 0) return emptySnapshot
+  return encodeEntries(state)
+}
+
+function encodeEntries(state: Pick<ProducerState, 'entries'>): Uint8Array {
   let count = 0
   for (const entry of state.entries()) count += Math.max(1, entry.batches.length)
   const bytes = new Uint8Array(headerBytes + count * entryBytes)
@@ -48,6 +54,8 @@ export function encodeSnapshot(state: ProducerState): Uint8Array {
   writeInt32(bytes, crcAt, crc32c(bytes.subarray(countAt)))
   return bytes
 }
+
+const emptySnapshot = encodeEntries({ entries: () => [].values() })
 
 /** Reads a snapshot into `state` (cleared first); false, and the state empty, when it is not a whole valid one. */
 export function decodeSnapshot(bytes: Uint8Array, state: ProducerState): boolean {

@@ -1,6 +1,7 @@
 /** The node-wide small files: where they are, how they are replaced, what they say. */
 import type { DiskOperation } from '../base/ports.ts'
-import { crcOf, formatEpochs, formatOffsets, type OffsetEntry, sealText, unsealText } from './checkpoint-file.ts'
+import { crcOf, formatEpochs, sealText, unsealText } from './checkpoint-file.ts'
+import { LineWriter } from './line-writer.ts'
 import { HeaderChain } from './segment-digest.ts'
 import {
   type IndexTail,
@@ -50,11 +51,16 @@ export function failedSyncNote(stateDirectory: string): readonly DiskOperation[]
 }
 
 /** An offset checkpoint over the logs. */
-export function offsetsOf(logs: Iterable<UnifiedLog>, offset: (log: UnifiedLog) => number): Uint8Array {
-  const entries: OffsetEntry[] = []
-  for (const log of logs) entries.push({ topic: log.topic, partition: log.partition, offset: offset(log) })
-  return formatOffsets(entries)
+export function offsetsOf(logs: readonly UnifiedLog[], offset: (log: UnifiedLog) => number): Uint8Array {
+  const lines = new LineWriter(offsetsHead + logs.length * offsetsLine).text('0\n').number(logs.length).text('\n')
+  for (const log of logs) lines.text(log.topic).text(' ').number(log.partition).text(' ').number(offset(log)).text('\n')
+  return lines.bytes()
 }
+
+// Room that most of such files and lines need.
+const offsetsHead = 64
+const offsetsLine = 40
+const knownLogLine = 160
 
 /** What our own copy of the recovery points says of one log. */
 export interface KnownLog {
@@ -95,37 +101,43 @@ export const indexTailMax = 64
  * earlier one of its name; the producers' state and young index entries stand here in one file for all logs, so that a checkpoint syncs one
  * file and not three a log.
  */
-export function sealKnownLogs(lines: readonly string[]): Uint8Array {
-  return sealText(Buffer.from(lines.join('')))
+export function sealKnownLogs(lines: LineWriter): Uint8Array {
+  return sealText(lines.bytes())
+}
+
+/** Takes the lines of so many logs. */
+export function knownLogsWriter(logs: number): LineWriter {
+  return new LineWriter(offsetsHead + logs * knownLogLine)
 }
 
 /** The lines of some logs for `sealKnownLogs`. */
-export function knownLogLines(logs: Iterable<UnifiedLog>): string {
-  let lines = ''
+export function writeKnownLogs(lines: LineWriter, logs: Iterable<UnifiedLog>): void {
   for (const log of logs) {
-    const snapshot = Buffer.from(log.recoverySnapshot).toString('base64')
-    const epochsCrc = crcOf(formatEpochs(log.epochs.filedEntries))
-    const { hasFiledEpochs, mayHaveGaps } = log
-    const flags = `${hasFiledEpochs ? 1 : 0} ${mayHaveGaps ? 1 : 0}`
-    const first = log.segments[0]?.baseOffset ?? 0
-    lines += `${log.key} ${log.topicId} ${log.recoveryPoint} ${snapshot} ${epochsCrc} ${flags} ${log.recoveryChain} ${first}${indexTailWords(log)}\n`
+    const { epochs, hasFiledEpochs, mayHaveGaps } = log
+    epochs.filedCrc ??= crcOf(formatEpochs(epochs.filedEntries))
+    lines.text(log.key).text(' ').text(log.topicId).text(' ').number(log.recoveryPoint).text(' ')
+    lines.base64(log.recoverySnapshot).text(' ').text(epochs.filedCrc)
+    lines
+      .text(hasFiledEpochs ? ' 1' : ' 0')
+      .text(mayHaveGaps ? ' 1 ' : ' 0 ')
+      .text(log.recoveryChain)
+    lines.text(' ').number(log.segments[0]?.baseOffset ?? 0)
+    writeIndexTail(lines, log)
+    lines.text('\n')
   }
-  return lines
 }
 
 /** What the index files of the active segment lack below the recovery point, when it is little. */
-function indexTailWords(log: UnifiedLog): string {
+function writeIndexTail(lines: LineWriter, log: UnifiedLog): void {
   const { baseOffset, index, sizeInBytes } = log.activeSegment
-  if (index.unfiledOffsets === 0 || log.recoveryPoint <= baseOffset) return ''
+  if (index.unfiledOffsets === 0 || log.recoveryPoint <= baseOffset) return
   const { offsets, times } = index.encodeUnfiled()
   const below = log.recoveryPoint - baseOffset
   const offsetBytes = validOffsetEntries(offsets, sizeInBytes, below) * offsetEntryBytes
   const timeBytes = validTimeEntries(times, below) * timeEntryBytes
-  if (offsetBytes === 0 || offsetBytes > indexTailMax * offsetEntryBytes) return ''
-  const words = [offsets.subarray(0, offsetBytes), times.subarray(0, timeBytes)].map((bytes) =>
-    Buffer.from(bytes).toString('base64'),
-  )
-  return ` ${baseOffset} ${index.filedOffsets} ${index.filedTimes} ${words.join(' ')}`
+  if (offsetBytes === 0 || offsetBytes > indexTailMax * offsetEntryBytes) return
+  lines.text(' ').number(baseOffset).text(' ').number(index.filedOffsets).text(' ').number(index.filedTimes).text(' ')
+  lines.base64(offsets.subarray(0, offsetBytes)).text(' ').base64(times.subarray(0, timeBytes))
 }
 
 /** By `topic-partition`; null when the file is missing or torn. */

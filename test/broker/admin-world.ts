@@ -61,7 +61,14 @@ export async function openAdmin(
   )
   const { clock, observer } = ports
   const topics = new TopicAdmin({ cluster, settings, clock, observer, internalTopics, autoTopicsMax })
-  const configs = new ConfigAdmin({ cluster, settings, observer, internalTopics, nodeId: 1 })
+  const configs = new ConfigAdmin({
+    cluster,
+    settings,
+    observer,
+    internalTopics,
+    nodeId: 1,
+    logDirectory: directory.logDirectory,
+  })
   const settle = <T>(work: Promise<T>): Promise<T> => world.settle(work)
   return { world, host, ports, directory, cluster, settings, internalTopics, topics, configs, settle }
 }

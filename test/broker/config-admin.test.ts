@@ -38,6 +38,10 @@ describe('a setting', () => {
         verdicts.push((await admin.settle(admin.configs.alter(resource, [edit], once)))?.error ?? null)
     }
     expect(verdicts).toEqual([null, 'INVALID_CONFIG', null, 'INVALID_CONFIG'])
+    // Nothing is written down for what changes nothing.
+    const before = admin.cluster.metadataEndOffset
+    await admin.settle(admin.configs.alter(broker, [{ key: name, operation: 'delete', value: null }], once))
+    expect(admin.cluster.metadataEndOffset).toBe(before)
   })
 
   it('comes from the nearest place that has it, and names them all', async () => {
@@ -176,6 +180,20 @@ describe('a description', () => {
     const admin = await worldWithTopic()
     expect(found(admin, broker, 'log.retention.ms')?.isReadOnly).toBe(false)
     expect(found(admin, broker, 'num.partitions')?.isReadOnly).toBe(true)
+  })
+
+  it('tells where a broker is and what it is, which cannot be set there', async () => {
+    const admin = await worldWithTopic()
+    const names = ['advertised.listeners', 'listener.security.protocol.map', 'node.id', 'log.dirs']
+    expect(names.map((name) => found(admin, broker, name)?.value)).toEqual([
+      'PLAINTEXT://edge:9092',
+      'PLAINTEXT:PLAINTEXT',
+      '1',
+      admin.directory.logDirectory,
+    ])
+    expect(found(admin, broker, 'node.id')).toMatchObject({ isReadOnly: true, source: configSourceCode.staticBroker })
+    const refusal = await admin.settle(admin.configs.alter(broker, [set('node.id', '2')], once))
+    expect(refusal?.error).toBe('INVALID_CONFIG')
   })
 
   it('explains every setting of a topic and of a broker', async () => {

@@ -1,5 +1,5 @@
 /** Puts the text of a mutant into a source. */
-import type { Mutant } from './mutants.ts'
+import type { Mutant } from './mutant.ts'
 
 /** The source of this file with the bug in it. Throws when the text that it breaks is not there. */
 export function mutate(mutant: Mutant, file: string, source: string): string {

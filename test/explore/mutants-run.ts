@@ -8,7 +8,8 @@ import { join } from 'node:path'
 import { stripVTControlCharacters } from 'node:util'
 import { parseStateName, replayState, type Search } from './explorer.ts'
 import { explorerWith } from './mutant-loader.ts'
-import { type Mutant, mutants } from './mutants.ts'
+import type { Mutant } from './mutant.ts'
+import { mutants } from './mutants.ts'
 
 const statesFile = join(import.meta.dirname, 'killing-states.json')
 /** A mutant is searched for in so many histories, and so long: milliseconds of the processor, because the machine may do other things. */

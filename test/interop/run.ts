@@ -16,6 +16,7 @@ import { closedDoors } from './cases/closed-doors.ts'
 import { sameCompaction } from './cases/compaction.ts'
 import { formattedByKafka } from './cases/formatted-by-kafka.ts'
 import { kafkaCodec, kafkaHeaders, kafkaLayouts } from './cases/kafka-codec.ts'
+import { kafkaStreams, oneNodeCluster } from './cases/kafka-alone.ts'
 import { dumpLogSegments, kafkaTools } from './cases/kafka-tools.ts'
 import { quotas } from './cases/quotas.ts'
 import { securityTools } from './cases/security-tools.ts'
@@ -54,6 +55,8 @@ const cases: readonly InteropCase[] = [
   codecMatrix,
   aiokafka,
   kafkaTools,
+  oneNodeCluster,
+  kafkaStreams,
   dumpLogSegments,
   securityTools,
   tokensOfAnOpenIdProvider,

@@ -146,6 +146,41 @@ describe('a start that has lost our recovery points', () => {
       { epoch: 1, startOffset: 3 },
     ])
   })
+
+  test.each([
+    [
+      'of the same epoch',
+      2,
+      [
+        [0, 0],
+        [1, 3],
+      ],
+    ],
+    [
+      'of another one',
+      5,
+      [
+        [0, 0],
+        [1, 3],
+      ],
+    ],
+  ])(
+    'knows the epochs below a cut at the start that came into the checkpoint alone, %s',
+    async (_, cutAt, expected) => {
+      await stopped(async (directory) => {
+        const made = await settle(createSmall(directory, 'a', { segmentBytes: 100_000 }))
+        await appendTo(directory, made, 3)
+        made.assignLeaderEpoch(1, 3)
+        await appendTo(directory, made, 3)
+        return made
+      })
+      const kept = cutAt < 3 ? `2\n0 ${cutAt}\n1 3\n` : `1\n1 ${cutAt}\n`
+      image.unlink('/data/log/a-0/leader-epoch-checkpoint')
+      image.write('/data/log/a-0/leader-epoch-checkpoint', 0, [Buffer.from(`0\n${kept}`)])
+      const found = (await opened(image)).logs.get('a-0') as UnifiedLog
+      expect(found.epochs.entries.map(({ epoch, startOffset }) => [epoch, startOffset])).toEqual(expected)
+    },
+  )
 })
 
 /** A batch of each of these producers in one turn: two of the first ones roll a segment of 700 bytes, a third stays in the second one. */

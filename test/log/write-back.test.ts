@@ -16,11 +16,11 @@ test('a checkpoint over many logs is written back beside the commits, and only i
       if (!isHeld) resolve()
     })
   }
-  const directory = await world.settle(openSmall(ports, { filesSyncedAlone: 2, checkpointEveryBytes: 20_000 }))
+  const directory = await world.settle(openSmall(ports, { filesSyncedAlone: 1, checkpointEveryBytes: 20_000 }))
   const logs: UnifiedLog[] = []
-  for (let index = 0; index < 6; index++) logs.push(await world.settle(createSmall(directory, `t${index}`)))
+  for (let index = 0; index < 16; index++) logs.push(await world.settle(createSmall(directory, `t${index}`)))
   const appendToAll = async (): Promise<void> => {
-    for (const log of logs) done(appendOne(directory, log, batchOf(['x'.repeat(900)])))
+    for (const log of logs) done(appendOne(directory, log, batchOf(['x'.repeat(300)])))
     await world.run(() => logs.every((log) => log.durableEndOffset === log.logEndOffset))
   }
   while (asked.length === 0) await appendToAll()

@@ -9,6 +9,7 @@ import { anonymousPrincipal, userPrincipal } from '../../security/principal.ts'
 import { isTextPayload, utf8Bytes } from '../../protocol/mqtt/utf8.ts'
 import type { DoorServices } from './door-services.ts'
 import type { MqttListenerOptions } from './listener-options.ts'
+import { payloadFault } from './payload-check.ts'
 import type { MqttSession } from './session.ts'
 import { rightsOf } from './topic-rights.ts'
 
@@ -58,10 +59,12 @@ export function judgeConnect(packet: ConnectPacket, origin: ConnectOrigin, servi
   if (packet.will !== null) {
     const plan = services.mapping.plan(packet.will.topic)
     if (plan.kind === 'refused') return refused(reasonCodes.topicNameInvalid, `the will: ${plan.reason}`)
-    const { payload, properties: claims } = packet.will
-    const check = plan.kind === 'routed' && plan.rule !== null ? services.checks.get(plan.rule) : undefined
-    const fault = packet.will.retain && payload.length === 0 ? null : check?.fault(payload, 0, payload.length)
-    if (fault != null) return refused(reasonCodes.payloadFormatInvalid, `the will: ${fault}`)
+    const { payload, retain, properties: claims } = packet.will
+    const rule = plan.kind === 'routed' ? plan.rule : null
+    const judged = { source: payload, start: 0, end: payload.length, retain }
+    // It is counted when it is published.
+    const fault = payloadFault(services.checks, rule, judged, null)
+    if (fault !== null) return refused(reasonCodes.payloadFormatInvalid, `the will: ${fault}`)
     if (options.checkPayloadFormat && claims.payloadFormatIndicator === 1 && !isTextPayload(payload)) {
       return refused(reasonCodes.payloadFormatInvalid, 'the will says that it is UTF-8, and it is not')
     }

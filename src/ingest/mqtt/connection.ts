@@ -113,11 +113,11 @@ export class MqttConnection implements ConnectionRoles {
     this.afterRows()
   }
 
-  /** The Kafka topic that a message waited for is decided. */
+  /** The Kafka topic that a message waited for is decided; what is stalled now waits for another, or (`order`) is a SUBSCRIBE behind it. */
   private onTopicDecided(): void {
     this.takeWaiting()
     if (this.state === 'closed') return
-    if (!this.decoder.isStalled) this.unpause(pauseReasons.topic)
+    if (!this.decoder.isStalled || this.pauses.has(pauseReasons.order)) this.unpause(pauseReasons.topic)
   }
 
   /** Takes the rows that waited. */

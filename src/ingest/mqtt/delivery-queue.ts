@@ -34,6 +34,7 @@ export class DeliveryQueue {
     const isFull =
       this.bytes + size > bounds.queuedBytesMax || bounds.queuedBytesTotal + size > bounds.queuedBytesTotalMax
     if (isFull) return false
+    if (isDelivery(item)) item.message.keep()
     this.items.push(item)
     this.bytes += size
     bounds.queuedBytesTotal += size

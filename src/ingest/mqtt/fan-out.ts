@@ -6,7 +6,8 @@ import type { Reader } from './catch-up.ts'
 import type { CommandKeeper } from './command-keeper.ts'
 import { mayRead } from './delivery-form.ts'
 import { type MessageOrigin, OutgoingMessage } from './outgoing-message.ts'
-import { headersOf, type ScannedRecord } from './record-scan.ts'
+import { HeaderCache } from './header-cache.ts'
+import type { ScannedRecord } from './record-scan.ts'
 import type { OpenStretch } from './log-summaries.ts'
 import { hashTopic, TopicCache } from './route-cache.ts'
 import type { MqttSession } from './session.ts'
@@ -61,6 +62,7 @@ export class FanOut {
   private readonly cache = new TopicCache<TopicMatches>(cacheCapacity)
   private readonly touched = new Set<SessionLink>()
   private readonly hooks: FanOutHooks
+  private readonly headers = new HeaderCache()
   private version = 0
 
   constructor(subscriptions: SubscriptionIndex, hooks: FanOutHooks) {
@@ -82,8 +84,8 @@ export class FanOut {
     const command = commands === null ? null : commands.read(bytes, record, place, true)
     if (command === 'passed') return true
     if (commands !== null && command !== null) return this.offerCommand(commands, command, place)
-    const matches = this.find(bytes, record, place)
-    if (matches !== nobody) this.give(matches, messageOf(bytes, record, place), place.wallMs)
+    const found = this.find(bytes, record, place)
+    if (found !== null) this.give(found.matches, this.messageOf(found, bytes, record, place), place.wallMs)
     return true
   }
 
@@ -131,14 +133,15 @@ export class FanOut {
   ): number {
     const command = this.hooks.commands?.read(bytes, record, place, false) ?? null
     if (command === 'passed') return 0
-    const matches = command === null ? this.find(bytes, record, place) : this.findCommand(command, place)
-    if (matches === nobody) return 0
+    const found = command === null ? this.find(bytes, record, place) : null
+    const matches = command === null ? found?.matches : this.findCommand(command, place)
+    if (matches === undefined || matches === nobody) return 0
     const { partition, offset, wallMs } = place
     let message = command
     let count = 0
     for (const reader of subscribersAmong(readers, matches)) {
       if ((reader.behind.get(partition) ?? offset) > offset) continue
-      message ??= messageOf(bytes, record, place)
+      message ??= this.messageOf(found as TopicMatches, bytes, record, place)
       if (message.isExpired(wallMs)) return count
       const isTaken =
         reader instanceof SharedGroup
@@ -158,14 +161,25 @@ export class FanOut {
     return member !== null
   }
 
-  private find(bytes: Uint8Array, record: ScannedRecord, { summary, offset }: RecordPlace): Matches {
+  /** The topic of a record that somebody subscribes to; null = nobody does, or it has none. */
+  private find(bytes: Uint8Array, record: ScannedRecord, { summary, offset }: RecordPlace): TopicMatches | null {
     const isNamed = record.topicStart >= 0
     const start = isNamed ? record.topicStart : record.keyStart
-    if (start < 0) return nobody
+    if (start < 0) return null
     const topic = this.topicOf(bytes, start, isNamed ? record.topicEnd : record.keyEnd)
-    if (topic === null) return nobody
+    if (topic === null) return null
     summary?.note(topic, offset)
-    return topic.matches
+    return topic.matches === nobody ? null : topic
+  }
+
+  private messageOf(
+    { topic }: TopicMatches,
+    bytes: Uint8Array,
+    record: ScannedRecord,
+    { partition, offset }: RecordPlace,
+  ): OutgoingMessage {
+    const payload = record.valueStart < 0 ? noBytes : bytes.subarray(record.valueStart, record.valueEnd)
+    return OutgoingMessage.passing(topic, payload, this.headers.read(bytes, record), { partition, offset })
   }
 
   private findCommand({ topic }: OutgoingMessage, { summary, offset }: RecordPlace): Matches {
@@ -263,16 +277,6 @@ function* subscribersAmong(readers: ReadonlySet<Reader>, { own, groups }: Matche
 /** False for what the log held before the subscription was made. */
 function hasBegun({ since }: Subscription, { origin }: OutgoingMessage): boolean {
   return since === null || origin === null || origin.offset >= (since.get(origin.partition) ?? 0)
-}
-
-/** A message of its own: copies, so that it does not hold the read buffer. */
-function messageOf(bytes: Uint8Array, record: ScannedRecord, { partition, offset }: RecordPlace): OutgoingMessage {
-  const isNamed = record.topicStart >= 0
-  const topic = isNamed
-    ? copyBytes(bytes, record.topicStart, record.topicEnd)
-    : copyBytes(bytes, record.keyStart, record.keyEnd)
-  const payload = record.valueStart < 0 ? noBytes : copyBytes(bytes, record.valueStart, record.valueEnd)
-  return new OutgoingMessage(topic, payload, headersOf(bytes, record), { partition, offset })
 }
 
 const noBytes = new Uint8Array(0)

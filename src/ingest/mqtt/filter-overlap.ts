@@ -1,17 +1,16 @@
-/** Is there a topic that both filters match? Levels as in SUBSCRIBE: `+`, `#` at the end (which takes its parent too), or text. */
-export function filtersOverlap(one: string, other: string): boolean {
-  const left = one.split('/')
-  const right = other.split('/')
-  for (let index = 0; ; index += 1) {
-    const a = left[index]
-    const b = right[index]
-    if (a === '#' || b === '#') return true
-    if (a === undefined || b === undefined) return a === b
-    if (a !== b && a !== '+' && b !== '+') return false
-  }
-}
+/** A filter of a rule, level by level, as it was compiled. */
+export type FilterPart =
+  | { readonly kind: 'literal'; readonly text: string }
+  | { readonly kind: 'one' | 'rest'; readonly name: string | null }
 
-/** The topic filter of a rule: `{name}` and `{name...}` as what they match. */
-export function filterOfRule(match: string): string {
-  return match.replaceAll(/\{[^/{}]*\.\.\.\}/g, '#').replaceAll(/\{[^/{}]*\}/g, '+')
+/** Is there a topic that the rule and the subscription both match? `#` at the end takes its parent too. */
+export function filtersOverlap(rule: readonly FilterPart[], subscription: string): boolean {
+  const levels = subscription.split('/')
+  for (let index = 0; ; index += 1) {
+    const part = rule[index]
+    const level = levels[index]
+    if (part?.kind === 'rest' || level === '#') return true
+    if (part === undefined || level === undefined) return part === undefined && level === undefined
+    if (part.kind === 'literal' && level !== '+' && part.text !== level) return false
+  }
 }

@@ -1,3 +1,4 @@
+import { copyBytes } from '../../base/bytes.ts'
 import type { Partition } from '../../cluster/partition/partition.ts'
 import { type EncodedPublish, encodePublish } from '../../protocol/mqtt/encode.ts'
 import type { QualityOfService } from '../../protocol/mqtt/packet-types.ts'
@@ -31,8 +32,8 @@ export interface CommandMark extends MessageOrigin {
 }
 
 /**
- * One record on its way to subscribers: shared by all of them, and encoded once for each form that they have in common. Holds copies, so that a
- * waiting message does not hold the read buffer.
+ * One record on its way to subscribers: shared by all of them, and encoded once for each form that they have in common. Its payload stands where it was
+ * read until somebody keeps the message: most are sent at once, and need no copy.
  */
 export class OutgoingMessage {
   /** Where in the log it stands; null = it is a retained one. */
@@ -40,27 +41,81 @@ export class OutgoingMessage {
   /** Null = it is no command. */
   readonly command: CommandMark | null
   readonly topic: Uint8Array
-  readonly payload: Uint8Array
   readonly headers: DecodedHeaders
-  private readonly encoded = new Map<number, EncodedPublish>()
+  /** Where the payload stands. */
+  private source: Uint8Array
+  private start = 0
+  private readonly payloadLength: number
+  private isKept = true
+  /** Sessions in which it is in flight. */
+  private holders = 0
+  // The forms that were asked for; seldom more than one.
+  private firstSlot = -1
+  private first: EncodedPublish | null = null
+  private further: Map<number, EncodedPublish> | null = null
 
+  /** Bytes that do not change. */
   constructor(
     topic: Uint8Array,
     payload: Uint8Array,
-    headers: readonly RecordHeader[],
+    headers: readonly RecordHeader[] | DecodedHeaders,
     origin: MessageOrigin | null = null,
     command: CommandMark | null = null,
   ) {
     this.origin = origin
     this.command = command
     this.topic = topic
-    this.payload = payload
-    this.headers = decodeRecordHeaders(headers)
+    this.source = payload
+    this.payloadLength = payload.length
+    this.headers = 'qos' in headers ? headers : decodeRecordHeaders(headers)
+  }
+
+  /** A message whose payload is a view of bytes that will be used again: whoever keeps it beyond this turn calls `keep`. */
+  static passing(
+    topic: Uint8Array,
+    payload: Uint8Array,
+    headers: DecodedHeaders,
+    origin: MessageOrigin | null,
+  ): OutgoingMessage {
+    const message = new OutgoingMessage(topic, payload, headers, origin)
+    message.isKept = false
+    return message
+  }
+
+  /** From now on it holds bytes of its own. */
+  keep(): this {
+    if (this.isKept) return this
+    this.isKept = true
+    const { first } = this
+    if (first !== null && first.packetIdAt > 0) {
+      // Memory of its own already, with the payload at its end; that of QoS 0 is a part of larger memory.
+      this.source = first.bytes
+      this.start = first.bytes.length - this.payloadLength
+    } else this.source = copyBytes(this.payload)
+    return this
+  }
+
+  /** It is in flight in a session, and keeps its bytes. Answers how many more bytes are held because of it. */
+  hold(): number {
+    this.keep()
+    this.holders += 1
+    return this.holders === 1 ? this.sizeInBytes : 0
+  }
+
+  /** It is not in flight in a session any more. Answers how many bytes fewer are held. */
+  letGo(): number {
+    this.holders -= 1
+    return this.holders === 0 ? this.sizeInBytes : 0
+  }
+
+  get payload(): Uint8Array {
+    const { source, start, payloadLength } = this
+    return source.length === payloadLength ? source : source.subarray(start, start + payloadLength)
   }
 
   /** What it is counted as while it waits. */
   get sizeInBytes(): number {
-    return this.topic.length + this.payload.length + 64
+    return this.topic.length + this.payloadLength + 64
   }
 
   /** The publisher's expiry interval has passed [MQTT-3.3.2-5]. */
@@ -89,8 +144,8 @@ export class OutgoingMessage {
     const isShared =
       form.subscriptionIds.length === 0 && form.alias === null && (form.level !== 5 || this.headers.expiresMs === null)
     const slot = (form.level === 5 ? 8 : 0) | (form.retain ? 4 : 0) | form.qos
-    const known = isShared ? this.encoded.get(slot) : undefined
-    if (known !== undefined) return known
+    const known = isShared ? this.known(slot) : null
+    if (known !== null) return known
     const publish = encodePublish({
       level: form.level,
       qos: form.qos,
@@ -101,8 +156,22 @@ export class OutgoingMessage {
       properties: form.level === 5 ? this.propertyList(form, wallMs) : noBytes,
       payload: this.payload,
     })
-    if (isShared) this.encoded.set(slot, publish)
+    if (isShared) this.remember(slot, publish)
     return publish
+  }
+
+  private known(slot: number): EncodedPublish | null {
+    return this.firstSlot === slot ? this.first : (this.further?.get(slot) ?? null)
+  }
+
+  private remember(slot: number, publish: EncodedPublish): void {
+    if (this.first === null) {
+      this.firstSlot = slot
+      this.first = publish
+      return
+    }
+    this.further ??= new Map()
+    this.further.set(slot, publish)
   }
 
   private propertyList({ subscriptionIds, alias }: PublishForm, wallMs: number): Uint8Array {

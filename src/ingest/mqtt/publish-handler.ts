@@ -16,6 +16,7 @@ import { type CommitBatch, reasonOf } from './commit-batch.ts'
 import type { DoorServices } from './door-services.ts'
 import { mqttEvents } from './mqtt-events.ts'
 import { tellNotRetained } from './not-retained.ts'
+import { payloadFault } from './payload-check.ts'
 import type { RequestLink } from './request-handler.ts'
 import type { ReceivedId } from './packet-id-log.ts'
 import { RecordHeaderEncoder } from './record-headers.ts'
@@ -104,14 +105,13 @@ export class PublishHandler {
     return null
   }
 
-  /** What the schema of the route has against the payload. An empty one with the retain flag takes a retained message away. */
+  /** What the schema of the route has against the payload; the log is told. */
   private schemaFault(rule: number, source: Uint8Array, columns: PacketColumns, row: number): string | null {
     const { checks, counters, eventBudget, observer } = this.services
     const start = columns.payloadStart[row] as number
     const end = columns.bodyEnd[row] as number
-    if (start === end && ((columns.firstByte[row] as number) & 1) === 1) return null
-    const reason = checks.get(rule)?.fault(source, start, end) ?? null
-    counters.checked(rule, reason === null)
+    const retain = ((columns.firstByte[row] as number) & 1) === 1
+    const reason = payloadFault(checks, rule, { source, start, end, retain }, counters)
     if (reason !== null && eventBudget.take()) {
       const topic = utf8Text(this.topicSource, this.topicStart, this.topicEnd)
       observer.event(mqttEvents.payloadRefused, { clientId: this.session.clientId, topic, reason })

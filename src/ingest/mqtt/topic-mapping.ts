@@ -5,7 +5,7 @@
  * level). After the rules comes the default: the first level is the Kafka topic and the MQTT topic is the key. `$...` topics never route.
  */
 import { ApplianceError } from '../../base/errors.ts'
-import { filterOfRule, filtersOverlap } from './filter-overlap.ts'
+import { type FilterPart, filtersOverlap } from './filter-overlap.ts'
 import { encodeLevel, encodeLevels, finishTopicName, isLegalTopicName } from './kafka-topic-name.ts'
 import { mqttErrors } from './mqtt-errors.ts'
 
@@ -51,9 +51,6 @@ export type RuleVerdict =
   | { readonly kind: 'matched'; readonly captures: readonly (readonly [name: string, value: string])[] }
   | { readonly kind: 'passed'; readonly reason: string }
 
-type FilterPart =
-  | { readonly kind: 'literal'; readonly text: string }
-  | { readonly kind: 'one' | 'rest'; readonly name: string | null }
 type TemplatePart = { readonly kind: 'text' | 'capture'; readonly text: string }
 
 interface CompiledRoute {
@@ -79,13 +76,10 @@ const capturePattern = /^\{([A-Za-z_][A-Za-z0-9_]*)(\.\.\.)?\}$/
 
 export class TopicMapping {
   private readonly routes: readonly CompiledRoute[]
-  /** Filters of the rules that write no headers. */
-  private readonly bareFilters: readonly string[]
 
   /** Throws ApplianceError MQTT_ROUTE_INVALID for a rule that cannot be used. */
   constructor(routes: readonly TopicRoute[]) {
     this.routes = routes.map((route, index) => compileRoute(route, index + 1))
-    this.bareFilters = routes.filter(({ headers }) => headers === 'none').map(({ match }) => filterOfRule(match))
   }
 
   /** True when any rule writes no headers: then a subscriber cannot be told who published. */
@@ -100,7 +94,7 @@ export class TopicMapping {
 
   /** May a subscription get records that a rule writes without headers? They do not say at which quality and for how long the message was. */
   isBare(filter: string): boolean {
-    return this.bareFilters.some((bare) => filtersOverlap(bare, filter))
+    return this.routes.some((route) => route.headers === 'none' && filtersOverlap(route.filter, filter))
   }
 
   /** Where messages of a (valid) MQTT topic go. */

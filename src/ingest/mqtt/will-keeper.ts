@@ -7,7 +7,7 @@ import { type CommitBatch, type CommitBatches, reasonOf } from './commit-batch.t
 import type { DoorCounters } from './door-counters.ts'
 import { type PublisherFacts, RecordHeaderEncoder } from './record-headers.ts'
 import type { RetainedKeeper } from './retained-keeper.ts'
-import type { PayloadChecks } from './payload-check.ts'
+import { payloadFault, type PayloadChecks } from './payload-check.ts'
 import type { RouteTable } from './route-table.ts'
 import type { TopicRights } from './topic-rights.ts'
 
@@ -109,10 +109,10 @@ export class WillKeeper {
     if (will.rights?.mayWrite(route.partition.topic) === false) return this.giveUp(will, notAuthorized)
     const { qos, retain, properties, payload } = will.message
     // Its CONNECT may have been before a restart with another schema.
-    if (route.checkedRule !== null && !(retain && payload.length === 0)) {
-      const fault = this.options.checks.get(route.checkedRule)?.fault(payload, 0, payload.length) ?? null
-      this.options.counters.checked(route.checkedRule, fault === null)
-      if (fault !== null) return this.giveUp(will, reasonName(reasonCodes.payloadFormatInvalid))
+    const { checks, counters } = this.options
+    const judged = { source: payload, start: 0, end: payload.length, retain }
+    if (payloadFault(checks, route.checkedRule, judged, counters) !== null) {
+      return this.giveUp(will, reasonName(reasonCodes.payloadFormatInvalid))
     }
     const headers = new RecordHeaderEncoder(will.publisher).build({
       headers: route.headers,

@@ -119,7 +119,9 @@ export function encodePublish(publish: PublishToEncode): EncodedPublish {
   if (remaining > variableByteIntegerMax || publish.topic.length > 65_535) {
     throw new RangeError(`a PUBLISH of ${remaining} bytes cannot be framed`)
   }
-  const bytes = new Uint8Array(1 + variableByteIntegerSize(remaining) + remaining)
+  const size = 1 + variableByteIntegerSize(remaining) + remaining
+  // What is sent at once may share memory with others; what may wait for its acknowledgement must not hold theirs.
+  const bytes = publish.qos === 0 ? Buffer.allocUnsafe(size) : new Uint8Array(size)
   bytes[0] = (packetTypes.publish << 4) | (publish.duplicate ? 8 : 0) | (publish.qos << 1) | (publish.retain ? 1 : 0)
   let at = writeVariableByteInteger(bytes, 1, remaining)
   bytes[at] = publish.topic.length >>> 8

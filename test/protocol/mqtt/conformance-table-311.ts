@@ -138,7 +138,7 @@ export const conformance311: readonly ConformanceRow[] = [
     tests: [
       ['door', kept],
       ['old', present],
-      ['durable', 'has lost nothing of what was acknowledged to its publishers (40 seeds of kills and power cuts)'],
+      ['durable', 'has lost nothing of what was acknowledged to its publishers (60 seeds of kills and power cuts)'],
     ],
   },
   {
@@ -342,7 +342,7 @@ export const conformance311: readonly ConformanceRow[] = [
     ids: ['4.5.0-1'],
     how: 'What is committed is owed to every session with a matching subscription, connected or not.',
     tests: [
-      ['durable', 'has lost nothing of what was acknowledged to its publishers (40 seeds of kills and power cuts)'],
+      ['durable', 'has lost nothing of what was acknowledged to its publishers (60 seeds of kills and power cuts)'],
     ],
   },
   {

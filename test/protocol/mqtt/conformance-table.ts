@@ -114,7 +114,7 @@ export const conformance5: readonly ConformanceRow[] = [
     how: 'A kept session is found by its client id, over restarts and power cuts too, with its subscriptions, ids and place in the log.',
     tests: [
       ['door', kept],
-      ['durable', 'has lost nothing of what was acknowledged to its publishers (40 seeds of kills and power cuts)'],
+      ['durable', 'has lost nothing of what was acknowledged to its publishers (60 seeds of kills and power cuts)'],
     ],
   },
   {
@@ -264,7 +264,7 @@ export const conformance5: readonly ConformanceRow[] = [
       ['retained', 'is given to a later subscriber with the flag, at level %i'],
       [
         'retained',
-        'that was acknowledged survives, and the topic has what the log has last (30 seeds of kills and power cuts)',
+        'that was acknowledged survives, and the topic has what the log has last (60 seeds of kills and power cuts)',
       ],
     ],
   },

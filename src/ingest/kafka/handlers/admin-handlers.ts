@@ -33,7 +33,7 @@ export interface AdminHandlerOptions {
 export function adminHandlers(options: AdminHandlerOptions): readonly HandlerEntry[] {
   const { cluster, directory, internalTopics, ports, settings, topics } = options
   const { clusterId, directoryId, logDirectory, nodeId } = directory
-  const configs = new ConfigAdmin({ cluster, settings, observer: ports.observer, internalTopics, nodeId })
+  const configs = new ConfigAdmin({ cluster, settings, observer: ports.observer, internalTopics, nodeId, logDirectory })
   const parts: AdminParts = {
     cluster,
     topics,

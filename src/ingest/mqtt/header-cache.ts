@@ -1,0 +1,44 @@
+/**
+ * What sections of record headers say, remembered by their bytes: a client's messages carry the same section again and again. One entry a slot, a new
+ * one takes the place of the old; so it is bounded and nothing is swept.
+ */
+import { copyBytes } from '../../base/bytes.ts'
+import { type DecodedHeaders, decodeRecordHeaders } from './record-headers.ts'
+import { headersOf, type ScannedRecord } from './record-scan.ts'
+import { hashTopic } from './route-cache.ts'
+
+/** A power of two: a section of each of some thousand clients. */
+const slotCount = 4096
+/** Longer ones are seldom the same twice. */
+const sectionBytesMax = 128
+
+interface Known {
+  readonly section: Uint8Array
+  readonly headers: DecodedHeaders
+}
+
+export class HeaderCache {
+  private readonly slots: (Known | undefined)[] = []
+
+  /** The headers of a record; what is answered holds no view of `bytes`. */
+  read(bytes: Uint8Array, { headersStart, headersEnd }: ScannedRecord): DecodedHeaders {
+    if (headersEnd - headersStart > sectionBytesMax) return decode(copyBytes(bytes, headersStart, headersEnd))
+    const slot = hashTopic(bytes, headersStart, headersEnd) & (slotCount - 1)
+    const known = this.slots[slot]
+    if (known !== undefined && isSame(known.section, bytes, headersStart, headersEnd)) return known.headers
+    const section = copyBytes(bytes, headersStart, headersEnd)
+    const headers = decode(section)
+    this.slots[slot] = { section, headers }
+    return headers
+  }
+}
+
+function isSame(section: Uint8Array, bytes: Uint8Array, start: number, end: number): boolean {
+  if (section.length !== end - start) return false
+  for (let at = 0; at < section.length; at += 1) if (section[at] !== bytes[start + at]) return false
+  return true
+}
+
+function decode(section: Uint8Array): DecodedHeaders {
+  return decodeRecordHeaders(headersOf(section, { headersStart: 0, headersEnd: section.length }))
+}
