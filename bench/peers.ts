@@ -1,5 +1,5 @@
 /** Our daemon and the peers it is compared with, each started on loopback with a fresh folder and stopped by its process id. */
-import { spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join } from 'node:path'
@@ -104,16 +104,7 @@ export async function mosquittoPeer(
   const child = spawn(words[0] ?? '', words.slice(1), { stdio: 'ignore' })
   const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()))
   await answers(port)
-  return {
-    name: 'mosquitto',
-    host: '127.0.0.1',
-    port,
-    pid: child.pid ?? -1,
-    async stop() {
-      child.kill('SIGTERM')
-      await ended
-    },
-  }
+  return processPeer('mosquitto', port, { child, ended })
 }
 
 /** aedes in memory on the Node that runs this; over WSS when it is given PEM files. */
@@ -132,16 +123,7 @@ export async function aedesPeer(
     child.stdout.once('data', (bytes: Buffer) => resolve(Number(bytes.toString())))
     void ended.then(() => reject(new Error('aedes ended before it listened')))
   })
-  return {
-    name: 'aedes',
-    host: '127.0.0.1',
-    port,
-    pid: child.pid ?? -1,
-    async stop() {
-      child.kill('SIGTERM')
-      await ended
-    },
-  }
+  return processPeer('aedes', port, { child, ended })
 }
 
 export async function answers(port: number): Promise<void> {
@@ -156,5 +138,22 @@ export async function answers(port: number): Promise<void> {
     if (open) return
     if (Date.now() > deadline) throw new Error(`nothing listens on ${port}`)
     await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+}
+
+function processPeer(
+  name: string,
+  port: number,
+  { child, ended }: { child: ChildProcess; ended: Promise<void> },
+): MqttPeer {
+  return {
+    name,
+    host: '127.0.0.1',
+    port,
+    pid: child.pid ?? -1,
+    async stop() {
+      child.kill('SIGTERM')
+      await ended
+    },
   }
 }

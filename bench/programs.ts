@@ -18,7 +18,8 @@ export async function compiled(name: string, options: { readonly tls?: boolean }
   const folder = join(repositoryRoot, '.cache/bench')
   const binary = join(folder, options.tls === true ? `${name}.tls` : name)
   mkdirSync(folder, { recursive: true })
-  const newest = Math.max(...[source, join(sources, 'stream.h')].map((file) => statSync(file).mtimeMs))
+  const headers = ['stream.h', 'mqtt-length.h'].map((header) => join(sources, header))
+  const newest = Math.max(...[source, ...headers].map((file) => statSync(file).mtimeMs))
   if (!existsSync(binary) || statSync(binary).mtimeMs < newest) {
     const libraries = options.tls === true ? ['-lssl', '-lcrypto'] : []
     await run('gcc', [

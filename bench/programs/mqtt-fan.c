@@ -22,6 +22,7 @@
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
+#include "mqtt-length.h"
 
 #define READ_BYTES (256 * 1024)
 #define OUT_BYTES (64 * 1024)
@@ -57,16 +58,6 @@ static void fail(const char *what) {
   fprintf(stderr, "mqtt-fan: %s: %s (%ld published, %ld delivered, %ld acknowledged)\n", what, strerror(errno), published, delivered,
           acknowledged);
   exit(2);
-}
-
-static int put_length(unsigned char *to, int length) {
-  int n = 0;
-  do {
-    unsigned char digit = length % 128;
-    length /= 128;
-    to[n++] = length > 0 ? digit | 128 : digit;
-  } while (length > 0);
-  return n;
 }
 
 static void build_template(struct link *l, int index) {

@@ -16,6 +16,7 @@
 #define _GNU_SOURCE
 #include <stdint.h>
 #include <sys/epoll.h>
+#include "mqtt-length.h"
 #include "stream.h"
 
 #define OUT_BYTES (256 * 1024)
@@ -43,16 +44,6 @@ static int qos, window_size, payload_bytes;
 static double *latencies;
 static long latency_count, acknowledged, queued_total;
 static double rate, started_at;
-
-static int put_length(unsigned char *to, int length) {
-  int n = 0;
-  do {
-    unsigned char digit = length % 128;
-    length /= 128;
-    to[n++] = length > 0 ? digit | 128 : digit;
-  } while (length > 0);
-  return n;
-}
 
 static void build_template(struct link *l, const char *prefix, int index) {
   char topic[256];

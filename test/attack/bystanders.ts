@@ -24,6 +24,22 @@ interface Counts {
   consumed: number
 }
 
+/** Good clients at a daemon, at work; `close` ends them and the daemon. Whatever fails, both are ended. */
+export async function startBystanders(
+  daemon: RunningHeadwater,
+): Promise<{ readonly bystanders: Bystanders; readonly close: () => Promise<void> }> {
+  const bystanders = new Bystanders(daemon)
+  const close = async (): Promise<void> => {
+    await bystanders.stop()
+    await daemon.stop()
+  }
+  await bystanders.start().catch(async (error: unknown) => {
+    await close()
+    throw error
+  })
+  return { bystanders, close }
+}
+
 export class Bystanders {
   readonly #daemon: RunningHeadwater
   readonly #faults: string[] = []

@@ -1,7 +1,7 @@
 /** Everything that comes in through the listeners of one serving daemon, while good clients work. */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { Bystanders } from './bystanders.ts'
+import { startBystanders } from './bystanders.ts'
 import { startDaemon } from './command.ts'
 import { kafkaBatchRows } from './kafka-batches.ts'
 import { kafkaFrameRows } from './kafka-frames.ts'
@@ -36,15 +36,7 @@ export const doors: Group = {
       configFile,
       logFile: join(folder, 'daemon.log'),
     })
-    const bystanders = new Bystanders(daemon)
-    const stop = async (): Promise<void> => {
-      await bystanders.stop()
-      await daemon.stop()
-    }
-    await bystanders.start().catch(async (error: unknown) => {
-      await stop()
-      throw error
-    })
+    const { bystanders, close } = await startBystanders(daemon)
     const world: DoorWorld = { daemon, talk: () => KafkaTalk.connect(daemon.kafka) }
     const lingeringRows = await lingering(world)
     const last = {
@@ -63,7 +55,7 @@ export const doors: Group = {
         last,
       ],
       check: () => bystanders.check(),
-      close: stop,
+      close,
     }
   },
 }

@@ -10,7 +10,7 @@ import { apiVersionsApi, findCoordinatorApi, initProducerIdApi } from '../../src
 import { decodeResponse, encodeRequest } from '../../src/protocol/kafka/header.ts'
 import { freePort } from '../interop/headwater.ts'
 import { Prng } from '../sim/prng.ts'
-import { Bystanders } from './bystanders.ts'
+import { startBystanders } from './bystanders.ts'
 import { startDaemon } from './command.ts'
 import { figure } from './figures.ts'
 import { KafkaTalk } from './kafka-talk.ts'
@@ -69,15 +69,7 @@ kafka: { group.initial.rebalance.delay.ms: 0 }
       mqttPort: null,
       logFile: join(folder, 'daemon.log'),
     })
-    const bystanders = new Bystanders(daemon)
-    const close = async (): Promise<void> => {
-      await bystanders.stop()
-      await daemon.stop()
-    }
-    await bystanders.start().catch(async (error: unknown) => {
-      await close()
-      throw error
-    })
+    const { bystanders, close } = await startBystanders(daemon)
     const { pid, kafka, mqtt } = daemon
     const place = { pid, kafka, mqtt, kafkaTls: `127.0.0.1:${secured}`, folder }
     return {

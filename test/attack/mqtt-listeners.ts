@@ -5,7 +5,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { freePort } from '../interop/headwater.ts'
 import { Prng } from '../sim/prng.ts'
-import { Bystanders } from './bystanders.ts'
+import { startBystanders } from './bystanders.ts'
 import { startDaemon } from './command.ts'
 import { connectPacket, field, MqttTalk, packet, types } from './mqtt-talk.ts'
 import { figure } from './figures.ts'
@@ -61,15 +61,7 @@ kafka: { group.initial.rebalance.delay.ms: 0, connection.failed.authentication.d
       mqttPort: null,
       logFile: join(folder, 'daemon.log'),
     })
-    const bystanders = new Bystanders(daemon)
-    const close = async (): Promise<void> => {
-      await bystanders.stop()
-      await daemon.stop()
-    }
-    await bystanders.start().catch(async (error: unknown) => {
-      await close()
-      throw error
-    })
+    const { bystanders, close } = await startBystanders(daemon)
     const at = (port: number): string => `127.0.0.1:${port}`
     const places = {
       pid: daemon.pid,

@@ -69,6 +69,8 @@ export class History {
     if (this.#wasClosed) {
       this.#isOpen = false
       this.#wasClosed = await this.#drive(stage, life.close())
+      // A process ends when its disk has done everything: the note of a sync that has failed in the stop is the last of it.
+      for (let { next } = stage.disk; next !== null; next = stage.disk.next) await this.#step(stage, next)
     } else this.#crash(stage)
     this.#life = null
     this.#isOpen = false
