@@ -7,6 +7,7 @@ import { type ApacheKafka, apacheKafkaMissing, freePort, kafkaTool, startApacheK
 import { type InteropCase, lines, output, program, until } from '../case.ts'
 import { hasPrograms } from '../foreign.ts'
 import { daemonEnvironment, type RunningHeadwater, sourceCommand, startHeadwater } from '../headwater.ts'
+import { headwater } from '../own-command.ts'
 
 const sessionMs = 4_000
 const secrets = { first: 'canary-first-password', second: 'canary-second-password', plain: 'canary-plain-password' }
@@ -48,17 +49,12 @@ export const securedMirror: InteropCase = {
   },
 }
 
-const headwater = (...words: readonly string[]): Promise<string> => {
-  const [command = '', ...before] = sourceCommand
-  return output(command, [...before, ...words], { env: daemonEnvironment() })
-}
-
 async function open(folder: string): Promise<Site> {
   const ca = join(folder, 'ca')
-  await headwater('cert', 'init', '--dir', ca)
-  await headwater('cert', 'issue', 'central', '--dir', ca, '--profile', 'server', '--san', '127.0.0.1')
-  await headwater('cert', 'issue', 'edge', '--dir', ca, '--profile', 'server', '--san', '127.0.0.1')
-  await headwater('cert', 'issue', 'mirror', '--dir', ca, '--profile', 'client')
+  await headwater(['cert', 'init', '--dir', ca])
+  await headwater(['cert', 'issue', 'central', '--dir', ca, '--profile', 'server', '--san', '127.0.0.1'])
+  await headwater(['cert', 'issue', 'edge', '--dir', ca, '--profile', 'server', '--san', '127.0.0.1'])
+  await headwater(['cert', 'issue', 'mirror', '--dir', ca, '--profile', 'client'])
   const { central, secured } = await startCentral(folder, ca)
   await setPassword(central, secrets.first)
   const passwordFile = join(folder, 'password')
@@ -180,7 +176,7 @@ function replaceFile(path: string, text: string): void {
 async function newSecrets(site: Site): Promise<void> {
   await setPassword(site.central, secrets.second)
   replaceFile(site.passwordFile, `${secrets.second}\n`)
-  await headwater('cert', 'renew', 'mirror', '--dir', site.ca)
+  await headwater(['cert', 'renew', 'mirror', '--dir', site.ca])
   await mirrored(site, 3_000, 300)
 }
 
@@ -217,7 +213,8 @@ async function commands({ folder, secured, edge, ca, securedEdge }: Site): Promi
     appendFileSync(path, `ssl.keystore.type=PEM\nssl.keystore.location=${store}\n`)
     return path
   }
-  const topics = (address: string, path: string) => headwater('topics', 'list', '-b', address, '--command-config', path)
+  const topics = (address: string, path: string) =>
+    headwater(['topics', 'list', '-b', address, '--command-config', path])
   const scram = withCertificate(
     properties('scram', 'SCRAM-SHA-512', 'scram.ScramLoginModule', 'mirror', secrets.second),
   )
@@ -236,9 +233,8 @@ async function commands({ folder, secured, edge, ca, securedEdge }: Site): Promi
 
   // The same against a listener of ours with a user of its own.
   const [command = '', ...before] = sourceCommand
-  const options = { env: daemonEnvironment(), stdin: `${secrets.plain}\n` }
   for (const mechanism of ['SCRAM-SHA-512', 'SCRAM-SHA-256']) {
-    await output(command, [...before, 'users', 'set', 'operator', '--mechanism', mechanism, '-b', edge.kafka], options)
+    await headwater(['users', 'set', 'operator', '--mechanism', mechanism, '-b', edge.kafka], `${secrets.plain}\n`)
   }
   const ownScram = properties('own-scram', 'SCRAM-SHA-512', 'scram.ScramLoginModule', 'operator', secrets.plain)
   const ownPlain = properties('own-plain', 'PLAIN', 'plain.PlainLoginModule', 'operator', secrets.plain)
