@@ -103,6 +103,8 @@ async function runDaemon(source: ConfigurationSource): Promise<void> {
   const surface = await import('./admin/http/http-surface.ts')
   const { nodePorts } = await import('./node/node-ports.ts')
   const { createAppliance } = await import('./appliance.ts')
+  const { yieldToOwnWork } = await import('./node/helper-threads.ts')
+  yieldToOwnWork()
   const observer = new ProcessObserver({
     log: { level: config.log.level, format: config.log.format, descriptor: 2, isTerminal: process.stderr.isTTY },
     version: packageJson.version,

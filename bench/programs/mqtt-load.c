@@ -28,6 +28,8 @@ struct link {
   int pinged;         /* PINGREQ queued */
   int finished;
   long quota;         /* messages still to queue */
+  long paced;         /* messages queued, of all that this connection will send at its pace */
+  int index;
   long outstanding;   /* QoS 1 without PUBACK */
   uint16_t next_id;
   unsigned char *template_bytes;
@@ -42,7 +44,8 @@ struct link {
 
 static int qos, window_size, payload_bytes;
 static double *latencies;
-static long latency_count, acknowledged, queued_total;
+static long latency_count, acknowledged;
+static int connections;
 static double rate, started_at;
 
 static void build_template(struct link *l, const char *prefix, int index) {
@@ -93,7 +96,8 @@ static void fill(struct link *l) {
     double due = 0;
     if (rate > 0) {
       if (now == 0) now = now_s();
-      due = started_at + queued_total / rate;
+      /* Each connection has its own turn: message k of it is number k * connections + index of all. */
+      due = started_at + ((double)l->paced * connections + l->index) / rate;
       if (due > now) break;
     }
     unsigned char *p = l->out + l->out_to;
@@ -108,7 +112,7 @@ static void fill(struct link *l) {
     }
     l->out_to += l->template_length;
     l->quota--;
-    queued_total++;
+    l->paced++;
   }
   if (l->quota == 0 && qos == 0 && !l->pinged && l->out_to + 2 <= OUT_BYTES) {
     l->out[l->out_to++] = 0xc0;
@@ -193,7 +197,7 @@ int main(int argc, char **argv) {
     fprintf(stderr, "usage: mqtt-load HOST PORT CONNECTIONS QOS PAYLOAD_BYTES MESSAGES WINDOW TOPIC_PREFIX [RATE]\n");
     return 64;
   }
-  int connections = atoi(argv[3]);
+  connections = atoi(argv[3]);
   long messages = atol(argv[6]);
   qos = atoi(argv[4]);
   payload_bytes = atoi(argv[5]);
@@ -205,6 +209,7 @@ int main(int argc, char **argv) {
   for (int i = 0; i < connections; i++) {
     build_template(&links[i], argv[8], i);
     open_link(&links[i], argv[1], atoi(argv[2]), i);
+    links[i].index = i;
     links[i].quota = messages / connections + (i < messages % connections ? 1 : 0);
     struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLET, .data.u32 = i};
     epoll_ctl(poll_fd, EPOLL_CTL_ADD, links[i].stream.fd, &event);

@@ -7,8 +7,8 @@
  */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { getPriority, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { connectAsync } from 'mqtt'
 import { type RunningHeadwater, sourceCommand, startHeadwater } from '../interop/headwater.ts'
@@ -104,6 +104,16 @@ async function surfaces(daemon: RunningHeadwater): Promise<void> {
   )
 }
 
+/** The loop and the writer go before the threads that collect garbage. */
+function priorities({ pid }: RunningHeadwater): void {
+  const threads = readdirSync(`/proc/${pid}/task`)
+  const helpers = threads.filter((thread) =>
+    readFileSync(`/proc/${pid}/task/${thread}/comm`, 'utf8').startsWith('V8Worker'),
+  )
+  assert.ok(helpers.length > 0)
+  for (const helper of helpers) assert.ok(getPriority(Number(helper)) > getPriority(pid), helper)
+}
+
 /** Another program's view of the files: every batch whole, every checksum right. */
 function files(): void {
   const logs = readdirSync(join(dataDir, 'log')).filter((name) => /^(?:lines|readings)-\d+$/.test(name))
@@ -124,6 +134,7 @@ async function main(): Promise<number> {
   const step = (name: string, run: () => void | Promise<void>) => steps.push({ name, run })
   step('says its version without an environment', version)
   step('starts', start)
+  step('puts its own work before the collection of garbage', () => priorities(running()))
   step('takes MQTT at QoS 1', () => publish(running()))
   step('takes lines by Kafka', () => produce(running()))
   step('gives both back', () => expectRecords(running()))
