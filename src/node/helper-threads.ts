@@ -8,7 +8,7 @@ import os from 'node:os'
 /** As Node names them, Linux cuts names at 15 characters. */
 const helperName = 'V8Worker'
 /** Behind ours by so much: enough for the kernel to let a thread of ours go first as soon as it has something to do. */
-const behind = 10
+const behind = 15
 const lowestPriority = 19
 
 /**
