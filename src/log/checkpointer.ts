@@ -11,8 +11,7 @@ import type { CommitDriver } from './commit-driver.ts'
 import type { DigestFile } from './digest-file.ts'
 import type { DirtyFiles } from './dirty-files.ts'
 import type { IndexCache } from './index-cache.ts'
-import { IndexTurn } from './index-turn.ts'
-import { indexPaths, indexReplacement, indexWrites, type Writes } from './index-files.ts'
+import { indexReplacement, indexWrites, type Writes } from './index-files.ts'
 import { snapshotPath } from './producer-loader.ts'
 import { logMetrics } from './log-metrics.ts'
 import { encodeSnapshot } from './producer-snapshot.ts'
@@ -84,7 +83,6 @@ export class Checkpointer {
   readonly #background = new Set<Promise<void>>()
   /** Logs deleted since the recovery points were written. Bound: they are written when there are `deletedMax` more. */
   readonly #deleted = new Set<string>()
-  readonly #indexTurn = new IndexTurn()
   /** Ends with the newest writing of the node-wide files. */
   #nodeFiles: Promise<void> = Promise.resolve()
 
@@ -263,13 +261,11 @@ export class Checkpointer {
     const { dirty, disk } = this.#parts
     const ends: LogEnd[] = []
     const epochs: EpochFile[] = []
-    const bounds = { ofLog: indexTailMax, ofAll: unfiledEntriesMax }
-    const grown = this.#indexTurn.take(this.#parts.logs(), logs, bounds)
+    const entriesMax = Math.min(indexTailMax, Math.ceil(unfiledEntriesMax / [...this.#parts.logs()].length))
     for (let at = 0; at < logs.length; at += logsPerGroup) {
       await this.#whenBehind(logs.slice(at, at + logsPerGroup), async (present) => {
-        const writes = present
-          .filter((log) => grown.has(log))
-          .map((log) => indexWrites(log.activeSegment, this.#parts.indexes))
+        const grown = present.filter((log) => log.activeSegment.index.unfiledOffsets > entriesMax)
+        const writes = grown.map((log) => indexWrites(log.activeSegment, this.#parts.indexes))
         const changed = present.filter((log) => log.epochs.isDirty).map(takeEpochs)
         epochs.push(...changed)
         ends.push(...present.map(endOf))
@@ -294,8 +290,6 @@ export class Checkpointer {
     if (this.#parts.driver.hasStopped) throw new Error('the directory has failed during the checkpoint')
     complete()
     for (const end of ends) setRecoveryPoint(end)
-    // Two files a log that come up once in a dozen checkpoints: their places are worth more to those that are written to all the time.
-    for (const { activeSegment } of grown) for (const path of indexPaths(activeSegment)) disk.forget(path)
   }
 
   /** Runs the task when everything in the books of these logs has been submitted, with those that are still there. */

@@ -12,10 +12,6 @@ export interface Writes {
   done(): void
 }
 
-export function indexPaths({ indexPath, timeIndexPath }: Segment): readonly string[] {
-  return [indexPath, timeIndexPath]
-}
-
 /** Moves the index entries in memory to the files. Submit at once: the entries count as filed from now on for further calls. */
 export function indexWrites(segment: Segment, indexes: Pick<IndexCache, 'forget'>): Writes {
   const { index, indexPath, timeIndexPath } = segment
