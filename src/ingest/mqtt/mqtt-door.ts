@@ -172,8 +172,7 @@ export class MqttDoor {
     const livePositions = (): Iterable<readonly [Partition, number]> => this.delivery.positions()
     const authorizer = parts.authorizer ?? null
     const rights = (owner: SessionOwner): TopicRights | null => rightsOf(owner, { authorizer, mapping, options })
-    const keeping = { broker, clock, commits, sessions, subscriptions, wills, livePositions, rights }
-    this.keeper = new SessionKeeper({ ...keeping, readersPerPart: options.checkpointReaders })
+    this.keeper = new SessionKeeper({ broker, clock, commits, sessions, subscriptions, wills, livePositions, rights })
     this.sys = new SysTopics({ clock, subscriptions, figures: () => this.figures.ofSys() })
     this.services = this.createServices(mapping)
     this.connections = new DoorConnections({
