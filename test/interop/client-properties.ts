@@ -1,5 +1,5 @@
 /** Files of settings as Apache Kafka's tools take them with `--command-config`. */
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 
 export type ClientSettings = Readonly<Record<string, string | number>>
 
@@ -18,4 +18,13 @@ export function scramSettings(user: string, password: string, mechanism: string,
     'sasl.mechanism': mechanism,
     'sasl.jaas.config': `org.apache.kafka.common.security.scram.ScramLoginModule required username="${user}" password="${password}";`,
   }
+}
+
+/** Key and certificates of `name`, issued in the folder `ca`, in the one file that `ssl.keystore.type=PEM` wants; answers its path. */
+export function writeKeyStore(path: string, ca: string, name: string): string {
+  writeFileSync(
+    path,
+    readFileSync(`${ca}/issued/${name}.key`, 'utf8') + readFileSync(`${ca}/issued/${name}.pem`, 'utf8'),
+  )
+  return path
 }

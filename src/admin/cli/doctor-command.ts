@@ -20,8 +20,9 @@ export interface DoctorOptions {
 /** Prints what was found. Resolves with false when something is a fault. */
 export async function printExamination(report: ConfigurationReport, options: DoctorOptions): Promise<boolean> {
   const dataDir = dataDirOf(report) ?? options.dataDir ?? './data'
-  const { host, inventory } = await gatherHost(dataDir)
-  const findings = [judgeConfiguration(report), ...judgeStorage(gatherStorage(dataDir)), ...judgeHost(host)]
+  const storage = gatherStorage(dataDir)
+  const { host, inventory } = await gatherHost(storage.path)
+  const findings = [judgeConfiguration(report), ...judgeStorage(storage), ...judgeHost(host)]
   printResult({ inventory, findings }, options.json, () =>
     [
       formatFacts([

@@ -2,8 +2,9 @@
  * What a file system stands on, as the kernel tells it under /sys: the device that is mounted, what that is mapped to, down to the
  * disks. `root` is `/`; tests lay out a host in a folder.
  */
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { readdirSync, readlinkSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
+import { textOf } from './host-text.ts'
 
 export type DeviceKind = 'SD card' | 'eMMC' | 'NVMe' | 'SSD' | 'rotating disk' | 'virtual disk' | 'mapping' | 'memory'
 
@@ -26,7 +27,7 @@ export function devicesUnder(number: string, root = '/'): BlockDevice[] {
   const visit = (folder: string | null): void => {
     if (folder === null) return
     // A partition is a folder inside that of its disk.
-    const whole = text(join(folder, 'partition')) === null ? folder : dirname(folder)
+    const whole = textOf(join(folder, 'partition')) === null ? folder : dirname(folder)
     if (found.has(whole)) return
     found.set(whole, describe(whole))
     for (const name of names(join(whole, 'slaves'))) visit(target(join(whole, 'slaves', name)))
@@ -37,24 +38,24 @@ export function devicesUnder(number: string, root = '/'): BlockDevice[] {
 
 function describe(folder: string): BlockDevice {
   const name = basename(folder)
-  const uuid = text(join(folder, 'dm/uuid'))
+  const uuid = textOf(join(folder, 'dm/uuid'))
   return {
     name,
     kind: kindOf(name, folder),
-    model: text(join(folder, 'device/model')) ?? text(join(folder, 'device/name')),
+    model: textOf(join(folder, 'device/model')) ?? textOf(join(folder, 'device/name')),
     cipher: uuid === null ? null : (/^CRYPT-([^-]+)/.exec(uuid)?.[1] ?? null),
-    wornPercent: wornPercent(text(join(folder, 'device/life_time'))),
-    isNearEnd: ['0x02', '0x03'].includes(text(join(folder, 'device/pre_eol_info')) ?? ''),
+    wornPercent: wornPercent(textOf(join(folder, 'device/life_time'))),
+    isNearEnd: ['0x02', '0x03'].includes(textOf(join(folder, 'device/pre_eol_info')) ?? ''),
   }
 }
 
 function kindOf(name: string, folder: string): DeviceKind {
-  if (name.startsWith('mmcblk')) return text(join(folder, 'device/type')) === 'MMC' ? 'eMMC' : 'SD card'
+  if (name.startsWith('mmcblk')) return textOf(join(folder, 'device/type')) === 'MMC' ? 'eMMC' : 'SD card'
   if (name.startsWith('nvme')) return 'NVMe'
   if (/^(?:vd|xvd|nbd)/.test(name)) return 'virtual disk'
   if (/^(?:dm-|md|loop|bcache)/.test(name)) return 'mapping'
   if (/^(?:ram|zram)/.test(name)) return 'memory'
-  return text(join(folder, 'queue/rotational')) === '1' ? 'rotating disk' : 'SSD'
+  return textOf(join(folder, 'queue/rotational')) === '1' ? 'rotating disk' : 'SSD'
 }
 
 /** eMMC: two estimates (for its two kinds of cells), 0x01 = up to 10 % used ... 0x0b = beyond its rating; JEDEC JESD84-B50, 7.4.24. */
@@ -68,14 +69,6 @@ function wornPercent(lifeTime: string | null): number | null {
 function target(link: string): string | null {
   try {
     return resolve(dirname(link), readlinkSync(link))
-  } catch {
-    return null
-  }
-}
-
-function text(file: string): string | null {
-  try {
-    return readFileSync(file, 'utf8').trim()
   } catch {
     return null
   }

@@ -4,7 +4,6 @@ import {
   existsSync,
   fdatasyncSync,
   openSync,
-  readFileSync,
   realpathSync,
   rmSync,
   statfsSync,
@@ -15,6 +14,7 @@ import { spawnSync } from 'node:child_process'
 import os from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { devicesUnder } from './block-devices.ts'
+import { textOf } from './host-text.ts'
 import { type HostFacts, settingNames } from './host-judgement.ts'
 import { type Mount, mountOf, upperFolder } from './mounts.ts'
 import type { StorageFacts } from './storage-judgement.ts'
@@ -49,9 +49,8 @@ export function gatherStorage(dataDir: string): StorageFacts {
   }
 }
 
-export async function gatherHost(
-  dataDir: string,
-): Promise<{ readonly host: HostFacts; readonly inventory: Inventory }> {
+/** `folder`: where it is looked at how long a flush takes, `path` of the facts about the place. */
+export async function gatherHost(folder: string): Promise<{ readonly host: HostFacts; readonly inventory: Inventory }> {
   const { inventory, failingDisks } = await takeInventory()
   const swaps = (textOf('/proc/swaps') ?? '').split('\n').slice(1)
   const limit = /^Max open files\s+\S+\s+(\d+)/m.exec(textOf('/proc/self/limits') ?? '')?.[1]
@@ -65,7 +64,7 @@ export async function gatherHost(
     openFiles: limit === undefined ? null : Number(limit),
     settings: Object.fromEntries(settingNames.map((name) => [name, setting(name)])) as HostFacts['settings'],
     clock: { hasChip: existsSync('/sys/class/rtc/rtc0'), keeper: keeperOfTime() },
-    flushMs: measureFlushes(nearestFolder(resolve(dataDir))),
+    flushMs: measureFlushes(folder),
     failingDisks,
   }
   return { host, inventory }
@@ -153,12 +152,4 @@ async function takeInventory(): Promise<{ readonly inventory: Inventory; readonl
 
 function words(...all: readonly string[]): string {
   return all.filter((each) => each !== '' && each !== '-').join(' ')
-}
-
-function textOf(file: string): string | null {
-  try {
-    return readFileSync(file, 'utf8')
-  } catch {
-    return null
-  }
 }

@@ -17,7 +17,9 @@ const messageBytesMax = tokenLengthMax + 4096
 /** A host, a port, the token, and what else a client may say of itself. */
 const pairsMax = 64
 /** b64token of RFC 6750. */
-const bearerPattern = /^bearer +([A-Za-z0-9\-._~+/]+=*)$/i
+const b64token = String.raw`[A-Za-z0-9\-._~+/]+=*`
+export const tokenPattern = new RegExp(`^${b64token}$`)
+const bearerPattern = new RegExp(`^bearer +(${b64token})$`, 'i')
 const keyPattern = /^[A-Za-z]+$/
 const valuePattern = /^[\x20-\x7e\t\r\n]*$/
 const separator = '\x01'

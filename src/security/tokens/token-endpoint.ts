@@ -3,7 +3,7 @@
  * while enough of its life is left for a session; then a new one is asked for, and while none can be had the old one goes on to its end.
  */
 import type { Clock, Net } from '../../base/ports.ts'
-import { tokenLengthMax } from '../sasl/oauth-bearer-messages.ts'
+import { tokenLengthMax, tokenPattern } from '../sasl/oauth-bearer-messages.ts'
 
 export interface TokenEndpointOptions {
   /** Judged by `tokenEndpointFault`; no file. */
@@ -31,7 +31,6 @@ const freshShareMin = 0.5
 const lastMs = 5_000
 /** Longest that a token is kept, whatever it says. */
 const keptMsMax = 86_400_000
-const tokenPattern = /^[A-Za-z0-9\-._~+/]+=*$/
 
 interface KeptToken {
   readonly token: string

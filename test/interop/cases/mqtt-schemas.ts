@@ -3,7 +3,8 @@ import { strict as assert } from 'node:assert'
 import { writeFileSync } from 'node:fs'
 import { type InteropCase, lines, output, program } from '../case.ts'
 import { hasPrograms } from '../foreign.ts'
-import { sourceCommand, startHeadwater } from '../headwater.ts'
+import { startHeadwater } from '../headwater.ts'
+import { tryHeadwater } from '../own-command.ts'
 import { foreignPython, pythonMissing } from '../python.ts'
 
 const schema = {
@@ -21,8 +22,7 @@ export const mqttSchemas: InteropCase = {
     const schemaFile = `${folder}/plant.json`
     writeFileSync(configFile, `mqtt: { routes: [ { match: "plant/#", topic: plant, schema: "${schemaFile}" } ] }\n`)
     writeFileSync(schemaFile, JSON.stringify({ ...schema, properties: { unit: { pattern: '(a)\\1' } } }))
-    const [command = '', ...words] = sourceCommand
-    const refused = await program(command, [...words, 'start', '--config', configFile, '--data-dir', `${folder}/other`])
+    const refused = await tryHeadwater(['start', '--config', configFile, '--data-dir', `${folder}/other`])
     assert.notEqual(refused.code, 0)
     assert.match(refused.stdout + refused.stderr, /the schema .*plant\.json of MQTT route 1 .* has no linear time/)
 

@@ -4,10 +4,11 @@ import { appendFileSync, readFileSync, renameSync, writeFileSync } from 'node:fs
 import { join } from 'node:path'
 import type { MirrorStatus } from '../../../src/mirror/mirror-status.ts'
 import { type ApacheKafka, apacheKafkaMissing, freePort, kafkaTool, startApacheKafka } from '../apache-kafka.ts'
-import { type InteropCase, lines, output, program, until } from '../case.ts'
+import { type InteropCase, lines, output, until } from '../case.ts'
+import { writeKeyStore } from '../client-properties.ts'
 import { hasPrograms } from '../foreign.ts'
-import { daemonEnvironment, type RunningHeadwater, sourceCommand, startHeadwater } from '../headwater.ts'
-import { headwater } from '../own-command.ts'
+import { type RunningHeadwater, startHeadwater } from '../headwater.ts'
+import { headwater, tryHeadwater } from '../own-command.ts'
 
 const sessionMs = 4_000
 const secrets = { first: 'canary-first-password', second: 'canary-second-password', plain: 'canary-plain-password' }
@@ -91,11 +92,7 @@ async function startCentral(
   ca: string,
 ): Promise<{ readonly central: ApacheKafka; readonly secured: string }> {
   const [port, controllerPort, securedPort] = [await freePort(), await freePort(), await freePort()]
-  const store = join(folder, 'central.store.pem')
-  writeFileSync(
-    store,
-    readFileSync(`${ca}/issued/central.key`, 'utf8') + readFileSync(`${ca}/issued/central.pem`, 'utf8'),
-  )
+  const store = writeKeyStore(join(folder, 'central.store.pem'), ca, 'central')
   const listeners = `PLAINTEXT://127.0.0.1:${port},SECURED://127.0.0.1:${securedPort},CONTROLLER://127.0.0.1:${controllerPort}`
   const jaas = 'org.apache.kafka.common.security'
   const properties = {
@@ -192,11 +189,7 @@ async function wrongSecret(site: Site): Promise<void> {
 
 /** `headwater` by the files of Kafka's own tools. */
 async function commands({ folder, secured, edge, ca, securedEdge }: Site): Promise<void> {
-  const store = join(folder, 'client.store.pem')
-  writeFileSync(
-    store,
-    readFileSync(`${ca}/issued/mirror.key`, 'utf8') + readFileSync(`${ca}/issued/mirror.pem`, 'utf8'),
-  )
+  const store = writeKeyStore(join(folder, 'client.store.pem'), ca, 'mirror')
   const properties = (name: string, mechanism: string, module: string, user: string, password: string): string => {
     const path = join(folder, `${name}.properties`)
     const settings = [
@@ -232,7 +225,6 @@ async function commands({ folder, secured, edge, ca, securedEdge }: Site): Promi
   }
 
   // The same against a listener of ours with a user of its own.
-  const [command = '', ...before] = sourceCommand
   for (const mechanism of ['SCRAM-SHA-512', 'SCRAM-SHA-256']) {
     await headwater(['users', 'set', 'operator', '--mechanism', mechanism, '-b', edge.kafka], `${secrets.plain}\n`)
   }
@@ -240,9 +232,7 @@ async function commands({ folder, secured, edge, ca, securedEdge }: Site): Promi
   const ownPlain = properties('own-plain', 'PLAIN', 'plain.PlainLoginModule', 'operator', secrets.plain)
   for (const path of [ownScram, ownPlain]) assert.match(await topics(securedEdge, path), /sensors/)
   const wrong = properties('wrong', 'SCRAM-SHA-512', 'scram.ScramLoginModule', 'operator', 'canary-wrong')
-  const refused = await program(command, [...before, 'topics', 'list', '-b', securedEdge, '--command-config', wrong], {
-    env: daemonEnvironment(),
-  })
+  const refused = await tryHeadwater(['topics', 'list', '-b', securedEdge, '--command-config', wrong])
   assert.equal(refused.code, 1)
   assert.match(refused.stderr, /SCRAM-SHA-512: Authentication failed/)
   assert.doesNotMatch(refused.stderr, /canary/)
