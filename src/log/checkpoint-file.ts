@@ -9,6 +9,7 @@
 import { crc32c } from '../base/crc32c.ts'
 import { type TopicPartition, topicPartitionKey } from '../base/ids.ts'
 import type { EpochEntry } from './leader-epoch-cache.ts'
+import { LineWriter } from './line-writer.ts'
 
 /** Most bytes of a checkpoint that is read: a line of 280 bytes for each of 200,000 partitions. */
 export const checkpointBytesMax = 56_000_000
@@ -17,10 +18,22 @@ export interface OffsetEntry extends TopicPartition {
   readonly offset: number
 }
 
+/** Room that most of such lines need. */
+const lineBytes = 40
+
+/** The text of an offset checkpoint over these logs. */
+export function formatOffsetsOf<Log extends TopicPartition>(
+  logs: readonly Log[],
+  offset: (log: Log) => number,
+): Uint8Array {
+  const lines = new LineWriter((logs.length + 1) * lineBytes).text('0\n').number(logs.length).text('\n')
+  for (const log of logs) lines.text(log.topic).text(' ').number(log.partition).text(' ').number(offset(log)).text('\n')
+  return lines.bytes()
+}
+
 /** The text of an offset checkpoint. */
 export function formatOffsets(entries: readonly OffsetEntry[]): Uint8Array {
-  const lines = entries.map((entry) => `${entry.topic} ${entry.partition} ${entry.offset}\n`)
-  return Buffer.from(`0\n${entries.length}\n${lines.join('')}`)
+  return formatOffsetsOf(entries, (entry) => entry.offset)
 }
 
 /** `topic-partition` -> offset. */

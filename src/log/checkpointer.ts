@@ -6,7 +6,7 @@
 import { asError } from '../base/errors.ts'
 import type { Clock, Disk, DiskOperation, Observer } from '../base/ports.ts'
 import { replaceFile } from '../base/replace-file.ts'
-import { formatEpochs } from './checkpoint-file.ts'
+import { formatEpochs, formatOffsetsOf } from './checkpoint-file.ts'
 import type { CommitDriver } from './commit-driver.ts'
 import type { DigestFile } from './digest-file.ts'
 import type { DirtyFiles } from './dirty-files.ts'
@@ -22,7 +22,6 @@ import {
   indexTailMax,
   knownLogsWriter,
   logFileNames,
-  offsetsOf,
   sealKnownLogs,
   stateFileNames,
   writeKnownLogs,
@@ -209,9 +208,9 @@ export class Checkpointer {
       writeKnownLogs(known, logs.slice(at, at + logsPerTurn))
       await breathe()
     }
-    const recoveryPoints = offsetsOf(logs, (log) => log.recoveryPoint)
+    const recoveryPoints = formatOffsetsOf(logs, (log) => log.recoveryPoint)
     await breathe()
-    const highWatermarks = offsetsOf(logs, (log) => log.highWatermark)
+    const highWatermarks = formatOffsetsOf(logs, (log) => log.highWatermark)
     const told = logs.filter(
       (log, index) => log.deletedFile !== null && log.deletedFile.baseOffset < (firsts[index] as number),
     )

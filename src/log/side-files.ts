@@ -50,16 +50,7 @@ export function failedSyncNote(stateDirectory: string): readonly DiskOperation[]
   return [{ kind: 'writeFile', path: `${stateDirectory}/${stateFileNames.failedSync}`, bytes: new Uint8Array(0) }]
 }
 
-/** An offset checkpoint over the logs. */
-export function offsetsOf(logs: readonly UnifiedLog[], offset: (log: UnifiedLog) => number): Uint8Array {
-  const lines = new LineWriter(offsetsHead + logs.length * offsetsLine).text('0\n').number(logs.length).text('\n')
-  for (const log of logs) lines.text(log.topic).text(' ').number(log.partition).text(' ').number(offset(log)).text('\n')
-  return lines.bytes()
-}
-
-// Room that most of such files and lines need.
-const offsetsHead = 64
-const offsetsLine = 40
+/** Room that most of its lines need. */
 const knownLogLine = 160
 
 /** What our own copy of the recovery points says of one log. */
@@ -107,7 +98,7 @@ export function sealKnownLogs(lines: LineWriter): Uint8Array {
 
 /** Takes the lines of so many logs. */
 export function knownLogsWriter(logs: number): LineWriter {
-  return new LineWriter(offsetsHead + logs * knownLogLine)
+  return new LineWriter((logs + 1) * knownLogLine)
 }
 
 /** The lines of some logs for `sealKnownLogs`. */
