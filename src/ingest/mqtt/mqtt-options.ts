@@ -59,7 +59,7 @@ export interface MqttDoorOptions {
   /** QoS 1 and 2 messages waiting for one subscriber; further ones wait in the log alone. */
   readonly queuedMessagesMax: number
   readonly queuedBytesMax: number
-  /** The same over all sessions. */
+  /** The same over all sessions, with what is in flight. */
   readonly queuedBytesTotalMax: number
 
   /** Messages of one connection that are not committed yet, in bytes: above it the socket is paused. */

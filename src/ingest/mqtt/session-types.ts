@@ -96,7 +96,7 @@ export interface SessionBounds {
   readonly queuedMessagesMax: number
   readonly queuedBytesMax: number
   readonly queuedBytesTotalMax: number
-  /** Bytes queued in all sessions. */
+  /** Bytes queued or in flight in all sessions. */
   queuedBytesTotal: number
   onDrop(session: MqttSession, reason: DropReason): void
   /**

@@ -9,6 +9,7 @@ import { reasonCodes } from '../../protocol/mqtt/reason-codes.ts'
 import type { Partition } from '../../cluster/partition/partition.ts'
 import { formOf } from './delivery-form.ts'
 import { DeliveryQueue } from './delivery-queue.ts'
+import { InflightTable } from './inflight-table.ts'
 import type { MessageOrigin, OutgoingMessage } from './outgoing-message.ts'
 import { type OutgoingId, OutgoingIds } from './outgoing-ids.ts'
 import type { LogReplay } from './log-replay.ts'
@@ -50,7 +51,7 @@ export class MqttSession {
   expiryMs = 0
   private readonly bounds: SessionBounds
   private attached: SessionLink | null = null
-  private readonly inflight = new LateMap<number, InflightDelivery>()
+  private readonly inflight: InflightTable
   /** QoS 2 messages that wait for PUBCOMP, in the order of the PUBRECs [MQTT-4.6.0-4]. */
   private readonly releasing = new LateMap<number, Release>()
   /** Made by the first QoS 2 message that it is sent. */
@@ -67,6 +68,7 @@ export class MqttSession {
     this.clientId = clientId
     this.bounds = bounds
     this.queue = new DeliveryQueue(bounds)
+    this.inflight = new InflightTable(bounds)
   }
 
   get link(): SessionLink | null {
@@ -168,7 +170,7 @@ export class MqttSession {
   private maySend(): boolean {
     const link = this.attached
     if (link === null || !link.isWritable || this.resends.length > 0 || this.outgoing?.isFull === true) return false
-    return this.sentCount < link.sendWindow
+    return this.sentCount < link.sendWindow && !this.inflight.isCrowded
   }
 
   private start(delivery: Delivery, wallMs: number): void {
@@ -183,8 +185,7 @@ export class MqttSession {
     const packetId = this.freePacketId()
     const packet = message.packetWithId(formOf(delivery, link, qos, message), packetId, false, wallMs)
     if (!this.sendPacket(link, message, packet)) return
-    message.keep()
-    this.inflight.set(packetId, {
+    this.inflight.add({
       ...delivery,
       qos,
       packetId,
@@ -208,8 +209,7 @@ export class MqttSession {
       wasSent: before !== undefined,
       record: before === undefined ? 'recording' : 'durable',
     }
-    delivery.message.keep()
-    this.inflight.set(packetId, started)
+    this.inflight.add(started)
     this.awaiting.push(started)
     this.sentCount += 1
     const id = { packetId, isReleased: false }
