@@ -172,7 +172,8 @@ export class MqttDoor {
     const livePositions = (): Iterable<readonly [Partition, number]> => this.delivery.positions()
     const authorizer = parts.authorizer ?? null
     const rights = (owner: SessionOwner): TopicRights | null => rightsOf(owner, { authorizer, mapping, options })
-    this.keeper = new SessionKeeper({ broker, clock, commits, sessions, subscriptions, wills, livePositions, rights })
+    const keeping = { broker, clock, commits, sessions, subscriptions, wills, livePositions, rights }
+    this.keeper = new SessionKeeper({ ...keeping, readersPerPart: options.checkpointReaders })
     this.sys = new SysTopics({ clock, subscriptions, figures: () => this.figures.ofSys() })
     this.services = this.createServices(mapping)
     this.connections = new DoorConnections({

@@ -71,6 +71,9 @@ export interface MqttDoorOptions {
   /** After a failed append a client that cannot be told the reason is kept waiting this long before its connection is closed. */
   readonly failurePauseMs: number
 
+  /** Readers whose places are written in one turn of the loop: each has up to its window and its queue of messages to look at. */
+  readonly checkpointReaders: number
+
   /** Bytes of one read of a partition's tail, and of one turn's work on it. */
   readonly tailReadBytes: number
   /** What may be remembered of which topics are where in the log, so that those who were away need not read all of it. */
@@ -116,6 +119,7 @@ export const mqttDoorDefaults: MqttDoorOptions = {
   pendingBytesMax: 8_388_608,
   drainDeadlineMs: 60_000,
   failurePauseMs: 2000,
+  checkpointReaders: 64,
   tailReadBytes: 262_144,
   summaryBytesMax: 16_777_216,
   summaryStretchBytes: 16_777_216,

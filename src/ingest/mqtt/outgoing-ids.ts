@@ -56,6 +56,11 @@ export class OutgoingIds {
     this.finished.set(packetId, origin)
   }
 
+  hasFinished(isPassed: (origin: MessageOrigin) => boolean): boolean {
+    for (const origin of this.finished.values()) if (isPassed(origin)) return true
+    return false
+  }
+
   /** Takes out what the place has passed; the log may forget it in the same set as it learns of the place. */
   passed(isPassed: (origin: MessageOrigin) => boolean, isReleasing: (packetId: number) => boolean): MessageOrigin[] {
     const origins: MessageOrigin[] = []

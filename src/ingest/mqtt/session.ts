@@ -337,6 +337,11 @@ export class MqttSession {
     for (const { origin } of this.releasing.values()) if (origin !== null) yield origin
   }
 
+  /** Is there an id of a finished message that has been passed and is not forgotten? */
+  hasFinished(isPassed: (origin: MessageOrigin) => boolean): boolean {
+    return this.outgoing?.hasFinished(isPassed) === true
+  }
+
   /** Messages of ids that the log may forget when it knows that the session's place has passed them. */
   passedOutgoing(isPassed: (origin: MessageOrigin) => boolean): MessageOrigin[] {
     return this.outgoing?.passed(isPassed, (packetId) => this.releasing.has(packetId)) ?? []

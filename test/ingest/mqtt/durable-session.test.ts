@@ -67,6 +67,14 @@ describe('a kept session', () => {
     expect(await take(world, back)).toEqual(['a/x=2', 'a/x=3'])
   })
 
+  it(
+    'is one of five whose places are written one after the other, and has lost nothing, whatever comes meanwhile (40 seeds)',
+    async () => {
+      for (let seed = 1; seed <= 40; seed += 1) await sessionHistories.keepsPlaces.run(seed)
+    },
+    seedsTimeoutMs,
+  )
+
   it('hears nothing that is older than its subscription, however soon the crash comes', async () => {
     const world = await DoorWorld.start()
     await world.subscribed(['other', 4, kept], '#')

@@ -271,11 +271,41 @@ async function keepsRetained(seed: number): Promise<void> {
   }
 }
 
+/**
+ * QoS 1 to several kept sessions whose places are written one after the other: a message that comes while that goes on is given again after a power cut,
+ * to those whose place was written before it came and to the others.
+ */
+async function keepsPlaces(seed: number): Promise<void> {
+  const world = await DoorWorld.start({ checkpointReaders: 1 }, seed)
+  const names = ['c1', 'c2', 'c3', 'c4', 'c5']
+  const clients: TestClient[] = []
+  for (const name of names) clients.push(await world.subscribed([name, 4, kept], 'a/#'))
+  const publisher = await world.connect('p')
+  await world.runFor(3000)
+  publisher.publish('a/x', 'first', 1, 1)
+  // What moves now is written a second later.
+  for (let ms = 0; ms < 980 + (seed % 40); ms += 1) {
+    await world.runFor(1)
+    for (const client of clients) {
+      for (const packet of client.packets.splice(0)) if (packet.cmd === 'publish') client.puback(packet.messageId ?? 0)
+    }
+  }
+  publisher.publish('a/x', 'second', 1, 2)
+  await publisher.until('puback#2')
+  await world.runFor(10 + world.world.prng.below(300))
+  await world.powerCut()
+  for (const name of names) {
+    const lines = await take(world, await world.connect(name, 4, kept), 300)
+    assert.ok(lines.includes('a/x=second'), `seed ${seed}, ${name}`)
+  }
+}
+
 /** All of them. */
 export const sessionHistories = {
   storesOnce: { name: 'QoS 2 into the log', run: storesOnce },
   deliversOnce: { name: 'QoS 2 to a kept session', run: deliversOnce },
   losesNothing: { name: 'QoS 1 to a kept session', run: losesNothing },
+  keepsPlaces: { name: 'places of kept sessions', run: keepsPlaces },
   firesOnce: { name: 'wills', run: firesOnce },
   keepsRetained: { name: 'retained messages', run: keepsRetained },
 } as const satisfies Readonly<Record<string, SessionHistory>>
