@@ -61,6 +61,8 @@ export interface MqttDoorOptions {
   readonly queuedBytesMax: number
   /** The same over all sessions, with what is in flight. */
   readonly queuedBytesTotalMax: number
+  /** Finished QoS 2 messages of one session whose ids are still kept: a client that leaves an older one unacknowledged is sent no more. */
+  readonly finishedIdsMax: number
 
   /** Messages of one connection that are not committed yet, in bytes: above it the socket is paused. */
   readonly uncommittedBytesMax: number
@@ -115,6 +117,7 @@ export const mqttDoorDefaults: MqttDoorOptions = {
   queuedMessagesMax: 1000,
   queuedBytesMax: 1_048_576,
   queuedBytesTotalMax: 67_108_864,
+  finishedIdsMax: 8192,
   uncommittedBytesMax: 262_144,
   pendingBytesMax: 8_388_608,
   drainDeadlineMs: 60_000,

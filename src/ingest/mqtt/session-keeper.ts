@@ -285,16 +285,19 @@ export class SessionKeeper {
   }
 
   /**
-   * Writes where everybody is a part at a time, so that thousands of sessions do not hold up the loop. The common reader's place is the last to be
-   * written, and as it was at the beginning: whatever is below it was given by then, so whoever is not done with it has been written, or has not
-   * changed since.
+   * Writes where everybody is: at once, or a part at a time where thousands of sessions would hold up the loop. Then the common reader's place is the
+   * last to be written, and as it was at the beginning: whatever is below it was given by then, so whoever is not done with it has been written, or has
+   * not changed since.
    */
   private beginParts(): void {
     if (this.stored === 0) return
     this.hasMoved = false
-    const { livePositions } = this.options
+    if (this.dirtySessions.size + this.dirtyGroups.size <= this.options.readersPerPart) {
+      if (!this.checkpoint()) this.checkpointSoon()
+      return
+    }
     const readers = [...this.dirtySessions, ...this.dirtyGroups]
-    this.run = { readers: readers.values(), live: new Map(livePositions()) }
+    this.run = { readers: readers.values(), live: new Map(this.options.livePositions()) }
     this.writePart(this.run)
   }
 
@@ -304,22 +307,26 @@ export class SessionKeeper {
     for (let count = 0; count < this.options.readersPerPart; count += 1) {
       const next = run.readers.next()
       if (next.done === true) return this.endParts(run)
-      if (this.writeReader(next.value, this.confirmedTails, run.live)) continue
-      // Who was not written is still to be.
-      this.run = null
-      return
+      if (!this.writeReader(next.value, this.confirmedTails, run.live)) return this.giveUp(run)
     }
     // The next part when this one is durable: the common reader's place must not be the first that a crash leaves.
     this.options.commits.current().whenSettled((isDurable) => {
       if (isDurable) this.options.clock.defer(() => this.writePart(run))
-      else if (this.run === run) this.run = null
+      else this.giveUp(run)
     })
+  }
+
+  /** Who was not written is still to be. */
+  private giveUp(run: CheckpointRun): void {
+    if (this.run !== run) return
+    this.run = null
+    this.checkpointSoon()
   }
 
   private endParts({ live }: CheckpointRun): void {
     this.run = null
     const isLeft = this.hasMoved || this.dirtySessions.size > 0 || this.dirtyGroups.size > 0
-    if (this.writeTails(live) && isLeft) this.checkpointSoon()
+    if (!this.writeTails(live) || isLeft) this.checkpointSoon()
   }
 
   /**
@@ -355,14 +362,22 @@ export class SessionKeeper {
       (places: ReadonlyMap<Partition, number>) =>
       ({ partition, offset }: MessageOrigin): boolean =>
         offset < Math.min(positions.get(partition) ?? Number.POSITIVE_INFINITY, places.get(partition) ?? 0)
-    const { clock, commits } = this.options
-    for (const origin of reader.passedOutgoing(passedBy(tails))) {
-      const at = { clientId: reader.clientId, place: placeOf(origin) }
-      this.log.outgoing(commits.current().turn, clock.wallMs(), at, null)
-    }
+    this.forgetPassed(reader, passedBy(tails))
     // Ids that can be forgotten when the common reader's place is durable: next time.
     if (!reader.hasFinished(passedBy(later))) this.dirtySessions.delete(reader)
     return true
+  }
+
+  /** The log need not know the ids of what a session's place has passed. */
+  private forgetPassed(session: MqttSession, isPassed: (origin: MessageOrigin) => boolean): void {
+    const { clock, commits } = this.options
+    const wasOutOfIds = session.isOutOfIds
+    for (const origin of session.passedOutgoing(isPassed)) {
+      const at = { clientId: session.clientId, place: placeOf(origin) }
+      this.log.outgoing(commits.current().turn, clock.wallMs(), at, null)
+    }
+    // It may have nothing in flight whose acknowledgement would go on.
+    if (wasOutOfIds && !session.isOutOfIds) clock.defer(() => session.goOn(clock.wallMs()))
   }
 
   private writeTails(live: ReadonlyMap<Partition, number>): boolean {

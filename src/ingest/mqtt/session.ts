@@ -27,7 +27,8 @@ import type { Will } from './will-keeper.ts'
 import type { SharedGroup } from './shared-group.ts'
 import type { SessionOwner, TopicRights } from './topic-rights.ts'
 
-const packetIdMax = 65_535
+/** The largest packet id. */
+export const packetIdMax = 65_535
 
 export class MqttSession {
   readonly clientId: string
@@ -169,7 +170,7 @@ export class MqttSession {
 
   private maySend(): boolean {
     const link = this.attached
-    if (link === null || !link.isWritable || this.resends.length > 0 || this.outgoing?.isFull === true) return false
+    if (link === null || !link.isWritable || this.resends.length > 0 || this.isOutOfIds) return false
     return this.sentCount < link.sendWindow && !this.inflight.isCrowded
   }
 
@@ -198,7 +199,7 @@ export class MqttSession {
 
   /** A QoS 2 message of a kept session: the log knows its id before the client does, so that it is not sent under another after a crash. */
   private startRecorded(delivery: Delivery, origin: MessageOrigin, wallMs: number): void {
-    this.outgoing ??= new OutgoingIds()
+    this.outgoing ??= new OutgoingIds(this.bounds.finishedIdsMax)
     const before = this.outgoing.before(origin)
     const packetId = before?.packetId ?? this.freePacketId()
     this.outgoing.take(origin)
@@ -322,9 +323,17 @@ export class MqttSession {
     this.bounds.onProgress(this)
   }
 
+  /**
+   * Ids go on behind this one. A client that was cut off may say on its next connection what it could not say on the last: that must not acknowledge
+   * another message, to which this run has given the same id.
+   */
+  continueIds(packetId: number): void {
+    this.lastPacketId = packetId
+  }
+
   /** What the log knew of a QoS 2 message when the last run ended. */
   restoreOutgoing(origin: MessageOrigin, id: OutgoingId): void {
-    this.outgoing ??= new OutgoingIds()
+    this.outgoing ??= new OutgoingIds(this.bounds.finishedIdsMax)
     this.outgoing.restore(origin, id)
     if (id.isReleased) this.releasing.set(id.packetId, { state: 'due', isCounted: false, origin })
   }
@@ -340,6 +349,11 @@ export class MqttSession {
   /** Is there an id of a finished message that has been passed and is not forgotten? */
   hasFinished(isPassed: (origin: MessageOrigin) => boolean): boolean {
     return this.outgoing?.hasFinished(isPassed) === true
+  }
+
+  /** It begins no further message of QoS 2 before its place has passed finished ones. */
+  get isOutOfIds(): boolean {
+    return this.outgoing?.isFull === true
   }
 
   /** Messages of ids that the log may forget when it knows that the session's place has passed them. */

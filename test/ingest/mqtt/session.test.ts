@@ -63,6 +63,7 @@ function bench(options: Partial<SessionBounds> = {}): Bench {
     queuedMessagesMax: 3,
     queuedBytesMax: 10_000,
     queuedBytesTotalMax: 10_000,
+    finishedIdsMax: 8192,
     queuedBytesTotal: 0,
     onDrop: (_session, reason) => drops.push(reason),
     onRoom: () => {},
