@@ -261,6 +261,17 @@ describe('a session', () => {
     offer('y')
     expect(link.look()).toBe('y#2')
   })
+
+  it('begins nothing, and does not look for an id for ever, when all are kept from before a start', () => {
+    const { session, offer } = bench()
+    const partition = { topicId: 'T', index: 0 } as Partition
+    for (let id = 1; id <= 65_535; id += 1)
+      session.restoreOutgoing({ partition, offset: id }, { packetId: id, isReleased: false })
+    const link = new RecordingLink(2)
+    session.attach(link, 0)
+    expect(offer('x')).toBe(true)
+    expect(link.look()).toBe('')
+  })
 })
 
 describe('the session table', () => {
