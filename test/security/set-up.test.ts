@@ -122,7 +122,7 @@ describe('set-up at a daemon that runs', () => {
     const last = new Promise<number | undefined>((resolve) => {
       client.once('disconnect', ({ reasonCode }) => resolve(reasonCode))
     })
-    const gone = once(client, 'close')
+    const gone = new Promise<void>((resolve) => client.once('close', () => resolve()))
     const outcome = await setup()
     expect(outcome).toMatchObject({ code: 0, stderr: '' })
     expect(outcome.stdout).toMatch(/At once, without a restart, .*; connections without one that were ended: [4-9]/)
