@@ -304,7 +304,9 @@ const disk = z.strictObject({
     .describe('Bytes a second at which all stored bytes are looked through for damage. 0 = never.'),
   scrubEvery: durationMs({ min: 60_000 })
     .prefault('7d')
-    .describe('Time from the end of one look through all stored bytes to the begin of the next.'),
+    .describe(
+      'Time from the end of one look through all stored bytes to the begin of the next; the first begins ten minutes after a start at the latest.',
+    ),
 })
 
 const audit = z.strictObject({
