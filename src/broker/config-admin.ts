@@ -13,6 +13,7 @@ import {
   configTypeCode,
   faultOf,
   listOf,
+  shownText,
 } from '../cluster/metadata/config-table.ts'
 import type { ConfigChange, Refusal } from '../cluster/metadata/metadata-controller.ts'
 import { configResourceType, type MetadataImage } from '../cluster/metadata/metadata-image.ts'
@@ -280,11 +281,11 @@ function described(
   const nearest = places[0] ?? { name, value: definition.default, source: configSourceCode.default }
   return {
     name,
-    value: nearest.value,
+    value: shownText(definition.type, nearest.value),
     source: nearest.source,
     isReadOnly,
     type: configTypeCode[definition.type],
-    synonyms: places,
+    synonyms: places.map((place) => ({ ...place, value: shownText(definition.type, place.value) })),
     documentation: definition.doc,
   }
 }

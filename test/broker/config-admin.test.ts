@@ -108,6 +108,25 @@ describe('a setting', () => {
     expect([...admin.cluster.image.configs(topic.type, topic.name)]).toEqual([['segment.bytes', '4194304']])
   })
 
+  it.each([
+    ['retention.ms', ' 100 ', '100'],
+    ['retention.ms', '+5', '5'],
+    ['retention.ms', '9223372036854775807', '9223372036854775807'],
+    ['preallocate', ' TRUE', 'true'],
+    ['cleanup.policy', 'delete, compact,delete', 'delete,compact'],
+    ['min.cleanable.dirty.ratio', '1', '1.0'],
+    ['min.cleanable.dirty.ratio', '0', '0.0'],
+    ['min.cleanable.dirty.ratio', '0.25', '0.25'],
+    ['min.cleanable.dirty.ratio', '0.00012', '1.2E-4'],
+    ['min.cleanable.dirty.ratio', '1e-4', '1.0E-4'],
+  ])('of %s to %j is kept as it came and shown as Kafka shows it, %j', async (key, written, shown) => {
+    const admin = await worldWithTopic()
+    expect(await admin.settle(admin.configs.alter(topic, [set(key, written)], once))).toBeNull()
+    expect(found(admin, topic, key)).toMatchObject({ value: shown, source: configSourceCode.dynamicTopic })
+    expect(found(admin, topic, key)?.synonyms[0]?.value).toBe(shown)
+    expect(admin.cluster.image.configs(topic.type, topic.name).get(key)).toBe(written)
+  })
+
   it('of a list is added to and taken from where it stands', async () => {
     const admin = await worldWithTopic()
     const append: ConfigEdit = { key: 'cleanup.policy', operation: 'append', value: 'delete' }

@@ -32,7 +32,8 @@ describe('SCRAM credentials', () => {
     ['too few iterations', { iterations: 4095 }, 'UNACCEPTABLE_CREDENTIAL'],
     ['too many iterations', { iterations: 16_385 }, 'UNACCEPTABLE_CREDENTIAL'],
     ['no salt', { salt: Buffer.alloc(0) }, 'UNACCEPTABLE_CREDENTIAL'],
-    ['a key of another mechanism', { mechanism: 2 }, 'UNACCEPTABLE_CREDENTIAL'],
+    ['no salted password', { saltedPassword: Buffer.alloc(0) }, 'UNACCEPTABLE_CREDENTIAL'],
+    ['a salted password of a book', { saltedPassword: Buffer.alloc(1025) }, 'UNACCEPTABLE_CREDENTIAL'],
     ['an unknown mechanism', { mechanism: 3 }, 'UNSUPPORTED_SASL_MECHANISM'],
     ['no name', { name: '' }, 'UNACCEPTABLE_CREDENTIAL'],
     ['a name with a NUL', { name: 'a\0b' }, 'UNACCEPTABLE_CREDENTIAL'],
@@ -41,6 +42,13 @@ describe('SCRAM credentials', () => {
     const { settle, scram, cluster } = await openSecurity()
     expect(await settle(scram.alter([], [upsertion(changes)]))).toMatchObject([{ refusal: { error } }])
     expect(cluster.image.credentials.size).toBe(0)
+  })
+
+  it('are taken with a salted password of any length, as Kafka takes them', async () => {
+    const { settle, scram, cluster } = await openSecurity()
+    const short = upsertion({ mechanism: 2, saltedPassword: Buffer.from('x') })
+    expect(await settle(scram.alter([], [short]))).toMatchObject([{ refusal: null }])
+    expect(cluster.image.credentials.get('alice', 'SCRAM-SHA-512')?.storedKey).toHaveLength(64)
   })
 
   it('are judged user by user, and not twice in one request', async () => {

@@ -96,6 +96,31 @@ function choiceText(definition: ConfigDefinition): string {
   return `String must be one of: ${(definition.choices ?? []).join(', ')}`
 }
 
+/** A value as Kafka shows it: of what was written (` 100`, `TRUE`, `delete, compact`), what it means. */
+export function shownText(type: ConfigType, value: string): string {
+  switch (type) {
+    case 'string':
+      return value
+    case 'boolean':
+      return value.trim().toLowerCase()
+    case 'list':
+      return [...new Set(listOf(value))].join(',')
+    case 'double':
+      return isOfType(type, value.trim()) ? javaDouble(Number(value)) : value
+    default:
+      return isOfType(type, value.trim()) ? String(BigInt(value.trim().replace('+', ''))) : value
+  }
+}
+
+/** `Double.toString` of Java: always with a point, and with an exponent below 0.001 and from ten million on. */
+function javaDouble(number: number): string {
+  const size = Math.abs(number)
+  const withPoint = (text: string): string => (text.includes('.') ? text : `${text}.0`)
+  if (size === 0 || (size >= 1e-3 && size < 1e7)) return withPoint(String(number))
+  const [digits = '', exponent = ''] = number.toExponential().split('e')
+  return `${withPoint(digits)}E${Number(exponent)}`
+}
+
 /** The words of a list setting. */
 export function listOf(value: string): readonly string[] {
   return value

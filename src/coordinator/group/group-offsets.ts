@@ -133,7 +133,11 @@ export class GroupOffsets {
         leaderEpoch: offset.leaderEpoch,
         metadata: offset.metadata,
         commitTimestampMs,
-        expireTimestampMs: request.retentionMs === null ? null : commitTimestampMs + request.retentionMs,
+        // Somebody who wants it kept for ever says the largest number there is.
+        expireTimestampMs:
+          request.retentionMs === null
+            ? null
+            : Math.min(Number.MAX_SAFE_INTEGER, commitTimestampMs + request.retentionMs),
       },
     }
   }

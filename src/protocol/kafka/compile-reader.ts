@@ -140,7 +140,7 @@ function readField(target: Target, field: Field, into: string, path: string): st
     if (!nullable) return `{ ${code}\n${into} = ${expression}; }`
     return `if (view.getInt8(p++) < 0) ${into} = null; else { ${code}\n${into} = ${expression}; }`
   }
-  if (fixedBytes[field.wire] !== undefined) return readFixed(field.wire, into, where)
+  if (fixedBytes[field.wire] !== undefined) return readFixed(field, into, where)
   const onNull = nullable ? `${into} = null;` : `fail(${where}, 'null is not allowed');`
   const open = `${readLength(target, field.wire)} if (n < 0) { if (n !== -1) fail(${where}, 'negative length'); ${onNull} } else {`
   if (field.wire === 'array') return `${open} ${readElements(target, field, into, path)} }`
@@ -173,7 +173,7 @@ export function elementOf(array: Field): Field {
   return { ...array, wire: array.element ?? 'struct', element: null, nullable: null, tag: null }
 }
 
-function readFixed(wire: WireType, into: string, where: string): string {
+function readFixed({ wire, saturates }: Field, into: string, where: string): string {
   switch (wire) {
     case 'bool':
       return `${into} = view.getUint8(p) !== 0; p += 1;`
@@ -189,7 +189,7 @@ function readFixed(wire: WireType, into: string, where: string): string {
       return `${into} = view.getUint32(p); p += 4;`
     case 'int64':
       return `hi = view.getInt32(p); ${into} = hi * 4294967296 + view.getUint32(p + 4); p += 8;
-if (hi > 2097151 || hi < -2097152) fail(${where}, 'beyond 2^53');`
+if (hi > 2097151 || hi < -2097152) ${saturates ? nearest(into) : `fail(${where}, 'beyond 2^53');`}`
     case 'bigint64':
       return `${into} = view.getBigInt64(p); p += 8;`
     case 'float64':
@@ -197,6 +197,11 @@ if (hi > 2097151 || hi < -2097152) fail(${where}, 'beyond 2^53');`
     default:
       return `if (end - p < 16) fail(${where}, 'ends early'); ${into} = uuid(bytes, view, p); p += 16;`
   }
+}
+
+/** `hi` holds the upper half. */
+function nearest(into: string): string {
+  return `${into} = hi < 0 ? ${Number.MIN_SAFE_INTEGER} : ${Number.MAX_SAFE_INTEGER};`
 }
 
 /** The least number of bytes an element takes; at least one, so that a count is always bounded by the bytes that remain. */

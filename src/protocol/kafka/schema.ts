@@ -50,6 +50,8 @@ export interface Field<Out = unknown, In = Out> {
   readonly default: unknown
   /** A value other than the default is dropped without a word by a version that lacks the field. */
   readonly ignorable: boolean
+  /** An int64 beyond 2^53 is read as the nearest safe integer instead of refused. */
+  readonly saturates: boolean
   /** Fields of a struct, or of the structs in an array. */
   readonly fields: Fields | null
   /** Wire type of an array's elements. */
@@ -68,6 +70,7 @@ interface CommonOptions {
 
 interface NumberOptions<T> extends CommonOptions {
   readonly default?: T
+  readonly saturates?: boolean
 }
 
 interface NullableOptions<T> extends CommonOptions {
@@ -134,7 +137,10 @@ export const uint16 = scalar<number>('uint16', 0)
 export const int32 = scalar<number>('int32', 0)
 export const uint32 = scalar<number>('uint32', 0)
 export const float64 = scalar<number>('float64', 0)
-/** A safe integer: values beyond 2^53 are refused in both directions. */
+/**
+ * A safe integer: values beyond 2^53 are refused in both directions. With `saturates`, for what a client may ask for at the end of time or of
+ * a log (`Long.MAX_VALUE`), they are read as the last safe one, which no log has either.
+ */
 export const int64 = scalar<number>('int64', 0)
 /** For the few fields whose values lie beyond 2^53. */
 export const bigint64 = scalar<bigint>('bigint64', 0n)
@@ -218,7 +224,7 @@ function field<Out, In>(
   wire: WireType,
   versions: Versions,
   zero: unknown,
-  options: (NullableOptions<unknown> & CommonOptions) | undefined,
+  options: (NullableOptions<unknown> & CommonOptions & { readonly saturates?: boolean }) | undefined,
 ): Field<Out, In> {
   return {
     wire,
@@ -227,6 +233,7 @@ function field<Out, In>(
     tag: options?.tag ?? null,
     default: options !== undefined && 'default' in options ? options.default : zero,
     ignorable: options?.ignorable ?? false,
+    saturates: options?.saturates ?? false,
     fields: null,
     element: null,
   }

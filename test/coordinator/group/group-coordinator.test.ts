@@ -89,6 +89,15 @@ describe('the topic', () => {
     expect(opened.creations()).toBe(1)
   })
 
+  test('keeps the last offset there can be for as long as there are numbers, over a restart too', async () => {
+    const opened = await open()
+    const last = Number.MAX_SAFE_INTEGER
+    const committed = opened.coordinator.commit(commit('a', last, { retentionMs: last }))
+    expect(await opened.world.settle(committed)).toEqual({ error: null, errors: [null] })
+    const coordinator = await opened.reopen()
+    expect([offsetOf(opened, 'a'), offsetOf({ coordinator }, 'a')]).toEqual([last, last])
+  })
+
   test('that cannot be made is COORDINATOR_NOT_AVAILABLE, and tried again', async () => {
     const world = simWorld(3)
     const ports = world.host('broker').boot()

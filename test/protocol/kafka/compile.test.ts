@@ -1,9 +1,13 @@
 import { readFileSync } from 'node:fs'
+import { inspect } from 'node:util'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { decodeMessage, encodeMessage, encodeMessageWhole } from '../../../src/protocol/kafka/compile.ts'
+import { DeleteRecordsRequest } from '../../../src/protocol/kafka/messages/delete-records.ts'
 import { FetchRequest, FetchResponse } from '../../../src/protocol/kafka/messages/fetch.ts'
+import { ListOffsetsRequest } from '../../../src/protocol/kafka/messages/list-offsets.ts'
 import { MetadataResponse } from '../../../src/protocol/kafka/messages/metadata.ts'
+import { OffsetCommitRequest } from '../../../src/protocol/kafka/messages/offset-commit.ts'
 import { ApiVersionsRequest } from '../../../src/protocol/kafka/messages/api-versions.ts'
 import { ProduceRequest } from '../../../src/protocol/kafka/messages/produce.ts'
 import { ProtocolError } from '../../../src/protocol/kafka/protocol-error.ts'
@@ -192,6 +196,36 @@ describe('a decoder', () => {
     expect(decodeMessage(big, 0, Buffer.from('001fffffffffffff', 'hex')).value.at).toBe(Number.MAX_SAFE_INTEGER)
     expect(decodeMessage(big, 0, Buffer.from('ffe0000000000001', 'hex')).value.at).toBe(Number.MIN_SAFE_INTEGER)
     expect(decodeMessage(big, 0, Buffer.from('ffffffffffffffff', 'hex')).value.at).toBe(-1)
+  })
+
+  const last = Number.MAX_SAFE_INTEGER
+  const askedFor: readonly (readonly [string, MessageSchema, number, object])[] = [
+    ['a time', ListOffsetsRequest, 1, { topics: [{ name: 't', partitions: [{ timestamp: last }] }] }],
+    ['an offset to read from', FetchRequest, 4, { topics: [{ topic: 't', partitions: [{ fetchOffset: last }] }] }],
+    ['an offset to cut at', DeleteRecordsRequest, 1, { topics: [{ name: 't', partitions: [{ offset: last }] }] }],
+    [
+      'an offset to keep, and for how long',
+      OffsetCommitRequest,
+      4,
+      {
+        retentionTimeMs: last,
+        topics: [{ name: 't', partitions: [{ committedOffset: last, committedMetadata: '' }] }],
+      },
+    ],
+  ]
+  it.each(askedFor)('reads the largest int64 as the last safe integer where a client may ask for it: %s', (...row) => {
+    const [, schema, version, value] = row
+    const safe = Buffer.from(whole(schema, version, value as never))
+    const hex = safe.toString('hex').replaceAll('001fffffffffffff', '7fffffffffffffff')
+    expect(hex).not.toBe(safe.toString('hex'))
+    const read = decodeMessage(schema, version, Buffer.from(hex, 'hex'))
+    expect(read).toEqual(decodeMessage(schema, version, safe))
+    const lowest = decodeMessage(
+      schema,
+      version,
+      Buffer.from(hex.replaceAll('7fffffffffffffff', '8000000000000000'), 'hex'),
+    )
+    expect(inspect(lowest, { depth: null })).toContain(String(Number.MIN_SAFE_INTEGER))
   })
 
   it('makes no array for a count that the bytes cannot hold', () => {

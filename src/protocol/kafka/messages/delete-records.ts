@@ -13,7 +13,7 @@ export const DeleteRecordsRequest = message({
       partitions: array('0+', {
         partitionIndex: int32(),
         /** Records before this offset go; -1 = up to the high watermark. */
-        offset: int64(),
+        offset: int64('0+', { saturates: true }),
       }),
     }),
     /** How long the broker may take, in milliseconds. */

@@ -57,7 +57,7 @@ export const FetchRequest = message({
         partition: int32(),
         /** What the client believes (KIP-320); -1 = do not check. */
         currentLeaderEpoch: int32('9+', { default: -1, ignorable: true }),
-        fetchOffset: int64(),
+        fetchOffset: int64('0+', { saturates: true }),
         /** Epoch of the record before `fetchOffset`; -1 = not known (KIP-595). */
         lastFetchedEpoch: int32('12+', { default: -1 }),
         /** The follower's first offset; -1 from a consumer. */

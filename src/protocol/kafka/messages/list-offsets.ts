@@ -19,7 +19,7 @@ export const ListOffsetsRequest = message({
         /** What the client believes (KIP-320); -1 = do not check. */
         currentLeaderEpoch: int32('4+', { default: -1, ignorable: true }),
         /** Milliseconds since 1970, or -1 latest, -2 earliest, -3 of the largest timestamp, -4 earliest local, -5 latest tiered, -6 earliest pending upload. */
-        timestamp: int64(),
+        timestamp: int64('0+', { saturates: true }),
       }),
     }),
     /** Bound for a lookup in the remote tier, in milliseconds. */

@@ -16,13 +16,13 @@ export const OffsetCommitRequest = message({
     /** Static membership (KIP-345); null = dynamic. */
     groupInstanceId: string('7+', { nullable: '0+', default: null }),
     /** Ignored by Kafka since 2.1; -1 = by the broker. */
-    retentionTimeMs: int64('2-4', { default: -1, ignorable: true }),
+    retentionTimeMs: int64('2-4', { default: -1, ignorable: true, saturates: true }),
     topics: array('0+', {
       name: string(),
       partitions: array('0+', {
         partitionIndex: int32(),
         /** Next offset to read. */
-        committedOffset: int64(),
+        committedOffset: int64('0+', { saturates: true }),
         /** Epoch of the last record consumed; -1 = not known. */
         committedLeaderEpoch: int32('6+', { default: -1, ignorable: true }),
         /** Text of the application. */
