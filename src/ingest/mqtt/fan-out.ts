@@ -15,7 +15,7 @@ import type { SessionLink, Subscription } from './session-types.ts'
 import { SharedGroup } from './shared-group.ts'
 import { certificatePrefix } from './sparkplug.ts'
 import type { SubscriptionIndex } from './subscription-index.ts'
-import type { SummarizedTopic } from './topic-summary.ts'
+import { type SummarizedTopic, unsummarized } from './topic-summary.ts'
 
 /** Names that begin with $ are what the server itself says: no record may, but for certificates of births, which are records. */
 function isServersOwn(bytes: Uint8Array, start: number, end: number): boolean {
@@ -85,7 +85,10 @@ export class FanOut {
     if (command === 'passed') return true
     if (commands !== null && command !== null) return this.offerCommand(commands, command, place)
     const found = this.find(bytes, record, place)
-    if (found !== null) this.give(found.matches, this.messageOf(found, bytes, record, place), place.wallMs)
+    // One that is read again for all who wait for it is not made here for nobody.
+    if (found !== null && isAwaited(found.matches, place.partition)) {
+      this.give(found.matches, this.messageOf(found, bytes, record, place), place.wallMs)
+    }
     return true
   }
 
@@ -195,7 +198,7 @@ export class FanOut {
     let entry = this.cache.find(topicHash, bytes, start, end)
     if (entry === undefined) {
       if (!isValidTopicName(bytes, start, end) || isServersOwn(bytes, start, end)) return null
-      entry = { topic: copyBytes(bytes, start, end), topicHash, version: -1, matches: nobody, summarizedIn: 0 }
+      entry = { topic: copyBytes(bytes, start, end), topicHash, version: -1, matches: nobody, ...unsummarized }
       this.cache.add(entry)
     }
     if (entry.version !== this.version) {
@@ -262,16 +265,25 @@ export class FanOut {
   }
 }
 
-/** The shorter of two ways to those who subscribe and are asked. */
-function* subscribersAmong(readers: ReadonlySet<Reader>, { own, groups }: Matches): Iterable<Reader> {
+/** Does any of them take the partition at its live end? */
+function isAwaited({ own, groups }: Matches, partition: Partition): boolean {
+  for (const session of own.keys()) if (!session.behind.has(partition)) return true
+  for (const group of groups) if (!group.behind.has(partition)) return true
+  return false
+}
+
+/** Those who subscribe and are asked, by the shorter of two ways. */
+function subscribersAmong(readers: ReadonlySet<Reader>, { own, groups }: Matches): readonly Reader[] {
+  const found: Reader[] = []
   if (readers.size <= own.size + groups.length) {
     for (const reader of readers) {
-      if (reader instanceof SharedGroup ? groups.includes(reader) : own.has(reader as MqttSession)) yield reader
+      if (reader instanceof SharedGroup ? groups.includes(reader) : own.has(reader as MqttSession)) found.push(reader)
     }
-    return
+    return found
   }
-  for (const session of own.keys()) if (readers.has(session)) yield session
-  for (const group of groups) if (readers.has(group)) yield group
+  for (const session of own.keys()) if (readers.has(session)) found.push(session)
+  for (const group of groups) if (readers.has(group)) found.push(group)
+  return found
 }
 
 /** False for what the log held before the subscription was made. */

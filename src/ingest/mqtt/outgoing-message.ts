@@ -47,6 +47,7 @@ export class OutgoingMessage {
   private start = 0
   private readonly payloadLength: number
   private isKept = true
+  private isFresh = false
   // The forms that were asked for; seldom more than one.
   private firstSlot = -1
   private first: EncodedPublish | null = null
@@ -116,20 +117,24 @@ export class OutgoingMessage {
   /** The packet for a subscriber at QoS 1 or 2, of its own. */
   packetWithId(form: PublishForm, packetId: number, duplicate: boolean, wallMs: number): Uint8Array {
     const { bytes, packetIdAt } = this.encode(form, wallMs)
-    const own = Buffer.allocUnsafe(bytes.length)
-    own.set(bytes)
+    // Most messages have one subscriber: the first one's packet is also what others are copied from.
+    const own = this.isFresh ? bytes : Buffer.allocUnsafe(bytes.length)
+    if (own !== bytes) own.set(bytes)
     own[packetIdAt] = packetId >>> 8
     own[packetIdAt + 1] = packetId
-    if (duplicate) own[0] = (own[0] as number) | 8
+    const firstByte = own[0] as number
+    own[0] = duplicate ? firstByte | 8 : firstByte & ~8
     return own
   }
 
+  /** `isFresh` says afterwards whether the bytes were made by this call. */
   private encode(form: PublishForm, wallMs: number): EncodedPublish {
     // The rest of the expiry interval changes with time, the identifiers with the subscriber.
     const isShared =
       form.subscriptionIds.length === 0 && form.alias === null && (form.level !== 5 || this.headers.expiresMs === null)
     const slot = (form.level === 5 ? 8 : 0) | (form.retain ? 4 : 0) | form.qos
     const known = isShared ? this.known(slot) : null
+    this.isFresh = known === null
     if (known !== null) return known
     const publish = encodePublish({
       level: form.level,
