@@ -47,7 +47,10 @@ export class OutgoingMessage {
   private start = 0
   private readonly payloadLength: number
   private isKept = true
-  private isFresh = false
+  /** Sessions in which it is in flight. */
+  private holders = 0
+  /** Encoded, and nobody's packet yet. */
+  private spare: EncodedPublish | null = null
   // The forms that were asked for; seldom more than one.
   private firstSlot = -1
   private first: EncodedPublish | null = null
@@ -94,6 +97,25 @@ export class OutgoingMessage {
     return this
   }
 
+  /** The same for who waits and will get it in this form: bytes of its own are then those of its packet. */
+  keepAs(form: PublishForm, wallMs: number): this {
+    if (!this.isKept && form.qos > 0 && this.isShared(form)) this.encode(form, wallMs)
+    return this.keep()
+  }
+
+  /** It is in flight in a session, and keeps its bytes. Answers how many more bytes are held because of it. */
+  hold(): number {
+    this.keep()
+    this.holders += 1
+    return this.holders === 1 ? this.sizeInBytes : 0
+  }
+
+  /** It is not in flight in a session any more. Answers how many bytes fewer are held. */
+  letGo(): number {
+    this.holders -= 1
+    return this.holders === 0 ? this.sizeInBytes : 0
+  }
+
   get payload(): Uint8Array {
     const { source, start, payloadLength } = this
     return source.length === payloadLength ? source : source.subarray(start, start + payloadLength)
@@ -116,10 +138,12 @@ export class OutgoingMessage {
 
   /** The packet for a subscriber at QoS 1 or 2, of its own. */
   packetWithId(form: PublishForm, packetId: number, duplicate: boolean, wallMs: number): Uint8Array {
-    const { bytes, packetIdAt } = this.encode(form, wallMs)
+    const publish = this.encode(form, wallMs)
+    const { bytes, packetIdAt } = publish
     // Most messages have one subscriber: the first one's packet is also what others are copied from.
-    const own = this.isFresh ? bytes : Buffer.allocUnsafe(bytes.length)
-    if (own !== bytes) own.set(bytes)
+    const own = publish === this.spare ? bytes : Buffer.allocUnsafe(bytes.length)
+    if (own === bytes) this.spare = null
+    else own.set(bytes)
     own[packetIdAt] = packetId >>> 8
     own[packetIdAt + 1] = packetId
     const firstByte = own[0] as number
@@ -127,14 +151,10 @@ export class OutgoingMessage {
     return own
   }
 
-  /** `isFresh` says afterwards whether the bytes were made by this call. */
   private encode(form: PublishForm, wallMs: number): EncodedPublish {
-    // The rest of the expiry interval changes with time, the identifiers with the subscriber.
-    const isShared =
-      form.subscriptionIds.length === 0 && form.alias === null && (form.level !== 5 || this.headers.expiresMs === null)
+    const isShared = this.isShared(form)
     const slot = (form.level === 5 ? 8 : 0) | (form.retain ? 4 : 0) | form.qos
     const known = isShared ? this.known(slot) : null
-    this.isFresh = known === null
     if (known !== null) return known
     const publish = encodePublish({
       level: form.level,
@@ -146,8 +166,14 @@ export class OutgoingMessage {
       properties: form.level === 5 ? this.propertyList(form, wallMs) : noBytes,
       payload: this.payload,
     })
+    this.spare = publish
     if (isShared) this.remember(slot, publish)
     return publish
+  }
+
+  /** The rest of the expiry interval changes with time, the identifiers with the subscriber. */
+  private isShared({ subscriptionIds, alias, level }: PublishForm): boolean {
+    return subscriptionIds.length === 0 && alias === null && (level !== 5 || this.headers.expiresMs === null)
   }
 
   private known(slot: number): EncodedPublish | null {
