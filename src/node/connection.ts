@@ -64,8 +64,9 @@ export class SocketConnection implements Connection, GatheredSender {
   #handlers: ConnectionHandlers | null = null
   #isCorked = false
   readonly #sends: SendTurn | null
-  /** On its way to the kernel at the end of this callback. Bound: `gatheredBytesMax`. */
-  #gathered: Uint8Array[] = []
+  /** On its way to the kernel at the end of this callback: mostly one chunk, and no list of it. Bound: `gatheredBytesMax`. */
+  #gatheredFirst: Uint8Array | null = null
+  #gatheredMore: Uint8Array[] | null = null
   #gatheredBytes = 0
   #isWaiting = false
 
@@ -120,13 +121,27 @@ export class SocketConnection implements Connection, GatheredSender {
     if (bytes > gatheredBytesMax || bytes === 0) return bytes === 0
     if (!this.#isWaiting) this.#sends.add(this)
     this.#isWaiting = true
-    for (const chunk of chunks) this.#gathered.push(chunk)
+    for (const chunk of chunks) {
+      if (this.#gatheredFirst === null) this.#gatheredFirst = chunk
+      else {
+        this.#gatheredMore ??= []
+        this.#gatheredMore.push(chunk)
+      }
+    }
     this.#gatheredBytes = bytes
     return true
   }
 
-  get gathered(): readonly Uint8Array[] {
-    return this.#gathered
+  copyGathered(target: Uint8Array, at: number): number {
+    if (this.#gatheredFirst === null) return at
+    target.set(this.#gatheredFirst, at)
+    let end = at + this.#gatheredFirst.length
+    if (this.#gatheredMore === null) return end
+    for (const chunk of this.#gatheredMore) {
+      target.set(chunk, end)
+      end += chunk.length
+    }
+    return end
   }
 
   get gatheredBytes(): number {
@@ -147,18 +162,20 @@ export class SocketConnection implements Connection, GatheredSender {
   }
 
   #forgetGathered(): void {
-    this.#gathered = []
+    this.#gatheredFirst = null
+    this.#gatheredMore = null
     this.#gatheredBytes = 0
   }
 
   /** By the socket, but for the bytes at the front that have left; it also meets what kept the kernel from taking them. */
   #writeGathered(sentBytes: number): void {
-    if (this.#gatheredBytes === 0) return
-    const chunks = this.#gathered
+    const first = this.#gatheredFirst
+    if (first === null) return
+    const more = this.#gatheredMore ?? []
     this.#forgetGathered()
     let sent = sentBytes
     const left: Uint8Array[] = []
-    for (const chunk of chunks) {
+    for (const chunk of [first, ...more]) {
       if (sent < chunk.length) left.push(chunk.subarray(sent))
       sent = Math.max(0, sent - chunk.length)
     }

@@ -6,8 +6,9 @@ import type { AddOn } from './add-on.ts'
 
 /** A connection that has gathered something. */
 export interface GatheredSender {
-  readonly gathered: readonly Uint8Array[]
   readonly gatheredBytes: number
+  /** Copies what was gathered to this place; answers where it ends. */
+  copyGathered(target: Uint8Array, at: number): number
   /** Of its socket; -1 = it cannot be sent to past the socket. */
   readonly descriptor: number
   /** Once for each `add`: the kernel has taken so many bytes from the front; negative: none. */
@@ -54,10 +55,7 @@ export class SendTurn {
     if (gatheredBytes === 0) return sender.onGatheredSent(0)
     if (descriptor < 0) return sender.onGatheredSent(-1)
     if (this.#usedBytes + gatheredBytes > slabBytes || this.#sending.length === targetsMax) this.#send()
-    for (const chunk of sender.gathered) {
-      this.#slab.set(chunk, this.#usedBytes)
-      this.#usedBytes += chunk.length
-    }
+    this.#usedBytes = sender.copyGathered(this.#slab, this.#usedBytes)
     const at = 2 * this.#sending.length
     this.#targets[at] = descriptor
     this.#targets[at + 1] = this.#usedBytes

@@ -3,7 +3,7 @@
  * belong to groups; a group is what settles together (the messages of one loop turn). Only the settled front leaves, in one buffer. Pure.
  */
 import { LateMap } from '../../base/late-map.ts'
-import { acknowledgementBytesMax, writeAcknowledgement } from '../../protocol/mqtt/encode.ts'
+import { acknowledgementBytes, acknowledgementBytesMax, writeAcknowledgement } from '../../protocol/mqtt/encode.ts'
 import { packetTypes } from '../../protocol/mqtt/packet-types.ts'
 import { reasonCodes } from '../../protocol/mqtt/reason-codes.ts'
 
@@ -123,7 +123,8 @@ export class AckQueue {
   release(level: number): { readonly bytes: Uint8Array | null; readonly withheld: number } {
     const end = this.settledEnd()
     if (end === this.head) return nothingReleased
-    let size = (end - this.head) * acknowledgementBytesMax
+    // Before 5.0 none has a reason: the buffer is as long as what stands in it.
+    let size = (end - this.head) * (level === 5 ? acknowledgementBytesMax : acknowledgementBytes)
     for (const packet of this.explained.values()) size += packet.length
     const bytes = Buffer.allocUnsafe(size)
     const mask = this.ids.length - 1
@@ -155,7 +156,7 @@ export class AckQueue {
       }
       if (withheld === 0) this.groups.shift()
     }
-    return { bytes: at === 0 ? null : bytes.subarray(0, at), withheld }
+    return { bytes: at === 0 ? null : at === size ? bytes : bytes.subarray(0, at), withheld }
   }
 
   private settledEnd(): number {
