@@ -117,11 +117,12 @@ export class SocketConnection implements Connection, GatheredSender {
   #gathers(chunks: readonly Uint8Array[]): boolean {
     if (this.#sends === null || this.#socket.writableLength > 0) return false
     let bytes = this.#gatheredBytes
-    for (const chunk of chunks) bytes += chunk.length
+    for (let index = 0; index < chunks.length; index++) bytes += (chunks[index] as Uint8Array).length
     if (bytes > gatheredBytesMax || bytes === 0) return bytes === 0
     if (!this.#isWaiting) this.#sends.add(this)
     this.#isWaiting = true
-    for (const chunk of chunks) {
+    for (let index = 0; index < chunks.length; index++) {
+      const chunk = chunks[index] as Uint8Array
       if (this.#gatheredFirst === null) this.#gatheredFirst = chunk
       else {
         this.#gatheredMore ??= []

@@ -142,7 +142,10 @@ export class FanOut {
     const { partition, offset, wallMs } = place
     let message = command
     let count = 0
-    for (const reader of subscribersAmong(readers, matches)) {
+    // The shorter of two ways to those who subscribe and are asked.
+    const areFew = readers.size <= matches.own.size + matches.groups.length
+    for (const reader of areFew ? readers : subscribersOf(matches)) {
+      if (areFew ? !isSubscribed(reader, matches) : !readers.has(reader)) continue
       if ((reader.behind.get(partition) ?? offset) > offset) continue
       message ??= this.messageOf(found as TopicMatches, bytes, record, place)
       if (message.isExpired(wallMs)) return count
@@ -272,18 +275,12 @@ function isAwaited({ own, groups }: Matches, partition: Partition): boolean {
   return false
 }
 
-/** Those who subscribe and are asked, by the shorter of two ways. */
-function subscribersAmong(readers: ReadonlySet<Reader>, { own, groups }: Matches): readonly Reader[] {
-  const found: Reader[] = []
-  if (readers.size <= own.size + groups.length) {
-    for (const reader of readers) {
-      if (reader instanceof SharedGroup ? groups.includes(reader) : own.has(reader as MqttSession)) found.push(reader)
-    }
-    return found
-  }
-  for (const session of own.keys()) if (readers.has(session)) found.push(session)
-  for (const group of groups) if (readers.has(group)) found.push(group)
-  return found
+function isSubscribed(reader: Reader, { own, groups }: Matches): boolean {
+  return reader instanceof SharedGroup ? groups.includes(reader) : own.has(reader as MqttSession)
+}
+
+function subscribersOf({ own, groups }: Matches): readonly Reader[] {
+  return [...own.keys(), ...groups]
 }
 
 /** False for what the log held before the subscription was made. */
