@@ -299,6 +299,7 @@ export const attackRows: readonly AttackRow[] = [
       ['security/black-box.test.ts', 'listens on three ports of the loopback and nowhere else'],
       ['security/first-start.test.ts', 'does not open a listener with passwords to other hosts before there is a user'],
       ['admin/cli/setup.test.ts', 'makes an admin, closes the listeners'],
+      ['security/set-up.test.ts', 'ends every client without a name at once'],
     ],
     open: '',
   },

@@ -298,6 +298,12 @@ export class MqttDoor {
     return this.connections.listen(place, options)
   }
 
+  /** What sessions may do is asked anew. Whoever comes by these listeners from now on says who it is; who came before goes. Answers how many. */
+  askForNames(listeners: readonly Listener[]): number {
+    this.keeper.refreshRights()
+    return listeners.reduce((ended, listener) => ended + this.connections.askForNames(listener), 0)
+  }
+
   private async open(): Promise<void> {
     const { observer, clock, options } = this.parts
     const replay = (key: Uint8Array, value: Uint8Array | null): void => this.keeper.replay(key, value)

@@ -97,7 +97,7 @@ export class SessionKeeper {
       const session = sessions.restore(clientId)
       session.owner = known.owner
       session.rights = this.options.rights(known.owner ?? nobodyKnown)
-      const will = known.will === null ? null : { ...known.will, rights: session.rights }
+      const will = known.will === null ? null : { ...known.will, rights: () => session.rights }
       const stored = { ...known, will }
       session.expiryMs = stored.expiryMs
       session.will = stored.will
@@ -114,6 +114,18 @@ export class SessionKeeper {
     }
     for (const group of subscriptions.shared()) this.restorePositions(groupReader(group), group.behind)
     return restored
+  }
+
+  /** It has changed who may do everything: what sessions may do is asked anew. */
+  refreshRights(): void {
+    const ofOwners = new Map<string, TopicRights | null>()
+    for (const session of this.options.sessions.values()) {
+      const owner = session.owner ?? nobodyKnown
+      const key = `${owner.host} ${owner.principal}`
+      let rights = ofOwners.get(key)
+      if (rights === undefined) ofOwners.set(key, (rights = this.options.rights(owner)))
+      session.rights = rights
+    }
   }
 
   private restoreOutgoing(session: MqttSession): void {
