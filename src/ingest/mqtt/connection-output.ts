@@ -43,7 +43,8 @@ export class ConnectionOutput {
     if (first === null) return
     this.first = null
     this.more = null
-    const packets = more === null ? [first] : this.bytes <= joinBytesMax ? [joined(first, more, this.bytes)] : [first, ...more]
+    const packets =
+      more === null ? [first] : this.bytes <= joinBytesMax ? [joined(first, more, this.bytes)] : [first, ...more]
     this.counters.totals.sentBytes += this.bytes
     this.quota.sent(this.bytes)
     this.bytes = 0

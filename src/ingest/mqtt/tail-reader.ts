@@ -142,9 +142,7 @@ export class TailReader {
     this.options.fanOut.flush()
     if (compressedAt < 0) return false
     this.wait(
-      this.takeCompressed(
-        copyBytes(batches, compressedAt, compressedAt + batchSizeInBytes(batches, compressedAt)),
-      ),
+      this.takeCompressed(copyBytes(batches, compressedAt, compressedAt + batchSizeInBytes(batches, compressedAt))),
     )
     return true
   }
