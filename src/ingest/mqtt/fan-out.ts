@@ -7,6 +7,7 @@ import type { CommandKeeper } from './command-keeper.ts'
 import { mayRead } from './delivery-form.ts'
 import { type MessageOrigin, OutgoingMessage } from './outgoing-message.ts'
 import { HeaderCache } from './header-cache.ts'
+import type { ReadCommand } from './read-command.ts'
 import type { ScannedRecord } from './record-scan.ts'
 import type { OpenStretch } from './log-summaries.ts'
 import { hashTopic, TopicCache } from './route-cache.ts'
@@ -92,13 +93,15 @@ export class FanOut {
     return true
   }
 
-  private offerCommand(commands: CommandKeeper, message: OutgoingMessage, place: RecordPlace): boolean {
+  private offerCommand(commands: CommandKeeper, command: ReadCommand, place: RecordPlace): boolean {
     const { wallMs } = place
-    const matches = this.findCommand(message, place)
+    const matches = this.findCommand(command, place)
+    if (matches === nobody) return commands.takeUnmatched(command.mark, wallMs)
+    const { message } = command
     const hasReader =
       [...matches.own.keys()].some((session) => mayRead(session, message)) ||
       matches.groups.some((group) => group.hasReaderOf(message))
-    if (!hasReader || message.isExpired(wallMs)) return commands.takeUnmatched(message, wallMs)
+    if (!hasReader || message.isExpired(wallMs)) return commands.takeUnmatched(command.mark, wallMs)
     commands.onGiven(message, [...matches.own.keys(), ...matches.groups])
     this.give(matches, message, wallMs)
     return true
@@ -140,14 +143,14 @@ export class FanOut {
     const matches = command === null ? found?.matches : this.findCommand(command, place)
     if (matches === undefined || matches === nobody) return 0
     const { partition, offset, wallMs } = place
-    let message = command
+    let message: OutgoingMessage | null = null
     let count = 0
     // The shorter of two ways to those who subscribe and are asked.
     const areFew = readers.size <= matches.own.size + matches.groups.length
     for (const reader of areFew ? readers : subscribersOf(matches)) {
       if (areFew ? !isSubscribed(reader, matches) : !readers.has(reader)) continue
       if ((reader.behind.get(partition) ?? offset) > offset) continue
-      message ??= this.messageOf(found as TopicMatches, bytes, record, place)
+      message ??= command?.message ?? this.messageOf(found as TopicMatches, bytes, record, place)
       if (message.isExpired(wallMs)) return count
       const isTaken =
         reader instanceof SharedGroup
@@ -188,7 +191,7 @@ export class FanOut {
     return OutgoingMessage.passing(topic, payload, this.headers.read(bytes, record), { partition, offset })
   }
 
-  private findCommand({ topic }: OutgoingMessage, { summary, offset }: RecordPlace): Matches {
+  private findCommand({ topic }: ReadCommand, { summary, offset }: RecordPlace): Matches {
     const known = this.topicOf(topic, 0, topic.length)
     if (known === null) return nobody
     summary?.note(known, offset)
