@@ -103,9 +103,7 @@ export function writeKnownLogs(lines: LineWriter, logs: Iterable<UnifiedLog>): v
     epochs.filedCrc ??= crcOf(formatEpochs(epochs.filedEntries))
     lines.text(log.key).text(' ').text(log.topicId).text(' ').number(log.recoveryPoint).text(' ')
     lines.base64(log.recoverySnapshot).text(' ').text(epochs.filedCrc)
-    lines
-      .text(hasFiledEpochs ? ' 1' : ' 0')
-      .text(mayHaveGaps ? ' 1 ' : ' 0 ')
+    lines.text(hasFiledEpochs ? ' 1' : ' 0').text(mayHaveGaps ? ' 1 ' : ' 0 ')
     writeChain(lines, log.recoveryChain)
     lines.text(' ').number(log.segments[0]?.baseOffset ?? 0)
     writeIndexTail(lines, log)
