@@ -32,6 +32,7 @@ import { mqttIdle } from './cases/mqtt-idle.ts'
 import { mqttBacklog } from './cases/mqtt-backlog.ts'
 import { idlePartitions, partitionSpread } from './cases/partitions.ts'
 import { restart } from './cases/restart.ts'
+import { scrubBeside } from './cases/scrub.ts'
 import { tellingUsersApart } from './cases/telling-users-apart.ts'
 import { tlsHandshakes, tlsMqtt, tlsThroughput } from './cases/tls.ts'
 import { writeAmplification } from './cases/write-amplification.ts'
@@ -61,6 +62,7 @@ const cases: readonly BenchCase[] = [
   idleNode,
   compactionBeside,
   deletionBeside,
+  scrubBeside,
   codecProduce,
   tlsHandshakes,
   tlsThroughput,

@@ -1,5 +1,6 @@
 /** Fills the operator's view of who may do what: the authenticator and the authorizer of the doors, and the tokens. */
-import type { Access, Caller, TokenFacts, TokenOutcome, TokenWish } from './admin/access.ts'
+import type { Access, Caller, Outcome, SetUpFacts, TokenFacts, TokenWish } from './admin/access.ts'
+import type { ApplianceSetUp } from './appliance-set-up.ts'
 import type { Audit } from './base/audit-def.ts'
 import { ApplianceError } from './base/errors.ts'
 import type { Ports } from './base/ports.ts'
@@ -25,6 +26,7 @@ export interface AccessParts {
   readonly tokens: AccessTokens
   readonly tokenLog: TokenLog
   readonly audit: Audit
+  readonly setUp: ApplianceSetUp
 }
 
 const lifeMsMin = 60_000
@@ -88,6 +90,8 @@ function accessOf(parts: AccessParts): Access {
     },
     mayView: (caller) => may(caller, aclOperation.describe),
     mayAdminister: (caller) => may(caller, aclOperation.alter),
+    isSetUp: () => parts.setUp.isDone,
+    setUp: (caller) => setUp(parts, caller),
     tokens: () => [...tokens.values()].map(factsOf),
     createToken: (caller, wish) => createToken(parts, caller, wish),
     revokeToken: (caller, id) => revokeToken(parts, caller, id),
@@ -98,15 +102,23 @@ function factsOf({ id, principal, role, note, createdMs, expiresMs }: AccessToke
   return { id, principal, role, note, createdMs, expiresMs }
 }
 
-function refuse(reason: string, isRetriable = false): TokenOutcome<never> {
+function refuse(reason: string, isRetriable = false): Outcome<never> {
   return { kind: 'refused', reason, isRetriable }
+}
+
+function setUp({ setUp: node, audit }: AccessParts, { principal, client }: Caller): Outcome<SetUpFacts> {
+  const facts = node.run(principal)
+  if (typeof facts === 'string') return refuse(facts)
+  const detail = facts.closed.join(' ')
+  audit.record(auditTypes.nodeSetUp, principal, { principal, client, outcome: 'done', detail, repeated: 0 })
+  return { kind: 'done', value: facts }
 }
 
 async function createToken(
   { ports, tokens, tokenLog, audit }: AccessParts,
   { principal: maker, client }: Caller,
   { principal, role, note, lifeMs }: TokenWish,
-): Promise<TokenOutcome<TokenFacts & { readonly token: string }>> {
+): Promise<Outcome<TokenFacts & { readonly token: string }>> {
   const known = roleNames.find((name) => name === role)
   if (known === undefined || known === 'device') return refuse('the role is viewer, operator or admin')
   if (!/^User:./.test(principal) || principal.length > textLengthMax)
@@ -133,7 +145,7 @@ async function revokeToken(
   { tokens, tokenLog, audit }: AccessParts,
   { principal, client }: Caller,
   id: string,
-): Promise<TokenOutcome<null>> {
+): Promise<Outcome<null>> {
   const token = tokens.get(id)
   if (token === undefined) return refuse('there is no such token')
   const failure = await failureOf(tokenLog.revoke(id))

@@ -6,6 +6,7 @@ import type { Listener, Observer, Ports } from './base/ports.ts'
 import type { Access } from './admin/access.ts'
 import { openAccess } from './appliance-access.ts'
 import { ApplianceAudit } from './appliance-audit.ts'
+import { ApplianceSetUp } from './appliance-set-up.ts'
 import { ApplianceSecurity } from './appliance-security.ts'
 import { authorizerOf, featuresOf, quotasOf } from './appliance-cluster.ts'
 import { Broker } from './broker/broker.ts'
@@ -243,13 +244,34 @@ class BuiltAppliance implements Appliance {
   }
 
   async #openAccess(): Promise<void> {
+    const authorizer = must(this.#authorizer)
+    const { credentials } = must(this.#rooms.cluster).image
+    const setUp = new ApplianceSetUp({
+      config: this.#config,
+      settings: this.#settings,
+      authorizer,
+      credentials,
+      observer: this.observer,
+      hasAudit: this.#audit.trail !== null,
+      sasl: (mechanisms) => this.#security.sasl(mechanisms),
+      doors: () => this.#doors(),
+    })
     this.#access = await openAccess(must(this.#broker), this.#settings, {
       ports: this.#ports,
       authenticator: this.#security.authenticator,
-      authorizer: must(this.#authorizer),
-      credentials: must(this.#rooms.cluster).image.credentials,
+      authorizer,
+      credentials,
       audit: this.#audit.audit,
+      setUp,
     })
+  }
+
+  #doors() {
+    const { kafkaDoor, mqttDoor } = this.#rooms
+    if (this.#lifecycle.phase !== 'serving' || kafkaDoor === undefined || mqttDoor === undefined) return null
+    const listeners = (protocol: 'kafka' | 'mqtt'): readonly Listener[] =>
+      this.#listeners.filter((each) => each.protocol === protocol).map(({ listener }) => listener)
+    return { kafka: kafkaDoor, mqtt: mqttDoor, listeners }
   }
 
   async #openCoordinator(): Promise<void> {

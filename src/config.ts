@@ -203,7 +203,11 @@ const mqtt = z.strictObject({
     .prefault(1000)
     .describe('QoS 1 and 2 messages waiting in memory for one subscriber; further ones wait in the log alone.'),
   queuedMax: bytes({ min: 1024 }).prefault('1MiB').describe('The same as a size.'),
-  queuedTotalMax: bytes({ min: 1024 }).prefault('64MiB').describe('The same size over all sessions.'),
+  queuedTotalMax: bytes({ min: 1024 })
+    .prefault('64MiB')
+    .describe(
+      'The same size over all sessions, with what is on its way to clients and not acknowledged; every client may have one such message whatever the others hold.',
+    ),
   uncommittedMax: bytes({ min: 1024 })
     .prefault('256KiB')
     .describe('Messages of one connection that are not committed yet; above it the socket is paused.'),
@@ -300,7 +304,9 @@ const disk = z.strictObject({
     .describe('Bytes a second at which all stored bytes are looked through for damage. 0 = never.'),
   scrubEvery: durationMs({ min: 60_000 })
     .prefault('7d')
-    .describe('Time from the end of one look through all stored bytes to the begin of the next.'),
+    .describe(
+      'Time from the end of one look through all stored bytes to the begin of the next; the first begins ten minutes after a start at the latest.',
+    ),
 })
 
 const audit = z.strictObject({

@@ -13,6 +13,7 @@ const bounds: SessionBounds = {
   queuedMessagesMax: 0,
   queuedBytesMax: 0,
   queuedBytesTotalMax: 0,
+  finishedIdsMax: 0,
   queuedBytesTotal: 0,
   onDrop: () => {},
   recordOutgoing: () => false,

@@ -20,6 +20,7 @@ import {
   mosquittoOverTls,
   type TlsFiles,
   type TlsPeer,
+  watchedHeadwaterOverTls,
 } from '../tls-peers.ts'
 
 const concurrent = 32
@@ -49,11 +50,27 @@ export const tlsHandshakes: BenchCase = {
       try {
         for (const [protocol, port] of Object.entries(ports).filter(([, one]) => one !== 0)) {
           await handshakes(peer, port, 'full', 4_000 * context.scale)
-          if (peer.loopDelayFile !== null) await takeLoopDelay(peer.pid, peer.loopDelayFile)
           for (const kind of kinds) {
             const found = await handshakes(peer, port, kind, 20_000 * context.scale)
             ;(series[`${peer.name} ${protocol} ${kind}`] ??= []).push(found)
-            if (peer.loopDelayFile !== null) blocks.push((await takeLoopDelay(peer.pid, peer.loopDelayFile)).maxMs)
+          }
+        }
+      } finally {
+        await peer.stop()
+      }
+    }
+    // A daemon of its own: whoever is asked how long its loop is blocked is slower.
+    const watch = async (round: number): Promise<void> => {
+      const peer = await watchedHeadwaterOverTls(join(context.folder, `watched-${round}`), files)
+      const delay = async (): Promise<number> =>
+        peer.loopDelayFile === null ? 0 : (await takeLoopDelay(peer.pid, peer.loopDelayFile)).maxMs
+      try {
+        for (const port of [peer.mqttTls, peer.kafka.tls]) {
+          await handshakes(peer, port, 'full', 4_000 * context.scale)
+          await delay()
+          for (const kind of kinds) {
+            await handshakes(peer, port, kind, 5_000 * context.scale)
+            blocks.push(await delay())
           }
         }
       } finally {
@@ -62,6 +79,7 @@ export const tlsHandshakes: BenchCase = {
     }
     for (let round = 0; round < context.rounds; round++) {
       for (const start of [headwaterOverTls, mosquittoOverTls, apacheKafkaOverTls]) await each(start, round)
+      await watch(round)
     }
     const of = (peer: string, protocol: string, kind: string): readonly Handshakes[] =>
       series[`${peer} ${protocol} ${kind}`] ?? []

@@ -24,7 +24,18 @@ export interface TokenWish {
   readonly lifeMs: number
 }
 
-export type TokenOutcome<T> =
+/** What set-up has done to the node that runs. */
+export interface SetUpFacts {
+  readonly principal: string
+  /** `kafka.0`, `mqtt.0`, `http`: these asked for no name until now. */
+  readonly closed: readonly string[]
+  /** Connections that were open without a name. */
+  readonly ended: number
+  /** What counts from the next start on: `super.users` where somebody else decides about them already, `audit`. */
+  readonly waits: readonly string[]
+}
+
+export type Outcome<T> =
   | { readonly kind: 'done'; readonly value: T }
   | { readonly kind: 'refused'; readonly reason: string; readonly isRetriable: boolean }
 
@@ -40,8 +51,12 @@ export interface Access {
   mayView(caller: Caller): boolean
   /** Tokens and what else belongs to administrators. */
   mayAdminister(caller: Caller): boolean
+  /** Set-up has run since the start: names are asked for, whatever the configuration of the start says. */
+  isSetUp(): boolean
+  /** Closes every listener that asks for no name; the caller is the admin. */
+  setUp(caller: Caller): Outcome<SetUpFacts>
   tokens(): readonly TokenFacts[]
   /** The text of the new token is in the answer and nowhere else. */
-  createToken(caller: Caller, wish: TokenWish): Promise<TokenOutcome<TokenFacts & { readonly token: string }>>
-  revokeToken(caller: Caller, id: string): Promise<TokenOutcome<null>>
+  createToken(caller: Caller, wish: TokenWish): Promise<Outcome<TokenFacts & { readonly token: string }>>
+  revokeToken(caller: Caller, id: string): Promise<Outcome<null>>
 }

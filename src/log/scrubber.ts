@@ -26,7 +26,7 @@ export interface ScrubOptions {
 
 export const noScrub: ScrubOptions = { bytesPerSecond: 0, everyMs: 0 }
 
-/** From a start to its first pass: the start itself has the disk first. */
+/** From a start to its first pass, unless passes are closer together: the start itself has the disk first. */
 const firstAfterMs = 600_000
 
 export interface ScrubberParts {
@@ -52,7 +52,8 @@ export class Scrubber {
   }
 
   start(): void {
-    if (this.#parts.options.bytesPerSecond > 0) this.#passLater(firstAfterMs)
+    const { bytesPerSecond, everyMs } = this.#parts.options
+    if (bytesPerSecond > 0) this.#passLater(Math.min(firstAfterMs, everyMs))
   }
 
   /** Resolves when nothing of it is under way. */

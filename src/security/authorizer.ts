@@ -91,7 +91,7 @@ export class Subject {
 }
 
 export class Authorizer {
-  readonly #options: AuthorizerOptions
+  #options: AuthorizerOptions
   readonly #subjects = new Map<string, Subject>()
 
   constructor(options: AuthorizerOptions) {
@@ -104,6 +104,12 @@ export class Authorizer {
 
   get generation(): number {
     return this.#options.table.generation
+  }
+
+  /** Decides from now on, where everybody could do everything before. Subjects of before know nothing of it: ask for new ones. */
+  enable(superUsers: ReadonlySet<string>): void {
+    this.#options = { ...this.#options, isEnabled: true, superUsers }
+    this.#subjects.clear()
   }
 
   isUnlimited(principal: string): boolean {

@@ -88,6 +88,13 @@ export const securityEvents = defineEvents({
     sentence: '{owner}: what it shows to others cannot be read anew and what it had goes on: {reason}',
     fields: { owner: 'string', reason: 'string' },
   },
+  setUp: {
+    id: 'set-up',
+    level: 'info',
+    sentence:
+      '{principal} has set this node up: {listeners} ask for names from now on, and {ended} connections without one were ended',
+    fields: { principal: 'string', listeners: 'string', ended: 'number' },
+  },
   listenerNameless: {
     id: 'listener-without-names',
     level: 'warn',

@@ -380,6 +380,12 @@ describe('the scrub', () => {
     expect(await unreadable(place)).toEqual([8])
   })
 
+  test('begins its first pass no later after a start than the next after that', async () => {
+    const place = await stopped(5)
+    await boot(place, { scrub: { bytesPerSecond: 1e9, everyMs: 60_000 } })
+    await place.world.run(() => place.host.observer.eventsOf('log-scrubbed').length === 1, 61_000)
+  })
+
   test('finds it in the segment that is appended to, while it is appended to', async () => {
     const place = await stopped(6)
     await boot(place, { scrub })

@@ -73,12 +73,13 @@ beforeAll(async () => {
   )
   writeFileSync(passwordFile, `${password}\n`)
   await start()
-  const setup = await headwater(['setup', '--config', configFile, '--password-file', passwordFile, '-b', daemon.kafka])
-  expect(setup).toMatchObject({ code: 0 })
   for (const user of ['watcher', 'nobody']) {
     expect(await headwater(['users', 'set', user, '-b', daemon.kafka], `${password}\n`)).toMatchObject({ code: 0 })
   }
   expect((await ask('/api/status')).status).toBe(200)
+  const here = ['-b', daemon.kafka, '--http', daemon.http]
+  const setup = await headwater(['setup', '--config', configFile, '--password-file', passwordFile, ...here])
+  expect(setup).toMatchObject({ code: 0 })
   await daemon.stop()
   writeFileSync(configFile, `${readFileSync(configFile, 'utf8')}log: { level: debug }\n`)
   await start()

@@ -58,6 +58,13 @@ export const cliErrors = defineErrors({
     remedy: '{remedy}.',
     retriable: false,
   },
+  setupNotInForce: {
+    code: 'CLI_SETUP_NOT_IN_FORCE',
+    sentence:
+      '{file} is set up, but the daemon that runs was not told of it, and clients without a name may still do everything: {detail}',
+    remedy: 'Restart the daemon, or run this again with the address of its HTTP listener (--http HOST:PORT).',
+    retriable: false,
+  },
   valueInvalid: {
     code: 'CLI_VALUE_INVALID',
     sentence: '{name}: {detail}',

@@ -18,14 +18,16 @@ export interface HttpFlags {
 export interface DaemonAsk {
   readonly method?: 'GET' | 'POST' | 'DELETE'
   readonly body?: object
+  /** In place of what the flags say. */
+  readonly caller?: { readonly user: string; readonly password: string }
 }
 
 const answerMs = 10_000
-const usualAddress = '127.0.0.1:9640'
+export const usualHttpAddress = '127.0.0.1:9640'
 
 export function withHttpFlags(command: Command): Command {
   return command
-    .option('--http <HOST:PORT>', "the daemon's HTTP listener (https://HOST:PORT under TLS)", usualAddress)
+    .option('--http <HOST:PORT>', "the daemon's HTTP listener (https://HOST:PORT under TLS)", usualHttpAddress)
     .option('--user <NAME>', 'authenticate as this user')
     .option(...passwordFileOption)
     .option('--token-file <FILE>', 'holds a token (`headwater token create`)')
@@ -36,12 +38,12 @@ export function withHttpFlags(command: Command): Command {
 export async function askDaemon<T>(flags: HttpFlags, path: string, ask: DaemonAsk = {}): Promise<T> {
   const address = `${flags.http.startsWith('https://') ? '' : 'http://'}${flags.http}`
   const attempt = `${address}${path}`
-  const authorization = await authorizationOf(flags)
+  const { method = 'GET', body, caller } = ask
+  const authorization = caller === undefined ? await authorizationOf(flags) : basic(caller)
   if (authorization !== null && !isSheltered(address)) {
     const detail = 'a password or token is not sent to another host in plain text: write https://HOST:PORT'
     throw new ApplianceError(cliErrors.valueInvalid, { name: '--http', detail })
   }
-  const { method = 'GET', body } = ask
   let response: Response
   let text: string
   try {
@@ -92,6 +94,10 @@ async function authorizationOf({ user, passwordFile, tokenFile }: HttpFlags): Pr
   if (user === undefined) return passwordFile === undefined ? null : refuse('--password-file', 'name the --user too')
   const { readPassword } = await import('./password-input.ts')
   const password = await readPassword(passwordFile ?? null, user)
+  return basic({ user, password })
+}
+
+function basic({ user, password }: NonNullable<DaemonAsk['caller']>): string {
   return `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`
 }
 

@@ -1,15 +1,20 @@
 /**
  * `headwater setup`: makes the first admin at a running daemon and closes the listeners to whoever has no name. It asks for nothing
  * that its flags say, and a second run changes nothing.
+ *
+ * First the admin, then the file, then the daemon that runs: wherever it is broken off, a restart is as open or as closed as the file
+ * says, nobody is locked out, and another run goes on.
  */
 import { readFile, stat } from 'node:fs/promises'
 import { ApplianceError, asError } from '../../base/errors.ts'
 import type { ListenAddress } from '../../base/ports.ts'
 import { writeWholeFile } from '../whole-file.ts'
+import type { SetUpFacts } from '../access.ts'
 import { cliErrors } from './cli-errors.ts'
 import { unreadableFile } from './file-fault.ts'
 import { listenAddress } from './command-flags.ts'
 import type { ConfigurationEntry, ConfigurationSource } from './configuration-source.ts'
+import { askDaemon, usualHttpAddress } from './daemon-http.ts'
 import type { CommandLineHost } from './host.ts'
 import { KafkaClient } from './kafka-client.ts'
 import { printResult } from './output.ts'
@@ -23,6 +28,8 @@ export interface SetupOptions {
   readonly passwordFile: string | null
   /** Null = the first Kafka listener of the configuration. */
   readonly bootstrapServer: readonly ListenAddress[] | null
+  /** Null = as the configuration says. */
+  readonly http: string | null
   readonly iterations: number
   readonly json: boolean
 }
@@ -51,18 +58,22 @@ export async function setUp(host: CommandLineHost, options: SetupOptions): Promi
     if (isClosed) await client.metadata([])
     else for (const mechanism of userMechanisms) await setUser(client, admin, { password, mechanism, iterations })
   } catch (thrown) {
-    throw isClosed ? stillOpen(thrown) : thrown
+    // The file was closed, and the daemon was not told: it says below whether the password is right.
+    if (!(isClosed && asksForNoName(thrown))) throw thrown
   } finally {
     await client.close()
   }
   if (changes.length > 0) await replace(file, text)
-  const next = isClosed && changes.length === 0 ? [] : nextSteps(file, admin)
-  printResult({ admin: `User:${admin}`, file, changes, next }, json, () =>
-    changes.length === 0
+  const facts = await closeNow(file, options.http ?? httpListener(entries), { user: admin, password })
+  const isNothing = changes.length === 0 && facts.closed.length === 0
+  const next = isNothing ? [] : nextSteps(file, admin, facts.waits)
+  printResult({ admin: `User:${admin}`, file, changes, ...facts, next }, json, () =>
+    isNothing
       ? `nothing to do: ${file} is set up, and User:${admin} has this password`
       : [
-          `User:${admin} may do everything. ${file} says now:`,
-          ...changes.map(indented),
+          `User:${admin} may do everything. ${file} says:`,
+          ...(changes.length === 0 ? ['  what it said before'] : changes.map(indented)),
+          closedWords(facts),
           'Next:',
           ...next.map(indented),
         ].join('\n'),
@@ -71,21 +82,43 @@ export async function setUp(host: CommandLineHost, options: SetupOptions): Promi
 
 const indented = (line: string): string => `  ${line}`
 
-function nextSteps(file: string, admin: string): string[] {
+function closedWords({ closed, ended }: SetUpFacts): string {
+  if (closed.length === 0) return 'The daemon that runs asked for names already.'
+  const gone = ended === 0 ? 'nobody was connected without one' : `connections without one that were ended: ${ended}`
+  return `At once, without a restart, ${closed.map((name) => `listeners.${name}`).join(', ')} ask for a name; ${gone}.`
+}
+
+const waiting: Readonly<Record<string, string>> = {
+  'super.users': 'the admin stands in super.users from the next start on; until then its entries say what it may do',
+  audit: 'the audit begins with the next start (systemctl restart headwater)',
+}
+
+function nextSteps(file: string, admin: string, waits: readonly string[]): string[] {
   return [
-    'restart the daemon: until then clients without a name may still do everything (systemctl restart headwater)',
+    ...waits.flatMap((name) => waiting[name] ?? []),
+    `what else has changed in ${file} since the daemon was started, new listeners too, counts from its next start on`,
     `make the users of your clients: headwater users set NAME --user ${admin}`,
     `give each what it needs: headwater role grant device NAME --topic PREFIX --user ${admin}`,
     `for clients on other hosts add a listener with tls to ${file} (docs/security.md)`,
   ]
 }
 
-/** The daemon runs with the configuration of before: it asks for no name, and refuses one. */
-function stillOpen(thrown: unknown): Error {
-  const error = asError(thrown)
-  if (!error.message.includes('ILLEGAL_SASL_STATE')) return error
-  const detail = 'the file is set up, but the daemon still runs without it'
-  return new ApplianceError(cliErrors.setupImpossible, { detail, remedy: 'Restart the daemon; nothing else is to do' })
+/** The daemon runs with the configuration of before: a listener without names refuses one. */
+function asksForNoName(thrown: unknown): boolean {
+  return asError(thrown).message.includes('ILLEGAL_SASL_STATE')
+}
+
+/** The daemon that runs closes what its own configuration leaves open. Throws CLI_SETUP_NOT_IN_FORCE. */
+async function closeNow(
+  file: string,
+  http: string,
+  caller: { readonly user: string; readonly password: string },
+): Promise<SetUpFacts> {
+  try {
+    return await askDaemon<SetUpFacts>({ http }, '/api/setup', { method: 'POST', caller })
+  } catch (thrown) {
+    throw new ApplianceError(cliErrors.setupNotInForce, { file, detail: asError(thrown).message })
+  }
 }
 
 async function textOf(file: string): Promise<string | null> {
@@ -119,7 +152,20 @@ function firstListener(entries: readonly ConfigurationEntry[]): ListenAddress {
   const first = Array.isArray(listeners)
     ? (listeners[0] as { readonly listen?: unknown } | undefined)?.listen
     : undefined
-  const address = listenAddress(typeof first === 'string' ? first : '127.0.0.1:9092')
+  return fromHere(typeof first === 'string' ? first : '127.0.0.1:9092')
+}
+
+function httpListener(entries: readonly ConfigurationEntry[]): string {
+  const of = (key: string): ConfigurationEntry | undefined => entries.find((entry) => entry.key === key)
+  const written = of('listeners.http.listen')?.value
+  const { host, port } = fromHere(typeof written === 'string' ? written : usualHttpAddress)
+  const hasTls = (of('listeners.http.tls.certificate')?.origin ?? 'default') !== 'default'
+  return `${hasTls ? 'https://' : ''}${host.includes(':') ? `[${host}]` : host}:${port}`
+}
+
+/** An address that a listener of this machine is reached by. */
+function fromHere(written: string): ListenAddress {
+  const address = listenAddress(written)
   const isEverywhere = address.host === '0.0.0.0' || address.host === '::'
   return isEverywhere ? { host: '127.0.0.1', port: address.port } : address
 }

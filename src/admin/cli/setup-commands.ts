@@ -7,6 +7,7 @@ interface SetupFlags {
   readonly admin: string
   readonly passwordFile?: string
   readonly bootstrapServer?: readonly ListenAddress[]
+  readonly http?: string
   readonly iterations: number
   readonly json?: true
 }
@@ -23,6 +24,7 @@ export function addSetupCommand({ program, host }: CommandContext): void {
       "the daemon's Kafka listener on this machine (default: the first)",
       addresses,
     )
+    .option('--http <HOST:PORT>', "the daemon's HTTP listener (default: as the file says; https://HOST:PORT under TLS)")
     .option('--iterations <n>', '4096 to 16384: the price of a guess for who steals the credentials', wholeNumber, 8192)
     .option(...jsonOption)
     .action(async (flags: SetupFlags) => {
@@ -32,6 +34,7 @@ export function addSetupCommand({ program, host }: CommandContext): void {
         admin: flags.admin,
         passwordFile: flags.passwordFile ?? null,
         bootstrapServer: flags.bootstrapServer ?? null,
+        http: flags.http ?? null,
         iterations: flags.iterations,
         json: flags.json ?? false,
       })

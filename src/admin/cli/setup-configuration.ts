@@ -1,6 +1,7 @@
 /** What set-up writes into the configuration file: the listeners ask for names, and the admin may do everything. Comments stay. */
 import { type Document, isMap, isSeq, parseDocument } from 'yaml'
 import { ApplianceError } from '../../base/errors.ts'
+import { setUpMechanisms, standardAuthorizer } from '../../security/set-up.ts'
 import { cliErrors } from './cli-errors.ts'
 
 export interface SetupChange {
@@ -9,8 +10,6 @@ export interface SetupChange {
   readonly changes: readonly string[]
 }
 
-const authorizerName = 'org.apache.kafka.metadata.authorizer.StandardAuthorizer'
-const mechanisms = ['SCRAM-SHA-256', 'SCRAM-SHA-512'] as const
 const fileHead = '# Every key: docs/configuration.md, or `headwater config print`.\n'
 
 /** The text of the file after set-up. Throws CLI_SETUP_IMPOSSIBLE when it is not one that can be changed. */
@@ -22,8 +21,8 @@ export function setUpConfiguration(text: string, admin: string): SetupChange {
   }
   const changes = [
     ...listenerChanges(document, 'kafka', '127.0.0.1:9092', (at) => {
-      document.setIn([...at, 'saslMechanisms'], document.createNode([...mechanisms]))
-      return `saslMechanisms: [${mechanisms.join(', ')}]`
+      document.setIn([...at, 'saslMechanisms'], document.createNode([...setUpMechanisms]))
+      return `saslMechanisms: [${setUpMechanisms.join(', ')}]`
     }),
     ...listenerChanges(document, 'mqtt', '127.0.0.1:1883', (at) => {
       document.setIn([...at, 'authentication'], 'password')
@@ -76,8 +75,8 @@ function rightsChanges(document: Document, admin: string): string[] {
   const changes: string[] = []
   const authorizerAt = ['kafka', 'authorizer.class.name']
   if ((document.getIn(authorizerAt) ?? '') === '') {
-    document.setIn(authorizerAt, authorizerName)
-    changes.push(`kafka.authorizer.class.name: ${authorizerName}`)
+    document.setIn(authorizerAt, standardAuthorizer)
+    changes.push(`kafka.authorizer.class.name: ${standardAuthorizer}`)
   }
   const superAt = ['kafka', 'super.users']
   const before = document.getIn(superAt)

@@ -1,6 +1,6 @@
 /** The paths of sessions and tokens. */
-import { ApplianceError } from '../../base/errors.ts'
-import { userOf } from '../../security/principal.ts'
+import { ApplianceError, type ErrorDefinition } from '../../base/errors.ts'
+import { anonymousPrincipal, userOf } from '../../security/principal.ts'
 import { httpErrors } from './http-errors.ts'
 import { sessionCookie, sessionIdOf } from './http-sessions.ts'
 import type { Route, RouteCall } from './route.ts'
@@ -34,6 +34,16 @@ export const accessRoutes: readonly Route[] = [
         .code(204)
         .header('set-cookie', `${sessionCookie}=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0`)
         .send()
+    },
+  },
+  {
+    method: 'POST',
+    path: '/api/setup',
+    shows: 'closes the listeners that ask for no name, at once; whoever asks is the admin (`headwater setup`)',
+    needs: 'administer',
+    answer: (call) => {
+      if (call.caller.principal === anonymousPrincipal) throw refused(401, httpErrors.unauthorized)
+      return settle(call, accessOf(call).setUp(call.caller), 200)
     },
   },
   {
@@ -85,7 +95,11 @@ function settle(
 
 /** The answer is 400. */
 function refuse(detail: string): never {
-  throw Object.assign(new ApplianceError(httpErrors.malformed, { detail }), { statusCode: 400 })
+  throw refused(400, httpErrors.malformed, { detail })
+}
+
+function refused(statusCode: number, definition: ErrorDefinition, fields: Record<string, string> = {}): Error {
+  return Object.assign(new ApplianceError(definition, fields), { statusCode })
 }
 
 /** What the body asks for; every key that is not known is a fault. Throws HTTP_MALFORMED. */

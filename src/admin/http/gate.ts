@@ -41,6 +41,11 @@ const credentialsLengthMax = 2_048
 /** A header of our own: no page of another origin can send it without asking first. */
 const requestHeader = 'x-headwater-request'
 
+/** As configured, or since set-up has run. */
+export function asksForNames({ authentication, access }: Pick<GateParts, 'authentication' | 'access'>): boolean {
+  return authentication.isRequired || access()?.isSetUp() === true
+}
+
 function refuse(status: number, definition: ErrorDefinition, fields: HttpRefusal['fields'] = {}): HttpRefusal {
   return { status, definition, fields }
 }
@@ -58,13 +63,13 @@ export async function admit(
   if (needs === 'nothing') return nobody
   if (needs === 'metrics' && authentication.hasOpenMetrics) return nobody
   const access = accessNow()
-  if (access === null)
-    return authentication.isRequired || needs === 'administer' ? refuse(503, httpErrors.starting) : nobody
+  const isRequired = asksForNames(parts)
+  if (access === null) return isRequired || needs === 'administer' ? refuse(503, httpErrors.starting) : nobody
   const named = await identify(request, client, access, parts)
   if (named !== null && 'status' in named) return named
-  if (named === null && (authentication.isRequired || needs === 'name')) return refuse(401, httpErrors.unauthorized)
+  if (named === null && (isRequired || needs === 'name')) return refuse(401, httpErrors.unauthorized)
   const admitted = named ?? nobody
-  const isOpen = needs === 'name' || (needs !== 'administer' && !authentication.isRequired)
+  const isOpen = needs === 'name' || (needs !== 'administer' && !isRequired)
   if (isOpen) return admitted
   const may = needs === 'administer' ? access.mayAdminister(admitted) : access.mayView(admitted)
   return may ? admitted : refuse(403, httpErrors.forbidden, { principal: admitted.principal })

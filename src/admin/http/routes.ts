@@ -5,7 +5,7 @@ import { expositionContentType } from '../exposition.ts'
 import type { Caller } from '../access.ts'
 import type { HealthReport, Operations } from '../operations.ts'
 import { accessRoutes } from './access-routes.ts'
-import { admit, noAuthentication } from './gate.ts'
+import { admit, asksForNames, noAuthentication } from './gate.ts'
 import { httpErrors } from './http-errors.ts'
 import { httpEvents } from './http-events.ts'
 import { HttpSessions } from './http-sessions.ts'
@@ -71,7 +71,8 @@ const routes: readonly Route[] = [
 
 /** Whoever has no name where names are asked for is told whether, and not why. */
 function reasonsFor({ options }: RouteCall, reasons: readonly string[]): { readonly reasons?: readonly string[] } {
-  return options.authentication?.isRequired === true ? {} : { reasons }
+  const { authentication = noAuthentication, access = () => null } = options
+  return asksForNames({ authentication, access }) ? {} : { reasons }
 }
 
 function running(options: HttpSurfaceOptions): Operations {

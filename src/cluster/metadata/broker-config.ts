@@ -239,7 +239,7 @@ const spellings: Readonly<Record<string, readonly (readonly [name: string, scale
 
 /** The node's settings: what the configuration says over Kafka's defaults, and what has been changed since. */
 export class BrokerSettings {
-  readonly #static: ReadonlyMap<string, string>
+  readonly #static: Map<string, string>
   #dynamic: (name: string) => string | undefined = () => undefined
 
   /** Throws BROKER_SETTING_INVALID for an unknown name or a value that cannot be. */
@@ -264,6 +264,14 @@ export class BrokerSettings {
   /** Values that were set by AlterConfigs; they win over the file's. */
   useDynamic(lookUp: (name: string) => string | undefined): void {
     this.#dynamic = lookUp
+  }
+
+  /** The configuration file says so since the start, and it counts already. */
+  adopt(name: string, value: string): void {
+    const definition = brokerConfigTable[name]
+    const fault = definition === undefined ? 'there is no such setting here' : faultOf(name, definition, value)
+    if (fault !== null) throw new ApplianceError(brokerConfigErrors.brokerSettingInvalid, { name, reason: fault })
+    this.#static.set(name, value)
   }
 
   text(name: string): string {

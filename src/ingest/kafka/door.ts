@@ -45,6 +45,10 @@ export interface ListenerOptions {
   readonly sasl?: SaslListener | null
 }
 
+interface ListenerPlace {
+  options: ListenerOptions
+}
+
 /** How often connections are looked at: rarely, or often while some wait for memory that others hold. */
 const inspectMs = 30_000
 const inspectUnderPressureMs = 1_000
@@ -64,8 +68,8 @@ export class KafkaDoor {
   readonly #observer: Observer
   readonly #options: KafkaDoorOptions
   readonly #host: ConnectionHost
-  readonly #listeners: Listener[] = []
-  readonly #connections = new Set<KafkaConnection>()
+  readonly #connections = new Map<KafkaConnection, ListenerPlace>()
+  readonly #places = new Map<Listener, ListenerPlace>()
   readonly #connectionCounts = new Map<string, number>()
   readonly #toFlush: KafkaConnection[] = []
   readonly #gate: ConnectionGate
@@ -131,13 +135,24 @@ export class KafkaDoor {
    */
   async listen(address: ListenAddress, options: ListenerOptions = {}): Promise<Listener> {
     const { name = 'kafka', tls = null, proxyProtocol = null } = options
-    const listener = await this.#net.listen(name, address, (connection) => this.#accept(connection, options), {
+    const place: ListenerPlace = { options }
+    const listener = await this.#net.listen(name, address, (connection) => this.#accept(connection, place), {
       tls,
       proxyProtocol,
       gate: this.#gate.listener(ofTheDoor),
     })
-    this.#listeners.push(listener)
+    this.#places.set(listener, place)
     return listener
+  }
+
+  /** Whoever comes by the listener from now on authenticates; who came before goes. Answers how many. */
+  askForNames(listener: Listener, sasl: SaslListener): number {
+    const place = this.#places.get(listener)
+    if (place === undefined) return 0
+    place.options = { ...place.options, sasl }
+    const before = [...this.#connections].filter(([, from]) => from === place)
+    for (const [connection] of before) connection.destroy('unauthenticated')
+    return before.length
   }
 
   /**
@@ -146,18 +161,20 @@ export class KafkaDoor {
    */
   async stop(): Promise<void> {
     this.#isStopping = true
-    await Promise.all(this.#listeners.splice(0).map((listener) => listener.close()))
+    const listeners = [...this.#places.keys()]
+    this.#places.clear()
+    await Promise.all(listeners.map((listener) => listener.close()))
     if (this.#connections.size === 0) return this.#stopInspecting()
     const empty = new Promise<void>((resolve) => {
       this.#whenEmpty = resolve
     })
     const timers = [
       this.#clock.schedule(Math.min(stopWaitingMs, this.#options.stopTimeoutMs), () => {
-        for (const connection of [...this.#connections]) connection.cutWaiting()
+        for (const connection of [...this.#connections.keys()]) connection.cutWaiting()
       }),
       this.#clock.schedule(this.#options.stopTimeoutMs, () => this.#cutRemaining()),
     ]
-    for (const connection of [...this.#connections]) connection.stop()
+    for (const connection of [...this.#connections.keys()]) connection.stop()
     await empty
     for (const timer of timers) this.#clock.cancel(timer)
     this.#stopInspecting()
@@ -171,8 +188,9 @@ export class KafkaDoor {
     this.#observer.set(kafkaDoorMetrics.responseMemoryBytes, this.#host.responseMemory.usedBytes)
   }
 
-  #accept(connection: Connection, { advertise, sasl = null }: ListenerOptions): void {
+  #accept(connection: Connection, place: ListenerPlace): void {
     const { peer } = connection
+    const { advertise, sasl = null } = place.options
     if (this.#isStopping) return connection.destroy()
     const principal = this.#options.principalOf(peer)
     if (principal === null) {
@@ -192,7 +210,7 @@ export class KafkaDoor {
     }
     this.#observer.add(kafkaDoorMetrics.connectionsAccepted, 1)
     this.#countConnection(peer.listener, 1)
-    this.#connections.add(new KafkaConnection(connection, facts, this.#host))
+    this.#connections.set(new KafkaConnection(connection, facts, this.#host), place)
     this.#inspectLater(false)
   }
 
@@ -238,7 +256,7 @@ export class KafkaDoor {
   #inspect(): void {
     const { requestMemory, responseMemory } = this.#host
     const nowMs = this.#clock.monotonicMs()
-    for (const connection of [...this.#connections])
+    for (const connection of [...this.#connections.keys()])
       connection.inspect(nowMs, { idleMs: this.#options.idleMs, stallMs })
     this.#logSuppressed(nowMs)
     if (this.#connections.size > 0) this.#inspectLater(requestMemory.hasWaiting || responseMemory.hasWaiting)
@@ -252,7 +270,7 @@ export class KafkaDoor {
   #cutRemaining(): void {
     if (this.#connections.size === 0) return
     this.#observer.event(kafkaDoorEvents.stopTimedOut, { connections: this.#connections.size })
-    for (const connection of [...this.#connections]) connection.destroy('stop')
+    for (const connection of [...this.#connections.keys()]) connection.destroy('stop')
   }
 
   // ----------------------------------------------------------------------------------------------- refusals

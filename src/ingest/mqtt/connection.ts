@@ -301,7 +301,7 @@ export class MqttConnection implements ConnectionRoles {
       this.will = {
         message: packet.will,
         publisher: { clientId: session.clientId, userName, level },
-        rights: session.rights,
+        rights: () => session.rights,
       }
     }
     session.will = this.will

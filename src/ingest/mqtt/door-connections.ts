@@ -1,6 +1,7 @@
 /** The connections of the MQTT door: its listeners with their limits, and who has come in by them. */
 import { ConnectionGate, type GateReason, isLocalHost } from '../../base/connection-gate.ts'
 import type { Clock, Connection, Listener, ListenOptions, ListenPlace, Net, Observer } from '../../base/ports.ts'
+import { reasonCodes } from '../../protocol/mqtt/reason-codes.ts'
 import { MqttConnection } from './connection.ts'
 import type { DoorServices } from './door-services.ts'
 import type { MqttListenerOptions } from './listener-options.ts'
@@ -18,6 +19,10 @@ export interface DoorConnectionsParts {
   readonly onChange: () => void
 }
 
+interface ListenerPlace {
+  options: MqttListenerOptions
+}
+
 /** Names of the WebSocket sub-protocol: of the standard [MQTT-6.0.0-4], and of clients from before it. */
 const subProtocols = ['mqtt', 'mqttv3.1']
 /** Connections beyond a limit that are taken nevertheless, so that a client of 5.0 is told which. */
@@ -27,7 +32,7 @@ export class DoorConnections {
   readonly #parts: DoorConnectionsParts
   readonly #gate: ConnectionGate
   readonly #open = new Set<MqttConnection>()
-  readonly #listeners: Listener[] = []
+  readonly #places = new Map<Listener, ListenerPlace>()
   #isStopping = false
 
   constructor(parts: DoorConnectionsParts) {
@@ -60,15 +65,27 @@ export class DoorConnections {
 
   /** Rejects with a NetError. */
   async listen(place: ListenPlace, options: MqttListenerOptions): Promise<Listener> {
-    const onConnection = (socket: Connection): void => this.#onConnection(socket, options)
+    const own: ListenerPlace = { options }
+    const onConnection = (socket: Connection): void => this.#onConnection(socket, own.options)
     const listener = await this.#parts.net.listen(
       listenerNameOf(options),
       place,
       onConnection,
       this.#listenOptions(options),
     )
-    this.#listeners.push(listener)
+    this.#places.set(listener, own)
     return listener
+  }
+
+  /** See `MqttDoor.askForNames`: by user name and password. */
+  askForNames(listener: Listener): number {
+    const place = this.#places.get(listener)
+    if (place === undefined) return 0
+    const before = place.options
+    place.options = { ...before, authentication: 'password' }
+    const theirs = [...this.#open].filter((connection) => connection.listener === before)
+    for (const connection of theirs) connection.close(reasonCodes.notAuthorized, 'names are asked for from now on')
+    return theirs.length
   }
 
   #listenOptions(listener: MqttListenerOptions): ListenOptions {
@@ -99,7 +116,9 @@ export class DoorConnections {
   /** No new connections; open ones stay. */
   async stopListening(): Promise<void> {
     this.#isStopping = true
-    await Promise.all(this.#listeners.splice(0).map((listener) => listener.close()))
+    const listeners = [...this.#places.keys()]
+    this.#places.clear()
+    await Promise.all(listeners.map((listener) => listener.close()))
   }
 
   stopReading(): void {

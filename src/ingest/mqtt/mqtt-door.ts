@@ -34,7 +34,7 @@ import { PendingBytes } from './pending-bytes.ts'
 import { ReplayTable } from './replay-table.ts'
 import { RetainedKeeper, retainedTopic } from './retained-keeper.ts'
 import { RouteTable } from './route-table.ts'
-import type { MqttSession } from './session.ts'
+import { type MqttSession, packetIdMax } from './session.ts'
 import type { Delivery as SessionDelivery, DropReason, SessionBounds } from './session-types.ts'
 import type { ReplayOutcome } from './state-replay.ts'
 import { SessionExpiries } from './session-expiries.ts'
@@ -172,7 +172,8 @@ export class MqttDoor {
     const livePositions = (): Iterable<readonly [Partition, number]> => this.delivery.positions()
     const authorizer = parts.authorizer ?? null
     const rights = (owner: SessionOwner): TopicRights | null => rightsOf(owner, { authorizer, mapping, options })
-    this.keeper = new SessionKeeper({ broker, clock, commits, sessions, subscriptions, wills, livePositions, rights })
+    const keeping = { broker, clock, commits, sessions, subscriptions, wills, livePositions, rights }
+    this.keeper = new SessionKeeper({ ...keeping, readersPerPart: options.checkpointReaders })
     this.sys = new SysTopics({ clock, subscriptions, figures: () => this.figures.ofSys() })
     this.services = this.createServices(mapping)
     this.connections = new DoorConnections({
@@ -191,6 +192,7 @@ export class MqttDoor {
       queuedMessagesMax: options.queuedMessagesMax,
       queuedBytesMax: options.queuedBytesMax,
       queuedBytesTotalMax: options.queuedBytesTotalMax,
+      finishedIdsMax: options.finishedIdsMax,
       queuedBytesTotal: 0,
       onDrop: (session, reason) => this.onDrop(session, reason),
       onRoom: (session) => this.onRoom(session),
@@ -296,6 +298,12 @@ export class MqttDoor {
     return this.connections.listen(place, options)
   }
 
+  /** What sessions may do is asked anew. Whoever comes by these listeners from now on says who it is; who came before goes. Answers how many. */
+  askForNames(listeners: readonly Listener[]): number {
+    this.keeper.refreshRights()
+    return listeners.reduce((ended, listener) => ended + this.connections.askForNames(listener), 0)
+  }
+
   private async open(): Promise<void> {
     const { observer, clock, options } = this.parts
     const replay = (key: Uint8Array, value: Uint8Array | null): void => this.keeper.replay(key, value)
@@ -311,9 +319,10 @@ export class MqttDoor {
 
   /** Sessions of the last run go on; wills of those whose connection a crash has taken are due. */
   private restoreSessions(restored: ReturnType<SessionKeeper['restore']>): void {
-    const { clock, observer } = this.parts
+    const { clock, entropy, observer } = this.parts
     const wallMs = clock.wallMs()
     for (const [session, stored] of restored) {
+      session.continueIds(entropy.below(packetIdMax))
       for (const [packetId, fingerprint] of this.packetIds.takeCarried(session.clientId)) {
         session.carriedIds.set(packetId, fingerprint)
       }

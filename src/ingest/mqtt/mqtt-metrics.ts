@@ -53,7 +53,7 @@ export const mqttMetrics = defineMetrics({
   queuedBytes: {
     name: 'headwater_mqtt_queued_bytes',
     kind: 'gauge',
-    help: 'Bytes of messages that wait for MQTT subscribers.',
+    help: 'Bytes of messages that wait for MQTT subscribers, or for their acknowledgement.',
     labels: [],
   },
   retainedMessages: {

@@ -59,8 +59,10 @@ export interface MqttDoorOptions {
   /** QoS 1 and 2 messages waiting for one subscriber; further ones wait in the log alone. */
   readonly queuedMessagesMax: number
   readonly queuedBytesMax: number
-  /** The same over all sessions. */
+  /** The same over all sessions, with what is in flight. */
   readonly queuedBytesTotalMax: number
+  /** Finished QoS 2 messages of one session whose ids are still kept: a client that leaves an older one unacknowledged is sent no more. */
+  readonly finishedIdsMax: number
 
   /** Messages of one connection that are not committed yet, in bytes: above it the socket is paused. */
   readonly uncommittedBytesMax: number
@@ -70,6 +72,9 @@ export interface MqttDoorOptions {
   readonly drainDeadlineMs: number
   /** After a failed append a client that cannot be told the reason is kept waiting this long before its connection is closed. */
   readonly failurePauseMs: number
+
+  /** Readers whose places are written in one turn of the loop: each has up to its window and its queue of messages to look at. */
+  readonly checkpointReaders: number
 
   /** Bytes of one read of a partition's tail, and of one turn's work on it. */
   readonly tailReadBytes: number
@@ -112,10 +117,12 @@ export const mqttDoorDefaults: MqttDoorOptions = {
   queuedMessagesMax: 1000,
   queuedBytesMax: 1_048_576,
   queuedBytesTotalMax: 67_108_864,
+  finishedIdsMax: 8192,
   uncommittedBytesMax: 262_144,
   pendingBytesMax: 8_388_608,
   drainDeadlineMs: 60_000,
   failurePauseMs: 2000,
+  checkpointReaders: 64,
   tailReadBytes: 262_144,
   summaryBytesMax: 16_777_216,
   summaryStretchBytes: 16_777_216,

@@ -11,22 +11,38 @@ export interface OutgoingId {
   readonly isReleased: boolean
 }
 
+/** Ids that are given out: the window is much smaller than what is left of them. */
+const idsMax = 57_344
+
 /** A message's place as text. */
 export function placeOf({ partition, offset }: MessageOrigin): string {
   return `${partition.topicId} ${partition.index} ${offset}`
 }
 
-/** Finished ids that are kept: a client that never acknowledges an old message holds the place back. */
-const finishedMax = 8192
-
 export class OutgoingIds {
+  private readonly finishedMax: number
   private readonly finished = new LateMap<number, MessageOrigin>()
   private readonly restored = new LateMap<string, OutgoingId & { readonly origin: MessageOrigin }>()
   private readonly restoredIds = new LateMap<number, true>()
 
-  /** No further message may be begun. */
+  /** Of the finished ones, those that the client had released before the restart. */
+  private carried = 0
+
+  /** `finishedMax`: finished ids that are kept; a client that leaves an old message unacknowledged holds the place back. */
+  constructor(finishedMax: number) {
+    this.finishedMax = finishedMax
+  }
+
+  /**
+   * No further message may be begun. Those from before the restart do not count: the message that held the place back then must be sent again before
+   * the place can pass them.
+   */
   get isFull(): boolean {
-    return this.finished.size >= finishedMax
+    return this.finished.size - this.carried >= this.finishedMax || this.usedCount >= idsMax
+  }
+
+  private get usedCount(): number {
+    return this.finished.size - this.carried + this.restoredIds.size
   }
 
   has(packetId: number): boolean {
@@ -53,7 +69,13 @@ export class OutgoingIds {
 
   /** PUBCOMP, or a refusal: the id is free when the session's place has passed the message. */
   finish(packetId: number, origin: MessageOrigin): void {
+    if (this.restoredIds.has(packetId)) this.carried += 1
     this.finished.set(packetId, origin)
+  }
+
+  hasFinished(isPassed: (origin: MessageOrigin) => boolean): boolean {
+    for (const origin of this.finished.values()) if (isPassed(origin)) return true
+    return false
   }
 
   /** Takes out what the place has passed; the log may forget it in the same set as it learns of the place. */
@@ -62,6 +84,7 @@ export class OutgoingIds {
     for (const [packetId, origin] of this.finished) {
       if (!isPassed(origin)) continue
       this.finished.delete(packetId)
+      if (this.restoredIds.has(packetId)) this.carried -= 1
       this.take(origin)
       origins.push(origin)
     }

@@ -47,6 +47,8 @@ export class OutgoingMessage {
   private start = 0
   private readonly payloadLength: number
   private isKept = true
+  /** Sessions in which it is in flight. */
+  private holders = 0
   // The forms that were asked for; seldom more than one.
   private firstSlot = -1
   private first: EncodedPublish | null = null
@@ -91,6 +93,19 @@ export class OutgoingMessage {
       this.start = first.bytes.length - this.payloadLength
     } else this.source = copyBytes(this.payload)
     return this
+  }
+
+  /** It is in flight in a session, and keeps its bytes. Answers how many more bytes are held because of it. */
+  hold(): number {
+    this.keep()
+    this.holders += 1
+    return this.holders === 1 ? this.sizeInBytes : 0
+  }
+
+  /** It is not in flight in a session any more. Answers how many bytes fewer are held. */
+  letGo(): number {
+    this.holders -= 1
+    return this.holders === 0 ? this.sizeInBytes : 0
   }
 
   get payload(): Uint8Array {

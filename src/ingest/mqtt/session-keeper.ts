@@ -36,6 +36,8 @@ export interface SessionKeeperOptions {
   readonly livePositions: () => Iterable<readonly [Partition, number]>
   /** What the owner of a session may do now; null = everything. */
   readonly rights: (owner: SessionOwner) => TopicRights | null
+  /** Readers whose places are written in one turn of the loop. */
+  readonly readersPerPart: number
 }
 
 /** Of a session that was written before it had an owner. */
@@ -43,6 +45,13 @@ const nobodyKnown: SessionOwner = { principal: anonymousPrincipal, host: '' }
 
 /** Positions are written this long after they have changed: what a crash makes a client hear twice. */
 const checkpointEveryMs = 1000
+
+interface CheckpointRun {
+  /** Who had moved when it began. */
+  readonly readers: Iterator<MqttSession | SharedGroup>
+  /** The common reader's places then. */
+  readonly live: ReadonlyMap<Partition, number>
+}
 
 export class SessionKeeper {
   private readonly options: SessionKeeperOptions
@@ -53,6 +62,12 @@ export class SessionKeeper {
   private readonly dirtyGroups = new Set<SharedGroup>()
   private readonly dirtySessions = new Set<MqttSession>()
   private readonly writtenTails = new Map<Partition, number>()
+  /** Those of them that are durable. */
+  private readonly confirmedTails = new Map<Partition, number>()
+  /** A checkpoint that is being written. */
+  private run: CheckpointRun | null = null
+  /** Somebody has moved since it began. */
+  private hasMoved = false
   /** Sessions that the log has. */
   private stored = 0
   private timer: Timer | null = null
@@ -82,7 +97,7 @@ export class SessionKeeper {
       const session = sessions.restore(clientId)
       session.owner = known.owner
       session.rights = this.options.rights(known.owner ?? nobodyKnown)
-      const will = known.will === null ? null : { ...known.will, rights: session.rights }
+      const will = known.will === null ? null : { ...known.will, rights: () => session.rights }
       const stored = { ...known, will }
       session.expiryMs = stored.expiryMs
       session.will = stored.will
@@ -99,6 +114,18 @@ export class SessionKeeper {
     }
     for (const group of subscriptions.shared()) this.restorePositions(groupReader(group), group.behind)
     return restored
+  }
+
+  /** It has changed who may do everything: what sessions may do is asked anew. */
+  refreshRights(): void {
+    const ofOwners = new Map<string, TopicRights | null>()
+    for (const session of this.options.sessions.values()) {
+      const owner = session.owner ?? nobodyKnown
+      const key = `${owner.host} ${owner.principal}`
+      let rights = ofOwners.get(key)
+      if (rights === undefined) ofOwners.set(key, (rights = this.options.rights(owner)))
+      session.rights = rights
+    }
   }
 
   private restoreOutgoing(session: MqttSession): void {
@@ -261,44 +288,125 @@ export class SessionKeeper {
   }
 
   private checkpointSoon(): void {
-    if (this.timer !== null || this.isStopped) return
+    this.hasMoved = true
+    if (this.timer !== null || this.isStopped || this.run !== null) return
     this.timer = this.options.clock.schedule(checkpointEveryMs, () => {
       this.timer = null
-      this.checkpoint()
+      this.beginParts()
     })
   }
 
   /**
-   * Writes where everybody is, as one set: the common reader's place means nothing without that of those who are behind it. False when the log does
-   * not take it.
+   * Writes where everybody is: at once, or a part at a time where thousands of sessions would hold up the loop. Then the common reader's place is the
+   * last to be written, and as it was at the beginning: whatever is below it was given by then, so whoever is not done with it has been written, or has
+   * not changed since.
+   */
+  private beginParts(): void {
+    if (this.stored === 0) return
+    this.hasMoved = false
+    if (this.dirtySessions.size + this.dirtyGroups.size <= this.options.readersPerPart) {
+      if (!this.checkpoint()) this.checkpointSoon()
+      return
+    }
+    const readers = [...this.dirtySessions, ...this.dirtyGroups]
+    this.run = { readers: readers.values(), live: new Map(this.options.livePositions()) }
+    this.writePart(this.run)
+  }
+
+  private writePart(run: CheckpointRun): void {
+    // A whole checkpoint has been written meanwhile.
+    if (this.run !== run || this.isStopped) return
+    for (let count = 0; count < this.options.readersPerPart; count += 1) {
+      const next = run.readers.next()
+      if (next.done === true) return this.endParts(run)
+      if (!this.writeReader(next.value, this.confirmedTails, run.live)) return this.giveUp(run)
+    }
+    // The next part when this one is durable: the common reader's place must not be the first that a crash leaves.
+    this.options.commits.current().whenSettled((isDurable) => {
+      if (isDurable) this.options.clock.defer(() => this.writePart(run))
+      else this.giveUp(run)
+    })
+  }
+
+  /** Who was not written is still to be. */
+  private giveUp(run: CheckpointRun): void {
+    if (this.run !== run) return
+    this.run = null
+    this.checkpointSoon()
+  }
+
+  private endParts({ live }: CheckpointRun): void {
+    this.run = null
+    const isLeft = this.hasMoved || this.dirtySessions.size > 0 || this.dirtyGroups.size > 0
+    if (!this.writeTails(live) || isLeft) this.checkpointSoon()
+  }
+
+  /**
+   * Writes where everybody is, at once: the common reader's place means nothing without that of those who are behind it. False when the log does not
+   * take it.
    */
   checkpoint(): boolean {
-    const { clock, commits, livePositions } = this.options
+    this.run = null
     if (this.stored === 0) return true
+    const live = new Map(this.options.livePositions())
+    for (const readers of [this.dirtySessions, this.dirtyGroups]) {
+      for (const reader of readers) if (!this.writeReader(reader, live, live)) return false
+    }
+    return this.writeTails(live)
+  }
+
+  /** `tails`: the common reader's places as the log has them when it has this; `later`: as it will have them by the end of the checkpoint. */
+  private writeReader(
+    reader: MqttSession | SharedGroup,
+    tails: ReadonlyMap<Partition, number>,
+    later: ReadonlyMap<Partition, number>,
+  ): boolean {
+    if (reader instanceof SharedGroup) {
+      if (!this.dirtyGroups.has(reader)) return true
+      const positions = stored(positionsOf(reader.behind, reader.pendingOrigins()))
+      if (reader.size > 0 && !this.writePositions(groupReader(reader), positions)) return false
+      return this.dirtyGroups.delete(reader)
+    }
+    if (!this.dirtySessions.has(reader)) return true
+    const positions = positionsOf(reader.behind, reader.pendingOrigins(null))
+    if (!this.writePositions(ownReader(reader), stored(positions))) return false
+    const passedBy =
+      (places: ReadonlyMap<Partition, number>) =>
+      ({ partition, offset }: MessageOrigin): boolean =>
+        offset < Math.min(positions.get(partition) ?? Number.POSITIVE_INFINITY, places.get(partition) ?? 0)
+    this.forgetPassed(reader, passedBy(tails))
+    // Ids that can be forgotten when the common reader's place is durable: next time.
+    if (!reader.hasFinished(passedBy(later))) this.dirtySessions.delete(reader)
+    return true
+  }
+
+  /** The log need not know the ids of what a session's place has passed. */
+  private forgetPassed(session: MqttSession, isPassed: (origin: MessageOrigin) => boolean): void {
+    const { clock, commits } = this.options
+    const wasOutOfIds = session.isOutOfIds
+    for (const origin of session.passedOutgoing(isPassed)) {
+      const at = { clientId: session.clientId, place: placeOf(origin) }
+      this.log.outgoing(commits.current().turn, clock.wallMs(), at, null)
+    }
+    // It may have nothing in flight whose acknowledgement would go on.
+    if (wasOutOfIds && !session.isOutOfIds) clock.defer(() => session.goOn(clock.wallMs()))
+  }
+
+  private writeTails(live: ReadonlyMap<Partition, number>): boolean {
+    const { clock, commits } = this.options
     const wallMs = clock.wallMs()
-    const { turn } = commits.current()
-    const live = new Map(livePositions())
-    for (const session of this.dirtySessions) {
-      const positions = positionsOf(session.behind, session.pendingOrigins(null))
-      if (!this.writePositions(ownReader(session), stored(positions))) return false
-      const isPassed = ({ partition, offset }: MessageOrigin): boolean =>
-        offset < (positions.get(partition) ?? live.get(partition) ?? 0)
-      for (const origin of session.passedOutgoing(isPassed)) {
-        this.log.outgoing(turn, wallMs, { clientId: session.clientId, place: placeOf(origin) }, null)
-      }
-    }
-    for (const group of this.dirtyGroups) {
-      const positions = stored(positionsOf(group.behind, group.pendingOrigins()))
-      if (group.size > 0 && !this.writePositions(groupReader(group), positions)) return false
-    }
-    this.dirtySessions.clear()
-    this.dirtyGroups.clear()
+    const batch = commits.current()
+    const changed: [Partition, number][] = []
     for (const [partition, offset] of live) {
       if (this.writtenTails.get(partition) === offset) continue
       const tail = { topicId: partition.topicId, partition: partition.index, offset }
-      if (this.log.tail(turn, wallMs, tail) !== null) return false
+      if (this.log.tail(batch.turn, wallMs, tail) !== null) return false
       this.writtenTails.set(partition, offset)
+      changed.push([partition, offset])
     }
+    batch.whenSettled((isDurable) => {
+      if (isDurable) for (const [partition, offset] of changed) this.confirmedTails.set(partition, offset)
+    })
     return true
   }
 
@@ -313,7 +421,9 @@ export class SessionKeeper {
 
   /** Partitions are gone: their places are forgotten. */
   onPartitionsChanged(): void {
-    for (const partition of this.writtenTails.keys()) if (!partition.isLeader) this.writtenTails.delete(partition)
+    for (const tails of [this.writtenTails, this.confirmedTails]) {
+      for (const partition of tails.keys()) if (!partition.isLeader) tails.delete(partition)
+    }
   }
 
   stop(): void {

@@ -183,7 +183,7 @@ function storedSession(value: SessionValue): StoredSession {
   const properties = decodeProperties(bytes, list.start, list.end, 'will')
   const message = { topic, payload: Buffer.from(will.payload, 'base64'), qos, retain, properties }
   // Its rights are found by who asks.
-  const found = { message, publisher: { clientId, userName, level }, rights: null }
+  const found = { message, publisher: { clientId, userName, level }, rights: () => null }
   return { owner, expiryMs, expiresAtMs, willDueMs, will: found }
 }
 

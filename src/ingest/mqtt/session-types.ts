@@ -96,7 +96,9 @@ export interface SessionBounds {
   readonly queuedMessagesMax: number
   readonly queuedBytesMax: number
   readonly queuedBytesTotalMax: number
-  /** Bytes queued in all sessions. */
+  /** QoS 2 ids of one session that wait, finished, for its place in the log to pass them. */
+  readonly finishedIdsMax: number
+  /** Bytes queued or in flight in all sessions. */
   queuedBytesTotal: number
   onDrop(session: MqttSession, reason: DropReason): void
   /**

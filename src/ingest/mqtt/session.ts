@@ -9,6 +9,7 @@ import { reasonCodes } from '../../protocol/mqtt/reason-codes.ts'
 import type { Partition } from '../../cluster/partition/partition.ts'
 import { formOf } from './delivery-form.ts'
 import { DeliveryQueue } from './delivery-queue.ts'
+import { InflightTable } from './inflight-table.ts'
 import type { MessageOrigin, OutgoingMessage } from './outgoing-message.ts'
 import { type OutgoingId, OutgoingIds } from './outgoing-ids.ts'
 import type { LogReplay } from './log-replay.ts'
@@ -26,7 +27,8 @@ import type { Will } from './will-keeper.ts'
 import type { SharedGroup } from './shared-group.ts'
 import type { SessionOwner, TopicRights } from './topic-rights.ts'
 
-const packetIdMax = 65_535
+/** The largest packet id. */
+export const packetIdMax = 65_535
 
 export class MqttSession {
   readonly clientId: string
@@ -50,7 +52,7 @@ export class MqttSession {
   expiryMs = 0
   private readonly bounds: SessionBounds
   private attached: SessionLink | null = null
-  private readonly inflight = new LateMap<number, InflightDelivery>()
+  private readonly inflight: InflightTable
   /** QoS 2 messages that wait for PUBCOMP, in the order of the PUBRECs [MQTT-4.6.0-4]. */
   private readonly releasing = new LateMap<number, Release>()
   /** Made by the first QoS 2 message that it is sent. */
@@ -67,6 +69,7 @@ export class MqttSession {
     this.clientId = clientId
     this.bounds = bounds
     this.queue = new DeliveryQueue(bounds)
+    this.inflight = new InflightTable(bounds)
   }
 
   get link(): SessionLink | null {
@@ -167,8 +170,8 @@ export class MqttSession {
 
   private maySend(): boolean {
     const link = this.attached
-    if (link === null || !link.isWritable || this.resends.length > 0 || this.outgoing?.isFull === true) return false
-    return this.sentCount < link.sendWindow
+    if (link === null || !link.isWritable || this.resends.length > 0 || this.isOutOfIds) return false
+    return this.sentCount < link.sendWindow && !this.inflight.isCrowded
   }
 
   private start(delivery: Delivery, wallMs: number): void {
@@ -183,8 +186,7 @@ export class MqttSession {
     const packetId = this.freePacketId()
     const packet = message.packetWithId(formOf(delivery, link, qos, message), packetId, false, wallMs)
     if (!this.sendPacket(link, message, packet)) return
-    message.keep()
-    this.inflight.set(packetId, {
+    this.inflight.add({
       ...delivery,
       qos,
       packetId,
@@ -197,7 +199,7 @@ export class MqttSession {
 
   /** A QoS 2 message of a kept session: the log knows its id before the client does, so that it is not sent under another after a crash. */
   private startRecorded(delivery: Delivery, origin: MessageOrigin, wallMs: number): void {
-    this.outgoing ??= new OutgoingIds()
+    this.outgoing ??= new OutgoingIds(this.bounds.finishedIdsMax)
     const before = this.outgoing.before(origin)
     const packetId = before?.packetId ?? this.freePacketId()
     this.outgoing.take(origin)
@@ -208,8 +210,7 @@ export class MqttSession {
       wasSent: before !== undefined,
       record: before === undefined ? 'recording' : 'durable',
     }
-    delivery.message.keep()
-    this.inflight.set(packetId, started)
+    this.inflight.add(started)
     this.awaiting.push(started)
     this.sentCount += 1
     const id = { packetId, isReleased: false }
@@ -322,9 +323,17 @@ export class MqttSession {
     this.bounds.onProgress(this)
   }
 
+  /**
+   * Ids go on behind this one. A client that was cut off may say on its next connection what it could not say on the last: that must not acknowledge
+   * another message, to which this run has given the same id.
+   */
+  continueIds(packetId: number): void {
+    this.lastPacketId = packetId
+  }
+
   /** What the log knew of a QoS 2 message when the last run ended. */
   restoreOutgoing(origin: MessageOrigin, id: OutgoingId): void {
-    this.outgoing ??= new OutgoingIds()
+    this.outgoing ??= new OutgoingIds(this.bounds.finishedIdsMax)
     this.outgoing.restore(origin, id)
     if (id.isReleased) this.releasing.set(id.packetId, { state: 'due', isCounted: false, origin })
   }
@@ -335,6 +344,16 @@ export class MqttSession {
       if (record !== 'none' && message.origin !== null) yield message.origin
     }
     for (const { origin } of this.releasing.values()) if (origin !== null) yield origin
+  }
+
+  /** Is there an id of a finished message that has been passed and is not forgotten? */
+  hasFinished(isPassed: (origin: MessageOrigin) => boolean): boolean {
+    return this.outgoing?.hasFinished(isPassed) === true
+  }
+
+  /** It begins no further message of QoS 2 before its place has passed finished ones. */
+  get isOutOfIds(): boolean {
+    return this.outgoing?.isFull === true
   }
 
   /** Messages of ids that the log may forget when it knows that the session's place has passed them. */

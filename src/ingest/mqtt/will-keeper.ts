@@ -15,8 +15,8 @@ import type { TopicRights } from './topic-rights.ts'
 export interface Will {
   readonly message: WillMessage
   readonly publisher: PublisherFacts
-  /** Null: the client may publish everything. */
-  readonly rights: TopicRights | null
+  /** What the client may do now; null = everything. */
+  readonly rights: () => TopicRights | null
 }
 
 export interface WillKeeperOptions {
@@ -95,7 +95,7 @@ export class WillKeeper {
     const topic = utf8Bytes(will.message.topic)
     const wallMs = clock.wallMs()
     // Asked again: what was allowed at CONNECT may not be any more.
-    if (will.rights?.mayPublish(topic, 0, topic.length) === false) return this.giveUp(will, notAuthorized)
+    if (will.rights()?.mayPublish(topic, 0, topic.length) === false) return this.giveUp(will, notAuthorized)
     const route = routes.find(topic, 0, topic.length, wallMs)
     if (route === null) return this.giveUp(will, willRefused)
     if (route.state === 'waiting') {
@@ -106,7 +106,7 @@ export class WillKeeper {
       })
     }
     if (route.state !== 'ready' || route.partition === null) return this.giveUp(will, reasonName(route.reason))
-    if (will.rights?.mayWrite(route.partition.topic) === false) return this.giveUp(will, notAuthorized)
+    if (will.rights()?.mayWrite(route.partition.topic) === false) return this.giveUp(will, notAuthorized)
     const { qos, retain, properties, payload } = will.message
     // Its CONNECT may have been before a restart with another schema.
     const { checks, counters } = this.options

@@ -125,6 +125,12 @@ export const auditTypes = defineAuditTypes({
     subject: 'the id of the token',
     fields: change,
   },
+  nodeSetUp: {
+    type: 'headwater.node.set-up',
+    says: 'Set-up has closed listeners to whoever has no name.',
+    subject: 'the principal of the admin',
+    fields: change,
+  },
   certificateReplaced: {
     type: 'headwater.certificate.replaced',
     says: 'A listener has a new certificate.',

@@ -48,7 +48,21 @@ describe('headwater setup', () => {
     writeFileSync(file, written, { mode: 0o600 })
     const open = await start()
     const run = (input: string, ...more: string[]) =>
-      headwater(['setup', '--config', file, '--password-file', '-', '-b', daemon?.kafka ?? '', ...more], { input })
+      headwater(
+        [
+          'setup',
+          '--config',
+          file,
+          '--password-file',
+          '-',
+          '-b',
+          daemon?.kafka ?? '',
+          '--http',
+          daemon?.http ?? '',
+          ...more,
+        ],
+        { input },
+      )
     expect(run('short\n')).toMatchObject({ status: 1, stderr: expect.stringMatching(/at least 8/) })
     expect(run(`${password}\n`, '--admin', 'a;User:b')).toMatchObject({
       status: 1,
@@ -63,14 +77,14 @@ describe('headwater setup', () => {
     const first = run(`${password}\n`)
     expect(first).toMatchObject({ status: 0, stderr: '' })
     expect(first.stdout).toMatch(/super\.users: User:admin/)
-    expect(first.stdout).toMatch(/restart the daemon/)
+    expect(first.stdout).toMatch(/At once, without a restart, listeners.kafka.0, listeners.mqtt.0, listeners.http ask/)
+    expect(first.stdout).toMatch(/the audit begins with the next start/)
     const after = readFileSync(file, 'utf8')
     expect(after).toContain('# The box at the press.')
     expect(after).toContain('# the loopback')
     expect(statSync(file).mode & 0o777).toBe(0o600)
     expect(readdirSync(folder).filter((name) => name.includes('setup'))).toEqual([])
-    // The file is set up, the daemon is not yet.
-    expect(run(`${password}\n`)).toMatchObject({ status: 1, stderr: expect.stringMatching(/Restart the daemon/) })
+    expect(run(`${password}\n`)).toMatchObject({ status: 0, stdout: expect.stringMatching(/^nothing to do/) })
     await stop()
     const closed = await start()
     expect(run(`${password}\n`)).toMatchObject({ status: 0, stdout: expect.stringMatching(/^nothing to do/) })

@@ -201,6 +201,7 @@ async function wander(seed: number, ends: 'stop' | 'kill' | 'power' | null): Pro
   const prng = new Prng(seed, 'backlog')
   const world = await DoorWorld.start(
     {
+      checkpointReaders: seed % 2 === 0 ? 1 : 64,
       queuedMessagesMax: prng.pick([2, 8, 40]),
       sendWindowMax: prng.pick([1, 4, 30]),
       tailReadBytes: prng.pick([400, 2000, 20_000]),

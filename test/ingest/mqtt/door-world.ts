@@ -8,6 +8,7 @@ import type { FetchedOffset } from '../../../src/coordinator/group/group-request
 import { offsetsTopic } from '../../../src/coordinator/group/offsets-topic.ts'
 import { partitionTableLog } from '../../../src/coordinator/runtime/partition-table-log.ts'
 import { commandOffsetsOf } from '../../../src/ingest/mqtt/command-offsets.ts'
+import { mqttSessionsTopic } from '../../../src/ingest/mqtt/packet-id-log.ts'
 import type { MqttListenerOptions } from '../../../src/ingest/mqtt/listener-options.ts'
 import { MqttDoor } from '../../../src/ingest/mqtt/mqtt-door.ts'
 import { noPayloadChecks, type PayloadChecks } from '../../../src/ingest/mqtt/payload-check.ts'
@@ -228,6 +229,20 @@ export class DoorWorld {
     client.sendConnect(clientId, connect)
     await client.until('connack')
     return client
+  }
+
+  /** Steps a millisecond at a time, 100 ms for what is under way, and then on until more is known of the sessions durably: places are written. */
+  async untilSessionsAreWritten(limitMs: number, react: () => void): Promise<void> {
+    const written = (): number =>
+      [...this.broker.partitions.values()]
+        .filter(({ topic }) => topic === mqttSessionsTopic.name)
+        .reduce((sum, { highWatermark }) => sum + highWatermark, 0)
+    for (let passed = 0, before = written(); passed < limitMs; passed += 1) {
+      react()
+      await this.runFor(1)
+      if (written() > before && passed > 100) return
+      before = written()
+    }
   }
 
   /** Every committed record of a topic, partition by partition, or of one of them. */

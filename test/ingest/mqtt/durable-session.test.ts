@@ -67,6 +67,33 @@ describe('a kept session', () => {
     expect(await take(world, back)).toEqual(['a/x=2', 'a/x=3'])
   })
 
+  it(
+    'is one of five whose places are written one after the other, and has lost nothing, whatever comes meanwhile (40 seeds)',
+    async () => {
+      for (let seed = 1; seed <= 40; seed += 1) await sessionHistories.keepsPlaces.run(seed)
+    },
+    seedsTimeoutMs,
+  )
+
+  it('is given again what an answer from before a crash does not mean', async () => {
+    const world = await DoorWorld.start()
+    const client = await world.subscribed(['c', 4, kept], 'a/#')
+    await publish(world, 'a/x', '1', '2', '3')
+    expect(await client.look()).toContain('publish#3 a/x=3')
+    client.puback(1)
+    client.puback(2)
+    await world.runFor(2000)
+    await world.powerCut()
+    await publish(world, 'a/x', '4', '5')
+    // As clients do that could not say it before they lost the connection.
+    const cut = await world.connect('c', 4, kept)
+    cut.puback(3)
+    await world.runFor(20)
+    cut.drop()
+    const back = await world.connect('c', 4, kept)
+    expect(await take(world, back)).toEqual(['a/x=3', 'a/x=4', 'a/x=5'])
+  })
+
   it('hears nothing that is older than its subscription, however soon the crash comes', async () => {
     const world = await DoorWorld.start()
     await world.subscribed(['other', 4, kept], '#')

@@ -29,6 +29,7 @@ function sessionWith(clientId: string, sendWindow: number): MqttSession {
     queuedMessagesMax: 1,
     queuedBytesMax: 10_000,
     queuedBytesTotalMax: 10_000,
+    finishedIdsMax: 8192,
     queuedBytesTotal: 0,
     onDrop() {},
     onRoom() {},

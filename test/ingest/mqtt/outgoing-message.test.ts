@@ -13,6 +13,7 @@ const bounds: SessionBounds = {
   queuedMessagesMax: 10,
   queuedBytesMax: 10_000,
   queuedBytesTotalMax: 10_000,
+  finishedIdsMax: 8192,
   queuedBytesTotal: 0,
   onDrop: () => {},
   onRoom: () => {},

@@ -63,6 +63,7 @@ function bench(options: Partial<SessionBounds> = {}): Bench {
     queuedMessagesMax: 3,
     queuedBytesMax: 10_000,
     queuedBytesTotalMax: 10_000,
+    finishedIdsMax: 8192,
     queuedBytesTotal: 0,
     onDrop: (_session, reason) => drops.push(reason),
     onRoom: () => {},
@@ -159,12 +160,37 @@ describe('a session', () => {
     const taken = ['a', 'b', 'c', 'd', 'e', 'f'].map((payload) => offer(payload))
     expect(taken).toEqual([true, true, true, true, false, false])
     expect(drops).toEqual([])
-    expect(bounds.queuedBytesTotal).toBe(3 * 66)
+    // Three wait, one is in flight.
+    expect(bounds.queuedBytesTotal).toBe(3 * 66 + 66 + 200)
     session.discard()
     expect(bounds.queuedBytesTotal).toBe(0)
     const tight = bench({ queuedBytesTotalMax: 100 })
     tight.session.attach(new RecordingLink(0), 0)
     expect([tight.offer('a'), tight.offer('b')]).toEqual([true, false])
+  })
+
+  it('has one message in flight at least, and more as long as all sessions together hold no more than they may', () => {
+    const { session, bounds, offer } = bench({ queuedBytesTotalMax: 600 })
+    const link = new RecordingLink(10)
+    session.attach(link, 0)
+    const other = new MqttSession('other', bounds)
+    const otherLink = new RecordingLink(10)
+    other.attach(otherLink, 0)
+    const common = { message: message('common'), qos: 1, retain: false, subscriptionIds: [], group: null } as const
+    expect([session.offer(common, 0), other.offer(common, 0)]).toEqual([true, true])
+    // The message counts once, each of the two entries by itself.
+    expect(bounds.queuedBytesTotal).toBe(71 + 2 * 200)
+    expect([offer('a'), offer('b'), offer('c')]).toEqual([true, false, false])
+    expect(link.look()).toBe('common#1 a#2')
+    const third = new MqttSession('third', bounds)
+    third.attach(new RecordingLink(10), 0)
+    expect([third.offer(common, 0), third.offer(common, 0)]).toEqual([true, false])
+    for (const packetId of [1, 2]) session.acknowledge(packetId, 0)
+    expect([offer('b'), link.look()]).toEqual([true, 'b#3'])
+    session.acknowledge(3, 0)
+    other.acknowledge(1, 0)
+    third.discard()
+    expect(bounds.queuedBytesTotal).toBe(0)
   })
 
   it('waits while the socket is full and goes on when it has drained', () => {
@@ -234,6 +260,17 @@ describe('a session', () => {
     link.look()
     offer('y')
     expect(link.look()).toBe('y#2')
+  })
+
+  it('begins nothing, and does not look for an id for ever, when all are kept from before a start', () => {
+    const { session, offer } = bench()
+    const partition = { topicId: 'T', index: 0 } as Partition
+    for (let id = 1; id <= 65_535; id += 1)
+      session.restoreOutgoing({ partition, offset: id }, { packetId: id, isReleased: false })
+    const link = new RecordingLink(2)
+    session.attach(link, 0)
+    expect(offer('x')).toBe(true)
+    expect(link.look()).toBe('')
   })
 })
 

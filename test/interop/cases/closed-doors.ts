@@ -46,9 +46,13 @@ export const closedDoors: InteropCase = {
     try {
       assert.equal(await curl(daemon, '/api/status'), '200')
       await kcat(daemon, ['-P', '-t', 'press'], 'anonymous\n')
-      const setup = await atTerminal(['setup', '--config', config, '-b', daemon.kafka], [password, password])
+      const setup = await atTerminal(
+        ['setup', '--config', config, '-b', daemon.kafka, '--http', daemon.http],
+        [password, password],
+      )
       assert.match(setup, /User:admin may do everything/)
       assert.ok(!setup.includes(password), 'the terminal shows the password')
+      await closedToStrangers(daemon)
       await daemon.stop()
       daemon = await start()
       await closedToStrangers(daemon)

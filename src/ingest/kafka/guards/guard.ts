@@ -1,5 +1,5 @@
 /**
- * What stands between a request and its handler where an authorizer is configured: a guard answers what the principal may not do and
+ * What stands between a request and its handler while an authorizer decides: a guard answers what the principal may not do and
  * hands the rest on. A handler knows nothing of it. Each API has a guard; the table is the one place that says which right it needs.
  */
 import { aclOperation, aclResource, clusterResourceName } from '../../../security/acl.ts'
@@ -35,7 +35,6 @@ export function guardHandlers(
   guards: readonly GuardEntry[],
   authorizer: Authorizer,
 ): readonly HandlerEntry[] {
-  if (!authorizer.isEnabled) return handlers
   const byKey = new Map(guards.map((entry) => [entry.apiKey, entry.guard]))
   return handlers.map(([apiKey, handler]): HandlerEntry => {
     const guard = byKey.get(apiKey)
@@ -47,6 +46,8 @@ export function guardHandlers(
 function guarded(guard: Guard<unknown, unknown>, handler: AnyKafkaHandler, authorizer: Authorizer): AnyKafkaHandler {
   const handle = handler as KafkaHandler<unknown, unknown>
   const wrapped: KafkaHandler<unknown, unknown> = (request, context) => {
+    // Set-up may change it while the node runs.
+    if (!authorizer.isEnabled) return handle(request, context)
     const subject = authorizer.subject(context.principal, context.clientHost)
     if (subject.isUnlimited) return handle(request, context)
     return guard(request, { subject, request: context }, (allowed) => handle(allowed, context))
