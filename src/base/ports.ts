@@ -122,11 +122,11 @@ export interface Disk {
   /** Exclusive advisory lock on a file (created when missing), honoured by Apache Kafka on `.lock`. */
   lock(path: string): Promise<LockOutcome>
   /**
-   * Begins to bring what was written to the file system of this directory to the medium, beside the queue, so that a later sync of many
-   * files holds the queue for a moment only. A hint: it makes nothing durable that anyone may count on, never rejects, and may do nothing.
-   * Resolves when it has ended.
+   * Syncs these files beside the queue: what is submitted meanwhile does not wait for it. When it resolves, what groups that had completed
+   * by the call wrote to them is durable; of anything later it says nothing. Rejects like a `sync` of one of them. A file that is gone by
+   * then is passed over.
    */
-  writeBack(path: string): Promise<void>
+  syncAside(paths: readonly string[]): Promise<void>
   /** Tells that the files' descriptors may go: called after a log was deleted or a segment sealed. */
   forget(path: string): void
 }

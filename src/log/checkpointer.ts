@@ -40,14 +40,6 @@ const unfiledEntriesMax = 65_536
 /** Logs whose files go out in one turn of the loop, where no commit waits for a sync of each. */
 const logsPerGroup = 64
 const deletedMax = 4096
-/** The first pass takes a fifth of a second over 10,000 logs, the second what was appended meanwhile, the sync what is left. */
-const writeBackPasses = 2
-/**
- * From 16 times as many logs (2,048) on: below, each of them grows during the passes, and the page at its end is written once more by each:
- * 3 % over 256 logs.
- */
-const writtenBackTimes = 16
-
 export interface CheckpointParts {
   readonly clock: Pick<Clock, 'defer'>
   readonly disk: Disk
@@ -254,11 +246,11 @@ export class Checkpointer {
   }
 
   /**
-   * The side files of many logs go out a few at a time, then all their files are synced in one group. Young index entries stay where they
+   * The side files of many logs go out a few at a time, then all their files are synced at once. Young index entries stay where they
    * are: writeNodeFiles keeps them, in one file.
    */
   async #checkpointTogether(logs: readonly UnifiedLog[]): Promise<void> {
-    const { dirty, disk } = this.#parts
+    const { disk, driver } = this.#parts
     const ends: LogEnd[] = []
     const epochs: EpochFile[] = []
     const entriesMax = Math.min(indexTailMax, Math.ceil(unfiledEntriesMax / [...this.#parts.logs()].length))
@@ -276,19 +268,14 @@ export class Checkpointer {
         for (const write of writes) write.done()
       })
     }
-    // The sync holds up every commit behind it: what can be written before is.
-    const passes = logs.length < this.#parts.filesSyncedAlone * writtenBackTimes ? 0 : writeBackPasses
-    for (let pass = 0; pass < passes; pass++) await disk.writeBack(this.#parts.logDirectory)
-    const paths = ends.flatMap(({ log }) => this.#dirtyPaths(log))
-    const complete = dirty.beginSync(paths)
-    await disk.submit(paths.map((path): DiskOperation => ({ kind: 'sync', path })))
+    // Beside the queue: what is written to so many files takes the medium longer than a commit may wait.
+    await driver.syncFilesAside(ends.flatMap(({ log }) => this.#dirtyPaths(log)))
     for (let at = 0; at < epochs.length; at += logsPerTurn) {
       const present = epochs.slice(at, at + logsPerTurn).filter(({ log }) => !log.isDeleted)
       // The syncs stand together: the disk makes one flush of many.
       await disk.submit([...present.map((file) => file.sync), ...present.map((file) => file.rename)])
     }
-    if (this.#parts.driver.hasStopped) throw new Error('the directory has failed during the checkpoint')
-    complete()
+    if (driver.hasStopped) throw new Error('the directory has failed during the checkpoint')
     for (const end of ends) setRecoveryPoint(end)
   }
 

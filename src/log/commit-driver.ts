@@ -243,7 +243,7 @@ export class CommitDriver {
   async #drain(): Promise<void> {
     // Half of the dirty files at most: the oldest first, whatever gets dirty meanwhile has its turn in the next drain.
     let left = Math.ceil(this.#dirty.size / 2)
-    if (this.#dirty.size > this.#hooks.filesSyncedAlone) return this.syncFiles([...this.#dirty.paths()])
+    if (this.#dirty.size > this.#hooks.filesSyncedAlone) return this.syncFilesAside([...this.#dirty.paths()])
     while (left > 0 && this.#dirty.size > 0 && !this.#hasFailed) {
       const perGroup = this.#journal.isNearlyFull ? filesPerSyncGroupUrgent : filesPerSyncGroup
       const paths = [...this.#dirty.paths()].slice(0, Math.min(left, perGroup))
@@ -256,6 +256,13 @@ export class CommitDriver {
   async syncFiles(paths: readonly string[], more: readonly DiskOperation[] = []): Promise<void> {
     const complete = this.#dirty.beginSync(paths)
     await this.#disk.submit([...paths.map((path): DiskOperation => ({ kind: 'sync', path })), ...more])
+    complete()
+  }
+
+  /** The same of many files beside the queue: no commit waits for it. */
+  async syncFilesAside(paths: readonly string[]): Promise<void> {
+    const complete = this.#dirty.beginSyncAside(paths)
+    await this.#disk.syncAside(paths)
     complete()
   }
 

@@ -229,7 +229,7 @@ function addFrame(commits: readonly LogCommit[], journal: CommitJournal, dirty: 
   }
   if (ranges.length > 0 && !journal.hasRoom(ranges.length, bytes)) {
     // Everything dirty is synced first, in this group, and the ring begins anew.
-    const paths = [...dirty.paths()]
+    const paths = [...dirty.unsynced()]
     dirty.beginSync(paths)()
     for (const path of paths) parts.operations.push({ kind: 'sync', path })
     parts.operations.push(...journal.beginAnew(ranges.length, bytes))

@@ -2,24 +2,38 @@
  * Which files have bytes that no sync has covered yet, and since which journal frame.
  *
  * The order of submission to the disk is the order of everything here: a sync submitted now covers all that was submitted before.
- * A path leaves the map when its sync is submitted; until that sync has completed, the frames it covers stay needed.
+ * A path leaves the map when its sync is submitted; until that sync has completed, the frames it covers stay needed. What is synced
+ * beside the queue has no place in that order: whoever counts on it sooner syncs it too.
  */
 export class DirtyFiles {
   /** Path -> sequence of the first journal frame since its last sync; the map's order is that of the sequences. */
   readonly #firstFrame = new Map<string, number>()
   /** Syncs under way: the least sequence that each covers. */
   readonly #syncing = new Set<{ readonly firstFrame: number }>()
+  /** Paths that are being synced beside the queue. */
+  readonly #aside = new Set<ReadonlySet<string>>()
 
   get size(): number {
     return this.#firstFrame.size
   }
 
+  /** Does nothing that was submitted so far make all of the path durable, before whatever is submitted next? */
   has(path: string): boolean {
-    return this.#firstFrame.has(path)
+    if (this.#firstFrame.has(path)) return true
+    for (const paths of this.#aside) if (paths.has(path)) return true
+    return false
   }
 
+  /** Those that no sync under way covers, oldest first. */
   paths(): IterableIterator<string> {
     return this.#firstFrame.keys()
+  }
+
+  /** All for which `has` is true. */
+  unsynced(): ReadonlySet<string> {
+    const all = new Set(this.#firstFrame.keys())
+    for (const paths of this.#aside) for (const path of paths) all.add(path)
+    return all
   }
 
   /** Bytes of `path` are written without a sync. `nextFrame`: no frame below it has bytes of this write. */
@@ -47,6 +61,17 @@ export class DirtyFiles {
     this.#syncing.add(sync)
     return () => {
       this.#syncing.delete(sync)
+    }
+  }
+
+  /** The same for a sync beside the queue, of what was submitted so far. */
+  beginSyncAside(paths: readonly string[]): () => void {
+    const aside = new Set(paths)
+    const complete = this.beginSync(aside)
+    this.#aside.add(aside)
+    return () => {
+      this.#aside.delete(aside)
+      complete()
     }
   }
 

@@ -81,8 +81,9 @@ export class MeteredDisk implements Disk {
     return this.#disk.lock(path)
   }
 
-  writeBack(path: string): Promise<void> {
-    return this.#disk.writeBack(path)
+  syncAside(paths: readonly string[]): Promise<void> {
+    for (const path of paths) this.#add(path, 0, 0, 1)
+    return this.#disk.syncAside(paths)
   }
 
   forget(path: string): void {

@@ -11,6 +11,7 @@
  * - `relief`: removes files that no waiting group speaks of; it is how space comes back
  * - `commit` with nothing but a journal frame, while no earlier commit waits: the journal's room is there already
  */
+import { asError } from '../base/errors.ts'
 import type { Clock, DirectoryEntry, Disk, DiskOperation, LockOutcome, SubmitOptions } from '../base/ports.ts'
 import { DiskError } from '../base/ports.ts'
 
@@ -64,6 +65,8 @@ export class PatientDisk implements Disk {
   /** Not settled yet, in the order of submission. Bounded by those who submit, as in the port. */
   readonly #groups: Group[] = []
   #inPort = 0
+  /** Syncs beside the queue: when one fails, nothing that is in the port is done any more. */
+  #asides = 0
   #last: Group | null = null
   /** Something was cancelled or waits for space: nothing is sent until the port is empty. */
   #isHolding = false
@@ -170,8 +173,22 @@ export class PatientDisk implements Disk {
     return this.#port.lock(path)
   }
 
-  writeBack(path: string): Promise<void> {
-    return this.#port.writeBack(path)
+  /**
+   * Syncs beside the queue what was submitted before to these files, also what waits for space. What is submitted meanwhile goes on; a
+   * failure is that of a sync.
+   */
+  async syncAside(paths: readonly string[]): Promise<void> {
+    await this.submit(none)
+    if (this.#ended !== null) throw this.#ended
+    this.#asides++
+    try {
+      await this.#port.syncAside(paths)
+    } catch (error) {
+      this.#end(this.#ended ?? asError(error))
+      throw error
+    } finally {
+      this.#asides--
+    }
   }
 
   forget(path: string): void {
@@ -180,7 +197,7 @@ export class PatientDisk implements Disk {
 
   #send(group: Group): void {
     group.isInPort = true
-    const isChained = this.#inPort > 0
+    const isChained = this.#inPort > 0 || this.#asides > 0
     this.#inPort++
     this.#port.submit(group.operations, isChained ? chained : undefined).then(
       () => this.#done(group),
@@ -204,7 +221,7 @@ export class PatientDisk implements Disk {
     group.isInPort = false
     this.#isHolding = true
     if (this.#ended !== null || isFailedSync(error)) {
-      this.#end(group, this.#ended ?? error)
+      this.#end(this.#ended ?? error, group)
       return
     }
     if (isSpaceError(error) && group.options.lane !== 'attempt' && !(this.#isGivingUp && this.#hasTriedLast)) {
@@ -216,12 +233,12 @@ export class PatientDisk implements Disk {
     this.#pump()
   }
 
-  /** Rejects the group, and all that has not reached the port. */
-  #end(group: Group, error: Error): void {
+  /** Rejects the group, and all that is not in the port. */
+  #end(error: Error, group?: Group): void {
     if (this.#ended === null) this.#port.submit(this.#lastWords).catch(() => {})
     this.#ended = error
     this.#lack = null
-    for (const each of [group, ...this.#groups.filter((other) => !other.isInPort && other !== group)]) {
+    for (const each of this.#groups.filter((other) => !other.isInPort || other === group)) {
       each.hasFailed = true
       this.#remove(each)
       each.reject(error)

@@ -8,7 +8,7 @@
  * | lock functions | null: file-lock.ts uses a pid file, which only Headwater honours                          |
  * | preallocate    | false: blocks are taken when they are written                                            |
  * | dropFromCache  | false: the kernel decides alone                                                          |
- * | writeBack      | nothing is written ahead of a sync                                                       |
+ * | syncFileSystem | -EOPNOTSUPP: many files are synced one after the other                                   |
  * | sendEach       | false: each socket writes for itself                                                     |
  * | file           | null: the writer thread syncs file by file, however many there are                       |
  */
@@ -115,10 +115,10 @@ export class AddOn {
   }
 
   /**
-   * Brings what was written to the file system of this file to the medium, on a thread of the pool; resolves when that has ended. False
-   * when it cannot be had. Says nothing of what failed: whoever has to know syncs.
+   * Brings what was written to the file system of this file to the medium, on a thread of the pool. 0, or -errno: -EOPNOTSUPP where that
+   * cannot be had. Which file's write has failed it does not say.
    */
-  async writeBack(fd: number): Promise<boolean> {
-    return ((await this.#native?.writeBack(fd)) ?? -1) >= 0
+  async syncFileSystem(fd: number): Promise<number> {
+    return (await this.#native?.writeBack(fd)) ?? -constants.errno.EOPNOTSUPP
   }
 }

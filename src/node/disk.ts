@@ -2,6 +2,9 @@
  * The Disk port: groups go to the writer thread, reads go through descriptors of their own and never wait for the writer.
  */
 import fs from 'node:fs'
+import { constants as osConstants } from 'node:os'
+import { dirname } from 'node:path'
+import { getSystemErrorName } from 'node:util'
 import {
   type DirectoryEntry,
   type Disk,
@@ -16,7 +19,7 @@ import { FileLocks } from './file-lock.ts'
 import { nodeEvents } from './node-events.ts'
 import { nodeMetrics } from './node-metrics.ts'
 import { type ReadDescriptor, ReadDescriptors } from './read-descriptors.ts'
-import { WriterThread } from './writer-thread.ts'
+import { type FlushAside, syncsPerFlush, type WriterGroupOptions, WriterThread } from './writer-thread.ts'
 
 export interface NodeDiskOptions {
   readonly observer: Observer
@@ -32,6 +35,10 @@ export interface NodeDiskOptions {
 /** Readers look at the files of a few thousand logs at a time. */
 const readersEnough = 2048
 const ringBytesDefault = 8 * 1024 * 1024
+const unsupported = -osConstants.errno.EOPNOTSUPP
+/** Files that are asked for their error in one group, and those that are synced in one where they cannot be flushed together. */
+const checksPerGroup = 512
+const syncsPerGroup = 16
 /** Below this size reads share Node's pool of small buffers. */
 const smallReadBytes = 2048
 
@@ -41,9 +48,9 @@ export class NodeDisk implements Disk {
   readonly #writer: WriterThread
   readonly #readers: ReadDescriptors
   readonly #locks: FileLocks
-  /** Bound: those who ask, each of whom waits for the answer. */
-  readonly #writingBack = new Set<Promise<void>>()
-  #isClosing = false
+  /** Syncs beside the queue. Bound: those who ask, each of whom waits for the answer. */
+  readonly #asides = new Set<Promise<void>>()
+  #marks = 0
   #syncsSeen = 0
   #syncMsSeen = 0
 
@@ -79,7 +86,7 @@ export class NodeDisk implements Disk {
         if (failure) reject(failure)
         else resolve()
       }
-      this.#writer.submit(operations, settled, options?.needsPrevious ?? false)
+      this.#writer.submit(operations, settled, options)
     })
   }
 
@@ -164,25 +171,68 @@ export class NodeDisk implements Disk {
     this.#writer.forget(path)
   }
 
-  async writeBack(path: string): Promise<void> {
-    if (this.#isClosing) return
-    const ended = this.#writeBack(path)
-    this.#writingBack.add(ended)
-    await ended
-    this.#writingBack.delete(ended)
+  syncAside(paths: readonly string[]): Promise<void> {
+    const ended = this.#syncAside(paths)
+    const settled = ended.catch(() => {})
+    this.#asides.add(settled)
+    void settled.then(() => this.#asides.delete(settled))
+    return ended
   }
 
-  async #writeBack(path: string): Promise<void> {
+  async #syncAside(paths: readonly string[]): Promise<void> {
+    const folder = paths.length < syncsPerFlush ? null : await this.#openFolder(paths)
     try {
-      const folder = await fs.promises.open(path, fs.constants.O_RDONLY | fs.constants.O_DIRECTORY)
-      try {
-        await this.#addOn.writeBack(folder.fd)
-      } finally {
-        await folder.close()
-      }
-    } catch {
-      // A hint: whatever is wrong, the sync that follows meets it too, and tells.
+      const mark = ++this.#marks
+      const result = folder === null ? unsupported : await this.#ask([], { mark }).then(() => this.#flushAside(folder))
+      if (result < 0 && result !== unsupported) throw new DiskError(getSystemErrorName(result), 'sync', paths[0] ?? '')
+      // Commits come between: to ask ten thousand files takes some milliseconds, to sync each of them much longer.
+      const flush: FlushAside = { mark, folder: result < 0 ? null : (folder as fs.promises.FileHandle).fd }
+      const perGroup = flush.folder === null ? syncsPerGroup : checksPerGroup
+      for (let at = 0; at < paths.length; at += perGroup)
+        await this.#ask(paths.slice(at, at + perGroup), { checks: flush })
+    } finally {
+      await folder?.close()
     }
+  }
+
+  /** A folder of one of these files; null when none is there any more. */
+  async #openFolder(paths: readonly string[]): Promise<fs.promises.FileHandle | null> {
+    for (const path of paths) {
+      try {
+        return await fs.promises.open(dirname(path), fs.constants.O_RDONLY | fs.constants.O_DIRECTORY)
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw asDiskError(error, 'sync', path)
+      }
+    }
+    return null
+  }
+
+  /** 0, or -errno. */
+  async #flushAside(folder: fs.promises.FileHandle): Promise<number> {
+    const startMs = performance.now()
+    const result = await this.#addOn.syncFileSystem(folder.fd)
+    if (result < 0) return result
+    this.#observer.add(nodeMetrics.diskSyncs, 1)
+    this.#observer.add(nodeMetrics.diskSyncSeconds, (performance.now() - startMs) / 1000)
+    try {
+      // Older kernels do not answer above that the journal of the file system has been aborted; this does.
+      await folder.datasync()
+      return 0
+    } catch (error) {
+      return (error as NodeJS.ErrnoException).errno ?? -osConstants.errno.EIO
+    }
+  }
+
+  #ask(paths: readonly string[], options: WriterGroupOptions): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const operations = paths.map((path): DiskOperation => ({ kind: 'sync', path }))
+      const settled = (failure: DiskError | null, submittedMs: number): void => {
+        this.#measure(failure, submittedMs)
+        if (failure) reject(failure)
+        else resolve()
+      }
+      this.#writer.submit(operations, settled, options)
+    })
   }
 
   /** How long the oldest unfinished group has been waiting, in milliseconds; 0 when there is none. For the watchdog. */
@@ -193,8 +243,8 @@ export class NodeDisk implements Disk {
 
   /** Waits for every group, then ends the thread and closes the descriptors. */
   async close(): Promise<void> {
-    this.#isClosing = true
-    await Promise.all([this.#writer.close(), ...this.#writingBack])
+    while (this.#asides.size > 0) await Promise.all(this.#asides)
+    await this.#writer.close()
     this.#readers.close()
   }
 

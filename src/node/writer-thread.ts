@@ -4,7 +4,7 @@
  *
  * Commands are flat: kind, index of the operation, arguments. `write` carries two pieces of the ring (offset, length each; the
  * second is empty unless the bytes wrap). A write that finds the ring full goes on as a further `write` with the same index when
- * the writer has released bytes; the groups behind it wait, so that the order stays. The path of a `write` and of a `flushed` is a number
+ * the writer has released bytes; the groups behind it wait, so that the order stays. The path of a `write`, `flushed` or `checked` is a number
  * that a `name` command has told before: cloning the paths of some hundred small writes cost more than all else about them.
  */
 import { MessageChannel, type MessagePort, receiveMessageOnPort, type Worker } from 'node:worker_threads'
@@ -40,10 +40,24 @@ export interface WriterFigures {
   readonly openDescriptors: number
 }
 
-interface Group {
-  readonly operations: readonly DiskOperation[]
+export interface WriterGroupOptions {
   /** Not run when the group before it has failed. */
-  readonly needsPrevious: boolean
+  readonly needsPrevious?: boolean
+  /** From this group on what is written carries this number, larger than any before. */
+  readonly mark?: number
+  /** Its syncs only ask how a flush went that was made beside the queue; missing files are passed over. */
+  readonly checks?: FlushAside
+}
+
+/** A flush of the whole file system, begun when all that is written with a mark below `mark` was written. */
+export interface FlushAside {
+  readonly mark: number
+  /** Open folder of that file system, of this process; null: there was no flush, each file is synced. */
+  readonly folder: number | null
+}
+
+interface Group extends WriterGroupOptions {
+  readonly operations: readonly DiskOperation[]
   readonly submittedMs: number
   readonly settled: (failure: DiskError | null, submittedMs: number) => void
   failure: DiskError | null
@@ -55,7 +69,7 @@ type Command = string | number
  * From so many files on a flush of the whole file system is asked for: 256 files of 16 KB take 63 ms one after the other and 11 ms so,
  * 4,096 take 36 ms. Below, the dirty pages of strangers on the same file system are none of our commits' affair.
  */
-const syncsPerFlush = 64
+export const syncsPerFlush = 64
 
 /** Paths with a number, on both sides, where the writer keeps fewer files open: some 200 bytes each. */
 const namesMin = 4096
@@ -134,9 +148,9 @@ export class WriterThread {
   submit(
     operations: readonly DiskOperation[],
     settled: (failure: DiskError | null, submittedMs: number) => void,
-    needsPrevious = false,
+    options: WriterGroupOptions = {},
   ): void {
-    const group: Group = { operations, needsPrevious, submittedMs: performance.now(), settled, failure: null }
+    const group: Group = { ...options, operations, submittedMs: performance.now(), settled, failure: null }
     if (this.#end) {
       settled(lostError(group), group.submittedMs)
       return
@@ -195,7 +209,8 @@ export class WriterThread {
   /** False when the ring is full: the cursor tells where to go on. */
   #encode(group: Group): boolean {
     const cursor = this.#cursor
-    if (group.needsPrevious && !cursor.hasBegun) this.#commands.push('needsPrevious', 0)
+    if (group.needsPrevious === true && !cursor.hasBegun) this.#commands.push('needsPrevious', 0)
+    if (group.mark !== undefined && !cursor.hasBegun) this.#commands.push('mark', group.mark)
     cursor.hasBegun = true
     for (; cursor.operation < group.operations.length; cursor.operation++) {
       const operation = group.operations[cursor.operation] as DiskOperation
@@ -216,7 +231,8 @@ export class WriterThread {
           break
         case 'sync':
         case 'syncDirectory':
-          this.#encodeSyncs(group.operations)
+          if (group.checks === undefined) this.#encodeSyncs(group.operations)
+          else this.#encodeCheck(operation.path, group.checks)
           break
         default:
           this.#commands.push(operation.kind, cursor.operation, operation.path)
@@ -246,6 +262,11 @@ export class WriterThread {
       }
     })
     cursor.operation += syncs.length - 1
+  }
+
+  #encodeCheck(path: string, { mark, folder }: FlushAside): void {
+    const name = this.#nameOf(path)
+    this.#commands.push('checked', this.#cursor.operation, name, mark, folder ?? -1)
   }
 
   #encodeBytes(path: string, position: number, chunks: readonly Uint8Array[]): boolean {

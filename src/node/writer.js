@@ -13,7 +13,8 @@ import { receiveMessageOnPort, workerData } from 'node:worker_threads'
 import { check, codeOf, ignoreMissing, isUnder, nameOf, unsupported } from './writer-faults.js'
 
 /**
- * @typedef {{ fd: number, path: string, isDirty: boolean, flush: number }} Descriptor `flush`: the newest one that has asked it for its error
+ * @typedef {{ fd: number, path: string, isDirty: boolean, flush: number, mark: number }} Descriptor `flush`: the newest one that has asked
+ * it for its error; `mark`: the one that its newest write carries
  * @typedef {{ port: import('node:worker_threads').MessagePort, ring: SharedArrayBuffer, control: SharedArrayBuffer,
  *   figures: SharedArrayBuffer, descriptorsMax: number, addOnFile: string | null }} WriterData
  * @typedef {{ syncFileSystem(fd: number): number, syncedWith(fds: Int32Array, flushed: number): number,
@@ -57,6 +58,8 @@ const addOn = addOnFile === null ? null : loadAddOn(addOnFile)
 let flushedThrough = -1
 /** Number of the newest flush. */
 let flushNumber = 0
+/** What is written carries it: a flush beside the queue covers what was written before its mark. */
+let mark = 0
 
 /** @type {string[]} paths by the numbers that `write` carries */
 const names = []
@@ -73,6 +76,15 @@ port.on('message', (commands) => {
   for (let next = receiveMessageOnPort(port); next; next = receiveMessageOnPort(port)) run(next.message)
 })
 
+/** Words of commands that have not three. */
+const sizes = new Map([
+  ['write', 8],
+  ['checked', 5],
+  ['rename', 4],
+  ['truncate', 4],
+  ['reserve', 4],
+])
+
 /** @param {any[]} commands kind and arguments, one command after another */
 function run(commands) {
   for (let at = 0; at < commands.length; ) {
@@ -84,6 +96,11 @@ function run(commands) {
     if (kind === 'name') {
       names[commands[at + 1]] = commands[at + 2]
       at += 3
+      continue
+    }
+    if (kind === 'mark') {
+      mark = commands[at + 1]
+      at += 2
       continue
     }
     if (kind === 'forget') {
@@ -101,7 +118,7 @@ function run(commands) {
       at += 2
       continue
     }
-    const size = kind === 'write' ? 8 : kind === 'rename' || kind === 'truncate' || kind === 'reserve' ? 4 : 3
+    const size = sizes.get(kind) ?? 3
     if (!hasFailed) {
       try {
         runOperation(kind, commands, at + 2)
@@ -145,7 +162,9 @@ function runOperation(kind, commands, at) {
       flush(path)
       return
     case 'flushed':
-      return flushed(names[commands[at]] ?? '')
+      return flushed(names[path] ?? '')
+    case 'checked':
+      return checked(names[path] ?? '', commands[at + 1], commands[at + 2])
     case 'flushedDirectory':
       // A missing one must be told of as ever.
       return flushedThrough < 0 ? syncDirectory(path) : fs.accessSync(`${path}/.`)
@@ -235,7 +254,7 @@ function flush(path) {
   flushNumber++
   // Which file a write error is of, syncfs does not say.
   const flushed = [...dirty.values()]
-  const errors = result < 0 ? null : syncedWith(flushed.map((each) => each.fd))
+  const errors = result < 0 ? null : syncedWith(flushed.map((each) => each.fd), fd)
   flushed.forEach((each, index) => {
     const error = errors === null ? result : (errors[index] ?? 0)
     if (error < 0) lostErrors.set(each.path, nameOf(error))
@@ -251,10 +270,11 @@ function flush(path) {
 /**
  * The errors of files that a flush was for; 0 = none.
  * @param {number[]} fds
+ * @param {number} through of the file system that was flushed
  */
-function syncedWith(fds) {
+function syncedWith(fds, through) {
   const answers = Int32Array.from(fds)
-  check(addOn?.syncedWith(answers, flushedThrough) ?? unsupported)
+  check(addOn?.syncedWith(answers, through) ?? unsupported)
   return answers
 }
 
@@ -264,7 +284,32 @@ function flushed(path) {
   const asked = clean.get(path)?.flush === flushNumber
   const descriptor = asked ? null : open(path, fs.constants.O_RDWR)
   failLost(path)
-  if (descriptor !== null) check(syncedWith([descriptor.fd])[0] ?? 0)
+  if (descriptor !== null) check(syncedWith([descriptor.fd], flushedThrough)[0] ?? 0)
+}
+
+/**
+ * A flush beside the queue has covered what was written to the file before its mark. Asks the descriptor that was open at the write.
+ * @param {string} path
+ * @param {number} before
+ * @param {number} folder of the file system that was flushed; -1 = the file is to be synced
+ */
+function checked(path, before, folder) {
+  failLost(path)
+  const descriptor = dirty.get(path) ?? clean.get(path) ?? openIfThere(path)
+  if (descriptor === null) return
+  if (folder < 0) return sync(path)
+  check(syncedWith([descriptor.fd], folder)[0] ?? 0)
+  if (descriptor.isDirty && descriptor.mark < before) cleaned(descriptor)
+}
+
+/** @param {string} path */
+function openIfThere(path) {
+  try {
+    return open(path, fs.constants.O_RDWR)
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return null
+    throw error
+  }
 }
 
 function endFlush() {
@@ -353,7 +398,7 @@ function open(path, flags) {
     return present
   }
   makeRoom()
-  const descriptor = { fd: openFile(path, flags), path, isDirty: false, flush: 0 }
+  const descriptor = { fd: openFile(path, flags), path, isDirty: false, flush: 0, mark: 0 }
   clean.set(path, descriptor)
   figureWords[openDescriptors] = clean.size + dirty.size
   return descriptor
@@ -381,6 +426,7 @@ function openFile(path, flags) {
  * @param {Descriptor} descriptor
  */
 function dirtied(descriptor) {
+  descriptor.mark = mark
   if (!descriptor.isDirty) {
     descriptor.isDirty = true
     clean.delete(descriptor.path)

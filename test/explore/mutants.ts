@@ -259,8 +259,24 @@ export const mutants: readonly Mutant[] = [
     breaks: 'the files of many logs are synced before their recovery points move',
     edits: edit(
       'log/checkpointer.ts',
-      "await disk.submit(paths.map((path): DiskOperation => ({ kind: 'sync', path })))",
-      'await disk.submit([])',
+      'await driver.syncFilesAside(ends.flatMap(({ log }) => this.#dirtyPaths(log)))',
+      'await driver.syncFilesAside([])',
+    ),
+  },
+  {
+    name: 'full-ring-counts-on-asides',
+    test: 'test/log/sync-aside.test.ts',
+    breaks: 'a ring that begins anew waits for no sync beside the queue: its files are synced first',
+    edits: edit('log/commit-plan.ts', '[...dirty.unsynced()]', '[...dirty.paths()]'),
+  },
+  {
+    name: 'aside-frames-freed-early',
+    test: 'test/log/sync-aside.test.ts',
+    breaks: 'frames stay needed until the sync beside the queue has ended',
+    edits: edit(
+      'log/commit-driver.ts',
+      '    await this.#disk.syncAside(paths)\n    complete()',
+      '    complete()\n    await this.#disk.syncAside(paths)',
     ),
   },
   ...recoveryMutants,

@@ -17,6 +17,16 @@ interface Group {
   readonly reject: (error: Error) => void
 }
 
+interface Aside {
+  /** What is left of it; each ends its sync. */
+  readonly syncs: { readonly path: string; readonly end: () => void }[]
+  readonly resolve: () => void
+  readonly reject: (error: Error) => void
+}
+
+/** Operations of the queue for one sync beside it. */
+const operationsPerAside = 5
+
 /** Promises of a dead process never settle; one for each, because who waits for one that all share is held for ever. */
 const never = (): Promise<never> => new Promise(() => {})
 
@@ -24,6 +34,9 @@ export class StepDisk implements Disk {
   readonly image: DiskImage
   readonly #isStepped: boolean
   readonly #groups: Group[] = []
+  readonly #asides: Aside[] = []
+  /** Of the queue, since the last sync beside it. */
+  #sinceAside = 0
   #at = 0
   #previousFailed = false
   #isPumping = false
@@ -46,7 +59,13 @@ export class StepDisk implements Disk {
 
   /** The operation that comes next, or null. */
   get next(): DiskOperation | null {
-    return this.#groups[0]?.operations[this.#at] ?? null
+    const sync = this.#isAsideDue ? this.#asides[0]?.syncs[0] : undefined
+    return sync === undefined ? (this.#groups[0]?.operations[this.#at] ?? null) : { kind: 'sync', path: sync.path }
+  }
+
+  get #isAsideDue(): boolean {
+    if (this.#asides.length === 0) return false
+    return this.#groups.length === 0 || (this.#at === 0 && this.#sinceAside >= operationsPerAside)
   }
 
   submit(operations: readonly DiskOperation[], options: SubmitOptions = {}): Promise<void> {
@@ -60,13 +79,42 @@ export class StepDisk implements Disk {
 
   /** Does the next operation; there must be one. */
   step(): void {
-    const group = this.#groups[0] as Group
     this.operations++
+    if (this.#isAsideDue) {
+      this.#stepAside(this.#asides[0] as Aside)
+      return
+    }
+    this.#sinceAside++
+    const group = this.#groups[0] as Group
     const failure = this.#apply(group.operations[this.#at] as DiskOperation)
     this.#at++
     if (failure !== null) this.#end(group, failure)
     else if (this.#at === group.operations.length) this.#end(group, null)
     this.#skipEmpty()
+  }
+
+  #stepAside(aside: Aside): void {
+    this.#sinceAside = 0
+    const { path, end } = aside.syncs.shift() as Aside['syncs'][number]
+    if (this.failNextSync === null) end()
+    else {
+      const failure = this.image.find(path) === null ? null : this.#apply({ kind: 'sync', path })
+      if (failure !== null) {
+        // To the group that comes next it is the one before.
+        this.#previousFailed = true
+        this.#asides.splice(this.#asides.indexOf(aside), 1)
+        aside.reject(failure)
+      }
+    }
+    this.#endAsides()
+    this.#skipEmpty()
+  }
+
+  #endAsides(): void {
+    for (let aside = this.#asides[0]; aside?.syncs.length === 0; aside = this.#asides[0]) {
+      this.#asides.shift()
+      aside.resolve()
+    }
   }
 
   #apply(operation: DiskOperation): DiskError | null {
@@ -80,6 +128,7 @@ export class StepDisk implements Disk {
   stop(): void {
     this.#isDead = true
     this.#groups.length = 0
+    this.#asides.length = 0
   }
 
   read(path: string, position: number, length: number, into?: Uint8Array): Promise<Uint8Array> {
@@ -131,9 +180,18 @@ export class StepDisk implements Disk {
     })
   }
 
-  /** Which of the unsynced sectors are on the medium is tried anyway. */
-  writeBack(): Promise<void> {
-    return this.#isDead ? never() : Promise.resolve()
+  /** Its syncs come one by one between the groups of the queue, one for so many operations of those. */
+  syncAside(paths: readonly string[]): Promise<void> {
+    if (this.#isDead) return never()
+    return new Promise((resolve, reject) => {
+      const syncs = paths.flatMap((path) => {
+        const node = this.image.find(path)
+        return node === null || node instanceof SimDirectory ? [] : [{ path, end: node.beginSync() }]
+      })
+      this.#asides.push({ syncs, resolve, reject })
+      this.#endAsides()
+      if (!this.#isStepped) this.#pump()
+    })
   }
 
   forget(): void {}
@@ -174,16 +232,16 @@ export class StepDisk implements Disk {
       this.#isPumping = false
       this.#skipEmpty()
       const group = this.#groups[0]
-      if (group === undefined) return
-      while (this.#groups[0] === group) {
+      if (group === undefined && this.#asides.length === 0) return
+      do {
         if (this.operationsLeft <= 0) {
           this.#isDead = true
           return
         }
         this.operationsLeft--
         this.step()
-      }
-      if (this.#groups.length > 0) this.#pump()
+      } while (group !== undefined && this.#groups[0] === group)
+      if (this.#groups.length > 0 || this.#asides.length > 0) this.#pump()
     })
   }
 }

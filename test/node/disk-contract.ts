@@ -34,18 +34,16 @@ export function disksKeepTheirPromises(withBench: (body: (bench: DiskBench) => P
     expect(string(memory)).toBe('world\0\0\0')
   })
 
-  promise(
-    'a write-back holds up nothing and fails never, also where there is no such directory',
-    async ({ disk, root, settle }) => {
-      const path = `${root}/back`
-      const first = disk.submit([write(path, 0, text('one'))])
-      const beside = [disk.writeBack(root), disk.writeBack(`${root}/none`)]
-      await settle(first)
-      await settle(disk.submit([write(path, 3, text('two')), { kind: 'sync', path }]))
-      expect(string(await settle(disk.read(path, 0, 9)))).toBe('onetwo')
-      await settle(Promise.all(beside))
-    },
-  )
+  promise('a sync beside the queue passes over files that are gone', async ({ disk, root, settle }) => {
+    const paths = Array.from({ length: 100 }, (_, index) => `${root}/${index}`)
+    await settle(disk.submit(paths.map((path) => write(path, 0, text('one')))))
+    await settle(disk.submit([{ kind: 'unlink', path: `${root}/7` }]))
+    const beside = disk.syncAside([...paths, `${root}/none/at-all`])
+    await settle(disk.submit([{ kind: 'unlink', path: `${root}/8` }, write(`${root}/9`, 3, text('two'))]))
+    await settle(beside)
+    expect(string(await settle(disk.read(`${root}/9`, 0, 9)))).toBe('onetwo')
+    await settle(disk.syncAside([]))
+  })
 
   promise('a write beyond the end leaves zeros between', async ({ disk, root, settle }) => {
     const path = `${root}/gap`

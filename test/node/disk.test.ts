@@ -70,6 +70,51 @@ describe('many syncs in one group', () => {
   })
 })
 
+describe('a sync beside the queue', () => {
+  const files = (root: string, count: number): string[] =>
+    Array.from({ length: count }, (_, index) => `${root}/${index}`)
+  const syncsOf = async (meanwhile: (disk: NodeDisk, root: string) => Promise<void>): Promise<number> => {
+    const observer = testObserver()
+    const addOn = new AddOn()
+    // 128 descriptors are the writer's.
+    await withDisk({ observer, addOn, dataDescriptorsMax: 170 }, async (disk, root) => {
+      await disk.submit(files(root, 100).map((file) => write(file, 0, text('x'))))
+      const flush = addOn.syncFileSystem.bind(addOn)
+      addOn.syncFileSystem = async (fd) => {
+        await meanwhile(disk, root)
+        return flush(fd)
+      }
+      await disk.syncAside(files(root, 100))
+      // Needs the places of 32 of them.
+      await disk.submit(
+        files(root, 160)
+          .map((file) => write(`${file}-more`, 0, text('x')))
+          .slice(100),
+      )
+    })
+    return observer.figure(nodeMetrics.diskSyncs.name)
+  }
+
+  it.skipIf(!flushes)('is one flush, and its files have nothing unsynced then', async () => {
+    expect(await syncsOf(() => Promise.resolve())).toBe(1)
+  })
+
+  it.skipIf(!flushes)('leaves unsynced what was written meanwhile', async () => {
+    const writeAgain = (disk: NodeDisk, root: string): Promise<void> =>
+      disk.submit(files(root, 100).map((file) => write(file, 1, text('y'))))
+    expect(await syncsOf(writeAgain)).toBe(2)
+  })
+
+  it('syncs the files in the queue where the file system cannot be flushed as a whole', async () => {
+    const observer = testObserver()
+    await withDisk({ observer, addOn: new AddOn({ without: true }), dataDescriptorsMax: 256 }, async (disk, root) => {
+      await disk.submit(files(root, 100).map((file) => write(file, 0, text('x'))))
+      await disk.syncAside(files(root, 100))
+    })
+    expect(observer.figure(nodeMetrics.diskSyncs.name)).toBe(100)
+  })
+})
+
 describe('the ring to the writer', () => {
   it('carries writes larger than itself and more groups than it holds, in order', async () => {
     await withDisk({ ringBytes: 64 * 1024 }, async (disk, root) => {

@@ -45,6 +45,28 @@ describe('a power cut', () => {
     expect([...outcomes.keys()]).toEqual(['kept'])
   })
 
+  it('keeps what was written before a sync beside the queue, and may lose what was written meanwhile', async () => {
+    const outcomes = await afterPowerCut(async (disk, settle) => {
+      await settle(disk.submit([write('/data/a', 0, text('one')), syncDirectory('/data')]))
+      const beside = disk.syncAside(['/data/a'])
+      await settle(disk.submit([write('/data/a', 3, text('two'))]))
+      await settle(beside)
+    }, '/data/a')
+    expect([...outcomes.keys()].every((content) => content.startsWith('one'))).toBe(true)
+    expect(outcomes.has('one')).toBe(true)
+    expect(outcomes.has('onetwo')).toBe(true)
+  })
+
+  it('keeps what a sync of the queue has made durable while one beside it was under way', async () => {
+    const outcomes = await afterPowerCut(async (disk, settle) => {
+      await settle(disk.submit([write('/data/a', 0, text('one')), syncDirectory('/data')]))
+      const beside = disk.syncAside(['/data/a'])
+      await settle(disk.submit([write('/data/a', 3, text('two')), sync('/data/a')]))
+      await settle(beside)
+    }, '/data/a')
+    expect([...outcomes.keys()]).toEqual(['onetwo'])
+  })
+
   it('may lose a new file whose directory was not synced, and nothing in between', async () => {
     const outcomes = await afterPowerCut(async (disk, settle) => {
       await settle(disk.submit([write('/data/a', 0, text('kept')), sync('/data/a')]))

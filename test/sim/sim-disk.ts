@@ -61,6 +61,8 @@ export class SimDisk implements Disk {
   readonly #waiting: Group[] = []
   #running: RunningGroup | null = null
   #previousFailed = false
+  /** A sync beside the queue has failed: to the group that comes next it is the one before. */
+  #asideFailed = false
 
   constructor(host: DiskHost) {
     this.#host = host
@@ -143,9 +145,29 @@ export class SimDisk implements Disk {
     })
   }
 
-  /** Takes its time: writes reach the device by chance as it is. */
-  writeBack(path: string): Promise<void> {
-    return this.#later('writeBack', path, () => {})
+  syncAside(paths: readonly string[]): Promise<void> {
+    const { image, faults, prng, times } = this.#host
+    const begun = paths.map((path) => {
+      const node = image.find(path)
+      return { path, end: node === null || node instanceof SimDirectory ? null : node.beginSync() }
+    })
+    return new Promise((resolve, reject) => {
+      const atMs = this.#host.nowMs() + prng.real(times.syncMs[0], times.syncMs[1] * 4)
+      this.#host.at(atMs, `disk sync of ${paths.length} files aside`, () => {
+        for (const { path, end } of begun) {
+          const code = end === null ? null : faults.codeFor('sync', path)
+          if (code === null) {
+            end?.()
+            continue
+          }
+          const node = image.find(path)
+          if (node && !(node instanceof SimDirectory)) node.failSync(prng)
+          this.#asideFailed = true
+          return reject(new DiskError(code, 'sync', path))
+        }
+        resolve()
+      })
+    })
   }
 
   forget(): void {}
@@ -176,7 +198,8 @@ export class SimDisk implements Disk {
     let atMs = Math.max(this.#host.nowMs(), this.#host.stalledUntilMs())
     const endsMs: number[] = []
     let failure: DiskError | null = null
-    const isCancelled = group.needsPrevious && this.#previousFailed
+    const isCancelled = group.needsPrevious && (this.#previousFailed || this.#asideFailed)
+    this.#asideFailed = false
     for (const [index, operation] of group.operations.entries()) {
       const isSync = operation.kind === 'sync' || operation.kind === 'syncDirectory'
       const [low, high] = isSync ? times.syncMs : times.operationMs

@@ -145,6 +145,24 @@ export class SimFile {
     settleSize(content, content.size)
   }
 
+  /** A sync of what is there now, which ends when the answer is called: what is written meanwhile is none of its affair. */
+  beginSync(): () => void {
+    const { dirty, sectors, durable, size, lowestSize } = this.#content
+    const begun = [...dirty].map((index) => ({ index, slot: sectors[index] ?? null, old: durable[index] ?? null }))
+    return () => {
+      const content = this.#own()
+      const wasCut = content.size < size || content.lowestSize < lowestSize
+      for (const { index, slot, old } of begun) {
+        const isSame = (content.sectors[index] ?? null) === slot
+        // Another sync has come further with it.
+        if ((content.durable[index] ?? null) !== old || (wasCut && !isSame)) continue
+        persist(content, index, slot)
+        if (isSame) content.dirty.delete(index)
+      }
+      if (!wasCut) settleSize(content, Math.max(size, content.durableSize))
+    }
+  }
+
   /** A failed fdatasync: the kernel calls the pages clean, some of them never reached the device. */
   failSync(prng: Prng): void {
     const content = this.#own()
