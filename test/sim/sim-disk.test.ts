@@ -67,6 +67,18 @@ describe('a power cut', () => {
     expect([...outcomes.keys()]).toEqual(['onetwo'])
   })
 
+  it('keeps what the younger of two syncs beside the queue has covered, also where both have', async () => {
+    const outcomes = await afterPowerCut(async (disk, settle) => {
+      await settle(disk.submit([write('/data/a', 0, text('one')), syncDirectory('/data')]))
+      const older = disk.syncAside(['/data/a'])
+      await settle(disk.submit([write('/data/a', 3, text('two'))]))
+      const younger = disk.syncAside(['/data/a'])
+      await settle(disk.submit([write('/data/a', 6, text('three'))]))
+      await settle(Promise.all([older, younger]).then(() => {}))
+    }, '/data/a')
+    expect([...outcomes.keys()].every((content) => content.startsWith('onetwo'))).toBe(true)
+  })
+
   it('may lose a new file whose directory was not synced, and nothing in between', async () => {
     const outcomes = await afterPowerCut(async (disk, settle) => {
       await settle(disk.submit([write('/data/a', 0, text('kept')), sync('/data/a')]))

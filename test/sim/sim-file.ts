@@ -23,6 +23,8 @@ class Content {
   sectors: Slot[] = []
   durable: Slot[] = []
   dirty = new Set<number>()
+  /** What syncs that take time have brought to the device: when each had begun, in numbers that grow. */
+  slowlySynced: Map<number, { readonly begun: number; readonly slot: Slot }> | null = null
   /** A sync has failed: what is called clean may not be on the device. */
   mayDiffer = false
   digest: number | null = null
@@ -37,9 +39,13 @@ class Content {
     copy.sectors = this.sectors.slice()
     copy.durable = this.durable.slice()
     if (this.dirty.size > 0) copy.dirty = new Set(this.dirty)
+    if (this.slowlySynced !== null) copy.slowlySynced = new Map(this.slowlySynced)
     return copy
   }
 }
+
+/** Number of the youngest sync that takes time, over all files. */
+let youngestSync = 0
 
 export class SimFile {
   #content: Content
@@ -148,18 +154,27 @@ export class SimFile {
   /** A sync of what is there now, which ends when the answer is called: what is written meanwhile is none of its affair. */
   beginSync(): () => void {
     const { dirty, sectors, durable, size, lowestSize } = this.#content
-    const begun = [...dirty].map((index) => ({ index, slot: sectors[index] ?? null, old: durable[index] ?? null }))
+    const covered = [...dirty].map((index) => ({ index, slot: sectors[index] ?? null, old: durable[index] ?? null }))
+    const begun = ++youngestSync
     return () => {
       const content = this.#own()
       const wasCut = content.size < size || content.lowestSize < lowestSize
-      for (const { index, slot, old } of begun) {
+      for (const { index, slot, old } of covered) {
         const isSame = (content.sectors[index] ?? null) === slot
-        // Another sync has come further with it.
-        if ((content.durable[index] ?? null) !== old || (wasCut && !isSame)) continue
+        const now = content.durable[index] ?? null
+        content.slowlySynced ??= new Map()
+        const other = content.slowlySynced.get(index)
+        const isOfOlder = other !== undefined && other.slot === now && other.begun < begun
+        // A sync that began later has come further with it.
+        if ((now !== old && !isOfOlder) || (wasCut && !isSame)) continue
         persist(content, index, slot)
+        content.slowlySynced.set(index, { begun, slot })
         if (isSame) content.dirty.delete(index)
       }
-      if (!wasCut) settleSize(content, Math.max(size, content.durableSize))
+      if (wasCut) return
+      // What has reached the device beyond this size stays there: the file is longer by now, or a crash cuts it.
+      content.durableSize = Math.max(size, content.durableSize)
+      content.lowestSize = content.durableSize
     }
   }
 
