@@ -230,6 +230,8 @@ export class CommitDriver {
   #tendJournal(): void {
     this.#journal.growIfWanted().catch((error: unknown) => this.#fail(error))
     if (this.#isDraining || !this.#journal.wantsDrain) return
+    // What is being synced beside the queue gives its frames back soon: a second flush would write the last page of each file once more.
+    if (this.#dirty.isSyncingAside && !this.#journal.isNearlyFull) return
     this.#isDraining = true
     this.#drain().then(
       () => {

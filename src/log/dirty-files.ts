@@ -24,6 +24,10 @@ export class DirtyFiles {
     return false
   }
 
+  get isSyncingAside(): boolean {
+    return this.#aside.size > 0
+  }
+
   /** Those that no sync under way covers, oldest first. */
   paths(): IterableIterator<string> {
     return this.#firstFrame.keys()
