@@ -9,27 +9,17 @@
  * one subscriber's receipt. A run in which `generatorCpu` is near 1.0 measured this program, not the server.
  */
 #define _GNU_SOURCE
-#include <arpa/inet.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <netinet/tcp.h>
 #include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
-#include <sys/socket.h>
-#include <time.h>
-#include <unistd.h>
 #include "mqtt-length.h"
+#include "stream.h"
 
 #define READ_BYTES (256 * 1024)
 #define OUT_BYTES (64 * 1024)
 #define SAMPLES_MAX 2000000
 
 struct link {
-  int fd;
+  struct stream stream;
   int is_publisher;
   int ready;           /* CONNACK, and SUBACK of a subscriber */
   uint16_t next_id;
@@ -48,16 +38,10 @@ static double *latencies;
 static long latency_count;
 static unsigned char scratch[READ_BYTES];
 
-static double now_s(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return t.tv_sec + t.tv_nsec * 1e-9;
-}
-
-static void fail(const char *what) {
-  fprintf(stderr, "mqtt-fan: %s: %s (%ld published, %ld delivered, %ld acknowledged)\n", what, strerror(errno), published, delivered,
-          acknowledged);
-  exit(2);
+/* Where it was when it could not go on. */
+static void fail_run(const char *what) {
+  fprintf(stderr, "%ld published, %ld delivered, %ld acknowledged\n", published, delivered, acknowledged);
+  fail(what);
 }
 
 static void build_template(struct link *l, int index) {
@@ -83,7 +67,7 @@ static void put(struct link *l, const void *bytes, int length) {
     memmove(l->out, l->out + l->out_from, l->out_to - l->out_from);
     l->out_to -= l->out_from;
     l->out_from = 0;
-    if (l->out_to + length > OUT_BYTES) { errno = ENOBUFS; fail("the server does not read"); }
+    if (l->out_to + length > OUT_BYTES) { errno = ENOBUFS; fail_run("the server does not read"); }
   }
   memcpy(l->out + l->out_to, bytes, length);
   l->out_to += length;
@@ -91,10 +75,10 @@ static void put(struct link *l, const void *bytes, int length) {
 
 static void flush_out(struct link *l) {
   while (l->out_from < l->out_to) {
-    ssize_t n = send(l->fd, l->out + l->out_from, l->out_to - l->out_from, MSG_NOSIGNAL);
+    ssize_t n = stream_send(&l->stream, l->out + l->out_from, l->out_to - l->out_from);
     if (n < 0) {
       if (errno == EAGAIN) return;
-      fail("send");
+      fail_run("send");
     }
     l->out_from += n;
   }
@@ -102,13 +86,7 @@ static void flush_out(struct link *l) {
 }
 
 static void open_link(struct link *l, const char *host, int port, int index) {
-  struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
-  inet_pton(AF_INET, host, &address.sin_addr);
-  l->fd = socket(AF_INET, SOCK_STREAM, 0);
-  if (l->fd < 0 || connect(l->fd, (struct sockaddr *)&address, sizeof address) < 0) fail("connect");
-  int one = 1;
-  setsockopt(l->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-  fcntl(l->fd, F_SETFL, O_NONBLOCK);
+  open_stream(&l->stream, host, port, 0);
   l->out = malloc(OUT_BYTES);
   l->next_id = 1;
   char id[32];
@@ -124,13 +102,13 @@ static void take_publish(struct link *l, const unsigned char *packet, int header
   int topic_length = p[0] << 8 | p[1];
   int at = 2 + topic_length;
   int level = packet[0] >> 1 & 3;
-  if (level != qos) { errno = EPROTO; fail("a message came at another QoS"); }
+  if (level != qos) { errno = EPROTO; fail_run("a message came at another QoS"); }
   if (level > 0) {
     unsigned char ack[4] = {0x40, 2, p[at], p[at + 1]};
     put(l, ack, 4);
     at += 2;
   }
-  if (length - at != payload_bytes) { errno = EPROTO; fail("a message came with another length"); }
+  if (length - at != payload_bytes) { errno = EPROTO; fail_run("a message came with another length"); }
   delivered++;
   /* Every 16th is enough of a sample. */
   if ((delivered & 15) == 0 && latency_count < SAMPLES_MAX) {
@@ -143,7 +121,7 @@ static void take_publish(struct link *l, const unsigned char *packet, int header
 static void take_packet(struct link *l, const unsigned char *packet, int header, int length) {
   switch (packet[0] >> 4) {
     case 2:
-      if (packet[3] != 0) { errno = EACCES; fail("CONNACK refused"); }
+      if (packet[3] != 0) { errno = EACCES; fail_run("CONNACK refused"); }
       if (l->is_publisher) {
         l->ready = 1;
         ready_count++;
@@ -153,7 +131,7 @@ static void take_packet(struct link *l, const unsigned char *packet, int header,
       }
       break;
     case 9:
-      if (packet[4] != qos) { errno = EACCES; fail("SUBACK refused"); }
+      if (packet[4] != qos) { errno = EACCES; fail_run("SUBACK refused"); }
       l->ready = 1;
       ready_count++;
       break;
@@ -188,11 +166,11 @@ static int walk(struct link *l, const unsigned char *bytes, int count) {
 static int take(struct link *l) {
   memcpy(scratch, l->carry, l->carried);
   int room = READ_BYTES - l->carried;
-  ssize_t n = recv(l->fd, scratch + l->carried, room, 0);
-  if (n == 0) { errno = ECONNRESET; fail("the server closed a connection"); }
+  ssize_t n = stream_receive(&l->stream, scratch + l->carried, room);
+  if (n == 0) { errno = ECONNRESET; fail_run("the server closed a connection"); }
   if (n < 0) {
     if (errno == EAGAIN) return 0;
-    fail("recv");
+    fail_run("recv");
   }
   int count = l->carried + n;
   int used = walk(l, scratch, count);
@@ -234,17 +212,11 @@ static int ascending(const void *a, const void *b) {
   return x < y ? -1 : x > y;
 }
 
-static double cpu_s(void) {
-  struct rusage r;
-  getrusage(RUSAGE_SELF, &r);
-  return r.ru_utime.tv_sec + r.ru_stime.tv_sec + (r.ru_utime.tv_usec + r.ru_stime.tv_usec) * 1e-6;
-}
-
 static struct epoll_event events[1024];
 
 static int wait_some(int poll_fd, struct link *links) {
   int n = epoll_wait(poll_fd, events, 1024, 30000);
-  if (n == 0) { errno = ETIMEDOUT; fail("no answer"); }
+  if (n == 0) { errno = ETIMEDOUT; fail_run("no answer"); }
   for (int i = 0; i < n; i++) {
     struct link *l = &links[events[i].data.u32];
     if (events[i].events & EPOLLOUT) flush_out(l);
@@ -259,6 +231,7 @@ int main(int argc, char **argv) {
     fprintf(stderr, "usage: mqtt-fan HOST PORT PUBLISHERS SUBSCRIBERS QOS PAYLOAD_BYTES MESSAGES WINDOW [BURST]\n");
     return 64;
   }
+  stream_program = "mqtt-fan";
   publishers = atoi(argv[3]);
   subscribers = atoi(argv[4]);
   qos = atoi(argv[5]);
@@ -266,7 +239,7 @@ int main(int argc, char **argv) {
   messages = atol(argv[7]);
   window_size = atol(argv[8]);
   if (argc > 9) burst_size = atol(argv[9]);
-  if (payload_bytes < (int)sizeof(double) || qos > 1) { errno = EINVAL; fail("arguments"); }
+  if (payload_bytes < (int)sizeof(double) || qos > 1) { errno = EINVAL; fail_run("arguments"); }
   latencies = malloc(sizeof(double) * SAMPLES_MAX);
   int count = publishers + subscribers;
   struct link *links = calloc(count, sizeof(struct link));
@@ -277,7 +250,7 @@ int main(int argc, char **argv) {
     if (i < publishers) build_template(&links[i], i);
     open_link(&links[i], argv[1], atoi(argv[2]), i);
     struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLET, .data.u32 = i};
-    epoll_ctl(poll_fd, EPOLL_CTL_ADD, links[i].fd, &event);
+    epoll_ctl(poll_fd, EPOLL_CTL_ADD, links[i].stream.fd, &event);
   }
   /* All there before the clock starts. */
   while (ready_count < count) wait_some(poll_fd, links);

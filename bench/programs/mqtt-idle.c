@@ -6,31 +6,10 @@
  * SUBSCRIPTIONS is 0, or 1: a topic of its own for each. Prints how long it took until all were there, SECONDS after it began.
  */
 #define _GNU_SOURCE
-#include <arpa/inet.h>
-#include <errno.h>
-#include <netinet/tcp.h>
-#include <poll.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/resource.h>
-#include <sys/socket.h>
-#include <time.h>
-#include <unistd.h>
+#include "stream.h"
 
 /* Connections that are being opened at a time: below the backlog of a listener. */
 #define AT_A_TIME 64
-
-static void fail(const char *what) {
-  fprintf(stderr, "mqtt-idle: %s: %s\n", what, strerror(errno));
-  exit(2);
-}
-
-static double now_s(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return t.tv_sec + t.tv_nsec * 1e-9;
-}
 
 static void say(int fd, const void *bytes, int length) {
   if (send(fd, bytes, length, MSG_NOSIGNAL) != length) fail("send");
@@ -49,19 +28,19 @@ int main(int argc, char **argv) {
     fprintf(stderr, "usage: mqtt-idle HOST PORT CONNECTIONS SUBSCRIPTIONS SECONDS\n");
     return 64;
   }
+  stream_program = "mqtt-idle";
   int count = atoi(argv[3]), subscriptions = atoi(argv[4]);
   double seconds = atof(argv[5]), started_at = now_s();
   struct rlimit files = {count + 64, count + 64};
   if (setrlimit(RLIMIT_NOFILE, &files) < 0) fail("setrlimit");
-  struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(atoi(argv[2]))};
-  inet_pton(AF_INET, argv[1], &address.sin_addr);
   int *fds = calloc(count, sizeof(int));
   unsigned char answer[8];
   for (int from = 0; from < count; from += AT_A_TIME) {
     int to = from + AT_A_TIME < count ? from + AT_A_TIME : count;
     for (int i = from; i < to; i++) {
-      fds[i] = socket(AF_INET, SOCK_STREAM, 0);
-      if (fds[i] < 0 || connect(fds[i], (struct sockaddr *)&address, sizeof address) < 0) fail("connect");
+      fds[i] = connect_to(argv[1], atoi(argv[2]));
+      /* Its few bytes are waited for. */
+      fcntl(fds[i], F_SETFL, 0);
       char id[32], topic[48];
       int id_length = snprintf(id, sizeof id, "idle-%d", i);
       int topic_length = snprintf(topic, sizeof topic, "device/%d/command", i);

@@ -35,20 +35,20 @@ static void fail(const char *what) {
   exit(2);
 }
 
-static double now_s(void) {
+static inline double now_s(void) {
   struct timespec t;
   clock_gettime(CLOCK_MONOTONIC, &t);
   return t.tv_sec + t.tv_nsec * 1e-9;
 }
 
 /* Processor time of this program so far, seconds. */
-static double cpu_s(void) {
+static inline double cpu_s(void) {
   struct rusage used;
   getrusage(RUSAGE_SELF, &used);
   return used.ru_utime.tv_sec + used.ru_stime.tv_sec + (used.ru_utime.tv_usec + used.ru_stime.tv_usec) * 1e-6;
 }
 
-static int connect_to(const char *host, int port) {
+static inline int connect_to(const char *host, int port) {
   struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
   inet_pton(AF_INET, host, &address.sin_addr);
   int fd = socket(AF_INET, SOCK_STREAM, 0);

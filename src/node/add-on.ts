@@ -9,6 +9,7 @@
  * | preallocate    | false: blocks are taken when they are written                                            |
  * | dropFromCache  | false: the kernel decides alone                                                          |
  * | writeBack      | nothing is written ahead of a sync                                                       |
+ * | sendEach       | false: each socket writes for itself                                                     |
  * | file           | null: the writer thread syncs file by file, however many there are                       |
  */
 import { spawn } from 'node:child_process'
@@ -25,6 +26,7 @@ interface NativeAddOn {
   preallocate(fd: number, position: number, length: number): number
   writeBack(fd: number): number | Promise<number>
   advise(fd: number, position: number, length: number, advice: number): number
+  sendEach(targets: Int32Array, count: number, bytes: Uint8Array): number
 }
 
 /** POSIX_FADV_DONTNEED on Linux. */
@@ -102,6 +104,14 @@ export class AddOn {
   /** Lets a clean byte range go from the page cache; false when that cannot be had. */
   dropFromCache(fd: number, position: number, length: number): boolean {
     return (this.#native?.advise(fd, position, length, adviceDontNeed) ?? -1) >= 0
+  }
+
+  /**
+   * Hands bytes to `count` sockets in one call: `targets` are pairs of a descriptor and the end of its bytes, which begin where those of the one
+   * before end. The ends become what the kernel took, or -errno. False, and nothing is sent, when that cannot be had.
+   */
+  sendEach(targets: Int32Array, count: number, bytes: Uint8Array): boolean {
+    return (this.#native?.sendEach(targets, count, bytes) ?? -1) >= 0
   }
 
   /**

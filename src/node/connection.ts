@@ -8,6 +8,8 @@
  */
 import type net from 'node:net'
 import { type Connection, type ConnectionHandlers, NetError, type PeerFacts } from '../base/ports.ts'
+import type { GatheredSender, SendTurn } from './send-turn.ts'
+import { handleProperty, type SocketInside } from './socket-inside.ts'
 
 /** Bytes of one read; the memory is common to all connections of the process. */
 const scratchBytes = 256 * 1024
@@ -37,6 +39,9 @@ export class SocketReader {
   }
 }
 
+/** More than this goes by the socket: its cost is that of a call, not of the bytes. */
+const gatheredBytesMax = 16 * 1024
+
 export interface SocketConnectionOptions {
   readonly socket: net.Socket
   /** Null: the socket reads by `data` events. */
@@ -44,9 +49,11 @@ export interface SocketConnectionOptions {
   readonly peer: PeerFacts
   /** Read already, ahead of the socket. */
   readonly head?: Uint8Array | null
+  /** Small sends leave together with those of other connections: plain sockets only. */
+  readonly sends?: SendTurn | null
 }
 
-export class SocketConnection implements Connection {
+export class SocketConnection implements Connection, GatheredSender {
   readonly peer: PeerFacts
   readonly #socket: net.Socket
   readonly #reader: SocketReader | null
@@ -56,10 +63,17 @@ export class SocketConnection implements Connection {
   #error: NetError | null = null
   #handlers: ConnectionHandlers | null = null
   #isCorked = false
+  readonly #sends: SendTurn | null
+  /** On its way to the kernel at the end of this callback: mostly one chunk, and no list of it. Bound: `gatheredBytesMax`. */
+  #gatheredFirst: Uint8Array | null = null
+  #gatheredMore: Uint8Array[] | null = null
+  #gatheredBytes = 0
+  #isWaiting = false
 
   constructor(options: SocketConnectionOptions) {
     const { socket } = options
     this.#socket = socket
+    this.#sends = options.sends ?? null
     this.#reader = options.reader
     this.#head = options.head ?? null
     this.peer = options.peer
@@ -71,7 +85,7 @@ export class SocketConnection implements Connection {
   }
 
   get backlogBytes(): number {
-    return this.#isClosed ? 0 : this.#socket.writableLength
+    return this.#isClosed ? 0 : this.#gatheredBytes + this.#socket.writableLength
   }
 
   start(handlers: ConnectionHandlers): void {
@@ -94,6 +108,83 @@ export class SocketConnection implements Connection {
   send(chunks: readonly Uint8Array[]): boolean {
     const socket = this.#socket
     if (this.#isClosed || !socket.writable) return true
+    if (this.#gathers(chunks)) return true
+    this.#writeGathered(0)
+    return this.#write(chunks)
+  }
+
+  /** Keeps the chunks for the end of this callback; false when they are not few bytes, or others wait in the socket. */
+  #gathers(chunks: readonly Uint8Array[]): boolean {
+    if (this.#sends === null || this.#socket.writableLength > 0) return false
+    let bytes = this.#gatheredBytes
+    for (let index = 0; index < chunks.length; index++) bytes += (chunks[index] as Uint8Array).length
+    if (bytes > gatheredBytesMax || bytes === 0) return bytes === 0
+    if (!this.#isWaiting) this.#sends.add(this)
+    this.#isWaiting = true
+    for (let index = 0; index < chunks.length; index++) {
+      const chunk = chunks[index] as Uint8Array
+      if (this.#gatheredFirst === null) this.#gatheredFirst = chunk
+      else {
+        this.#gatheredMore ??= []
+        this.#gatheredMore.push(chunk)
+      }
+    }
+    this.#gatheredBytes = bytes
+    return true
+  }
+
+  copyGathered(target: Uint8Array, at: number): number {
+    if (this.#gatheredFirst === null) return at
+    target.set(this.#gatheredFirst, at)
+    let end = at + this.#gatheredFirst.length
+    if (this.#gatheredMore === null) return end
+    for (const chunk of this.#gatheredMore) {
+      target.set(chunk, end)
+      end += chunk.length
+    }
+    return end
+  }
+
+  get gatheredBytes(): number {
+    return this.#gatheredBytes
+  }
+
+  /** Asked when it is used: the number of a closed socket may be another's. */
+  get descriptor(): number {
+    const socket = this.#socket
+    if (this.#isClosed || !socket.writable || socket.writableLength > 0) return -1
+    return (socket as unknown as SocketInside)[handleProperty]?.fd ?? -1
+  }
+
+  onGatheredSent(bytes: number): void {
+    this.#isWaiting = false
+    if (bytes === this.#gatheredBytes) this.#forgetGathered()
+    else this.#writeGathered(Math.max(0, bytes))
+  }
+
+  #forgetGathered(): void {
+    this.#gatheredFirst = null
+    this.#gatheredMore = null
+    this.#gatheredBytes = 0
+  }
+
+  /** By the socket, but for the bytes at the front that have left; it also meets what kept the kernel from taking them. */
+  #writeGathered(sentBytes: number): void {
+    const first = this.#gatheredFirst
+    if (first === null) return
+    const more = this.#gatheredMore ?? []
+    this.#forgetGathered()
+    let sent = sentBytes
+    const left: Uint8Array[] = []
+    for (const chunk of [first, ...more]) {
+      if (sent < chunk.length) left.push(chunk.subarray(sent))
+      sent = Math.max(0, sent - chunk.length)
+    }
+    this.#write(left)
+  }
+
+  #write(chunks: readonly Uint8Array[]): boolean {
+    const socket = this.#socket
     if (!this.#isCorked) {
       this.#isCorked = true
       socket.cork()
@@ -119,15 +210,19 @@ export class SocketConnection implements Connection {
   trust(): void {}
 
   end(): void {
-    if (!this.#isClosed) this.#socket.end()
+    if (this.#isClosed) return
+    this.#writeGathered(0)
+    this.#socket.end()
   }
 
   destroy(): void {
+    this.#forgetGathered()
     this.#socket.destroy()
   }
 
   #closed(): void {
     this.#isClosed = true
+    this.#forgetGathered()
     const handlers = this.#handlers
     this.#handlers = null
     this.#reader?.bind(null)

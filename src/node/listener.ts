@@ -8,6 +8,8 @@ import { Arrival, type ArrivalFault, RefusalReport } from './arrival.ts'
 import { SocketConnection, SocketReader } from './connection.ts'
 import { nodeEvents } from './node-events.ts'
 import { readProxiedPeer, trustedSources } from './proxy-reader.ts'
+import type { SendTurn } from './send-turn.ts'
+import { handleProperty, type SocketInside } from './socket-inside.ts'
 import { backlogBytesMark, keepAliveMs } from './stream-marks.ts'
 import { NodeTlsContext } from './tls-context.ts'
 import { TlsHandshakes } from './tls-server.ts'
@@ -19,6 +21,8 @@ export interface NodeListenerOptions {
   readonly name: string
   readonly observer: Observer
   readonly readByEvents: boolean
+  /** Of plain sockets; null: each sends by its own. */
+  readonly sends: SendTurn | null
   /** Of the handshakes of all listeners. */
   readonly handshakePace: TurnPace
   readonly onConnection: (connection: Connection) => void
@@ -39,12 +43,6 @@ const socketOptions = {
   keepAliveInitialDelay: keepAliveMs,
   highWaterMark: backlogBytesMark,
 } as const
-
-/** What Node keeps of a socket: the one place where we look behind its interface. */
-const handleProperty = '_handle'
-interface SocketInside {
-  [handleProperty]: { reading: boolean; readStop(): void } | null
-}
 
 /** Whoever takes the socket looks at its errors. */
 function ignore(): void {}
@@ -252,6 +250,6 @@ export class NodeListener {
     arrival.moveTo(socket)
     this.#options.onSocket(socket)
     accepted.destroy()
-    return new SocketConnection({ socket, reader, peer, head })
+    return new SocketConnection({ socket, reader, peer, head, sends: this.#options.sends })
   }
 }

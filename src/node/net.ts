@@ -14,10 +14,12 @@ import {
   type OutboundTls,
   type TlsClientAuth,
 } from '../base/ports.ts'
+import type { AddOn } from './add-on.ts'
 import { Arrival } from './arrival.ts'
 import { SocketConnection, SocketReader } from './connection.ts'
 import { fetchDocument } from './document-fetch.ts'
 import { NodeListener } from './listener.ts'
+import { SendTurn } from './send-turn.ts'
 import { backlogBytesMark, keepAliveMs } from './stream-marks.ts'
 import { NodeTlsContext } from './tls-context.ts'
 import { connectSecurely } from './tls-outbound.ts'
@@ -30,6 +32,8 @@ export interface NodeNetOptions {
   readonly observer: Observer
   /** Read by `data` events instead of into our own memory: slower by a quarter, but without a touch of Node's insides. */
   readonly readByEvents?: boolean
+  /** Sends what many connections have in one call; omitted, or not there: each by its own. */
+  readonly addOn?: AddOn
 }
 
 export class NodeNet implements Net {
@@ -41,10 +45,13 @@ export class NodeNet implements Net {
   /** One listener for all sockets: there may be tens of thousands. */
   readonly #forget: (this: net.Socket) => void
   readonly #handshakePace = new TurnPace(handshakesPerTurn)
+  readonly #sends: SendTurn | null
 
   constructor(options: NodeNetOptions) {
+    const { addOn } = options
     this.#observer = options.observer
     this.#readByEvents = options.readByEvents ?? false
+    this.#sends = this.#readByEvents || addOn === undefined || addOn.file === null ? null : new SendTurn(addOn)
     const open = this.#open
     this.#forget = function forget() {
       open.delete(this)
@@ -66,6 +73,7 @@ export class NodeNet implements Net {
         name,
         observer: this.#observer,
         readByEvents: this.#readByEvents,
+        sends: this.#sends,
         handshakePace: this.#handshakePace,
         onConnection,
         onSocket: (socket) => this.#track(socket),
@@ -102,7 +110,8 @@ export class NodeNet implements Net {
         clearTimeout(timer)
         socket.off('error', fail)
         this.#track(socket)
-        resolve(new SocketConnection({ socket, reader, peer: new Arrival(socket).facts('outbound', shown) }))
+        const sends = tls === null ? this.#sends : null
+        resolve(new SocketConnection({ socket, reader, peer: new Arrival(socket).facts('outbound', shown), sends }))
       })
       socket.once('close', () => clearTimeout(timer))
     })

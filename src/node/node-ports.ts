@@ -50,7 +50,7 @@ export function nodePorts(options: NodePortsOptions): NodePorts {
     ...(options.writerRingBytes === undefined ? {} : { ringBytes: options.writerRingBytes }),
     ...(options.onWriterLost === undefined ? {} : { onWriterLost: options.onWriterLost }),
   })
-  const net = new NodeNet({ observer, readByEvents: options.readByEvents ?? false })
+  const net = new NodeNet({ observer, readByEvents: options.readByEvents ?? false, addOn })
   return {
     clock,
     entropy: new NodeEntropy(),

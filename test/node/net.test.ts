@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import net from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
 import type { Connection, ConnectionHandlers, Listener, NetError } from '../../src/base/ports.ts'
+import { AddOn } from '../../src/node/add-on.ts'
 import { NodeNet } from '../../src/node/net.ts'
 import { testObserver } from './test-observer.ts'
 
@@ -23,8 +24,8 @@ afterEach(async () => {
   for (const close of closers.splice(0).toReversed()) await close()
 })
 
-function newNet(readByEvents = false): NodeNet {
-  const port = new NodeNet({ observer: testObserver(), readByEvents })
+function newNet(options: { readonly readByEvents?: boolean; readonly addOn?: AddOn } = {}): NodeNet {
+  const port = new NodeNet({ observer: testObserver(), ...options })
   closers.push(() => port.close())
   return port
 }
@@ -101,10 +102,15 @@ function client(listener: Listener): net.Socket {
 
 const text = (content: string): Uint8Array => new TextEncoder().encode(content)
 
-for (const readByEvents of [false, true]) {
-  describe(readByEvents ? 'reading by events' : 'reading into the common scratch memory', () => {
+const ways = [
+  { way: 'into the common scratch memory', options: {} },
+  { way: 'by events', options: { readByEvents: true } },
+  { way: 'into the common scratch memory, with sends that leave together', options: { addOn: new AddOn() } },
+]
+for (const { way, options } of ways) {
+  describe(`reading ${way}`, () => {
     it('a connection knows its peer, its own address and its listener', async () => {
-      const { listener, next } = await listening(newNet(readByEvents))
+      const { listener, next } = await listening(newNet(options))
       const socket = client(listener)
       const { connection } = await next()
       if (socket.connecting) await once(socket, 'connect')
@@ -122,7 +128,7 @@ for (const readByEvents of [false, true]) {
     })
 
     it('bytes come in order and answers go out in order, in one piece per turn', async () => {
-      const { listener, next } = await listening(newNet(readByEvents))
+      const { listener, next } = await listening(newNet(options))
       const socket = client(listener)
       socket.write('one ')
       const { connection, probe } = await next()
@@ -140,7 +146,7 @@ for (const readByEvents of [false, true]) {
     })
 
     it('many connections share the memory of their reads without harm', async () => {
-      const { listener, next } = await listening(newNet(readByEvents))
+      const { listener, next } = await listening(newNet(options))
       const pairs = []
       for (let i = 0; i < 20; i++) {
         const socket = client(listener)
@@ -155,7 +161,7 @@ for (const readByEvents of [false, true]) {
     })
 
     it('a large frame lands in the window it was given, small ones around it do not', async () => {
-      const { listener, next } = await listening(newNet(readByEvents))
+      const { listener, next } = await listening(newNet(options))
       const socket = client(listener)
       const { probe } = await next()
       const frame = new Uint8Array(300_000)
@@ -186,9 +192,9 @@ for (const readByEvents of [false, true]) {
     })
   })
 
-  describe(readByEvents ? 'a stream read by events' : 'a stream read into the common scratch memory', () => {
+  describe(`a stream read ${way}`, () => {
     it('a paused connection reads nothing more, and the rest after resume', async () => {
-      const { listener, next } = await listening(newNet(readByEvents))
+      const { listener, next } = await listening(newNet(options))
       const socket = client(listener)
       const { connection, probe } = await next()
       probe.onEach = () => connection.pause()
@@ -207,7 +213,7 @@ for (const readByEvents of [false, true]) {
     })
 
     it('a peer that does not read makes send answer false, and onDrain tells when it has read', async () => {
-      const { listener, next } = await listening(newNet(readByEvents))
+      const { listener, next } = await listening(newNet(options))
       const socket = client(listener)
       const { connection, probe } = await next()
       socket.pause()
@@ -230,7 +236,7 @@ for (const readByEvents of [false, true]) {
     })
 
     it('a peer that ends gets what was queued, then the connection closes without an error', async () => {
-      const { listener, next } = await listening(newNet(readByEvents))
+      const { listener, next } = await listening(newNet(options))
       const socket = client(listener)
       const received: Buffer[] = []
       socket.on('data', (bytes) => received.push(bytes))
@@ -252,7 +258,7 @@ for (const readByEvents of [false, true]) {
     })
 
     it('a reset is told as an error with its code', async () => {
-      const { listener, next } = await listening(newNet(readByEvents))
+      const { listener, next } = await listening(newNet(options))
       const socket = client(listener)
       const { probe } = await next()
       socket.write('x')
@@ -263,7 +269,7 @@ for (const readByEvents of [false, true]) {
     })
 
     it('outbound connections work the same way, by name too', async () => {
-      const port = newNet(readByEvents)
+      const port = newNet(options)
       const { listener, next } = await listening(port, 'localhost')
       const connection = await port.connect({ host: 'localhost', port: listener.port }, 5000)
       const probe = new Probe()

@@ -3,7 +3,7 @@
  * belong to groups; a group is what settles together (the messages of one loop turn). Only the settled front leaves, in one buffer. Pure.
  */
 import { LateMap } from '../../base/late-map.ts'
-import { acknowledgementBytesMax, writeAcknowledgement } from '../../protocol/mqtt/encode.ts'
+import { acknowledgementBytes, acknowledgementBytesMax, writeAcknowledgement } from '../../protocol/mqtt/encode.ts'
 import { packetTypes } from '../../protocol/mqtt/packet-types.ts'
 import { reasonCodes } from '../../protocol/mqtt/reason-codes.ts'
 
@@ -16,6 +16,8 @@ export class AckGroup {
   isSettled = false
   /** What slots without an answer of their own say once the group is settled. */
   reason: number = reasonCodes.success
+  /** Opened after it. */
+  next: AckGroup | null = null
 
   constructor(end: number) {
     this.end = end
@@ -45,7 +47,9 @@ export class AckQueue {
   private reasons = noBytes
   private head = 0
   private tail = 0
-  private groups: AckGroup[] = []
+  // A chain: mostly there is one group a turn, and no list is made of it.
+  private firstGroup: AckGroup | null = null
+  private lastGroup: AckGroup | null = null
   private pubacks = 0
   /** Whole packets of refusals that say why, by sequence number. Bound: `explainedMax`. */
   private readonly explained = new LateMap<number, Uint8Array>()
@@ -68,7 +72,9 @@ export class AckQueue {
   /** A group at the end of the queue; later slots belong to it until the next one is opened. */
   openGroup(): AckGroup {
     const group = new AckGroup(this.tail)
-    this.groups.push(group)
+    if (this.lastGroup === null) this.firstGroup = group
+    else this.lastGroup.next = group
+    this.lastGroup = group
     return group
   }
 
@@ -82,8 +88,8 @@ export class AckQueue {
   pushDecided(type: number, packetId: number, reason: number, packet: Uint8Array | null = null): void {
     if (packet !== null && this.explained.size < explainedMax) this.explained.set(this.tail, packet)
     this.push(type, packetId, reason)
-    let last = this.groups[this.groups.length - 1]
-    if (last === undefined) {
+    let last = this.lastGroup
+    if (last === null) {
       last = this.openGroup()
       last.isSettled = true
     }
@@ -123,14 +129,15 @@ export class AckQueue {
   release(level: number): { readonly bytes: Uint8Array | null; readonly withheld: number } {
     const end = this.settledEnd()
     if (end === this.head) return nothingReleased
-    let size = (end - this.head) * acknowledgementBytesMax
+    // Before 5.0 none has a reason: the buffer is as long as what stands in it.
+    let size = (end - this.head) * (level === 5 ? acknowledgementBytesMax : acknowledgementBytes)
     for (const packet of this.explained.values()) size += packet.length
     const bytes = Buffer.allocUnsafe(size)
     const mask = this.ids.length - 1
     let at = 0
     let withheld = 0
-    while (this.groups.length > 0 && (this.groups[0] as AckGroup).isSettled && withheld === 0) {
-      const group = this.groups[0] as AckGroup
+    while (this.firstGroup?.isSettled === true && withheld === 0) {
+      const group = this.firstGroup
       while (this.head < group.end && withheld === 0) {
         const slot = this.head & mask
         const own = this.reasons[slot] as number
@@ -153,17 +160,19 @@ export class AckQueue {
         if (this.types[slot] === packetTypes.puback) this.pubacks -= 1
         this.head += 1
       }
-      if (withheld === 0) this.groups.shift()
+      if (withheld === 0) this.shiftGroup()
     }
-    return { bytes: at === 0 ? null : bytes.subarray(0, at), withheld }
+    return { bytes: at === 0 ? null : at === size ? bytes : bytes.subarray(0, at), withheld }
+  }
+
+  private shiftGroup(): void {
+    this.firstGroup = this.firstGroup?.next ?? null
+    if (this.firstGroup === null) this.lastGroup = null
   }
 
   private settledEnd(): number {
     let end = this.head
-    for (const group of this.groups) {
-      if (!group.isSettled) break
-      end = group.end
-    }
+    for (let group = this.firstGroup; group?.isSettled === true; group = group.next) end = group.end
     return end
   }
 }

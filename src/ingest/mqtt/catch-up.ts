@@ -13,6 +13,7 @@ import { recordBytesOf } from '../../protocol/records/record.ts'
 import { BacklogLane, bytesFrom, type LanePlace, restFrom } from './backlog-lane.ts'
 import { BacklogPiece, isCompressed } from './backlog-piece.ts'
 import type { FanOut } from './fan-out.ts'
+import { batchesOf } from './log-gap.ts'
 import type { LogSummaries } from './log-summaries.ts'
 import { mqttMetrics } from './mqtt-metrics.ts'
 import type { OvertakenBy, OvertakenReaders } from './overtaken-readers.ts'
@@ -317,20 +318,12 @@ export class CatchUp {
     const read: LogReadResult =
       broker.readTail(partition, fromOffset, readBytes) ?? (await broker.readTailCold(partition, fromOffset, readBytes))
     if (this.isStopped) return null
-    if (read.kind === 'batches' && read.bytes.length > 0) {
-      observer.add(mqttMetrics.backlogReadBytes, read.bytes.length)
-      return { bytes: read.bytes, at: 0 }
+    const found = batchesOf(read, partition, { fromOffset, endOffset: livePosition(partition) ?? 0 })
+    if (found instanceof Uint8Array) {
+      observer.add(mqttMetrics.backlogReadBytes, found.length)
+      return { bytes: found, at: 0 }
     }
-    const next = fromOffset + 1
-    if (read.kind === 'outOfRange') {
-      const toOffset = Math.max(partition.log.logStartOffset, next)
-      this.lose(lane, { fromOffset, toOffset, reason: 'retention' })
-    } else if (read.kind === 'damaged') {
-      this.lose(lane, { fromOffset, toOffset: Math.max(read.nextOffset, next), reason: 'damage' })
-    } else {
-      const toOffset = Math.max(livePosition(partition) ?? 0, next)
-      this.lose(lane, { fromOffset, toOffset, reason: 'unreadable' })
-    }
+    this.lose(lane, { fromOffset, toOffset: found.toOffset, reason: found.cause })
     return null
   }
 

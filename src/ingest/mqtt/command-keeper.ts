@@ -30,6 +30,7 @@ import type { RecordPlace } from './fan-out.ts'
 import { mqttEvents } from './mqtt-events.ts'
 import { mqttMetrics } from './mqtt-metrics.ts'
 import type { CommandMark, OutgoingMessage } from './outgoing-message.ts'
+import { ReadCommand } from './read-command.ts'
 import { headersOf, type ScannedRecord } from './record-scan.ts'
 import type { MqttSession } from './session.ts'
 import type { SessionTable } from './session-table.ts'
@@ -194,7 +195,7 @@ export class CommandKeeper {
   // ---------------------------------------------------------------------------------------- new records
 
   /**
-   * What a record is: a message, null when it is no command and goes the common way, or `passed` when it is nobody's. `isFirst`: it is read for the first
+   * What a record is: a command, null when it is no command and goes the common way, or `passed` when it is nobody's. `isFirst`: it is read for the first
    * time in this run, and counted.
    */
   read(
@@ -202,7 +203,7 @@ export class CommandKeeper {
     scanned: ScannedRecord,
     place: Pick<RecordPlace, 'partition' | 'offset'>,
     isFirst: boolean,
-  ): OutgoingMessage | 'passed' | null {
+  ): ReadCommand | 'passed' | null {
     const track = this.tracks.get(place.partition)
     if (track === undefined) return null
     const record = {
@@ -216,8 +217,12 @@ export class CommandKeeper {
     if (isFirst) this.onRead(track, plan, place.offset)
     if (plan.kind === 'ordinary') return null
     if (plan.kind === 'invalid') return 'passed'
-    const payload = scanned.valueStart < 0 ? noBytes : copyBytes(bytes, scanned.valueStart, scanned.valueEnd)
-    return commandMessage(track, record, plan, { payload, hasOrigin: true })
+    const { topic, expiresMs } = plan
+    const { valueStart, valueEnd } = scanned
+    return new ReadCommand({ partition: track.partition, offset: place.offset, topic, expiresMs }, () => {
+      const payload = valueStart < 0 ? noBytes : copyBytes(bytes, valueStart, valueEnd)
+      return commandMessage(track, record, plan, { payload, hasOrigin: true })
+    })
   }
 
   private onRead(track: CommandTrack, plan: CommandPlan, offset: number): void {
@@ -240,9 +245,9 @@ export class CommandKeeper {
   }
 
   /** Nobody subscribes to a new command. False = too many wait: the reader stands still until `release`. */
-  takeUnmatched({ command }: OutgoingMessage, wallMs: number): boolean {
-    const track = command === null ? undefined : this.tracks.get(command.partition)
-    if (command === null || track === undefined || command.offset < track.endOffset) return true
+  takeUnmatched(command: CommandMark, wallMs: number): boolean {
+    const track = this.tracks.get(command.partition)
+    if (track === undefined || command.offset < track.endOffset) return true
     if (command.expiresMs <= wallMs) this.count(track, 'expired')
     else if (track.compiled.route.unmatched === 'skip') this.count(track, 'unmatched')
     else if (track.waiting.size >= waitingMax) {

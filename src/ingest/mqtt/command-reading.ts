@@ -9,6 +9,7 @@ import {
   batchSizeInBytes,
 } from '../../protocol/records/record-batch.ts'
 import { RecordFormatError, recordsOf, type RecordView } from '../../protocol/records/record.ts'
+import { batchesOf } from './log-gap.ts'
 
 export interface CommandReadingOptions {
   readonly broker: Broker
@@ -59,17 +60,14 @@ export async function readCommands(
       await new Promise<void>((resolve) => clock.schedule(retryMs, resolve))
       continue
     }
-    if (read.kind === 'outOfRange') {
-      at = Math.max(partition.log.logStartOffset, at + 1)
+    const batches = batchesOf(read, partition, { fromOffset: at, endOffset: partition.highWatermark })
+    if (!(batches instanceof Uint8Array)) {
+      if (batches.cause === 'unreadable') return at
+      at = batches.toOffset
       continue
     }
-    if (read.kind === 'damaged') {
-      at = Math.max(read.nextOffset, at + 1)
-      continue
-    }
-    if (read.bytes.length === 0) return at
-    for (let place = 0; place < read.bytes.length && at < to; place += batchSizeInBytes(read.bytes, place)) {
-      const batch = read.bytes.subarray(place, place + batchSizeInBytes(read.bytes, place))
+    for (let place = 0; place < batches.length && at < to; place += batchSizeInBytes(batches, place)) {
+      const batch = batches.subarray(place, place + batchSizeInBytes(batches, place))
       const endOffset = batchLastOffset(batch) + 1
       if (batchBaseOffset(batch) >= to) return to
       for (const record of batchIsControl(batch) ? [] : await recordsIn(batch, compute, decompressedBytesMax)) {

@@ -55,7 +55,8 @@ export class CommitBatch implements Saving {
     const isDurable = reason === reasonCodes.success
     for (const step of this.steps) settleStep(step, isDurable)
     for (const callback of this.callbacks) callback(isDurable)
-    for (const [index, group] of this.groups.entries()) {
+    for (let index = 0; index < this.groups.length; index += 1) {
+      const group = this.groups[index] as AckGroup
       group.isSettled = true
       group.reason = reason
       ;(this.committers[index] as Committer).onCommitSettled(group)

@@ -9,7 +9,9 @@ export class ConnectionOutput {
   private readonly socket: Connection
   private readonly counters: DoorCounters
   private readonly quota: { sent(bytes: number): void }
-  private packets: Uint8Array[] = []
+  // Mostly one packet a turn: no list is made of it.
+  private first: Uint8Array | null = null
+  private more: Uint8Array[] | null = null
   private bytes = 0
   private blocked = false
 
@@ -26,17 +28,23 @@ export class ConnectionOutput {
 
   /** Queues a packet; its bytes must not change any more. A gathering of more than a buffer's worth leaves at once. */
   push(packet: Uint8Array): void {
-    this.packets.push(packet)
+    if (this.first === null) this.first = packet
+    else {
+      this.more ??= []
+      this.more.push(packet)
+    }
     this.bytes += packet.length
     if (this.bytes > joinBytesMax) this.flush()
   }
 
   /** Sends what is queued. */
   flush(): void {
-    if (this.packets.length === 0) return
+    const { first, more } = this
+    if (first === null) return
+    this.first = null
+    this.more = null
     const packets =
-      this.packets.length > 1 && this.bytes <= joinBytesMax ? [joined(this.packets, this.bytes)] : this.packets
-    this.packets = []
+      more === null ? [first] : this.bytes <= joinBytesMax ? [joined(first, more, this.bytes)] : [first, ...more]
     this.counters.totals.sentBytes += this.bytes
     this.quota.sent(this.bytes)
     this.bytes = 0
@@ -49,10 +57,11 @@ export class ConnectionOutput {
   }
 }
 
-function joined(packets: readonly Uint8Array[], size: number): Uint8Array {
+function joined(first: Uint8Array, more: readonly Uint8Array[], size: number): Uint8Array {
   const bytes = Buffer.allocUnsafe(size)
-  let at = 0
-  for (const packet of packets) {
+  bytes.set(first)
+  let at = first.length
+  for (const packet of more) {
     bytes.set(packet, at)
     at += packet.length
   }

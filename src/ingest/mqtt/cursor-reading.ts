@@ -14,6 +14,7 @@ import {
   batchSizeInBytes,
 } from '../../protocol/records/record-batch.ts'
 import { recordBytesOf } from '../../protocol/records/record.ts'
+import { batchesOf, gapReasons } from './log-gap.ts'
 import { mqttEvents } from './mqtt-events.ts'
 import { type ScannedRecord, scanRecords, timesOf } from './record-scan.ts'
 
@@ -144,19 +145,11 @@ export class CursorReading {
 
   private async take(reader: CursorReader, partition: Partition, read: LogReadResult): Promise<boolean> {
     const from = reader.behind.get(partition) as number
-    if (read.kind === 'outOfRange') {
-      this.skip(reader, partition, Math.max(partition.log.logStartOffset, from + 1), 'retention was faster')
+    const bytes = batchesOf(read, partition, { fromOffset: from, endOffset: partition.highWatermark })
+    if (!(bytes instanceof Uint8Array)) {
+      this.skip(reader, partition, bytes.toOffset, gapReasons[bytes.cause])
       return false
     }
-    if (read.kind === 'damaged') {
-      this.skip(reader, partition, Math.max(read.nextOffset, from + 1), 'the log is damaged')
-      return false
-    }
-    if (read.bytes.length === 0) {
-      this.skip(reader, partition, Math.max(partition.highWatermark, from), 'the log could not be read')
-      return false
-    }
-    const { bytes } = read
     for (let at = 0; at < bytes.length; at += batchSizeInBytes(bytes, at)) {
       const outcome = await this.takeBatch(reader, partition, bytes, at)
       if (outcome !== 'goes on') return outcome === 'full'

@@ -1,6 +1,8 @@
 /** What waits for one session: messages of the log, and walks through the retained messages of new subscriptions. In their order. */
+import type { QualityOfService } from '../../protocol/mqtt/packet-types.ts'
+import { formOf } from './delivery-form.ts'
 import type { RetainedWalk, WalkReader, WalkStep } from './retained-walk.ts'
-import type { Delivery, SessionBounds } from './session-types.ts'
+import type { Delivery, SessionBounds, SessionLink } from './session-types.ts'
 
 type Waiting = Delivery | RetainedWalk
 
@@ -27,14 +29,14 @@ export class DeliveryQueue {
     return this.length * 2 <= queuedMessagesMax && this.bytes * 2 <= queuedBytesMax
   }
 
-  /** False = it has no room for it. */
-  push(item: Waiting): boolean {
+  /** False = it has no room for it. `link` is where it will be sent, at `wallMs` or later; null = that is not known. */
+  push(item: Waiting, link: SessionLink | null = null, wallMs = 0): boolean {
     const size = sizeOf(item)
     const { bounds } = this
     const isFull =
       this.bytes + size > bounds.queuedBytesMax || bounds.queuedBytesTotal + size > bounds.queuedBytesTotalMax
     if (isFull) return false
-    if (isDelivery(item)) item.message.keep()
+    if (isDelivery(item)) keep(item, link, wallMs)
     this.items.push(item)
     this.bytes += size
     bounds.queuedBytesTotal += size
@@ -46,7 +48,7 @@ export class DeliveryQueue {
     while (this.head < this.items.length) {
       const item = this.items[this.head] as Waiting
       if (isDelivery(item)) {
-        if (!isWindowOpen && Math.min(item.qos, item.message.headers.qos) > 0) return null
+        if (!isWindowOpen && qosOf(item) > 0) return null
         this.shift(item)
         return item
       }
@@ -103,6 +105,18 @@ export class DeliveryQueue {
     this.bytes -= size
     this.bounds.queuedBytesTotal -= size
   }
+}
+
+/** Its bytes are no longer those that were read. */
+function keep(delivery: Delivery, link: SessionLink | null, wallMs: number): void {
+  const { message } = delivery
+  if (link === null) message.keep()
+  else message.keepAs(formOf(delivery, link, qosOf(delivery), message), wallMs)
+}
+
+/** The lower of the subscription's and the message's. */
+function qosOf({ qos, message }: Delivery): QualityOfService {
+  return Math.min(qos, message.headers.qos) as QualityOfService
 }
 
 function isDelivery(item: Waiting): item is Delivery {

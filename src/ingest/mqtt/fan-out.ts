@@ -7,6 +7,7 @@ import type { CommandKeeper } from './command-keeper.ts'
 import { mayRead } from './delivery-form.ts'
 import { type MessageOrigin, OutgoingMessage } from './outgoing-message.ts'
 import { HeaderCache } from './header-cache.ts'
+import type { ReadCommand } from './read-command.ts'
 import type { ScannedRecord } from './record-scan.ts'
 import type { OpenStretch } from './log-summaries.ts'
 import { hashTopic, TopicCache } from './route-cache.ts'
@@ -15,7 +16,7 @@ import type { SessionLink, Subscription } from './session-types.ts'
 import { SharedGroup } from './shared-group.ts'
 import { certificatePrefix } from './sparkplug.ts'
 import type { SubscriptionIndex } from './subscription-index.ts'
-import type { SummarizedTopic } from './topic-summary.ts'
+import { type SummarizedTopic, unsummarized } from './topic-summary.ts'
 
 /** Names that begin with $ are what the server itself says: no record may, but for certificates of births, which are records. */
 function isServersOwn(bytes: Uint8Array, start: number, end: number): boolean {
@@ -85,17 +86,22 @@ export class FanOut {
     if (command === 'passed') return true
     if (commands !== null && command !== null) return this.offerCommand(commands, command, place)
     const found = this.find(bytes, record, place)
-    if (found !== null) this.give(found.matches, this.messageOf(found, bytes, record, place), place.wallMs)
+    // One that is read again for all who wait for it is not made here for nobody.
+    if (found !== null && isAwaited(found.matches, place.partition)) {
+      this.give(found.matches, this.messageOf(found, bytes, record, place), place.wallMs)
+    }
     return true
   }
 
-  private offerCommand(commands: CommandKeeper, message: OutgoingMessage, place: RecordPlace): boolean {
+  private offerCommand(commands: CommandKeeper, command: ReadCommand, place: RecordPlace): boolean {
     const { wallMs } = place
-    const matches = this.findCommand(message, place)
+    const matches = this.findCommand(command, place)
+    if (matches === nobody) return commands.takeUnmatched(command.mark, wallMs)
+    const { message } = command
     const hasReader =
       [...matches.own.keys()].some((session) => mayRead(session, message)) ||
       matches.groups.some((group) => group.hasReaderOf(message))
-    if (!hasReader || message.isExpired(wallMs)) return commands.takeUnmatched(message, wallMs)
+    if (!hasReader || message.isExpired(wallMs)) return commands.takeUnmatched(command.mark, wallMs)
     commands.onGiven(message, [...matches.own.keys(), ...matches.groups])
     this.give(matches, message, wallMs)
     return true
@@ -137,11 +143,14 @@ export class FanOut {
     const matches = command === null ? found?.matches : this.findCommand(command, place)
     if (matches === undefined || matches === nobody) return 0
     const { partition, offset, wallMs } = place
-    let message = command
+    let message: OutgoingMessage | null = null
     let count = 0
-    for (const reader of subscribersAmong(readers, matches)) {
+    // The shorter of two ways to those who subscribe and are asked.
+    const areFew = readers.size <= matches.own.size + matches.groups.length
+    for (const reader of areFew ? readers : subscribersOf(matches)) {
+      if (areFew ? !isSubscribed(reader, matches) : !readers.has(reader)) continue
       if ((reader.behind.get(partition) ?? offset) > offset) continue
-      message ??= this.messageOf(found as TopicMatches, bytes, record, place)
+      message ??= command?.message ?? this.messageOf(found as TopicMatches, bytes, record, place)
       if (message.isExpired(wallMs)) return count
       const isTaken =
         reader instanceof SharedGroup
@@ -182,7 +191,7 @@ export class FanOut {
     return OutgoingMessage.passing(topic, payload, this.headers.read(bytes, record), { partition, offset })
   }
 
-  private findCommand({ topic }: OutgoingMessage, { summary, offset }: RecordPlace): Matches {
+  private findCommand({ topic }: ReadCommand, { summary, offset }: RecordPlace): Matches {
     const known = this.topicOf(topic, 0, topic.length)
     if (known === null) return nobody
     summary?.note(known, offset)
@@ -195,7 +204,7 @@ export class FanOut {
     let entry = this.cache.find(topicHash, bytes, start, end)
     if (entry === undefined) {
       if (!isValidTopicName(bytes, start, end) || isServersOwn(bytes, start, end)) return null
-      entry = { topic: copyBytes(bytes, start, end), topicHash, version: -1, matches: nobody, summarizedIn: 0 }
+      entry = { topic: copyBytes(bytes, start, end), topicHash, version: -1, matches: nobody, ...unsummarized }
       this.cache.add(entry)
     }
     if (entry.version !== this.version) {
@@ -262,16 +271,19 @@ export class FanOut {
   }
 }
 
-/** The shorter of two ways to those who subscribe and are asked. */
-function* subscribersAmong(readers: ReadonlySet<Reader>, { own, groups }: Matches): Iterable<Reader> {
-  if (readers.size <= own.size + groups.length) {
-    for (const reader of readers) {
-      if (reader instanceof SharedGroup ? groups.includes(reader) : own.has(reader as MqttSession)) yield reader
-    }
-    return
-  }
-  for (const session of own.keys()) if (readers.has(session)) yield session
-  for (const group of groups) if (readers.has(group)) yield group
+/** Does any of them take the partition at its live end? */
+function isAwaited({ own, groups }: Matches, partition: Partition): boolean {
+  for (const session of own.keys()) if (!session.behind.has(partition)) return true
+  for (const group of groups) if (!group.behind.has(partition)) return true
+  return false
+}
+
+function isSubscribed(reader: Reader, { own, groups }: Matches): boolean {
+  return reader instanceof SharedGroup ? groups.includes(reader) : own.has(reader as MqttSession)
+}
+
+function subscribersOf({ own, groups }: Matches): readonly Reader[] {
+  return [...own.keys(), ...groups]
 }
 
 /** False for what the log held before the subscription was made. */

@@ -1,6 +1,6 @@
 /**
- * What sections of record headers say, remembered by their bytes: a client's messages carry the same section again and again. One entry a slot, a new
- * one takes the place of the old; so it is bounded and nothing is swept.
+ * What sections of record headers say, remembered by their bytes: a client's messages carry the same section again and again. Each has two slots, and
+ * a new one takes the place of the older there; so it is bounded, nothing is swept, and two clients do not push one another out in turn.
  */
 import { copyBytes } from '../../base/bytes.ts'
 import { type DecodedHeaders, decodeRecordHeaders } from './record-headers.ts'
@@ -24,10 +24,13 @@ export class HeaderCache {
   read(bytes: Uint8Array, { headersStart, headersEnd }: ScannedRecord): DecodedHeaders {
     if (headersEnd - headersStart > sectionBytesMax) return decode(copyBytes(bytes, headersStart, headersEnd))
     const slot = hashTopic(bytes, headersStart, headersEnd) & (slotCount - 1)
-    const known = this.slots[slot]
-    if (known !== undefined && isSame(known.section, bytes, headersStart, headersEnd)) return known.headers
+    const newer = this.slots[slot]
+    if (newer !== undefined && isSame(newer.section, bytes, headersStart, headersEnd)) return newer.headers
+    const older = this.slots[slot ^ 1]
+    if (older !== undefined && isSame(older.section, bytes, headersStart, headersEnd)) return older.headers
     const section = copyBytes(bytes, headersStart, headersEnd)
     const headers = decode(section)
+    this.slots[slot ^ 1] = newer
     this.slots[slot] = { section, headers }
     return headers
   }

@@ -49,6 +49,8 @@ export class OutgoingMessage {
   private isKept = true
   /** Sessions in which it is in flight. */
   private holders = 0
+  /** Encoded, and nobody's packet yet. */
+  private spare: EncodedPublish | null = null
   // The forms that were asked for; seldom more than one.
   private firstSlot = -1
   private first: EncodedPublish | null = null
@@ -95,6 +97,12 @@ export class OutgoingMessage {
     return this
   }
 
+  /** The same for who waits and will get it in this form: bytes of its own are then those of its packet. */
+  keepAs(form: PublishForm, wallMs: number): this {
+    if (!this.isKept && form.qos > 0 && this.isShared(form)) this.encode(form, wallMs)
+    return this.keep()
+  }
+
   /** It is in flight in a session, and keeps its bytes. Answers how many more bytes are held because of it. */
   hold(): number {
     this.keep()
@@ -130,19 +138,21 @@ export class OutgoingMessage {
 
   /** The packet for a subscriber at QoS 1 or 2, of its own. */
   packetWithId(form: PublishForm, packetId: number, duplicate: boolean, wallMs: number): Uint8Array {
-    const { bytes, packetIdAt } = this.encode(form, wallMs)
-    const own = Buffer.allocUnsafe(bytes.length)
-    own.set(bytes)
+    const publish = this.encode(form, wallMs)
+    const { bytes, packetIdAt } = publish
+    // Most messages have one subscriber: the first one's packet is also what others are copied from.
+    const own = publish === this.spare ? bytes : Buffer.allocUnsafe(bytes.length)
+    if (own === bytes) this.spare = null
+    else own.set(bytes)
     own[packetIdAt] = packetId >>> 8
     own[packetIdAt + 1] = packetId
-    if (duplicate) own[0] = (own[0] as number) | 8
+    const firstByte = own[0] as number
+    own[0] = duplicate ? firstByte | 8 : firstByte & ~8
     return own
   }
 
   private encode(form: PublishForm, wallMs: number): EncodedPublish {
-    // The rest of the expiry interval changes with time, the identifiers with the subscriber.
-    const isShared =
-      form.subscriptionIds.length === 0 && form.alias === null && (form.level !== 5 || this.headers.expiresMs === null)
+    const isShared = this.isShared(form)
     const slot = (form.level === 5 ? 8 : 0) | (form.retain ? 4 : 0) | form.qos
     const known = isShared ? this.known(slot) : null
     if (known !== null) return known
@@ -156,8 +166,14 @@ export class OutgoingMessage {
       properties: form.level === 5 ? this.propertyList(form, wallMs) : noBytes,
       payload: this.payload,
     })
+    this.spare = publish
     if (isShared) this.remember(slot, publish)
     return publish
+  }
+
+  /** The rest of the expiry interval changes with time, the identifiers with the subscriber. */
+  private isShared({ subscriptionIds, alias, level }: PublishForm): boolean {
+    return subscriptionIds.length === 0 && alias === null && (level !== 5 || this.headers.expiresMs === null)
   }
 
   private known(slot: number): EncodedPublish | null {

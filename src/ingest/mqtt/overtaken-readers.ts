@@ -2,19 +2,18 @@ import type { Observer } from '../../base/ports.ts'
 import type { Partition } from '../../cluster/partition/partition.ts'
 import type { Reader } from './catch-up.ts'
 import type { EventBudget } from './event-budget.ts'
+import { type GapCause, gapReasons } from './log-gap.ts'
 import { mqttEvents } from './mqtt-events.ts'
 import { mqttMetrics } from './mqtt-metrics.ts'
 import type { MqttSession } from './session.ts'
 import { SharedGroup } from './shared-group.ts'
 
 /** Why records that a reader waited for cannot be given to it. */
-export type OvertakenBy = 'retention' | 'compaction' | 'damage' | 'unreadable'
+export type OvertakenBy = GapCause | 'compaction'
 
-const sentences: Record<OvertakenBy, string> = {
-  retention: 'retention was faster',
+const sentences: Readonly<Record<OvertakenBy, string>> = {
+  ...gapReasons,
   compaction: 'compaction has taken older records of their keys',
-  damage: 'the log is damaged',
-  unreadable: 'the log could not be read',
 }
 
 /** Counts and tells whose place in the log was overtaken, once for each reader and partition until it is at the live end again. */

@@ -123,7 +123,7 @@ export class MqttSession {
     if (isQos0 && (this.attached === null || this.queue.length === 0)) this.sendAtOnce(delivery, wallMs)
     else if (this.hasRoom) this.start(delivery, wallMs)
     else if (this.attached === null || this.queue.length >= this.bounds.queuedMessagesMax) return false
-    else if (!this.queue.push(delivery)) return false
+    else if (!this.queue.push(delivery, this.attached, wallMs)) return false
     this.bounds.onProgress(this)
     return true
   }

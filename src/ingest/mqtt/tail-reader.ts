@@ -15,6 +15,7 @@ import {
 import { recordBytesOf } from '../../protocol/records/record.ts'
 import type { LogReadResult } from '../../log/append.ts'
 import type { FanOut } from './fan-out.ts'
+import { batchesOf, gapReasons } from './log-gap.ts'
 import type { LogSummaries } from './log-summaries.ts'
 import { mqttEvents } from './mqtt-events.ts'
 import { scanRecords, timesOf } from './record-scan.ts'
@@ -32,13 +33,6 @@ export interface TailReaderOptions {
   /** Called after a read. */
   readonly onRead: () => void
 }
-
-/** Why a reader passed over records. */
-type GapReason =
-  | 'retention was faster'
-  | 'a batch could not be read'
-  | 'the log could not be read'
-  | 'the log is damaged'
 
 /** A failed read of the log is tried again after this. */
 const retryMs = 1000
@@ -130,17 +124,14 @@ export class TailReader {
 
   /** Hands over what was read. Answers true when a compressed batch holds the rest up. */
   private take(read: LogReadResult): boolean {
-    if (read.kind === 'outOfRange') {
-      this.skipTo(Math.max(this.partition.log.logStartOffset, this.position + 1), 'retention was faster')
-      return false
-    }
-    if (read.kind === 'damaged') {
-      this.skipTo(Math.min(read.nextOffset, this.partition.highWatermark), 'the log is damaged')
-      this.schedule()
+    const range = { fromOffset: this.position, endOffset: this.partition.highWatermark }
+    const batches = batchesOf(read, this.partition, range)
+    if (!(batches instanceof Uint8Array)) {
+      this.skipTo(batches.toOffset, gapReasons[batches.cause])
       return false
     }
     let compressedAt = -1
-    forEachBatch(read.bytes, (bytes, at) => {
+    forEachBatch(batches, (bytes, at) => {
       if (batchCodec(bytes, at) !== 'none' && !batchIsControl(bytes, at)) {
         compressedAt = at
         return false
@@ -149,14 +140,9 @@ export class TailReader {
       return !this.isHeld
     })
     this.options.fanOut.flush()
-    if (compressedAt < 0) {
-      if (read.bytes.length === 0) this.skipTo(this.partition.highWatermark, 'the log could not be read')
-      return false
-    }
+    if (compressedAt < 0) return false
     this.wait(
-      this.takeCompressed(
-        copyBytes(read.bytes, compressedAt, compressedAt + batchSizeInBytes(read.bytes, compressedAt)),
-      ),
+      this.takeCompressed(copyBytes(batches, compressedAt, compressedAt + batchSizeInBytes(batches, compressedAt))),
     )
     return true
   }
@@ -201,7 +187,7 @@ export class TailReader {
     summaries.extend(this.partition, 'live', this.position, batchSizeInBytes(header, at))
   }
 
-  private skipTo(offset: number, reason: GapReason): void {
+  private skipTo(offset: number, reason: string): void {
     const { topic, index } = this.partition
     this.options.observer.event(mqttEvents.deliveryGap, {
       topic,

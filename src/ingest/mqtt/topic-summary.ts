@@ -12,10 +12,14 @@ const slash = 0x2f
 /** Entries of one summary: 128 KiB when it is closed. */
 export const summaryEntriesMax = 32_768
 
-/** A topic of the cache, and the summary that has it already. */
+/** A topic of the cache, and the two newest summaries that have it already: of the live end, and of what is read behind it. */
 export interface SummarizedTopic extends CachedByTopic {
   summarizedIn: number
+  summarizedBefore: number
 }
+
+/** No summary has it. */
+export const unsummarized = { summarizedIn: 0, summarizedBefore: 0 } as const
 
 /** What a closed stretch of the log may hold. */
 export class TopicSummary {
@@ -75,7 +79,8 @@ export class SummaryEntries {
 
   /** Takes in a topic; one that it has already costs a comparison. */
   add(topic: SummarizedTopic): void {
-    if (topic.summarizedIn === this.id || this.isOverfull) return
+    if (topic.summarizedIn === this.id || topic.summarizedBefore === this.id || this.isOverfull) return
+    topic.summarizedBefore = topic.summarizedIn
     topic.summarizedIn = this.id
     for (const entry of entriesOf(topic.topic)) this.put(entry)
   }

@@ -1,6 +1,7 @@
 /*
  * What Linux offers and Node does not: service notification, a read that never waits for the device, the record lock
- * that Apache Kafka honours, preallocation, page-cache advice, one flush for many files, now or beside everything else, and Kerberos (gss.h).
+ * that Apache Kafka honours, preallocation, page-cache advice, one flush for many files, now or beside everything else, one call that sends to
+ * many sockets, and Kerberos (gss.h).
  *
  * Every function but those of gss.h answers a number (writeBack a promise of one) and never throws: 0 or a count on success, -errno on failure. JavaScript turns that into
  * errors (src/node/add-on.ts), where each function also has its fallback.
@@ -212,6 +213,33 @@ static napi_value write_back(napi_env env, napi_callback_info info) {
   return promise;
 }
 
+/*
+ * sendEach(targets, count, bytes): to each of `count` sockets what stands in the bytes behind that of the one before it. Targets are pairs of
+ * a descriptor and where its bytes end; in the place of the end it leaves how many the kernel took, or -errno.
+ */
+static napi_value send_each(napi_env env, napi_callback_info info) {
+  napi_value values[3];
+  int64_t count;
+  void *pairs, *data;
+  size_t places, length;
+  napi_typedarray_type type;
+  if (!arguments(env, info, 3, values) || !integer(env, values[1], &count) ||
+      napi_get_typedarray_info(env, values[0], &type, &places, &pairs, NULL, NULL) != napi_ok || type != napi_int32_array ||
+      napi_get_typedarray_info(env, values[2], NULL, &length, &data, NULL, NULL) != napi_ok || count < 0 ||
+      (uint64_t)count > places / 2)
+    return answer(env, -EINVAL);
+  int32_t *targets = pairs;
+  int32_t from = 0;
+  for (int64_t i = 0; i < count; i++) {
+    int32_t end = targets[2 * i + 1];
+    if (end < from || (size_t)end > length) return answer(env, -EINVAL);
+    ssize_t sent = send(targets[2 * i], (const char *)data + from, (size_t)(end - from), MSG_NOSIGNAL | MSG_DONTWAIT);
+    targets[2 * i + 1] = sent < 0 ? -errno : (int32_t)sent;
+    from = end;
+  }
+  return answer(env, count);
+}
+
 #include "gss.h"
 
 NAPI_MODULE_INIT() {
@@ -222,7 +250,7 @@ NAPI_MODULE_INIT() {
       {"notify", notify},           {"readNoWait", read_no_wait}, {"lockFile", lock_file}, {"unlockFile", unlock_file},
       {"lockHolder", lock_holder}, {"preallocate", preallocate}, {"advise", advise},
       {"syncFileSystem", sync_file_system}, {"syncedWith", synced_with},
-      {"writeBack", write_back},
+      {"writeBack", write_back},    {"sendEach", send_each},
       {"gssAcceptor", gss_open},    {"gssSession", gss_begin},
       {"gssInitiator", gss_depart}, {"gssInitiate", gss_initiate},
       {"gssAccept", gss_accept},    {"gssWrap", gss_wrap},       {"gssUnwrap", gss_unwrap},

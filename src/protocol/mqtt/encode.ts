@@ -65,7 +65,8 @@ export function encodeRefusal(type: number, packetId: number, reasonCode: number
   return packet(type << 4, [uint16(packetId), Uint8Array.of(reasonCode), encodeProperties({ reasonString })])
 }
 
-/** Bytes that `writeAcknowledgement` needs at most. */
+/** Bytes that `writeAcknowledgement` needs for success, and at most. */
+export const acknowledgementBytes = 4
 export const acknowledgementBytesMax = 5
 
 /**

@@ -62,3 +62,41 @@ it('a record offered to those who are behind counts for whoever takes it, and no
   // The narrow one has a message waiting, and no place for a second.
   expect([taken, full]).toEqual([[2, 1], [narrow]])
 })
+
+it('a record that nobody takes at the live end is made for nobody, and one whose group does is', () => {
+  const index = new SubscriptionIndex(10, 1000, () => {})
+  const fanOut = new FanOut(index, { onDelivered() {}, onBehind() {}, commands: null })
+  const taken: string[] = []
+  const rest = { qos: 1, noLocal: false, retainAsPublished: false, subscriptionId: 0, since: null } as const
+  const partition = { topicId: 't', index: 0 } as Partition
+  const headers = encodeHeaders([{ key: headerNames.qos, value: Buffer.from('1') }])
+  const builder = new RecordBatchBuilder()
+  builder.append(0, Buffer.from('a/x'), Buffer.from('one'), headers)
+  const batch = builder.build()
+  const offer = (offset: number): void => {
+    taken.length = 0
+    scanRecords(batch, { start: batchHeaderBytes, end: batch.length, count: 1 }, (record) =>
+      fanOut.offer(batch, record, { partition, offset, wallMs: 0, summary: null }),
+    )
+  }
+  const subscribe = (name: string, filter: string): MqttSession => {
+    const session = sessionWith(name, 10)
+    session.attach({ ...link(10), sendPublish: () => void taken.push(name) }, 0)
+    index.set({ session, filter, ...rest })
+    fanOut.onSubscriptionsChanged()
+    return session
+  }
+  const behind = subscribe('behind', 'a/#')
+  behind.fallBehind(partition, 0)
+  offer(1)
+  expect(taken).toEqual([])
+  subscribe('member', '$share/group/a/#')
+  offer(2)
+  expect(taken).toEqual(['member'])
+  subscribe('live', 'a/x')
+  offer(3)
+  expect(taken).toEqual(['live', 'member'])
+  behind.behind.delete(partition)
+  offer(4)
+  expect(taken).toEqual(['behind', 'live', 'member'])
+})

@@ -64,6 +64,29 @@ describe('a message that is read from the log', () => {
     }
   })
 
+  it('gives each subscriber a packet of its own, with its id and its DUP, however many have the form in common', () => {
+    const headers = decodeRecordHeaders([{ key: headerNames.qos, value: Buffer.from('1') }])
+    const message = OutgoingMessage.passing(Buffer.from('t'), Buffer.from('payload'), headers, null)
+    const form = { level: 4, qos: 1, retain: false, subscriptionIds: [], alias: null } as const
+    const asked = [
+      [0x0102, true],
+      [0x0304, false],
+      [0x0506, true],
+      [0x0708, false],
+    ] as const
+    const packets = asked.map(([packetId, duplicate]) => message.packetWithId(form, packetId, duplicate, 0))
+    message.keep()
+    packets.push(message.packetWithId({ ...form, level: 5 }, 0x090a, false, 0))
+    expect(packets.map((each) => Buffer.from(each).toString('hex', 0, 7))).toEqual([
+      '3a0c0001740102',
+      '320c0001740304',
+      '3a0c0001740506',
+      '320c0001740708',
+      '320d000174090a',
+    ])
+    expect(packets.map((each) => Buffer.from(each).toString().slice(-7))).toEqual(packets.map(() => 'payload'))
+  })
+
   it('says what its headers say, whatever stood in the memory before', () => {
     const cache = new HeaderCache()
     const memory = Buffer.alloc(1000)

@@ -8,13 +8,14 @@ import {
   SummaryEntries,
   type SummarizedTopic,
   summaryEntriesMax,
+  unsummarized,
 } from '../../../src/ingest/mqtt/topic-summary.ts'
 import type { Partition } from '../../../src/cluster/partition/partition.ts'
 import { Prng } from '../../sim/prng.ts'
 
 function topicOf(text: string): SummarizedTopic {
   const topic = Buffer.from(text)
-  return { topic, topicHash: hashTopic(topic, 0, topic.length), summarizedIn: 0 }
+  return { topic, topicHash: hashTopic(topic, 0, topic.length), ...unsummarized }
 }
 
 /** Few names, so that much matches; ten levels, more than are told apart. */
