@@ -8,6 +8,9 @@ import type { ClusterFeatures } from './ingest/kafka/door-options.ts'
 import { Authorizer, parseSuperUsers } from './security/authorizer.ts'
 import { QuotaKeeper } from './security/quotas/quota-keeper.ts'
 
+/** Voters with directories, which can change (KIP-853). */
+const quorumLevel = 1
+
 export function featuresOf(cluster: Cluster): ClusterFeatures {
   return {
     epoch: cluster.metadataEndOffset - 1,
@@ -15,7 +18,11 @@ export function featuresOf(cluster: Cluster): ClusterFeatures {
       { name: 'metadata.version', minVersion: 7, maxVersion: metadataVersionLevel },
       { name: 'kraft.version', minVersion: 0, maxVersion: 1 },
     ],
-    finalized: [...cluster.image.features()].map(([name, level]) => ({ name, level })),
+    // The level of the quorum is no feature record: it stands in the first batch of the metadata log and at the head of each snapshot.
+    finalized: [...cluster.image.features(), ['kraft.version', quorumLevel] as const].map(([name, level]) => ({
+      name,
+      level,
+    })),
   }
 }
 

@@ -170,6 +170,10 @@ export class MqttStreamDecoder {
 
   /** Size of the packet at `at` with its fixed header, or 0 while the header is unfinished. Refuses what is too large or not a packet. */
   private packetSize(source: Uint8Array, at: number, length: number): number {
+    if (this.level === 0 && at < length && (source[at] as number) >>> 4 !== packetTypes.connect) {
+      // Said with the first byte: a browser or a scanner would leave the rest of its "packet" unsent [MQTT-3.1.0-1].
+      throw new MqttProtocolError(reasonCodes.protocolError, 'the first packet is not CONNECT')
+    }
     let remaining = 0
     let scale = 1
     for (let index = 1; index <= 4; index += 1) {

@@ -32,6 +32,18 @@ describe('a CONNECT of 3.1.1', () => {
     expect(await client.look()).toBe('closed')
   })
 
+  it.each([
+    ['GET of a browser', Buffer.from('GET / HTTP/1.1\r\n\r\n')],
+    ['half a PUBLISH', bytes('30 7f 00')],
+    ['one byte', bytes('c0')],
+  ])('must come first: %s is closed at once, before the deadline of CONNECT', async (_, first) => {
+    const world = await DoorWorld.start()
+    const client = await world.open(4)
+    client.sendBytes(first)
+    await world.runFor(50)
+    expect(client.heard).toEqual(['closed'])
+  })
+
   it('that is refused has Session Present 0, and nothing behind it is read', async () => {
     const world = await DoorWorld.start()
     const client = await world.open(4)

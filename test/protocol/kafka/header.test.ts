@@ -36,7 +36,7 @@ describe('the table of APIs', () => {
     expect(rows).toEqual([
       '0 Produce 0-13 9',
       '1 Fetch 4-18 12',
-      '2 ListOffsets 1-10 6',
+      '2 ListOffsets 1-11 6',
       '3 Metadata 0-13 9',
       '8 OffsetCommit 2-9 8',
       '9 OffsetFetch 1-9 6',

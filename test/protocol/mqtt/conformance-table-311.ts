@@ -123,6 +123,7 @@ export const conformance311: readonly ConformanceRow[] = [
     how: 'Another first packet than CONNECT, and a second CONNECT, close the connection.',
     tests: [
       ['door', 'answers %s'],
+      ['old', 'must come first: %s is closed at once, before the deadline of CONNECT'],
       ['door', 'answers %s on an open connection'],
     ],
   },

@@ -76,7 +76,7 @@ export const conformance5: readonly ConformanceRow[] = [
     how: 'Ids go round and pass over those in use, also those that a crash has left in use.',
     tests: [
       ['session', 'uses no packet id twice at a time'],
-      ['exactlyOnceOut', 'comes exactly once (60 seeds of kills and power cuts)'],
+      ['exactlyOnceOut', 'comes exactly once (40 seeds of kills and power cuts)'],
     ],
   },
   {
