@@ -17,8 +17,9 @@ import { logMetrics } from './log-metrics.ts'
 import { encodeSnapshot } from './producer-snapshot.ts'
 import { trimWrites } from './reservations.ts'
 import type { Segment } from './segment.ts'
+import type { ChainPoint } from './segment-digest.ts'
 import {
-  chainText,
+  chainPointOf,
   indexTailMax,
   knownLogsWriter,
   logFileNames,
@@ -387,11 +388,11 @@ interface LogEnd {
   readonly log: UnifiedLog
   readonly endOffset: number
   readonly snapshot: Uint8Array
-  readonly chain: string
+  readonly chain: ChainPoint | null
 }
 
 function endOf(log: UnifiedLog): LogEnd {
-  return { log, endOffset: log.logEndOffset, snapshot: encodeSnapshot(log.producers), chain: chainText(log) }
+  return { log, endOffset: log.logEndOffset, snapshot: encodeSnapshot(log.producers), chain: chainPointOf(log) }
 }
 
 function setRecoveryPoint({ log, endOffset, snapshot, chain }: LogEnd): void {

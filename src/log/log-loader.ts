@@ -26,7 +26,7 @@ import { encodeSnapshot } from './producer-snapshot.ts'
 import { Segment, segmentName } from './segment.ts'
 import { offsetEntryBytes, timeEntryBytes } from './segment-index.ts'
 import { scanSegment } from './segment-scan.ts'
-import { chainText } from './side-files.ts'
+import { chainPointOf } from './side-files.ts'
 import type { UnifiedLog } from './unified-log.ts'
 
 /** Fills an empty UnifiedLog from its folder. Answers what is to be removed once the recovery points are written. */
@@ -83,7 +83,7 @@ export async function loadLog(log: UnifiedLog, hints: LoadHints, parts: LoadPart
   log.durableEndOffset = log.logEndOffset
   log.recoveryPoint = log.logEndOffset
   log.recoverySnapshot = encodeSnapshot(log.producers)
-  log.recoveryChain = chainText(log)
+  log.recoveryChain = chainPointOf(log)
   log.highWatermark = Math.max(log.logStartOffset, Math.min(hints.highWatermark ?? 0, log.logEndOffset))
   return isKept ? removal : []
 }

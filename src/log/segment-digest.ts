@@ -28,11 +28,13 @@ export class HeaderChain {
     this.endOffset = batchLastOffset(bytes, at) + 1
   }
 
-  /** One line for `recovery-points`: the chain goes on from there after a restart. */
-  toText(): string {
-    return `${this.sizeInBytes}.${this.batches}.${this.crc}.${this.endOffset}`
+  /** As it is now. */
+  copy(): HeaderChain {
+    const { sizeInBytes, batches, crc, endOffset } = this
+    return Object.assign(new HeaderChain(), { sizeInBytes, batches, crc, endOffset })
   }
 
+  /** `size.batches.crc.end` of a line of `recovery-points`: the chain goes on from there after a restart. */
   static fromText(text: string): HeaderChain | null {
     const numbers = text.split('.').map(Number)
     if (numbers.length !== 4 || !numbers.every((each) => Number.isSafeInteger(each))) return null
@@ -40,6 +42,12 @@ export class HeaderChain {
     const [sizeInBytes = 0, batches = 0, crc = 0, endOffset = -1] = numbers
     return Object.assign(chain, { sizeInBytes, batches, crc, endOffset })
   }
+}
+
+/** The chain of the segment that begins there, up to some point of it. */
+export interface ChainPoint {
+  readonly baseOffset: number
+  readonly chain: HeaderChain
 }
 
 /** Nothing is known. */

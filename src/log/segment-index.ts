@@ -20,6 +20,9 @@ export interface IndexTail {
   readonly times: Uint8Array
 }
 
+/** Entries in the encoding of the files. */
+export type EncodedEntries = Pick<IndexTail, 'offsets' | 'times'>
+
 /** Entries in memory behind those of the files. */
 export class SegmentIndex {
   /** Entries in the files; what lies behind in the files does not count and is cut by the next write. */
@@ -89,7 +92,7 @@ export class SegmentIndex {
   }
 
   /** Adds entries that once stood in memory here; the files have what came before them. */
-  addTail({ offsets, times }: Pick<IndexTail, 'offsets' | 'times'>): void {
+  addTail({ offsets, times }: EncodedEntries): void {
     for (let at = 0; at < offsets.length; at += offsetEntryBytes)
       this.addOffset(readInt32(offsets, at), readInt32(offsets, at + 4))
     for (let at = 0; at < times.length; at += timeEntryBytes)
@@ -131,14 +134,14 @@ export class SegmentIndex {
     this.filesDiffer = true
   }
 
-  /** The bytes of the unfiled entries. */
-  encodeUnfiled(): { readonly offsets: Uint8Array; readonly times: Uint8Array } {
-    const offsets = new Uint8Array(this.#offsets.length * offsetEntryBytes)
+  /** The bytes of the unfiled entries; parts of `into` where they fit, for whoever asks many segments. */
+  encodeUnfiled(into?: EncodedEntries): EncodedEntries {
+    const offsets = memoryOf(this.#offsets.length * offsetEntryBytes, into?.offsets)
     for (let index = 0; index < this.#offsets.length; index++) {
       writeInt32(offsets, index * offsetEntryBytes, this.#offsets[index] as number)
       writeInt32(offsets, index * offsetEntryBytes + 4, this.#positions[index] as number)
     }
-    const times = new Uint8Array(this.#times.length * timeEntryBytes)
+    const times = memoryOf(this.#times.length * timeEntryBytes, into?.times)
     for (let index = 0; index < this.#times.length; index++) {
       writeInt64(times, index * timeEntryBytes, this.#times[index] as number)
       writeInt32(times, index * timeEntryBytes + 8, this.#timeOffsets[index] as number)
@@ -218,6 +221,10 @@ export function validTimeEntries(bytes: Uint8Array, relativeEndOffset: number): 
     previousOffset = offset
   }
   return count
+}
+
+function memoryOf(bytes: number, given: Uint8Array | undefined): Uint8Array {
+  return given !== undefined && bytes <= given.length ? given.subarray(0, bytes) : new Uint8Array(bytes)
 }
 
 function lastNotAbove(count: number, valueAt: (index: number) => number, bound: number): number {

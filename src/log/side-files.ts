@@ -2,7 +2,7 @@
 import type { DiskOperation } from '../base/ports.ts'
 import { crcOf, formatEpochs, sealText, unsealText } from './checkpoint-file.ts'
 import { LineWriter } from './line-writer.ts'
-import { HeaderChain } from './segment-digest.ts'
+import { type ChainPoint, HeaderChain } from './segment-digest.ts'
 import {
   type IndexTail,
   offsetEntryBytes,
@@ -73,11 +73,6 @@ export interface KnownLog {
   readonly firstBaseOffset: number | null
 }
 
-export interface ChainPoint {
-  readonly baseOffset: number
-  readonly chain: HeaderChain
-}
-
 /** The tail of one segment's index. */
 export interface KnownIndexTail extends IndexTail {
   readonly segmentBaseOffset: number
@@ -108,21 +103,25 @@ export function writeKnownLogs(lines: LineWriter, logs: Iterable<UnifiedLog>): v
     epochs.filedCrc ??= crcOf(formatEpochs(epochs.filedEntries))
     lines.text(log.key).text(' ').text(log.topicId).text(' ').number(log.recoveryPoint).text(' ')
     lines.base64(log.recoverySnapshot).text(' ').text(epochs.filedCrc)
-    lines
-      .text(hasFiledEpochs ? ' 1' : ' 0')
-      .text(mayHaveGaps ? ' 1 ' : ' 0 ')
-      .text(log.recoveryChain)
+    lines.text(hasFiledEpochs ? ' 1' : ' 0').text(mayHaveGaps ? ' 1 ' : ' 0 ')
+    writeChain(lines, log.recoveryChain)
     lines.text(' ').number(log.segments[0]?.baseOffset ?? 0)
     writeIndexTail(lines, log)
     lines.text('\n')
   }
 }
 
+/** Most tails fit: a checkpoint asks thousands of logs, one after the other. */
+const tailMemory = {
+  offsets: new Uint8Array(indexTailMax * offsetEntryBytes),
+  times: new Uint8Array(indexTailMax * timeEntryBytes),
+} as const
+
 /** What the index files of the active segment lack below the recovery point, when it is little. */
 function writeIndexTail(lines: LineWriter, log: UnifiedLog): void {
   const { baseOffset, index, sizeInBytes } = log.activeSegment
   if (index.unfiledOffsets === 0 || log.recoveryPoint <= baseOffset) return
-  const { offsets, times } = index.encodeUnfiled()
+  const { offsets, times } = index.encodeUnfiled(tailMemory)
   const below = log.recoveryPoint - baseOffset
   const offsetBytes = validOffsetEntries(offsets, sizeInBytes, below) * offsetEntryBytes
   const timeBytes = validTimeEntries(times, below) * timeEntryBytes
@@ -168,10 +167,21 @@ function parseIndexTail(words: readonly string[]): KnownIndexTail | null {
   }
 }
 
-/** `base:chain` of the active segment as it is in the books; `-` when it is not known from its first byte on. */
-export function chainText(log: UnifiedLog): string {
+/** The active segment's headers as they are in the books; null when they are not known from its first byte on. */
+export function chainPointOf(log: UnifiedLog): ChainPoint | null {
   const { baseOffset, chain, sizeInBytes } = log.activeSegment
-  return chain === null || chain.sizeInBytes !== sizeInBytes ? '-' : `${baseOffset}:${chain.toText()}`
+  return chain === null || chain.sizeInBytes !== sizeInBytes ? null : { baseOffset, chain: chain.copy() }
+}
+
+/** `base:size.batches.crc.end`; `-` when it is not known. */
+function writeChain(lines: LineWriter, point: ChainPoint | null): void {
+  if (point === null) {
+    lines.text('-')
+    return
+  }
+  const { baseOffset, chain } = point
+  lines.number(baseOffset).text(':').number(chain.sizeInBytes).text('.').number(chain.batches)
+  lines.text('.').number(chain.crc).text('.').number(chain.endOffset)
 }
 
 function parseChain(text: string): ChainPoint | null {

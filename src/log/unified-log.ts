@@ -12,6 +12,7 @@ import { readCold, readHot, type ReaderParts } from './log-reader.ts'
 import { findMaxTimestamp, findTimestamp } from './log-times.ts'
 import { encodeSnapshot } from './producer-snapshot.ts'
 import { ProducerState } from './producer-state.ts'
+import type { ChainPoint } from './segment-digest.ts'
 import type { Segment } from './segment.ts'
 import { LogTail } from './tail-cache.ts'
 
@@ -64,8 +65,8 @@ export class UnifiedLog {
   recoveryPoint = 0
   /** Producer state at the recovery point, as in a `.snapshot` file. */
   recoverySnapshot: Uint8Array = encodeSnapshot(this.producers)
-  /** The headers of the active segment up to the recovery point, see `chainText`. */
-  recoveryChain = '-'
+  /** The headers of the active segment up to the recovery point. */
+  recoveryChain: ChainPoint | null = null
   /** The first segment's base offset as our copy of the recovery points has it, durably; -1 = not known. */
   filedFirstOffset = -1
   /** An emptied `.deleted` file that tells a start why the log begins where it does, until our copy says so. */
@@ -143,7 +144,9 @@ export class UnifiedLog {
 
   /** Does the file have every epoch that began below the recovery point? */
   get hasFiledEpochs(): boolean {
-    const { entries, filedEntries } = this.epochs
+    const { entries, filedEntries, isDirty } = this.epochs
+    // Of most logs the file has all, and a checkpoint asks thousands.
+    if (!isDirty && entries.length === filedEntries.length) return true
     return entries.every(
       ({ epoch, startOffset }) =>
         startOffset >= this.recoveryPoint ||
