@@ -233,9 +233,16 @@ export class PatientDisk implements Disk {
     this.#pump()
   }
 
+  /** Whether they are heard changes nothing. */
+  async #sayLastWords(): Promise<void> {
+    try {
+      await this.#port.submit(this.#lastWords)
+    } catch {}
+  }
+
   /** Rejects the group, and all that is not in the port. */
   #end(error: Error, group?: Group): void {
-    if (this.#ended === null) this.#port.submit(this.#lastWords).catch(() => {})
+    if (this.#ended === null) void this.#sayLastWords()
     this.#ended = error
     this.#lack = null
     for (const each of this.#groups.filter((other) => !other.isInPort || other === group)) {

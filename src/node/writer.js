@@ -2,7 +2,7 @@
  * The writer thread: runs the groups of the Disk port one after another with synchronous calls, so that a device that stalls
  * stops this thread and not the loop.
  *
- * Plain JavaScript: a second TypeScript entry would cost 30 MB of memory. The single binary carries it, bundled with writer-faults.js, as
+ * Plain JavaScript: a second TypeScript entry would cost 30 MB of memory. The single binary carries it, bundled with what it imports, as
  * an asset. The other side, with the layout of the shared memory and of the commands, is writer-thread.ts.
  */
 /* The rules below need types that a file without a compiler does not give; `tsc --checkJs` is content with it. */
@@ -10,6 +10,8 @@
 import fs from 'node:fs'
 import { performance } from 'node:perf_hooks'
 import { receiveMessageOnPort, workerData } from 'node:worker_threads'
+import { loadAddOn } from './writer-add-on.js'
+import { makeDirectory } from './writer-paths.js'
 import { check, codeOf, ignoreMissing, isUnder, nameOf, unsupported } from './writer-faults.js'
 
 /**
@@ -17,8 +19,7 @@ import { check, codeOf, ignoreMissing, isUnder, nameOf, unsupported } from './wr
  * it for its error; `mark`: the one that its newest write carries
  * @typedef {{ port: import('node:worker_threads').MessagePort, ring: SharedArrayBuffer, control: SharedArrayBuffer,
  *   figures: SharedArrayBuffer, descriptorsMax: number, addOnFile: string | null }} WriterData
- * @typedef {{ syncFileSystem(fd: number): number, syncedWith(fds: Int32Array, flushed: number): number,
- *   preallocate(fd: number, position: number, length: number): number }} FlushAddOn
+ * @typedef {import('./writer-add-on.js').FlushAddOn} FlushAddOn
  */
 
 /** @type {WriterData} */
@@ -181,24 +182,6 @@ function runOperation(kind, commands, at) {
       return syncDirectory(path)
     default:
       throw new Error(`unknown operation ${kind}`)
-  }
-}
-
-/**
- * Parents first. Not Node's own recursion: that never ends on a file system that answers ENOENT to every mkdir (/proc), and says
- * ENOENT where it is read-only.
- * @param {string} path
- */
-function makeDirectory(path) {
-  try {
-    fs.mkdirSync(path)
-  } catch (error) {
-    const code = codeOf(error)
-    if (code === 'EEXIST' && fs.statSync(path).isDirectory()) return
-    const parent = path.slice(0, path.lastIndexOf('/'))
-    if (code !== 'ENOENT' || parent === '') throw error
-    makeDirectory(parent)
-    fs.mkdirSync(path)
   }
 }
 
@@ -496,21 +479,6 @@ function closeAll() {
   clean.clear()
   dirty.clear()
   port.close()
-}
-
-/**
- * @param {string} file
- * @returns {FlushAddOn | null}
- */
-function loadAddOn(file) {
-  const module = { exports: {} }
-  try {
-    process.dlopen(module, file)
-    return /** @type {FlushAddOn} */ (module.exports)
-  } catch {
-    // The loop's side has loaded it and would have told of a fault.
-    return null
-  }
 }
 
 /** @param {() => void} call */

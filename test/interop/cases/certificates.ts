@@ -138,15 +138,24 @@ async function rotatedUnderLoad(site: Site): Promise<void> {
   }
   let dropped = 0
   let sent = 0
+  let drop: () => void = () => {}
+  // A client that has lost its connection answers no publish any more.
+  const lost = new Promise<never>((_, reject) => {
+    drop = () => {
+      dropped++
+      reject(new Error('a connection was dropped'))
+    }
+  })
+  lost.catch(() => {})
   const mqtts = await Promise.all(
     Array.from({ length: loadClients }, () =>
       connectAsync(`mqtts://${daemon.mqtt}`, { ...identity, reconnectPeriod: 0 }),
     ),
   )
-  for (const client of mqtts) client.on('close', () => dropped++)
+  for (const client of mqtts) client.on('close', drop)
   const ssl = { ca: [identity.ca], cert: identity.cert, key: identity.key }
   const producer = new Kafka({ brokers: [daemon.kafka], ssl, logLevel: logLevel.NOTHING }).producer()
-  producer.on(producer.events.DISCONNECT, () => dropped++)
+  producer.on(producer.events.DISCONNECT, drop)
   await producer.connect()
   let isOver = false
   const publishing = mqtts.map(async (client) => {
@@ -175,9 +184,9 @@ async function rotatedUnderLoad(site: Site): Promise<void> {
       assert.equal(await serialShown(daemon, identity), serialOf(files.certificate))
     }
   }
-  await Promise.race([rotate(), failed.then((error) => Promise.reject(error))])
+  await Promise.race([rotate(), lost, failed.then((error) => Promise.reject(error))])
   isOver = true
-  await work
+  await Promise.race([work, lost])
   assert.equal(dropped, 0)
   console.log(`  ${rotations} rotations, ${sent} acknowledged on ${loadClients + 1} connections, ${dropped} dropped`)
   for (const client of mqtts) {
