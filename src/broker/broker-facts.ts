@@ -15,6 +15,11 @@ export interface BrokerFacts {
 }
 
 /** Its rows of DescribeConfigs. */
+/** Whether a setting is one of these facts. */
+export function isFact(name: string): boolean {
+  return describeFacts({ nodeId: 0, logDirectory: '', endPoints: [] }).some((fact) => fact.name === name)
+}
+
 export function describeFacts({ nodeId, logDirectory, endPoints }: BrokerFacts): readonly DescribedConfig[] {
   const addresses = endPoints.map(({ name, host, port }) => `${name}://${host}:${port}`).join(',')
   const protocols = endPoints.map(({ name, securityProtocol }) => `${name}:${securityProtocols[securityProtocol]}`)

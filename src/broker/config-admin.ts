@@ -21,7 +21,7 @@ import { topicNameFault } from '../cluster/metadata/topic-names.ts'
 import type { KafkaErrorName } from '../protocol/kafka/error-codes.ts'
 import { adminEvents } from './admin-events.ts'
 import { storageRefusal } from './storage-refusal.ts'
-import { describeFacts } from './broker-facts.ts'
+import { describeFacts, isFact } from './broker-facts.ts'
 import type { InternalTopics } from './internal-topics.ts'
 
 export interface ConfigAdminParts {
@@ -163,11 +163,11 @@ export class ConfigAdmin {
     const definition = Object.hasOwn(table, key) ? table[key] : undefined
     // What is stored can always be taken back, whoever wrote it. Of what is not known nothing is: Kafka's tools take settings back unasked.
     if (operation === 'delete' && (stored.has(key) || definition === undefined)) return null
+    if (!isTopic && (definition === undefined ? isFact(key) : definition.dynamic !== true)) {
+      return refuse('INVALID_REQUEST', `Cannot update these configs dynamically: [${key}]`)
+    }
     if (definition === undefined) {
       return refuse('INVALID_CONFIG', isTopic ? topicConfigFault(key, '') : `Unknown broker config name: ${key}`)
-    }
-    if (!isTopic && definition.dynamic !== true) {
-      return refuse('INVALID_REQUEST', `Cannot update these configs dynamically: Set(${key})`)
     }
     if (operation === 'delete') return null
     if (edit.value === null) return refuse('INVALID_REQUEST', `Null value not supported for : ${key}`)
@@ -176,7 +176,8 @@ export class ConfigAdmin {
       return refuse('INVALID_CONFIG', `Can't ${operation.toUpperCase()} to key ${key} because its type is not LIST.`)
     }
     const fault = isTopic ? topicConfigFault(key, value) : faultOf(key, definition, value)
-    return fault === null ? value : refuse('INVALID_CONFIG', fault)
+    // Kafka judges a topic's values as settings, and a broker's as parts of the request.
+    return fault === null ? value : refuse(isTopic ? 'INVALID_CONFIG' : 'INVALID_REQUEST', fault)
   }
 
   /** Null when the setting is no list. */
@@ -203,6 +204,8 @@ export class ConfigAdmin {
     const { cluster, internalTopics, nodeId } = this.#parts
     switch (type) {
       case configResourceType.topic: {
+        if (verb === 'alter' && name === '')
+          return refuse('INVALID_REQUEST', 'Default topic resources are not allowed.')
         const fault = topicNameFault(name)
         if (fault !== null) return refuse('INVALID_TOPIC_EXCEPTION', `Topic name is invalid: ${fault}`)
         if (cluster.image.topic(name) === undefined) {

@@ -18,13 +18,21 @@ import type {
 import { withinDeadline } from './deadline.ts'
 import { epochFault } from './fetch-read.ts'
 
-/** The special timestamps of ListOffsets. */
-const special = { latest: -1, earliest: -2, maxTimestamp: -3, earliestLocal: -4, latestTiered: -5 } as const
+/** The special timestamps of ListOffsets; the last two look into remote storage, of which there is none. */
+const special = {
+  latest: -1,
+  earliest: -2,
+  maxTimestamp: -3,
+  earliestLocal: -4,
+  latestTiered: -5,
+  earliestPendingUpload: -6,
+} as const
 /** First versions that know a special timestamp: an older request with it is answered UNSUPPORTED_VERSION, as Kafka does. */
 const versionMinOf = new Map<number, number>([
   [special.maxTimestamp, 7],
   [special.earliestLocal, 8],
   [special.latestTiered, 9],
+  [special.earliestPendingUpload, 11],
 ])
 
 /** Look-ups of one request that are under way at a time: each may read index files and decompress a batch. */
@@ -88,7 +96,7 @@ async function listOne(
   { apiVersion, isReadCommitted, parts }: Listing,
 ): Promise<ListOffsetsAnswer> {
   const refuse = (error: KafkaErrorName): ListOffsetsAnswer => ({ partitionIndex, errorCode: errorCode(error) })
-  if (timestamp < special.latestTiered || apiVersion < (versionMinOf.get(timestamp) ?? 0)) {
+  if (timestamp < special.earliestPendingUpload || apiVersion < (versionMinOf.get(timestamp) ?? 0)) {
     return refuse('UNSUPPORTED_VERSION')
   }
   const partition = readablePartition(parts, topic, partitionIndex)
@@ -132,6 +140,7 @@ async function findOffset(partition: Partition, timestamp: number, isReadCommitt
     case special.earliestLocal:
       return { errorCode: 0, offset: log.logStartOffset, leaderEpoch: log.epochs.epochAt(log.logStartOffset) }
     case special.latestTiered:
+    case special.earliestPendingUpload:
       return { errorCode: 0, offset: -1, leaderEpoch: -1 }
     default:
   }
@@ -206,7 +215,8 @@ async function deleteBefore(
   const partition = parts.partitions.get(topic, index)
   if (partition === undefined) return 'UNKNOWN_TOPIC_OR_PARTITION'
   const { log } = partition
-  if (!log.config.cleanupPolicy.has('delete')) return 'POLICY_VIOLATION'
+  // A topic with neither policy keeps everything, and lets what a client names go.
+  if (log.config.cleanupPolicy.has('compact') && !log.config.cleanupPolicy.has('delete')) return 'POLICY_VIOLATION'
   const target = offset === -1 ? partition.highWatermark : offset
   if (target < 0 || target > partition.highWatermark) return 'OFFSET_OUT_OF_RANGE'
   try {

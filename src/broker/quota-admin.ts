@@ -77,7 +77,7 @@ export class QuotaAdmin {
       const outcomes = await this.#cluster.controller.write((image) => {
         const judged = judge(image, changes)
         const records = judged.flatMap(({ refusal }, index) =>
-          refusal === null && !validateOnly ? recordsOf(changes[index] as QuotaChange) : [],
+          refusal === null && !validateOnly ? recordsOf(image, changes[index] as QuotaChange) : [],
         )
         return { records, answer: judged }
       })
@@ -125,7 +125,8 @@ function judge(image: MetadataImage, changes: readonly QuotaChange[]): readonly 
     const text = textOf(entity)
     if (seen.has(text)) return invalid(`The entity ${text} stands twice in the request`)
     seen.add(text)
-    const fault = entityFault(entity) ?? ops.map((op) => opFault(entity, op)).find((each) => each !== null)
+    const fault =
+      entityFault(entity) ?? repeatedKey(ops) ?? ops.map((op) => opFault(entity, op)).find((each) => each !== null)
     if (fault !== undefined && fault !== null) return invalid(fault)
     if (!image.quotas.has(entityOf(entity)) && ops.some(({ remove }) => !remove) && ++entities > entitiesMax)
       return {
@@ -151,22 +152,33 @@ function entityFault(entity: readonly NamedEntity[]): string | null {
   return types.includes('ip') && types.length > 1 ? 'Invalid client quota entity: an ip stands alone' : null
 }
 
+function repeatedKey(ops: QuotaChange['ops']): string | null {
+  const keys = new Set<string>()
+  for (const { key } of ops) {
+    if (keys.has(key)) return `The quota ${key} stands twice in the request`
+    keys.add(key)
+  }
+  return null
+}
+
 function opFault(entity: readonly NamedEntity[], op: QuotaChange['ops'][number]): string | null {
   const { key, value, remove } = op
   const keys: readonly string[] = entity.some(({ entityType }) => entityType === 'ip')
     ? [addressQuotaKey]
     : clientQuotaKeys
+  // What is not there is taken back without a word, whatever it is.
+  if (remove) return null
   if (key === 'controller_mutation_rate')
     return 'controller_mutation_rate is not bounded by this node: topics are bounded by their number and by its memory and files'
   if (!keys.includes(key)) return `Invalid configuration key ${key}: ${keys.join(', ')} can be set here`
-  if (remove) return null
   if (!(value > 0) || !Number.isFinite(value)) return `Quota ${key} must be greater than 0`
   if (key !== 'request_percentage' && !Number.isSafeInteger(value)) return `${key} must be a whole number`
   return null
 }
 
-function recordsOf({ entity, ops }: QuotaChange): readonly MetadataRecordInput[] {
-  return ops.map(({ key, value, remove }) => ({
+function recordsOf(image: MetadataImage, { entity, ops }: QuotaChange): readonly MetadataRecordInput[] {
+  const effective = ops.filter(({ key, remove }) => !remove || image.quotas.hasKey(entityOf(entity), key))
+  return effective.map(({ key, value, remove }) => ({
     type: 'ClientQuotaRecord',
     version: 0,
     value: { entity: [...entity], key, value: remove ? 0 : value, remove },

@@ -138,7 +138,8 @@ class Examiner {
     const suspect = this.#suspect
     // Where the one before it would end if it began where it is due.
     const leastOffset = suspect === null ? 0 : suspect.dueOffset + suspect.endOffset - batchBaseOffset(suspect.copy)
-    if (suspect !== null && fault === null && (await this.#isBatch(end.position, leastOffset))) {
+    const isWhole = suspect !== null && fault === null && (await this.#isBatch(end.position, leastOffset))
+    if (isWhole && !(await this.#fitsBehind(suspect, end.position))) {
       // The batch here is good but for an offset that lies below the end of the one before it: that one is wrong.
       this.#suspect = null
       this.#dueOffset = suspect.dueOffset
@@ -149,6 +150,16 @@ class Examiner {
     const found = await this.#findNext(end.position)
     this.#note(end.position, found ?? { position: sizeInBytes, baseOffset: this.#dueOffset }, reason)
     this.#position = found?.position ?? sizeInBytes
+  }
+
+  /** Would the batch at this position fill what is between the suspect and what comes next, if only its own base offset were another? */
+  async #fitsBehind(suspect: Suspect, position: number): Promise<boolean> {
+    const { path, sizeInBytes, endOffset } = this.#with
+    const header = await this.#disk.read(path, position, batchHeaderBytes)
+    const behind = position + batchSizeInBytes(header)
+    const fittingEnd = suspect.endOffset + batchLastOffsetDelta(header) + 1
+    if (behind >= sizeInBytes) return endOffset === fittingEnd
+    return (await this.#isBatch(behind, fittingEnd)) && (await this.#at(behind)).baseOffset === fittingEnd
   }
 
   #chainFault(bytes: Uint8Array, at: number): string | null {

@@ -3,7 +3,7 @@ import type { Audit } from '../base/audit-def.ts'
 import type { Clock, Compute, Entropy, Observer } from '../base/ports.ts'
 import { auditTypes } from './audit/audit-types.ts'
 import { FailedAttempts } from './failed-attempts.ts'
-import { inventCredential } from './invented-credential.ts'
+import { CredentialLookup } from './invented-credential.ts'
 import { PasswordCheck } from './password-check.ts'
 import { OAuthBearerServer } from './sasl/oauth-bearer-server.ts'
 import { anonymousPrincipal, userPrincipal } from './principal.ts'
@@ -65,6 +65,7 @@ export class Authenticator {
   readonly #attempts = new FailedAttempts()
   readonly #secret: Uint8Array
   readonly #passwords: PasswordCheck
+  readonly #lookup: CredentialLookup
   #logged = 0
   #windowEndMs = 0
 
@@ -73,6 +74,7 @@ export class Authenticator {
     this.#secret = Uint8Array.from(parts.entropy.bytes(secretBytes))
     const { credentials, compute } = parts
     this.#passwords = new PasswordCheck({ credentials, compute, secret: this.#secret })
+    this.#lookup = new CredentialLookup({ credentials, secret: this.#secret })
   }
 
   /** GSSAPI is not where there is no Kerberos, whatever the configuration says. */
@@ -160,7 +162,7 @@ export class Authenticator {
       const tokens = this.#tokens
       return new OAuthBearerServer({ check: (token) => tokens.check(token), scope: tokens.requiredScopes })
     }
-    const { credentials, entropy } = this.#parts
+    const { entropy } = this.#parts
     if (mechanism === 'PLAIN') {
       return new PlainServer(async (userName, password): Promise<SaslStep> => {
         const verdict = await this.#passwords.verify(userName, password)
@@ -172,11 +174,7 @@ export class Authenticator {
     return new ScramServer({
       mechanism,
       nonce: Buffer.from(entropy.bytes(nonceBytes)).toString('base64url'),
-      credentialOf: (userName) => {
-        const invented = inventCredential({ credentials, secret: this.#secret }, userName, mechanism)
-        const credential = credentials.get(userName, mechanism)
-        return { credential: credential ?? invented, isReal: credential !== undefined }
-      },
+      credentialOf: (userName) => this.#lookup.find(userName, mechanism),
     })
   }
 

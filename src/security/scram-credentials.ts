@@ -9,6 +9,9 @@ export interface ScramCredential extends ScramKeys {
 export class ScramCredentials {
   /** By user; bounded by the controller, which refuses more than it says. */
   readonly #users = new Map<string, Map<ScramMechanism, ScramCredential>>()
+  /** The same users, to take one at a place, and the place of each. */
+  readonly #names: string[] = []
+  readonly #places = new Map<string, number>()
 
   /** Users that have a credential. */
   get size(): number {
@@ -27,15 +30,31 @@ export class ScramCredentials {
     return this.#users.keys()
   }
 
+  /** Some user, the same for the same number as long as nobody comes or goes; undefined = there is none. */
+  nameAt(place: number): string | undefined {
+    return this.#names[place % this.#names.length]
+  }
+
   set(userName: string, mechanism: ScramMechanism, credential: ScramCredential): void {
-    const known = this.#users.get(userName) ?? new Map<ScramMechanism, ScramCredential>()
+    let known = this.#users.get(userName)
+    if (known === undefined) {
+      known = new Map()
+      this.#users.set(userName, known)
+      this.#places.set(userName, this.#names.push(userName) - 1)
+    }
     known.set(mechanism, credential)
-    this.#users.set(userName, known)
   }
 
   delete(userName: string, mechanism: ScramMechanism): void {
     const known = this.#users.get(userName)
     known?.delete(mechanism)
-    if (known?.size === 0) this.#users.delete(userName)
+    if (known?.size !== 0) return
+    this.#users.delete(userName)
+    const last = this.#names.pop() as string
+    const place = this.#places.get(userName) as number
+    this.#places.delete(userName)
+    if (last === userName) return
+    this.#names[place] = last
+    this.#places.set(last, place)
   }
 }

@@ -125,6 +125,7 @@ describe('a change that is refused', () => {
   const cases: readonly (readonly [string, ConfigResource, readonly ConfigEdit[], string])[] = [
     ['an unknown topic', { ...topic, name: 'nowhere' }, [set('retention.ms', '1')], 'UNKNOWN_TOPIC_OR_PARTITION'],
     ['a name that is none', { ...topic, name: 'a b' }, [set('retention.ms', '1')], 'INVALID_TOPIC_EXCEPTION'],
+    ['no name', { ...topic, name: '' }, [set('retention.ms', '1')], 'INVALID_REQUEST'],
     ['an unknown setting', topic, [set('no.such.thing', '1')], 'INVALID_CONFIG'],
     ['a setting that Kafka knows and we do not serve', topic, [set('min.insync.replicas', '2')], 'INVALID_CONFIG'],
     ['a value that cannot be', topic, [set('retention.ms', '-2')], 'INVALID_CONFIG'],
@@ -133,6 +134,8 @@ describe('a change that is refused', () => {
     ['no value', topic, [{ key: 'retention.ms', operation: 'set', value: null }], 'INVALID_REQUEST'],
     ['another broker', { ...broker, name: '2' }, [set('log.retention.ms', '1')], 'INVALID_REQUEST'],
     ['a broker setting of the file', broker, [set('num.partitions', '3')], 'INVALID_REQUEST'],
+    ['a broker value that cannot be', broker, [set('log.retention.ms', 'x')], 'INVALID_REQUEST'],
+    ['a broker setting out of bounds', { ...broker, name: '' }, [set('log.segment.bytes', '1')], 'INVALID_REQUEST'],
     ['an unknown broker setting', broker, [set('no.such.thing', '1')], 'INVALID_CONFIG'],
     ['a log level', { type: configResourceType.brokerLogger, name: '1' }, [set('root', 'DEBUG')], 'INVALID_REQUEST'],
     ['a group', { type: configResourceType.group, name: 'g' }, [set('x', '1')], 'INVALID_REQUEST'],
@@ -193,7 +196,7 @@ describe('a description', () => {
     ])
     expect(found(admin, broker, 'node.id')).toMatchObject({ isReadOnly: true, source: configSourceCode.staticBroker })
     const refusal = await admin.settle(admin.configs.alter(broker, [set('node.id', '2')], once))
-    expect(refusal?.error).toBe('INVALID_CONFIG')
+    expect(refusal?.error).toBe('INVALID_REQUEST')
   })
 
   it('explains every setting of a topic and of a broker', async () => {

@@ -16,7 +16,14 @@ import {
   clientOf,
 } from './record-world.ts'
 
-const special = { latest: -1, earliest: -2, maxTimestamp: -3, earliestLocal: -4, latestTiered: -5 } as const
+const special = {
+  latest: -1,
+  earliest: -2,
+  maxTimestamp: -3,
+  earliestLocal: -4,
+  latestTiered: -5,
+  earliestPendingUpload: -6,
+} as const
 
 async function write(node: RecordWorld, timestampMs: number, texts = ['x'], topic = 'readings'): Promise<void> {
   await node.settle(node.broker.produce(produceRequest([[topic, 0, batchOf(texts, { timestampMs })]]), clientOf(12)))
@@ -74,6 +81,7 @@ describe('ListOffsets', () => {
     expect(await list(node, { timestamp: special.earliest })).toBe('1@-1/0')
     expect(await list(node, { timestamp: special.earliestLocal })).toBe('1@-1/0')
     expect(await list(node, { timestamp: special.latestTiered })).toBe('-1@-1/-1')
+    expect(await list(node, { timestamp: special.earliestPendingUpload }, 11)).toBe('-1@-1/-1')
     expect(await list(node, { timestamp: special.maxTimestamp })).toBe('2@3000/0')
   })
 
@@ -125,20 +133,21 @@ describe('ListOffsets', () => {
     await write(node, 1_000)
     const rows = Object.values(special).map((timestamp) => ({ timestamp }))
     const versions = new Map<number, readonly string[]>()
-    for (let version = 1; version <= 10; version++) {
+    for (let version = 1; version <= 11; version++) {
       const words: string[] = []
-      for (const { timestamp } of [...rows, { timestamp: -6 }]) {
+      for (const { timestamp } of [...rows, { timestamp: -7 }]) {
         const answer = await list(node, { timestamp }, version)
         words.push(answer === 'UNSUPPORTED_VERSION' ? 'no' : 'yes')
       }
       versions.set(version, words)
     }
-    const known = (count: number): readonly string[] => [0, 1, 2, 3, 4, 5].map((at) => (at < count ? 'yes' : 'no'))
+    const known = (count: number): readonly string[] => [0, 1, 2, 3, 4, 5, 6].map((at) => (at < count ? 'yes' : 'no'))
     for (const version of [1, 2, 3, 4, 5, 6]) expect(versions.get(version), `version ${version}`).toEqual(known(2))
     expect(versions.get(7)).toEqual(known(3))
     expect(versions.get(8)).toEqual(known(4))
     expect(versions.get(9)).toEqual(known(5))
     expect(versions.get(10)).toEqual(known(5))
+    expect(versions.get(11)).toEqual(known(6))
     // Before it looks at the topic, as Kafka does.
     expect(await list(node, { timestamp: special.maxTimestamp, topic: 'nowhere' }, 6)).toBe('UNSUPPORTED_VERSION')
   })
@@ -260,6 +269,18 @@ describe('DeleteRecords', () => {
     ])
     expect(await cut(node, 0, '__headwater_secret')).toBe('INVALID_TOPIC_EXCEPTION')
     expect(await cut(node, 0, 'nowhere')).toBe('UNKNOWN_TOPIC_OR_PARTITION')
+  })
+
+  it('does not cut what is compacted alone, and what is neither deleted nor compacted it does', async () => {
+    const { node } = await open()
+    for (const [name, policy] of [
+      ['compacted', 'compact'],
+      ['both', 'compact,delete'],
+      ['kept', ''],
+    ] as const)
+      await makeTopic(node, name, 1, { 'cleanup.policy': policy })
+    expect(await cut(node, 0, 'compacted')).toBe('POLICY_VIOLATION')
+    expect([await cut(node, 0, 'both'), await cut(node, 0, 'kept')]).toEqual(['0', '0'])
   })
 
   it('is durable when it is answered: no power cut brings back what was cut', async () => {

@@ -42,6 +42,21 @@ describe('client quotas', () => {
     expect([...cluster.image.quotas.entries()]).toHaveLength(1)
   })
 
+  it('with one key twice are refused, and what is not there can be taken back, whatever it is, without a record', async () => {
+    const { settle, quotas, cluster } = await openQuotas()
+    const ops = [1, 2].map((value) => ({ key: 'producer_byte_rate', value, remove: false }))
+    expect(await settle(quotas.alter([{ entity: [user('a')], ops }], false))).toMatchObject([
+      { refusal: { error: 'INVALID_REQUEST', message: 'The quota producer_byte_rate stands twice in the request' } },
+    ])
+    expect(cluster.image.quotas.size).toBe(0)
+    const end = cluster.metadataLogEndOffset
+    const gone = ['producer_byte_rate', 'controller_mutation_rate', 'nonesuch'].map((key) =>
+      change([user(key)], key, null),
+    )
+    expect(await settle(quotas.alter(gone, false))).toMatchObject(gone.map(() => ({ refusal: null })))
+    expect(cluster.metadataLogEndOffset).toBe(end)
+  })
+
   it('are only judged where that is asked for, and not twice in one request', async () => {
     const { settle, quotas, cluster } = await openQuotas()
     const both = [

@@ -203,23 +203,31 @@ describe('a segment file', () => {
     expect(examined.damage).toMatchObject([{ position: 2 * 256, endPosition: 3 * 256, endOffset: 3 * step }])
   })
 
-  test('with an offset that is too low for the batch before it, which a gap precedes, hides that batch alone', async () => {
-    // Compaction has left out 0. Moved down to where it is due, the first would end at 3 still.
-    const batches = [1, 4, 5].map((offset) => {
-      const batch = batchOf(offset === 1 ? ['a', 'b', 'c'] : ['d'])
+  test.each([
+    // Moved down to where it is due, the first would end at 3 still.
+    { base: 1, isLast: false, why: 'cannot end before it' },
+    { base: 11, isLast: false, why: 'leaves it the place that it fills exactly' },
+    { base: 11, isLast: true, why: 'leaves it the end of the segment' },
+  ])('with an offset that is too low hides that batch alone: the one before it, behind a gap, $why', async (each) => {
+    const { base, isLast } = each
+    // Compaction has left out what is below the base.
+    const offsets = [base, base + 3, ...(isLast ? [] : [base + 4])]
+    const batches = offsets.map((offset) => {
+      const batch = batchOf(offset === base ? ['a', 'b', 'c'] : ['d'])
       Buffer.from(batch.buffer, batch.byteOffset).writeBigInt64BE(BigInt(offset))
       return batch
     })
     const [first, second] = batches.map((batch) => batch.length) as [number, number]
     const bytes = Buffer.concat(batches)
-    bytes[first + 7] = 0
+    bytes[first + 7] = base === 1 ? 0 : base - 1
     const seen: number[] = []
     const examined = await examineSegment({
       ...segmentOf(bytes, true),
+      ...(isLast ? { endOffset: base + 4 } : {}),
       visit: (_bytes, _at, position) => void seen.push(position),
     })
-    expect(seen).toEqual([0, first + second])
-    expect(examined.damage).toMatchObject([{ position: first, fromOffset: 4, endOffset: 5 }])
+    expect(seen).toEqual(isLast ? [0] : [0, first + second])
+    expect(examined.damage).toMatchObject([{ position: first, fromOffset: base + 3, endOffset: base + 4 }])
   })
 
   test.each(['before a clean start', 'before an unclean start', 'while it is served'])(

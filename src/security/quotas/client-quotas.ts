@@ -43,6 +43,10 @@ export class ClientQuotas {
     return this.#entries.values()
   }
 
+  hasKey(entity: QuotaEntity, key: string): boolean {
+    return this.#entries.get(keyOf(entity))?.values.has(key) === true
+  }
+
   has(entity: QuotaEntity): boolean {
     return this.#entries.has(keyOf(entity))
   }

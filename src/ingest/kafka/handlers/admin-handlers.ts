@@ -26,7 +26,7 @@ export interface AdminHandlerOptions {
   readonly settings: BrokerSettings
   readonly topics: TopicAdmin
   readonly internalTopics: InternalTopics
-  readonly ports: Pick<Ports, 'disk' | 'entropy' | 'observer'>
+  readonly ports: Pick<Ports, 'clock' | 'disk' | 'entropy' | 'observer'>
 }
 
 /** Their rows of the table. */
@@ -40,6 +40,7 @@ export function adminHandlers(options: AdminHandlerOptions): readonly HandlerEnt
     configs,
     internalTopics,
     disk: ports.disk,
+    clock: ports.clock,
     nodeId,
     clusterId,
     directoryId,

@@ -1,4 +1,4 @@
-import type { Disk } from '../../../base/ports.ts'
+import type { Clock, Disk } from '../../../base/ports.ts'
 import type { ConfigAdmin } from '../../../broker/config-admin.ts'
 import type { InternalTopics } from '../../../broker/internal-topics.ts'
 import type { TopicAdmin } from '../../../broker/topic-admin.ts'
@@ -11,6 +11,7 @@ export interface AdminParts {
   readonly configs: ConfigAdmin
   readonly internalTopics: InternalTopics
   readonly disk: Disk
+  readonly clock: Clock
   readonly nodeId: number
   readonly clusterId: string
   /** Id of the log directory, by which the quorum knows its voter. */

@@ -147,8 +147,8 @@ function leaveGroup(coordinator: GroupCoordinator): KafkaHandler<LeaveGroupReque
 
 /** From here on an unknown group is an error; before it is a dead one (KIP-1043). */
 const groupIdNotFoundVersionMin = 6
-/** READ, DELETE and DESCRIBE, as bits of their ACL operation codes: what may be done to a group while nobody authorizes. */
-const groupOperations = (1 << 3) | (1 << 6) | (1 << 8)
+/** READ, DELETE, DESCRIBE, DESCRIBE_CONFIGS and ALTER_CONFIGS, as bits of their ACL operation codes: all that can be done to a group. */
+const groupOperations = (1 << 3) | (1 << 6) | (1 << 8) | (1 << 10) | (1 << 11)
 const operationsNotAsked = -(2 ** 31)
 
 /** DescribeGroups 0-6. */

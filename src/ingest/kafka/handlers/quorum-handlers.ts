@@ -118,10 +118,17 @@ function alterPartitionReassignments(
 
 /** From here on voters have directories (KIP-853), and the answer names nodes. */
 const directoriesVersionMin = 2
+/** From here on replicas have the times of their last fetch (KIP-836). */
+const stampsVersionMin = 1
 
 /** DescribeQuorum 0-2: the metadata log, whose only voter is this node. No listener leads to a controller: none is told. */
 function describeQuorum(parts: AdminParts): KafkaHandler<DescribeQuorumRequest, DescribeQuorumResponseInput> {
-  const { cluster, directoryId, nodeId } = parts
+  const { clock, cluster, directoryId, nodeId } = parts
+  // The leader has caught up with itself, at any time that it is asked.
+  const stamps = (apiVersion: number): object => {
+    if (apiVersion < stampsVersionMin) return {}
+    return { lastFetchTimestamp: clock.wallMs(), lastCaughtUpTimestamp: clock.wallMs() }
+  }
   return ({ topics }, { apiVersion }) => ({
     errorCode: 0,
     errorMessage: null,
@@ -144,6 +151,7 @@ function describeQuorum(parts: AdminParts): KafkaHandler<DescribeQuorumRequest, 
               replicaId: nodeId,
               ...(apiVersion < directoriesVersionMin ? {} : { replicaDirectoryId: directoryId }),
               logEndOffset: cluster.metadataLogEndOffset,
+              ...stamps(apiVersion),
             },
           ],
           observers: [],

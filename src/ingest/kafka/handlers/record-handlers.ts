@@ -58,7 +58,7 @@ function fetchHandler(broker: Broker): KafkaHandler<FetchRequest, FetchResponseI
   return (request, context) => broker.fetch(request, context)
 }
 
-/** ListOffsets 1-10. */
+/** ListOffsets 1-11. */
 function listOffsetsHandler(broker: Broker): KafkaHandler<ListOffsetsRequest, ListOffsetsResponseInput> {
   return (request, context) => listOffsets(request, context.apiVersion, broker)
 }

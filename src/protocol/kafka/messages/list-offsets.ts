@@ -1,11 +1,11 @@
-/** Kafka API 2, ListOffsets: versions 1 to 10. */
+/** Kafka API 2, ListOffsets: versions 1 to 11. */
 import { array, int16, int32, int64, int8, message, string, type InferInput, type InferMessage } from '../schema.ts'
 
 /** Looks offsets up by time or by position. */
 export const ListOffsetsRequest = message({
   name: 'ListOffsetsRequest',
   apiKey: 2,
-  versions: '1-10',
+  versions: '1-11',
   flexible: '6+',
   fields: {
     /** A follower states its broker id; -1 = an ordinary client, -2 = a debugging one. */
@@ -18,7 +18,7 @@ export const ListOffsetsRequest = message({
         partitionIndex: int32(),
         /** What the client believes (KIP-320); -1 = do not check. */
         currentLeaderEpoch: int32('4+', { default: -1, ignorable: true }),
-        /** Milliseconds since 1970, or -1 latest, -2 earliest, -3 of the largest timestamp, -4 earliest local, -5 latest tiered. */
+        /** Milliseconds since 1970, or -1 latest, -2 earliest, -3 of the largest timestamp, -4 earliest local, -5 latest tiered, -6 earliest pending upload. */
         timestamp: int64(),
       }),
     }),
@@ -33,7 +33,7 @@ export type ListOffsetsRequestInput = InferInput<typeof ListOffsetsRequest>
 export const ListOffsetsResponse = message({
   name: 'ListOffsetsResponse',
   apiKey: 2,
-  versions: '1-10',
+  versions: '1-11',
   flexible: '6+',
   fields: {
     /** How long the client was (or shall be) held back by a quota, in milliseconds. */

@@ -441,8 +441,15 @@ describe('one node that leads everything', () => {
       return own as never
     }
     const before = await describe()
+    const now = admin.ports.clock.wallMs()
     expect(before.currentVoters).toMatchObject([
-      { replicaId: 1, replicaDirectoryId: admin.directory.directoryId, logEndOffset: before.highWatermark },
+      {
+        replicaId: 1,
+        replicaDirectoryId: admin.directory.directoryId,
+        logEndOffset: before.highWatermark,
+        lastFetchTimestamp: now,
+        lastCaughtUpTimestamp: now,
+      },
     ])
     await makeLed(1)
     expect((await describe()).highWatermark).toBeGreaterThan(before.highWatermark)

@@ -253,6 +253,13 @@ describe('an administrator', () => {
     },
   )
 
+  test('tells what may be done to a group, its settings among that', async () => {
+    const { ask } = await openGroups()
+    const { groups } = await ask(describeGroupsApi, 5, { groups: ['none'], includeAuthorizedOperations: true })
+    const operations = [3, 6, 8, 10, 11].reduce((bits, operation) => bits | (1 << operation), 0)
+    expect(groups[0]).toMatchObject({ authorizedOperations: operations })
+  })
+
   test.each(versionsOf(deleteGroupsApi))('deletes groups, DeleteGroups version %i', async (version) => {
     const { ask } = await openGroups()
     const topics = [{ name: 't', partitions: [{ partitionIndex: 0, committedOffset: 4 }] }]
