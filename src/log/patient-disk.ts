@@ -65,6 +65,8 @@ export class PatientDisk implements Disk {
   /** Not settled yet, in the order of submission. Bounded by those who submit, as in the port. */
   readonly #groups: Group[] = []
   #inPort = 0
+  /** The group that the port ended last has failed. */
+  #hasLastFailed = false
   /** Syncs beside the queue: when one fails, nothing that is in the port is done any more. */
   #asides = 0
   #last: Group | null = null
@@ -197,7 +199,8 @@ export class PatientDisk implements Disk {
 
   #send(group: Group): void {
     group.isInPort = true
-    const isChained = this.#inPort > 0 || this.#asides > 0
+    // Behind a group that has failed, and is known to have, nothing is chained: it would be cancelled as often as it is sent.
+    const isChained = this.#inPort > 0 || (this.#asides > 0 && !this.#hasLastFailed)
     this.#inPort++
     this.#port.submit(group.operations, isChained ? chained : undefined).then(
       () => this.#done(group),
@@ -207,6 +210,7 @@ export class PatientDisk implements Disk {
 
   #done(group: Group): void {
     this.#inPort--
+    this.#hasLastFailed = false
     this.#remove(group)
     group.resolve()
     if (!this.#isHolding) return
@@ -218,6 +222,7 @@ export class PatientDisk implements Disk {
 
   #failed(group: Group, error: Error): void {
     this.#inPort--
+    this.#hasLastFailed = true
     group.isInPort = false
     this.#isHolding = true
     if (this.#ended !== null || isFailedSync(error)) {

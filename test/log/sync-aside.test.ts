@@ -83,3 +83,17 @@ test('a sync beside the queue that fails ends the directory', async () => {
   await world.run(() => host.fileNow('/data/state/sync-failed') !== null)
   await world.settle(directory.close())
 })
+
+test('what found no space goes on when there is some, though files are synced beside the queue', async () => {
+  const { world, host, logs, asked, release, appendToAll, directory } = await held(7, roomy)
+  while (asked.length === 0) await appendToAll()
+  host.faults.add({ operation: 'write', path: /\/t3-0\/.*\.log$/, code: 'ENOSPC', times: 1 })
+  const isTaken = (): boolean => appendOne(directory, logs[3] as UnifiedLog, batchOf(['x'])).kind !== 'refused'
+  await world.run(() => !isTaken())
+  await world.run(isTaken)
+  await appendToAll()
+  expect(logs.map((log) => log.recoveryPoint)).toEqual(logs.map(() => 0))
+  release()
+  await world.run(() => logs.every((log) => log.recoveryPoint > 0))
+  await world.settle(directory.close())
+})
