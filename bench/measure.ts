@@ -1,4 +1,4 @@
-/** What the kernel says about a process: memory, descriptors, processor time, and the time a command took. */
+/** What the kernel says about a process, and the daemon about itself: memory, descriptors, processor time, and the time a command took. */
 import { spawn } from 'node:child_process'
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 
@@ -30,6 +30,12 @@ export function cpuSeconds(pid: number): number {
 /** Bytes that a process has caused to be written to the device. */
 export function writtenBytes(pid: number): number {
   return Number(/write_bytes: (\d+)/.exec(readFileSync(`/proc/${pid}/io`, 'utf8'))?.[1] ?? 0)
+}
+
+/** What a running daemon says of a metric without labels; 0 when it says nothing. */
+export async function metric(node: { readonly http: string }, name: string): Promise<number> {
+  const text = await (await fetch(`http://${node.http}/metrics`)).text()
+  return Number(new RegExp(`^${name} (\\S+)`, 'm').exec(text)?.[1] ?? 0)
 }
 
 export interface Finished {

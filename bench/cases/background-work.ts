@@ -1,11 +1,14 @@
-/** What the log does in the background beside the traffic of clients: compaction of 2 GB with 10 million keys, and deletion. */
+/**
+ * What the log does in the background beside the traffic of clients: compaction of 2 GB with 10 million keys, deletion, and the look
+ * for damage at the rate of the default.
+ */
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { RecordBatchBuilder } from '../../src/protocol/records/record-batch-builder.ts'
 import type { BenchCase, Comparison, Figure } from '../case.ts'
 import { batchOf, KafkaLoad, type LoadFigures, settled, type Topic } from '../load.ts'
 import { type LoopDelay, loopDelayEnvironment, takeLoopDelay } from '../loop-delay.ts'
-import { peakRssMiB, resetPeakRss } from '../measure.ts'
+import { metric, peakRssMiB, resetPeakRss } from '../measure.ts'
 import { headwaterPeer } from '../peers.ts'
 
 const fullBytes = 2e9
@@ -13,6 +16,11 @@ const fullKeys = 10_000_000
 const recordBytes = 140
 const segmentBytes = 64 * 1_048_576
 const compactionMsMax = 900_000
+const scrubbedBytes = 1e9
+/** A pass begins so long after a start. */
+const scrubEveryMs = 60_000
+const scrubBeginsWithinMs = 90_000
+const scrubbedMetric = 'headwater_log_scrubbed_bytes_total'
 /** It was over before it was waited for. */
 const endedAtOnceMs = 400
 
@@ -140,6 +148,56 @@ export const deletionBeside: BenchCase = {
           peerName: 'without',
           reach: { atLeast: 0.8 },
           note: `${((fullBytes * 2 * context.scale) / 1e9).toFixed(1)} GB in segments of 64 MiB go one second into it; p99 ${latency.map((each) => each.toFixed(0)).join(' ')} ms`,
+        },
+      ],
+    }
+  },
+}
+
+export const scrubBeside: BenchCase = {
+  name: 'scrub-beside',
+  missing: () => null,
+  async run(context) {
+    const startedAt = performance.now()
+    const node = await headwaterPeer(join(context.folder, 'node'), {
+      config: `disk: { scrubEvery: ${scrubEveryMs}ms }\n`,
+    })
+    const load = await KafkaLoad.open(node.bootstrap)
+    const stored = await load.createTopic('stored', 4, { 'segment.bytes': String(segmentBytes) })
+    const large = batchOf(1_000_000)
+    const requests = Math.ceil((scrubbedBytes * context.scale) / large.length / 4)
+    await load.run({ topic: stored, batch: large, batchesPerRequest: 4, inFlight: 4, requests })
+    const traffic = await load.createTopic('traffic', 16)
+    const milliseconds = Math.max(3_000, 6_000 * context.scale)
+    await flood(load, traffic, milliseconds)
+    const without: number[] = []
+    for (let round = 0; round < context.rounds; round++)
+      without.push((await flood(load, traffic, milliseconds)).bytesPerSecond / 1e6)
+    if ((await metric(node, scrubbedMetric)) > 0) throw new Error('the scrub began before it was to: measure less')
+    while ((await metric(node, scrubbedMetric)) === 0) {
+      if (performance.now() - startedAt > scrubBeginsWithinMs) throw new Error('the scrub does not begin')
+      await settled(500)
+    }
+    const beside: number[] = []
+    const latency: number[] = []
+    for (let round = 0; round < context.rounds; round++) {
+      const figures = await flood(load, traffic, milliseconds)
+      beside.push(figures.bytesPerSecond / 1e6)
+      latency.push(figures.p99Ms)
+    }
+    const scrubbed = await metric(node, scrubbedMetric)
+    await load.close()
+    await node.stop()
+    return {
+      comparisons: [
+        {
+          name: 'produce throughput while scrubbing / without',
+          unit: 'MB/s',
+          ours: beside,
+          peer: without,
+          peerName: 'without',
+          reach: { atLeast: 0.8 },
+          note: `${(scrubbed / 1e6).toFixed(0)} MB looked through; p99 ${latency.map((each) => each.toFixed(0)).join(' ')} ms`,
         },
       ],
     }

@@ -7,7 +7,7 @@ import mqtt, { type MqttClient } from 'mqtt'
 import { RecordBatchBuilder } from '../../src/protocol/records/record-batch-builder.ts'
 import type { BenchCase, Figure } from '../case.ts'
 import { KafkaLoad, settled, type Topic } from '../load.ts'
-import { peakRssMiB, resetPeakRss } from '../measure.ts'
+import { metric, peakRssMiB, resetPeakRss } from '../measure.ts'
 import { headwaterPeer } from '../peers.ts'
 
 const sessions = 1000
@@ -120,11 +120,6 @@ async function until(heard: { readonly messages: number }, wanted: number): Prom
 
 async function leave(clients: readonly MqttClient[]): Promise<void> {
   await Promise.all(clients.map((client) => client.endAsync()))
-}
-
-async function metric(node: Node, name: string): Promise<number> {
-  const text = await (await fetch(`http://${node.http}/metrics`)).text()
-  return Number(new RegExp(`^${name} (\\S+)`, 'm').exec(text)?.[1] ?? 0)
 }
 
 function mega(bytes: number): string {

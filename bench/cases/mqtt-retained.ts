@@ -1,7 +1,7 @@
 /** A million retained messages: how long a start takes with them, and what they hold in memory beside a daemon without any. */
 import { join } from 'node:path'
 import type { BenchCase } from '../case.ts'
-import { rssMiB } from '../measure.ts'
+import { metric, rssMiB } from '../measure.ts'
 import { settled } from '../load.ts'
 import { MqttSocket, publishPacket } from '../mqtt-socket.ts'
 import { headwaterPeer } from '../peers.ts'
@@ -76,9 +76,4 @@ async function untilKept(node: { readonly http: string }, count: number): Promis
     if (kept >= count) return
     if (performance.now() > deadline) throw new Error(`${kept} of ${count} messages are retained`)
   }
-}
-
-async function metric(node: { readonly http: string }, name: string): Promise<number> {
-  const text = await (await fetch(`http://${node.http}/metrics`)).text()
-  return Number(new RegExp(`^${name} (\\S+)`, 'm').exec(text)?.[1] ?? 0)
 }

@@ -6,6 +6,11 @@ import type { TopicRights } from './topic-rights.ts'
 
 const none: readonly number[] = []
 
+/** The lower of the subscription's and the message's. */
+export function qosOf({ qos, message }: Pick<Delivery, 'qos' | 'message'>): QualityOfService {
+  return Math.min(qos, message.headers.qos) as QualityOfService
+}
+
 /** The form of a delivery to this connection, at the QoS that was found for it. */
 export function formOf(
   delivery: Delivery,

@@ -1,6 +1,5 @@
 /** What waits for one session: messages of the log, and walks through the retained messages of new subscriptions. In their order. */
-import type { QualityOfService } from '../../protocol/mqtt/packet-types.ts'
-import { formOf } from './delivery-form.ts'
+import { formOf, qosOf } from './delivery-form.ts'
 import type { RetainedWalk, WalkReader, WalkStep } from './retained-walk.ts'
 import type { Delivery, SessionBounds, SessionLink } from './session-types.ts'
 
@@ -112,11 +111,6 @@ function keep(delivery: Delivery, link: SessionLink | null, wallMs: number): voi
   const { message } = delivery
   if (link === null) message.keep()
   else message.keepAs(formOf(delivery, link, qosOf(delivery), message), wallMs)
-}
-
-/** The lower of the subscription's and the message's. */
-function qosOf({ qos, message }: Delivery): QualityOfService {
-  return Math.min(qos, message.headers.qos) as QualityOfService
 }
 
 function isDelivery(item: Waiting): item is Delivery {

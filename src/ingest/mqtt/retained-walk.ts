@@ -3,6 +3,7 @@
  * them, so that a million of them take no more memory than one, and what is sent is what is retained by then.
  */
 import type { QualityOfService } from '../../protocol/mqtt/packet-types.ts'
+import { qosOf } from './delivery-form.ts'
 import type { RetainedEntry } from './retained-store.ts'
 import type { Delivery } from './session-types.ts'
 
@@ -58,7 +59,7 @@ export class RetainedWalk {
       const message = entry?.message ?? null
       if (entry === null || message === null || message.isExpired(wallMs)) continue
       if (!isWanted(entry, message.headers.clientId)) continue
-      if (!isWindowOpen && Math.min(qos, message.headers.qos) > 0) {
+      if (!isWindowOpen && qosOf({ qos, message }) > 0) {
         this.waiting = entry
         return 'later'
       }

@@ -4,10 +4,9 @@
  */
 import { LateMap } from '../../base/late-map.ts'
 import { MqttProtocolError } from '../../protocol/mqtt/mqtt-protocol-error.ts'
-import type { QualityOfService } from '../../protocol/mqtt/packet-types.ts'
 import { reasonCodes } from '../../protocol/mqtt/reason-codes.ts'
 import type { Partition } from '../../cluster/partition/partition.ts'
-import { formOf } from './delivery-form.ts'
+import { formOf, qosOf } from './delivery-form.ts'
 import { DeliveryQueue } from './delivery-queue.ts'
 import { InflightTable } from './inflight-table.ts'
 import type { MessageOrigin, OutgoingMessage } from './outgoing-message.ts'
@@ -119,7 +118,7 @@ export class MqttSession {
   offer(delivery: Delivery, wallMs: number): boolean {
     // The client had it before the restart.
     if (this.outgoing?.before(delivery.message.origin)?.isReleased === true) return true
-    const isQos0 = Math.min(delivery.qos, delivery.message.headers.qos) === 0
+    const isQos0 = qosOf(delivery) === 0
     if (isQos0 && (this.attached === null || this.queue.length === 0)) this.sendAtOnce(delivery, wallMs)
     else if (this.hasRoom) this.start(delivery, wallMs)
     else if (this.attached === null || this.queue.length >= this.bounds.queuedMessagesMax) return false
@@ -178,7 +177,7 @@ export class MqttSession {
     const link = this.attached as SessionLink
     const { message } = delivery
     if (message.isExpired(wallMs)) return this.bounds.onDrop(this, 'expired')
-    const qos = Math.min(delivery.qos, message.headers.qos) as QualityOfService
+    const qos = qosOf(delivery)
     if (qos === 0) return this.sendQos0(link, delivery, message, wallMs)
     if (qos === 2 && delivery.group === null && message.origin !== null) {
       return this.startRecorded({ ...delivery, qos }, message.origin, wallMs)

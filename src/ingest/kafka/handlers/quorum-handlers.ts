@@ -124,11 +124,6 @@ const stampsVersionMin = 1
 /** DescribeQuorum 0-2: the metadata log, whose only voter is this node. No listener leads to a controller: none is told. */
 function describeQuorum(parts: AdminParts): KafkaHandler<DescribeQuorumRequest, DescribeQuorumResponseInput> {
   const { clock, cluster, directoryId, nodeId } = parts
-  // The leader has caught up with itself, at any time that it is asked.
-  const stamps = (apiVersion: number): object => {
-    if (apiVersion < stampsVersionMin) return {}
-    return { lastFetchTimestamp: clock.wallMs(), lastCaughtUpTimestamp: clock.wallMs() }
-  }
   return ({ topics }, { apiVersion }) => ({
     errorCode: 0,
     errorMessage: null,
@@ -139,6 +134,7 @@ function describeQuorum(parts: AdminParts): KafkaHandler<DescribeQuorumRequest, 
           const errorMessage = `The quorum has the one log ${metadataTopic}-0.`
           return { partitionIndex, errorCode: codeOf('UNKNOWN_TOPIC_OR_PARTITION'), errorMessage, leaderId: -1 }
         }
+        const nowMs = clock.wallMs()
         return {
           partitionIndex,
           errorCode: 0,
@@ -151,7 +147,8 @@ function describeQuorum(parts: AdminParts): KafkaHandler<DescribeQuorumRequest, 
               replicaId: nodeId,
               ...(apiVersion < directoriesVersionMin ? {} : { replicaDirectoryId: directoryId }),
               logEndOffset: cluster.metadataLogEndOffset,
-              ...stamps(apiVersion),
+              // The leader has caught up with itself, at any time that it is asked.
+              ...(apiVersion < stampsVersionMin ? {} : { lastFetchTimestamp: nowMs, lastCaughtUpTimestamp: nowMs }),
             },
           ],
           observers: [],
