@@ -203,6 +203,12 @@ export const recoveryMutants: readonly Mutant[] = [
     ),
   },
   {
+    name: 'forgotten-index-believed',
+    test: 'test/log/half-written.test.ts',
+    breaks: 'of a log that is replaced without its index no index stays',
+    edits: edit('log/compaction/segment-swap.ts', '.filter((index) => !swaps.has(', '.filter((index) => swaps.has('),
+  },
+  {
     name: 'index-rebuilt-in-place',
     test: 'test/log/half-written.test.ts',
     breaks: 'an index that was wrong stays until a whole one takes its place',

@@ -80,6 +80,16 @@ describe('a search by time', () => {
     expect(await offsetsByTime(again)).toEqual(everyOffset(again))
   })
 
+  test('does not believe the index of the file before when only the log of its replacement has reached the medium', async () => {
+    const log = await stoppedLog()
+    const { logPath, timeIndexPath } = log.segments[0] as Segment
+    image.write(`${logPath}.swap`, 0, [image.file(logPath).read(0, image.file(logPath).size)])
+    image.truncate(timeIndexPath, 12)
+    forgetCleanStop()
+    const again = (await life.opened(image)).logs.get('a-0') as UnifiedLog
+    expect(await offsetsByTime(again)).toEqual(everyOffset(again))
+  })
+
   test('does not take a time index that is gone for that of a segment without records', async () => {
     const log = await stoppedLog()
     const { logPath, indexPath, timeIndexPath, sizeInBytes } = log.segments[0] as Segment

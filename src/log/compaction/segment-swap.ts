@@ -57,6 +57,9 @@ export async function finishSwaps(
         operations.push(...removal(directory, Number(other)))
     }
   }
+  // An index whose rename the medium has forgotten leaves that of the log before in its place.
+  const names = new Set(swaps.map((entry) => entry.name))
+  for (const base of bases) operations.push(...removalOfForgotten(directory, Number(base), names))
   const isOfSwap = (name: string): boolean => bases.some((base) => name.startsWith(base))
   const placeOf = (name: string): string => `${directory}/${name.slice(0, -swapSuffix.length)}`
   // The log of an index left alone may have its name already, and then the index that has its own is that of the log before: it would
@@ -69,6 +72,18 @@ export async function finishSwaps(
   }
   await disk.submit([...operations, sync])
   return disk.list(directory)
+}
+
+function removalOfForgotten(
+  directory: string,
+  baseOffset: number,
+  swaps: ReadonlySet<string>,
+): readonly DiskOperation[] {
+  const name = segmentName(baseOffset)
+  const forgotten = ['index', 'timeindex']
+    .map((kind) => `${name}.${kind}`)
+    .filter((index) => !swaps.has(`${index}${swapSuffix}`))
+  return forgotten.map((index) => ({ kind: 'unlink', path: `${directory}/${index}` }))
 }
 
 /** Exclusive end of the offsets in a `.swap` file, which was synced before it got this name. */
