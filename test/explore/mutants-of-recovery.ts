@@ -215,6 +215,16 @@ export const recoveryMutants: readonly Mutant[] = [
     edits: edit('log/checkpointer.ts', 'if (!wasClean && last.length > 0) await', 'if (last.length < 0) await'),
   },
   {
+    name: 'start-left-in-the-gap',
+    test: 'test/log/half-written.test.ts',
+    breaks: 'no log begins where nothing stands, below its end',
+    edits: edit(
+      'log/log-loader.ts',
+      'if (before === undefined || active.sizeInBytes > 0) return',
+      'if (active.sizeInBytes >= 0) return',
+    ),
+  },
+  {
     name: 'index-rebuilt-in-place',
     test: 'test/log/half-written.test.ts',
     breaks: 'an index that was wrong stays until a whole one takes its place',

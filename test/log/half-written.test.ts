@@ -66,6 +66,29 @@ async function offsetsByTime(log: UnifiedLog): Promise<readonly (number | undefi
 
 const everyOffset = (log: UnifiedLog): readonly number[] => Array.from({ length: log.logEndOffset }, (_, at) => at)
 
+describe('a log that begins where a deletion was cut short', () => {
+  test('begins with the empty segment behind it, so that no reader waits below its end', async () => {
+    const log = await stoppedLog()
+    const [first, second, third] = log.segments as [Segment, Segment, Segment]
+    // The second one's new name has reached the medium, and of the third one's bytes none. The log begins within what is gone.
+    image.rename(second.logPath, `${second.logPath}.deleted`)
+    image.truncate(third.logPath, 0)
+    image.file(third.logPath).sync()
+    image.syncDirectory('/data/log/a-0')
+    for (const path of ['/data/state/recovery-points', '/data/log/recovery-point-offset-checkpoint']) image.unlink(path)
+    image.syncDirectory('/data/state')
+    forgetCleanStop()
+    const startOffset = second.baseOffset + 2
+    expect(startOffset).toBeGreaterThan(first.baseOffset)
+    const text = `0\n1\na 0 ${startOffset}\n`
+    image.write('/data/log/log-start-offset-checkpoint', 0, [Buffer.from(text)])
+    image.unlink('/data/state/log-starts')
+    image.syncDirectory('/data/state')
+    const again = (await life.opened(image)).logs.get('a-0')
+    expect([again?.logStartOffset, again?.logEndOffset]).toEqual([third.baseOffset, third.baseOffset])
+  })
+})
+
 describe('a search by time', () => {
   test('does not believe the index of a file that compaction was about to replace, once its replacement is half done', async () => {
     const log = await stoppedLog()
