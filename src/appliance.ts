@@ -46,6 +46,7 @@ import { internalTopicList, offsetsTopicBy } from './internal-topic-list.ts'
 import { brokerEndPoints } from './kafka-end-points.ts'
 import { Lifecycle } from './lifecycle.ts'
 import { LogDirectory } from './log/log-directory.ts'
+import { compactionSettings } from './log-settings.ts'
 import { logMetrics } from './log/log-metrics.ts'
 import { MeteredDisk } from './log/metered-disk.ts'
 import { Mirror } from './mirror/mirror.ts'
@@ -185,6 +186,7 @@ class BuiltAppliance implements Appliance {
   #internal: InternalTopics | null = null
 
   async #openLog(): Promise<void> {
+    const settings = this.#settings
     const directory = await LogDirectory.open(
       {
         dataDir: this.#config.dataDir,
@@ -192,12 +194,10 @@ class BuiltAppliance implements Appliance {
         space: spaceOptions(this.#config.disk),
         scrub: scrubOptions(this.#config.disk),
         retentionCheckIntervalMs: this.#settings.number('log.retention.check.interval.ms'),
-        producerExpirationMs: this.#settings.number('producer.id.expiration.ms'),
-        compaction: {
-          backoffMs: this.#settings.number('log.cleaner.backoff.ms'),
-          mapBytesMax: this.#settings.number('log.cleaner.dedupe.buffer.size'),
-          bytesPerSecond: this.#settings.number('log.cleaner.io.max.bytes.per.second'),
+        get producerExpirationMs() {
+          return settings.number('producer.id.expiration.ms')
         },
+        compaction: compactionSettings(settings),
       },
       this.#ports,
     )

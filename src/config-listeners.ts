@@ -9,10 +9,24 @@ import { address, bytes, count, fileMode, network, place } from './config-values
 export const listenerCountMax = 16
 const patternCountMax = 1_000
 
+/** Each is tried for the name that a client asks for. */
+const moreCertificatesMax = 16
+
+const certificatePair = {
+  certificate: z.string().min(1).describe('PEM file: the certificate, then the intermediate ones.'),
+  key: z.string().min(1).describe('PEM file: the private key of the certificate, not encrypted.'),
+}
+
 const tls = z
   .strictObject({
-    certificate: z.string().min(1).describe('PEM file: the certificate, then the intermediate ones.'),
-    key: z.string().min(1).describe('PEM file: the private key of the certificate, not encrypted.'),
+    ...certificatePair,
+    moreCertificates: z
+      .array(z.strictObject(certificatePair))
+      .max(moreCertificatesMax)
+      .prefault([])
+      .describe(
+        'Further certificates: a client that asks for a host name (SNI) which one of them is for, and `certificate` is not, is shown that one.',
+      ),
     clientCa: z
       .string()
       .min(1)

@@ -107,6 +107,7 @@ describe('a configuration', () => {
     const config = await readConfiguration(source(`listeners: { kafka: [ { listen: "[::1]:9093", tls: ${tls} } ] }`))
     expect(config.listeners.kafka[0]?.tls).toEqual({
       certificate: 'c.pem',
+      moreCertificates: [],
       key: 'k.pem',
       clientCa: 'ca.pem',
       clientCrl: null,

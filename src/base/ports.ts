@@ -232,19 +232,24 @@ export interface PeerFacts {
 /** `requested`: a client may stay without a certificate, but one that it shows must be good. */
 export type TlsClientAuth = 'none' | 'requested' | 'required'
 
-/** The content of the files of a listener. */
-export interface TlsMaterial {
+export interface TlsKeyPair {
   /** The certificate, with the intermediate ones behind it. */
   readonly certificate: Uint8Array
   /** Its private key, not encrypted. */
   readonly key: Uint8Array
+}
+
+/** The content of the files of a listener. */
+export interface TlsMaterial extends TlsKeyPair {
+  /** Shown to clients that ask for a host name (SNI) which one of these is for and `certificate` is not. */
+  readonly more?: readonly TlsKeyPair[]
   /** Whose signature makes a client's certificate good; null = nobody's. */
   readonly clientCa: Uint8Array | null
   /** Their revocation lists (PEM or DER): a client's certificate that stands in one is refused, and every one while a list is too old. */
   readonly clientCrl?: Uint8Array | null
 }
 
-/** What a certificate says of itself. */
+/** What a certificate says of itself; of several the one that ends first. */
 export interface TlsFacts {
   readonly subject: string
   readonly notAfterMs: number

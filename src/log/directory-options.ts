@@ -34,7 +34,7 @@ export interface LogDirectoryOptions {
   readonly space?: SpaceOptions
   /** How the stored bytes are looked through for damage; default: not at all. */
   readonly scrub?: ScrubOptions
-  /** producer.id.expiration.ms; default one day. */
+  /** producer.id.expiration.ms, read when it is needed; default one day. */
   readonly producerExpirationMs?: number
   /** What compaction may take; what is left out is as in compaction-options.ts. */
   readonly compaction?: Partial<CompactionOptions>

@@ -30,7 +30,8 @@ export interface HousekeepingParts {
   readonly reader: ReaderParts
   readonly reservations: Reservations
   readonly retentionCheckIntervalMs: number
-  readonly producerExpirationMs: number
+  /** As it is by now. */
+  readonly producerExpirationMs: () => number
   logs(): Iterable<UnifiedLog>
   roll(log: UnifiedLog): void
   /** Nothing may be written any more. */
@@ -109,7 +110,7 @@ export class Housekeeping {
     const expire = (): void => {
       const nowMs = ports.clock.wallMs()
       if (ports.clock.wallTrusted()) {
-        for (const log of this.#parts.logs()) log.producers.expire(nowMs, producerExpirationMs)
+        for (const log of this.#parts.logs()) log.producers.expire(nowMs, producerExpirationMs())
       }
       this.later(producerCheckMs, expire)
     }

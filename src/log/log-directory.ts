@@ -11,7 +11,7 @@ import type { AppendEntry, AppendOutcome } from './append.ts'
 import { AsideBytes } from './aside-bytes.ts'
 import { Ballast } from './ballast.ts'
 import { Checkpointer, checkpointEveryBytesDefault } from './checkpointer.ts'
-import { defaultCompactionOptions } from './compaction/compaction-options.ts'
+import { compactionOptions } from './compaction/compaction-options.ts'
 import { Compactor } from './compaction/compactor.ts'
 import { CommitDriver, type CommitFigures } from './commit-driver.ts'
 import { CommitJournal } from './commit-journal.ts'
@@ -162,7 +162,7 @@ export class LogDirectory {
       ...{ ports, disk: ports.disk, logDirectory: held.logDirectory },
       ...{ dirty: this.#dirty, driver: this.#driver, reader: this.#home, reservations: this.#reservations },
       retentionCheckIntervalMs: options.retentionCheckIntervalMs ?? 300_000,
-      producerExpirationMs: options.producerExpirationMs ?? 86_400_000,
+      producerExpirationMs: () => options.producerExpirationMs ?? 86_400_000,
       roll: (log) => this.#roll(log),
       ...{ logs, isStopped, onFailure },
     })
@@ -403,7 +403,7 @@ export class LogDirectory {
       ...{ logDirectory: this.logDirectory, stateDirectory: this.stateDirectory },
       ...{ journal: this.#journal, dirty: this.#dirty, checkpointer: this.#checkpointer, reader: this.#home },
       digests: this.#digests,
-      options: { ...defaultCompactionOptions, ...this.#options.compaction },
+      options: compactionOptions(this.#options.compaction),
       ...{ logs: () => this.#logs.values(), isStopped, onFailure: (error: Error) => this.#fail(error) },
     })
   }

@@ -48,7 +48,7 @@ export class Scrubber {
 
   constructor(parts: ScrubberParts) {
     this.#parts = parts
-    this.#pacer = new Pacer(parts.ports.clock, Math.max(1, parts.options.bytesPerSecond))
+    this.#pacer = new Pacer(parts.ports.clock, () => Math.max(1, parts.options.bytesPerSecond))
   }
 
   start(): void {

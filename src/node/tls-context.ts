@@ -5,7 +5,14 @@
 import { constants, createPrivateKey, X509Certificate } from 'node:crypto'
 import tls from 'node:tls'
 import { asError } from '../base/errors.ts'
-import { NetError, type TlsClientAuth, type TlsContext, type TlsFacts, type TlsMaterial } from '../base/ports.ts'
+import {
+  NetError,
+  type TlsClientAuth,
+  type TlsContext,
+  type TlsFacts,
+  type TlsKeyPair,
+  type TlsMaterial,
+} from '../base/ports.ts'
 import { readRevocationLists, type RevocationLists } from './crl.ts'
 
 const ciphers = [
@@ -28,6 +35,7 @@ const handshakeMs = 10_000
 export class NodeTlsContext implements TlsContext {
   readonly clientAuth: TlsClientAuth
   #options: tls.SecureContextOptions | null = null
+  #named: NamedContexts | null = null
   readonly #servers = new Set<tls.Server>()
 
   constructor(clientAuth: TlsClientAuth) {
@@ -40,8 +48,18 @@ export class NodeTlsContext implements TlsContext {
       clientCrl === null
         ? null
         : attempt('the revocation list cannot be used', () => readRevocationLists(clientCrl, clientCa ?? nobody))
-    const options = this.#contextOptions(material, lists)
-    const facts = { ...judged(material, options), crlNextUpdateMs: lists?.nextUpdateMs ?? null }
+    const optionsOf = (pair: TlsKeyPair): tls.SecureContextOptions =>
+      this.#contextOptions(pair, material.clientCa, lists)
+    const options = optionsOf(material)
+    const more = material.more ?? []
+    const all = [material, ...more].map((pair, index) =>
+      attempt(index === 0 ? '' : `moreCertificates[${index - 1}]`, () =>
+        judged(pair, material.clientCa, optionsOf(pair)),
+      ),
+    )
+    const earliest = all.reduce((first, next) => (next.notAfterMs < first.notAfterMs ? next : first))
+    const facts = { ...earliest, crlNextUpdateMs: lists?.nextUpdateMs ?? null }
+    this.#named = more.length === 0 ? null : new NamedContexts(material, more, optionsOf)
     this.#options = options
     for (const server of this.#servers) server.setSecureContext(options)
     return facts
@@ -55,6 +73,10 @@ export class NodeTlsContext implements TlsContext {
       requestCert: this.clientAuth !== 'none',
       rejectUnauthorized: this.clientAuth === 'required',
       handshakeTimeout: handshakeMs,
+      // Asked in each handshake, so only where there is a choice.
+      ...(this.#named === null
+        ? {}
+        : { SNICallback: (name: string, done: SniAnswer) => done(null, this.#named?.of(name)) }),
     }
   }
 
@@ -71,7 +93,8 @@ export class NodeTlsContext implements TlsContext {
   }
 
   #contextOptions(
-    { certificate, key, clientCa }: TlsMaterial,
+    { certificate, key }: TlsKeyPair,
+    clientCa: Uint8Array | null,
     lists: RevocationLists | null,
   ): tls.SecureContextOptions {
     return {
@@ -88,16 +111,58 @@ export class NodeTlsContext implements TlsContext {
   }
 }
 
-/** Tries the material out; throws TLS_UNUSABLE with the reason. */
-function judged(material: TlsMaterial, options: tls.SecureContextOptions): Omit<TlsFacts, 'crlNextUpdateMs'> {
-  const certificate = attempt('the certificate cannot be read', () => new X509Certificate(material.certificate))
+type SniAnswer = (error: Error | null, context?: tls.SecureContext) => void
+
+/**
+ * Certificates by the host names in them. Each context holds the client CA and the revocation lists too: OpenSSL judges clients by those
+ * of the context that the name has chosen.
+ */
+class NamedContexts {
+  readonly #first: X509Certificate
+  readonly #others: readonly { readonly certificate: X509Certificate; readonly context: tls.SecureContext }[]
+
+  constructor(
+    first: TlsKeyPair,
+    more: readonly TlsKeyPair[],
+    optionsOf: (pair: TlsKeyPair) => tls.SecureContextOptions,
+  ) {
+    this.#first = new X509Certificate(first.certificate)
+    this.#others = more.map((pair) => ({
+      certificate: new X509Certificate(pair.certificate),
+      context: tls.createSecureContext(optionsOf(pair)),
+    }))
+  }
+
+  /** undefined = the first one: it is for this name, or none is. */
+  of(name: string): tls.SecureContext | undefined {
+    if (isFor(this.#first, name)) return undefined
+    return this.#others.find(({ certificate }) => isFor(certificate, name))?.context
+  }
+}
+
+/** A stranger says the name: what is none is nobody's. */
+function isFor(certificate: X509Certificate, name: string): boolean {
+  try {
+    return certificate.checkHost(name) !== undefined
+  } catch {
+    return false
+  }
+}
+
+/** Tries a certificate out; throws TLS_UNUSABLE with the reason. */
+function judged(
+  pair: TlsKeyPair,
+  clientCa: Uint8Array | null,
+  options: tls.SecureContextOptions,
+): Omit<TlsFacts, 'crlNextUpdateMs'> {
+  const certificate = attempt('the certificate cannot be read', () => new X509Certificate(pair.certificate))
   const key = attempt('the key cannot be read (an encrypted key is not supported)', () =>
-    createPrivateKey(Buffer.from(material.key)),
+    createPrivateKey(Buffer.from(pair.key)),
   )
   if (!certificate.checkPrivateKey(key)) throw unusable('the key does not belong to the certificate')
   attempt('the material cannot be used', () => tls.createSecureContext(options))
-  if (material.clientCa !== null) {
-    const authority = Buffer.from(material.clientCa)
+  if (clientCa !== null) {
+    const authority = Buffer.from(clientCa)
     attempt('the client CA cannot be read', () => new X509Certificate(authority))
   }
   const { subject, validToDate } = certificate
@@ -112,7 +177,7 @@ function attempt<T>(what: string, work: () => T): T {
   try {
     return work()
   } catch (thrown) {
-    throw unusable(`${what}: ${asError(thrown).message}`)
+    throw unusable([what, asError(thrown).message].filter((words) => words !== '').join(': '))
   }
 }
 

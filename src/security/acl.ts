@@ -26,6 +26,8 @@ export const aclOperation = {
   idempotentWrite: 12,
   createTokens: 13,
   describeTokens: 14,
+  /** KIP-939: kept for clusters that ask for it; nothing of ours does. */
+  twoPhaseCommit: 15,
 } as const
 
 /** The one resource of the kind "cluster". */

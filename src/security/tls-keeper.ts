@@ -4,14 +4,29 @@
  * writes its files one after the other is picked up when the last of them is there.
  */
 import { ApplianceError, asError } from '../base/errors.ts'
-import type { Clock, Disk, Observer, Timer, TlsClientAuth, TlsContext, TlsFacts, TlsMaterial } from '../base/ports.ts'
+import type {
+  Clock,
+  Disk,
+  Observer,
+  Timer,
+  TlsClientAuth,
+  TlsContext,
+  TlsFacts,
+  TlsKeyPair,
+  TlsMaterial,
+} from '../base/ports.ts'
 import { securityErrors } from './security-errors.ts'
 import { securityEvents } from './security-events.ts'
 import { securityMetrics } from './security-metrics.ts'
 
-export interface TlsFiles {
+interface TlsPairFiles {
   readonly certificate: string
   readonly key: string
+}
+
+export interface TlsFiles extends TlsPairFiles {
+  /** For clients that ask for another host name (SNI). */
+  readonly moreCertificates?: readonly TlsPairFiles[]
   readonly clientCa: string | null
   readonly clientCrl?: string | null
   readonly clientAuth: TlsClientAuth
@@ -128,15 +143,22 @@ export class TlsKeeper<C extends TlsContext = TlsContext> {
     }
   }
 
-  async #read({ certificate, key, clientCa, clientCrl = null }: TlsFiles): Promise<TlsMaterial> {
+  async #read(files: TlsFiles): Promise<TlsMaterial> {
+    const { clientCa, clientCrl = null, moreCertificates = [] } = files
     const read = async (path: string): Promise<Uint8Array> => {
       const bytes = await this.#parts.disk.readFile(path, pemBytesMax)
       if (bytes === null) throw new Error(`there is no file ${path}`)
       return bytes
     }
-    return {
+    const pair = async ({ certificate, key }: TlsPairFiles): Promise<TlsKeyPair> => ({
       certificate: await read(certificate),
       key: await read(key),
+    })
+    const more: TlsKeyPair[] = []
+    for (const each of moreCertificates) more.push(await pair(each))
+    return {
+      ...(await pair(files)),
+      more,
       clientCa: clientCa === null ? null : await read(clientCa),
       clientCrl: clientCrl === null ? null : await read(clientCrl),
     }
@@ -189,6 +211,13 @@ function isSame(left: TlsMaterial | null, right: TlsMaterial | null): boolean {
   const same = (a: Uint8Array | null, b: Uint8Array | null): boolean =>
     a === null || b === null ? a === b : Buffer.compare(a, b) === 0
   if (left === null || right === null) return left === right
-  const names = ['certificate', 'key', 'clientCa', 'clientCrl'] as const
-  return names.every((name) => same(left[name] ?? null, right[name] ?? null))
+  const samePair = (a: TlsKeyPair, b: TlsKeyPair | undefined): boolean =>
+    b !== undefined && same(a.certificate, b.certificate) && same(a.key, b.key)
+  const names = ['clientCa', 'clientCrl'] as const
+  return (
+    names.every((name) => same(left[name] ?? null, right[name] ?? null)) &&
+    samePair(left, right) &&
+    // As many of both: the configuration says how many.
+    (left.more ?? []).every((pair, index) => samePair(pair, right.more?.[index]))
+  )
 }

@@ -204,6 +204,18 @@ describe('a description', () => {
     expect(found(admin, broker, 'num.partitions')?.isReadOnly).toBe(true)
   })
 
+  it.each([
+    ['log.cleaner.backoff.ms', '15001'],
+    ['log.cleaner.dedupe.buffer.size', '1048576'],
+    ['log.cleaner.io.max.bytes.per.second', '1048576'],
+    ['producer.id.expiration.ms', '60000'],
+  ])('%s is changed while it runs, as in Kafka', async (name, value) => {
+    const admin = await worldWithTopic()
+    expect(await admin.settle(admin.configs.alter(broker, [set(name, value)], once))).toBe(null)
+    expect(found(admin, broker, name)).toMatchObject({ isReadOnly: false, source: configSourceCode.dynamicBroker })
+    expect(admin.settings.text(name)).toBe(value)
+  })
+
   it('tells where a broker is and what it is, which cannot be set there', async () => {
     const admin = await worldWithTopic()
     const names = ['advertised.listeners', 'listener.security.protocol.map', 'node.id', 'log.dirs']

@@ -120,6 +120,15 @@ describe('access control entries', () => {
     expect(cluster.image.acls.size).toBe(0)
   })
 
+  it('are kept for each operation that Kafka 4.3 names, its latest one too', async () => {
+    const { settle, acls } = await openSecurity()
+    const entries = Array.from({ length: 14 }, (_, index) => entry({ operation: index + 2 }))
+    expect(await settle(acls.create(entries))).toEqual(entries.map(() => null))
+    const latest = acls.find({ ...everything, operation: 15 })
+    expect(latest).toMatchObject({ kind: 'found', entries: [{ operation: 15 }] })
+    expect(await settle(acls.create([entry({ operation: 16 })]))).toMatchObject([{ error: 'INVALID_REQUEST' }])
+  })
+
   it('are kept once, found, removed, and what is left is there after a crash', async () => {
     const at = newWorld()
     const first = await openSecurity(at)

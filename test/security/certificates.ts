@@ -33,9 +33,13 @@ export class CertificateFolder {
     return files
   }
 
-  /** A certificate for 127.0.0.1 and localhost, signed by `by`. */
-  leaf(name: string, by: CertificateFiles, options: { readonly subject?: string; readonly days?: number } = {}) {
-    const { subject = `/CN=${name}`, days = 400 } = options
+  /** A certificate for these host names, or for 127.0.0.1 and localhost, signed by `by`. */
+  leaf(
+    name: string,
+    by: CertificateFiles,
+    options: { readonly subject?: string; readonly days?: number; readonly hosts?: readonly string[] } = {},
+  ) {
+    const { subject = `/CN=${name}`, days = 400, hosts = ['localhost'] } = options
     const files = this.#names(name)
     const request = this.file(`${name}.csr`)
     openssl(['req', '-utf8', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'], {
@@ -43,7 +47,7 @@ export class CertificateFolder {
       files: { certificate: request, key: files.key },
     })
     const extensions = this.file(`${name}.ext`)
-    writeFileSync(extensions, 'subjectAltName=DNS:localhost,IP:127.0.0.1\n')
+    writeFileSync(extensions, `subjectAltName=${hosts.map((host) => `DNS:${host}`).join(',')},IP:127.0.0.1\n`)
     run('openssl', [
       ...['x509', '-req', '-in', request, '-CA', by.certificate, '-CAkey', by.key, '-CAcreateserial'],
       ...['-days', String(days), '-extfile', extensions, '-out', files.certificate],

@@ -127,6 +127,19 @@ describe.skipIf(!hasOpenssl)('the keeper of certificates', () => {
     expect(await expired.until('tls-certificate-expired')).toMatchObject({ subject: 'CN=short' })
   })
 
+  it('looks at the certificates for other names as at the first', async () => {
+    const more = { certificate: folder.file('more.pem'), key: folder.file('more.key') }
+    copyFileSync(short.certificate, more.certificate)
+    copyFileSync(short.key, more.key)
+    const { until } = await keeping(first, undefined, { moreCertificates: [more] })
+    expect(await until('tls-certificate-expires-soon')).toMatchObject({ subject: 'CN=short', days: 11 })
+    replaceFile(second.key, more.key)
+    const refused = await until('tls-certificate-refused')
+    expect(refused).toMatchObject({ reason: expect.stringMatching(/^moreCertificates\[0\]: .*does not belong/) })
+    replaceFile(second.certificate, more.certificate)
+    await until('tls-certificate-reloaded')
+  })
+
   it('does not take an expired certificate over one that lasts longer', async () => {
     const { certificate, key, until, shown } = await keeping(first, new NodeClock().wallMs() + 13 * 86_400_000)
     replaceFile(short.key, key)

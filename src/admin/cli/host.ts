@@ -16,6 +16,7 @@ export interface KafkaExportListener {
     readonly key: string
     readonly clientCa: string | null
     readonly clientCrl: string | null
+    readonly moreCertificates: readonly { readonly certificate: string; readonly key: string }[]
     readonly clientAuth: string
   } | null
   readonly saslMechanisms: readonly string[]

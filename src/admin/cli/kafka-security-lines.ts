@@ -81,6 +81,10 @@ function tlsLines(prefix: string, name: string, tls: NonNullable<KafkaExportList
   const comments = [
     `${name}: Kafka wants the key (PKCS #8) and the certificates in one file: cat ${key} ${certificate} > ${store}`,
   ]
+  if (tls.moreCertificates.length > 0)
+    comments.push(
+      `${name}: Kafka shows one certificate, whatever name is asked for: ${certificate} must be for all of them`,
+    )
   if (tls.clientCrl !== null)
     comments.push(`${name}: Kafka reads no revocation lists: what stands in ${tls.clientCrl} will be taken`)
   return { properties, comments }

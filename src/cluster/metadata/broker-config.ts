@@ -54,12 +54,14 @@ export const brokerConfigTable: ConfigTable = {
     type: 'int',
     default: '86400000',
     least: 1,
+    dynamic: true,
     doc: 'How long an idle producer is remembered.',
   },
   'log.cleaner.backoff.ms': {
     type: 'long',
     default: '15000',
     least: 1,
+    dynamic: true,
     doc: 'Time between two looks for logs to compact.',
   },
   'log.cleaner.dedupe.buffer.size': {
@@ -67,12 +69,14 @@ export const brokerConfigTable: ConfigTable = {
     default: '16777216',
     least: 65_536,
     most: 1_073_741_824,
+    dynamic: true,
     doc: 'Memory of compaction while it runs: 24 bytes a key; a log with more keys is compacted in several passes. Kafka: 128 MiB.',
   },
   'log.cleaner.io.max.bytes.per.second': {
     type: 'double',
     default: '16777216',
     least: 65_536,
+    dynamic: true,
     doc: 'Bytes a second that compaction reads and writes together. Kafka has no limit by default.',
   },
   'fetch.max.bytes': {

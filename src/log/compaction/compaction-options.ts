@@ -1,4 +1,4 @@
-/** What compaction may take. */
+/** What compaction may take. Read when it is needed: the owner may answer another figure from then on. */
 export interface CompactionOptions {
   /** log.cleaner.backoff.ms: time between two looks for something to do. */
   readonly backoffMs: number
@@ -13,4 +13,19 @@ export const defaultCompactionOptions: CompactionOptions = {
   backoffMs: 15_000,
   mapBytesMax: 16 * 1_048_576,
   bytesPerSecond: 16 * 1_048_576,
+}
+
+/** What was given, as it is at each moment; the defaults elsewhere. */
+export function compactionOptions(given: Partial<CompactionOptions> = {}): CompactionOptions {
+  return {
+    get backoffMs() {
+      return given.backoffMs ?? defaultCompactionOptions.backoffMs
+    },
+    get mapBytesMax() {
+      return given.mapBytesMax ?? defaultCompactionOptions.mapBytesMax
+    },
+    get bytesPerSecond() {
+      return given.bytesPerSecond ?? defaultCompactionOptions.bytesPerSecond
+    },
+  }
 }

@@ -30,6 +30,9 @@ const reserveBytes = 16 * 1_048_576
 /** After a disk that is full. */
 const postponeMs = 600_000
 
+/** A shorter time between two looks counts at the latest after this. */
+const backoffReadMs = 60_000
+
 export interface CompactorParts {
   readonly ports: Ports
   readonly logDirectory: string
@@ -63,7 +66,7 @@ export class Compactor {
 
   constructor(parts: CompactorParts) {
     this.#parts = parts
-    this.#pacer = new Pacer(parts.ports.clock, parts.options.bytesPerSecond)
+    this.#pacer = new Pacer(parts.ports.clock, () => parts.options.bytesPerSecond)
     this.#cleaning = { disk: parts.ports.disk, compute: parts.ports.compute, pacer: this.#pacer }
   }
 
@@ -119,11 +122,14 @@ export class Compactor {
     return this.#isStopping || this.#parts.isStopped()
   }
 
-  #lookLater(): void {
+  #lookLater(sinceMs = this.#parts.ports.clock.monotonicMs()): void {
     if (this.#isOver) return
-    this.#timer = this.#parts.ports.clock.schedule(this.#parts.options.backoffMs, () => {
+    const { clock } = this.#parts.ports
+    const waitMs = sinceMs + this.#parts.options.backoffMs - clock.monotonicMs()
+    this.#timer = clock.schedule(Math.max(0, Math.min(waitMs, backoffReadMs)), () => {
       this.#timer = null
-      void this.compact().then(() => this.#lookLater())
+      if (clock.monotonicMs() - sinceMs < this.#parts.options.backoffMs) this.#lookLater(sinceMs)
+      else void this.compact().then(() => this.#lookLater())
     })
   }
 

@@ -24,7 +24,7 @@ export class CompactionStopped extends Error {
 
 export class Pacer {
   readonly #clock: Clock
-  readonly #bytesPerSecond: number
+  readonly #bytesPerSecond: () => number
   #sliceStartMs = Number.NEGATIVE_INFINITY
   /** When the bytes moved so far are paid for. */
   #paidMs = 0
@@ -33,7 +33,7 @@ export class Pacer {
   #timer: Timer | null = null
   #wake: (() => void) | null = null
 
-  constructor(clock: Clock, bytesPerSecond: number) {
+  constructor(clock: Clock, bytesPerSecond: () => number) {
     this.#clock = clock
     this.#bytesPerSecond = bytesPerSecond
   }
@@ -51,7 +51,7 @@ export class Pacer {
   /** This many bytes have been read or written: waits until the rate allows more. */
   async spend(bytes: number): Promise<void> {
     const nowMs = this.#clock.monotonicMs()
-    this.#paidMs = Math.max(this.#paidMs, nowMs) + (bytes / this.#bytesPerSecond) * 1000
+    this.#paidMs = Math.max(this.#paidMs, nowMs) + (bytes / this.#bytesPerSecond()) * 1000
     if (this.#paidMs - nowMs >= waitMsMin && !this.#isStopped) await this.#sleep(this.#paidMs - nowMs)
     // Whatever was waited for, a new turn has begun.
     this.#sliceStartMs = this.#clock.monotonicMs()

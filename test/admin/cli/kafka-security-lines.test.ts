@@ -43,7 +43,8 @@ describe('the lines of security in server.properties', () => {
   })
 
   it('say what each listener shows and whom it trusts, and what Kafka lacks', () => {
-    const client = { clientCa: '/etc/hw/ca.pem', clientCrl: '/etc/hw/ca.crl', clientAuth: 'required' }
+    const moreCertificates = [{ certificate: '/etc/hw/gate.pem', key: '/etc/hw/gate.key' }]
+    const client = { clientCa: '/etc/hw/ca.pem', clientCrl: '/etc/hw/ca.crl', clientAuth: 'required', moreCertificates }
     const { listeners, properties, comments } = linesFor([
       { listen: '127.0.0.1:9092' },
       { listen: '127.0.0.1:9095', tls: { ...tls, ...client } },
@@ -56,6 +57,7 @@ describe('the lines of security in server.properties', () => {
       'listener.name.ssl.ssl.client.auth': 'required',
     })
     expect(comments.join('\n')).toMatch(/cat \/etc\/hw\/edge.key \/etc\/hw\/edge.pem > /)
+    expect(comments.join('\n')).toMatch(/Kafka shows one certificate/)
     expect(comments.join('\n')).toMatch(/no revocation lists/)
   })
 

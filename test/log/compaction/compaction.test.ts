@@ -28,7 +28,8 @@ async function scene(config: Partial<LogConfig> = {}, compaction: Partial<Compac
   const options = {
     tailCacheBytes: 0,
     producerExpirationMs: Number.POSITIVE_INFINITY,
-    compaction: { backoffMs: 1e11, ...compaction },
+    // The object itself where it is whole: a test may change it.
+    compaction: compaction.backoffMs === undefined ? { backoffMs: 1e11, ...compaction } : compaction,
   }
   const directory = await world.settle(openSmall(ports, options))
   const log = await world.settle(createSmall(directory, 'a', { ...eagerConfig, ...config }))
@@ -164,6 +165,18 @@ describe('compaction of a log', () => {
     await at.world.settle(at.directory.compactor.compact())
     // Two readings of some 8 KB at 2 KB/s.
     expect(at.world.nowMs - startMs).toBeGreaterThan(6000)
+  })
+
+  test('goes by a shorter time between two looks and by another rate as soon as they are set', async () => {
+    const options = { backoffMs: 1e11, bytesPerSecond: 1 }
+    const at = await scene({}, options)
+    await fill(at)
+    await at.world.runFor(200_000)
+    expect(at.host.observer.eventsOf(logEvents.logCompacted.id)).toHaveLength(0)
+    options.backoffMs = 1000
+    options.bytesPerSecond = 1e9
+    await at.world.runFor(62_000)
+    expect(at.host.observer.eventsOf(logEvents.logCompacted.id)).toHaveLength(1)
   })
 
   test('takes a topic of the same name for another one', async () => {

@@ -40,7 +40,7 @@ class BusyLoop implements Clock {
 /** The part of the time that a pass without a bound of bytes gets when each of its steps takes half a millisecond. */
 async function shareOf(othersMs: number): Promise<number> {
   const loop = new BusyLoop(othersMs)
-  const pacer = new Pacer(loop, Number.POSITIVE_INFINITY)
+  const pacer = new Pacer(loop, () => Number.POSITIVE_INFINITY)
   let ownMs = 0
   while (loop.nowMs < 10_000) {
     loop.nowMs += 0.5
