@@ -24,6 +24,7 @@ function knowsItsClients({ listeners, kafka }: ApplianceConfig): boolean {
   const hasCertificates = [...ofKafka, ...mqtt].some(({ tls }) => tls?.clientAuth === 'requested')
   return (
     (kafka.get('authorizer.class.name') ?? '') !== '' ||
+    (kafka.get('super.users') ?? '') !== '' ||
     nameless < ofKafka.length + mqtt.length ||
     hasCertificates ||
     http.authentication === 'required'

@@ -39,7 +39,7 @@ export class ApplianceSecurity {
 
   /** Throws an ApplianceError where listeners could not know their clients. */
   async start(cluster: Cluster): Promise<void> {
-    judgeListeners(this.#config, this.#settings, cluster, this.#ports.observer)
+    judgeListeners(this.#config, cluster, this.#ports.observer)
     const tokens = takesTokens(this.#config.listeners) ? await this.#openTokens() : null
     const { clock, compute, entropy, observer } = this.#ports
     this.#kerberos = this.#openKerberos()

@@ -162,6 +162,7 @@ class BuiltAppliance implements Appliance {
       { name: 'kafka', start: () => this.#openKafkaDoor(), stop: () => this.#rooms.kafkaDoor?.stop() },
       { name: 'mqtt', start: () => this.#openMqttDoor(), stop: () => this.#rooms.mqttDoor?.stop() },
     ])
+    must(this.#setUp).watch()
     const recoveryMs = this.#rooms.directory?.recoveryMs ?? 0
     return { kafka: this.#placeOf('kafka'), mqtt: this.#placeOf('mqtt'), recoveryMs }
   }
@@ -180,6 +181,7 @@ class BuiltAppliance implements Appliance {
   #quotas: QuotaKeeper | null = null
   #broker: Broker | null = null
   #access: Access | null = null
+  #setUp: ApplianceSetUp | null = null
   #topics: TopicAdmin | null = null
   readonly #internalTopics = (): InternalTopics =>
     (this.#internal ??= new InternalTopics(internalTopicList(this.#settings)))
@@ -245,22 +247,24 @@ class BuiltAppliance implements Appliance {
 
   async #openAccess(): Promise<void> {
     const authorizer = must(this.#authorizer)
-    const { credentials } = must(this.#rooms.cluster).image
+    const cluster = must(this.#rooms.cluster)
     const setUp = new ApplianceSetUp({
       config: this.#config,
       settings: this.#settings,
       authorizer,
-      credentials,
+      cluster,
       observer: this.observer,
+      audit: this.#audit.audit,
       hasAudit: this.#audit.trail !== null,
       sasl: (mechanisms) => this.#security.sasl(mechanisms),
       doors: () => this.#doors(),
     })
+    this.#setUp = setUp
     this.#access = await openAccess(must(this.#broker), this.#settings, {
       ports: this.#ports,
       authenticator: this.#security.authenticator,
       authorizer,
-      credentials,
+      credentials: cluster.image.credentials,
       audit: this.#audit.audit,
       setUp,
     })
@@ -324,7 +328,7 @@ class BuiltAppliance implements Appliance {
       options: { ...doorOptions, principalOf: this.#audit.naming(doorOptions.principalOf) },
     })
     this.#rooms = { ...this.#rooms, kafkaDoor }
-    for (const [index, written] of this.#config.listeners.kafka.entries()) {
+    for (const [index, written] of must(this.#setUp).listeners.kafka.entries()) {
       const { listen, advertise, tls, saslMechanisms } = written
       const context = tls === null ? null : await this.#security.certificates.open(`kafka[${index}]`, tls)
       const listener = await kafkaDoor.listen(listen, {
@@ -366,7 +370,7 @@ class BuiltAppliance implements Appliance {
     })
     this.#rooms = { ...this.#rooms, mqttDoor }
     broker.onTopicsChange(() => mqttDoor.onPartitionsChanged())
-    for (const [index, written] of this.#config.listeners.mqtt.entries()) {
+    for (const [index, written] of must(this.#setUp).listeners.mqtt.entries()) {
       const name = `mqtt[${index}]`
       const context = written.tls === null ? null : await this.#security.certificates.open(name, written.tls)
       const listener = await mqttDoor.listen(written.listen, mqttListenerOptions(written, name, context))

@@ -214,7 +214,7 @@ export const listeners = z
       .boolean()
       .prefault(false)
       .describe(
-        'Start although other hosts can reach a listener that carries plain text or lets anybody in. For networks that nobody else can reach.',
+        'Start although other hosts can reach a listener that carries plain text or lets anybody in, and leave listeners without names as they are when there is an administrator. For networks that nobody else can reach.',
       ),
   })
   .superRefine((written, context) => {

@@ -4,6 +4,7 @@
  */
 import { isLoopbackHost } from './base/loopback.ts'
 import type { ListenPlace, TlsClientAuth } from './base/ports.ts'
+import type { SaslMechanism } from './security/sasl/sasl-server.ts'
 
 interface Tls {
   readonly clientAuth: TlsClientAuth
@@ -94,6 +95,18 @@ export function namelessListeners({ kafka, mqtt }: Pick<WrittenListeners, 'kafka
     ...kafka.flatMap((each, index) => (isNameless(each, each.saslMechanisms.length > 0) ? [`kafka.${index}`] : [])),
     ...mqtt.flatMap((each, index) => (isNameless(each, asksForUsers(each)) ? [`mqtt.${index}`] : [])),
   ]
+}
+
+/** The same listeners, where those that ask for no name ask for one: Kafka by SASL, MQTT by user name and password. */
+export function namedListeners<K extends WrittenListeners['kafka'][number], M extends WrittenListeners['mqtt'][number]>(
+  { kafka, mqtt }: { readonly kafka: readonly K[]; readonly mqtt: readonly M[] },
+  saslMechanisms: readonly SaslMechanism[],
+): { readonly kafka: readonly K[]; readonly mqtt: readonly M[] } {
+  const nameless = new Set(namelessListeners({ kafka, mqtt }))
+  return {
+    kafka: kafka.map((each, index) => (nameless.has(`kafka.${index}`) ? { ...each, saslMechanisms } : each)),
+    mqtt: mqtt.map((each, index) => (nameless.has(`mqtt.${index}`) ? { ...each, authentication: 'password' } : each)),
+  }
 }
 
 /** Whoever comes by a token is known to its issuer, and by a ticket to the realm. */

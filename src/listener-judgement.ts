@@ -2,18 +2,14 @@
 import { ApplianceError } from './base/errors.ts'
 import type { Observer } from './base/ports.ts'
 import type { Cluster } from './cluster/cluster.ts'
-import type { BrokerSettings } from './cluster/metadata/broker-config.ts'
 import type { ApplianceConfig } from './config.ts'
-import { namelessListeners, needsUsers, unprotectedListeners } from './config-safety.ts'
-import { parseSuperUsers } from './security/authorizer.ts'
-import { userPrincipal } from './security/principal.ts'
+import { needsUsers, unprotectedListeners } from './config-safety.ts'
 import { securityErrors } from './security/security-errors.ts'
 import { securityEvents } from './security/security-events.ts'
 
 /** The configuration has refused what is unprotected, unless it was told not to. Throws SECURITY_NO_USERS. */
 export function judgeListeners(
   { listeners }: Pick<ApplianceConfig, 'listeners'>,
-  settings: BrokerSettings,
   cluster: Cluster,
   observer: Observer,
 ): void {
@@ -24,9 +20,4 @@ export function judgeListeners(
   for (const { path, reason } of unprotectedListeners(listeners)) {
     observer.event(securityEvents.listenerUnprotected, { listener: path.join('.'), reason })
   }
-  const superUsers = parseSuperUsers(settings.text('super.users'))
-  const hasAdmin =
-    typeof superUsers !== 'string' && [...credentials.users()].some((user) => superUsers.has(userPrincipal(user)))
-  if (!hasAdmin) return
-  for (const listener of namelessListeners(listeners)) observer.event(securityEvents.listenerNameless, { listener })
 }

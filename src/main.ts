@@ -140,8 +140,9 @@ async function runDaemon(source: ConfigurationSource): Promise<void> {
     const early = await Promise.race([started.then(() => null), stopRequested])
     if (early === null) {
       const facts = await started
-      const { releaseHeap } = await import('./node/heap.ts')
+      const { boundHeapGrowth, releaseHeap } = await import('./node/heap.ts')
       releaseHeap()
+      boundHeapGrowth()
       const places = `kafka=${facts.kafka} mqtt=${facts.mqtt} http=${httpAddress.host}:${httpAddress.port}`
       process.stdout.write(`ready ${places} data=${config.dataDir} recovery=${Math.round(facts.recoveryMs)}ms\n`)
       const watchdog = serveServiceManager(ports.addOn, appliance)

@@ -1,6 +1,11 @@
 /**
  * What TLS 1.3 costs: handshakes a second, requests of 64 KB against the same in plain text, MQTT over TLS against Mosquitto over TLS. The
  * server has one core, the C generator the other one.
+ *
+ * Where a full handshake's processor time goes (us, Node 24 with OpenSSL 3.5 against Mosquitto with 3.0, both on one core of a shared machine):
+ * a bare `tls.createServer` 265 and resumed 208, Mosquitto 266 and 220; of the bare server's OpenSSL 57 %, kernel 18 %, JavaScript 12 %, TLSWrap
+ * 3 %, the rest V8 and libuv. In OpenSSL: key share 17 % of all, signature 7 %, two tickets 7 %, keys of the phases 8 %. Nothing below moved it by more than noise: one
+ * ticket (NumTickets), X25519 and ECDSA alone, TLSSocket without tls.Server, larger caches of malloc. The daemon is 30 to 70 above the bare server.
  */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'

@@ -51,7 +51,7 @@ export class AclAdmin {
   async create(entries: readonly AclEntry[]): Promise<readonly (Refusal | null)[]> {
     const { cluster, entropy, observer } = this.#parts
     try {
-      return await cluster.controller.write((image) => {
+      return await cluster.changeAccess((image) => {
         const records: MetadataRecordInput[] = []
         const added = new Set<string>()
         const answer = entries.map((entry): Refusal | null => {
@@ -79,7 +79,7 @@ export class AclAdmin {
   async delete(filters: readonly AclFilter[]): Promise<readonly FilterOutcome[]> {
     const { cluster, observer } = this.#parts
     try {
-      return await cluster.controller.write((image) => {
+      return await cluster.changeAccess((image) => {
         const doomed = new Map<string, AclEntry>()
         const answer = filters.map((filter): FilterOutcome => {
           const fault = filterFault(filter)

@@ -78,7 +78,7 @@ export class ScramAdmin {
   ): Promise<readonly UserOutcome[]> {
     const users = [...new Set([...deletions, ...upsertions].map(({ name }) => name))]
     try {
-      const outcomes = await this.#cluster.controller.write((image) => {
+      const outcomes = await this.#cluster.changeAccess((image) => {
         const refusals = refusalsOf(image, deletions, upsertions)
         const isFine = ({ name }: ScramDeletion): boolean => !refusals.has(name)
         const records = [...deletions.filter(isFine).map(removal), ...upsertions.filter(isFine).map(insertion)]

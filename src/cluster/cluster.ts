@@ -18,7 +18,12 @@ import { clusterEvents } from './cluster-events.ts'
 import { bootstrapName, bootstrapWrites, readBootstrap } from './metadata/bootstrap-file.ts'
 import type { BrokerSettings } from './metadata/broker-config.ts'
 import type { BrokerEndPoint } from './metadata/broker-end-point.ts'
-import { MetadataController, type TopicCreation, type TopicOutcome } from './metadata/metadata-controller.ts'
+import {
+  type Decision,
+  MetadataController,
+  type TopicCreation,
+  type TopicOutcome,
+} from './metadata/metadata-controller.ts'
 import { configResourceType, MetadataImage, type TopicImage } from './metadata/metadata-image.ts'
 import { MetadataLog, metadataTopic, metadataTopicId } from './metadata/metadata-log.ts'
 import type { NodeBudget } from './metadata/topic-budget.ts'
@@ -53,6 +58,7 @@ export class Cluster {
   readonly #options: ClusterOptions
   readonly #metadata: MetadataLog
   readonly #topicListeners = new Set<() => void>()
+  readonly #accessListeners = new Set<() => void>()
   /** Last command of each topic that has one under way, by name. Bound: a command is a request of a door. */
   readonly #topicTails = new Map<string, Promise<unknown>>()
   /** Topics that the disk had no room for. Bound: the topics of the image. */
@@ -127,6 +133,20 @@ export class Cluster {
   onTopicsChange(listener: () => void): () => void {
     this.#topicListeners.add(listener)
     return () => this.#topicListeners.delete(listener)
+  }
+
+  /** Calls back after users or entries have changed, before whoever changed them is answered. */
+  onAccessChange(listener: () => void): void {
+    this.#accessListeners.add(listener)
+  }
+
+  /** Changes users or access control entries. */
+  async changeAccess<T>(decide: (image: MetadataImage) => Decision<T>): Promise<T> {
+    try {
+      return await this.controller.write(decide)
+    } finally {
+      for (const listener of this.#accessListeners) listener()
+    }
   }
 
   /** Epoch of the registration of this start. */

@@ -1,6 +1,9 @@
-/** What Node keeps of a plain socket: the one place where we look behind its interface. */
+/** What Node keeps of a socket: the one place where we look behind its interface. */
+import type { Socket } from 'node:net'
 
 export const handleProperty = '_handle'
+/** Of a TLS stream: the stream that it wraps. */
+export const parentProperty = '_parent'
 
 export interface SocketInside {
   [handleProperty]: {
@@ -9,4 +12,5 @@ export interface SocketInside {
     reading: boolean
     readStop(): void
   } | null
+  readonly [parentProperty]?: Socket | null
 }

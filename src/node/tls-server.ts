@@ -2,6 +2,7 @@
 import type { Server, ServerOpts, Socket } from 'node:net'
 import tls from 'node:tls'
 import type { Arrival } from './arrival.ts'
+import { parentProperty, type SocketInside } from './socket-inside.ts'
 import type { NodeTlsContext } from './tls-context.ts'
 import type { TurnPace } from './turn-pace.ts'
 
@@ -18,7 +19,8 @@ export interface TlsServerOptions {
 export class TlsHandshakes {
   readonly #server: Server
   readonly #pace: TurnPace
-  readonly #arrivals = new Map<string, Arrival>()
+  /** By the stream that was accepted, until it closes. */
+  readonly #arrivals = new Map<Socket, Arrival>()
 
   constructor(options: TlsServerOptions) {
     const { context, onSecure, onFailure } = options
@@ -41,12 +43,12 @@ export class TlsHandshakes {
 
   /** Begins the handshake; what has been read ahead of the stream was put back. */
   begin(arrival: Arrival): void {
-    const key = keyOf(arrival.socket)
-    this.#arrivals.set(key, arrival)
-    arrival.socket.once('close', () => this.#arrivals.delete(key))
+    const { socket } = arrival
+    this.#arrivals.set(socket, arrival)
+    socket.on('close', () => this.#arrivals.delete(socket))
     // Hundreds may come at once, and each hello costs a third of a millisecond as soon as it is read.
     this.#pace.run(() => {
-      if (!arrival.socket.destroyed) this.#server.emit('connection', arrival.socket)
+      if (!socket.destroyed) this.#server.emit('connection', socket)
     })
   }
 
@@ -54,12 +56,9 @@ export class TlsHandshakes {
     this.#server.close()
   }
 
+  /** Of a TLS stream: of the stream that it wraps. */
   #arrivalOf(socket: Socket): Arrival | null {
-    return this.#arrivals.get(keyOf(socket)) ?? null
+    const wrapped = (socket as unknown as SocketInside)[parentProperty]
+    return wrapped ? (this.#arrivals.get(wrapped) ?? null) : null
   }
-}
-
-/** The same of a stream and of the TLS stream on it, and of no other that is open. */
-function keyOf(socket: Socket): string {
-  return `${socket.remoteAddress ?? ''} ${socket.remotePort ?? ''} ${socket.localAddress ?? ''}`
 }

@@ -95,11 +95,18 @@ export const securityEvents = defineEvents({
       '{principal} has set this node up: {listeners} ask for names from now on, and {ended} connections without one were ended',
     fields: { principal: 'string', listeners: 'string', ended: 'number' },
   },
+  listenersClosed: {
+    id: 'listeners-closed',
+    level: 'warn',
+    sentence:
+      '{principal} administers this node: {listeners} ask for names, although the configuration leaves them open, and {ended} connections without one were ended; headwater setup writes it into the configuration',
+    fields: { principal: 'string', listeners: 'string', ended: 'number' },
+  },
   listenerNameless: {
     id: 'listener-without-names',
     level: 'warn',
     sentence:
-      'listeners.{listener} asks clients for no name although there is an admin: whoever reaches it is User:ANONYMOUS, with the rights of that name',
+      'listeners.{listener} asks clients for no name: whoever reaches it is User:ANONYMOUS, with the rights of that name, and dangerouslyAllowUnprotected is set',
     fields: { listener: 'string' },
   },
   listenerUnprotected: {

@@ -47,7 +47,7 @@ describe('a first start', () => {
     await own.remove()
   })
 
-  it('tells of a listener without names once there is an admin', async () => {
+  it('tells of a listener that is to stay without names once there is an admin', async () => {
     const told: string[] = []
     const observer = {
       ...silentObserver,
@@ -56,10 +56,12 @@ describe('a first start', () => {
       },
     }
     const settings = { 'super.users': 'User:alice' }
-    await world.start({ observer, settings: { 'super.users': 'User:nobody-is-called-so' } })
+    const listeners = { dangerouslyAllowUnprotected: true }
+    await world.start({ observer, listeners, settings: { 'super.users': 'User:nobody-is-called-so' } })
+    await world.start({ observer, settings })
     expect(told).toEqual([])
-    await world.start({ observer, settings, kafka: { saslMechanisms: ['SCRAM-SHA-256'] } })
-    expect(told).toEqual(['mqtt.0'])
+    await world.start({ observer, listeners, settings, kafka: { saslMechanisms: ['SCRAM-SHA-256'] } })
+    expect(told).toEqual(['mqtt.0', 'http'])
   })
 
   it('tells of every listener that is open to other hosts because it was told so', async () => {

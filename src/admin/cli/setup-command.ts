@@ -20,7 +20,7 @@ import { KafkaClient } from './kafka-client.ts'
 import { printResult } from './output.ts'
 import { choosePassword } from './password-input.ts'
 import { setUpConfiguration } from './setup-configuration.ts'
-import { setUser, userMechanisms } from './users-command.ts'
+import { setUser, type UserMechanism, userMechanisms } from './users-command.ts'
 
 export interface SetupOptions {
   readonly file: string
@@ -47,22 +47,10 @@ export async function setUp(host: CommandLineHost, options: SetupOptions): Promi
   const { text, changes } = setUpConfiguration(before ?? '', admin)
   const entries = await judge(host, { name: file, text })
   const password = await choosePassword(passwordFile, admin)
-  // Closed by an earlier run, or by hand: then the admin is there, and proves it.
-  const isClosed = changes.every((change) => !change.startsWith('listeners.kafka'))
   const bootstrap = options.bootstrapServer ?? [firstListener(entries)]
-  const client = new KafkaClient(await host.clientPorts(), bootstrap, {
-    tls: null,
-    login: isClosed ? { mechanism: 'SCRAM-SHA-256', userName: admin, password } : null,
-  })
-  try {
-    if (isClosed) await client.metadata([])
-    else for (const mechanism of userMechanisms) await setUser(client, admin, { password, mechanism, iterations })
-  } catch (thrown) {
-    // The file was closed, and the daemon was not told: it says below whether the password is right.
-    if (!(isClosed && asksForNoName(thrown))) throw thrown
-  } finally {
-    await client.close()
-  }
+  // Closed by an earlier run, or by hand: then the admin is there.
+  const isWritten = changes.every((change) => !change.startsWith('listeners.kafka'))
+  await makeAdmin(host, bootstrap, { admin, password, iterations, isWritten })
   if (changes.length > 0) await replace(file, text)
   const facts = await closeNow(file, options.http ?? httpListener(entries), { user: admin, password })
   const isNothing = changes.length === 0 && facts.closed.length === 0
@@ -103,9 +91,50 @@ function nextSteps(file: string, admin: string, waits: readonly string[]): strin
   ]
 }
 
-/** The daemon runs with the configuration of before: a listener without names refuses one. */
+interface Admin {
+  readonly admin: string
+  readonly password: string
+  readonly iterations: number
+  /** The file asks for names already. */
+  readonly isWritten: boolean
+}
+
+/** Whoever is asked for a name gives the admin's, and so proves the password; whoever is not makes the admin. */
+async function makeAdmin(host: CommandLineHost, bootstrap: readonly ListenAddress[], wish: Admin): Promise<void> {
+  const { admin, password, iterations, isWritten } = wish
+  const ports = await host.clientPorts()
+  const attempt = async (mechanism: UserMechanism | null): Promise<void> => {
+    const login = mechanism === null ? null : { mechanism, userName: admin, password }
+    const client = new KafkaClient(ports, bootstrap, { tls: null, login })
+    try {
+      if (isWritten) await client.metadata([])
+      else await setUser(client, admin, { password, mechanism: userMechanisms, iterations })
+    } finally {
+      await client.close()
+    }
+  }
+  const refusals: unknown[] = []
+  for (const mechanism of userMechanisms) {
+    try {
+      return await attempt(mechanism)
+    } catch (thrown) {
+      // What the file says is there, the daemon that was not told of it is asked below.
+      if (asksForNoName(thrown)) return isWritten ? undefined : attempt(null)
+      // Kafka's tools give a user one mechanism, whichever they are told.
+      if (!isLoginRefused(thrown)) throw thrown
+      refusals.push(thrown)
+    }
+  }
+  throw refusals[0]
+}
+
+/** A listener without names refuses one. */
 function asksForNoName(thrown: unknown): boolean {
-  return asError(thrown).message.includes('ILLEGAL_SASL_STATE')
+  return isLoginRefused(thrown) && thrown.message.includes('ILLEGAL_SASL_STATE')
+}
+
+function isLoginRefused(thrown: unknown): thrown is ApplianceError {
+  return thrown instanceof ApplianceError && thrown.code === cliErrors.loginRefused.code
 }
 
 /** The daemon that runs closes what its own configuration leaves open. Throws CLI_SETUP_NOT_IN_FORCE. */

@@ -33,28 +33,29 @@ export async function listUsers(client: KafkaClient, json: boolean): Promise<voi
   )
 }
 
-/** Sets the password of a user, for one mechanism. */
+/** Sets the password of a user, for one mechanism or several: all of them, or none when it is refused. */
 export async function setUser(
   client: KafkaClient,
   user: string,
-  options: { readonly password: string; readonly mechanism: UserMechanism; readonly iterations: number },
+  options: {
+    readonly password: string
+    readonly mechanism: UserMechanism | readonly UserMechanism[]
+    readonly iterations: number
+  },
 ): Promise<void> {
   const { password, mechanism, iterations } = options
   if (password.length < passwordLengthMin) {
     const detail = `it has ${password.length} characters, at least ${passwordLengthMin} are needed`
     throw new ApplianceError(cliErrors.valueInvalid, { name: 'the password', detail })
   }
-  const { code, digest } = mechanisms[mechanism]
-  const salt = client.ports.entropy.bytes(saltBytes)
-  const saltedPassword = await client.ports.compute.deriveKey({
-    password: Buffer.from(password),
-    salt,
-    iterations,
-    digest,
+  const upsertions = [mechanism].flat().map(async (name) => {
+    const { code, digest } = mechanisms[name]
+    const salt = client.ports.entropy.bytes(saltBytes)
+    const secret = { password: Buffer.from(password), salt, iterations, digest }
+    const saltedPassword = await client.ports.compute.deriveKey(secret)
+    return { name: user, mechanism: code, iterations, salt, saltedPassword }
   })
-  const response = await client.ask(alterUserScramCredentialsApi, {
-    upsertions: [{ name: user, mechanism: code, iterations, salt, saltedPassword }],
-  })
+  const response = await client.ask(alterUserScramCredentialsApi, { upsertions: await Promise.all(upsertions) })
   const result = response.results[0]
   refuseError('AlterUserScramCredentials', result?.errorCode ?? 0, result?.errorMessage)
 }

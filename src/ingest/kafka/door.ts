@@ -145,13 +145,22 @@ export class KafkaDoor {
     return listener
   }
 
-  /** Whoever comes by the listener from now on authenticates; who came before goes. Answers how many. */
+  /**
+   * Whoever comes by the listener from now on authenticates; who came before goes, when what runs is answered, which may be the very request that
+   * asked for this. Answers how many.
+   */
   askForNames(listener: Listener, sasl: SaslListener): number {
     const place = this.#places.get(listener)
     if (place === undefined) return 0
     place.options = { ...place.options, sasl }
     const before = [...this.#connections].filter(([, from]) => from === place)
-    for (const [connection] of before) connection.destroy('unauthenticated')
+    for (const [connection] of before) {
+      connection.stop()
+      connection.cutWaiting()
+    }
+    this.#clock.schedule(Math.min(stopWaitingMs, this.#options.stopTimeoutMs), () => {
+      for (const [connection] of before) if (this.#connections.has(connection)) connection.destroy('unauthenticated')
+    })
     return before.length
   }
 
