@@ -208,7 +208,9 @@ export class WriterThread {
         continue
       }
       this.#waiting.shift()
-      Object.assign(this.#cursor, { hasBegun: false, operation: 0, chunk: 0, chunkBytes: 0, operationBytes: 0 })
+      // What a write has left of it is 0 already.
+      this.#cursor.hasBegun = false
+      this.#cursor.operation = 0
       this.#sent.push(group)
       this.#sentCount = (this.#sentCount + 1) | 0
       this.#commands.push('end', this.#sentCount)
@@ -310,8 +312,11 @@ export class WriterThread {
       this.#usedBytes = (this.#usedBytes + copied) >>> 0
       cursor.operationBytes += copied
     }
-    if (isWhole) Object.assign(cursor, { chunk: 0, chunkBytes: 0, operationBytes: 0 })
-    return isWhole
+    if (!isWhole) return false
+    cursor.chunk = 0
+    cursor.chunkBytes = 0
+    cursor.operationBytes = 0
+    return true
   }
 
   #nameOf(path: string): number {
