@@ -149,8 +149,13 @@ export class Checkpointer {
     this.#isStopped = true
   }
 
-  /** Brings every file of every log to where a clean start wants it, and writes the node-wide files. Nothing else runs meanwhile. */
-  async finishAll(): Promise<void> {
+  /**
+   * Brings every file of every log to where a clean start wants it, and writes the node-wide files. Nothing else runs meanwhile. A
+   * recovery that was cut off may have cut a file whose length the medium has not heard of: behind an unclean start all are synced.
+   */
+  async finishAll(wasClean: boolean): Promise<void> {
+    const last = [...this.#parts.logs()].map((log) => log.activeSegment).filter((segment) => segment.isOnDisk)
+    if (!wasClean && last.length > 0) await this.#parts.disk.syncAside(last.map((segment) => segment.logPath))
     const logs = [...this.#parts.logs()].filter((log) => {
       const { index } = log.activeSegment
       log.activeSegment.sealTimeIndex()

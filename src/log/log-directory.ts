@@ -336,7 +336,7 @@ export class LogDirectory {
     await this.#checkpointer.stop()
     await this.#logStarts.idle()
     // What was in the books when it failed is not on the disk: no file may say that it is.
-    if (this.#failure === null) await this.#checkpointer.finishAll()
+    if (this.#failure === null) await this.#checkpointer.finishAll(this.wasClean)
     if (this.#failure !== null) return
     await this.#journal.reset(this.#ports.entropy.bytes(16))
     await this.#ports.disk.submit(cleanShutdownWrites(this.logDirectory, brokerEpoch))

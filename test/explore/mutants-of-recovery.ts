@@ -209,6 +209,12 @@ export const recoveryMutants: readonly Mutant[] = [
     edits: edit('log/compaction/segment-swap.ts', '.filter((index) => !swaps.has(', '.filter((index) => swaps.has('),
   },
   {
+    name: 'cut-length-not-synced',
+    test: 'test/log/half-written.test.ts',
+    breaks: 'a tail that a start has cut stays cut behind a clean stop',
+    edits: edit('log/checkpointer.ts', 'if (!wasClean && last.length > 0) await', 'if (last.length < 0) await'),
+  },
+  {
     name: 'index-rebuilt-in-place',
     test: 'test/log/half-written.test.ts',
     breaks: 'an index that was wrong stays until a whole one takes its place',

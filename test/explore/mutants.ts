@@ -41,8 +41,8 @@ export const mutants: readonly Mutant[] = [
     breaks: 'the marker of a clean stop is written when everything is on the disk (R5)',
     edits: edit(
       'log/log-directory.ts',
-      'if (this.#failure === null) await this.#checkpointer.finishAll()',
-      'if (this.#isClosed === false) await this.#checkpointer.finishAll()',
+      'if (this.#failure === null) await this.#checkpointer.finishAll(this.wasClean)',
+      'if (this.#isClosed === false) await this.#checkpointer.finishAll(this.wasClean)',
     ),
   },
   {
@@ -79,6 +79,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'cut-not-synced',
+    test: 'test/log/half-written.test.ts',
     breaks: 'a cut is durable before anything is appended there (R9)',
     edits: edit(
       'log/log-recovery.ts',

@@ -45,9 +45,9 @@ async function stoppedLog(): Promise<UnifiedLog> {
 }
 
 /** As if the last stop had not been a clean one. */
-function forgetCleanStop(): void {
-  image.unlink('/data/log/.kafka_cleanshutdown')
-  image.syncDirectory('/data/log')
+function forgetCleanStop(medium = image): void {
+  medium.unlink('/data/log/.kafka_cleanshutdown')
+  medium.syncDirectory('/data/log')
 }
 
 function lastPosition(bytes: Uint8Array): number {
@@ -166,6 +166,65 @@ describe('a start behind a power cut', () => {
       false,
       true,
     ])
+  })
+})
+
+describe('a torn tail', () => {
+  test('that was cut is not back behind what was appended in its place', async () => {
+    const log = await stoppedLog()
+    const { logPath, sizeInBytes } = log.activeSegment
+    const later = image.fork()
+    const appendTo = async (medium: DiskImage, text: string): Promise<void> => {
+      const directory = await life.opened(medium)
+      const own = directory.logs.get('a-0') as UnifiedLog
+      done(appendOne(directory, own, batchOf([text.repeat(400)])))
+      for (let turns = 0; turns < turnsMax && own.durableEndOffset < own.logEndOffset; turns++) {
+        life.stage.clock.runDeferred()
+        await turn()
+      }
+      expect(own.durableEndOffset).toBe(own.logEndOffset)
+    }
+    await appendTo(later, '-')
+    forgetCleanStop(later)
+    await appendTo(later, '-')
+    // Two batches that nobody was told of; of the first one a part has not reached the medium.
+    const tail = later
+      .file(logPath)
+      .read(sizeInBytes, later.file(logPath).size - sizeInBytes)
+      .slice()
+    tail.fill(0, 100, 200)
+    image.write(logPath, sizeInBytes, [tail])
+    image.file(logPath).sync()
+    forgetCleanStop()
+    await appendTo(image, 'x')
+    for (let seed = 1; seed <= 40; seed++) {
+      const medium = image.fork()
+      medium.crash(new Prng(seed, 'power'))
+      const found = (await life.opened(medium)).logs.get('a-0')
+      expect(found?.logEndOffset).toBe(log.logEndOffset + 1)
+    }
+  })
+
+  test('that a start has cut is no damage behind the next clean stop, wherever that start was cut short', async () => {
+    const log = await stoppedLog()
+    // Its length had reached the medium, its bytes had not.
+    const { logPath, sizeInBytes } = log.activeSegment
+    image.write(logPath, sizeInBytes, [new Uint8Array(300)])
+    image.file(logPath).sync()
+    forgetCleanStop()
+    for (let operations = 0, isOver = false; !isOver; operations++) {
+      const stopped = image.fork()
+      isOver = (await life.start(stopped, operations)) !== null
+      const again = await life.opened(stopped)
+      await life.settle(again.close())
+      for (let seed = 1; seed <= 10; seed++) {
+        const medium = stopped.fork()
+        medium.crash(new Prng(seed, 'power'))
+        const found = (await life.opened(medium)).logs.get('a-0')
+        expect(life.eventIds).not.toContain('log-damaged')
+        expect(found?.logEndOffset).toBe(log.logEndOffset)
+      }
+    }
   })
 })
 

@@ -153,7 +153,7 @@ export class SimFile {
 
   /** A sync of what is there now, which ends when the answer is called: what is written meanwhile is none of its affair. */
   beginSync(): () => void {
-    const { dirty, sectors, durable, size, lowestSize } = this.#content
+    const { dirty, sectors, durable, size, durableSize, lowestSize } = this.#content
     const covered = [...dirty].map((index) => ({ index, slot: sectors[index] ?? null, old: durable[index] ?? null }))
     const begun = ++youngestSync
     return () => {
@@ -172,6 +172,8 @@ export class SimFile {
         if (isSame) content.dirty.delete(index)
       }
       if (wasCut) return
+      // It was cut before the sync, and nothing has come since.
+      if (content.size === size && content.durableSize === durableSize) return settleSize(content, size)
       // What has reached the device beyond this size stays there: the file is longer by now, or a crash cuts it.
       content.durableSize = Math.max(size, content.durableSize)
       content.lowestSize = content.durableSize
