@@ -265,7 +265,7 @@ export class Checkpointer {
         const writes = grown.map((log) => indexWrites(log.activeSegment, this.#parts.indexes))
         const changed = present.filter((log) => log.epochs.isDirty).map(takeEpochs)
         epochs.push(...changed)
-        ends.push(...present.map(endOf))
+        for (const log of present) ends.push(endOf(log))
         const operations = [...writes.flatMap((write) => write.operations), ...changed.map((file) => file.write)]
         // With nothing to write there is nothing to wait for but the loop.
         if (operations.length === 0) return this.#nextTurn()

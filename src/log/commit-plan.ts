@@ -140,21 +140,21 @@ function endOfSet(queue: readonly QueuedBatch[], start: number): number {
 
 function addBatch(byLog: Map<UnifiedLog, LogCommit>, item: QueuedBatch, isInSet: boolean): void {
   if (item.log.isDeleted) return
-  let commit = byLog.get(item.log)
+  const { log, segment, position, bytes, endOffset } = item
+  const commit = byLog.get(log)
   if (commit === undefined) {
-    commit = { log: item.log, ranges: [], bytes: 0, endOffset: item.endOffset, isInSet: false, way: 'direct' }
-    byLog.set(item.log, commit)
-  }
-  commit.bytes += item.bytes.length
-  commit.endOffset = item.endOffset
-  commit.isInSet ||= isInSet
-  const last = commit.ranges.at(-1)
-  if (last !== undefined && last.segment === item.segment) {
-    last.chunks.push(item.bytes)
-    last.bytes += item.bytes.length
+    const ranges = [{ segment, position, chunks: [bytes], bytes: bytes.length }]
+    byLog.set(log, { log, ranges, bytes: bytes.length, endOffset, isInSet, way: 'direct' })
     return
   }
-  commit.ranges.push({ segment: item.segment, position: item.position, chunks: [item.bytes], bytes: item.bytes.length })
+  commit.bytes += bytes.length
+  commit.endOffset = endOffset
+  commit.isInSet ||= isInSet
+  const last = commit.ranges.at(-1)
+  if (last !== undefined && last.segment === segment) {
+    last.chunks.push(bytes)
+    last.bytes += bytes.length
+  } else commit.ranges.push({ segment, position, chunks: [bytes], bytes: bytes.length })
 }
 
 function chooseWays(commits: readonly LogCommit[]): void {

@@ -39,16 +39,18 @@ export class LineWriter {
     return this
   }
 
-  /** With padding. */
-  base64(bytes: Uint8Array): this {
-    this.#reserve(Math.ceil(bytes.length / 3) * 4)
-    for (let at = 0; at < bytes.length; at += 3) {
-      const group = ((bytes[at] as number) << 16) | ((bytes[at + 1] ?? 0) << 8) | (bytes[at + 2] ?? 0)
+  /** The first so many of these bytes, with padding. */
+  base64(bytes: Uint8Array, count = bytes.length): this {
+    this.#reserve(Math.ceil(count / 3) * 4)
+    for (let at = 0; at < count; at += 3) {
+      const second = at + 1 < count ? (bytes[at + 1] as number) : 0
+      const third = at + 2 < count ? (bytes[at + 2] as number) : 0
+      const group = ((bytes[at] as number) << 16) | (second << 8) | third
       this.#digit(group >> 18)
       this.#digit((group >> 12) & 63)
-      if (at + 1 < bytes.length) this.#digit((group >> 6) & 63)
+      if (at + 1 < count) this.#digit((group >> 6) & 63)
       else this.#bytes[this.#at++] = padding
-      if (at + 2 < bytes.length) this.#digit(group & 63)
+      if (at + 2 < count) this.#digit(group & 63)
       else this.#bytes[this.#at++] = padding
     }
     return this

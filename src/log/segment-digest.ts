@@ -30,8 +30,12 @@ export class HeaderChain {
 
   /** As it is now. */
   copy(): HeaderChain {
-    const { sizeInBytes, batches, crc, endOffset } = this
-    return Object.assign(new HeaderChain(), { sizeInBytes, batches, crc, endOffset })
+    const chain = new HeaderChain()
+    chain.sizeInBytes = this.sizeInBytes
+    chain.batches = this.batches
+    chain.crc = this.crc
+    chain.endOffset = this.endOffset
+    return chain
   }
 
   /** `size.batches.crc.end` of a line of `recovery-points`: the chain goes on from there after a restart. */

@@ -91,6 +91,10 @@ export class SegmentIndex {
     return this.#offsets.length
   }
 
+  get unfiledTimes(): number {
+    return this.#times.length
+  }
+
   /** Adds entries that once stood in memory here; the files have what came before them. */
   addTail({ offsets, times }: EncodedEntries): void {
     for (let at = 0; at < offsets.length; at += offsetEntryBytes)
@@ -134,19 +138,24 @@ export class SegmentIndex {
     this.filesDiffer = true
   }
 
-  /** The bytes of the unfiled entries; parts of `into` where they fit, for whoever asks many segments. */
-  encodeUnfiled(into?: EncodedEntries): EncodedEntries {
-    const offsets = memoryOf(this.#offsets.length * offsetEntryBytes, into?.offsets)
+  /** The bytes of the unfiled entries. */
+  encodeUnfiled(): EncodedEntries {
+    const offsets = new Uint8Array(this.#offsets.length * offsetEntryBytes)
+    const times = new Uint8Array(this.#times.length * timeEntryBytes)
+    this.encodeInto(offsets, times)
+    return { offsets, times }
+  }
+
+  /** The same at the start of memory that has room for them, for whoever asks thousands of segments. */
+  encodeInto(offsets: Uint8Array, times: Uint8Array): void {
     for (let index = 0; index < this.#offsets.length; index++) {
       writeInt32(offsets, index * offsetEntryBytes, this.#offsets[index] as number)
       writeInt32(offsets, index * offsetEntryBytes + 4, this.#positions[index] as number)
     }
-    const times = memoryOf(this.#times.length * timeEntryBytes, into?.times)
     for (let index = 0; index < this.#times.length; index++) {
       writeInt64(times, index * timeEntryBytes, this.#times[index] as number)
       writeInt32(times, index * timeEntryBytes + 8, this.#timeOffsets[index] as number)
     }
-    return { offsets, times }
   }
 
   /** The files hold this many entries now; nothing happens when the index was rebuilt since (`generation`). */
@@ -192,9 +201,13 @@ export function lookupTimeFile(bytes: Uint8Array, timestampMs: number): number {
   return index < 0 ? 0 : readInt32(bytes, index * timeEntryBytes + 8)
 }
 
-/** How many leading entries of an offset file can be right: offsets and positions rise and lie inside the segment. */
-export function validOffsetEntries(bytes: Uint8Array, sizeInBytes: number, relativeEndOffset: number): number {
-  const count = Math.floor(bytes.length / offsetEntryBytes)
+/** How many of `count` leading entries of an offset file can be right: offsets and positions rise and lie inside the segment. */
+export function validOffsetEntries(
+  bytes: Uint8Array,
+  sizeInBytes: number,
+  relativeEndOffset: number,
+  count = Math.floor(bytes.length / offsetEntryBytes),
+): number {
   let previousOffset = -1
   let previousPosition = -1
   for (let index = 0; index < count; index++) {
@@ -208,9 +221,12 @@ export function validOffsetEntries(bytes: Uint8Array, sizeInBytes: number, relat
   return count
 }
 
-/** How many leading entries of a time file can be right. */
-export function validTimeEntries(bytes: Uint8Array, relativeEndOffset: number): number {
-  const count = Math.floor(bytes.length / timeEntryBytes)
+/** How many of `count` leading entries of a time file can be right. */
+export function validTimeEntries(
+  bytes: Uint8Array,
+  relativeEndOffset: number,
+  count = Math.floor(bytes.length / timeEntryBytes),
+): number {
   let previousTime = -1
   let previousOffset = -1
   for (let index = 0; index < count; index++) {
@@ -221,10 +237,6 @@ export function validTimeEntries(bytes: Uint8Array, relativeEndOffset: number): 
     previousOffset = offset
   }
   return count
-}
-
-function memoryOf(bytes: number, given: Uint8Array | undefined): Uint8Array {
-  return given !== undefined && bytes <= given.length ? given.subarray(0, bytes) : new Uint8Array(bytes)
 }
 
 function lastNotAbove(count: number, valueAt: (index: number) => number, bound: number): number {

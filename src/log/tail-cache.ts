@@ -52,7 +52,11 @@ export class LogTail {
     const dropped = this.#batches[this.#head]
     if (dropped === undefined) return 0
     this.#head++
-    if (this.#head === this.#batches.length) this.#clear()
+    if (this.#batches.length === 1) {
+      // Of most of many logs one batch is cached at a time: the place stays for the next one.
+      this.#batches.pop()
+      this.#head = 0
+    } else if (this.#head === this.#batches.length) this.#clear()
     else if (this.#head >= 64 && this.#head * 2 > this.#batches.length) {
       this.#batches.splice(0, this.#head)
       this.#head = 0

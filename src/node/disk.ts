@@ -2,7 +2,7 @@
  * The Disk port: groups go to the writer thread, reads go through descriptors of their own and never wait for the writer.
  */
 import fs from 'node:fs'
-import { constants as osConstants } from 'node:os'
+import { constants as osConstants, release } from 'node:os'
 import { dirname } from 'node:path'
 import { getSystemErrorName } from 'node:util'
 import {
@@ -35,6 +35,8 @@ export interface NodeDiskOptions {
 /** Readers look at the files of a few thousand logs at a time. */
 const readersEnough = 2048
 const ringBytesDefault = 8 * 1024 * 1024
+/** Since Linux 5.8 a flush of the file system answers the write errors of its files. */
+const flushTellsAll = isReleaseFrom(release(), 5, 8)
 const unsupported = -osConstants.errno.EOPNOTSUPP
 /** Files that are asked for their error in one group, and those that are synced in one where they cannot be flushed together. */
 const checksPerGroup = 512
@@ -180,10 +182,14 @@ export class NodeDisk implements Disk {
   }
 
   async #syncAside(paths: readonly string[]): Promise<void> {
+    const mark = ++this.#marks
+    if (paths.length >= syncsPerFlush) {
+      await this.#ask([], { mark })
+      if (await this.#coverAside(mark)) return
+    }
     const folder = paths.length < syncsPerFlush ? null : await this.#openFolder(paths)
     try {
-      const mark = ++this.#marks
-      const result = folder === null ? unsupported : await this.#ask([], { mark }).then(() => this.#flushAside(folder))
+      const result = folder === null ? unsupported : await this.#flushAside(folder.fd)
       if (result < 0 && result !== unsupported) throw new DiskError(getSystemErrorName(result), 'sync', paths[0] ?? '')
       // Commits come between: to ask ten thousand files takes some milliseconds, to sync each of them much longer.
       const flush: FlushAside = { mark, folder: result < 0 ? null : (folder as fs.promises.FileHandle).fd }
@@ -193,6 +199,14 @@ export class NodeDisk implements Disk {
     } finally {
       await folder?.close()
     }
+  }
+
+  /** Flushes through the guard. False: there is none, or an error is somewhere, and each file is to be asked. */
+  async #coverAside(mark: number): Promise<boolean> {
+    const { guard } = this.#writer.figures
+    if (!flushTellsAll || guard === 0 || (await this.#flushAside(guard)) < 0) return false
+    await this.#ask([], { covers: mark })
+    return this.#writer.figures.uncoveredMark < mark
   }
 
   /** A folder of one of these files; null when none is there any more. */
@@ -208,15 +222,15 @@ export class NodeDisk implements Disk {
   }
 
   /** 0, or -errno. */
-  async #flushAside(folder: fs.promises.FileHandle): Promise<number> {
+  async #flushAside(folder: number): Promise<number> {
     const startMs = performance.now()
-    const result = await this.#addOn.syncFileSystem(folder.fd)
+    const result = await this.#addOn.syncFileSystem(folder)
     if (result < 0) return result
     this.#observer.add(nodeMetrics.diskSyncs, 1)
     this.#observer.add(nodeMetrics.diskSyncSeconds, (performance.now() - startMs) / 1000)
     try {
       // Older kernels do not answer above that the journal of the file system has been aborted; this does.
-      await folder.datasync()
+      await datasync(folder)
       return 0
     } catch (error) {
       return (error as NodeJS.ErrnoException).errno ?? -osConstants.errno.EIO
@@ -288,6 +302,11 @@ export class NodeDisk implements Disk {
   }
 }
 
+function isReleaseFrom(text: string, major: number, minor: number): boolean {
+  const [first = 0, second = 0] = text.split('.').map((part) => Number.parseInt(part, 10))
+  return first > major || (first === major && second >= minor)
+}
+
 function allocate(length: number): Uint8Array {
   return length <= smallReadBytes ? Buffer.allocUnsafe(length) : Buffer.allocUnsafeSlow(length)
 }
@@ -307,6 +326,15 @@ function readOnce(fd: number, bytes: Uint8Array, position: number): Promise<numb
     fs.read(fd, bytes, 0, bytes.length, position, (error, count) => {
       if (error) reject(error)
       else resolve(count)
+    })
+  })
+}
+
+function datasync(fd: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    fs.fdatasync(fd, (error) => {
+      if (error) reject(error)
+      else resolve()
     })
   })
 }

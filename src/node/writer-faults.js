@@ -40,3 +40,53 @@ export function codeOf(error) {
   const code = /** @type {{ code?: unknown }} */ (error)?.code
   return typeof code === 'string' ? code : String(error)
 }
+
+/** Errors of descriptors that had to be synced before their time, by path, until somebody syncs it. */
+export class LostErrors {
+  /** @type {Map<string, string>} */
+  #codes = new Map()
+
+  get size() {
+    return this.#codes.size
+  }
+
+  /**
+   * @param {string} path
+   * @param {string} code
+   */
+  set(path, code) {
+    this.#codes.set(path, code)
+  }
+
+  /**
+   * Whoever syncs the path is told.
+   * @param {string} path
+   */
+  fail(path) {
+    if (this.#codes.size === 0) return
+    const lost = this.#codes.get(path) ?? (this.#codes.size > lostErrorsMax ? 'EIO' : undefined)
+    if (lost === undefined) return
+    this.#codes.delete(path)
+    throw Object.assign(new Error('an earlier sync failed'), { code: lost })
+  }
+
+  /** @param {string} path */
+  delete(path) {
+    this.#codes.delete(path)
+  }
+
+  /**
+   * @param {string} from
+   * @param {string} to
+   */
+  renamed(from, to) {
+    for (const [path, code] of [...this.#codes]) {
+      if (!isUnder(path, from)) continue
+      this.#codes.delete(path)
+      this.#codes.set(to + path.slice(from.length), code)
+    }
+  }
+}
+
+/** Beyond this many every sync fails: a device that bad is lost. */
+const lostErrorsMax = 1024

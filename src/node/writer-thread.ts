@@ -22,6 +22,8 @@ const isWaiting = 3
 const syncCount = 0
 const syncMsTotal = 1
 const openDescriptors = 2
+const guardDescriptor = 3
+const uncoveredMark = 4
 
 export interface WriterThreadOptions {
   /** Size of the ring, a power of two: 8 MiB hold some 50 ms of a device that writes 150 MB/s. */
@@ -38,6 +40,10 @@ export interface WriterFigures {
   readonly syncs: number
   readonly syncMs: number
   readonly openDescriptors: number
+  /** An open folder, of before anything was written to its file system; 0 = there is none. */
+  readonly guard: number
+  /** The newest mark of which `covers` could not be said. */
+  readonly uncoveredMark: number
 }
 
 export interface WriterGroupOptions {
@@ -45,6 +51,8 @@ export interface WriterGroupOptions {
   readonly needsPrevious?: boolean
   /** From this group on what is written carries this number, larger than any before. */
   readonly mark?: number
+  /** A flush through the guard that told of no error has covered what was written below this mark. */
+  readonly covers?: number
   /** Its syncs only ask how a flush went that was made beside the queue; missing files are passed over. */
   readonly checks?: FlushAside
 }
@@ -80,7 +88,7 @@ export class WriterThread {
   readonly #port: MessagePort
   readonly #ring: Uint8Array
   readonly #control = new Int32Array(new SharedArrayBuffer(16))
-  readonly #figures = new Float64Array(new SharedArrayBuffer(24))
+  readonly #figures = new Float64Array(new SharedArrayBuffer(40))
   /** Bytes ever put into the ring, modulo 2^32 like the writer's count of released ones. */
   #usedBytes = 0
   #commands: Command[] = []
@@ -131,6 +139,8 @@ export class WriterThread {
       syncs: this.#figures[syncCount] ?? 0,
       syncMs: this.#figures[syncMsTotal] ?? 0,
       openDescriptors: this.#figures[openDescriptors] ?? 0,
+      guard: this.#figures[guardDescriptor] ?? 0,
+      uncoveredMark: this.#figures[uncoveredMark] ?? 0,
     }
   }
 
@@ -198,7 +208,9 @@ export class WriterThread {
         continue
       }
       this.#waiting.shift()
-      Object.assign(this.#cursor, { hasBegun: false, operation: 0, chunk: 0, chunkBytes: 0, operationBytes: 0 })
+      // What a write has left of it is 0 already.
+      this.#cursor.hasBegun = false
+      this.#cursor.operation = 0
       this.#sent.push(group)
       this.#sentCount = (this.#sentCount + 1) | 0
       this.#commands.push('end', this.#sentCount)
@@ -211,6 +223,7 @@ export class WriterThread {
     const cursor = this.#cursor
     if (group.needsPrevious === true && !cursor.hasBegun) this.#commands.push('needsPrevious', 0)
     if (group.mark !== undefined && !cursor.hasBegun) this.#commands.push('mark', group.mark)
+    if (group.covers !== undefined && !cursor.hasBegun) this.#commands.push('covered', group.covers)
     cursor.hasBegun = true
     for (; cursor.operation < group.operations.length; cursor.operation++) {
       const operation = group.operations[cursor.operation] as DiskOperation
@@ -299,8 +312,11 @@ export class WriterThread {
       this.#usedBytes = (this.#usedBytes + copied) >>> 0
       cursor.operationBytes += copied
     }
-    if (isWhole) Object.assign(cursor, { chunk: 0, chunkBytes: 0, operationBytes: 0 })
-    return isWhole
+    if (!isWhole) return false
+    cursor.chunk = 0
+    cursor.chunkBytes = 0
+    cursor.operationBytes = 0
+    return true
   }
 
   #nameOf(path: string): number {

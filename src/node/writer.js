@@ -11,12 +11,13 @@ import fs from 'node:fs'
 import { performance } from 'node:perf_hooks'
 import { receiveMessageOnPort, workerData } from 'node:worker_threads'
 import { loadAddOn } from './writer-add-on.js'
+import { DescriptorChain, NamedPaths } from './writer-descriptors.js'
 import { makeDirectory } from './writer-paths.js'
-import { check, codeOf, ignoreMissing, isUnder, nameOf, unsupported } from './writer-faults.js'
+import { check, codeOf, ignoreMissing, isUnder, LostErrors, nameOf, unsupported } from './writer-faults.js'
+import { Guard } from './writer-guard.js'
 
 /**
- * @typedef {{ fd: number, path: string, isDirty: boolean, flush: number, mark: number }} Descriptor `flush`: the newest one that has asked
- * it for its error; `mark`: the one that its newest write carries
+ * @typedef {import('./writer-descriptors.js').Descriptor} Descriptor
  * @typedef {{ port: import('node:worker_threads').MessagePort, ring: SharedArrayBuffer, control: SharedArrayBuffer,
  *   figures: SharedArrayBuffer, descriptorsMax: number, addOnFile: string | null }} WriterData
  * @typedef {import('./writer-add-on.js').FlushAddOn} FlushAddOn
@@ -37,23 +38,24 @@ const isWaiting = 3
 const syncCount = 0
 const syncMsTotal = 1
 const openDescriptors = 2
+const guardDescriptor = 3
+const uncoveredMark = 4
 
-/** @type {Map<string, string>} errors of descriptors that had to be synced before their time, by path, until somebody syncs it */
-const lostErrors = new Map()
-/** Beyond this many every sync fails: a device that bad is lost. */
-const lostErrorsMax = 1024
+const lostErrors = new LostErrors()
 
-/** Descriptors without and with unsynced bytes, oldest use first. */
-/** @type {Map<string, Descriptor>} */
-const clean = new Map()
-/** @type {Map<string, Descriptor>} */
-const dirty = new Map()
+/** @type {Map<string, Descriptor>} those that are open */
+const byPath = new Map()
+/** Without unsynced bytes, oldest use first. */
+const clean = new DescriptorChain()
+/** With unsynced bytes, in the order in which they got them: none is closed before it is synced. */
+const dirty = new DescriptorChain()
 
 /** Descriptors that make a flush of the file system worth it. */
 const dirtyPerFlush = 64
 
 /** @type {FlushAddOn | null} */
 const addOn = addOnFile === null ? null : loadAddOn(addOnFile)
+const guard = new Guard()
 
 /** Through which the file system has been flushed for the operations that follow; -1 = it was not. */
 let flushedThrough = -1
@@ -62,8 +64,7 @@ let flushNumber = 0
 /** What is written carries it: a flush beside the queue covers what was written before its mark. */
 let mark = 0
 
-/** @type {string[]} paths by the numbers that `write` carries */
-const names = []
+const names = new NamedPaths()
 
 /** The group that is being run has failed: its other operations are passed over. */
 let hasFailed = false
@@ -95,12 +96,13 @@ function run(commands) {
       continue
     }
     if (kind === 'name') {
-      names[commands[at + 1]] = commands[at + 2]
+      names.set(commands[at + 1], commands[at + 2])
       at += 3
       continue
     }
-    if (kind === 'mark') {
-      mark = commands[at + 1]
+    if (kind === 'mark' || kind === 'covered') {
+      if (kind === 'mark') mark = commands[at + 1]
+      else covered(commands[at + 1])
       at += 2
       continue
     }
@@ -148,7 +150,7 @@ function fail(index, code) {
  * @param {number} at first argument
  */
 function runOperation(kind, commands, at) {
-  if (kind === 'write') return write(names[commands[at]], commands, at + 1)
+  if (kind === 'write') return write(commands[at], commands, at + 1)
   const path = commands[at]
   switch (kind) {
     case 'create':
@@ -163,9 +165,9 @@ function runOperation(kind, commands, at) {
       flush(path)
       return
     case 'flushed':
-      return flushed(names[path] ?? '')
+      return flushed(names.pathOf(path))
     case 'checked':
-      return checked(names[path] ?? '', commands[at + 1], commands[at + 2])
+      return checked(names.pathOf(path), commands[at + 1], commands[at + 2])
     case 'flushedDirectory':
       // A missing one must be told of as ever.
       return flushedThrough < 0 ? syncDirectory(path) : fs.accessSync(`${path}/.`)
@@ -187,12 +189,17 @@ function runOperation(kind, commands, at) {
 
 /**
  * Arguments: position, then offset and length of two pieces of the ring; the second is empty unless the bytes wrap.
- * @param {string} path
+ * @param {number} name
  * @param {any[]} commands
  * @param {number} at
  */
-function write(path, commands, at) {
-  const descriptor = dirtied(open(path, fs.constants.O_RDWR | fs.constants.O_CREAT))
+function write(name, commands, at) {
+  let descriptor = names.find(name)
+  if (descriptor === undefined) {
+    descriptor = open(names.pathOf(name), fs.constants.O_RDWR | fs.constants.O_CREAT)
+    names.note(name, descriptor)
+  }
+  dirtied(descriptor)
   let position = commands[at]
   for (const piece of [at + 1, at + 3]) {
     let offset = commands[piece]
@@ -210,7 +217,7 @@ function write(path, commands, at) {
 /** @param {string} path */
 function sync(path) {
   const descriptor = open(path, fs.constants.O_RDWR)
-  failLost(path)
+  lostErrors.fail(path)
   timedSync(() => fs.fdatasyncSync(descriptor.fd))
   if (descriptor.isDirty) cleaned(descriptor)
 }
@@ -236,7 +243,7 @@ function flush(path) {
   flushedThrough = fd
   flushNumber++
   // Which file a write error is of, syncfs does not say.
-  const flushed = [...dirty.values()]
+  const flushed = dirty.all()
   const errors = result < 0 ? null : syncedWith(flushed.map((each) => each.fd), fd)
   flushed.forEach((each, index) => {
     const error = errors === null ? result : (errors[index] ?? 0)
@@ -264,9 +271,10 @@ function syncedWith(fds, through) {
 /** @param {string} path of a file that a flush was for */
 function flushed(path) {
   if (flushedThrough < 0) return sync(path)
-  const asked = clean.get(path)?.flush === flushNumber
+  const known = byPath.get(path)
+  const asked = known?.isDirty === false && known.flush === flushNumber
   const descriptor = asked ? null : open(path, fs.constants.O_RDWR)
-  failLost(path)
+  lostErrors.fail(path)
   if (descriptor !== null) check(syncedWith([descriptor.fd], flushedThrough)[0] ?? 0)
 }
 
@@ -277,12 +285,23 @@ function flushed(path) {
  * @param {number} folder of the file system that was flushed; -1 = the file is to be synced
  */
 function checked(path, before, folder) {
-  failLost(path)
-  const descriptor = dirty.get(path) ?? clean.get(path) ?? openIfThere(path)
+  lostErrors.fail(path)
+  const descriptor = byPath.get(path) ?? openIfThere(path)
   if (descriptor === null) return
   if (folder < 0) return sync(path)
   check(syncedWith([descriptor.fd], folder)[0] ?? 0)
   if (descriptor.isDirty && descriptor.mark < before) cleaned(descriptor)
+}
+
+/**
+ * A flush through the guard, which told of no error, has covered what was written before its mark; unless some of that is elsewhere, or an
+ * error is known that somebody is to be told of: then it is to be asked file by file.
+ * @param {number} before
+ */
+function covered(before) {
+  const reached = dirty.all().filter((descriptor) => descriptor.mark < before)
+  if (lostErrors.size > 0 || reached.some((descriptor) => descriptor.isForeign)) figureWords[uncoveredMark] = before
+  else reached.forEach(cleaned)
 }
 
 /** @param {string} path */
@@ -303,19 +322,8 @@ function endFlush() {
 /** @param {Descriptor} descriptor */
 function cleaned(descriptor) {
   descriptor.isDirty = false
-  dirty.delete(descriptor.path)
-  clean.set(descriptor.path, descriptor)
-}
-
-/**
- * A sync that was made before its time has failed: whoever syncs the path is told.
- * @param {string} path
- */
-function failLost(path) {
-  const lost = lostErrors.get(path) ?? (lostErrors.size > lostErrorsMax ? 'EIO' : undefined)
-  if (lost === undefined) return
-  lostErrors.delete(path)
-  throw Object.assign(new Error('an earlier sync failed'), { code: lost })
+  dirty.remove(descriptor)
+  clean.push(descriptor)
 }
 
 /** @param {string} path */
@@ -344,24 +352,18 @@ function unlink(path) {
 function renamed(from, to) {
   closeDescriptor(to)
   lostErrors.delete(to)
-  for (const table of [clean, dirty]) {
-    for (const descriptor of [...table.values()]) {
-      if (!isUnder(descriptor.path, from)) continue
-      table.delete(descriptor.path)
-      descriptor.path = to + descriptor.path.slice(from.length)
-      table.set(descriptor.path, descriptor)
-    }
+  for (const descriptor of [...byPath.values()]) {
+    if (!isUnder(descriptor.path, from)) continue
+    byPath.delete(descriptor.path)
+    descriptor.path = to + descriptor.path.slice(from.length)
+    byPath.set(descriptor.path, descriptor)
   }
-  for (const [path, code] of [...lostErrors]) {
-    if (!isUnder(path, from)) continue
-    lostErrors.delete(path)
-    lostErrors.set(to + path.slice(from.length), code)
-  }
+  lostErrors.renamed(from, to)
 }
 
 /** @param {string} path */
 function forget(path) {
-  if (clean.has(path)) closeDescriptor(path)
+  if (byPath.get(path)?.isDirty === false) closeDescriptor(path)
 }
 
 /**
@@ -371,19 +373,21 @@ function forget(path) {
  * @returns {Descriptor}
  */
 function open(path, flags) {
-  // Those stay in the order in which they became dirty: none is closed before it is synced.
-  const inUse = dirty.get(path)
-  if (inUse) return inUse
-  const present = clean.get(path)
-  if (present) {
-    clean.delete(path)
-    clean.set(path, present)
-    return present
+  const present = byPath.get(path)
+  if (present?.isDirty === false) {
+    clean.remove(present)
+    clean.push(present)
   }
+  if (present !== undefined) return present
   makeRoom()
-  const descriptor = { fd: openFile(path, flags), path, isDirty: false, flush: 0, mark: 0 }
-  clean.set(path, descriptor)
-  figureWords[openDescriptors] = clean.size + dirty.size
+  const fd = openFile(path, flags)
+  const isForeign = addOn === null || !guard.holds(fd, path)
+  figureWords[guardDescriptor] = guard.descriptor
+  /** @type {Descriptor} */
+  const descriptor = { fd, path, isDirty: false, flush: 0, mark: 0, isForeign, older: null, newer: null }
+  byPath.set(path, descriptor)
+  clean.push(descriptor)
+  figureWords[openDescriptors] = byPath.size
   return descriptor
 }
 
@@ -396,9 +400,8 @@ function openFile(path, flags) {
     return fs.openSync(path, flags, 0o666)
   } catch (error) {
     // Sockets have taken the last descriptors of the process: give one of ours.
-    const oldestClean = codeOf(error) === 'EMFILE' ? clean.keys().next() : { done: true, value: '' }
-    if (oldestClean.done) throw error
-    closeDescriptor(oldestClean.value)
+    if (codeOf(error) !== 'EMFILE' || clean.oldest === null) throw error
+    closeDescriptor(clean.oldest.path)
     return fs.openSync(path, flags, 0o666)
   }
 }
@@ -412,21 +415,21 @@ function dirtied(descriptor) {
   descriptor.mark = mark
   if (!descriptor.isDirty) {
     descriptor.isDirty = true
-    clean.delete(descriptor.path)
-    dirty.set(descriptor.path, descriptor)
+    clean.remove(descriptor)
+    dirty.push(descriptor)
   }
   return descriptor
 }
 
 /** Closes the longest unused descriptors until there is room for one more; when all are dirty they are flushed, or the oldest is synced. */
 function makeRoom() {
-  while (clean.size + dirty.size >= descriptorsMax) {
-    const oldestClean = clean.keys().next()
-    if (!oldestClean.done) {
-      closeDescriptor(oldestClean.value)
+  // One place is the guard's.
+  while (byPath.size >= descriptorsMax - 1) {
+    if (clean.oldest !== null) {
+      closeDescriptor(clean.oldest.path)
       continue
     }
-    const descriptor = /** @type {Descriptor} */ (dirty.values().next().value)
+    const descriptor = /** @type {Descriptor} */ (dirty.oldest)
     try {
       if (dirty.size >= dirtyPerFlush && flush(descriptor.path)) continue
       timedSync(() => fs.fdatasyncSync(descriptor.fd))
@@ -441,12 +444,15 @@ function makeRoom() {
 
 /** @param {string} path */
 function closeDescriptor(path) {
-  const descriptor = dirty.get(path) ?? clean.get(path)
-  if (!descriptor) return
-  dirty.delete(path)
-  clean.delete(path)
-  fs.closeSync(descriptor.fd)
-  figureWords[openDescriptors] = clean.size + dirty.size
+  const descriptor = byPath.get(path)
+  if (descriptor === undefined) return
+  const { fd } = descriptor
+  const chain = descriptor.isDirty ? dirty : clean
+  chain.remove(descriptor)
+  byPath.delete(path)
+  descriptor.fd = -1
+  fs.closeSync(fd)
+  figureWords[openDescriptors] = byPath.size
 }
 
 /**
@@ -475,9 +481,9 @@ function notify() {
 }
 
 function closeAll() {
-  for (const descriptor of [...clean.values(), ...dirty.values()]) fs.closeSync(descriptor.fd)
-  clean.clear()
-  dirty.clear()
+  for (const { fd } of byPath.values()) fs.closeSync(fd)
+  byPath.clear()
+  guard.close()
   port.close()
 }
 

@@ -22,6 +22,9 @@ test('bytes of every length are written in base64 as others write it, also where
     const bytes = Uint8Array.from({ length }, () => prng.below(256))
     lines.base64(bytes).text(' ')
     expected += `${Buffer.from(bytes).toString('base64')} `
+    const count = prng.below(length + 1)
+    lines.base64(bytes, count).text(' ')
+    expected += `${Buffer.from(bytes.subarray(0, count)).toString('base64')} `
   }
   expect(textOf(lines)).toBe(expected)
 })

@@ -105,6 +105,46 @@ describe('a sync beside the queue', () => {
     expect(await syncsOf(writeAgain)).toBe(2)
   })
 
+  /** How the sync ends, and which descriptors the flushes went through, when the first ones answer so. */
+  const flushedWith = async (
+    answers: readonly number[],
+  ): Promise<{ through: number[]; end: string; syncs: number }> => {
+    const observer = testObserver()
+    const addOn = new AddOn()
+    const through: number[] = []
+    let end = ''
+    await withDisk({ observer, addOn, dataDescriptorsMax: 170 }, async (disk, root) => {
+      await disk.submit(files(root, 100).map((file) => write(file, 0, text('x'))))
+      const flush = addOn.syncFileSystem.bind(addOn)
+      addOn.syncFileSystem = (fd) => {
+        through.push(fd)
+        return Promise.resolve(answers[through.length - 1] ?? flush(fd))
+      }
+      end = await disk.syncAside(files(root, 100)).then(
+        () => 'synced',
+        (error: DiskError) => error.code,
+      )
+      // Needs the places of 32 of them: there is one flush more when they are not known to be synced.
+      await disk.submit(
+        files(root, 160)
+          .map((file) => write(`${file}-more`, 0, text('x')))
+          .slice(100),
+      )
+    })
+    return { through, end, syncs: observer.figure(nodeMetrics.diskSyncs.name) }
+  }
+
+  it.skipIf(!flushes)('asks each file when the flush tells of an error, whose it is', async () => {
+    const { through, end, syncs } = await flushedWith([-os.constants.errno.EIO])
+    expect({ end, syncs }).toEqual({ end: 'synced', syncs: 1 })
+    expect(new Set(through).size).toBe(2)
+  })
+
+  it.skipIf(!flushes)('fails when a second flush tells of an error too', async () => {
+    const { EIO } = os.constants.errno
+    expect(await flushedWith([-EIO, -EIO])).toMatchObject({ end: 'EIO', syncs: 1 })
+  })
+
   it('syncs the files in the queue where the file system cannot be flushed as a whole', async () => {
     const observer = testObserver()
     await withDisk({ observer, addOn: new AddOn({ without: true }), dataDescriptorsMax: 256 }, async (disk, root) => {
