@@ -15,7 +15,7 @@ const fullBytes = 2e9
 const fullKeys = 10_000_000
 const recordBytes = 140
 const segmentBytes = 64 * 1_048_576
-const compactionMsMax = 900_000
+const compactionMsMax = 3_600_000
 const scrubbedBytes = 1e9
 /** A pass begins so long after a start. */
 const scrubEveryMs = 60_000

@@ -139,7 +139,7 @@ class Examiner {
     // Where the one before it would end if it began where it is due.
     const leastOffset = suspect === null ? 0 : suspect.dueOffset + suspect.endOffset - batchBaseOffset(suspect.copy)
     const isWhole = suspect !== null && fault === null && (await this.#isBatch(end.position, leastOffset))
-    if (isWhole && !(await this.#fitsBehind(suspect, end.position))) {
+    if (isWhole && (await this.#isWrong(suspect, end.position))) {
       // The batch here is good but for an offset that lies below the end of the one before it: that one is wrong.
       this.#suspect = null
       this.#dueOffset = suspect.dueOffset
@@ -152,14 +152,24 @@ class Examiner {
     this.#position = found?.position ?? sizeInBytes
   }
 
-  /** Would the batch at this position fill what is between the suspect and what comes next, if only its own base offset were another? */
-  async #fitsBehind(suspect: Suspect, position: number): Promise<boolean> {
-    const { path, sizeInBytes, endOffset } = this.#with
+  /**
+   * Is it the suspect whose base offset is wrong, and not the batch at this position, which lies below its end? One bit that makes one
+   * of them fit and not the other says it; else the other one is wrong when it would fill the place behind the suspect exactly.
+   */
+  async #isWrong(suspect: Suspect, position: number): Promise<boolean> {
+    const { path, sizeInBytes, endOffset, gapsAreNormal } = this.#with
     const header = await this.#disk.read(path, position, batchHeaderBytes)
+    const [wrongOffset, otherOffset] = [batchBaseOffset(suspect.copy), batchBaseOffset(header)]
     const behind = position + batchSizeInBytes(header)
     const fittingEnd = suspect.endOffset + batchLastOffsetDelta(header) + 1
-    if (behind >= sizeInBytes) return endOffset === fittingEnd
-    return (await this.#isBatch(behind, fittingEnd)) && (await this.#at(behind)).baseOffset === fittingEnd
+    let nextOffset = behind < sizeInBytes ? null : endOffset
+    if (behind < sizeInBytes && (await this.#isBatch(behind, batchLastOffset(header) + 1)))
+      nextOffset = (await this.#at(behind)).baseOffset
+    const roomBefore = gapsAreNormal ? otherOffset - suspect.dueOffset - (suspect.endOffset - wrongOffset) : 0
+    const roomBehind = gapsAreNormal ? (nextOffset ?? Number.MAX_SAFE_INTEGER) - fittingEnd : 0
+    const fitsBefore = isOneBitFrom(wrongOffset, suspect.dueOffset, suspect.dueOffset + roomBefore)
+    const fitsBehind = isOneBitFrom(otherOffset, suspect.endOffset, suspect.endOffset + roomBehind)
+    return fitsBefore === fitsBehind ? nextOffset !== fittingEnd : fitsBefore
   }
 
   #chainFault(bytes: Uint8Array, at: number): string | null {
@@ -287,6 +297,15 @@ class Examiner {
     }
     return sum === batchCrc(header)
   }
+}
+
+/** Does one wrong bit lead from an offset of this range to the given one? */
+function isOneBitFrom(offset: number, from: number, to: number): boolean {
+  for (let bit = 1; bit < Number.MAX_SAFE_INTEGER; bit *= 2) {
+    const right = Math.floor(offset / bit) % 2 === 1 ? offset - bit : offset + bit
+    if (from <= right && right <= to) return true
+  }
+  return false
 }
 
 async function readPaced(

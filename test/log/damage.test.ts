@@ -230,6 +230,26 @@ describe('a segment file', () => {
     expect(examined.damage).toMatchObject([{ position: first, fromOffset: base + 3, endOffset: base + 4 }])
   })
 
+  test.each([
+    { offsets: [30, 35, 38], wrong: 1, reads: 3, why: 'of the two one is one bit from where it fits' },
+    { offsets: [2, 9, 20], wrong: 0, reads: 18, why: 'of the two one is one bit from where it fits' },
+  ])('whose offsets cannot both be right between gaps ($offsets) hides the batch of which $why', async (each) => {
+    const { offsets, wrong, reads } = each
+    const batches = offsets.map((offset, at) => {
+      const batch = batchOf(['a', 'b', 'c'])
+      Buffer.from(batch.buffer, batch.byteOffset).writeBigInt64BE(BigInt(at === wrong ? reads : offset))
+      return batch
+    })
+    const sizes = batches.map((batch) => batch.length) as [number, number, number]
+    const seen: number[] = []
+    await examineSegment({
+      ...segmentOf(Buffer.concat(batches), true),
+      visit: (_bytes, _at, position) => void seen.push(position),
+    })
+    const positions = [0, sizes[0], sizes[0] + sizes[1]]
+    expect(seen).toEqual(positions.filter((_, at) => at !== wrong))
+  })
+
   test.each(['before a clean start', 'before an unclean start', 'while it is served'])(
     'with a batch length that leads to its end %s hides that batch alone',
     async (when) => {
