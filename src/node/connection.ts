@@ -76,6 +76,7 @@ export class SocketConnection implements Connection, GatheredSender, ReceivedStr
   #gatheredMore: Uint8Array[] | null = null
   #gatheredBytes = 0
   #isWaiting = false
+  #descriptor = -1
 
   constructor(options: SocketConnectionOptions) {
     const { socket } = options
@@ -122,8 +123,12 @@ export class SocketConnection implements Connection, GatheredSender, ReceivedStr
     this.#socket.resume()
   }
 
+  /** Node forgets the handle in the moment in which it closes it: until then the number, which is dear to ask for, is the same. */
   get readDescriptor(): number {
-    return this.#isClosed ? -1 : ((this.#socket as unknown as SocketInside)[handleProperty]?.fd ?? -1)
+    const handle = this.#isClosed ? null : (this.#socket as unknown as SocketInside)[handleProperty]
+    if (handle === null || handle === undefined) return -1
+    if (this.#descriptor < 0) this.#descriptor = handle.fd
+    return this.#descriptor
   }
 
   onReceived(bytes: Uint8Array): void {
