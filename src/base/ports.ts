@@ -208,6 +208,8 @@ export interface ListenOptions {
   readonly webSocket?: WebSocketOptions | null
   readonly proxyProtocol?: ProxyProtocolOptions | null
   readonly gate?: ListenerGate | null
+  /** Many connections that bring little at a time: what is ready on several of them may be read in one go. */
+  readonly bringsLittle?: boolean
 }
 
 export interface PeerFacts {

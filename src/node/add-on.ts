@@ -10,6 +10,7 @@
  * | dropFromCache  | false: the kernel decides alone                                                          |
  * | syncFileSystem | -EOPNOTSUPP: many files are synced one after the other                                   |
  * | sendEach       | false: each socket writes for itself                                                     |
+ * | receiver       | null: each socket reads for itself                                                       |
  * | file           | null: the writer thread syncs file by file, however many there are                       |
  */
 import { spawn } from 'node:child_process'
@@ -27,6 +28,20 @@ interface NativeAddOn {
   writeBack(fd: number): number | Promise<number>
   advise(fd: number, position: number, length: number, advice: number): number
   sendEach(targets: Int32Array, count: number, bytes: Uint8Array): number
+  receiverOpen(bytes: Uint8Array, rows: Int32Array, callback: (count: number) => void): unknown
+  receiverWatch(receiver: unknown, fd: number, id: number): number
+  receiverForget(receiver: unknown, fd: number): number
+  receiverClose(receiver: unknown): number
+}
+
+/** Sockets that are read in one go (addon/receive.h). */
+export interface Receiver {
+  /** Reads this socket from now on, as long as it is open; false when the kernel refuses. */
+  watch(fd: number, id: number): boolean
+  /** Once for each `watch` that answered true; -1 for a descriptor that is closed. */
+  forget(fd: number): void
+  /** The last call. */
+  close(): void
 }
 
 /** POSIX_FADV_DONTNEED on Linux. */
@@ -112,6 +127,26 @@ export class AddOn {
    */
   sendEach(targets: Int32Array, count: number, bytes: Uint8Array): boolean {
     return (this.#native?.sendEach(targets, count, bytes) ?? -1) >= 0
+  }
+
+  /**
+   * Reads many sockets into `bytes` and tells of all that had something in one call, with the number of rows: pairs of an id and the end of its
+   * bytes, which begin where those of the one before end. No bytes are the end of the stream, a negative end is -errno. Null when that cannot be had.
+   */
+  receiver(bytes: Uint8Array, rows: Int32Array, onRows: (count: number) => void): Receiver | null {
+    const native = this.#native
+    const set = native?.receiverOpen(bytes, rows, onRows) ?? -1
+    if (native === null || typeof set === 'number') return null
+    let isOpen = true
+    return {
+      watch: (fd, id) => isOpen && native.receiverWatch(set, fd, id) >= 0,
+      forget: (fd) => void (isOpen && native.receiverForget(set, fd)),
+      close: () => {
+        if (isOpen) native.receiverClose(set)
+        // The memory of the set is gone.
+        isOpen = false
+      },
+    }
   }
 
   /**

@@ -4,10 +4,12 @@
  * Plain sockets read into memory of our choice (`onread`). Node asks for the memory of the next read right after the previous one,
  * so an idle connection holds on to what it was given then: that must be the common scratch buffer, which is consumed inside the
  * callback, and never memory that somebody else may fill meanwhile. Only a connection whose handlers ask for a window (a large
- * frame has begun) holds memory of its own. Where `onread` cannot be had, `data` events carry the same bytes.
+ * frame has begun) holds memory of its own. Where `onread` cannot be had, `data` events carry the same bytes. A listener's connections that bring
+ * little each are read together (`receive-turn.ts`), and by Node only at their end.
  */
 import type net from 'node:net'
 import { type Connection, type ConnectionHandlers, NetError, type PeerFacts } from '../base/ports.ts'
+import type { ReceivedStream, ReceivePlace, ReceiveTurn } from './receive-turn.ts'
 import type { GatheredSender, SendTurn } from './send-turn.ts'
 import { handleProperty, type SocketInside } from './socket-inside.ts'
 
@@ -51,9 +53,11 @@ export interface SocketConnectionOptions {
   readonly head?: Uint8Array | null
   /** Small sends leave together with those of other connections: plain sockets only. */
   readonly sends?: SendTurn | null
+  /** It is read together with others, where it has a `reader` for the end. */
+  readonly receives?: ReceiveTurn | null
 }
 
-export class SocketConnection implements Connection, GatheredSender {
+export class SocketConnection implements Connection, GatheredSender, ReceivedStream {
   readonly peer: PeerFacts
   readonly #socket: net.Socket
   readonly #reader: SocketReader | null
@@ -63,17 +67,22 @@ export class SocketConnection implements Connection, GatheredSender {
   #error: NetError | null = null
   #handlers: ConnectionHandlers | null = null
   #isCorked = false
+  readonly #receives: ReceiveTurn | null
+  /** Null: the socket reads for itself. */
+  #place: ReceivePlace | null = null
   readonly #sends: SendTurn | null
   /** On its way to the kernel at the end of this callback: mostly one chunk, and no list of it. Bound: `gatheredBytesMax`. */
   #gatheredFirst: Uint8Array | null = null
   #gatheredMore: Uint8Array[] | null = null
   #gatheredBytes = 0
   #isWaiting = false
+  #descriptor = -1
 
   constructor(options: SocketConnectionOptions) {
     const { socket } = options
     this.#socket = socket
     this.#sends = options.sends ?? null
+    this.#receives = options.receives ?? null
     this.#reader = options.reader
     this.#head = options.head ?? null
     this.peer = options.peer
@@ -102,7 +111,38 @@ export class SocketConnection implements Connection, GatheredSender {
     if (this.#isClosed) return
     if (this.#reader) this.#reader.bind(handlers)
     else this.#socket.on('data', (bytes: Buffer) => deliver(handlers, bytes))
+    this.#place = this.#receives?.open(this) ?? null
+    this.#read()
+  }
+
+  /** By the turn, or else by the socket. */
+  #read(): void {
+    if (this.#place?.resume() === true) return
+    this.#place?.close()
+    this.#place = null
     this.#socket.resume()
+  }
+
+  /** Node forgets the handle in the moment in which it closes it: until then the number, which is dear to ask for, is the same. */
+  get readDescriptor(): number {
+    const handle = this.#isClosed ? null : (this.#socket as unknown as SocketInside)[handleProperty]
+    if (handle === null || handle === undefined) return -1
+    if (this.#descriptor < 0) this.#descriptor = handle.fd
+    return this.#descriptor
+  }
+
+  onReceived(bytes: Uint8Array): void {
+    if (this.#handlers !== null) deliver(this.#handlers, bytes)
+  }
+
+  onReceivedEnd(): void {
+    this.#place = null
+    if (!this.#isClosed) this.#socket.resume()
+  }
+
+  onReceiveFailed(error: NodeJS.ErrnoException): void {
+    this.#place = null
+    this.#socket.destroy(error)
   }
 
   send(chunks: readonly Uint8Array[]): boolean {
@@ -152,8 +192,7 @@ export class SocketConnection implements Connection, GatheredSender {
   /** Asked when it is used: the number of a closed socket may be another's. */
   get descriptor(): number {
     const socket = this.#socket
-    if (this.#isClosed || !socket.writable || socket.writableLength > 0) return -1
-    return (socket as unknown as SocketInside)[handleProperty]?.fd ?? -1
+    return !socket.writable || socket.writableLength > 0 ? -1 : this.readDescriptor
   }
 
   onGatheredSent(bytes: number): void {
@@ -199,11 +238,13 @@ export class SocketConnection implements Connection, GatheredSender {
   }
 
   pause(): void {
-    if (!this.#isClosed) this.#socket.pause()
+    if (this.#isClosed) return
+    if (this.#place === null) this.#socket.pause()
+    else this.#place.pause()
   }
 
   resume(): void {
-    if (!this.#isClosed) this.#socket.resume()
+    if (!this.#isClosed) this.#read()
   }
 
   /** Bytes are handed on as they come: there is nothing to gather. */
@@ -217,12 +258,14 @@ export class SocketConnection implements Connection, GatheredSender {
 
   destroy(): void {
     this.#forgetGathered()
+    this.#place?.close()
     this.#socket.destroy()
   }
 
   #closed(): void {
     this.#isClosed = true
     this.#forgetGathered()
+    this.#place?.close()
     const handlers = this.#handlers
     this.#handlers = null
     this.#reader?.bind(null)

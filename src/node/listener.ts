@@ -8,6 +8,7 @@ import { Arrival, type ArrivalFault, RefusalReport } from './arrival.ts'
 import { SocketConnection, SocketReader } from './connection.ts'
 import { nodeEvents } from './node-events.ts'
 import { readProxiedPeer, trustedSources } from './proxy-reader.ts'
+import type { ReceiveTurn } from './receive-turn.ts'
 import type { SendTurn } from './send-turn.ts'
 import { handleProperty, type SocketInside } from './socket-inside.ts'
 import { backlogBytesMark, keepAliveMs } from './stream-marks.ts'
@@ -23,6 +24,8 @@ export interface NodeListenerOptions {
   readonly readByEvents: boolean
   /** Of plain sockets; null: each sends by its own. */
   readonly sends: SendTurn | null
+  /** Of plain sockets that bring little; null: each reads by its own. */
+  readonly receives: ReceiveTurn | null
   /** Of the handshakes of all listeners. */
   readonly handshakePace: TurnPace
   readonly onConnection: (connection: Connection) => void
@@ -250,6 +253,10 @@ export class NodeListener {
     arrival.moveTo(socket)
     this.#options.onSocket(socket)
     accepted.destroy()
-    return new SocketConnection({ socket, reader, peer, head, sends: this.#options.sends })
+    const { sends, receives } = this.#options
+    return new SocketConnection({
+      ...{ socket, reader, peer, head, sends },
+      receives: this.#listen.bringsLittle === true ? receives : null,
+    })
   }
 }

@@ -19,6 +19,7 @@ import { Arrival } from './arrival.ts'
 import { SocketConnection, SocketReader } from './connection.ts'
 import { fetchDocument } from './document-fetch.ts'
 import { NodeListener } from './listener.ts'
+import { ReceiveTurn } from './receive-turn.ts'
 import { SendTurn } from './send-turn.ts'
 import { backlogBytesMark, keepAliveMs } from './stream-marks.ts'
 import { NodeTlsContext } from './tls-context.ts'
@@ -32,7 +33,7 @@ export interface NodeNetOptions {
   readonly observer: Observer
   /** Read by `data` events instead of into our own memory: slower by a quarter, but without a touch of Node's insides. */
   readonly readByEvents?: boolean
-  /** Sends what many connections have in one call; omitted, or not there: each by its own. */
+  /** Sends what many connections have in one call, and reads what they bring; omitted, or not there: each by its own. */
   readonly addOn?: AddOn
 }
 
@@ -46,12 +47,15 @@ export class NodeNet implements Net {
   readonly #forget: (this: net.Socket) => void
   readonly #handshakePace = new TurnPace(handshakesPerTurn)
   readonly #sends: SendTurn | null
+  readonly #receives: ReceiveTurn | null
 
   constructor(options: NodeNetOptions) {
     const { addOn } = options
     this.#observer = options.observer
     this.#readByEvents = options.readByEvents ?? false
-    this.#sends = this.#readByEvents || addOn === undefined || addOn.file === null ? null : new SendTurn(addOn)
+    const turns = this.#readByEvents || addOn === undefined || addOn.file === null ? null : addOn
+    this.#sends = turns === null ? null : new SendTurn(turns)
+    this.#receives = turns === null ? null : new ReceiveTurn(turns)
     const open = this.#open
     this.#forget = function forget() {
       open.delete(this)
@@ -74,6 +78,7 @@ export class NodeNet implements Net {
         observer: this.#observer,
         readByEvents: this.#readByEvents,
         sends: this.#sends,
+        receives: this.#receives,
         handshakePace: this.#handshakePace,
         onConnection,
         onSocket: (socket) => this.#track(socket),
@@ -126,6 +131,7 @@ export class NodeNet implements Net {
     this.#closing.abort()
     await Promise.all([...this.#listeners].map((listener) => this.#stopListening(listener)))
     for (const socket of this.#open) socket.destroy()
+    this.#receives?.close()
   }
 
   #track(socket: net.Socket): void {

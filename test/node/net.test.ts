@@ -72,15 +72,16 @@ class Probe implements ConnectionHandlers {
 }
 
 /** A listener that starts each connection with a probe. */
-async function listening(port: NodeNet, host = '127.0.0.1') {
+async function listening(port: NodeNet, host = '127.0.0.1', bringsLittle = false) {
   const accepted: { connection: Connection; probe: Probe }[] = []
   let tell: () => void = () => {}
-  const listener = await port.listen('kafka', { host, port: 0 }, (connection) => {
+  const onConnection = (connection: Connection): void => {
     const probe = new Probe()
     connection.start(probe)
     accepted.push({ connection, probe })
     tell()
-  })
+  }
+  const listener = await port.listen('kafka', { host, port: 0 }, onConnection, { bringsLittle })
   const next = async (): Promise<{ connection: Connection; probe: Probe }> => {
     while (accepted.length === 0) {
       await new Promise<void>((resolve) => {
@@ -104,13 +105,15 @@ const text = (content: string): Uint8Array => new TextEncoder().encode(content)
 
 const ways = [
   { way: 'into the common scratch memory', options: {} },
-  { way: 'by events', options: { readByEvents: true } },
+  { way: 'by events', options: { readByEvents: true }, bringsLittle: true },
   { way: 'into the common scratch memory, with sends that leave together', options: { addOn: new AddOn() } },
+  { way: 'together with others', options: { addOn: new AddOn() }, bringsLittle: true },
+  { way: 'by itself where there is no add-on', options: { addOn: new AddOn({ without: true }) }, bringsLittle: true },
 ]
-for (const { way, options } of ways) {
+for (const { way, options, bringsLittle } of ways) {
   describe(`reading ${way}`, () => {
     it('a connection knows its peer, its own address and its listener', async () => {
-      const { listener, next } = await listening(newNet(options))
+      const { listener, next } = await listening(newNet(options), undefined, bringsLittle)
       const socket = client(listener)
       const { connection } = await next()
       if (socket.connecting) await once(socket, 'connect')
@@ -128,7 +131,7 @@ for (const { way, options } of ways) {
     })
 
     it('bytes come in order and answers go out in order, in one piece per turn', async () => {
-      const { listener, next } = await listening(newNet(options))
+      const { listener, next } = await listening(newNet(options), undefined, bringsLittle)
       const socket = client(listener)
       socket.write('one ')
       const { connection, probe } = await next()
@@ -146,7 +149,7 @@ for (const { way, options } of ways) {
     })
 
     it('many connections share the memory of their reads without harm', async () => {
-      const { listener, next } = await listening(newNet(options))
+      const { listener, next } = await listening(newNet(options), undefined, bringsLittle)
       const pairs = []
       for (let i = 0; i < 20; i++) {
         const socket = client(listener)
@@ -161,7 +164,7 @@ for (const { way, options } of ways) {
     })
 
     it('a large frame lands in the window it was given, small ones around it do not', async () => {
-      const { listener, next } = await listening(newNet(options))
+      const { listener, next } = await listening(newNet(options), undefined, bringsLittle)
       const socket = client(listener)
       const { probe } = await next()
       const frame = new Uint8Array(300_000)
@@ -194,7 +197,7 @@ for (const { way, options } of ways) {
 
   describe(`a stream read ${way}`, () => {
     it('a paused connection reads nothing more, and the rest after resume', async () => {
-      const { listener, next } = await listening(newNet(options))
+      const { listener, next } = await listening(newNet(options), undefined, bringsLittle)
       const socket = client(listener)
       const { connection, probe } = await next()
       probe.onEach = () => connection.pause()
@@ -213,7 +216,7 @@ for (const { way, options } of ways) {
     })
 
     it('a peer that does not read makes send answer false, and onDrain tells when it has read', async () => {
-      const { listener, next } = await listening(newNet(options))
+      const { listener, next } = await listening(newNet(options), undefined, bringsLittle)
       const socket = client(listener)
       const { connection, probe } = await next()
       socket.pause()
@@ -236,7 +239,7 @@ for (const { way, options } of ways) {
     })
 
     it('a peer that ends gets what was queued, then the connection closes without an error', async () => {
-      const { listener, next } = await listening(newNet(options))
+      const { listener, next } = await listening(newNet(options), undefined, bringsLittle)
       const socket = client(listener)
       const received: Buffer[] = []
       socket.on('data', (bytes) => received.push(bytes))
@@ -258,7 +261,7 @@ for (const { way, options } of ways) {
     })
 
     it('a reset is told as an error with its code', async () => {
-      const { listener, next } = await listening(newNet(options))
+      const { listener, next } = await listening(newNet(options), undefined, bringsLittle)
       const socket = client(listener)
       const { probe } = await next()
       socket.write('x')
@@ -270,7 +273,7 @@ for (const { way, options } of ways) {
 
     it('outbound connections work the same way, by name too', async () => {
       const port = newNet(options)
-      const { listener, next } = await listening(port, 'localhost')
+      const { listener, next } = await listening(port, 'localhost', bringsLittle)
       const connection = await port.connect({ host: 'localhost', port: listener.port }, 5000)
       const probe = new Probe()
       expect(connection.peer).toMatchObject({ remotePort: listener.port, listener: 'outbound' })

@@ -128,7 +128,11 @@ export class AckQueue {
    */
   release(level: number): { readonly bytes: Uint8Array | null; readonly withheld: number } {
     const end = this.settledEnd()
-    if (end === this.head) return nothingReleased
+    if (end === this.head) {
+      // Of QoS 0 messages: nothing is owed for them.
+      while (this.firstGroup?.isSettled === true) this.shiftGroup()
+      return nothingReleased
+    }
     // Before 5.0 none has a reason: the buffer is as long as what stands in it.
     let size = (end - this.head) * (level === 5 ? acknowledgementBytesMax : acknowledgementBytes)
     for (const packet of this.explained.values()) size += packet.length

@@ -95,6 +95,7 @@ export class DoorConnections {
     return {
       tls: listener.tls ?? null,
       proxyProtocol: listener.proxyProtocol ?? null,
+      bringsLittle: true,
       gate: this.#gate.listener({
         connectionsMax: listener.connectionsMax ?? Infinity,
         connectionsPerAddressMax: listener.connectionsPerAddressMax ?? null,

@@ -18,7 +18,8 @@ interface Known {
 }
 
 export class HeaderCache {
-  private readonly slots: (Known | undefined)[] = []
+  // Filled at once: an array with large gaps is a dictionary to V8.
+  private readonly slots = new Array<Known | undefined>(slotCount).fill(undefined)
 
   /** The headers of a record; what is answered holds no view of `bytes`. */
   read(bytes: Uint8Array, { headersStart, headersEnd }: ScannedRecord): DecodedHeaders {

@@ -1,9 +1,9 @@
 /*
  * What Linux offers and Node does not: service notification, a read that never waits for the device, the record lock
  * that Apache Kafka honours, preallocation, page-cache advice, one flush for many files, now or beside everything else, one call that sends to
- * many sockets, and Kerberos (gss.h).
+ * many sockets, one that reads many (receive.h), and Kerberos (gss.h).
  *
- * Every function but those of gss.h answers a number (writeBack a promise of one) and never throws: 0 or a count on success, -errno on failure. JavaScript turns that into
+ * Every function but those of gss.h and receiverOpen answers a number (writeBack a promise of one) and never throws: 0 or a count on success, -errno on failure. JavaScript turns that into
  * errors (src/node/add-on.ts), where each function also has its fallback.
  */
 #define _GNU_SOURCE
@@ -240,6 +240,7 @@ static napi_value send_each(napi_env env, napi_callback_info info) {
   return answer(env, count);
 }
 
+#include "receive.h"
 #include "gss.h"
 
 NAPI_MODULE_INIT() {
@@ -251,6 +252,8 @@ NAPI_MODULE_INIT() {
       {"lockHolder", lock_holder}, {"preallocate", preallocate}, {"advise", advise},
       {"syncFileSystem", sync_file_system}, {"syncedWith", synced_with},
       {"writeBack", write_back},    {"sendEach", send_each},
+      {"receiverOpen", receiver_open}, {"receiverWatch", receiver_watch},
+      {"receiverForget", receiver_forget}, {"receiverClose", receiver_close},
       {"gssAcceptor", gss_open},    {"gssSession", gss_begin},
       {"gssInitiator", gss_depart}, {"gssInitiate", gss_initiate},
       {"gssAccept", gss_accept},    {"gssWrap", gss_wrap},       {"gssUnwrap", gss_unwrap},

@@ -121,8 +121,7 @@ export function encodePublish(publish: PublishToEncode): EncodedPublish {
     throw new RangeError(`a PUBLISH of ${remaining} bytes cannot be framed`)
   }
   const size = 1 + variableByteIntegerSize(remaining) + remaining
-  // What is sent at once may share memory with others; what may wait for its acknowledgement must not hold theirs.
-  const bytes = publish.qos === 0 ? Buffer.allocUnsafe(size) : new Uint8Array(size)
+  const bytes = publish.qos === 0 ? Buffer.allocUnsafe(size) : waitingMemory(size)
   bytes[0] = (packetTypes.publish << 4) | (publish.duplicate ? 8 : 0) | (publish.qos << 1) | (publish.retain ? 1 : 0)
   let at = writeVariableByteInteger(bytes, 1, remaining)
   bytes[at] = publish.topic.length >>> 8
@@ -141,6 +140,23 @@ export function encodePublish(publish: PublishToEncode): EncodedPublish {
 }
 
 const emptyBytes = new Uint8Array(0)
+
+/** Small packets share memory of this size: one of its own costs several times what a hundred bytes do. */
+const sharedBytes = 1024
+const sharedPacketBytesMax = 256
+let shared = emptyBytes
+let sharedAt = 0
+
+/** For what may wait for its acknowledgement: it holds little memory besides its own, whatever becomes of what was encoded beside it. */
+function waitingMemory(size: number): Uint8Array {
+  if (size > sharedPacketBytesMax) return new Uint8Array(size)
+  if (sharedAt + size > shared.length) {
+    shared = new Uint8Array(sharedBytes)
+    sharedAt = 0
+  }
+  sharedAt += size
+  return shared.subarray(sharedAt - size, sharedAt)
+}
 
 function uint16(value: number): Uint8Array {
   return Uint8Array.of(value >>> 8, value)

@@ -37,6 +37,24 @@ describe('the acknowledgement queue', () => {
     expect(released(queue, 5)).toBe('')
   })
 
+  it('holds on to no settled group for which nothing is owed', () => {
+    const queue = new AckQueue()
+    const settled = queue.openGroup()
+    settle(settled)
+    expect(released(queue)).toBe('')
+    const open = queue.openGroup()
+    // Else each turn of a client that publishes at QoS 0 alone would leave one, for good.
+    expect(settled.next).toBe(null)
+    const behind = queue.openGroup()
+    settle(behind)
+    expect(released(queue)).toBe('')
+    expect(open.next).toBe(behind)
+    settle(open)
+    expect(released(queue)).toBe('')
+    queue.openGroup()
+    expect(behind.next).toBe(null)
+  })
+
   it('says the failure of a group in 5.0 and withholds it, and everything behind it, before', () => {
     const build = (): AckQueue => {
       const queue = new AckQueue()

@@ -119,3 +119,31 @@ describe('what a server sends, read by mqtt-packet', () => {
     )
   })
 })
+
+describe('the memory of a PUBLISH that may wait for its acknowledgement', () => {
+  const encoded = (payloadBytes: number, fill: number): Uint8Array =>
+    encodePublish({
+      level: 4,
+      qos: 1,
+      retain: false,
+      duplicate: false,
+      topic: new TextEncoder().encode('a/b'),
+      packetId: 7,
+      properties: new Uint8Array(0),
+      payload: new Uint8Array(payloadBytes).fill(fill),
+    }).bytes
+
+  it('is its own, however many are encoded behind it', () => {
+    const packets = Array.from({ length: 200 }, (_, index) => encoded(index, index))
+    for (const [index, packet] of packets.entries()) {
+      expect(packet.subarray(packet.length - index)).toEqual(new Uint8Array(index).fill(index))
+    }
+  })
+
+  it('is not much more than its own', () => {
+    for (const payloadBytes of [0, 10, 100, 200, 240, 260, 1000, 100_000]) {
+      const packet = encoded(payloadBytes, 1)
+      expect(packet.buffer.byteLength).toBeLessThanOrEqual(packet.length > 256 ? packet.length : 1024)
+    }
+  })
+})
