@@ -154,8 +154,7 @@ export class Checkpointer {
    * recovery that was cut off may have cut a file whose length the medium has not heard of: behind an unclean start all are synced.
    */
   async finishAll(wasClean: boolean): Promise<void> {
-    const last = [...this.#parts.logs()].map((log) => log.activeSegment).filter((segment) => segment.isOnDisk)
-    if (!wasClean && last.length > 0) await this.#parts.disk.syncAside(last.map((segment) => segment.logPath))
+    if (!wasClean) await this.#syncLastFiles()
     const logs = [...this.#parts.logs()].filter((log) => {
       const { index } = log.activeSegment
       log.activeSegment.sealTimeIndex()
@@ -165,6 +164,11 @@ export class Checkpointer {
     for (let at = 0; at < logs.length; at += logsPerGroup)
       await this.#checkpointLogs(logs.slice(at, at + logsPerGroup), true)
     await this.writeNodeFiles()
+  }
+
+  async #syncLastFiles(): Promise<void> {
+    const last = [...this.#parts.logs()].map((log) => log.activeSegment).filter((segment) => segment.isOnDisk)
+    if (last.length > 0) await this.#parts.disk.syncAside(last.map((segment) => segment.logPath))
   }
 
   /** The log is out of service, and the recovery points may still speak of it. */

@@ -25,7 +25,7 @@ import { loadProducers } from './producer-loader.ts'
 import { encodeSnapshot } from './producer-snapshot.ts'
 import { Segment, segmentName } from './segment.ts'
 import { offsetEntryBytes, timeEntryBytes } from './segment-index.ts'
-import { scanSegment } from './segment-scan.ts'
+import { headersOf, scanSegment } from './segment-scan.ts'
 import { chainPointOf } from './side-files.ts'
 import type { UnifiedLog } from './unified-log.ts'
 
@@ -98,11 +98,7 @@ async function passDeletedStart(log: UnifiedLog, disk: Disk): Promise<void> {
   const before = log.segments.at(-2)
   if (before === undefined || active.sizeInBytes > 0) return
   if (logStartOffset <= before.baseOffset || logStartOffset >= active.baseOffset) return
-  const end = await scanSegment({
-    ...{ disk, path: before.logPath, from: 0, to: before.sizeInBytes, checkCrc: false },
-    ...{ segmentBaseOffset: before.baseOffset, expectedOffset: before.baseOffset },
-    visit() {},
-  })
+  const end = await scanSegment({ ...headersOf(before), disk, visit() {} })
   if (end.reason === null && end.nextOffset <= logStartOffset) log.logStartOffset = active.baseOffset
 }
 

@@ -131,9 +131,7 @@ export class ReceivePlace {
     if (this.#isPaused || held === null) return
     this.#held = null
     this.#stream.onReceived(held)
-    if (this.#isPaused || this.#isClosed || this.#watch()) return
-    this.close()
-    this.#stream.onReceivedEnd()
+    if (!this.#isPaused && !this.#isClosed && !this.#watch()) this.end()
   }
 
   #watch(): boolean {

@@ -48,21 +48,25 @@ export class NodeTlsContext implements TlsContext {
       clientCrl === null
         ? null
         : attempt('the revocation list cannot be used', () => readRevocationLists(clientCrl, clientCa ?? nobody))
-    const optionsOf = (pair: TlsKeyPair): tls.SecureContextOptions =>
-      this.#contextOptions(pair, material.clientCa, lists)
+    const optionsOf = (pair: TlsKeyPair): tls.SecureContextOptions => this.#contextOptions(pair, clientCa, lists)
     const options = optionsOf(material)
-    const more = material.more ?? []
-    const all = [material, ...more].map((pair, index) =>
-      attempt(index === 0 ? '' : `moreCertificates[${index - 1}]`, () =>
-        judged(pair, material.clientCa, optionsOf(pair)),
-      ),
+    const first = tried(material, clientCa, options)
+    const more = (material.more ?? []).map((pair, index) =>
+      attempt(`moreCertificates[${index}]`, () => tried(pair, clientCa, optionsOf(pair))),
     )
-    const earliest = all.reduce((first, next) => (next.notAfterMs < first.notAfterMs ? next : first))
-    const facts = { ...earliest, crlNextUpdateMs: lists?.nextUpdateMs ?? null }
-    this.#named = more.length === 0 ? null : new NamedContexts(material, more, optionsOf)
+    const certificates = [first, ...more].map(({ certificate }) => certificate)
+    const { subject, validToDate } = certificates.reduce((soon, next) =>
+      next.validToDate < soon.validToDate ? next : soon,
+    )
+    this.#named = more.length === 0 ? null : new NamedContexts(first, more)
     this.#options = options
     for (const server of this.#servers) server.setSecureContext(options)
-    return facts
+    return {
+      subject: subject.replaceAll('\n', ', '),
+      notAfterMs: validToDate.getTime(),
+      notAfter: validToDate.toISOString(),
+      crlNextUpdateMs: lists?.nextUpdateMs ?? null,
+    }
   }
 
   /** Options of `tls.createServer` and `https.createServer`; throws while `replace` has not succeeded. */
@@ -113,29 +117,28 @@ export class NodeTlsContext implements TlsContext {
 
 type SniAnswer = (error: Error | null, context?: tls.SecureContext) => void
 
+/** A certificate, and what is shown with it. */
+interface Tried {
+  readonly certificate: X509Certificate
+  readonly context: tls.SecureContext
+}
+
 /**
  * Certificates by the host names in them. Each context holds the client CA and the revocation lists too: OpenSSL judges clients by those
  * of the context that the name has chosen.
  */
 class NamedContexts {
-  readonly #first: X509Certificate
-  readonly #others: readonly { readonly certificate: X509Certificate; readonly context: tls.SecureContext }[]
+  readonly #first: Tried
+  readonly #others: readonly Tried[]
 
-  constructor(
-    first: TlsKeyPair,
-    more: readonly TlsKeyPair[],
-    optionsOf: (pair: TlsKeyPair) => tls.SecureContextOptions,
-  ) {
-    this.#first = new X509Certificate(first.certificate)
-    this.#others = more.map((pair) => ({
-      certificate: new X509Certificate(pair.certificate),
-      context: tls.createSecureContext(optionsOf(pair)),
-    }))
+  constructor(first: Tried, others: readonly Tried[]) {
+    this.#first = first
+    this.#others = others
   }
 
   /** undefined = the first one: it is for this name, or none is. */
   of(name: string): tls.SecureContext | undefined {
-    if (isFor(this.#first, name)) return undefined
+    if (isFor(this.#first.certificate, name)) return undefined
     return this.#others.find(({ certificate }) => isFor(certificate, name))?.context
   }
 }
@@ -150,34 +153,25 @@ function isFor(certificate: X509Certificate, name: string): boolean {
 }
 
 /** Tries a certificate out; throws TLS_UNUSABLE with the reason. */
-function judged(
-  pair: TlsKeyPair,
-  clientCa: Uint8Array | null,
-  options: tls.SecureContextOptions,
-): Omit<TlsFacts, 'crlNextUpdateMs'> {
+function tried(pair: TlsKeyPair, clientCa: Uint8Array | null, options: tls.SecureContextOptions): Tried {
   const certificate = attempt('the certificate cannot be read', () => new X509Certificate(pair.certificate))
   const key = attempt('the key cannot be read (an encrypted key is not supported)', () =>
     createPrivateKey(Buffer.from(pair.key)),
   )
   if (!certificate.checkPrivateKey(key)) throw unusable('the key does not belong to the certificate')
-  attempt('the material cannot be used', () => tls.createSecureContext(options))
+  const context = attempt('the material cannot be used', () => tls.createSecureContext(options))
   if (clientCa !== null) {
     const authority = Buffer.from(clientCa)
     attempt('the client CA cannot be read', () => new X509Certificate(authority))
   }
-  const { subject, validToDate } = certificate
-  return {
-    subject: subject.replaceAll('\n', ', '),
-    notAfterMs: validToDate.getTime(),
-    notAfter: validToDate.toISOString(),
-  }
+  return { certificate, context }
 }
 
 function attempt<T>(what: string, work: () => T): T {
   try {
     return work()
   } catch (thrown) {
-    throw unusable([what, asError(thrown).message].filter((words) => words !== '').join(': '))
+    throw unusable(`${what}: ${asError(thrown).message}`)
   }
 }
 

@@ -206,13 +206,13 @@ export const recoveryMutants: readonly Mutant[] = [
     name: 'forgotten-index-believed',
     test: 'test/log/half-written.test.ts',
     breaks: 'of a log that is replaced without its index no index stays',
-    edits: edit('log/compaction/segment-swap.ts', '.filter((index) => !swaps.has(', '.filter((index) => swaps.has('),
+    edits: edit('log/compaction/segment-swap.ts', '.filter((index) => !names.has(', '.filter((index) => names.has('),
   },
   {
     name: 'cut-length-not-synced',
     test: 'test/log/half-written.test.ts',
     breaks: 'a tail that a start has cut stays cut behind a clean stop',
-    edits: edit('log/checkpointer.ts', 'if (!wasClean && last.length > 0) await', 'if (last.length < 0) await'),
+    edits: edit('log/checkpointer.ts', 'if (!wasClean) await', 'if (wasClean) await'),
   },
   {
     name: 'start-left-in-the-gap',

@@ -27,11 +27,8 @@ const settle: StagedLog['settle'] = (promise) => life.settle(promise)
 const eventIds = (): string[] => life.eventIds
 
 async function whenDurable(log: UnifiedLog): Promise<void> {
-  for (let turns = 0; turns < operationsMax && log.durableEndOffset < log.logEndOffset; turns++) {
-    life.stage.clock.runDeferred()
-    await turn()
-    if (log.config.flush === 'relaxed' && log.writtenEndOffset === log.logEndOffset) return
-  }
+  const isRelaxed = log.config.flush === 'relaxed'
+  await life.runUntil(() => (isRelaxed ? log.writtenEndOffset : log.durableEndOffset) === log.logEndOffset)
 }
 
 async function appendTo(directory: LogDirectory, log: UnifiedLog, batches: number): Promise<void> {

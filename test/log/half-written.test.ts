@@ -33,10 +33,7 @@ async function stoppedLog(): Promise<UnifiedLog> {
   for (let index = 0; index < batches; index++) {
     const timestampMs = timeOf(log.logEndOffset)
     done(appendOne(directory, log, batchOf(['.'.repeat(400)], { timestampMs })))
-    for (let turns = 0; turns < turnsMax && log.writtenEndOffset < log.logEndOffset; turns++) {
-      life.stage.clock.runDeferred()
-      await turn()
-    }
+    await life.runUntil(() => log.writtenEndOffset === log.logEndOffset)
   }
   log.highWatermark = log.durableEndOffset
   await life.settle(directory.close())
@@ -201,10 +198,7 @@ describe('a torn tail', () => {
       const directory = await life.opened(medium)
       const own = directory.logs.get('a-0') as UnifiedLog
       done(appendOne(directory, own, batchOf([text.repeat(400)])))
-      for (let turns = 0; turns < turnsMax && own.durableEndOffset < own.logEndOffset; turns++) {
-        life.stage.clock.runDeferred()
-        await turn()
-      }
+      await life.runUntil(() => own.durableEndOffset === own.logEndOffset)
       expect(own.durableEndOffset).toBe(own.logEndOffset)
     }
     await appendTo(later, '-')

@@ -1,9 +1,11 @@
 /** A log directory on a medium that is played operation by operation: starts, deaths, and what must hold at each of them. */
 import type { LogDirectory, LogDirectoryOptions } from '../../src/log/log-directory.ts'
-import { died, Stage } from '../explore/stage.ts'
+import { died, Stage, turn } from '../explore/stage.ts'
 import type { DiskImage } from '../sim/disk-image.ts'
 import { Prng } from '../sim/prng.ts'
 import { openSmall } from './log-fixture.ts'
+
+const turnsMax = 200
 
 /** The process of now, on one medium after the other; each start is a second later. */
 export class StagedLog {
@@ -36,6 +38,14 @@ export class StagedLog {
     const directory = await this.start(medium, Number.POSITIVE_INFINITY, options)
     if (directory === null) throw new Error('the process has died')
     return directory
+  }
+
+  /** Lets the process go on, operation by operation, until something is so or nothing comes any more. */
+  async runUntil(isSo: () => boolean): Promise<void> {
+    for (let turns = 0; turns < turnsMax && !isSo(); turns++) {
+      this.stage.clock.runDeferred()
+      await turn()
+    }
   }
 
   async settle<T>(promise: Promise<T>): Promise<T> {

@@ -7,7 +7,7 @@
  */
 import type { DirectoryEntry, Disk, DiskOperation } from '../../base/ports.ts'
 import { segmentName, Segment } from '../segment.ts'
-import { scanSegment } from '../segment-scan.ts'
+import { headersOf, scanSegment } from '../segment-scan.ts'
 import { cleanedSuffix } from './cleaned-file.ts'
 
 const swapSuffix = '.swap'
@@ -48,6 +48,7 @@ export async function finishSwaps(
   if (swaps.length === 0) return entries
   const sync: DiskOperation = { kind: 'syncDirectory', path: directory }
   const operations: DiskOperation[] = []
+  const names = new Set(swaps.map((entry) => entry.name))
   const bases = swaps.map((entry) => /^(\d{20})\.log\.swap$/.exec(entry.name)?.[1]).filter((base) => base !== undefined)
   for (const base of bases) {
     const end = await endOf(disk, directory, Number(base))
@@ -56,10 +57,10 @@ export async function finishSwaps(
       if (other !== undefined && Number(other) > Number(base) && Number(other) < end)
         operations.push(...removal(directory, Number(other)))
     }
+    // An index whose rename the medium has forgotten leaves that of the log before in its place.
+    const forgotten = [`${base}.index`, `${base}.timeindex`].filter((index) => !names.has(`${index}${swapSuffix}`))
+    for (const index of forgotten) operations.push({ kind: 'unlink', path: `${directory}/${index}` })
   }
-  // An index whose rename the medium has forgotten leaves that of the log before in its place.
-  const names = new Set(swaps.map((entry) => entry.name))
-  for (const base of bases) operations.push(...removalOfForgotten(directory, Number(base), names))
   const isOfSwap = (name: string): boolean => bases.some((base) => name.startsWith(base))
   const placeOf = (name: string): string => `${directory}/${name.slice(0, -swapSuffix.length)}`
   // The log of an index left alone may have its name already, and then the index that has its own is that of the log before: it would
@@ -74,30 +75,10 @@ export async function finishSwaps(
   return disk.list(directory)
 }
 
-function removalOfForgotten(
-  directory: string,
-  baseOffset: number,
-  swaps: ReadonlySet<string>,
-): readonly DiskOperation[] {
-  const name = segmentName(baseOffset)
-  const forgotten = ['index', 'timeindex']
-    .map((kind) => `${name}.${kind}`)
-    .filter((index) => !swaps.has(`${index}${swapSuffix}`))
-  return forgotten.map((index) => ({ kind: 'unlink', path: `${directory}/${index}` }))
-}
-
 /** Exclusive end of the offsets in a `.swap` file, which was synced before it got this name. */
 async function endOf(disk: Disk, directory: string, baseOffset: number): Promise<number> {
-  const path = `${new Segment(directory, baseOffset, 0).logPath}${swapSuffix}`
-  const end = await scanSegment({
-    disk,
-    path,
-    from: 0,
-    to: (await disk.size(path)) ?? 0,
-    segmentBaseOffset: baseOffset,
-    expectedOffset: baseOffset,
-    checkCrc: false,
-    visit() {},
-  })
+  const place = new Segment(directory, baseOffset, 0)
+  const path = `${place.logPath}${swapSuffix}`
+  const end = await scanSegment({ ...headersOf(place), disk, path, to: (await disk.size(path)) ?? 0, visit() {} })
   return end.nextOffset
 }
