@@ -215,14 +215,16 @@ export const recoveryMutants: readonly Mutant[] = [
     edits: edit('log/checkpointer.ts', 'if (!wasClean) await', 'if (wasClean) await'),
   },
   {
-    name: 'start-left-in-the-gap',
+    name: 'reader-left-in-the-gap',
     test: 'test/log/half-written.test.ts',
-    breaks: 'no log begins where nothing stands, below its end',
-    edits: edit(
-      'log/log-loader.ts',
-      'if (before === undefined || active.sizeInBytes > 0) return',
-      'if (active.sizeInBytes >= 0) return',
-    ),
+    breaks: 'no reader waits below the end of a log',
+    edits: edit('log/log-reader.ts', 'if (sizeInBytes > 0 || isBehind', 'if (sizeInBytes >= 0 || isBehind'),
+  },
+  {
+    name: 'lost-epochs-count-as-filed',
+    test: 'test/log/epochs.test.ts',
+    breaks: 'epochs that the file has not heard of are not known to it',
+    edits: edit('log/leader-epoch-cache.ts', 'this.#hasLostUnfiled ||= ', 'this.#hasLostUnfiled &&= '),
   },
   {
     name: 'index-rebuilt-in-place',
