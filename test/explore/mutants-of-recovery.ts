@@ -236,7 +236,11 @@ export const recoveryMutants: readonly Mutant[] = [
     name: 'relaxed-bytes-below-a-frame',
     test: 'test/log/commit-plan.test.ts',
     breaks: 'what stands below a frame is on the medium',
-    edits: edit('log/commit-plan.ts', 'log.durableEndOffset >= log.writtenEndOffset)', "log.config.flush !== 'relaxed')"),
+    edits: edit(
+      'log/commit-plan.ts',
+      'log.durableEndOffset >= log.writtenEndOffset)',
+      "log.config.flush !== 'relaxed')",
+    ),
   },
   {
     name: 'once-relaxed-never-synced',
