@@ -253,6 +253,16 @@ export const recoveryMutants: readonly Mutant[] = [
     ),
   },
   {
+    name: 'wrong-offset-guessed',
+    test: 'test/log/segment-digest.test.ts',
+    breaks: 'of two batches that cannot both be right the one is hidden that is wrong',
+    edits: edit(
+      'log/segment-examination.ts',
+      '{ position, baseOffset }, this.#disk)) return true',
+      '{ position, baseOffset }, this.#disk)) return false',
+    ),
+  },
+  {
     name: 'index-rebuilt-in-place',
     test: 'test/log/half-written.test.ts',
     breaks: 'an index that was wrong stays until a whole one takes its place',
