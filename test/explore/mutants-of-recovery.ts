@@ -263,6 +263,12 @@ export const recoveryMutants: readonly Mutant[] = [
     ),
   },
   {
+    name: 'stale-entries-left',
+    test: 'test/log/half-written.test.ts',
+    breaks: 'an index tells of no record that its log has lost',
+    edits: edit('log/log-recovery.ts', 'if (!index.filesDiffer) return []', 'if (index.filedOffsets >= 0) return []'),
+  },
+  {
     name: 'index-rebuilt-in-place',
     test: 'test/log/half-written.test.ts',
     breaks: 'an index that was wrong stays until a whole one takes its place',

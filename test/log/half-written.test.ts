@@ -108,6 +108,24 @@ describe('a deletion that was cut short before an empty segment', () => {
   })
 })
 
+describe('the index files of a log that has lost its end', () => {
+  test('hold nothing, durably, of what is lost before a start says what they hold', async () => {
+    const log = await stoppedLog()
+    const { activeSegment: active } = log
+    expect(image.file(active.timeIndexPath).size).toBe(timeEntryBytes)
+    // As a relaxed log, its last segment never reached the medium; its indexes did.
+    image.truncate(active.logPath, 0)
+    image.file(active.logPath).sync()
+    for (const path of ['/data/state/recovery-points', '/data/log/recovery-point-offset-checkpoint']) image.unlink(path)
+    image.syncDirectory('/data/state')
+    forgetCleanStop()
+    await life.opened(image)
+    life.stage.disk.stop()
+    image.crash(new Prng(1, 'crash'))
+    expect([active.indexPath, active.timeIndexPath].map((path) => image.file(path).size)).toEqual([0, 0])
+  })
+})
+
 describe('a search by time', () => {
   test('does not believe the index of a file that compaction was about to replace, once its replacement is half done', async () => {
     const log = await stoppedLog()
