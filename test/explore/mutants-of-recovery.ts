@@ -269,6 +269,16 @@ export const recoveryMutants: readonly Mutant[] = [
     edits: edit('log/log-recovery.ts', 'if (!index.filesDiffer) return []', 'if (index.filedOffsets >= 0) return []'),
   },
   {
+    name: 'swap-finished-unsynced',
+    test: 'test/log/half-written.test.ts',
+    breaks: 'a swap that was killed loses nothing in the start that finishes it',
+    edits: edit(
+      'log/compaction/segment-swap.ts',
+      'const operations: DiskOperation[] = [sync]',
+      'const operations: DiskOperation[] = []',
+    ),
+  },
+  {
     name: 'index-rebuilt-in-place',
     test: 'test/log/half-written.test.ts',
     breaks: 'an index that was wrong stays until a whole one takes its place',

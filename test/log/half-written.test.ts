@@ -108,6 +108,33 @@ describe('a deletion that was cut short before an empty segment', () => {
   })
 })
 
+describe('a swap of compaction that was killed before its names were synced', () => {
+  test('loses nothing, wherever the power goes in the start that finishes it', async () => {
+    const log = await stoppedLog()
+    const [first, second, third] = log.segments as [Segment, Segment, Segment]
+    const both = [first, second].map(({ logPath }) => image.file(logPath).read(0, image.file(logPath).size))
+    const cleaned = `${first.logPath}.cleaned`
+    image.write(cleaned, 0, both)
+    image.file(cleaned).sync()
+    image.syncDirectory('/data/log/a-0')
+    forgetCleanStop()
+    image.rename(cleaned, `${first.logPath}.swap`)
+    let isOver = false
+    for (let operations = 0; operations < operationsMax && !isOver; operations++) {
+      for (let seed = 0; seed < 8; seed++) {
+        const medium = image.fork()
+        isOver = (await life.start(medium, operations)) !== null
+        life.stage.disk.stop()
+        medium.crash(new Prng(seed, `crash ${operations}`))
+        const found = (await life.opened(medium)).logs.get('a-0') as UnifiedLog
+        const offsets = (await life.settle(readAll(found))).map((batch) => batchBaseOffset(batch))
+        expect(offsets.slice(0, third.baseOffset)).toEqual(everyOffset(log).slice(0, third.baseOffset))
+      }
+    }
+    expect(isOver).toBe(true)
+  })
+})
+
 describe('the index files of a log that has lost its end', () => {
   test('hold nothing, durably, of what is lost before a start says what they hold', async () => {
     const log = await stoppedLog()
