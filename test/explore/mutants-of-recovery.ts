@@ -279,6 +279,12 @@ export const recoveryMutants: readonly Mutant[] = [
     ),
   },
   {
+    name: 'marker-comes-back',
+    test: 'test/log/half-written.test.ts',
+    breaks: 'a clean stop is not believed behind a start that found its marker gone',
+    edits: edit('log/directory-hold.ts', 'if (brokerEpoch === null) await', 'if (brokerEpoch === 0) await'),
+  },
+  {
     name: 'index-rebuilt-in-place',
     test: 'test/log/half-written.test.ts',
     breaks: 'an index that was wrong stays until a whole one takes its place',

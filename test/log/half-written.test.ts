@@ -34,18 +34,18 @@ beforeEach(() => {
   life = new StagedLog()
 })
 
-/** Batches of one record each, five a segment, with times that rise; a clean stop. */
-async function stoppedLog(): Promise<UnifiedLog> {
+/** Batches of one record each, five a segment unless that is larger, with times that rise; a clean stop. */
+async function stoppedLog(segmentBytes = 2500, count = batches): Promise<UnifiedLog> {
   const directory = await life.opened(image)
-  const log = await life.settle(createSmall(directory, 'a', { segmentBytes: 2500 }))
-  for (let index = 0; index < batches; index++) {
+  const log = await life.settle(createSmall(directory, 'a', { segmentBytes }))
+  for (let index = 0; index < count; index++) {
     const timestampMs = timeOf(log.logEndOffset)
     done(appendOne(directory, log, batchOf(['.'.repeat(400)], { timestampMs })))
     await life.runUntil(() => log.writtenEndOffset === log.logEndOffset)
   }
   log.highWatermark = log.durableEndOffset
   await life.settle(directory.close())
-  expect(log.segments.length).toBeGreaterThan(1)
+  expect(log.segments.length > 1).toBe(segmentBytes === 2500)
   return log
 }
 
@@ -132,6 +132,32 @@ describe('a swap of compaction that was killed before its names were synced', ()
       }
     }
     expect(isOver).toBe(true)
+  })
+})
+
+describe('the marker of a clean stop', () => {
+  test('that a killed start has removed is not there again behind a start that found it gone', async () => {
+    const log = await stoppedLog(100_000, batches - 1)
+    const times = everyOffset(log).map((_, offset) => offset)
+    let isGone = false
+    for (let killedAt = 0; killedAt < operationsMax && !isGone; killedAt++) {
+      const killed = image.fork()
+      await life.start(killed, killedAt)
+      life.stage.disk.stop()
+      isGone = killed.find('/data/log/.kafka_cleanshutdown') === null
+      if (!isGone) continue
+      for (let operations = 0; operations < 40; operations++) {
+        for (let seed = 0; seed < 6; seed++) {
+          const medium = killed.fork()
+          await life.start(medium, operations)
+          life.stage.disk.stop()
+          medium.crash(new Prng(seed, `crash ${operations}`))
+          const found = (await life.opened(medium)).logs.get('a-0') as UnifiedLog
+          expect(await offsetsByTime(found)).toEqual(times)
+        }
+      }
+    }
+    expect(isGone).toBe(true)
   })
 })
 
