@@ -150,7 +150,7 @@ async function countExpired(log: UnifiedLog, nowMs: number, parts: RetentionPart
   if (retentionMs < 0 || !parts.clock.wallTrusted()) return 0
   let count = 0
   for (const segment of [...log.segments]) {
-    if (segment.sizeInBytes === 0) break
+    if (segment.sizeInBytes === 0 && segment === log.activeSegment) break
     const newestMs = await newestOf(log, segment, parts)
     if (nowMs - newestMs <= retentionMs || log.segments[count] !== segment) break
     if (endOf(log, count) > log.highWatermark) break
@@ -161,12 +161,13 @@ async function countExpired(log: UnifiedLog, nowMs: number, parts: RetentionPart
 
 /**
  * The time that the age of a segment counts from. Stamps of before our time were given by a clock that did not know the time, and say
- * nothing about the age: the segment is at least as old as what follows it, and counted so. (What is the newest data is kept.)
+ * nothing about the age: the segment is at least as old as what follows it, and counted so, as one is of which Apache Kafka's compaction
+ * has left nothing. (What is the newest data is kept.)
  */
 async function newestOf(log: UnifiedLog, segment: Segment, parts: RetentionParts): Promise<number> {
   for (let index = log.segments.indexOf(segment); index >= 0 && index < log.segments.length; index++) {
     const later = log.segments[index] as Segment
-    if (later.sizeInBytes === 0) break
+    if (later.sizeInBytes === 0) continue
     await ensureMaxTimestamp(log, later, parts.reader)
     if (later.maxTimestampMs >= earliestTrustedWallMs) return later.maxTimestampMs
     if (later.maxTimestampMs < 0) return later.createdMs

@@ -7,6 +7,7 @@ import type { LogDirectory } from '../../../src/log/log-directory.ts'
 import type { UnifiedLog } from '../../../src/log/unified-log.ts'
 import type { SimHost } from '../../sim/host.ts'
 import { type SimWorld, simWorld } from '../../sim/world.ts'
+import { batchSizeInBytes } from '../../../src/protocol/records/record-batch.ts'
 import { createSmall, openSmall } from '../log-fixture.ts'
 import { append, contentOf, eagerConfig, followHighWatermark, keyedBatch } from './compaction-fixture.ts'
 
@@ -77,11 +78,12 @@ describe('a log with empty segments between others, as Apache Kafka leaves them'
     const at = await stopped()
     const bases = at.log.segments.map(({ baseOffset }) => baseOffset)
     await emptied(at, [bases[0] ?? 0, bases[2] ?? 0])
-    await reopened(at)
+    await reopened(at, { segmentBytes: 8000 })
     const before = at.log.sizeInBytes
     await at.world.settle(at.directory.compactor.compact())
     expect(at.host.observer.eventsOf(logEvents.logCompacted.id)).toHaveLength(1)
     expect(at.log.sizeInBytes).toBeLessThan(before / 2)
+    expect(at.log.segments.filter(({ sizeInBytes }) => sizeInBytes === 0)).toEqual([])
     const active = at.log.activeSegment.baseOffset
     const found = await at.world.settle(contentOf(at.log, at.ports.compute))
     expect(found.map((text) => Number(text.split(' ')[0]))).toEqual(
@@ -98,5 +100,36 @@ describe('a log with empty segments between others, as Apache Kafka leaves them'
     await reopened(at, { cleanupPolicy: new Set(['compact', 'delete'] as const), retentionMs })
     await at.world.settle(at.directory.retain(at.ports.clock.wallMs() + 1_000_000))
     expect(at.log.logStartOffset).toBeGreaterThan(bases[2] ?? 0)
+  })
+})
+
+describe('a log that Apache Kafka has compacted', () => {
+  test('may have gaps where ours has never been, whatever our own copy of the cleaner offsets says', async () => {
+    const at = await stopped()
+    await reopened(at)
+    const other = await at.world.settle(createSmall(at.directory, 'b', { ...eagerConfig }))
+    followHighWatermark(other)
+    for (let index = 0; index < 60; index++) {
+      append(at.directory, other, await keyedBatch([{ key: 'k', value: 'x'.repeat(100) }], {}, at.ports.compute))
+      await at.world.runFor(5)
+    }
+    at.log.updateConfig({ ...eagerConfig, cleanupPolicy: new Set(['delete'] as const) })
+    await at.world.settle(at.directory.compactor.compact())
+    expect(at.host.fileNow('/data/state/cleaner-offsets')).not.toBeNull()
+    await at.world.settle(at.directory.close())
+    const [, second] = at.log.segments
+    const path = second?.logPath ?? ''
+    const bytes = at.host.fileNow(path) ?? new Uint8Array(0)
+    at.host.kill()
+    await emptied(at, [])
+    let last = 0
+    for (let next = 0; next < bytes.length; next += batchSizeInBytes(bytes, next)) last = next
+    const left = bytes.slice(0, last)
+    await at.world.settle(at.host.boot().disk.submit([{ kind: 'writeFile', path, bytes: left }]))
+    at.host.kill()
+    await reopened(at, { cleanupPolicy: new Set(['delete'] as const) })
+    const offsets = (await at.world.settle(contentOf(at.log, at.ports.compute))).map((text) => Number(text.split(' ')[0]))
+    expect(offsets).toHaveLength(79)
+    expect(at.log.damage.ranges).toEqual([])
   })
 })
