@@ -8,6 +8,12 @@ export const cliErrors = defineErrors({
     remedy: 'Name a file that exists and may be read.',
     retriable: false,
   },
+  outputFailed: {
+    code: 'CLI_OUTPUT_FAILED',
+    sentence: 'standard output takes no more: {detail}',
+    remedy: 'What was printed is not whole: make room, or send it somewhere else, and run the command again.',
+    retriable: false,
+  },
   daemonUnreachable: {
     code: 'CLI_DAEMON_UNREACHABLE',
     sentence: '{address} gives no answer: {detail}',
