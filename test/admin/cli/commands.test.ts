@@ -1,5 +1,5 @@
 /** The command line where no daemon runs: misuse, configuration, and what is said when nobody answers. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
@@ -95,6 +95,31 @@ describe('headwater', () => {
     const topics = headwater(['topics', 'list', '-b', `127.0.0.1:${port}`])
     expect(topics).toMatchObject({ status: 1, stdout: '' })
     expect(topics.stderr).toContain(`no broker answers at 127.0.0.1:${port}`)
+  })
+})
+
+describe('a place that is none', () => {
+  it.each(['nowhere', '127.0.0.1', 'http://a b:1', ':9640'])(
+    'is refused before anybody is asked: --http %s',
+    (place) => {
+      const { status, stderr } = headwater(['status', '--http', place])
+      expect(status).toBe(1)
+      expect(stderr).toContain(`--http: "${place}" is not HOST:PORT or https://HOST:PORT`)
+    },
+  )
+
+  it('is no data directory whose recovery could be confirmed, and none with an audit', () => {
+    const absent = join(folder, 'absent')
+    const confirmed = headwater(['recover', 'confirm', '--data-dir', absent])
+    expect(confirmed).toMatchObject({ status: 1, stdout: '' })
+    expect(confirmed.stderr).toContain(`${absent} is not a data directory`)
+    expect(existsSync(absent)).toBe(false)
+    for (const more of [[], ['--topic']]) {
+      const audit = headwater(['audit', 'verify', '--data-dir', absent, ...more])
+      expect(audit).toMatchObject({ status: 1, stdout: '' })
+      expect(audit.stderr).toContain('there is no audit in ')
+      expect(audit.stderr).toContain('audit.keep')
+    }
   })
 })
 
