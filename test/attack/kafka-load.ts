@@ -7,6 +7,7 @@ import { type BrokenBatch, bombs } from './broken-batches.ts'
 import { doorBounds, type DoorWorld } from './door-world.ts'
 import { metadataRequest } from './kafka-frames.ts'
 import { figure } from './figures.ts'
+import { heavyBatches } from './heavy-batches.ts'
 import { memoryOf } from './process-facts.ts'
 import { RawClient } from './raw-client.ts'
 import { pause, type Row, until } from './row.ts'
@@ -16,6 +17,7 @@ const fetches = 10_000
 const deafClients = figure(10, 50)
 const silentClients = figure(100, 1_000)
 const bombClients = figure(20, 100)
+const heavyClients = figure(5, 20)
 
 export function kafkaLoadRows(world: DoorWorld): readonly Row[] {
   const { kafka, pid } = world.daemon
@@ -62,6 +64,10 @@ export function kafkaLoadRows(world: DoorWorld): readonly Row[] {
     {
       name: `Kafka: ${bombClients} clients that send batches which open to hundreds of megabytes take a bounded memory, and others are served`,
       run: () => flood(world, bombClients, bombs(), 100 * mib),
+    },
+    {
+      name: `Kafka: ${heavyClients} clients that send batches of thirty megabytes, packed, take a bounded memory, and others are served`,
+      run: async () => flood(world, heavyClients, await heavyBatches(), 128 * mib),
     },
     {
       name: 'Kafka: connections beyond max.connections are closed at once; when others go, new ones are served',
