@@ -215,13 +215,51 @@ export const recoveryMutants: readonly Mutant[] = [
     edits: edit('log/checkpointer.ts', 'if (!wasClean) await', 'if (wasClean) await'),
   },
   {
-    name: 'start-left-in-the-gap',
+    name: 'reader-left-in-the-gap',
     test: 'test/log/half-written.test.ts',
-    breaks: 'no log begins where nothing stands, below its end',
+    breaks: 'no reader waits below the end of a log',
+    edits: edit('log/log-reader.ts', 'if (sizeInBytes > 0 || isBehind', 'if (sizeInBytes >= 0 || isBehind'),
+  },
+  {
+    name: 'lost-epochs-count-as-filed',
+    test: 'test/log/epochs.test.ts',
+    breaks: 'epochs that the file has not heard of are not known to it',
+    edits: edit('log/leader-epoch-cache.ts', 'this.#hasLostUnfiled ||= ', 'this.#hasLostUnfiled &&= '),
+  },
+  {
+    name: 'frame-past-its-syncs',
+    test: 'test/log/commit-plan.test.ts',
+    breaks: 'a frame takes no place of another whose file is not synced',
+    edits: edit('log/commit-plan.ts', 'begins || waits ?', 'waits ?'),
+  },
+  {
+    name: 'relaxed-bytes-below-a-frame',
+    test: 'test/log/commit-plan.test.ts',
+    breaks: 'what stands below a frame is on the medium',
     edits: edit(
-      'log/log-loader.ts',
-      'if (before === undefined || active.sizeInBytes > 0) return',
-      'if (active.sizeInBytes >= 0) return',
+      'log/commit-plan.ts',
+      'log.durableEndOffset >= log.writtenEndOffset)',
+      "log.config.flush !== 'relaxed')",
+    ),
+  },
+  {
+    name: 'once-relaxed-never-synced',
+    test: 'test/log/commit-plan.test.ts',
+    breaks: 'a relaxed log is synced soon',
+    edits: edit(
+      'log/commit-driver.ts',
+      'filter((log) => log.durableEndOffset < log.writtenEndOffset)',
+      "filter((log) => log.config.flush === 'relaxed')",
+    ),
+  },
+  {
+    name: 'wrong-offset-guessed',
+    test: 'test/log/segment-digest.test.ts',
+    breaks: 'of two batches that cannot both be right the one is hidden that is wrong',
+    edits: edit(
+      'log/segment-examination.ts',
+      '{ position, baseOffset }, this.#disk)) return true',
+      '{ position, baseOffset }, this.#disk)) return false',
     ),
   },
   {

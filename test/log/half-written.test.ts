@@ -4,19 +4,27 @@ import type { LogDirectory } from '../../src/log/log-directory.ts'
 import { headerOf } from '../../src/log/compaction/batch-filter.ts'
 import type { Segment } from '../../src/log/segment.ts'
 import { offsetEntryBytes, timeEntryBytes } from '../../src/log/segment-index.ts'
-import { batchSizeInBytes } from '../../src/protocol/records/record-batch.ts'
+import {
+  batchBaseOffset,
+  batchCrcIsValid,
+  batchHeaderBytes,
+  batchLastOffset,
+  batchRecordCount,
+  batchSizeInBytes,
+} from '../../src/protocol/records/record-batch.ts'
 import type { UnifiedLog } from '../../src/log/unified-log.ts'
 import { turn } from '../explore/stage.ts'
 import { DiskImage } from '../sim/disk-image.ts'
 import { Prng } from '../sim/prng.ts'
 import { tryApply } from '../sim/sim-disk.ts'
-import { appendOne, batchOf, createSmall, done } from './log-fixture.ts'
+import { appendOne, batchOf, createSmall, done, readAll } from './log-fixture.ts'
 import { StagedLog } from './staged-log.ts'
 
 const turnsMax = 200
 const operationsMax = 120
 const batches = 13
 const entriesMax = 4
+const readable = { bytesMax: 10_000, minOneBatch: true } as const
 const timeOf = (offset: number): number => 1_000 + offset * 10
 let image: DiskImage
 let life: StagedLog
@@ -63,11 +71,14 @@ async function offsetsByTime(log: UnifiedLog): Promise<readonly (number | undefi
 
 const everyOffset = (log: UnifiedLog): readonly number[] => Array.from({ length: log.logEndOffset }, (_, at) => at)
 
-describe('a log that begins where a deletion was cut short', () => {
-  test('begins with the empty segment behind it, so that no reader waits below its end', async () => {
+describe('a deletion that was cut short before an empty segment', () => {
+  test.each([
+    ['below the gap', -1],
+    ['within the gap', 2],
+  ])('leaves no reader waiting below the end, with the start of the log %s', async (_, behindSecond) => {
     const log = await stoppedLog()
     const [first, second, third] = log.segments as [Segment, Segment, Segment]
-    // The second one's new name has reached the medium, and of the third one's bytes none. The log begins within what is gone.
+    // The second one's new name has reached the medium, and of the third one's bytes none.
     image.rename(second.logPath, `${second.logPath}.deleted`)
     image.truncate(third.logPath, 0)
     image.file(third.logPath).sync()
@@ -75,14 +86,25 @@ describe('a log that begins where a deletion was cut short', () => {
     for (const path of ['/data/state/recovery-points', '/data/log/recovery-point-offset-checkpoint']) image.unlink(path)
     image.syncDirectory('/data/state')
     forgetCleanStop()
-    const startOffset = second.baseOffset + 2
+    const startOffset = second.baseOffset + behindSecond
     expect(startOffset).toBeGreaterThan(first.baseOffset)
     const text = `0\n1\na 0 ${startOffset}\n`
     image.write('/data/log/log-start-offset-checkpoint', 0, [Buffer.from(text)])
     image.unlink('/data/state/log-starts')
     image.syncDirectory('/data/state')
-    const again = (await life.opened(image)).logs.get('a-0')
-    expect([again?.logStartOffset, again?.logEndOffset]).toEqual([third.baseOffset, third.baseOffset])
+    const again = (await life.opened(image)).logs.get('a-0') as UnifiedLog
+    const last = (await life.settle(readAll(again))).at(-1) as Uint8Array
+    expect([again.logStartOffset, again.logEndOffset]).toEqual([startOffset, third.baseOffset])
+    // Twice: it is in no file, and the second time no file is asked.
+    for (const from of [batchBaseOffset(last), second.baseOffset + 3]) {
+      const read = await life.settle(again.read({ ...readable, fromOffset: from, endOffset: again.logEndOffset }))
+      const bytes = read.kind === 'batches' ? read.bytes : new Uint8Array(batchHeaderBytes)
+      expect([batchBaseOffset(bytes), batchLastOffset(bytes), batchRecordCount(bytes), bytes.length]).toEqual([
+        ...[from, third.baseOffset - 1],
+        ...[0, batchHeaderBytes],
+      ])
+      expect(batchCrcIsValid(bytes)).toBe(true)
+    }
   })
 })
 
