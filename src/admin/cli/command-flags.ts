@@ -1,5 +1,5 @@
 /** Flags that several commands share, and what their values may be. */
-import { type Command, InvalidArgumentError } from 'commander'
+import { type Command, InvalidArgumentError, Option } from 'commander'
 import { ApplianceError } from '../../base/errors.ts'
 import type { ListenAddress } from '../../base/ports.ts'
 import { cliErrors } from './cli-errors.ts'
@@ -27,6 +27,8 @@ export interface CommandContext {
 
 const mechanismNames = ['SCRAM-SHA-256', 'SCRAM-SHA-512'] as const
 
+const localKafka = '127.0.0.1:9092'
+
 export const jsonOption = ['--json', 'machine-readable output'] as const
 export const passwordFileOption = [
   '--password-file <FILE>',
@@ -36,11 +38,10 @@ export const passwordFileOption = [
 /** Adds the flags of a command that speaks Kafka. */
 export function withKafkaFlags(command: Command): Command {
   return command
-    .option(
-      '-b, --bootstrap-server <HOST:PORT,...>',
-      'Kafka listeners to ask first',
-      addresses,
-      addresses('127.0.0.1:9092'),
+    .addOption(
+      new Option('-b, --bootstrap-server <HOST:PORT,...>', 'Kafka listeners to ask first')
+        .argParser(addresses)
+        .default(addresses(localKafka), localKafka),
     )
     .option(
       '--command-config <file>',
