@@ -117,7 +117,7 @@ export class MqttSession {
    */
   offer(delivery: Delivery, wallMs: number): boolean {
     // The client had it before the restart.
-    if (this.outgoing?.before(delivery.message.origin)?.isReleased === true) return true
+    if (delivery.group === null && this.outgoing?.before(delivery.message.origin)?.isReleased === true) return true
     const isQos0 = qosOf(delivery) === 0
     if (isQos0 && (this.attached === null || this.queue.length === 0)) this.sendAtOnce(delivery, wallMs)
     else if (this.hasRoom) this.start(delivery, wallMs)
@@ -125,6 +125,11 @@ export class MqttSession {
     else if (!this.queue.push(delivery, this.attached, wallMs)) return false
     this.bounds.onProgress(this)
     return true
+  }
+
+  /** It was begun before the restart: the client may hold its id, and waits for PUBREL, so it is sent again however old it is. */
+  hasBegun({ origin }: OutgoingMessage): boolean {
+    return this.outgoing?.before(origin) !== undefined
   }
 
   /** From this offset on it reads the partition by itself. */
@@ -176,7 +181,9 @@ export class MqttSession {
   private start(delivery: Delivery, wallMs: number): void {
     const link = this.attached as SessionLink
     const { message } = delivery
-    if (message.isExpired(wallMs)) return this.bounds.onDrop(this, 'expired')
+    if (message.isExpired(wallMs) && (delivery.group !== null || !this.hasBegun(message))) {
+      return this.bounds.onDrop(this, 'expired')
+    }
     const qos = qosOf(delivery)
     if (qos === 0) return this.sendQos0(link, delivery, message, wallMs)
     if (qos === 2 && delivery.group === null && message.origin !== null) {
