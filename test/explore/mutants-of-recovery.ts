@@ -227,6 +227,42 @@ export const recoveryMutants: readonly Mutant[] = [
     edits: edit('log/leader-epoch-cache.ts', 'this.#hasLostUnfiled ||= ', 'this.#hasLostUnfiled &&= '),
   },
   {
+    name: 'frame-past-its-syncs',
+    test: 'test/log/commit-plan.test.ts',
+    breaks: 'a frame takes no place of another whose file is not synced',
+    edits: edit('log/commit-plan.ts', 'begins || waits ?', 'waits ?'),
+  },
+  {
+    name: 'relaxed-bytes-below-a-frame',
+    test: 'test/log/commit-plan.test.ts',
+    breaks: 'what stands below a frame is on the medium',
+    edits: edit(
+      'log/commit-plan.ts',
+      'log.durableEndOffset >= log.writtenEndOffset)',
+      "log.config.flush !== 'relaxed')",
+    ),
+  },
+  {
+    name: 'once-relaxed-never-synced',
+    test: 'test/log/commit-plan.test.ts',
+    breaks: 'a relaxed log is synced soon',
+    edits: edit(
+      'log/commit-driver.ts',
+      'filter((log) => log.durableEndOffset < log.writtenEndOffset)',
+      "filter((log) => log.config.flush === 'relaxed')",
+    ),
+  },
+  {
+    name: 'wrong-offset-guessed',
+    test: 'test/log/segment-digest.test.ts',
+    breaks: 'of two batches that cannot both be right the one is hidden that is wrong',
+    edits: edit(
+      'log/segment-examination.ts',
+      '{ position, baseOffset }, this.#disk)) return true',
+      '{ position, baseOffset }, this.#disk)) return false',
+    ),
+  },
+  {
     name: 'index-rebuilt-in-place',
     test: 'test/log/half-written.test.ts',
     breaks: 'an index that was wrong stays until a whole one takes its place',
