@@ -301,8 +301,11 @@ export class SessionKeeper {
     this.checkpointSoon()
   }
 
-  /** A session or a shared subscription is at the live end of a partition: its place of before is not to be believed after a restart. */
-  onArrived(reader: MqttSession | SharedGroup): void {
+  /**
+   * A session or a shared subscription is at the live end of a partition, or behind it since now: its place of before is not to be believed after a
+   * restart.
+   */
+  onMoved(reader: MqttSession | SharedGroup): void {
     if (!(reader instanceof SharedGroup)) return this.onProgress(reader)
     this.dirtyGroups.add(reader)
     if (this.stored > 0) this.checkpointSoon()

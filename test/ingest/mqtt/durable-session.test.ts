@@ -206,6 +206,23 @@ describe('a shared subscription of kept sessions', () => {
       for (const member of members) heard.push(...(await take(world, member, 10)))
     expect(heard.toSorted()).toEqual(['a/x=1', 'a/x=2', 'a/x=3', 'a/x=4'])
   })
+
+  it.each(['stopAndStart', 'restart', 'powerCut'] as const)(
+    'has what came while its members were away, long before a %s',
+    async (end) => {
+      const world = await DoorWorld.start()
+      const member = await world.subscribed(['m', 4, kept], '$share/g/a/#')
+      await publish(world, 'a/x', 'first')
+      expect(await take(world, member)).toEqual(['a/x=first'])
+      await world.runFor(3000)
+      member.drop()
+      await world.runFor(3000)
+      await publish(world, 'a/x', '1', '2', '3')
+      await world.runFor(3000)
+      await world[end]()
+      expect(await take(world, await world.connect('m', 4, kept))).toEqual(['a/x=1', 'a/x=2', 'a/x=3'])
+    },
+  )
 })
 
 describe('a will', () => {
