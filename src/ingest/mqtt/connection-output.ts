@@ -35,8 +35,9 @@ export class ConnectionOutput {
     return this.blocked
   }
 
-  /** Queues a packet; its bytes must not change any more. A gathering of more than a buffer's worth leaves at once. */
-  push(packet: Uint8Array): void {
+  /** Queues a packet, or several; their bytes must not change any more. A gathering of more than a buffer's worth leaves at once. */
+  push(packet: Uint8Array, count = 1): void {
+    this.counters.totals.sentPackets += count
     this.endRun()
     this.add(packet)
     this.bytes += packet.length
@@ -47,6 +48,7 @@ export class ConnectionOutput {
   pushPublish(publish: EncodedPublish, packetId: number, duplicate: boolean): void {
     if (publish.packetIdAt < 0) return this.push(publish.memory)
     const size = publish.end - publish.start
+    this.counters.totals.sentPackets += 1
     let { run } = this
     if (run === null || this.runEnd + size > run.length) {
       this.endRun()
