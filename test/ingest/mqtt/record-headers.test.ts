@@ -97,6 +97,17 @@ describe('record headers', () => {
     )
   })
 
+  it('bring back names of user properties as long as MQTT has them, and no longer ones', () => {
+    const longest = ['n'.repeat(65_535), '\u00fc'.repeat(32_767), 'mqtt.'.padEnd(65_535, 'x')]
+    const headers = [...longest, '\u00fc'.repeat(32_768)].map(
+      (name): RecordHeader => ({
+        key: name.startsWith('mqtt.') ? `mqtt.up.${name}` : name,
+        value: Buffer.from('v'),
+      }),
+    )
+    expect(decodeRecordHeaders(headers).properties.userProperties).toEqual(longest.map((name) => [name, 'v']))
+  })
+
   it('of a Kafka client become user properties where they are text; forged ones of ours do no harm', () => {
     const header = (key: string, value: string | Uint8Array | null): RecordHeader => ({
       key,
