@@ -58,9 +58,9 @@ export async function produce(client: KafkaClient, topic: string, options: Produ
     }
   }
   try {
-  if (options.value !== null)
-    await send([{ key: options.key === null ? null : Buffer.from(options.key), value: Buffer.from(options.value) }])
-  else for await (const lines of inputLines()) await send(lines.map((line) => recordOfLine(line, options)))
+    if (options.value !== null)
+      await send([{ key: options.key === null ? null : Buffer.from(options.key), value: Buffer.from(options.value) }])
+    else for await (const lines of inputLines()) await send(lines.map((line) => recordOfLine(line, options)))
   } catch (thrown) {
     // Where to go on: what is not among these may be stored all the same.
     if (acknowledged > 0) process.stderr.write(`headwater: ${acknowledged} records were acknowledged, then:\n`)

@@ -20,7 +20,9 @@ describe('headwater produce', () => {
   it('counts what was acknowledged, also before something is refused', () => {
     const stored = Array.from({ length: 1000 }, (_, index) => `line ${index} ${'x'.repeat(100)}`)
     const words = ['produce', 'readings', '--partition', '0', '-b', daemon.kafka]
-    expect(headwater(words, { input: `${stored.join('\n')}\n` })).toMatchObject({ stdout: '1000 records acknowledged\n' })
+    expect(headwater(words, { input: `${stored.join('\n')}\n` })).toMatchObject({
+      stdout: '1000 records acknowledged\n',
+    })
 
     // Far behind the first lines stands one that no batch may hold: those before it are stored.
     const failed = headwater(words, { input: `${[...stored, 'y'.repeat(2_000_000)].join('\n')}\n` })
