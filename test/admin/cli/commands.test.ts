@@ -75,8 +75,11 @@ describe('headwater', () => {
       'export-kafka',
       'demo',
     ]
-    for (const command of [...commands, ...more])
-      expect(headwater([...command.split(' '), '--help']).stdout).toContain('--json')
+    for (const command of [...commands, ...more]) {
+      const help = headwater([...command.split(' '), '--help']).stdout
+      expect(help).toContain('--json')
+      expect(help, 'defaults as a user would write them').not.toMatch(/default: [[{]/)
+    }
   }, 60_000)
 
   it('says who gives no answer, and what to do', async () => {
