@@ -8,7 +8,18 @@ import { afterAll, describe, expect, it, vi } from 'vitest'
 import { freePort, sourceCommand, startHeadwater } from '../interop/headwater.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'headwater-signals-'))
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
+/** Daemons that nobody else ends when a test fails. */
+const left: number[] = []
+afterAll(() => {
+  for (const pid of left) {
+    try {
+      process.kill(pid, 'SIGKILL')
+    } catch {
+      // It has ended, as it should.
+    }
+  }
+  rmSync(folder, { recursive: true, force: true })
+})
 
 const hasScript = spawnSync('script', ['--version']).status === 0
 if (!hasScript)
@@ -31,12 +42,14 @@ describe('SIGHUP', () => {
       const dataDir = join(folder, 'terminal')
       const port = await freePort()
       const listeners = ['--kafka', '127.0.0.1:0', '--mqtt', '127.0.0.1:0', '--http', `127.0.0.1:${port}`]
-      const words = ['exec', ...sourceCommand, 'start', '--data-dir', dataDir, ...listeners]
+      const pidFile = join(folder, 'terminal.pid')
+      const words = ['echo $$ >', pidFile, '; exec', ...sourceCommand, 'start', '--data-dir', dataDir, ...listeners]
       const terminal: ChildProcess = spawn('script', ['-qc', words.join(' '), '/dev/null'], {
         stdio: ['pipe', 'ignore', 'ignore'],
       })
       const isReady = async () => (await fetch(`http://127.0.0.1:${port}/health/ready`)).status
       await vi.waitFor(async () => expect(await isReady()).toBe(200), patience)
+      left.push(Number(readFileSync(pidFile, 'utf8')))
       // The other end of the terminal goes: the kernel sends SIGHUP, and what is written from now on fails.
       terminal.kill('SIGKILL')
       await once(terminal, 'exit')
