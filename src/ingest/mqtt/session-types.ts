@@ -90,6 +90,8 @@ export interface SessionBounds {
   readonly finishedIdsMax: number
   /** Bytes queued or in flight in all sessions. */
   queuedBytesTotal: number
+  /** Messages queued, and at QoS 1 and 2 in flight, in all sessions. */
+  readonly held: { queued: number; inflight: number }
   onDrop(session: MqttSession, reason: DropReason): void
   /**
    * Writes what is known of a QoS 2 message on its way to a kept session; `then` is called with the wall ms when that is durable. False = the session is

@@ -68,6 +68,7 @@ function bench(options: Partial<SessionBounds> = {}): Bench {
     queuedBytesTotalMax: 10_000,
     finishedIdsMax: 8192,
     queuedBytesTotal: 0,
+    held: { queued: 0, inflight: 0 },
     onDrop: (_session, reason) => drops.push(reason),
     onRoom: () => {},
     onProgress: () => {},
