@@ -9,6 +9,7 @@ import { LogPlace, type MessageOrigin, OutgoingMessage } from './outgoing-messag
 import { InflightDelivery } from './inflight-delivery.ts'
 import { HeaderCache } from './header-cache.ts'
 import type { ReadCommand } from './read-command.ts'
+import type { MarkedTimes } from './record-headers.ts'
 import type { ScannedRecord } from './record-scan.ts'
 import type { OpenStretch } from './log-summaries.ts'
 import { hashTopic, TopicCache } from './route-cache.ts'
@@ -52,6 +53,7 @@ export interface FanOutHooks {
   readonly onBehind: (reader: Reader, partition: Partition) => void
   /** Null = there are no command routes. */
   readonly commands: CommandKeeper | null
+  readonly times?: MarkedTimes
 }
 
 /** Topics whose matches are remembered. */
@@ -64,12 +66,13 @@ export class FanOut {
   private readonly cache = new TopicCache<TopicMatches>(cacheCapacity)
   private readonly touched = new Set<SessionLink>()
   private readonly hooks: FanOutHooks
-  private readonly headers = new HeaderCache()
+  private readonly headers: HeaderCache
   private version = 0
 
   constructor(subscriptions: SubscriptionIndex, hooks: FanOutHooks) {
     this.subscriptions = subscriptions
     this.hooks = hooks
+    this.headers = new HeaderCache(hooks.times)
   }
 
   /** Subscriptions have changed: what is remembered is looked up again. */

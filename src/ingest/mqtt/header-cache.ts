@@ -3,7 +3,7 @@
  * a new one takes the place of the older there; so it is bounded, nothing is swept, and two clients do not push one another out in turn.
  */
 import { copyBytes } from '../../base/bytes.ts'
-import { type DecodedHeaders, decodeRecordHeaders } from './record-headers.ts'
+import { type DecodedHeaders, decodeRecordHeaders, type MarkedTimes } from './record-headers.ts'
 import { headersOf, type ScannedRecord } from './record-scan.ts'
 import { hashTopic } from './route-cache.ts'
 
@@ -18,19 +18,25 @@ interface Known {
 }
 
 export class HeaderCache {
+  private readonly times: MarkedTimes | null
   // Filled at once: an array with large gaps is a dictionary to V8.
   private readonly slots = new Array<Known | undefined>(slotCount).fill(undefined)
 
+  constructor(times: MarkedTimes | null = null) {
+    this.times = times
+  }
+
   /** The headers of a record; what is answered holds no view of `bytes`. */
   read(bytes: Uint8Array, { headersStart, headersEnd }: ScannedRecord): DecodedHeaders {
-    if (headersEnd - headersStart > sectionBytesMax) return decode(copyBytes(bytes, headersStart, headersEnd))
+    if (headersEnd - headersStart > sectionBytesMax)
+      return decode(copyBytes(bytes, headersStart, headersEnd), this.times)
     const slot = hashTopic(bytes, headersStart, headersEnd) & (slotCount - 1)
     const newer = this.slots[slot]
     if (newer !== undefined && isSame(newer.section, bytes, headersStart, headersEnd)) return newer.headers
     const older = this.slots[slot ^ 1]
     if (older !== undefined && isSame(older.section, bytes, headersStart, headersEnd)) return older.headers
     const section = copyBytes(bytes, headersStart, headersEnd)
-    const headers = decode(section)
+    const headers = decode(section, this.times)
     this.slots[slot ^ 1] = newer
     this.slots[slot] = { section, headers }
     return headers
@@ -43,6 +49,6 @@ function isSame(section: Uint8Array, bytes: Uint8Array, start: number, end: numb
   return true
 }
 
-function decode(section: Uint8Array): DecodedHeaders {
-  return decodeRecordHeaders(headersOf(section, { headersStart: 0, headersEnd: section.length }))
+function decode(section: Uint8Array, times: MarkedTimes | null): DecodedHeaders {
+  return decodeRecordHeaders(headersOf(section, { headersStart: 0, headersEnd: section.length }), times)
 }

@@ -109,7 +109,7 @@ export class MqttDoor {
   /** Throws ApplianceError MQTT_ROUTE_INVALID when a route cannot be used. */
   constructor(parts: MqttDoorParts) {
     this.parts = parts
-    const { clock, observer, broker, options } = parts
+    const { clock, observer, broker, compute, options } = parts
     const mapping = new TopicMapping(options.routes)
     this.eventBudget = new EventBudget(clock)
     this.expiries = new SessionExpiries(clock, (session) => this.onAwayTooLong(session))
@@ -135,23 +135,23 @@ export class MqttDoor {
       this.catchUp.forget(group)
       this.keeper.forgetGroup(group)
     })
-    const { lastResortTopic, autoTopicsMax, sparkplug } = options
+    const { lastResortTopic, autoTopicsMax, sparkplug, retainedBytesMax: bytesMax } = options
     const checks = parts.checks ?? noPayloadChecks
     const routing = { broker, mapping, clock, observer, lastResortTopic, autoTopicsMax, checks, sparkplug }
     this.routes = new RouteTable(routing)
     this.commits = new CommitBatches({ broker, onSettled: (batch, error) => this.onCommitSettled(batch, error) })
     this.packetIds = new PacketIdLog(broker)
-    this.retained = new RetainedKeeper({ broker, commits: this.commits, bytesMax: options.retainedBytesMax })
+    this.retained = new RetainedKeeper({ broker, commits: this.commits, bytesMax, times: this.marker })
     const { routes, commits, counters, retained } = this
     const onPublished = (will: Will): void => this.keeper.willPublished(will)
     const clockMark = this.marker.at.bind(this.marker)
     this.wills = new WillKeeper({ clock, clockMark, routes, checks, commits, counters, retained, onPublished })
-    const { compute } = parts
     const { tailReadBytes: readBytes, decompressedBytesMax } = options
     const onDelivered = (): void => this.figures.reportSoon()
     this.commands = this.createCommands(mapping)
     const onBehind = (reader: Reader, partition: Partition): void => this.catchUp.fellBehind(reader, partition)
-    const fanOut = new FanOut(this.subscriptions, { onDelivered, onBehind, commands: this.commands })
+    const hooks = { onDelivered, onBehind, commands: this.commands, times: this.marker }
+    const fanOut = new FanOut(this.subscriptions, hooks)
     this.summaries = new LogSummaries(options.summaryBytesMax, options.summaryStretchBytes)
     const { summaries } = this
     const reading = { broker, clock, observer, compute, fanOut, summaries, readBytes, decompressedBytesMax }

@@ -6,7 +6,7 @@
  * `mqtt.user` and `mqtt.protocol`; `mqtt.clock` marks a record received while the time was not known. User properties stand verbatim, in order, repeats kept; one that would be taken for a header of ours becomes
  * `mqtt.up.<name>`. Level `none` keeps nothing: such a record is delivered at QoS 1 and without properties.
  */
-import { clockHeader, type ClockMark, formatClockMark } from '../../base/clock-mark.ts'
+import { clockHeader, type ClockMark, formatClockMark, parseClockMark } from '../../base/clock-mark.ts'
 import { copyBytes } from '../../base/bytes.ts'
 import { decodeProperties, type MqttProperties, type UserProperty } from '../../protocol/mqtt/properties.ts'
 import { inspectUtf8, utf8Bytes, utf8Malformed, utf8Text } from '../../protocol/mqtt/utf8.ts'
@@ -146,17 +146,26 @@ export interface DecodedHeaders {
   readonly clientId: string | null
   readonly qos: 0 | 1 | 2
   readonly retain: boolean
-  /** Wall ms, or null. */
+  /** Wall ms, or null; where the record was received while the time was not known it moves with the clock. */
   readonly expiresMs: number | null
   /** All but the expiry. */
   readonly properties: MqttProperties
+}
+
+/** What was received while the time was not known, seen from now. */
+export interface MarkedTimes {
+  /** By how much the wall clock has been moved since the mark was made; 0 = that is not known, it was another run. */
+  shiftMs(mark: ClockMark): number
 }
 
 /**
  * Reads a record's headers. A header that is not ours becomes a user property when its value is text (5.0 has no place for another);
  * ours with a value that we would not have written is left out.
  */
-export function decodeRecordHeaders(headers: readonly RecordHeader[]): DecodedHeaders {
+export function decodeRecordHeaders(
+  headers: readonly RecordHeader[],
+  times: MarkedTimes | null = null,
+): DecodedHeaders {
   const found = new Map<string, Uint8Array>()
   const userProperties: UserProperty[] = []
   for (const { key, value } of headers) {
@@ -177,13 +186,22 @@ export function decodeRecordHeaders(headers: readonly RecordHeader[]): DecodedHe
     correlationData: correlationOf(found.get(headerNames.correlation)),
     userProperties: userProperties.length === 0 ? undefined : userProperties,
   }
-  return {
+  const expiresMs = expiryOf(text(headerNames.expires))
+  const decoded = {
     topic: found.get(headerNames.topic) ?? null,
     clientId: text(headerNames.client) ?? null,
     qos: qos === '0' ? 0 : qos === '2' ? 2 : 1,
     retain: text(headerNames.retain) === '1',
-    expiresMs: expiryOf(text(headerNames.expires)),
+    expiresMs,
     properties,
+  } as const
+  const mark = times === null || expiresMs === null ? null : parseClockMark(text(clockHeader) ?? '')
+  if (times === null || expiresMs === null || mark === null) return decoded
+  return {
+    ...decoded,
+    get expiresMs() {
+      return expiresMs + times.shiftMs(mark)
+    },
   }
 }
 

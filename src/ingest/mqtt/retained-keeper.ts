@@ -7,7 +7,7 @@ import type { Broker } from '../../broker/broker.ts'
 import { reasonCodes } from '../../protocol/mqtt/reason-codes.ts'
 import { utf8Text } from '../../protocol/mqtt/utf8.ts'
 import { type CommitBatch, type CommitBatches, reasonOf } from './commit-batch.ts'
-import { expiryOf, headerNames, mqttText } from './record-headers.ts'
+import { expiryOf, headerNames, type MarkedTimes, mqttText } from './record-headers.ts'
 import { headersOf } from './record-scan.ts'
 import { isRetainable, type RetainedEntry, type RetainedRecord, RetainedStore } from './retained-store.ts'
 import { type ReplayOutcome, scanTopic } from './state-replay.ts'
@@ -48,17 +48,19 @@ export interface RetainedKeeperOptions {
   readonly commits: CommitBatches
   /** Budget of all retained messages, those on their way included. */
   readonly bytesMax: number
+  readonly times?: MarkedTimes
 }
 
 export class RetainedKeeper {
   private readonly options: RetainedKeeperOptions
-  private readonly store = new RetainedStore()
+  private readonly store: RetainedStore
   /** In log order. Bound: what a commit holds, and the budget. */
   private readonly pending: PendingSet[] = []
   private pendingBytes = 0
 
   constructor(options: RetainedKeeperOptions) {
     this.options = options
+    this.store = new RetainedStore(options.times)
   }
 
   get size(): number {

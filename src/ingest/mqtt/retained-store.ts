@@ -7,6 +7,7 @@
 import { topicLevelsMax } from '../../protocol/mqtt/topic-filter.ts'
 import { utf8Text } from '../../protocol/mqtt/utf8.ts'
 import { OutgoingMessage } from './outgoing-message.ts'
+import { decodeRecordHeaders, type MarkedTimes } from './record-headers.ts'
 import { headersOf } from './record-scan.ts'
 
 /** What is given to a new subscriber, as it is by the time that it is looked at. */
@@ -84,17 +85,36 @@ class TopicNode implements RetainedEntry {
     return new OutgoingMessage(
       bytes.subarray(0, this.topicLength),
       bytes.subarray(this.topicLength, headersStart),
-      headersOf(bytes, { headersStart, headersEnd: bytes.length }),
+      decodeRecordHeaders(headersOf(bytes, { headersStart, headersEnd: bytes.length }), timesAbove(this)),
     )
   }
 }
 
+class RootNode extends TopicNode {
+  readonly times: MarkedTimes | null
+
+  constructor(times: MarkedTimes | null) {
+    super(null, '')
+    this.times = times
+  }
+}
+
+function timesAbove(node: TopicNode): MarkedTimes | null {
+  let at = node
+  while (at.parent !== null) at = at.parent
+  return at instanceof RootNode ? at.times : null
+}
+
 export class RetainedStore {
-  private readonly root = new TopicNode(null, '')
+  private readonly root: TopicNode
   /** Those that expire one day. */
   private readonly expiring = new Set<TopicNode>()
   private count = 0
   private used = 0
+
+  constructor(times: MarkedTimes | null = null) {
+    this.root = new RootNode(times)
+  }
 
   /** Messages kept. */
   get size(): number {
@@ -171,7 +191,11 @@ export class RetainedStore {
   /** Topics whose message has expired. */
   expired(wallMs: number): string[] {
     const topics: string[] = []
-    for (const node of this.expiring) if (node.expiresMs !== null && node.expiresMs <= wallMs) topics.push(node.topic)
+    for (const node of this.expiring) {
+      if (node.expiresMs !== null && node.expiresMs <= wallMs && node.message?.isExpired(wallMs) === true) {
+        topics.push(node.topic)
+      }
+    }
     return topics
   }
 

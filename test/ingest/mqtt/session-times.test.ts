@@ -65,3 +65,27 @@ describe('a session', () => {
     expect(await isPresent(world, 3600)).toBe(true)
   })
 })
+
+describe('the expiry of a message that came before the clock was set', () => {
+  it.each([
+    ['is not over with the jump: a kept session and a new subscriber get it', 400_000, ['a/x=state', 'a/x=state']],
+    ['is over when as much time has passed', 600_000, []],
+  ] as const)('%s', async (_what, waitMs, heard) => {
+    const world = await DoorWorld.start()
+    world.host.wallTrusted = false
+    const client = await world.subscribed(['c', 5, keptFor(3600)], 'a/#')
+    client.drop()
+    const publisher = await world.connect('p', 5)
+    const properties = { messageExpiryInterval: 500 }
+    publisher.publish('a/x', 'state', 1, 1, { retain: true, properties })
+    await publisher.until('puback')
+    world.host.wallOffsetMs = 10 * 3_600_000
+    world.host.wallTrusted = true
+    await world.runFor(waitMs)
+    const readers = [await world.connect('c', 5, keptFor(3600)), await world.subscribed(['d', 5], 'a/#')]
+    await world.runFor(300)
+    const found = readers.flatMap(({ packets }) => packets.filter((packet) => packet.cmd === 'publish'))
+    expect(found.map(({ topic, payload }) => `${topic}=${String(payload)}`)).toEqual(heard)
+    for (const each of found) expect(each.properties?.messageExpiryInterval).toBe(100)
+  })
+})
