@@ -7,7 +7,7 @@ import type { Partition } from '../cluster/partition/partition.ts'
 import type { LogReadRequest, LogReadResult } from '../log/append.ts'
 import { errorCode, type KafkaErrorName } from '../protocol/kafka/error-codes.ts'
 import type { FetchResponseInput } from '../protocol/kafka/messages/fetch.ts'
-import { batchCodec, batchLastOffset, forEachBatch } from '../protocol/records/record-batch.ts'
+import { batchLastOffset, forEachBatch } from '../protocol/records/record-batch.ts'
 import type { FetchPartition } from './fetch-session.ts'
 
 type TopicAnswer = NonNullable<FetchResponseInput['responses']>[number]
@@ -19,7 +19,6 @@ export type FetchTarget =
   | { readonly request: FetchPartition; readonly partition: null; readonly error: KafkaErrorName }
 
 export interface FetchBounds {
-  readonly knowsZstd: boolean
   readonly isReadCommitted: boolean
   /** Of the whole answer; its first batch goes nevertheless (KIP-74). */
   readonly bytesMax: number
@@ -200,7 +199,6 @@ function answerOf(
 ): FetchedPartition {
   if (read.kind === 'outOfRange') return failedOf(request, 'OFFSET_OUT_OF_RANGE')
   if (read.kind === 'damaged') return failedOf(request, 'CORRUPT_MESSAGE')
-  if (!bounds.knowsZstd && hasZstd(read.bytes)) return failedOf(request, 'UNSUPPORTED_COMPRESSION_TYPE')
   const answer = { ...emptyAnswer(request, partition, bounds), records: read.bytes }
   return { request, answer, bytes: read.bytes.length, isUrgent: false }
 }
@@ -212,14 +210,6 @@ function endOffsetOf(batches: Uint8Array): number {
     end = batchLastOffset(bytes, at) + 1
   })
   return end
-}
-
-function hasZstd(batches: Uint8Array): boolean {
-  let found = false
-  forEachBatch(batches, (bytes, at) => {
-    found ||= batchCodec(bytes, at) === 'zstd'
-  })
-  return found
 }
 
 const noRecords = new Uint8Array(0)

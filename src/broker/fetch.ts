@@ -15,8 +15,6 @@ import { PartitionWatch } from './purgatory.ts'
 
 /** From this version on topics are named by their id. */
 const topicIdVersionMin = 13
-/** First version whose clients know zstd (KIP-110). */
-const zstdVersionMin = 10
 
 export interface FetchParts {
   readonly clock: Clock
@@ -62,7 +60,6 @@ export async function fetch(
   const bytesMax = Math.min(request.maxBytes, parts.bytesMax())
   const targets = context.partitions.map((each) => targetOf(each, usesTopicIds, parts, mayRead))
   const reading = new FetchReading(targets, {
-    knowsZstd: caller.apiVersion >= zstdVersionMin,
     isReadCommitted: request.isolationLevel === 1,
     bytesMax,
   })

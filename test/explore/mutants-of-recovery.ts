@@ -227,6 +227,64 @@ export const recoveryMutants: readonly Mutant[] = [
     edits: edit('log/leader-epoch-cache.ts', 'this.#hasLostUnfiled ||= ', 'this.#hasLostUnfiled &&= '),
   },
   {
+    name: 'frame-past-its-syncs',
+    test: 'test/log/commit-plan.test.ts',
+    breaks: 'a frame takes no place of another whose file is not synced',
+    edits: edit('log/commit-plan.ts', 'begins || waits ?', 'waits ?'),
+  },
+  {
+    name: 'relaxed-bytes-below-a-frame',
+    test: 'test/log/commit-plan.test.ts',
+    breaks: 'what stands below a frame is on the medium',
+    edits: edit(
+      'log/commit-plan.ts',
+      'log.durableEndOffset >= log.writtenEndOffset)',
+      "log.config.flush !== 'relaxed')",
+    ),
+  },
+  {
+    name: 'once-relaxed-never-synced',
+    test: 'test/log/commit-plan.test.ts',
+    breaks: 'a relaxed log is synced soon',
+    edits: edit(
+      'log/commit-driver.ts',
+      'filter((log) => log.durableEndOffset < log.writtenEndOffset)',
+      "filter((log) => log.config.flush === 'relaxed')",
+    ),
+  },
+  {
+    name: 'wrong-offset-guessed',
+    test: 'test/log/segment-digest.test.ts',
+    breaks: 'of two batches that cannot both be right the one is hidden that is wrong',
+    edits: edit(
+      'log/segment-examination.ts',
+      '{ position, baseOffset }, this.#disk)) return true',
+      '{ position, baseOffset }, this.#disk)) return false',
+    ),
+  },
+  {
+    name: 'stale-entries-left',
+    test: 'test/log/half-written.test.ts',
+    breaks: 'an index tells of no record that its log has lost',
+    edits: edit('log/log-recovery.ts', 'if (!index.filesDiffer) return []', 'if (index.filedOffsets >= 0) return []'),
+  },
+  {
+    name: 'swap-finished-unsynced',
+    test: 'test/log/half-written.test.ts',
+    breaks: 'a swap that was killed loses nothing in the start that finishes it',
+    edits: edit(
+      'log/compaction/segment-swap.ts',
+      'const operations: DiskOperation[] = [sync]',
+      'const operations: DiskOperation[] = []',
+    ),
+  },
+  {
+    name: 'marker-comes-back',
+    test: 'test/log/half-written.test.ts',
+    breaks: 'a clean stop is not believed behind a start that found its marker gone',
+    edits: edit('log/directory-hold.ts', 'if (brokerEpoch === null) await', 'if (brokerEpoch === 0) await'),
+  },
+  {
     name: 'index-rebuilt-in-place',
     test: 'test/log/half-written.test.ts',
     breaks: 'an index that was wrong stays until a whole one takes its place',

@@ -170,7 +170,11 @@ export class AckQueue {
   }
 
   private shiftGroup(): void {
-    this.firstGroup = this.firstGroup?.next ?? null
+    const group = this.firstGroup
+    if (group === null) return
+    this.firstGroup = group.next
+    // What has become old must not keep the young ones behind it alive.
+    group.next = null
     if (this.firstGroup === null) this.lastGroup = null
   }
 

@@ -3,7 +3,7 @@
  * side.
  */
 import type { Connection, PeerFacts } from '../../base/ports.ts'
-import { encodeConnack, encodeDisconnect } from '../../protocol/mqtt/encode.ts'
+import { encodeConnack, encodeDisconnect, type EncodedPublish } from '../../protocol/mqtt/encode.ts'
 import { MqttProtocolError } from '../../protocol/mqtt/mqtt-protocol-error.ts'
 import type { PacketColumns } from '../../protocol/mqtt/packet-columns.ts'
 import { packetTypes } from '../../protocol/mqtt/packet-types.ts'
@@ -323,13 +323,10 @@ export class MqttConnection implements ConnectionRoles {
     return this.state === 'open' && !this.output.isBlocked && !this.quota.isHoldingSends
   }
 
-  sendPublish(packet: Uint8Array): void {
+  sendPublish(packet: EncodedPublish, packetId: number, duplicate: boolean): void {
     if (this.state !== 'open') return
-    const { counters } = this.services
-    counters.delivered += 1
-    counters.totals.sentMessages += 1
-    counters.totals.sentMessageBytes += packet.length
-    this.output.push(packet)
+    this.services.counters.deliver(packet.end - packet.start)
+    this.output.pushPublish(packet, packetId, duplicate)
   }
 
   sendRelease(packetId: number): void {

@@ -17,6 +17,13 @@ export class DoorCounters {
   /** By the place of the rule: [valid, invalid]. */
   readonly schemaChecks = new Map<number, [valid: number, invalid: number]>()
 
+  /** A message of so many bytes is on its way to a client. */
+  deliver(bytes: number): void {
+    this.delivered += 1
+    this.totals.sentMessages += 1
+    this.totals.sentMessageBytes += bytes
+  }
+
   drop(reason: string): void {
     this.totals.droppedMessages += 1
     this.dropped.set(reason, (this.dropped.get(reason) ?? 0) + 1)

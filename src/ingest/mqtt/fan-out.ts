@@ -5,7 +5,8 @@ import { isValidTopicName, utf8Text } from '../../protocol/mqtt/utf8.ts'
 import type { Reader } from './catch-up.ts'
 import type { CommandKeeper } from './command-keeper.ts'
 import { mayRead } from './delivery-form.ts'
-import { type MessageOrigin, OutgoingMessage } from './outgoing-message.ts'
+import { LogPlace, type MessageOrigin, OutgoingMessage } from './outgoing-message.ts'
+import { InflightDelivery } from './inflight-delivery.ts'
 import { HeaderCache } from './header-cache.ts'
 import type { ReadCommand } from './read-command.ts'
 import type { ScannedRecord } from './record-scan.ts'
@@ -188,7 +189,7 @@ export class FanOut {
     { partition, offset }: RecordPlace,
   ): OutgoingMessage {
     const payload = record.valueStart < 0 ? noBytes : bytes.subarray(record.valueStart, record.valueEnd)
-    return OutgoingMessage.passing(topic, payload, this.headers.read(bytes, record), { partition, offset })
+    return OutgoingMessage.passing(topic, payload, this.headers.read(bytes, record), new LogPlace(partition, offset))
   }
 
   private findCommand({ topic }: ReadCommand, { summary, offset }: RecordPlace): Matches {
@@ -255,7 +256,7 @@ export class FanOut {
     if (granted < 0) return true
     const qos = granted as QualityOfService
     const isTaken = session.offer(
-      { message, qos, retain, subscriptionIds: subscriptionIds ?? noIds, group: null },
+      new InflightDelivery({ message, qos, retain, subscriptionIds: subscriptionIds ?? noIds, group: null }),
       wallMs,
     )
     if (session.link !== null) this.touched.add(session.link)

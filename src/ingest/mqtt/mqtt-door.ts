@@ -167,12 +167,12 @@ export class MqttDoor {
       hasSubscriptions: () => this.subscriptions.size > 0,
       onReaderStopped: (partition, endOffset) => this.commands?.onReaderStopped(partition, endOffset),
     })
-    const { sessions, subscriptions, wills } = this
+    const { sessions, subscriptions, wills, expiries } = this
     this.kept = this.createKept()
     const livePositions = (): Iterable<readonly [Partition, number]> => this.delivery.positions()
     const authorizer = parts.authorizer ?? null
     const rights = (owner: SessionOwner): TopicRights | null => rightsOf(owner, { authorizer, mapping, options })
-    const keeping = { broker, clock, commits, sessions, subscriptions, wills, livePositions, rights }
+    const keeping = { broker, clock, commits, sessions, subscriptions, wills, expiries, livePositions, rights }
     this.keeper = new SessionKeeper({ ...keeping, readersPerPart: options.checkpointReaders })
     this.sys = new SysTopics({ clock, subscriptions, figures: () => this.figures.ofSys() })
     this.services = this.createServices(mapping)
@@ -329,10 +329,11 @@ export class MqttDoor {
       // Without a clock that can be trusted nobody's time is over.
       const { expiryMs, expiresAtMs, willDueMs } = stored
       const endsInMs = expiresAtMs === null || !clock.wallTrusted() ? expiryMs : Math.max(0, expiresAtMs - wallMs)
+      if (endsInMs > 0) this.expiries.set(session, endsInMs)
       if (stored.will !== null && willDueMs === null) this.wills.fire(stored.will, endsInMs)
       else if (stored.will !== null) this.wills.fireIn(stored.will, Math.max(0, Number(willDueMs) - wallMs))
       if (endsInMs === 0) this.sessions.end(session, 'expired')
-      else this.expiries.set(session, endsInMs)
+      else if (expiresAtMs === null) this.keeper.save(session)
     }
     this.delivery.onSubscriptionsChanged()
     this.keeper.forgetReplayed()

@@ -19,6 +19,7 @@ import {
   type StoredState,
   tailKey,
 } from './session-log.ts'
+import type { SessionExpiries } from './session-expiries.ts'
 import type { SessionTable } from './session-table.ts'
 import { SharedGroup } from './shared-group.ts'
 import type { SubscriptionIndex } from './subscription-index.ts'
@@ -32,6 +33,7 @@ export interface SessionKeeperOptions {
   readonly sessions: SessionTable
   readonly subscriptions: SubscriptionIndex
   readonly wills: WillKeeper
+  readonly expiries: Pick<SessionExpiries, 'leftMs'>
   /** Offsets of the common reader, partition by partition. */
   readonly livePositions: () => Iterable<readonly [Partition, number]>
   /** What the owner of a session may do now; null = everything. */
@@ -182,17 +184,18 @@ export class SessionKeeper {
 
   /** Writes what a session is now; null = the log need not know it. */
   save(session: MqttSession): Saving | null {
-    const { clock, commits, wills } = this.options
+    const { clock, commits, wills, expiries } = this.options
     if (session.expiryMs === 0 && session.will === null && !session.isStored) return null
     const wallMs = clock.wallMs()
-    const isConnected = session.link !== null
+    // By a wall time that is not known nobody's time can be told: it begins anew with the next start, as for who is connected.
+    const isOpen = session.link !== null || !clock.wallTrusted()
     const batch = commits.current()
     const error = this.log.session(batch.turn, wallMs, session.clientId, {
       owner: session.owner,
       expiryMs: session.expiryMs,
-      expiresAtMs: isConnected ? null : wallMs + session.expiryMs,
+      expiresAtMs: isOpen ? null : wallMs + expiries.leftMs(session),
       will: session.will,
-      willDueMs: isConnected ? null : wills.dueMs(session.clientId),
+      willDueMs: isOpen ? null : wills.dueMs(session.clientId),
     })
     if (error !== null) return refusedSaving
     if (!session.isStored) this.stored += 1
