@@ -2,7 +2,8 @@
  * The file that takes the place of segments, while it is written: `<base>.log.cleaned` with its indexes. Nothing reads it; a start
  * removes it. As long as it would say the same as the one segment it is made from, nothing is written.
  */
-import type { Disk, DiskOperation } from '../../base/ports.ts'
+import type { DiskOperation } from '../../base/ports.ts'
+import type { PatientDisk, PatientOptions } from '../patient-disk.ts'
 import { Segment } from '../segment.ts'
 import type { Pacer } from './pacer.ts'
 
@@ -12,9 +13,11 @@ export const cleanedSuffix = '.cleaned'
 const writeBytes = 262_144
 /** Bytes between two syncs: a commit that comes behind waits for one of them. */
 const syncBytes = 524_288
+/** On a full disk it is given up, and its space given back: what waits for space holds up all behind it. */
+const attempt: PatientOptions = { lane: 'attempt' }
 
 export interface CleanedFileParts {
-  readonly disk: Disk
+  readonly disk: PatientDisk
   readonly pacer: Pacer
   readonly indexIntervalBytes: number
 }
@@ -77,13 +80,14 @@ export class CleanedFile {
     const { offsets, times } = segment.index.encodeUnfiled()
     const index = `${segment.indexPath}${cleanedSuffix}`
     const timeIndex = `${segment.timeIndexPath}${cleanedSuffix}`
-    await this.#parts.disk.submit([
+    const operations: readonly DiskOperation[] = [
       { kind: 'writeFile', path: index, bytes: offsets },
       { kind: 'sync', path: index },
       { kind: 'writeFile', path: timeIndex, bytes: times },
       { kind: 'sync', path: timeIndex },
       { kind: 'syncDirectory', path: segment.directory },
-    ])
+    ]
+    await this.#parts.disk.submit(operations, attempt)
     segment.index.markFiled(segment.index.generation, segment.index.offsetEntries, segment.index.timeEntries)
   }
 
@@ -92,6 +96,7 @@ export class CleanedFile {
     const paths = [this.segment.logPath, this.segment.indexPath, this.segment.timeIndexPath]
     await this.#parts.disk.submit(
       paths.map((path): DiskOperation => ({ kind: 'unlink', path: `${path}${cleanedSuffix}` })),
+      { lane: 'relief' },
     )
   }
 
@@ -115,7 +120,7 @@ export class CleanedFile {
     this.#chunks = []
     this.#chunkBytes = 0
     this.#writtenBytes += bytes
-    await this.#parts.disk.submit(operations)
+    await this.#parts.disk.submit(operations, attempt)
     await this.#parts.pacer.spend(bytes)
   }
 }

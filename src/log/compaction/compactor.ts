@@ -12,6 +12,7 @@ import type { DirtyFiles } from '../dirty-files.ts'
 import { logEvents } from '../log-events.ts'
 import { logMetrics } from '../log-metrics.ts'
 import type { ReaderParts } from '../log-reader.ts'
+import { isSpaceError, type PatientDisk } from '../patient-disk.ts'
 import type { Segment } from '../segment.ts'
 import type { UnifiedLog } from '../unified-log.ts'
 import { dirtyRangeOf, dirtyRatioOf, groupSegments, isDue } from './cleanable.ts'
@@ -34,7 +35,7 @@ const postponeMs = 600_000
 const backoffReadMs = 60_000
 
 export interface CompactorParts {
-  readonly ports: Ports
+  readonly ports: Ports & { readonly disk: PatientDisk }
   readonly logDirectory: string
   readonly stateDirectory: string
   readonly journal: CommitJournal
@@ -209,13 +210,14 @@ export class Compactor {
       const map = new OffsetMap(range.endOffset - firstDirtyOffset, this.#parts.options.mapBytesMax)
       const built = await buildMap(dirty, firstDirtyOffset, map, this.#cleaning)
       if (built.endOffset <= firstDirtyOffset) return
-      if (!log.mayHaveGaps) {
+      if (!log.mayHaveGaps && !log.isDeleted) {
         // Durable before the first gap is: where it is not, a missing offset is a damage.
         log.mayHaveGaps = true
         this.#offsets.set(log, firstDirtyOffset)
         await this.#writeOffsets()
       }
       await this.#rewriteAll(log, sealed, { map, built, nowMs })
+      if (log.isDeleted) return
       const endOffset = built.stop === 'end' ? range.endOffset : built.endOffset
       this.#offsets.set(log, endOffset)
       log.tail.floorOffset = Math.max(log.tail.floorOffset, range.endOffset)
@@ -283,8 +285,9 @@ export class Compactor {
   async #swap(log: UnifiedLog, sources: readonly Segment[], file: CleanedFile): Promise<void> {
     const at = log.segments.indexOf(sources[0] as Segment)
     const isThere = at >= 0 && sources.every((source, index) => log.segments[at + index] === source)
-    if (log.isDeleted || this.#isOver) throw new CompactionStopped()
-    if (!isThere || sources.some((source) => this.#parts.dirty.has(source.logPath))) {
+    if (this.#isOver) throw new CompactionStopped()
+    // In the folder of a deleted log another of its name may be by now.
+    if (log.isDeleted || !isThere || sources.some((source) => this.#parts.dirty.has(source.logPath))) {
       await file.discard()
       throw new CompactionStopped()
     }
@@ -348,7 +351,7 @@ export class Compactor {
     // A segment has been given up by retention: the next look sees what is left.
     if (thrown instanceof DiskError && thrown.operation === 'read' && thrown.code === 'ENOENT') return
     const { observer, clock } = this.#parts.ports
-    if (thrown instanceof DiskError && isFull(thrown)) {
+    if (isSpaceError(thrown)) {
       this.#postponedUntilMs.set(log, clock.monotonicMs() + postponeMs)
       observer.event(logEvents.compactionPostponed, { log: log.key, delayMs: postponeMs, reason: thrown.message })
       return
@@ -363,9 +366,4 @@ export class Compactor {
 
 function endOf(log: UnifiedLog, index: number): number {
   return log.segments[index + 1]?.baseOffset ?? Number.POSITIVE_INFINITY
-}
-
-/** Nothing was lost: the log stays as it is. A sync that failed is another matter. */
-function isFull(error: DiskError): boolean {
-  return error.code === 'ENOSPC' && (error.operation === 'write' || error.operation === 'writeFile')
 }

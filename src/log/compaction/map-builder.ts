@@ -1,5 +1,5 @@
 /** The first half of a pass: which offset is the last of each key in the dirty stretch. */
-import type { Compute, Disk } from '../../base/ports.ts'
+import type { Compute } from '../../base/ports.ts'
 import {
   batchBaseOffset,
   batchIsControl,
@@ -8,6 +8,7 @@ import {
   batchProducerId,
   batchRecordCount,
 } from '../../protocol/records/record-batch.ts'
+import type { PatientDisk } from '../patient-disk.ts'
 import type { Segment } from '../segment.ts'
 import { headersOf, scanSegment } from '../segment-scan.ts'
 import { BatchReader, CompactionFault, openRecords } from './batch-reader.ts'
@@ -21,7 +22,7 @@ import { AbortedScan, abortedMax, type AbortedTransaction, markerKind, Transacti
 export const recordsPerStep = 256
 
 export interface CleaningParts {
-  readonly disk: Disk
+  readonly disk: PatientDisk
   readonly compute: Compute
   readonly pacer: Pacer
 }
