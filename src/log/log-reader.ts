@@ -233,6 +233,14 @@ async function readFrom(segment: Segment, at: number, length: number, disk: Disk
   }
 }
 
+/** Looks through a segment for damage, once however many ask. */
+export async function examineOnce(log: UnifiedLog, segment: Segment, parts: ReaderParts): Promise<void> {
+  segment.examination ??= parts.examine(log, segment).finally(() => {
+    segment.examination = null
+  })
+  await segment.examination
+}
+
 /** Something is wrong with a segment: it is looked through once; when it is whole, its index is what is wrong. */
 async function examine(
   log: UnifiedLog,
@@ -241,10 +249,7 @@ async function examine(
   parts: ReaderParts,
 ): Promise<LogReadResult | 'again'> {
   if (!segment.isExamined) {
-    segment.examination ??= parts.examine(log, segment).finally(() => {
-      segment.examination = null
-    })
-    await segment.examination
+    await examineOnce(log, segment, parts)
     if (log.isDeleted) return outOfRange
     const isHere = segment.replacement === null && log.segments.includes(segment)
     if (isHere && !segment.isExamined) throw new DiskError('EIO', 'read', segment.logPath)

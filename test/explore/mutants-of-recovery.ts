@@ -263,6 +263,28 @@ export const recoveryMutants: readonly Mutant[] = [
     ),
   },
   {
+    name: 'stale-entries-left',
+    test: 'test/log/half-written.test.ts',
+    breaks: 'an index tells of no record that its log has lost',
+    edits: edit('log/log-recovery.ts', 'if (!index.filesDiffer) return []', 'if (index.filedOffsets >= 0) return []'),
+  },
+  {
+    name: 'swap-finished-unsynced',
+    test: 'test/log/half-written.test.ts',
+    breaks: 'a swap that was killed loses nothing in the start that finishes it',
+    edits: edit(
+      'log/compaction/segment-swap.ts',
+      'const operations: DiskOperation[] = [sync]',
+      'const operations: DiskOperation[] = []',
+    ),
+  },
+  {
+    name: 'marker-comes-back',
+    test: 'test/log/half-written.test.ts',
+    breaks: 'a clean stop is not believed behind a start that found its marker gone',
+    edits: edit('log/directory-hold.ts', 'if (brokerEpoch === null) await', 'if (brokerEpoch === 0) await'),
+  },
+  {
     name: 'index-rebuilt-in-place',
     test: 'test/log/half-written.test.ts',
     breaks: 'an index that was wrong stays until a whole one takes its place',

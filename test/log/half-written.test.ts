@@ -34,18 +34,18 @@ beforeEach(() => {
   life = new StagedLog()
 })
 
-/** Batches of one record each, five a segment, with times that rise; a clean stop. */
-async function stoppedLog(): Promise<UnifiedLog> {
+/** Batches of one record each, five a segment unless that is larger, with times that rise; a clean stop. */
+async function stoppedLog(segmentBytes = 2500, count = batches): Promise<UnifiedLog> {
   const directory = await life.opened(image)
-  const log = await life.settle(createSmall(directory, 'a', { segmentBytes: 2500 }))
-  for (let index = 0; index < batches; index++) {
+  const log = await life.settle(createSmall(directory, 'a', { segmentBytes }))
+  for (let index = 0; index < count; index++) {
     const timestampMs = timeOf(log.logEndOffset)
     done(appendOne(directory, log, batchOf(['.'.repeat(400)], { timestampMs })))
     await life.runUntil(() => log.writtenEndOffset === log.logEndOffset)
   }
   log.highWatermark = log.durableEndOffset
   await life.settle(directory.close())
-  expect(log.segments.length).toBeGreaterThan(1)
+  expect(log.segments.length > 1).toBe(segmentBytes === 2500)
   return log
 }
 
@@ -105,6 +105,77 @@ describe('a deletion that was cut short before an empty segment', () => {
       ])
       expect(batchCrcIsValid(bytes)).toBe(true)
     }
+  })
+})
+
+describe('a swap of compaction that was killed before its names were synced', () => {
+  test('loses nothing, wherever the power goes in the start that finishes it', async () => {
+    const log = await stoppedLog()
+    const [first, second, third] = log.segments as [Segment, Segment, Segment]
+    const both = [first, second].map(({ logPath }) => image.file(logPath).read(0, image.file(logPath).size))
+    const cleaned = `${first.logPath}.cleaned`
+    image.write(cleaned, 0, both)
+    image.file(cleaned).sync()
+    image.syncDirectory('/data/log/a-0')
+    forgetCleanStop()
+    image.rename(cleaned, `${first.logPath}.swap`)
+    let isOver = false
+    for (let operations = 0; operations < operationsMax && !isOver; operations++) {
+      for (let seed = 0; seed < 8; seed++) {
+        const medium = image.fork()
+        isOver = (await life.start(medium, operations)) !== null
+        life.stage.disk.stop()
+        medium.crash(new Prng(seed, `crash ${operations}`))
+        const found = (await life.opened(medium)).logs.get('a-0') as UnifiedLog
+        const offsets = (await life.settle(readAll(found))).map((batch) => batchBaseOffset(batch))
+        expect(offsets.slice(0, third.baseOffset)).toEqual(everyOffset(log).slice(0, third.baseOffset))
+      }
+    }
+    expect(isOver).toBe(true)
+  })
+})
+
+describe('the marker of a clean stop', () => {
+  test('that a killed start has removed is not there again behind a start that found it gone', async () => {
+    const log = await stoppedLog(100_000, batches - 1)
+    const times = everyOffset(log).map((_, offset) => offset)
+    let isGone = false
+    for (let killedAt = 0; killedAt < operationsMax && !isGone; killedAt++) {
+      const killed = image.fork()
+      await life.start(killed, killedAt)
+      life.stage.disk.stop()
+      isGone = killed.find('/data/log/.kafka_cleanshutdown') === null
+      if (!isGone) continue
+      for (let operations = 0; operations < 40; operations++) {
+        for (let seed = 0; seed < 6; seed++) {
+          const medium = killed.fork()
+          await life.start(medium, operations)
+          life.stage.disk.stop()
+          medium.crash(new Prng(seed, `crash ${operations}`))
+          const found = (await life.opened(medium)).logs.get('a-0') as UnifiedLog
+          expect(await offsetsByTime(found)).toEqual(times)
+        }
+      }
+    }
+    expect(isGone).toBe(true)
+  })
+})
+
+describe('the index files of a log that has lost its end', () => {
+  test('hold nothing, durably, of what is lost before a start says what they hold', async () => {
+    const log = await stoppedLog()
+    const { activeSegment: active } = log
+    expect(image.file(active.timeIndexPath).size).toBe(timeEntryBytes)
+    // As a relaxed log, its last segment never reached the medium; its indexes did.
+    image.truncate(active.logPath, 0)
+    image.file(active.logPath).sync()
+    for (const path of ['/data/state/recovery-points', '/data/log/recovery-point-offset-checkpoint']) image.unlink(path)
+    image.syncDirectory('/data/state')
+    forgetCleanStop()
+    await life.opened(image)
+    life.stage.disk.stop()
+    image.crash(new Prng(1, 'crash'))
+    expect([active.indexPath, active.timeIndexPath].map((path) => image.file(path).size)).toEqual([0, 0])
   })
 })
 

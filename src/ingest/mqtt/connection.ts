@@ -132,6 +132,10 @@ export class MqttConnection implements ConnectionRoles {
   }
 
   onRows(source: Uint8Array, columns: PacketColumns): number {
+    return this.services.counters.take(this.takeRows(source, columns))
+  }
+
+  private takeRows(source: Uint8Array, columns: PacketColumns): number {
     if (this.pauses.has(pauseReasons.identity)) return 0
     const wallMs = this.services.clock.wallMs()
     for (let row = 0; row < columns.count; row += 1) {
@@ -376,8 +380,8 @@ export class MqttConnection implements ConnectionRoles {
   /** Acknowledgements whose turn has come, then everything else that is queued: one write. */
   private sendOwed(): void {
     if (this.publisher !== null && !this.pauses.has(pauseReasons.failure)) {
-      const { bytes, withheld } = this.publisher.acks.release(this.level)
-      if (bytes !== null) this.output.push(bytes)
+      const { bytes, count, withheld } = this.publisher.acks.release(this.level)
+      if (bytes !== null) this.output.push(bytes, count)
       if (withheld !== 0) this.waitAndClose(withheld)
     }
     this.flush()

@@ -50,7 +50,10 @@ export class DeliveryQueue {
     const isFull =
       this.bytes + size > bounds.queuedBytesMax || bounds.queuedBytesTotal + size > bounds.queuedBytesTotalMax
     if (isFull) return false
-    if (isDelivery(item)) keep(item, link, wallMs)
+    if (isDelivery(item)) {
+      keep(item, link, wallMs)
+      bounds.held.queued += 1
+    }
     this.items.push(item)
     this.bytes += size
     bounds.queuedBytesTotal += size
@@ -109,6 +112,7 @@ export class DeliveryQueue {
   }
 
   clear(): void {
+    for (const _ of this) this.bounds.held.queued -= 1
     this.bounds.queuedBytesTotal -= this.bytes
     this.bytes = 0
     this.items = []
@@ -119,6 +123,7 @@ export class DeliveryQueue {
     const size = sizeOf(item)
     this.bytes -= size
     this.bounds.queuedBytesTotal -= size
+    if (isDelivery(item)) this.bounds.held.queued -= 1
   }
 }
 

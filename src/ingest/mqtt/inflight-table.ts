@@ -45,6 +45,7 @@ export class InflightTable {
     delivery.order = this.begun
     this.begun += 1
     this.count += 1
+    this.bounds.held.inflight += 1
     this.link(delivery)
     this.bounds.queuedBytesTotal += entryBytes + delivery.message.hold()
   }
@@ -70,6 +71,7 @@ export class InflightTable {
     else before.next = delivery.next
     delivery.next = null
     this.count -= 1
+    this.bounds.held.inflight -= 1
     this.bounds.queuedBytesTotal -= entryBytes + delivery.message.letGo()
     if (this.count === 0 && this.slots.length > slotsKeptMax) this.slots = none
   }

@@ -59,7 +59,7 @@ export interface Delivery {
 /** A QoS 2 message that the client has (PUBREC): `recording` until the log knows that, then PUBREL is `due`, then `sent`. */
 export interface Release {
   state: 'recording' | 'due' | 'sent'
-  /** It has its place in the window of this connection. */
+  /** It has its place in the window of this connection: its message was sent on it. */
   isCounted: boolean
   /** Its place, if the log knows the id. */
   readonly origin: MessageOrigin | null
@@ -90,6 +90,8 @@ export interface SessionBounds {
   readonly finishedIdsMax: number
   /** Bytes queued or in flight in all sessions. */
   queuedBytesTotal: number
+  /** Messages queued, and at QoS 1 and 2 in flight, in all sessions. */
+  readonly held: { queued: number; inflight: number }
   onDrop(session: MqttSession, reason: DropReason): void
   /**
    * Writes what is known of a QoS 2 message on its way to a kept session; `then` is called with the wall ms when that is durable. False = the session is

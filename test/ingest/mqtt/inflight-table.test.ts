@@ -11,6 +11,7 @@ const boundsOf = (): SessionBounds => ({
   queuedBytesTotalMax: 10_000,
   finishedIdsMax: 10,
   queuedBytesTotal: 0,
+  held: { queued: 0, inflight: 0 },
   onDrop: () => {},
   onRoom: () => {},
   onProgress: () => {},

@@ -16,6 +16,7 @@ const bounds: SessionBounds = {
   queuedBytesTotalMax: 10_000,
   finishedIdsMax: 8192,
   queuedBytesTotal: 0,
+  held: { queued: 0, inflight: 0 },
   onDrop: () => {},
   onRoom: () => {},
   onProgress: () => {},
