@@ -1,5 +1,5 @@
 /** Flags that several commands share, and what their values may be. */
-import { type Command, InvalidArgumentError } from 'commander'
+import { type Command, InvalidArgumentError, Option } from 'commander'
 import { ApplianceError } from '../../base/errors.ts'
 import type { ListenAddress } from '../../base/ports.ts'
 import { cliErrors } from './cli-errors.ts'
@@ -36,11 +36,13 @@ export const passwordFileOption = [
 /** Adds the flags of a command that speaks Kafka. */
 export function withKafkaFlags(command: Command): Command {
   return command
-    .option(
-      '-b, --bootstrap-server <HOST:PORT,...>',
-      'Kafka listeners to ask first',
-      addresses,
-      addresses('127.0.0.1:9092'),
+    .addOption(
+      addressOption(
+        '-b, --bootstrap-server <HOST:PORT,...>',
+        'Kafka listeners to ask first',
+        addresses,
+        '127.0.0.1:9092',
+      ),
     )
     .option(
       '--command-config <file>',
@@ -141,4 +143,9 @@ export function listenAddress(text: string): ListenAddress {
 
 export function addresses(text: string): ListenAddress[] {
   return text.split(',').map(listenAddress)
+}
+
+/** An option that is parsed, and whose default the help shows as it is written. */
+export function addressOption(flags: string, help: string, parse: (text: string) => unknown, usual: string): Option {
+  return new Option(flags, help).argParser(parse).default(parse(usual), usual)
 }

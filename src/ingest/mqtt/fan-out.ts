@@ -109,16 +109,16 @@ export class FanOut {
   }
 
   private give(matches: Matches, message: OutgoingMessage, wallMs: number): void {
-    if (message.isExpired(wallMs)) return
+    const isExpired = message.isExpired(wallMs)
     const { partition, offset } = message.origin as MessageOrigin
     for (const [session, subscriptions] of matches.own) {
-      if (session.behind.has(partition)) continue
+      if (session.behind.has(partition) || (isExpired && !session.hasBegun(message))) continue
       if (!this.deliver(message, session, subscriptions, wallMs)) {
         session.fallBehind(partition, offset)
         this.hooks.onBehind(session, partition)
       }
     }
-    for (const group of matches.groups) {
+    for (const group of isExpired ? [] : matches.groups) {
       if (group.behind.has(partition)) continue
       if (!this.deliverShared(message, group, wallMs)) {
         group.behind.set(partition, offset)
@@ -152,7 +152,8 @@ export class FanOut {
       if (areFew ? !isSubscribed(reader, matches) : !readers.has(reader)) continue
       if ((reader.behind.get(partition) ?? offset) > offset) continue
       message ??= command?.message ?? this.messageOf(found as TopicMatches, bytes, record, place)
-      if (message.isExpired(wallMs)) return count
+      if (message.isExpired(wallMs) && (reader instanceof SharedGroup || !(reader as MqttSession).hasBegun(message)))
+        continue
       const isTaken =
         reader instanceof SharedGroup
           ? this.deliverShared(message, reader, wallMs)

@@ -157,8 +157,8 @@ export class MqttDoor {
     const reading = { broker, clock, observer, compute, fanOut, summaries, readBytes, decompressedBytesMax }
     const livePosition = (partition: Partition): number | undefined => this.delivery.positionOf(partition)
     const overtaken = new OvertakenReaders(observer, this.eventBudget)
-    const onArrived = (reader: Reader): void => this.keeper.onArrived(reader as MqttSession | SharedGroup)
-    this.catchUp = new CatchUp({ ...reading, overtaken, livePosition, onArrived })
+    const onMoved = (reader: Reader): void => this.keeper.onMoved(reader as MqttSession | SharedGroup)
+    this.catchUp = new CatchUp({ ...reading, overtaken, livePosition, onMoved })
     const { omitsHeaders } = mapping
     this.replays = new ReplayTable({ ...reading, bounds: options, omitsHeaders, onDelivered })
     this.delivery = new Delivery({

@@ -10,6 +10,7 @@ import { type CommitBatch, type CommitBatches, refusedSaving, type Saving } from
 import { type OutgoingId, placeOf } from './outgoing-ids.ts'
 import type { MessageOrigin } from './outgoing-message.ts'
 import type { MqttSession } from './session.ts'
+import type { Subscription } from './session-types.ts'
 import {
   applyRecord,
   emptyState,
@@ -47,6 +48,9 @@ const nobodyKnown: SessionOwner = { principal: anonymousPrincipal, host: '' }
 
 /** Positions are written this long after they have changed: what a crash makes a client hear twice. */
 const checkpointEveryMs = 1000
+
+/** Partitions of which a subscription's record says where it begins: far below what a record may take. */
+const sincePlacesMax = 1000
 
 interface CheckpointRun {
   /** Who had moved when it began. */
@@ -106,7 +110,8 @@ export class SessionKeeper {
       session.isStored = true
       this.stored += 1
       for (const [filter, options] of this.state.subscriptions.get(clientId) ?? []) {
-        const subscription = { session, filter, ...options, since: null }
+        const since = this.placesOf(options.since ?? [])
+        const subscription = { session, filter, ...options, since: since.size === 0 ? null : since }
         session.subscriptions.set(filter, subscription)
         subscriptions.set(subscription)
       }
@@ -157,11 +162,17 @@ export class SessionKeeper {
     const positions = this.state.positions.get(reader)
     if (positions === undefined) return
     this.written.set(reader, JSON.stringify(positions))
+    // Below the log's start too: what retention has taken meanwhile is told when it is read.
+    for (const [partition, offset] of this.placesOf(positions)) behind.set(partition, offset)
+  }
+
+  private placesOf(positions: readonly StoredPosition[]): Map<Partition, number> {
+    const places = new Map<Partition, number>()
     for (const { topicId, partition: index, offset } of positions) {
       const partition = this.options.broker.partitions.byTopicId(topicId, index)
-      // Below the log's start too: what retention has taken meanwhile is told when it is read.
-      if (partition !== undefined) behind.set(partition, offset)
+      if (partition !== undefined) places.set(partition, offset)
     }
+    return places
   }
 
   /** Where the common reader begins in a partition after a start with kept sessions; undefined = at the live end. */
@@ -222,8 +233,20 @@ export class SessionKeeper {
       return this.log.subscription(batch.turn, wallMs, { clientId, filter }, null) === null
     }
     const { qos, noLocal, retainAsPublished, subscriptionId } = subscription
-    const stored = { qos, noLocal, retainAsPublished, subscriptionId }
-    return this.log.subscription(batch.turn, wallMs, { clientId, filter }, stored) === null
+    const since = this.sinceOf(subscription)
+    const value = { qos, noLocal, retainAsPublished, subscriptionId, since: since.length === 0 ? undefined : since }
+    return this.log.subscription(batch.turn, wallMs, { clientId, filter }, value) === null
+  }
+
+  /** Of where it begins, what lies above where its session goes on after a crash. */
+  private sinceOf({ since, session }: Subscription): StoredPosition[] {
+    if (since === null) return []
+    const own = positionsOf(session.behind, session.pendingOrigins(null))
+    const live = new Map(this.options.livePositions())
+    const later = [...since].filter(([partition, offset]) => {
+      return offset > Math.min(own.get(partition) ?? offset, live.get(partition) ?? offset)
+    })
+    return stored(new Map(later.slice(0, sincePlacesMax)))
   }
 
   /** A session has ended; `filters` are those it had. Its will may still be due: then `willPublished` takes the rest away. */
@@ -278,8 +301,11 @@ export class SessionKeeper {
     this.checkpointSoon()
   }
 
-  /** A session or a shared subscription is at the live end of a partition: its place of before is not to be believed after a restart. */
-  onArrived(reader: MqttSession | SharedGroup): void {
+  /**
+   * A session or a shared subscription is at the live end of a partition, or behind it since now: its place of before is not to be believed after a
+   * restart.
+   */
+  onMoved(reader: MqttSession | SharedGroup): void {
     if (!(reader instanceof SharedGroup)) return this.onProgress(reader)
     this.dirtyGroups.add(reader)
     if (this.stored > 0) this.checkpointSoon()
@@ -376,6 +402,7 @@ export class SessionKeeper {
     const passedBy =
       (places: ReadonlyMap<Partition, number>) =>
       ({ partition, offset }: MessageOrigin): boolean =>
+        isGone(partition) ||
         offset < Math.min(positions.get(partition) ?? Number.POSITIVE_INFINITY, places.get(partition) ?? 0)
     this.forgetPassed(reader, passedBy(tails))
     // Ids that can be forgotten when the common reader's place is durable: next time.
@@ -427,6 +454,10 @@ export class SessionKeeper {
     for (const tails of [this.writtenTails, this.confirmedTails]) {
       for (const partition of tails.keys()) if (!partition.isLeader) tails.delete(partition)
     }
+    // No place passes what was in them: their ids would be kept for ever.
+    for (const session of this.options.sessions.values()) {
+      if (session.hasFinished(({ partition }) => isGone(partition))) this.onProgress(session)
+    }
   }
 
   stop(): void {
@@ -446,6 +477,10 @@ function positionsOf(
     lowest.set(partition, Math.min(offset, lowest.get(partition) ?? offset))
   }
   return lowest
+}
+
+function isGone({ log }: Partition): boolean {
+  return log.isDeleted
 }
 
 function stored(positions: ReadonlyMap<Partition, number>): StoredPosition[] {

@@ -35,6 +35,8 @@ export interface StoredSubscription {
   readonly noLocal: boolean
   readonly retainAsPublished: boolean
   readonly subscriptionId: number
+  /** Where it begins in partitions in which older messages were still to be handed over; left out where there were none. */
+  readonly since?: readonly StoredPosition[] | undefined
 }
 
 export interface StoredPosition {

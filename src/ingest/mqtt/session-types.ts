@@ -59,7 +59,7 @@ export interface Delivery {
 /** A QoS 2 message that the client has (PUBREC): `recording` until the log knows that, then PUBREL is `due`, then `sent`. */
 export interface Release {
   state: 'recording' | 'due' | 'sent'
-  /** It has its place in the window of this connection. */
+  /** It has its place in the window of this connection: its message was sent on it. */
   isCounted: boolean
   /** Its place, if the log knows the id. */
   readonly origin: MessageOrigin | null

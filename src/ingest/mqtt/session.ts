@@ -56,6 +56,8 @@ export class MqttSession {
   private awaiting: InflightDelivery[] = []
   private readonly queue: DeliveryQueue
   private sentCount = 0
+  /** PUBRELs of earlier connections: no message is begun in their places, but they need none themselves (4.9). */
+  private olderReleases = 0
   private lastPacketId = 0
 
   constructor(clientId: string, bounds: SessionBounds) {
@@ -83,6 +85,7 @@ export class MqttSession {
   attach(link: SessionLink, wallMs: number): void {
     this.attached = link
     this.sentCount = 0
+    this.olderReleases = this.releasing.size
     this.resends = this.inflight.inOrder()
     for (const delivery of this.resends) delivery.isSent = false
     for (const release of this.releasing.values()) {
@@ -111,7 +114,7 @@ export class MqttSession {
    */
   offer(delivery: Delivery, wallMs: number): boolean {
     // The client had it before the restart.
-    if (this.outgoing?.before(delivery.message.origin)?.isReleased === true) return true
+    if (delivery.group === null && this.outgoing?.before(delivery.message.origin)?.isReleased === true) return true
     const isQos0 = qosOf(delivery) === 0
     if (isQos0 && (this.attached === null || this.queue.length === 0)) this.sendAtOnce(delivery, wallMs)
     else if (this.hasRoom) this.start(delivery, wallMs)
@@ -119,6 +122,11 @@ export class MqttSession {
     else if (!this.queue.push(delivery, this.attached, wallMs)) return false
     this.bounds.onProgress(this)
     return true
+  }
+
+  /** It was begun before the restart: the client may hold its id, and waits for PUBREL, so it is sent again however old it is. */
+  hasBegun({ origin }: OutgoingMessage): boolean {
+    return this.outgoing?.before(origin) !== undefined
   }
 
   /** From this offset on it reads the partition by itself. */
@@ -170,13 +178,15 @@ export class MqttSession {
   private maySend(): boolean {
     const link = this.attached
     if (link === null || !link.isWritable || this.resends.length > 0 || this.isOutOfIds) return false
-    return this.sentCount < link.sendWindow && !this.inflight.isCrowded
+    return this.sentCount + this.olderReleases < link.sendWindow && !this.inflight.isCrowded
   }
 
   private start(delivery: Delivery, wallMs: number): void {
     const link = this.attached as SessionLink
     const { message } = delivery
-    if (message.isExpired(wallMs)) return this.bounds.onDrop(this, 'expired')
+    if (message.isExpired(wallMs) && (delivery.group !== null || !this.hasBegun(message))) {
+      return this.bounds.onDrop(this, 'expired')
+    }
     const qos = qosOf(delivery)
     if (qos === 0) return this.sendQos0(link, delivery, message, wallMs)
     const started = InflightDelivery.of(delivery)
@@ -359,7 +369,8 @@ export class MqttSession {
     if (release === undefined && this.inflight.get(packetId)?.isSent === true) outOfTurn('PUBCOMP in front of PUBREC')
     if (release?.state !== 'sent') return
     this.releasing.delete(packetId)
-    this.sentCount -= 1
+    if (release.isCounted) this.sentCount -= 1
+    else this.olderReleases -= 1
     this.finish(packetId, release.origin)
     this.pump(wallMs)
   }
@@ -395,17 +406,16 @@ export class MqttSession {
     this.sayReleases()
   }
 
-  /** In the order of the PUBRECs, in whatever order the log has taken them [MQTT-4.6.0-4]. */
+  /**
+   * In the order of the PUBRECs, in whatever order the log has taken them [MQTT-4.6.0-4]. Those of earlier connections do not wait for the window: where
+   * the client takes fewer messages than before, those behind them hold it.
+   */
   private sayReleases(): void {
     const link = this.attached
     for (const [packetId, release] of this.releasing) {
       if (release.state === 'sent') continue
       if (link === null || release.state === 'recording') return
-      if (!release.isCounted) {
-        if (!link.isWritable || this.sentCount >= link.sendWindow) return
-        this.sentCount += 1
-        release.isCounted = true
-      }
+      if (!release.isCounted && !link.isWritable) return
       release.state = 'sent'
       link.sendRelease(packetId)
     }

@@ -178,6 +178,27 @@ describe('a session', () => {
     expect(session.receive(3, 0, 0)).toBe(false)
   })
 
+  it('says PUBREL of an earlier connection to a client that takes fewer messages now, and begins nothing new before PUBCOMP', () => {
+    const { session, offer } = bench()
+    session.attach(new RecordingLink(4), 0)
+    for (const payload of ['a', 'b', 'c']) offer(payload, undefined, 2)
+    session.receive(1, 0, 0)
+    session.detach()
+    const link = new RecordingLink(1)
+    session.attach(link, 0)
+    expect(link.look()).toBe('b#2! release#1')
+    session.receive(2, 0, 0)
+    expect(link.look()).toBe('release#2')
+    session.complete(2, 0)
+    expect(link.look()).toBe('c#3!')
+    offer('d', undefined, 2)
+    session.receive(3, 0, 0)
+    session.complete(3, 0)
+    expect(link.look()).toBe('release#3')
+    session.complete(1, 0)
+    expect(link.look()).toBe('d#4')
+  })
+
   it('refuses the acknowledgement of the other quality', () => {
     const { session, offer } = bench()
     session.attach(new RecordingLink(5), 0)

@@ -128,7 +128,9 @@ describe('a log that Apache Kafka has compacted', () => {
     await at.world.settle(at.host.boot().disk.submit([{ kind: 'writeFile', path, bytes: left }]))
     at.host.kill()
     await reopened(at, { cleanupPolicy: new Set(['delete'] as const) })
-    const offsets = (await at.world.settle(contentOf(at.log, at.ports.compute))).map((text) => Number(text.split(' ')[0]))
+    const offsets = (await at.world.settle(contentOf(at.log, at.ports.compute))).map((text) =>
+      Number(text.split(' ')[0]),
+    )
     expect(offsets).toHaveLength(79)
     expect(at.log.damage.ranges).toEqual([])
   })
