@@ -129,7 +129,11 @@ export class SpaceGuard implements SpaceReport {
     }
     const isSpokenFor = this.#appendRoomBytes <= this.#parts.pendingBytes()
     if (isSpokenFor) this.#check()
-    return { refusal: isSpokenFor ? 'what is being written takes all that is left' : null, isExhausted: false, waitingBytes: 0 }
+    return {
+      refusal: isSpokenFor ? 'what is being written takes all that is left' : null,
+      isExhausted: false,
+      waitingBytes: 0,
+    }
   }
 
   get budgetBytes(): number {
