@@ -14,6 +14,8 @@ export interface ConfigKey {
   readonly description: string
   /** As it would be written; undefined when the key is required. */
   readonly defaultValue: unknown
+  /** The section that has to be there before the key means anything; null when it always is. */
+  readonly optionalSection: readonly string[] | null
   /** The values a key with a closed set takes. */
   readonly choices: readonly string[]
 }
@@ -32,31 +34,39 @@ interface JsonSchema {
 export function configKeys(options: { readonly insideLists?: boolean } = {}): ConfigKey[] {
   const keys: ConfigKey[] = []
   const schema = z.toJSONSchema(configSchema, { io: 'input', unrepresentable: 'any' }) as JsonSchema
-  collect(schema, [], options.insideLists ?? false, keys)
+  collect(schema, { path: [], optionalSection: null, insideLists: options.insideLists ?? false }, keys)
   return keys
 }
 
-function collect(schema: JsonSchema, path: readonly string[], insideLists: boolean, keys: ConfigKey[]): void {
+interface Place {
+  readonly path: readonly string[]
+  readonly optionalSection: readonly string[] | null
+  readonly insideLists: boolean
+}
+
+function collect(schema: JsonSchema, place: Place, keys: ConfigKey[]): void {
+  const { path, optionalSection, insideLists } = place
   if (schema.properties !== undefined) {
-    for (const [name, inner] of Object.entries(schema.properties)) collect(inner, [...path, name], insideLists, keys)
+    for (const [name, inner] of Object.entries(schema.properties)) {
+      collect(inner, { ...place, path: [...path, name] }, keys)
+    }
     return
   }
   const some = schema.anyOf?.find((choice) => choice.type !== 'null') ?? schema
   // A section that may be left out: its keys stand for it.
-  if (some.properties !== undefined) return collect(some, path, insideLists, keys)
+  if (some.properties !== undefined) return collect(some, { ...place, optionalSection: path }, keys)
   keys.push({
     name: path.join('.').replaceAll('.[]', '[]'),
     path,
     kind: kindOf(some),
     description: schema.description ?? some.description ?? '',
     defaultValue: schema.default,
+    optionalSection,
     choices: some.enum ?? [],
   })
-  if (insideLists && schema.items !== undefined) collectElement(schema.items, [...path, '[]'], keys)
-}
-
-function collectElement(schema: JsonSchema, path: readonly string[], keys: ConfigKey[]): void {
-  if (schema.properties !== undefined) collect(schema, path, true, keys)
+  if (insideLists && schema.items?.properties !== undefined) {
+    collect(schema.items, { ...place, path: [...path, '[]'] }, keys)
+  }
 }
 
 function kindOf(schema: JsonSchema): ConfigKey['kind'] {

@@ -4,7 +4,7 @@
 import { z } from 'zod'
 import type { ListenPlace } from './base/ports.ts'
 import { unprotectedListeners } from './config-safety.ts'
-import { address, bytes, count, fileMode, network, place } from './config-values.ts'
+import { address, bytes, count, fileMode, formatAddress, network, place, reachableAddress } from './config-values.ts'
 
 export const listenerCountMax = 16
 const patternCountMax = 1_000
@@ -88,7 +88,7 @@ const kafkaListener = z
       .describe(
         'SASL mechanisms by which clients authenticate. Without any, a client is who its certificate says, or `User:ANONYMOUS`.',
       ),
-    advertise: address()
+    advertise: reachableAddress()
       .nullable()
       .prefault(null)
       .describe('Address told to clients. Without it a client is told the address its own connection came in on.'),
@@ -217,6 +217,7 @@ export const listeners = z
         'Start although other hosts can reach a listener that carries plain text or lets anybody in, and leave listeners without names as they are when there is an administrator. For networks that nobody else can reach.',
       ),
   })
+  .superRefine((written, context) => judgePlaces(placesOf(written), context))
   .superRefine((written, context) => {
     if (written.dangerouslyAllowUnprotected) return
     for (const { path, reason, isLocal } of unprotectedListeners(written)) {
@@ -225,6 +226,36 @@ export const listeners = z
       context.addIssue({ code: 'custom', path: [...path, 'listen'], message })
     }
   })
+
+interface NamedPlace {
+  readonly path: readonly (string | number)[]
+  readonly listen: ListenPlace
+}
+
+function placesOf(written: {
+  readonly kafka: readonly { readonly listen: ListenPlace }[]
+  readonly mqtt: readonly { readonly listen: ListenPlace }[]
+  readonly http: { readonly listen: ListenPlace }
+}): NamedPlace[] {
+  const named = (protocol: 'kafka' | 'mqtt') =>
+    written[protocol].map(({ listen }, index) => ({ path: [protocol, index], listen }))
+  return [...named('kafka'), ...named('mqtt'), { path: ['http'], listen: written.http.listen }]
+}
+
+/** Two listeners of one address: the second could not be opened. */
+function judgePlaces(places: readonly NamedPlace[], context: z.RefinementCtx): void {
+  const taken = new Map<string, NamedPlace>()
+  for (const place of places) {
+    if ('port' in place.listen && place.listen.port === 0) continue
+    const written = formatAddress(place.listen)
+    const first = taken.get(written)
+    taken.set(written, first ?? place)
+    if (first === undefined) continue
+    const name = first.path.length === 1 ? first.path.join('') : `${first.path[0]}[${first.path[1]}]`
+    const message = `listeners.${name} listens on ${written} already`
+    context.addIssue({ code: 'custom', path: [...place.path, 'listen'], message })
+  }
+}
 
 function issue(context: z.RefinementCtx, path: string[], message: string): void {
   context.addIssue({ code: 'custom', path, message })

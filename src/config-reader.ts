@@ -2,7 +2,7 @@
  * Makes a configuration of its written forms. Precedence, lowest first: defaults, the YAML file, HEADWATER_ variables, flags.
  * An unknown key or variable is refused with the nearest name that exists.
  */
-import type { z } from 'zod'
+import type { YAMLParseError } from 'yaml'
 import type {
   ConfigurationEntry,
   ConfigurationFlags,
@@ -13,6 +13,7 @@ import { ApplianceError, asError } from './base/errors.ts'
 import { type ApplianceConfig, configSchema } from './config.ts'
 import { configErrors } from './config-errors.ts'
 import { placeCredentials } from './config-credentials.ts'
+import { type ConfigFault, describeIssue, pathText } from './config-faults.ts'
 import { type ConfigKey, configKeys, environmentName } from './config-keys.ts'
 import { nearestName } from './config-names.ts'
 
@@ -31,12 +32,17 @@ export async function inspectConfiguration(source: ConfigurationSource): Promise
     const written = valueAt(outcome.written, key.path)
     return {
       key: key.name,
-      value: written === undefined ? key.defaultValue : written,
+      value: written === undefined ? defaultOf(key, outcome.written) : written,
       origin: outcome.origins.get(key.name) ?? (written === undefined ? 'default' : 'file'),
       description: key.description,
     }
   })
   return { kind: 'valid', entries }
+}
+
+/** A key of a section that is not there has no value, not even its default. */
+function defaultOf({ optionalSection, defaultValue }: ConfigKey, written: WrittenObject): unknown {
+  return optionalSection !== null && !isObject(valueAt(written, optionalSection)) ? null : defaultValue
 }
 
 type Outcome =
@@ -61,14 +67,16 @@ async function resolveConfiguration(source: ConfigurationSource): Promise<Outcom
     const where = originOf(path, origins) ?? file.placeOf(path)
     problems.push(`${where === null ? '' : `${where}: `}${pathText(path)}: ${fault}`)
   })
-  const parsed = configSchema.safeParse(file.written)
-  if (parsed.success && problems.length === 0)
-    return { kind: 'valid', config: parsed.data, written: file.written, origins }
-  for (const issue of parsed.error?.issues ?? []) {
-    for (const problem of describeIssue(issue)) {
-      const where = originOf(issue.path, origins) ?? file.placeOf(problem.path)
-      problems.push(where === null ? problem.sentence : `${where}: ${problem.sentence}`)
-    }
+  const tell = ({ path, sentence }: ConfigFault): void => {
+    const where = originOf(path, origins) ?? file.placeOf(path)
+    problems.push(where === null ? sentence : `${where}: ${sentence}`)
+  }
+  const parsed = configSchema.safeParse(file.written, { reportInput: true })
+  for (const issue of parsed.error?.issues ?? []) describeIssue(issue).forEach(tell)
+  if (parsed.success) {
+    const { roomFaults } = await import('./config-room-faults.ts')
+    roomFaults(parsed.data).forEach(tell)
+    if (problems.length === 0) return { kind: 'valid', config: parsed.data, written: file.written, origins }
   }
   return { kind: 'invalid', problems }
 }
@@ -90,9 +98,12 @@ async function parseFile(source: ConfigurationSource): Promise<ParsedFile> {
   const { name, text } = source.file
   const { isMap, isNode, isPair, isScalar, LineCounter, parseDocument } = await import('yaml')
   const lines = new LineCounter()
-  const document = parseDocument(text, { lineCounter: lines, uniqueKeys: true, merge: false })
+  const document = parseDocument(text, { lineCounter: lines, uniqueKeys: true, merge: false, stringKeys: true })
   if (document.errors.length > 0) {
-    return { written: {}, problems: document.errors.map((error) => `${name}: ${error.message}`), placeOf: () => null }
+    const problems = document.errors.map(
+      (error) => `${name}:${lines.linePos(error.pos[0]).line}: ${yamlFault(error, text)}`,
+    )
+    return { written: {}, problems, placeOf: () => null }
   }
   let written: unknown
   try {
@@ -122,6 +133,14 @@ async function parseFile(source: ConfigurationSource): Promise<ParsedFile> {
     return line === 0 ? name : `${name}:${line}`
   }
   return { written, problems: [], placeOf }
+}
+
+function yamlFault({ code, message, pos }: YAMLParseError, text: string): string {
+  const word = /^[^\s:,{}]*/.exec(text.slice(pos[0], pos[0] + 200))?.[0] ?? ''
+  if (code === 'MULTIPLE_DOCS') return 'a second document begins here (---); the file holds one'
+  if (code === 'NON_STRING_KEY') return 'a key is text; a list or a mapping cannot be one'
+  if (code === 'DUPLICATE_KEY') return `keys must be unique: ${word} stands here once more`
+  return message.replace(/ at line \d+, column \d+:[^]*$/, '')
 }
 
 function isObject(value: unknown): value is WrittenObject {
@@ -201,7 +220,9 @@ function setAt(object: WrittenObject, path: readonly string[], value: unknown): 
     return
   }
   const inner = object[first]
-  const next: WrittenObject = isObject(inner) ? inner : {}
+  // What is no section stays, for the schema to refuse.
+  if (inner !== undefined && !isObject(inner)) return
+  const next: WrittenObject = inner ?? {}
   object[first] = next
   setAt(next, rest, value)
 }
@@ -221,44 +242,4 @@ function originOf(path: readonly PropertyKey[], origins: ReadonlyMap<string, 'en
     if (origin === 'environment') return environmentName(path.slice(0, length).map(String))
   }
   return null
-}
-
-function describeIssue(issue: z.core.$ZodIssue): { path: PropertyKey[]; sentence: string }[] {
-  const at = pathText(issue.path)
-  if (issue.code === 'unrecognized_keys') {
-    const siblings = siblingNames(issue.path)
-    return issue.keys.map((key) => {
-      const nearest = nearestName(key, siblings)
-      const hint =
-        nearest === null
-          ? `; there are ${siblings.join(', ')}`
-          : `; did you mean ${pathText([...issue.path, nearest])}?`
-      return { path: [...issue.path, key], sentence: `${pathText([...issue.path, key])}: there is no such key${hint}` }
-    })
-  }
-  const isMissing =
-    issue.code === 'invalid_type' && issue.input === undefined && /received undefined/.test(issue.message)
-  const message = isMissing ? 'this key is required' : issue.message
-  return [{ path: [...issue.path], sentence: at === '' ? message : `${at}: ${message}` }]
-}
-
-function pathText(path: readonly PropertyKey[]): string {
-  return path.reduce<string>(
-    (text, part) =>
-      typeof part === 'number' ? `${text}[${part}]` : text === '' ? String(part) : `${text}.${String(part)}`,
-    '',
-  )
-}
-
-/** Names that may stand at a path. */
-function siblingNames(path: readonly PropertyKey[]): string[] {
-  const names = path.map((part) => (typeof part === 'number' ? '[]' : String(part)))
-  const depth = names.length
-  const siblings = new Set<string>()
-  for (const key of configKeys({ insideLists: true })) {
-    if (names.every((name, index) => key.path[index] === name)) siblings.add(key.path[depth] ?? '')
-  }
-  siblings.delete('')
-  siblings.delete('[]')
-  return [...siblings]
 }

@@ -112,7 +112,7 @@ export function durationMs(bounds: QuantityBounds = {}) {
   return quantity(parseDurationMs, 'ms', bounds)
 }
 
-function quantity(parse: (written: string | number) => number | string, unit: string, bounds: QuantityBounds) {
+function quantity(parse: (written: string | number) => number | string, unit: 'bytes' | 'ms', bounds: QuantityBounds) {
   return z.union([z.string(), z.number()]).transform((written, context) => {
     const value = parse(written)
     const problem = typeof value === 'string' ? value : outOfBounds(written, value, unit, bounds)
@@ -122,12 +122,25 @@ function quantity(parse: (written: string | number) => number | string, unit: st
   })
 }
 
-function outOfBounds(written: string | number, value: number, unit: string, bounds: QuantityBounds): string | null {
+function outOfBounds(
+  written: string | number,
+  value: number,
+  unit: 'bytes' | 'ms',
+  bounds: QuantityBounds,
+): string | null {
   if (bounds.min !== undefined && value < bounds.min)
-    return `"${written}" is below the least value, ${bounds.min} ${unit}`
+    return `"${written}" is below the least value, ${writtenQuantity(bounds.min, unit)}`
   if (bounds.max !== undefined && value > bounds.max)
-    return `"${written}" is above the greatest value, ${bounds.max} ${unit}`
+    return `"${written}" is above the greatest value, ${writtenQuantity(bounds.max, unit)}`
   return null
+}
+
+/** As one would write it: the largest unit that has a whole number of them. */
+function writtenQuantity(value: number, unit: 'bytes' | 'ms'): string {
+  const units = unit === 'bytes' ? byteUnits : durationUnits
+  const largest = [...units].filter(([name]) => unit === 'ms' || name === 'B' || name.endsWith('iB')).toReversed()
+  const [name, size] = largest.find(([, each]) => value % each === 0) ?? ['B', 1]
+  return `${value / size}${name}`
 }
 
 /** A key that holds an address or a network of them (CIDR). */
@@ -157,6 +170,15 @@ export function count(min: number, max: number) {
 /** A key that holds `HOST:PORT`. */
 export function address() {
   return parsed(parseAddress)
+}
+
+/** A key that holds `HOST:PORT` that others connect to. */
+export function reachableAddress() {
+  return parsed((written) => {
+    const outcome = parseAddress(written)
+    if (typeof outcome === 'string' || outcome.port > 0) return outcome
+    return `"${written}" is no address to connect to: port 0 is none`
+  })
 }
 
 /** A key that holds `HOST:PORT` or `unix:/PATH`. */

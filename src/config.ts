@@ -11,7 +11,7 @@ import { listenerCountMax, listeners } from './config-listeners.ts'
 import { judgeKerberos, kerberos } from './config-kerberos.ts'
 import { judgeOutbound, outboundSasl, outboundTls } from './config-outbound.ts'
 import { judgeTokens, oauthbearer } from './config-tokens.ts'
-import { address, bytes, bytesOrShare, count, durationMs } from './config-values.ts'
+import { bytes, bytesOrShare, count, durationMs, reachableAddress } from './config-values.ts'
 
 const mirrorCountMax = 32
 const routeCountMax = 1_000
@@ -131,9 +131,7 @@ const mqtt = z.strictObject({
     .max(routeCountMax)
     .prefault([])
     .describe('Kafka topics whose records are given to MQTT subscribers under topics of a template.'),
-  lastResortTopic: z
-    .string()
-    .min(1)
+  lastResortTopic: kafkaTopicName
     .prefault('mqtt.unrouted')
     .describe('Kafka topic of messages that no rule can take anywhere.'),
   sparkplug: sparkplug
@@ -223,7 +221,7 @@ const mirror = z
       .regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'a mirror name is made of small letters, digits and hyphens (1 to 63)')
       .describe('Name of the mirror, in status, metrics and logs. Its positions are kept under this name.'),
     bootstrapServers: z
-      .array(address())
+      .array(reachableAddress())
       .min(1)
       .max(listenerCountMax)
       .describe('Brokers of the central cluster to ask first, HOST:PORT.'),
@@ -322,6 +320,15 @@ const audit = z.strictObject({
   filesMax: count(2, 1_000).prefault(8).describe('Files of the audit that are kept.'),
 })
 
+/** Positions and figures of a mirror are kept under its name. */
+function judgeMirrorNames(written: readonly { readonly name: string }[], context: z.RefinementCtx): void {
+  for (const [index, { name }] of written.entries()) {
+    const first = written.findIndex((other) => other.name === name)
+    if (first === index) continue
+    context.addIssue({ code: 'custom', path: [index, 'name'], message: `mirrors[${first}] has this name already` })
+  }
+}
+
 /** Checked by Kafka's own table, name by name, so that every fault has its place. */
 const kafkaSettings = z
   .record(z.string(), z.union([z.string(), z.number(), z.boolean()]).transform(String))
@@ -348,7 +355,12 @@ export const configSchema = z
       .prefault({})
       .describe("Kafka's own broker settings under Kafka's own names; they are listed below."),
     mqtt: mqtt.prefault({}),
-    mirrors: z.array(mirror).max(mirrorCountMax).prefault([]).describe('Copies of topics to a central Apache Kafka.'),
+    mirrors: z
+      .array(mirror)
+      .max(mirrorCountMax)
+      .superRefine(judgeMirrorNames)
+      .prefault([])
+      .describe('Copies of topics to a central Apache Kafka.'),
     oauthbearer: oauthbearer.prefault({}),
     kerberos: kerberos.describe('Kerberos, for listeners that offer GSSAPI.'),
     log: log.prefault({}),

@@ -1,20 +1,24 @@
 /**
- * The entry: argv to a command; for `start`, configuration to ports to appliance, the ready line, signals and the service manager.
+ * The entry: argv to a command; for `start`, configuration to ports to appliance, the ready line, signals and the service notices.
  * The only file that knows the operating system and the appliance at once.
  *
  * Everything that the way to the ready line does not need is imported when it is first used. There is no top-level await, because
  * the single binary is a CommonJS bundle.
  */
 import { enableCompileCache } from 'node:module'
+import { isatty } from 'node:tty'
 import packageJson from '../package.json' with { type: 'json' }
 import { runCommandLine } from './admin/cli/command-line.ts'
 import type { ConfigurationSource } from './admin/cli/configuration-source.ts'
 import type { CommandLineHost } from './admin/cli/host.ts'
 import type { HttpSurface } from './admin/http/http-surface.ts'
 import type { Appliance } from './appliance.ts'
+import type { Observer } from './base/ports.ts'
 import type { ApplianceConfig } from './config.ts'
+import { lifecycleEvents } from './lifecycle-events.ts'
 import type { AddOn } from './node/add-on.ts'
 import type { NodePorts } from './node/node-ports.ts'
+import { ServiceNotices } from './node/service-notices.ts'
 
 /** A stop that takes longer has lost its way: the unit's TimeoutStopSec is above it. */
 const stopMsMax = 45_000
@@ -119,6 +123,7 @@ async function runDaemon(source: ConfigurationSource): Promise<void> {
   })
   const { TlsKeeper } = await import('./security/tls-keeper.ts')
   const certificates = new TlsKeeper({ ...ports, observer: appliance.observer })
+  const notices = serviceNotices(ports.addOn, appliance)
   let http: HttpSurface | null = null
   try {
     const { listen, tls, authentication, openMetrics, hosts } = config.listeners.http
@@ -135,6 +140,11 @@ async function runDaemon(source: ConfigurationSource): Promise<void> {
       stop = resolve
     })
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => stop(signal))
+    process.on(
+      'SIGHUP',
+      hangUp(() => stop('SIGHUP'), observer),
+    )
+    notices.starting()
     const started = appliance.start()
     // A stop during a long recovery waits for nothing: what recovery has done is kept, what it has not is done again.
     const early = await Promise.race([started.then(() => null), stopRequested])
@@ -145,16 +155,16 @@ async function runDaemon(source: ConfigurationSource): Promise<void> {
       boundHeapGrowth()
       const places = `kafka=${facts.kafka} mqtt=${facts.mqtt} http=${httpAddress.host}:${httpAddress.port}`
       process.stdout.write(`ready ${places} data=${config.dataDir} recovery=${Math.round(facts.recoveryMs)}ms\n`)
-      const watchdog = serveServiceManager(ports.addOn, appliance)
+      notices.ready()
       await stopRequested
-      watchdog()
-      ports.addOn.sdNotify('STOPPING=1')
     }
+    notices.stopping()
     armLastResort(stopMsMax)
     await started.catch(() => {})
     await appliance.stop()
   } finally {
     armLastResort(drainMsMax)
+    notices.end()
     certificates.stop()
     await http?.close()
     await ports.close()
@@ -168,15 +178,18 @@ async function processLimits(): Promise<{ readonly openFiles: number; readonly h
   return { openFiles: openFilesLimit(), heapBytes: heapBytesMax() }
 }
 
-/** Ready, and alive as long as the loop and the writer make progress. Answers how to stop telling. */
-function serveServiceManager(addOn: AddOn, appliance: Appliance): () => void {
-  addOn.sdNotify('READY=1')
-  const watchdogMs = Number(process.env['WATCHDOG_USEC'] ?? 0) / 1000
-  if (!(watchdogMs > 0)) return () => {}
-  const timer = setInterval(() => {
-    if (appliance.operations.health().live) addOn.sdNotify('WATCHDOG=1')
-  }, watchdogMs / 3)
-  return () => clearInterval(timer)
+function serviceNotices(addOn: AddOn, appliance: Appliance): ServiceNotices {
+  return new ServiceNotices({
+    notify: (state) => addOn.sdNotify(state),
+    isLive: () => appliance.operations.health().live,
+    watchdogMs: Number(process.env['WATCHDOG_USEC'] ?? 0) / 1000,
+  })
+}
+
+/** A terminal that is closed takes the daemon with it, cleanly. A service has none, and reads again by itself what can be read again. */
+function hangUp(stop: () => void, observer: Observer): () => void {
+  if ([0, 1, 2].some((descriptor) => isatty(descriptor))) return stop
+  return () => observer.event(lifecycleEvents.hangUpIgnored, {})
 }
 
 let lastResort: NodeJS.Timeout | null = null

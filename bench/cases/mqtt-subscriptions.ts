@@ -15,6 +15,7 @@ const bounds: SessionBounds = {
   queuedBytesTotalMax: 0,
   finishedIdsMax: 0,
   queuedBytesTotal: 0,
+  held: { queued: 0, inflight: 0 },
   onDrop: () => {},
   recordOutgoing: () => false,
   onProgress: () => {},

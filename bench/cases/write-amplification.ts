@@ -1,4 +1,5 @@
 /** Bytes that go to the device for each byte of batches, over mixes from one partition to many and from small to large batches. */
+import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import type { BenchCase, Figure } from '../case.ts'
 import { type CountedDisk, countedDisk } from '../counted-disk.ts'
@@ -61,6 +62,8 @@ async function amplification(mix: Mix, folder: string, scale: number, disk: Coun
     // The journal has its full size before the measured part.
     await load.run({ ...mix, topic, batch, requests: Math.ceil((2e9 * scale) / perRequest), milliseconds: 20_000 })
     await settled(1_000)
+    const journalSize = (): number => statSync(join(folder, 'data/state/journal')).size
+    const journalBytes = journalSize()
     const before = written()
     const commits = await commitsOf(node.http)
     const { requests, bytesPerSecond } = await load.run({
@@ -75,6 +78,7 @@ async function amplification(mix: Mix, folder: string, scale: number, disk: Coun
     await settled(1_000)
     const value = (written() - before) / appended
     await load.close()
+    const growth = journalSize() - journalBytes
     const where =
       disk === null ? 'as the kernel counts whole folios of the process' : 'at the device, ext4 and its journal'
     return {
@@ -82,7 +86,7 @@ async function amplification(mix: Mix, folder: string, scale: number, disk: Coun
       unit: '',
       value,
       reach: { atMost: 2.1 },
-      note: `${where}; ${(appended / 1e6).toFixed(0)} MB at ${(bytesPerSecond / 1e6).toFixed(0)} MB/s, ${(appended / made / 1024).toFixed(0)} KiB a commit`,
+      note: `${where}; ${(appended / 1e6).toFixed(0)} MB at ${(bytesPerSecond / 1e6).toFixed(0)} MB/s, ${(appended / made / 1024).toFixed(0)} KiB a commit${growth > 0 ? `; with ${growth / 1_048_576} MiB by which the journal grew` : ''}`,
     }
   } finally {
     await node.stop()

@@ -24,6 +24,8 @@ export class ApplianceError extends Error {
   readonly code: string
   readonly remedy: string
   readonly retriable: boolean
+  /** What fills the places of the sentence. */
+  readonly fields: Readonly<Record<string, string | number>>
   /** `fields` fill the places of sentence and remedy. */
   constructor(
     definition: ErrorDefinition,
@@ -35,6 +37,7 @@ export class ApplianceError extends Error {
     this.code = definition.code
     this.remedy = filled(definition.remedy, fields)
     this.retriable = definition.retriable
+    this.fields = fields
   }
 }
 

@@ -377,6 +377,16 @@ export interface Compute {
   compress(codec: CompressionCodec, bytes: Uint8Array, level?: number): Promise<Uint8Array>
   /** Rejects with code COMPRESSION_LIMIT when the output would exceed `bytesMax`, COMPRESSION_CORRUPT when it cannot be decoded. */
   decompress(codec: CompressionCodec, bytes: Uint8Array, bytesMax: number): Promise<Uint8Array>
+  /**
+   * The same for a look into what strangers have packed: `use` gets the output, which is counted against what may be unpacked at a time
+   * until `use` has settled. Its memory is then given back: nobody may read it any more.
+   */
+  unpack<T>(
+    codec: CompressionCodec,
+    bytes: Uint8Array,
+    bytesMax: number,
+    use: (output: Uint8Array) => T | Promise<T>,
+  ): Promise<T>
   /** PBKDF2 with HMAC (RFC 8018), as long as the digest. Callers bound how many they ask for. */
   deriveKey(request: KeyDerivation): Promise<Uint8Array>
   /** The keys of a JSON Web Key Set (RFC 7517) that can check a signature; rejects when there is none or the text is no such set. */

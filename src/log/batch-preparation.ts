@@ -24,7 +24,7 @@ import type { Refusal } from './record-walk.ts'
 const freeUnpackedBytes = 4 * 1_048_576
 /** Beyond that, unpacked bytes for one that came: telemetry packs ten to sixty to one, gzip can claim a thousand. */
 const ratioMax = 128
-/** Most bytes of any batch unpacked: two of them are in memory at a time (the codecs' pool), on a host of 512 MB. */
+/** Most bytes of any batch unpacked: `Compute.unpack` bounds what is in memory at a time. */
 const unpackedBytesMax = 32 * 1_048_576
 /** Records that are looked at in one turn of the loop: about a millisecond. */
 const recordsPerTurn = 65_536
@@ -58,20 +58,32 @@ export async function prepareBatch(
   if (fault !== null) return { kind: 'refused', ...fault }
   const codec = batchCodec(batch) as CompressionCodec
   const body = batch.subarray(batchHeaderBytes)
-  let records: Uint8Array
+  const look = (records: Uint8Array): Promise<Preparation> => prepareRecords(batch, records, context, parts)
+  if (codec === 'none') return look(body)
   try {
-    records =
-      codec === 'none' ? body : await parts.compute.decompress(codec, body, unpackedLimit(batch, context.config))
+    return await parts.compute.unpack(codec, body, unpackedLimit(batch, context.config), look)
   } catch (thrown) {
     return refusalOf(thrown)
   }
+}
+
+/** `records` are the batch's, unpacked; only until this settles. */
+async function prepareRecords(
+  batch: Uint8Array,
+  records: Uint8Array,
+  context: ValidationContext,
+  parts: PreparationParts,
+): Promise<Preparation> {
   const walk = walkOf(batch, records, 0, context)
   while (!walk.step(recordsPerTurn)) await new Promise<void>((resolve) => parts.clock.defer(resolve))
   const { refusal } = walk
   if (refusal !== null) return { kind: 'refused', ...refusal }
   finishTimes(batch, walk.maxTimestampMs)
-  const target = targetCodec(codec, context.config)
+  const codec = batchCodec(batch)
+  const target = targetCodec(codec ?? 'none', context.config)
   if (target === codec) return { kind: 'ready', batch }
+  const tooLarge = target === 'none' ? checkSize(batchHeaderBytes + records.length, context) : null
+  if (tooLarge !== null) return { kind: 'refused', ...tooLarge }
   const made = await inCodec(batch, records, target, context.config, parts.compute)
   const misfit = checkSize(made.length, context)
   return misfit === null ? { kind: 'ready', batch: made } : { kind: 'refused', ...misfit }

@@ -296,8 +296,9 @@ export class CommitDriver {
     )
   }
 
+  /** Also those that are relaxed no more. */
   #relaxedLogs(): readonly UnifiedLog[] {
-    return this.#hooks.logs().filter((log) => log.config.flush === 'relaxed' && log.durableEndOffset < log.logEndOffset)
+    return this.#hooks.logs().filter((log) => log.durableEndOffset < log.writtenEndOffset)
   }
 
   /** Bytes in the books that are not yet submitted. */

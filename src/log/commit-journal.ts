@@ -29,7 +29,7 @@ interface LiveFrame {
 }
 
 const zeroChunkBytes = 262_144
-/** A step is pre-written in pieces of this many bytes: a commit waits for one of them at most. */
+/** What is added is pre-written in pieces of this many bytes, or as large as the newest frame: a commit waits for one of them at most. */
 const growBytes = 524_288
 
 export class CommitJournal {
@@ -44,6 +44,8 @@ export class CommitJournal {
   #head = journalBlockBytes
   #liveBytes = 0
   #isGrowing = false
+  /** A frame had no room since the ring last grew. */
+  #wasFull = false
   #nextSequence = 1
   /** What a replay would begin with if the newest frame were the last. */
   #replayFrom = 1
@@ -60,7 +62,7 @@ export class CommitJournal {
 
   /** Size of the file after its next step of growth. */
   get sizeSoon(): number {
-    return Math.max(this.#capacity, Math.min(this.#options.bytesMax, this.#capacity + this.#options.stepBytes))
+    return Math.max(this.#capacity, this.#growsTo)
   }
 
   get nextSequence(): number {
@@ -145,6 +147,7 @@ export class CommitJournal {
     this.#liveBytes = 0
     const footprint = frameFootprint(ranges, bytes)
     const behind = this.#behindNewest(footprint)
+    this.#wasFull = true
     // A frame that fits nowhere else takes the place of all.
     this.#head = behind + footprint <= bytesMax ? behind : journalBlockBytes
     if (this.#head === journalBlockBytes) this.#newest = null
@@ -156,18 +159,33 @@ export class CommitJournal {
     return [grow]
   }
 
-  /** Pre-writes another step in the background when the ring is half full and may still grow. Rejects when the disk fails. */
+  /**
+   * Pre-writes more in the background when a frame had no room, or three quarters of the ring are live, and it may still grow. Rejects
+   * when the disk fails.
+   */
   async growIfWanted(): Promise<void> {
-    const { path, bytesMax, stepBytes } = this.#options
-    if (this.#isGrowing || this.#capacity >= bytesMax || this.liveBytes * 2 < this.#capacity) return
+    const { path, bytesMax } = this.#options
+    if (this.#isGrowing || this.#capacity >= bytesMax) return
+    if (!this.#wasFull && this.liveBytes * 4 < this.#capacity * 3) return
     this.#isGrowing = true
-    const wanted = Math.min(bytesMax, this.#capacity + stepBytes)
+    const wanted = this.#growsTo
     while (this.#capacity < wanted) {
-      const end = Math.min(wanted, this.#capacity + growBytes)
+      const piece = Math.max(growBytes, this.#newest?.bytes ?? 0)
+      const end = Math.min(wanted, this.#capacity + piece)
       await this.#disk.submit([zeros(path, this.#capacity, end), { kind: 'sync', path }])
       this.#capacity = Math.max(this.#capacity, end)
     }
+    this.#wasFull = false
     this.#isGrowing = false
+  }
+
+  /**
+   * It doubles: each sync of a larger file writes the books of the file system for all files that are written to meanwhile, so a load
+   * that needs all of it had them written a hundred times on the way in steps.
+   */
+  get #growsTo(): number {
+    const { bytesMax, stepBytes } = this.#options
+    return Math.min(bytesMax, Math.max(2 * this.#capacity, this.#capacity + stepBytes))
   }
 
   /** Where a frame of this many bytes may go: behind the newest, or at the start of the ring, never over a live one. */

@@ -57,7 +57,7 @@ export interface CommitPlan {
   /** How many batches of the queue it takes; the rest waits for the next commit. */
   readonly taken: number
   readonly usesJournal: boolean
-  /** The group writes and syncs one frame, and nothing else. */
+  /** The group writes and syncs one frame, and nothing else; what stands before it in the queue may come behind it. */
   readonly isFrameOnly: boolean
   /** To be called when the group has completed. */
   readonly completeSyncs: readonly (() => void)[]
@@ -80,7 +80,7 @@ export function planCommit(queue: readonly QueuedBatch[], journal: CommitJournal
   const writes: DiskOperation[] = []
   const completeSyncs: (() => void)[] = []
   createSegments(commits, dirty, { operations, completeSyncs })
-  const usesJournal = addFrame(commits, journal, dirty, { operations, completeSyncs })
+  const frame = addFrame(commits, journal, dirty, { operations, completeSyncs })
   const direct = new Set<string>()
   for (const commit of commits) {
     let previous: CommitRange | null = null
@@ -102,7 +102,8 @@ export function planCommit(queue: readonly QueuedBatch[], journal: CommitJournal
     completeSyncs.push(dirty.beginSync(direct))
     for (const path of direct) operations.push({ kind: 'sync', path })
   }
-  const isFrameOnly = usesJournal && operations.length === 2
+  const usesJournal = frame !== 'none'
+  const isFrameOnly = frame === 'free' && operations.length === 2
   return { commits, operations, writes, bytes, taken, usesJournal, isFrameOnly, completeSyncs }
 }
 
@@ -221,13 +222,28 @@ interface PlanParts {
   readonly completeSyncs: (() => void)[]
 }
 
-function addFrame(commits: readonly LogCommit[], journal: CommitJournal, dirty: DirtyFiles, parts: PlanParts): boolean {
+/**
+ * `inTurn`: it counts on syncs that stand before it in the queue, in this group or in one that waits still, and must not go past those: the
+ * ring begins anew with it, in the place of frames whose files they sync, or they bring to the medium what stands below its bytes.
+ */
+type AddedFrame = 'none' | 'free' | 'inTurn'
+
+function addFrame(
+  commits: readonly LogCommit[],
+  journal: CommitJournal,
+  dirty: DirtyFiles,
+  parts: PlanParts,
+): AddedFrame {
   const { ranges, bytes } = frameRanges(commits)
-  for (const commit of commits) {
-    // Bytes that a relaxed log wrote before stand below the frame's: they must be there when the frame is replayed.
-    if (commit.way === 'journal' && commit.log.config.flush === 'relaxed') syncEarlier(commit.log, dirty, parts)
+  let waits = false
+  for (const { way, log } of commits) {
+    // Bytes that were written while the log was relaxed stand below the frame's: they must be there when the frame is replayed.
+    if (way !== 'journal' || log.durableEndOffset >= log.writtenEndOffset) continue
+    waits = true
+    syncEarlier(log, dirty, parts)
   }
-  if (ranges.length > 0 && !journal.hasRoom(ranges.length, bytes)) {
+  const begins = ranges.length > 0 && !journal.hasRoom(ranges.length, bytes)
+  if (begins) {
     // Everything dirty is synced first, in this group, and the ring begins anew.
     const paths = [...dirty.unsynced()]
     dirty.beginSync(paths)()
@@ -238,9 +254,9 @@ function addFrame(commits: readonly LogCommit[], journal: CommitJournal, dirty: 
     if (commit.way === 'direct') continue
     for (const range of commit.ranges) dirty.mark(range.segment.logPath, journal.nextSequence)
   }
-  if (ranges.length === 0) return false
+  if (ranges.length === 0) return 'none'
   parts.operations.push(journal.append(ranges, bytes), { kind: 'sync', path: journal.path })
-  return true
+  return begins || waits ? 'inTurn' : 'free'
 }
 
 function frameRanges(commits: readonly LogCommit[]): { readonly ranges: JournalRange[]; readonly bytes: number } {

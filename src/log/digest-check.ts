@@ -1,6 +1,12 @@
 /** Holds segments against what they were when they were sealed. */
+import { batchHeaderBytes, batchSizeInBytes, setBatchBaseOffset } from '../protocol/records/record-batch.ts'
 import type { DamagedRange } from './damage.ts'
-import { type ExaminedSegment, examineSegment, type SegmentExamination } from './segment-examination.ts'
+import {
+  type BatchPlace,
+  type ExaminedSegment,
+  examineSegment,
+  type SegmentExamination,
+} from './segment-examination.ts'
 import { digestFault, HeaderChain, type SegmentDigest } from './segment-digest.ts'
 import { segmentName } from './segment.ts'
 
@@ -26,6 +32,7 @@ export async function examineSealed(
   const examined = await examineSegment({
     ...examination,
     endIsExact: digest !== null,
+    ...(digest === null ? {} : { wasOnce: (place, disk) => fitsWith({ ...examination, disk }, digest, place) }),
     visit(bytes, at, position) {
       chain.take(bytes, at, position)
       examination.visit?.(bytes, at, position)
@@ -39,6 +46,24 @@ export async function examineSealed(
   // Which of its batches are those that were written nobody can tell.
   const bounds = { fromOffset: segmentBaseOffset, endOffset: digest.endOffset, position: 0, endPosition: sizeInBytes }
   return { examined: { ...examined, damage: [{ ...bounds, path, reason }] }, chain }
+}
+
+/** Is the segment what it was when it was sealed, but for the base offset of the batch at that place? */
+async function fitsWith(
+  { disk, path, sizeInBytes }: Pick<SegmentExamination, 'disk' | 'path' | 'sizeInBytes'>,
+  digest: SegmentDigest,
+  place: BatchPlace,
+): Promise<boolean> {
+  const chain = new HeaderChain()
+  while (chain.sizeInBytes < sizeInBytes) {
+    const position = chain.sizeInBytes
+    const header = Uint8Array.from(await disk.read(path, position, batchHeaderBytes))
+    if (header.length < batchHeaderBytes || batchSizeInBytes(header) < batchHeaderBytes) return false
+    if (position === place.position) setBatchBaseOffset(header, 0, place.baseOffset)
+    chain.take(header, 0, position)
+  }
+  const { endOffset, batches, crc } = chain
+  return digestFault(digest, { endOffset, sizeInBytes: chain.sizeInBytes, batches, chain: crc }) === null
 }
 
 /**

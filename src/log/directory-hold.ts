@@ -58,6 +58,8 @@ export async function holdDirectory(
     }
     const { identity, isNew } = await attempt(dataDir, () => openIdentity(place, ports))
     const brokerEpoch = parseCleanShutdown(await readSmall(disk, `${logDirectory}/${logFileNames.cleanShutdown}`, 4096))
+    // Who was killed behind its removal may have left it on the medium: a start that comes after this one must not find it there again.
+    if (brokerEpoch === null) await disk.submit([{ kind: 'syncDirectory', path: logDirectory }])
     return { logDirectory, stateDirectory, identity, isNew, brokerEpoch, release: () => lock.release() }
   } catch (thrown) {
     await lock.release()

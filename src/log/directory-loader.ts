@@ -100,7 +100,7 @@ export async function loadDirectory(place: DirectoryPlace, parts: DirectoryParts
     (folder) => new UnifiedLog({ ...folder, directory: `${logDirectory}/${folder.name}` }, place.config, parts.home),
   )
   // Only where compaction has been may offsets be missing.
-  for (const log of (await readCleanerOffsets(disk, place, empty)).keys()) log.mayHaveGaps = true
+  for (const log of (await readCleanerOffsets(disk, place, empty, other !== null)).keys()) log.mayHaveGaps = true
   // A damaged file does not say: then a gap is no fault.
   const isLost = known === null && knownBytes !== null
   for (const log of empty) log.mayHaveGaps ||= isLost || known?.get(log.key)?.mayHaveGaps === true

@@ -12,6 +12,8 @@ export class LeaderEpochCache {
   /** Does the file lack something that the cache knows? */
   isDirty = false
   #filed: readonly EpochEntry[] = []
+  /** Has a cut at the start taken what the file has not heard of? A crash may bring back the batches below the cut. */
+  #hasLostUnfiled = false
   /** CRC-32C of the file with `filedEntries`; null = not worked out yet. */
   filedCrc: string | null = null
 
@@ -40,6 +42,18 @@ export class LeaderEpochCache {
     this.#filed = [...this.#entries]
     this.filedCrc = null
     this.isDirty = false
+    this.#hasLostUnfiled = false
+  }
+
+  /** Does the file tell of every epoch that began below the offset, of deleted records too? */
+  isFiledBelow(offset: number): boolean {
+    // Of most logs the file has all, and a checkpoint asks thousands.
+    if (!this.isDirty && this.#entries.length === this.#filed.length) return true
+    return !this.#hasLostUnfiled && this.#entries.every((entry) => entry.startOffset >= offset || this.#isFiled(entry))
+  }
+
+  #isFiled({ epoch, startOffset }: EpochEntry): boolean {
+    return this.#filed.some((filed) => filed.epoch === epoch && filed.startOffset === startOffset)
   }
 
   /** `epoch` begins at `startOffset`. An older epoch, or the latest one, changes nothing; entries at or beyond the offset give way. */
@@ -72,6 +86,8 @@ export class LeaderEpochCache {
     if (first < 0) return
     const head = this.#entries[first] as EpochEntry
     if (first === 0 && head.startOffset === startOffset) return
+    const taken = this.#entries.slice(0, head.startOffset === startOffset ? first : first + 1)
+    this.#hasLostUnfiled ||= !taken.every((entry) => this.#isFiled(entry))
     this.#entries = [{ epoch: head.epoch, startOffset }, ...this.#entries.slice(first + 1)]
     this.isDirty = true
   }

@@ -25,7 +25,7 @@ import { loadProducers } from './producer-loader.ts'
 import { encodeSnapshot } from './producer-snapshot.ts'
 import { Segment, segmentName } from './segment.ts'
 import { offsetEntryBytes, timeEntryBytes } from './segment-index.ts'
-import { headersOf, scanSegment } from './segment-scan.ts'
+import { scanSegment } from './segment-scan.ts'
 import { chainPointOf } from './side-files.ts'
 import type { UnifiedLog } from './unified-log.ts'
 
@@ -73,7 +73,6 @@ export async function loadLog(log: UnifiedLog, hints: LoadHints, parts: LoadPart
     // A relaxed log may have lost records that were deleted already: those before them stay deleted.
     log.logStartOffset = hints.logStartIsSealed ? log.logEndOffset : first.baseOffset
   }
-  await passDeletedStart(log, parts.disk)
   await completeEpochs(log, parts.disk)
   if (hints.isClean && isLoaded) await loadProducers(log, log.logEndOffset, hints, parts)
   await holdAgainstDigests(log, hints, deleted, parts)
@@ -87,19 +86,6 @@ export async function loadLog(log: UnifiedLog, hints: LoadHints, parts: LoadPart
   log.recoveryChain = chainPointOf(log)
   log.highWatermark = Math.max(log.logStartOffset, Math.min(hints.highWatermark ?? 0, log.logEndOffset))
   return isKept ? removal : []
-}
-
-/**
- * Does the log begin in a gap that a deletion has left before an empty segment? Then it begins with that segment: at an offset below the
- * end at which nothing stands a reader would wait for the next append.
- */
-async function passDeletedStart(log: UnifiedLog, disk: Disk): Promise<void> {
-  const { activeSegment: active, logStartOffset } = log
-  const before = log.segments.at(-2)
-  if (before === undefined || active.sizeInBytes > 0) return
-  if (logStartOffset <= before.baseOffset || logStartOffset >= active.baseOffset) return
-  const end = await scanSegment({ ...headersOf(before), disk, visit() {} })
-  if (end.reason === null && end.nextOffset <= logStartOffset) log.logStartOffset = active.baseOffset
 }
 
 /** The indexes of a deleted segment go before the name that tells why its log is gone. */

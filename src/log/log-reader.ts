@@ -14,10 +14,11 @@ import {
   batchPartitionLeaderEpoch,
   batchSizeInBytes,
 } from '../protocol/records/record-batch.ts'
+import { emptyBatch } from '../protocol/records/record-batch-builder.ts'
 import type { LogReadRequest, LogReadResult } from './append.ts'
 import type { IndexCache } from './index-cache.ts'
 import { checkIndex, rebuildIndex } from './index-check.ts'
-import type { Segment } from './segment.ts'
+import { relativeOffsetMax, type Segment } from './segment.ts'
 import { lookupOffsetFile } from './segment-index.ts'
 import type { UnifiedLog } from './unified-log.ts'
 
@@ -57,7 +58,7 @@ export function readHot(log: UnifiedLog, request: LogReadRequest, parts: ReaderP
     if (position.at >= segment.sizeInBytes) continue
     return readHotAt(log, segment, position, { ...request, endOffset }, parts.disk)
   }
-  return nothing
+  return passGap(log, { ...request, endOffset })
 }
 
 function readHotAt(
@@ -156,7 +157,19 @@ export async function readCold(log: UnifiedLog, request: LogReadRequest, parts: 
     index = log.segments.indexOf(segment) + 1
     if (index === 0) return request.fromOffset < log.logStartOffset ? outOfRange : nothing
   }
-  return nothing
+  return passGap(log, bounded)
+}
+
+/**
+ * No batch stands at or beyond the offset. Behind a deletion that was cut short, the last segment may be empty and what lay before it gone:
+ * a batch without records brings the reader past that, who would wait for the next append below the end of the log.
+ */
+function passGap(log: UnifiedLog, { fromOffset, endOffset }: LogReadRequest): LogReadResult {
+  const { baseOffset, sizeInBytes } = log.activeSegment
+  const isBehind = fromOffset >= baseOffset || endOffset < baseOffset
+  if (sizeInBytes > 0 || isBehind || !log.gapsAreNormal) return nothing
+  const lastOffset = Math.min(baseOffset - 1, fromOffset + relativeOffsetMax)
+  return { kind: 'batches', bytes: emptyBatch(fromOffset, lastOffset, log.epochs.epochAt(lastOffset)) }
 }
 
 /** Null when the segment holds nothing at or beyond the offset; `again` after it has been examined or its index rebuilt. */
@@ -220,6 +233,14 @@ async function readFrom(segment: Segment, at: number, length: number, disk: Disk
   }
 }
 
+/** Looks through a segment for damage, once however many ask. */
+export async function examineOnce(log: UnifiedLog, segment: Segment, parts: ReaderParts): Promise<void> {
+  segment.examination ??= parts.examine(log, segment).finally(() => {
+    segment.examination = null
+  })
+  await segment.examination
+}
+
 /** Something is wrong with a segment: it is looked through once; when it is whole, its index is what is wrong. */
 async function examine(
   log: UnifiedLog,
@@ -228,10 +249,7 @@ async function examine(
   parts: ReaderParts,
 ): Promise<LogReadResult | 'again'> {
   if (!segment.isExamined) {
-    segment.examination ??= parts.examine(log, segment).finally(() => {
-      segment.examination = null
-    })
-    await segment.examination
+    await examineOnce(log, segment, parts)
     if (log.isDeleted) return outOfRange
     const isHere = segment.replacement === null && log.segments.includes(segment)
     if (isHere && !segment.isExamined) throw new DiskError('EIO', 'read', segment.logPath)

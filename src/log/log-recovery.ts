@@ -74,10 +74,29 @@ export async function recoverLog(
   for (const { indexPath, timeIndexPath } of scanned) {
     operations.push({ kind: 'sync', path: indexPath }, { kind: 'sync', path: timeIndexPath })
   }
+  const { activeSegment: active } = log
+  if (active !== start || begin.hasStaleEntries) operations.push(...(await staleEntryCuts(active, parts.disk)))
   dropSnapshotsAbove(log, operations)
   operations.push({ kind: 'syncDirectory', path: log.directory })
   await parts.disk.submit(operations)
   for (const writes of sealed) writes.done()
+}
+
+/**
+ * What stands in the files of an index behind the entries that count may tell of records that a relaxed log has lost. It would be believed
+ * by a start that comes before the next checkpoint has written over it, and finds other records there.
+ */
+async function staleEntryCuts(segment: Segment, disk: Disk): Promise<readonly DiskOperation[]> {
+  const { index, indexPath, timeIndexPath } = segment
+  if (!index.filesDiffer) return []
+  const operations: DiskOperation[] = []
+  for (const [path, size] of [
+    [indexPath, index.filedOffsets * offsetEntryBytes],
+    [timeIndexPath, index.filedTimes * timeEntryBytes],
+  ] as const) {
+    if (((await disk.size(path)) ?? 0) > size) operations.push({ kind: 'truncate', path, size }, { kind: 'sync', path })
+  }
+  return operations
 }
 
 /**
@@ -145,7 +164,7 @@ async function beginIndex(
   segment.maxTimestampIsKnown = true
   if (lastEpoch >= 0 && !log.epochsAreKnown && log.epochs.epochAt(end.nextOffset - 1) !== lastEpoch)
     await rebuildEpochs(log, parts.disk)
-  return { ...end, offset: end.nextOffset }
+  return { ...end, offset: end.nextOffset, hasStaleEntries: filed.hasStaleEntries }
 }
 
 /**
@@ -177,6 +196,8 @@ async function isFollowedByEarlier(
 
 interface BeginPoint extends ScanEnd {
   readonly offset: number
+  /** The index files have more than the entries that were taken over. */
+  readonly hasStaleEntries: boolean
 }
 
 /** Adopts the index entries below `scanFrom` that fit the log; answers the position from which the headers are to be walked. */
@@ -184,24 +205,26 @@ async function keepEntries(
   segment: Segment,
   scanFrom: number,
   parts: LoadParts,
-): Promise<{ readonly position: number }> {
+): Promise<{ readonly position: number; readonly hasStaleEntries: boolean }> {
   segment.index.reset({ offsets: 0, times: 0, lastTimestamp: -1 })
   const offsets = await readSmall(parts.disk, segment.indexPath, indexBytesMax)
   const times = await readSmall(parts.disk, segment.timeIndexPath, indexBytesMax)
-  if (offsets === null || times === null) return { position: 0 }
+  if (offsets === null || times === null) return { position: 0, hasStaleEntries: true }
   const count = validOffsetEntries(offsets, segment.sizeInBytes, scanFrom - segment.baseOffset)
-  if (count === 0) return { position: 0 }
+  if (count === 0) return { position: 0, hasStaleEntries: true }
   const lastAt = (count - 1) * offsetEntryBytes
   const lastOffset = readInt32(offsets, lastAt)
   const position = readInt32(offsets, lastAt + 4)
   // Time entries are added together with offset entries: those up to the last kept one.
   const timeCount = validTimeEntries(times, lastOffset + 1)
-  if (timeCount === 0 || !(await namesBatch(segment, lastOffset, position, parts))) return { position: 0 }
+  if (timeCount === 0 || !(await namesBatch(segment, lastOffset, position, parts)))
+    return { position: 0, hasStaleEntries: true }
   const firstHeader = await parts.disk.read(segment.logPath, 0, batchHeaderBytes)
   adoptMaxTimestamp(segment, times.subarray(0, timeCount * timeEntryBytes))
   segment.index.reset({ offsets: count, times: timeCount, lastTimestamp: segment.maxTimestampMs })
   segment.noteFirst(firstHeader)
-  return { position }
+  const hasStaleEntries = offsets.length > count * offsetEntryBytes || times.length > timeCount * timeEntryBytes
+  return { position, hasStaleEntries }
 }
 
 /**

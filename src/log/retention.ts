@@ -50,7 +50,7 @@ export async function retainLog(log: UnifiedLog, nowMs: number, parts: Retention
   await deleteBelowStart(log, parts)
   if (!log.config.cleanupPolicy.has('delete')) return noteKept(log, 0, parts)
   const keptFrom = log.keptFrom === null ? Number.POSITIVE_INFINITY : await log.keptFrom()
-  const expired = await countExpired(log, nowMs, parts)
+  const expired = countUpTo(log, await lastExpired(log, nowMs, parts))
   const going = countHad(log, expired, keptFrom)
   if (going > 0) await deleteSegments(log, going, 'time', parts)
   const surplus = countSurplus(log)
@@ -65,10 +65,10 @@ export async function giveUpKept(logs: Iterable<UnifiedLog>, nowMs: number, part
   for (const log of logs) {
     if (log.keptBytes === 0 || log.isDeleted) continue
     const before = log.sizeInBytes
-    const count = Math.max(await countExpired(log, nowMs, parts), countSurplus(log))
+    const count = Math.max(countUpTo(log, await lastExpired(log, nowMs, parts)), countSurplus(log))
     log.keptBytes = 0
     if (count === 0) continue
-    await deleteSegments(log, count, 'disk budget', parts, true)
+    if (!(await deleteSegments(log, count, 'disk budget', parts, true))) continue
     parts.observer.event(logEvents.keptGivenUp, { log: log.key, bytes: before - log.sizeInBytes })
     hasGivenUp = true
   }
@@ -113,9 +113,11 @@ export async function dropOldest(
     if (log.segments.length < 2 || log.topic.startsWith('__') || log.isDeleted) continue
     if (!log.config.cleanupPolicy.has('delete') || endOf(log, 0) > log.highWatermark) continue
     const [first] = log.segments as [Segment]
+    // Another takes its place just now: what is told as lost must go.
+    if (first.replacement !== null) continue
     await ensureMaxTimestamp(log, first, parts.reader)
     const newestMs = first.maxTimestampMs >= 0 ? first.maxTimestampMs : first.createdMs
-    if (newestMs >= oldestMs || log.segments[0] !== first) continue
+    if (newestMs >= oldestMs || log.segments[0] !== first || first.replacement !== null) continue
     oldest = log
     oldestMs = newestMs
   }
@@ -133,7 +135,7 @@ export async function dropOldest(
   }
   if (!(await record(loss))) return false
   if (oldest.segments[0] !== going || oldest.segments.length < 2) return true
-  await deleteSegments(oldest, 1, loss.reason, parts, true)
+  if (!(await deleteSegments(oldest, 1, loss.reason, parts, true))) return true
   const { endOffset, bytes, reason } = loss
   parts.observer.event(logEvents.dataDropped, { log: oldest.key, startOffset, endOffset, bytes, reason })
   parts.observer.add(logMetrics.droppedBytes, bytes)
@@ -145,28 +147,35 @@ function endOf(log: UnifiedLog, index: number): number {
   return log.segments[index + 1]?.baseOffset ?? log.logEndOffset
 }
 
-async function countExpired(log: UnifiedLog, nowMs: number, parts: RetentionParts): Promise<number> {
+/** The newest segment whose time is over, with all before it. */
+async function lastExpired(log: UnifiedLog, nowMs: number, parts: RetentionParts): Promise<Segment | null> {
   const { retentionMs } = log.config
-  if (retentionMs < 0 || !parts.clock.wallTrusted()) return 0
-  let count = 0
+  if (retentionMs < 0 || !parts.clock.wallTrusted()) return null
+  let last: Segment | null = null
   for (const segment of [...log.segments]) {
-    if (segment.sizeInBytes === 0) break
+    if (segment.sizeInBytes === 0 && segment === log.activeSegment) break
     const newestMs = await newestOf(log, segment, parts)
-    if (nowMs - newestMs <= retentionMs || log.segments[count] !== segment) break
-    if (endOf(log, count) > log.highWatermark) break
-    count++
+    const index = log.segments.indexOf(segment)
+    if (nowMs - newestMs <= retentionMs || index < 0 || endOf(log, index) > log.highWatermark) break
+    last = segment
   }
-  return count
+  return last
+}
+
+/** How many segments there are up to this one: while the times were read, others may have been given up. */
+function countUpTo(log: UnifiedLog, segment: Segment | null): number {
+  return segment === null ? 0 : log.segments.indexOf(segment) + 1
 }
 
 /**
  * The time that the age of a segment counts from. Stamps of before our time were given by a clock that did not know the time, and say
- * nothing about the age: the segment is at least as old as what follows it, and counted so. (What is the newest data is kept.)
+ * nothing about the age: the segment is at least as old as what follows it, and counted so, as one is of which Apache Kafka's compaction
+ * has left nothing. (What is the newest data is kept.)
  */
 async function newestOf(log: UnifiedLog, segment: Segment, parts: RetentionParts): Promise<number> {
   for (let index = log.segments.indexOf(segment); index >= 0 && index < log.segments.length; index++) {
     const later = log.segments[index] as Segment
-    if (later.sizeInBytes === 0) break
+    if (later.sizeInBytes === 0) continue
     await ensureMaxTimestamp(log, later, parts.reader)
     if (later.maxTimestampMs >= earliestTrustedWallMs) return later.maxTimestampMs
     if (later.maxTimestampMs < 0) return later.createdMs
@@ -190,7 +199,8 @@ function countSurplus(log: UnifiedLog): number {
 
 /**
  * Deletes the first `count` segments: the log's start moves, the files are renamed to `.deleted` and go later. When they are
- * all of the log, a new empty segment is created first: its name keeps the log's end. Urgent: the files go at once.
+ * all of the log, a new empty segment is created first: its name keeps the log's end. Urgent: the files go at once. Answers false when it
+ * was too late: the segments are no longer the first of the log, or compaction puts others in their place.
  */
 async function deleteSegments(
   log: UnifiedLog,
@@ -198,26 +208,28 @@ async function deleteSegments(
   reason: string,
   parts: RetentionParts,
   isUrgent = false,
-): Promise<void> {
+): Promise<boolean> {
   if (count === log.segments.length) parts.roll(log)
   const going = log.segments.slice(0, count)
-  await new Promise<void>((resolve, reject) => {
+  const isDone = await new Promise<boolean>((resolve, reject) => {
     const remove = (): void => {
       const isChanged = going.some((segment, index) => segment.replacement !== null || log.segments[index] !== segment)
       if (log.isDeleted || isChanged) {
-        resolve()
+        resolve(false)
         return
       }
-      removeSegments(log, going, parts, isUrgent).then(resolve, reject)
+      removeSegments(log, going, parts, isUrgent).then(() => resolve(true), reject)
     }
     parts.whenSubmitted(remove, () => reject(new Error('the appends were given up before the deletion')))
   })
+  if (!isDone) return false
   parts.observer.event(logEvents.segmentsDeleted, {
     log: log.key,
     segments: count,
     logStartOffset: log.logStartOffset,
     reason,
   })
+  return true
 }
 
 async function removeSegments(

@@ -45,6 +45,8 @@ export interface SegmentExamination {
   readonly gapsAreNormal: boolean
   /** Gaps or not, the last batch ends right before `endOffset`. */
   readonly endIsExact?: boolean
+  /** Would the segment be what it once was if the batch at this position began at this offset? Omitted where nothing tells. */
+  wasOnce?(place: BatchPlace, disk: Pick<Disk, 'read'>): Promise<boolean>
   /** Called for each good batch, in order, with its header (all of it when it is a control batch). */
   visit?(bytes: Uint8Array, at: number, position: number): void
   /** Called before so many bytes are read; the reading waits for it. */
@@ -72,7 +74,7 @@ interface Suspect {
   readonly copy: Uint8Array
 }
 
-interface BatchPlace {
+export interface BatchPlace {
   readonly position: number
   readonly baseOffset: number
 }
@@ -153,8 +155,9 @@ class Examiner {
   }
 
   /**
-   * Is it the suspect whose base offset is wrong, and not the batch at this position, which lies below its end? One bit that makes one
-   * of them fit and not the other says it; else the other one is wrong when it would fill the place behind the suspect exactly.
+   * Is it the suspect whose base offset is wrong, and not the batch at this position, which lies below its end? What the segment was when
+   * it was sealed says it where one bit of one of them makes it that again; else one bit that makes one of them fit and not the other does;
+   * else the other one is wrong when it would fill the place behind the suspect exactly.
    */
   async #isWrong(suspect: Suspect, position: number): Promise<boolean> {
     const { path, sizeInBytes, endOffset, gapsAreNormal } = this.#with
@@ -167,9 +170,18 @@ class Examiner {
       nextOffset = (await this.#at(behind)).baseOffset
     const roomBefore = gapsAreNormal ? otherOffset - suspect.dueOffset - (suspect.endOffset - wrongOffset) : 0
     const roomBehind = gapsAreNormal ? (nextOffset ?? Number.MAX_SAFE_INTEGER) - fittingEnd : 0
-    const fitsBefore = isOneBitFrom(wrongOffset, suspect.dueOffset, suspect.dueOffset + roomBefore)
-    const fitsBehind = isOneBitFrom(otherOffset, suspect.endOffset, suspect.endOffset + roomBehind)
-    return fitsBefore === fitsBehind ? nextOffset !== fittingEnd : fitsBefore
+    const before = oneBitFrom(wrongOffset, suspect.dueOffset, suspect.dueOffset + roomBefore)
+    const behindIt = oneBitFrom(otherOffset, suspect.endOffset, suspect.endOffset + roomBehind)
+    if (await this.#wasOnce(suspect.position, before)) return true
+    if (await this.#wasOnce(position, behindIt)) return false
+    if (before.length > 0 !== behindIt.length > 0) return before.length > 0
+    return nextOffset !== fittingEnd
+  }
+
+  async #wasOnce(position: number, baseOffsets: readonly number[]): Promise<boolean> {
+    for (const baseOffset of baseOffsets)
+      if (await this.#with.wasOnce?.({ position, baseOffset }, this.#disk)) return true
+    return false
   }
 
   #chainFault(bytes: Uint8Array, at: number): string | null {
@@ -299,13 +311,14 @@ class Examiner {
   }
 }
 
-/** Does one wrong bit lead from an offset of this range to the given one? */
-function isOneBitFrom(offset: number, from: number, to: number): boolean {
+/** The offsets of a range from which one wrong bit leads to the given one. */
+function oneBitFrom(offset: number, from: number, to: number): readonly number[] {
+  const found: number[] = []
   for (let bit = 1; bit < Number.MAX_SAFE_INTEGER; bit *= 2) {
     const right = Math.floor(offset / bit) % 2 === 1 ? offset - bit : offset + bit
-    if (from <= right && right <= to) return true
+    if (from <= right && right <= to) found.push(right)
   }
-  return false
+  return found
 }
 
 async function readPaced(

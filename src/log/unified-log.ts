@@ -144,14 +144,7 @@ export class UnifiedLog {
 
   /** Does the file have every epoch that began below the recovery point? */
   get hasFiledEpochs(): boolean {
-    const { entries, filedEntries, isDirty } = this.epochs
-    // Of most logs the file has all, and a checkpoint asks thousands.
-    if (!isDirty && entries.length === filedEntries.length) return true
-    return entries.every(
-      ({ epoch, startOffset }) =>
-        startOffset >= this.recoveryPoint ||
-        filedEntries.some((filed) => filed.epoch === epoch && filed.startOffset === startOffset),
-    )
+    return this.epochs.isFiledBelow(this.recoveryPoint)
   }
 
   /** The leader epoch that the batch at an offset must have; -1 = any. */

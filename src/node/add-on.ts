@@ -7,6 +7,7 @@
  * | readNoWait     | never hot: the caller reads asynchronously                                               |
  * | lock functions | null: file-lock.ts uses a pid file, which only Headwater honours                          |
  * | preallocate    | false: blocks are taken when they are written                                            |
+ * | returnLarge    | false: the C library keeps some of what was freed                                          |
  * | dropFromCache  | false: the kernel decides alone                                                          |
  * | syncFileSystem | -EOPNOTSUPP: many files are synced one after the other                                   |
  * | sendEach       | false: each socket writes for itself                                                     |
@@ -26,6 +27,7 @@ interface NativeAddOn {
   lockHolder(fd: number): number
   preallocate(fd: number, position: number, length: number): number
   writeBack(fd: number): number | Promise<number>
+  returnLarge(bytes: number): number
   advise(fd: number, position: number, length: number, advice: number): number
   sendEach(targets: Int32Array, count: number, bytes: Uint8Array): number
   receiverOpen(bytes: Uint8Array, rows: Int32Array, callback: (count: number) => void): unknown
@@ -114,6 +116,11 @@ export class AddOn {
   /** Takes blocks for a byte range without a change of the file's size; false when that cannot be had. */
   preallocate(fd: number, position: number, length: number): boolean {
     return (this.#native?.preallocate(fd, position, length) ?? -1) >= 0
+  }
+
+  /** From this size on, memory outside of V8's heap goes back to the system as soon as it is freed; false when that cannot be had. */
+  returnLarge(bytes: number): boolean {
+    return (this.#native?.returnLarge(bytes) ?? -1) >= 0
   }
 
   /** Lets a clean byte range go from the page cache; false when that cannot be had. */

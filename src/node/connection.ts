@@ -282,7 +282,8 @@ export function deliver(handlers: ConnectionHandlers, bytes: Uint8Array): void {
   for (let at = 0; at < bytes.length; ) {
     const window = handlers.window?.()
     const target = window && window.length > 0 ? window : null
-    const part = bytes.subarray(at, target ? at + target.length : bytes.length)
+    const isWhole = at === 0 && (target === null || target.length >= bytes.length)
+    const part = isWhole ? bytes : bytes.subarray(at, target ? at + target.length : bytes.length)
     target?.set(part)
     at += part.length
     handlers.onBytes(target ? target.subarray(0, part.length) : part)

@@ -26,7 +26,27 @@ export interface Lz4Frame {
   readonly start: number
   readonly end: number
   readonly outputBytesMax: number
+  readonly blockBytesMax: number
+  readonly blocks: readonly Lz4Block[]
+  /** FLG and BD of the frame descriptor. */
+  readonly flags: number
+  readonly blockDescriptor: number
 }
+
+/** Its bytes [at, at + size), without the length before and the checksum behind. */
+export interface Lz4Block {
+  readonly at: number
+  readonly size: number
+  readonly isCompressed: boolean
+}
+
+/** Bits of FLG. */
+export const lz4Flags = {
+  blocksAreIndependent: 0x20,
+  blockChecksums: 0x10,
+  contentSize: 0x08,
+  contentChecksum: 0x04,
+} as const
 
 /** The data frames in their order; skippable frames are left out. COMPRESSION_CORRUPT, COMPRESSION_LIMIT. */
 export function lz4Frames(bytes: Uint8Array, outputBytesMax: number): readonly Lz4Frame[] {
@@ -56,12 +76,13 @@ function walkFrame(view: DataView, start: number, limit: number): Lz4Frame {
   const flags = view.getUint8(start + 4)
   if (flags >> 6 !== 1) throw corrupt('the frame version is not 1')
   if (flags & 1) throw corrupt('a dictionary is not supported')
-  const blockBytesMax = blockBytesByCode[(view.getUint8(start + 5) >> 4) & 7]
+  const blockDescriptor = view.getUint8(start + 5)
+  const blockBytesMax = blockBytesByCode[(blockDescriptor >> 4) & 7]
   if (blockBytesMax === undefined) throw corrupt('the block size is not defined')
-  const checksumBytes = flags & 0x10 ? 4 : 0
-  let at = start + 7 + (flags & 0x08 ? 8 : 0)
+  const checksumBytes = flags & lz4Flags.blockChecksums ? 4 : 0
+  let at = start + 7 + (flags & lz4Flags.contentSize ? 8 : 0)
   let bound = 0
-  const blocks: { at: number; size: number }[] = []
+  const blocks: Lz4Block[] = []
   for (;;) {
     if (at + 4 > view.byteLength) throw corrupt('the end mark is missing')
     const word = view.getUint32(at, true)
@@ -72,25 +93,26 @@ function walkFrame(view: DataView, start: number, limit: number): Lz4Frame {
     const isCompressed = word < 0x80000000
     if (!isCompressed && size > blockBytesMax) throw corrupt('a block is larger than declared')
     bound += isCompressed ? Math.min(blockBytesMax, size * 255) : size
-    if (isCompressed) blocks.push({ at, size })
+    blocks.push({ at, size, isCompressed })
     at += size + checksumBytes
   }
-  at += flags & 0x04 ? 4 : 0
+  at += flags & lz4Flags.contentChecksum ? 4 : 0
   if (at > view.byteLength) throw corrupt('the content checksum is cut')
   if (bound > limit) bound = exactBytes(view, blocks, bound, blockBytesMax, limit)
-  return { start, end: at, outputBytesMax: bound }
+  return { start, end: at, outputBytesMax: bound, blockBytesMax, blocks, flags, blockDescriptor }
 }
 
 /** The bound is too coarse to tell: count what the blocks' sequences really give. */
 function exactBytes(
   view: DataView,
-  blocks: readonly { at: number; size: number }[],
+  blocks: readonly Lz4Block[],
   bound: number,
   blockBytesMax: number,
   limit: number,
 ): number {
   let exact = bound
   for (const block of blocks) {
+    if (!block.isCompressed) continue
     exact += sequenceBytes(view, block.at, block.at + block.size) - Math.min(blockBytesMax, block.size * 255)
   }
   if (exact > limit) throw new ComputeError('COMPRESSION_LIMIT', `lz4: more than ${limit} bytes`)

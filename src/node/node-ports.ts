@@ -38,9 +38,13 @@ const dataDescriptorsCeiling = 16_384
 const otherDescriptorsEnough = 7_168
 const dataDescriptorsFloor = 16
 
+/** Frames and batches of a usual size stay below: the C library keeps memory for those. */
+const returnedBytesMin = 1024 * 1024
+
 export function nodePorts(options: NodePortsOptions): NodePorts {
   const { observer } = options
   const addOn = new AddOn({ without: options.withoutAddOn ?? false })
+  addOn.returnLarge(returnedBytesMin)
   if (addOn.missingBecause !== null) observer.event(nodeEvents.addOnMissing, { reason: addOn.missingBecause })
   const clock = new NodeClock()
   const disk = new NodeDisk({

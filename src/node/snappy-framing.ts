@@ -32,6 +32,8 @@ export interface SnappyBlock {
   readonly start: number
   readonly end: number
   readonly outputBytes: number
+  /** Behind the varint of `outputBytes`. */
+  readonly elementsAt: number
 }
 
 /** The raw blocks of either form. COMPRESSION_CORRUPT; COMPRESSION_LIMIT when they claim more than the limit. */
@@ -39,10 +41,10 @@ export function snappyBlocks(bytes: Uint8Array, outputBytesMax: number): readonl
   const ranges = isXerial(bytes) ? xerialRanges(bytes) : [{ start: 0, end: bytes.length }]
   let total = 0
   return ranges.map(({ start, end }) => {
-    const outputBytes = claimedBytes(bytes, start, end)
+    const { value: outputBytes, at: elementsAt } = claimedBytes(bytes, start, end)
     total += outputBytes
     if (total > outputBytesMax) throw new ComputeError('COMPRESSION_LIMIT', `snappy: more than ${outputBytesMax} bytes`)
-    return { start, end, outputBytes }
+    return { start, end, outputBytes, elementsAt }
   })
 }
 
@@ -68,12 +70,12 @@ function xerialRanges(bytes: Uint8Array): { start: number; end: number }[] {
 }
 
 /** The varint that a raw block begins with. */
-function claimedBytes(bytes: Uint8Array, start: number, end: number): number {
+function claimedBytes(bytes: Uint8Array, start: number, end: number): { readonly value: number; readonly at: number } {
   let value = 0
   for (let at = start, shift = 0; at < end && shift < 35; at++, shift += 7) {
     const byte = bytes[at] as number
     value += (byte & 0x7f) * 2 ** shift
-    if (byte < 0x80) return value
+    if (byte < 0x80) return { value, at: at + 1 }
   }
   throw corrupt('a block has no length')
 }

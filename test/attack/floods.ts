@@ -15,7 +15,7 @@ import { startDaemon } from './command.ts'
 import { figure } from './figures.ts'
 import { KafkaTalk } from './kafka-talk.ts'
 import { connectPacket, field, MqttTalk, packet, publishPacket, types } from './mqtt-talk.ts'
-import { descriptorsOf, memoryOf } from './process-facts.ts'
+import { assertGrowth, descriptorsOf, memoryOf } from './process-facts.ts'
 import { RawClient } from './raw-client.ts'
 import type { Group, OpenGroup, Row } from './row.ts'
 import { until } from './row.ts'
@@ -104,7 +104,7 @@ async function flood(count: number, work: (index: number) => Promise<void>): Pro
 async function unharmed(pid: number, before: { readonly residentBytes: number; readonly descriptors: number }) {
   await until(() => descriptorsOf(pid) <= before.descriptors + 5, 15_000, 'the descriptors of the flood to be closed')
   const grown = memoryOf(pid).residentBytes - before.residentBytes
-  assert.ok(grown < grownMiBMax * mib, `memory has grown by ${grown} bytes`)
+  assertGrowth(grown, grownMiBMax * mib)
 }
 
 const factsOf = (pid: number) => ({ residentBytes: memoryOf(pid).residentBytes, descriptors: descriptorsOf(pid) })

@@ -5,7 +5,7 @@ import { apiVersionsApi, kafkaApis, metadataApi } from '../../src/protocol/kafka
 import { decodeResponse, encodeRequest } from '../../src/protocol/kafka/header.ts'
 import { int16, int32 } from './batch-bytes.ts'
 import { doorBounds, type DoorWorld } from './door-world.ts'
-import { memoryOf } from './process-facts.ts'
+import { assertGrowth, memoryOf } from './process-facts.ts'
 import { RawClient } from './raw-client.ts'
 import { each, eachAtOnce, type Row } from './row.ts'
 
@@ -32,7 +32,7 @@ export function kafkaFrameRows(world: DoorWorld): readonly Row[] {
         )
         await Promise.all(Array.from({ length: 50 }, () => mustClose({ bytes: int32(0x7fff_fff0) })))
         const grown = memoryOf(pid).peakBytes - before
-        assert.ok(grown < 64 * mib, `the peak of memory has grown by ${grown} bytes`)
+        assertGrowth(grown, 64 * mib)
       },
     },
     {
@@ -134,7 +134,7 @@ export function kafkaFrameRows(world: DoorWorld): readonly Row[] {
           await answered.finally(() => client.destroy())
         })
         const grown = memoryOf(pid).peakBytes - before
-        assert.ok(grown < 64 * mib, `the peak of memory has grown by ${grown} bytes`)
+        assertGrowth(grown, 64 * mib)
       },
     },
     {

@@ -9,7 +9,7 @@ import { startBystanders } from './bystanders.ts'
 import { startDaemon } from './command.ts'
 import { connectPacket, field, MqttTalk, packet, types } from './mqtt-talk.ts'
 import { figure } from './figures.ts'
-import { memoryOf } from './process-facts.ts'
+import { assertGrowth, memoryOf } from './process-facts.ts'
 import { RawClient } from './raw-client.ts'
 import { each, eachAtOnce, type Group, type OpenGroup, type Row, until } from './row.ts'
 
@@ -174,7 +174,7 @@ function webSocketRows({ pid, webSocket }: Places): readonly Row[] {
         }
         const grown = memoryOf(pid).residentBytes - before
         client.destroy()
-        assert.ok(grown < 48 * mib, `memory has grown by ${grown} bytes`)
+        assertGrowth(grown, 48 * mib)
       },
     },
     {
@@ -187,7 +187,7 @@ function webSocketRows({ pid, webSocket }: Places): readonly Row[] {
         for (const client of clients) client.send(parts)
         for (const client of clients) await client.closed().finally(() => client.destroy())
         const grown = memoryOf(pid).residentBytes - before
-        assert.ok(grown < 96 * mib, `memory has grown by ${grown} bytes`)
+        assertGrowth(grown, 96 * mib)
       },
     },
   ]
@@ -279,7 +279,7 @@ function limitRow({ pid, limited }: Places): Row {
       for (const client of surplus) client.destroy()
       for (const talk of good) talk.close()
       const grown = memoryOf(pid).residentBytes - before
-      assert.ok(grown < 48 * mib, `memory has grown by ${grown} bytes`)
+      assertGrowth(grown, 48 * mib)
       let served: MqttTalk | null = null
       await until(
         async () => {

@@ -3,7 +3,7 @@ import { strict as assert } from 'node:assert'
 import { figure } from './figures.ts'
 import { doorBounds, type DoorWorld } from './door-world.ts'
 import { connectPacket, MqttTalk, packet, publishPacket, subscribePacket, types } from './mqtt-talk.ts'
-import { memoryOf } from './process-facts.ts'
+import { assertGrowth, memoryOf } from './process-facts.ts'
 import { RawClient } from './raw-client.ts'
 import { type Row, until } from './row.ts'
 
@@ -82,5 +82,5 @@ async function fanOut(mqtt: string, pid: number): Promise<void> {
   await hearing
   const grown = memoryOf(pid).residentBytes - before
   for (const talk of [...deaf, reader, publisher]) talk.close()
-  assert.ok(grown < 160 * mib, `memory has grown by ${grown} bytes`)
+  assertGrowth(grown, 160 * mib)
 }

@@ -1,4 +1,5 @@
 /** What the kernel tells of a process. */
+import { strict as assert } from 'node:assert'
 import { readdirSync, readFileSync } from 'node:fs'
 
 export interface MemoryFacts {
@@ -9,6 +10,13 @@ export interface MemoryFacts {
 export function memoryOf(pid: number): MemoryFacts {
   const status = readFileSync(`/proc/${pid}/status`, 'utf8')
   return { residentBytes: kibOf(status, 'VmRSS') * 1024, peakBytes: kibOf(status, 'VmHWM') * 1024 }
+}
+
+/** Memory may have grown by so much and no more; what it was stands in the output, so that a bound that comes near is seen. */
+export function assertGrowth(bytes: number, bytesMax: number): void {
+  const inMiB = (value: number): number => Math.round(value / 1_048_576)
+  console.log(`  ${inMiB(bytes)} MiB more, of ${inMiB(bytesMax)}`)
+  assert.ok(bytes < bytesMax, `memory has grown by ${bytes} bytes`)
 }
 
 export interface InputOutputFacts {

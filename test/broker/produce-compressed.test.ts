@@ -1,7 +1,7 @@
 /** Produce of what needs a codec first: the answers, and the order of appends. */
 import { gzipSync } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
-import type { Compute } from '../../src/base/ports.ts'
+import type { CompressionCodec, Compute } from '../../src/base/ports.ts'
 import type { Partition } from '../../src/cluster/partition/partition.ts'
 import { errorName } from '../../src/protocol/kafka/error-codes.ts'
 import type { ProduceResponseInput } from '../../src/protocol/kafka/messages/produce.ts'
@@ -40,6 +40,16 @@ class HeldCompute implements Compute {
   async decompress(...job: Parameters<Compute['decompress']>): Promise<Uint8Array> {
     await this.#held()
     return this.#real.decompress(...job)
+  }
+
+  async unpack<T>(
+    codec: CompressionCodec,
+    bytes: Uint8Array,
+    bytesMax: number,
+    use: (output: Uint8Array) => T | Promise<T>,
+  ): Promise<T> {
+    await this.#held()
+    return this.#real.unpack(codec, bytes, bytesMax, use)
   }
 
   deriveKey(...job: Parameters<Compute['deriveKey']>): Promise<Uint8Array> {

@@ -28,6 +28,8 @@ export class Life {
   readonly #settings: Settings
   readonly #model: Model
   readonly #prng: Prng
+  /** Null where no log is ever relaxed. */
+  readonly #flushPrng: Prng | null
   #cluster: Cluster | null = null
   #broken: Broken | null = null
   /** Calls that have not been answered. */
@@ -39,6 +41,7 @@ export class Life {
     this.#settings = settings
     this.#model = model
     this.#prng = prng
+    this.#flushPrng = settings.kinds.includes('relaxed') ? prng.fork('flush') : null
     directory.onLoss(() => Promise.resolve(true))
   }
 
@@ -99,6 +102,7 @@ export class Life {
   /** Clients do something. */
   act(): void {
     const { isShortOfSpace } = this.#settings
+    if (this.#flushPrng?.chance(0.06)) this.#changeFlush()
     if (this.#prng.chance(this.#settings.compactionShare)) return this.#track(this.directory.compactor.compact())
     const draw = this.#prng.below(100)
     if (draw < 62) this.append()
@@ -253,7 +257,7 @@ export class Life {
       this.#open--
       if (error !== null) return
       model.writtenEnd = Math.max(model.writtenEnd, endOffset)
-      if (model.kind !== 'relaxed') model.acknowledgedEnd = Math.max(model.acknowledgedEnd, endOffset)
+      if (partition.log.config.flush !== 'relaxed') model.acknowledgedEnd = Math.max(model.acknowledgedEnd, endOffset)
     })
   }
 
@@ -352,6 +356,13 @@ export class Life {
       model.gone.add(topic)
     })
     this.#track(deleted)
+  }
+
+  /** What is answered from now on is durable, or is not any more. */
+  #changeFlush(): void {
+    const log = this.#cluster?.partitions.get('relaxed', 0)?.log
+    if (log === undefined || this.#model.changing.has('relaxed')) return
+    log.updateConfig({ ...log.config, flush: log.config.flush === 'relaxed' ? 'commit' : 'relaxed' })
   }
 
   /** The disk has little room left from now on. */

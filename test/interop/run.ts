@@ -30,6 +30,7 @@ import { mirrorToApacheKafka } from './mirror.ts'
 import { outAndBack } from './cases/out-and-back.ts'
 import { mosquittoOptions, pahoEverywhere } from './cases/mqtt-doors.ts'
 import { mqttCommands, mqttRequests } from './cases/mqtt-commands.ts'
+import { mqttSys } from './cases/mqtt-sys.ts'
 import { mqttLog } from './cases/mqtt-log.ts'
 import { mqttSchemas } from './cases/mqtt-schemas.ts'
 import { homeDiscovery, sessionsComeBack, sparkplugSequence } from './cases/mqtt-field.ts'
@@ -45,6 +46,7 @@ const cases: readonly InteropCase[] = [
   mqttKeptSession,
   mqttLog,
   mqttCommands,
+  mqttSys,
   mqttRequests,
   mqttSchemas,
   pahoEverywhere,

@@ -2,7 +2,6 @@
 import { beforeEach, describe, expect, test } from 'vitest'
 import { CommitJournal } from '../../src/log/commit-journal.ts'
 import { DirtyFiles } from '../../src/log/dirty-files.ts'
-import { LeaderEpochCache } from '../../src/log/leader-epoch-cache.ts'
 import type { LogConfig } from '../../src/log/log-config.ts'
 import type { LogDirectory } from '../../src/log/log-directory.ts'
 import type { UnifiedLog } from '../../src/log/unified-log.ts'
@@ -364,19 +363,6 @@ describe('the newest frame of the journal', () => {
       positions.push(write.kind === 'write' ? write.position : -1)
     }
     for (let at = 1; at < positions.length; at++) expect(positions[at]).not.toBe(positions[at - 1])
-  })
-})
-
-describe('the epochs of a log', () => {
-  test('give way to a batch of an older epoch, and not to one whose epoch cannot be', () => {
-    const epochs = new LeaderEpochCache()
-    epochs.dropAbove(-5)
-    epochs.assign(1, 0)
-    epochs.assign(4, 7)
-    epochs.dropAbove(-5)
-    expect(epochs.latestEpoch).toBe(4)
-    epochs.dropAbove(2)
-    expect(epochs.latestEpoch).toBe(1)
   })
 })
 

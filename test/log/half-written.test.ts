@@ -4,19 +4,27 @@ import type { LogDirectory } from '../../src/log/log-directory.ts'
 import { headerOf } from '../../src/log/compaction/batch-filter.ts'
 import type { Segment } from '../../src/log/segment.ts'
 import { offsetEntryBytes, timeEntryBytes } from '../../src/log/segment-index.ts'
-import { batchSizeInBytes } from '../../src/protocol/records/record-batch.ts'
+import {
+  batchBaseOffset,
+  batchCrcIsValid,
+  batchHeaderBytes,
+  batchLastOffset,
+  batchRecordCount,
+  batchSizeInBytes,
+} from '../../src/protocol/records/record-batch.ts'
 import type { UnifiedLog } from '../../src/log/unified-log.ts'
 import { turn } from '../explore/stage.ts'
 import { DiskImage } from '../sim/disk-image.ts'
 import { Prng } from '../sim/prng.ts'
 import { tryApply } from '../sim/sim-disk.ts'
-import { appendOne, batchOf, createSmall, done } from './log-fixture.ts'
+import { appendOne, batchOf, createSmall, done, readAll } from './log-fixture.ts'
 import { StagedLog } from './staged-log.ts'
 
 const turnsMax = 200
 const operationsMax = 120
 const batches = 13
 const entriesMax = 4
+const readable = { bytesMax: 10_000, minOneBatch: true } as const
 const timeOf = (offset: number): number => 1_000 + offset * 10
 let image: DiskImage
 let life: StagedLog
@@ -26,18 +34,18 @@ beforeEach(() => {
   life = new StagedLog()
 })
 
-/** Batches of one record each, five a segment, with times that rise; a clean stop. */
-async function stoppedLog(): Promise<UnifiedLog> {
+/** Batches of one record each, five a segment unless that is larger, with times that rise; a clean stop. */
+async function stoppedLog(segmentBytes = 2500, count = batches): Promise<UnifiedLog> {
   const directory = await life.opened(image)
-  const log = await life.settle(createSmall(directory, 'a', { segmentBytes: 2500 }))
-  for (let index = 0; index < batches; index++) {
+  const log = await life.settle(createSmall(directory, 'a', { segmentBytes }))
+  for (let index = 0; index < count; index++) {
     const timestampMs = timeOf(log.logEndOffset)
     done(appendOne(directory, log, batchOf(['.'.repeat(400)], { timestampMs })))
     await life.runUntil(() => log.writtenEndOffset === log.logEndOffset)
   }
   log.highWatermark = log.durableEndOffset
   await life.settle(directory.close())
-  expect(log.segments.length).toBeGreaterThan(1)
+  expect(log.segments.length > 1).toBe(segmentBytes === 2500)
   return log
 }
 
@@ -63,11 +71,14 @@ async function offsetsByTime(log: UnifiedLog): Promise<readonly (number | undefi
 
 const everyOffset = (log: UnifiedLog): readonly number[] => Array.from({ length: log.logEndOffset }, (_, at) => at)
 
-describe('a log that begins where a deletion was cut short', () => {
-  test('begins with the empty segment behind it, so that no reader waits below its end', async () => {
+describe('a deletion that was cut short before an empty segment', () => {
+  test.each([
+    ['below the gap', -1],
+    ['within the gap', 2],
+  ])('leaves no reader waiting below the end, with the start of the log %s', async (_, behindSecond) => {
     const log = await stoppedLog()
     const [first, second, third] = log.segments as [Segment, Segment, Segment]
-    // The second one's new name has reached the medium, and of the third one's bytes none. The log begins within what is gone.
+    // The second one's new name has reached the medium, and of the third one's bytes none.
     image.rename(second.logPath, `${second.logPath}.deleted`)
     image.truncate(third.logPath, 0)
     image.file(third.logPath).sync()
@@ -75,14 +86,96 @@ describe('a log that begins where a deletion was cut short', () => {
     for (const path of ['/data/state/recovery-points', '/data/log/recovery-point-offset-checkpoint']) image.unlink(path)
     image.syncDirectory('/data/state')
     forgetCleanStop()
-    const startOffset = second.baseOffset + 2
+    const startOffset = second.baseOffset + behindSecond
     expect(startOffset).toBeGreaterThan(first.baseOffset)
     const text = `0\n1\na 0 ${startOffset}\n`
     image.write('/data/log/log-start-offset-checkpoint', 0, [Buffer.from(text)])
     image.unlink('/data/state/log-starts')
     image.syncDirectory('/data/state')
-    const again = (await life.opened(image)).logs.get('a-0')
-    expect([again?.logStartOffset, again?.logEndOffset]).toEqual([third.baseOffset, third.baseOffset])
+    const again = (await life.opened(image)).logs.get('a-0') as UnifiedLog
+    const last = (await life.settle(readAll(again))).at(-1) as Uint8Array
+    expect([again.logStartOffset, again.logEndOffset]).toEqual([startOffset, third.baseOffset])
+    // Twice: it is in no file, and the second time no file is asked.
+    for (const from of [batchBaseOffset(last), second.baseOffset + 3]) {
+      const read = await life.settle(again.read({ ...readable, fromOffset: from, endOffset: again.logEndOffset }))
+      const bytes = read.kind === 'batches' ? read.bytes : new Uint8Array(batchHeaderBytes)
+      expect([batchBaseOffset(bytes), batchLastOffset(bytes), batchRecordCount(bytes), bytes.length]).toEqual([
+        ...[from, third.baseOffset - 1],
+        ...[0, batchHeaderBytes],
+      ])
+      expect(batchCrcIsValid(bytes)).toBe(true)
+    }
+  })
+})
+
+describe('a swap of compaction that was killed before its names were synced', () => {
+  test('loses nothing, wherever the power goes in the start that finishes it', async () => {
+    const log = await stoppedLog()
+    const [first, second, third] = log.segments as [Segment, Segment, Segment]
+    const both = [first, second].map(({ logPath }) => image.file(logPath).read(0, image.file(logPath).size))
+    const cleaned = `${first.logPath}.cleaned`
+    image.write(cleaned, 0, both)
+    image.file(cleaned).sync()
+    image.syncDirectory('/data/log/a-0')
+    forgetCleanStop()
+    image.rename(cleaned, `${first.logPath}.swap`)
+    let isOver = false
+    for (let operations = 0; operations < operationsMax && !isOver; operations++) {
+      for (let seed = 0; seed < 8; seed++) {
+        const medium = image.fork()
+        isOver = (await life.start(medium, operations)) !== null
+        life.stage.disk.stop()
+        medium.crash(new Prng(seed, `crash ${operations}`))
+        const found = (await life.opened(medium)).logs.get('a-0') as UnifiedLog
+        const offsets = (await life.settle(readAll(found))).map((batch) => batchBaseOffset(batch))
+        expect(offsets.slice(0, third.baseOffset)).toEqual(everyOffset(log).slice(0, third.baseOffset))
+      }
+    }
+    expect(isOver).toBe(true)
+  })
+})
+
+describe('the marker of a clean stop', () => {
+  test('that a killed start has removed is not there again behind a start that found it gone', async () => {
+    const log = await stoppedLog(100_000, batches - 1)
+    const times = everyOffset(log).map((_, offset) => offset)
+    let isGone = false
+    for (let killedAt = 0; killedAt < operationsMax && !isGone; killedAt++) {
+      const killed = image.fork()
+      await life.start(killed, killedAt)
+      life.stage.disk.stop()
+      isGone = killed.find('/data/log/.kafka_cleanshutdown') === null
+      if (!isGone) continue
+      for (let operations = 0; operations < 40; operations++) {
+        for (let seed = 0; seed < 6; seed++) {
+          const medium = killed.fork()
+          await life.start(medium, operations)
+          life.stage.disk.stop()
+          medium.crash(new Prng(seed, `crash ${operations}`))
+          const found = (await life.opened(medium)).logs.get('a-0') as UnifiedLog
+          expect(await offsetsByTime(found)).toEqual(times)
+        }
+      }
+    }
+    expect(isGone).toBe(true)
+  })
+})
+
+describe('the index files of a log that has lost its end', () => {
+  test('hold nothing, durably, of what is lost before a start says what they hold', async () => {
+    const log = await stoppedLog()
+    const { activeSegment: active } = log
+    expect(image.file(active.timeIndexPath).size).toBe(timeEntryBytes)
+    // As a relaxed log, its last segment never reached the medium; its indexes did.
+    image.truncate(active.logPath, 0)
+    image.file(active.logPath).sync()
+    for (const path of ['/data/state/recovery-points', '/data/log/recovery-point-offset-checkpoint']) image.unlink(path)
+    image.syncDirectory('/data/state')
+    forgetCleanStop()
+    await life.opened(image)
+    life.stage.disk.stop()
+    image.crash(new Prng(1, 'crash'))
+    expect([active.indexPath, active.timeIndexPath].map((path) => image.file(path).size)).toEqual([0, 0])
   })
 })
 

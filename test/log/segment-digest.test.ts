@@ -1,8 +1,16 @@
 /** What sealed segments were when they were sealed: finds what neither a batch nor its neighbours tell, and is never wrong. */
 import { describe, expect, test } from 'vitest'
 import { checkDirectory, type Finding } from '../../src/log/directory-check.ts'
+import { examineSealed } from '../../src/log/digest-check.ts'
 import type { LogDirectoryOptions } from '../../src/log/log-directory.ts'
-import { digestEntryBytes, encodeDigest, encodeVoid, HeaderChain, parseDigests } from '../../src/log/segment-digest.ts'
+import {
+  digestEntryBytes,
+  digestOf,
+  encodeDigest,
+  encodeVoid,
+  HeaderChain,
+  parseDigests,
+} from '../../src/log/segment-digest.ts'
 import type { UnifiedLog } from '../../src/log/unified-log.ts'
 import {
   batchSizeInBytes,
@@ -192,6 +200,43 @@ describe('a digest finds', () => {
     ])
     await boot(place)
     expect(await kindAt(place, logOf(place), base)).toBe('damaged')
+  })
+})
+
+/** Batches of these first offsets, three records each but for single ones at the second, in one file. */
+function batchesAt(offsets: readonly number[]): readonly Uint8Array[] {
+  return offsets.map((offset, index) => {
+    const batch = batchOf(index === 1 ? ['a'] : ['a', 'b', 'c'])
+    setBatchBaseOffset(batch, 0, offset)
+    return batch
+  })
+}
+
+describe('two batches of which one begins at a wrong offset', () => {
+  test.each([
+    // One bit leads from 5 to 21 and from 28 to 12: either could be the wrong one.
+    { written: [21, 28, 30], found: [21, 12, 30], wrong: 1 },
+    { written: [5, 12, 30], found: [21, 12, 30], wrong: 0 },
+  ])('are told apart by what the segment was: $written', async ({ written, found, wrong }) => {
+    const chain = new HeaderChain()
+    let position = 0
+    const positions: number[] = []
+    for (const batch of batchesAt(written)) {
+      positions.push(position)
+      chain.take(batch, 0, position)
+      position += batch.length
+    }
+    const digest = digestOf({ topicId: topicIdOf('a'), partition: 0, baseOffset: 0 }, chain, position)
+    const bytes = Buffer.concat(batchesAt(found))
+    const { examined } = await examineSealed(
+      {
+        disk: { read: (_path, at, length) => Promise.resolve(bytes.subarray(at, at + length)) },
+        ...{ path: '/a', segmentBaseOffset: 0, sizeInBytes: position, endOffset: 33, durableEndOffset: null },
+        ...{ gapsAreNormal: true, epochAt: () => -1 },
+      },
+      digest,
+    )
+    expect(examined.damage.map((range) => range.position)).toEqual([positions[wrong]])
   })
 })
 

@@ -52,6 +52,25 @@ describe('the add-on', () => {
     expect(new AddOn({ without: true }).missingBecause).toBe('switched off')
   })
 
+  it('has large memory go back to the system the moment it is freed', () => {
+    expect(new AddOn().returnLarge(1_048_576)).toBe(true)
+    const give = (memory: ArrayBuffer): unknown => memory.transfer(0)
+    const filled = (bytes: number): ArrayBuffer => new Uint8Array(bytes).fill(1).buffer
+    // The C library takes the size of what is freed for one that it should keep.
+    give(filled(30_000_000))
+    const before = process.memoryUsage().rss
+    const large: ArrayBuffer[] = []
+    const between: ArrayBuffer[] = []
+    for (let index = 0; index < 20; index++) {
+      large.push(filled(10_000_000))
+      between.push(filled(100_000))
+    }
+    for (const memory of large) give(memory)
+    expect(process.memoryUsage().rss - before).toBeLessThan(60_000_000)
+    expect(between).toHaveLength(20)
+    expect(new AddOn({ without: true }).returnLarge(1_048_576)).toBe(false)
+  })
+
   it.skipIf(!hasPython)('tells the service manager, by path and by abstract name', async () => {
     for (const name of [`${root}/notify`, `@headwater-test-${process.pid}`]) {
       await withServiceManager(name, async (next) => {

@@ -28,6 +28,7 @@ function newAuthenticator(delayMs = 100) {
   const compute: typeof ports.compute = {
     compress: (...words) => ports.compute.compress(...words),
     decompress: (...words) => ports.compute.decompress(...words),
+    unpack: (...words) => ports.compute.unpack(...words),
     tokenKeys: (set) => ports.compute.tokenKeys(set),
     gssAcceptor: (...words) => ports.compute.gssAcceptor(...words),
     gssInitiator: (...words) => ports.compute.gssInitiator(...words),

@@ -29,7 +29,8 @@ const portablePackages: ReadonlyMap<string, readonly string[]> = new Map([
   ['src/config-kerberos.ts', ['zod']],
   ['src/config-outbound.ts', ['zod']],
   ['src/config-tokens.ts', ['zod']],
-  ['src/config-reader.ts', ['zod', 'yaml']],
+  ['src/config-faults.ts', ['zod']],
+  ['src/config-reader.ts', ['yaml']],
   ['src/config-values.ts', ['zod']],
 ])
 

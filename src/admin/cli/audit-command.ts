@@ -36,7 +36,7 @@ export async function verifyAudit(options: VerifyAuditOptions): Promise<boolean>
   } else {
     place = auditDirectoryOf(dataDir)
     const names = auditFileNames(await entriesOf(place))
-    if (names.length === 0) throw unreadable(place, 'it holds no audit')
+    if (names.length === 0) throw missing(place)
     for (const name of names) await checkFile(join(place, name), name === names.at(-1), check)
   }
   return report(place, check, options.json)
@@ -105,7 +105,7 @@ async function checkFile(path: string, isLast: boolean, check: ChainCheck): Prom
 
 async function checkTopic(folder: string, check: ChainCheck): Promise<void> {
   const names = (await entriesOf(folder)).filter((name) => name.endsWith('.log')).sort()
-  if (names.length === 0) throw unreadable(folder, 'it holds no segments')
+  if (names.length === 0) throw missing(folder)
   for (const name of names) {
     const bytes = await readFile(join(folder, name))
     forEachBatch(bytes, (view, at) => {
@@ -125,8 +125,13 @@ async function entriesOf(folder: string): Promise<string[]> {
   try {
     return await readdir(folder)
   } catch (thrown) {
+    if ((thrown as NodeJS.ErrnoException).code === 'ENOENT') throw missing(folder)
     throw unreadable(folder, asError(thrown).message)
   }
+}
+
+function missing(place: string): ApplianceError {
+  return new ApplianceError(cliErrors.auditMissing, { place })
 }
 
 function unreadable(file: string, detail: string): ApplianceError {

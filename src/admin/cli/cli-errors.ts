@@ -8,6 +8,12 @@ export const cliErrors = defineErrors({
     remedy: 'Name a file that exists and may be read.',
     retriable: false,
   },
+  outputFailed: {
+    code: 'CLI_OUTPUT_FAILED',
+    sentence: 'standard output takes no more: {detail}',
+    remedy: 'What was printed is not whole: make room, or send it somewhere else, and run the command again.',
+    retriable: false,
+  },
   daemonUnreachable: {
     code: 'CLI_DAEMON_UNREACHABLE',
     sentence: '{address} gives no answer: {detail}',
@@ -20,6 +26,13 @@ export const cliErrors = defineErrors({
     remedy: '{remedy} See --user, --password-file and --token-file.',
     retriable: false,
   },
+  auditMissing: {
+    code: 'CLI_AUDIT_MISSING',
+    sentence: 'there is no audit in {place}',
+    remedy:
+      'It is kept from the first start on in which clients have names (`audit.keep`). Name the data directory by --data-dir.',
+    retriable: false,
+  },
   fileUnknown: {
     code: 'CLI_FILE_UNKNOWN',
     sentence: '{file} is none of the files that can be shown',
@@ -30,6 +43,13 @@ export const cliErrors = defineErrors({
     code: 'CLI_KAFKA_UNREACHABLE',
     sentence: 'no broker answers at {addresses}: {detail}',
     remedy: 'Start the daemon, or name a Kafka listener with --bootstrap-server HOST:PORT.',
+    retriable: true,
+  },
+  kafkaClosed: {
+    code: 'CLI_KAFKA_CLOSED',
+    sentence: 'a request has no answer: {detail}',
+    remedy:
+      'A listener that asks for names closes one that gives none: name a --user, or a file by --command-config. Otherwise try again.',
     retriable: true,
   },
   kafkaRefused: {

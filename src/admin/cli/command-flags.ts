@@ -27,8 +27,6 @@ export interface CommandContext {
 
 const mechanismNames = ['SCRAM-SHA-256', 'SCRAM-SHA-512'] as const
 
-const localKafka = '127.0.0.1:9092'
-
 export const jsonOption = ['--json', 'machine-readable output'] as const
 export const passwordFileOption = [
   '--password-file <FILE>',
@@ -39,9 +37,12 @@ export const passwordFileOption = [
 export function withKafkaFlags(command: Command): Command {
   return command
     .addOption(
-      new Option('-b, --bootstrap-server <HOST:PORT,...>', 'Kafka listeners to ask first')
-        .argParser(addresses)
-        .default(addresses(localKafka), localKafka),
+      addressOption(
+        '-b, --bootstrap-server <HOST:PORT,...>',
+        'Kafka listeners to ask first',
+        addresses,
+        '127.0.0.1:9092',
+      ),
     )
     .option(
       '--command-config <file>',
@@ -142,4 +143,9 @@ export function listenAddress(text: string): ListenAddress {
 
 export function addresses(text: string): ListenAddress[] {
   return text.split(',').map(listenAddress)
+}
+
+/** An option that is parsed, and whose default the help shows as it is written. */
+export function addressOption(flags: string, help: string, parse: (text: string) => unknown, usual: string): Option {
+  return new Option(flags, help).argParser(parse).default(parse(usual), usual)
 }

@@ -5,6 +5,7 @@
 import { exitStatus } from './exit-status.ts'
 import type { CommandLineHost } from './host.ts'
 import { printFailure } from './output.ts'
+import { outputFault, settleOutput, watchStandardStreams } from './standard-output.ts'
 import { gatherConfiguration, parseStartFlags } from './start-command.ts'
 
 /**
@@ -12,6 +13,7 @@ import { gatherConfiguration, parseStartFlags } from './start-command.ts'
  * stderr by then. The caller sets `process.exitCode` and lets the loop drain.
  */
 export async function runCommandLine(args: readonly string[], host: CommandLineHost): Promise<number> {
+  watchStandardStreams()
   try {
     const startFlags = args[0] === 'start' ? parseStartFlags(args.slice(1)) : null
     if (startFlags !== null) {
@@ -19,9 +21,13 @@ export async function runCommandLine(args: readonly string[], host: CommandLineH
       return exitStatus.done
     }
     const { runCommands } = await import('./commands.ts')
-    return await runCommands(args, host)
+    const status = await runCommands(args, host)
+    await settleOutput()
+    return status
   } catch (thrown) {
-    printFailure(thrown)
+    const fault = outputFault(thrown)
+    if (fault === null) return exitStatus.done
+    printFailure(fault)
     return exitStatus.failed
   }
 }

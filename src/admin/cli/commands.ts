@@ -3,7 +3,7 @@ import { Command, CommanderError } from 'commander'
 import type { ListenAddress } from '../../base/ports.ts'
 import { addAuditCommands } from './audit-commands.ts'
 import { addCertCommands } from './cert-commands.ts'
-import { type CommandContext, jsonOption, listenAddress, wholeNumber } from './command-flags.ts'
+import { addressOption, type CommandContext, jsonOption, listenAddress, wholeNumber } from './command-flags.ts'
 import { type HttpFlags, withHttpFlags } from './daemon-http.ts'
 import { addDoctorCommand } from './doctor-commands.ts'
 import { exitStatus } from './exit-status.ts'
@@ -84,8 +84,11 @@ function addConfig({ program, host, finish }: CommandContext): void {
   const run = (kind: 'print' | 'check') => async (flags: StartFlags & { json?: true }) => {
     const { json = false, ...rest } = flags
     const { printConfiguration, checkConfiguration } = await import('./config-command.ts')
-    const report = await host.inspectConfiguration(await gatherConfiguration(rest))
-    const isValid = (kind === 'print' ? printConfiguration : checkConfiguration)(report, json)
+    const source = await gatherConfiguration(rest)
+    const report = await host.inspectConfiguration(source)
+    const fileName = source.file?.name ?? null
+    const isValid =
+      kind === 'print' ? printConfiguration(report, fileName, json) : checkConfiguration(report, fileName, json)
     finish(isValid ? exitStatus.done : exitStatus.failed)
   }
   withConfigurationFlags(config.command('print').description('every key, its value and where it comes from'))
@@ -149,17 +152,16 @@ function addExportKafka({ program, host }: CommandContext): void {
     .command('export-kafka')
     .description('ready a stopped data directory for Apache Kafka and print the server.properties that opens it there')
   withConfigurationFlags(command)
-    .option(
-      '--controller <HOST:PORT>',
-      "listener of Kafka's controller",
-      listenAddress,
-      listenAddress('127.0.0.1:9093'),
+    .addOption(
+      addressOption('--controller <HOST:PORT>', "listener of Kafka's controller", listenAddress, '127.0.0.1:9093'),
     )
-    .option(
-      '--internal <HOST:PORT>',
-      'listener by which the broker speaks to itself, where listeners of clients will not do',
-      listenAddress,
-      listenAddress('127.0.0.1:9094'),
+    .addOption(
+      addressOption(
+        '--internal <HOST:PORT>',
+        'listener by which the broker speaks to itself, where listeners of clients will not do',
+        listenAddress,
+        '127.0.0.1:9094',
+      ),
     )
     .option('--secret-file <path>', "file with the broker's own password, for the same", '/etc/kafka/broker.secret')
     .option(...jsonOption)

@@ -3,8 +3,8 @@ import type { ConfigurationReport } from './configuration-source.ts'
 import { formatTable, printResult } from './output.ts'
 
 /** Prints every key with its value and origin. False when the configuration is not valid. */
-export function printConfiguration(report: ConfigurationReport, asJson: boolean): boolean {
-  if (report.kind === 'invalid') return checkConfiguration(report, asJson)
+export function printConfiguration(report: ConfigurationReport, fileName: string | null, asJson: boolean): boolean {
+  if (report.kind === 'invalid') return checkConfiguration(report, fileName, asJson)
   printResult(report.entries, asJson, () =>
     formatTable(
       ['KEY', 'VALUE', 'FROM'],
@@ -14,11 +14,12 @@ export function printConfiguration(report: ConfigurationReport, asJson: boolean)
   return true
 }
 
-/** Prints the faults. False when there are any. */
-export function checkConfiguration(report: ConfigurationReport, asJson: boolean): boolean {
+/** Prints the faults. False when there are any. `fileName`: null = there is no file, and that is no fault. */
+export function checkConfiguration(report: ConfigurationReport, fileName: string | null, asJson: boolean): boolean {
   const problems = report.kind === 'invalid' ? report.problems : []
-  printResult({ valid: problems.length === 0, problems }, asJson, () =>
-    problems.length === 0 ? 'the configuration is valid' : problems.join('\n'),
+  const looked = fileName ?? 'there is no headwater.yaml here: defaults, HEADWATER_ variables and flags'
+  printResult({ valid: problems.length === 0, problems, file: fileName }, asJson, () =>
+    problems.length === 0 ? `the configuration is valid (${looked})` : problems.join('\n'),
   )
   return problems.length === 0
 }

@@ -4,6 +4,7 @@ import { latestTimestamp } from './offset-timestamps.ts'
 import { listOffsets, placesOf } from './offsets.ts'
 import type { KafkaClient } from './kafka-client.ts'
 import { recordForJson, valueForJson } from './record-output.ts'
+import { isOutputGone } from './standard-output.ts'
 import { RecordStream, type RecordStreamOptions, type StreamedRecord } from './record-stream.ts'
 
 export interface ConsumeOptions extends RecordStreamOptions {
@@ -29,7 +30,7 @@ export async function consume(client: KafkaClient, options: ConsumeOptions): Pro
   const isAtEnd = () =>
     ends !== null &&
     [...stream.positions].every(([partition, next]) => next >= (ends.get(`${options.topic}-${partition}`) ?? 0))
-  while (!isStopped && !isAtEnd()) {
+  while (!isStopped && !isOutputGone() && !isAtEnd()) {
     for (const record of await stream.read()) {
       if (options.max !== null && printed >= options.max) break
       await write(options.json ? jsonLine(record) : textLine(record))

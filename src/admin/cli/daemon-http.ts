@@ -39,6 +39,10 @@ export async function askDaemon<T>(flags: HttpFlags, path: string, ask: DaemonAs
   const address = `${flags.http.startsWith('https://') ? '' : 'http://'}${flags.http}`
   const attempt = `${address}${path}`
   const { method = 'GET', body, caller } = ask
+  if (!URL.canParse(address) || !/^(?:https:\/\/)?[^/:]+:\d+$|\]:\d+$/.test(flags.http)) {
+    const detail = `"${flags.http}" is not HOST:PORT or https://HOST:PORT`
+    throw new ApplianceError(cliErrors.valueInvalid, { name: '--http', detail })
+  }
   const authorization = caller === undefined ? await authorizationOf(flags) : basic(caller)
   if (authorization !== null && !isSheltered(address)) {
     const detail = 'a password or token is not sent to another host in plain text: write https://HOST:PORT'

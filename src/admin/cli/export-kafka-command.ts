@@ -3,6 +3,7 @@
  * What is only for eyes stands in comments, so that the output is the file.
  */
 import { hostname } from 'node:os'
+import { resolve } from 'node:path'
 import type { ListenAddress } from '../../base/ports.ts'
 import type { KafkaExport } from './host.ts'
 import { type OwnListeners, type SecurityLines, securityLinesOf } from './kafka-security-lines.ts'
@@ -19,7 +20,9 @@ const oneNode: readonly (readonly [string, string])[] = [
 ]
 
 /** Prints the file, or (`json`) the facts with the properties in them. */
-export function printKafkaExport(facts: KafkaExport, ours: OwnListeners, json: boolean): void {
+export function printKafkaExport(found: KafkaExport, ours: OwnListeners, json: boolean): void {
+  // Kafka is started in a folder of its own, where a relative path means another place.
+  const facts: KafkaExport = { ...found, logDir: resolve(found.logDir) }
   const security = securityLinesOf(facts, ours)
   const properties = propertiesOf(facts, ours.controller, security)
   if (json) {

@@ -5,7 +5,7 @@
 import { ApplianceError, asError } from '../../base/errors.ts'
 import { findCoordinatorApi, type KafkaApi, metadataApi } from '../../protocol/kafka/apis.ts'
 import type { ListenAddress, Ports } from '../../base/ports.ts'
-import { KafkaClientConnection } from '../../protocol/kafka/client-connection.ts'
+import { ConnectionLostError, KafkaClientConnection } from '../../protocol/kafka/client-connection.ts'
 import { errorName, kafkaErrors } from '../../protocol/kafka/error-codes.ts'
 import type { MetadataResponse } from '../../protocol/kafka/messages/metadata.ts'
 import type { InferInput, InferMessage, MessageSchema } from '../../protocol/kafka/schema.ts'
@@ -55,7 +55,7 @@ export class KafkaClient {
     api: KafkaApi<Q, R>,
     value: InferInput<Q>,
   ): Promise<InferMessage<R>> {
-    return (await this.#any()).send(api, value)
+    return answerOf((await this.#any()).send(api, value))
   }
 
   /** Asks one broker by its id; asks for metadata first when it is not known. */
@@ -72,7 +72,7 @@ export class KafkaClient {
         error: 'BROKER_NOT_AVAILABLE',
         sentence: `broker ${nodeId} is not in the cluster`,
       })
-    return (await this.#connect(address)).send(api, value)
+    return answerOf((await this.#connect(address)).send(api, value))
   }
 
   /** Broker id of a group's coordinator. */
@@ -156,6 +156,14 @@ export class KafkaClient {
       throw new ApplianceError(cliErrors.loginRefused, { user, detail: thrown.message }, { cause: thrown })
     })
   }
+}
+
+/** The answer; rejects with CLI_KAFKA_CLOSED when the connection goes first. */
+function answerOf<T>(answer: Promise<T>): Promise<T> {
+  return answer.catch((thrown: unknown): never => {
+    if (!(thrown instanceof ConnectionLostError)) throw thrown
+    throw new ApplianceError(cliErrors.kafkaClosed, { detail: thrown.message }, { cause: thrown })
+  })
 }
 
 /** Throws CLI_KAFKA_REFUSED when the code is not 0. */

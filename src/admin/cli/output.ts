@@ -1,5 +1,6 @@
 /** How commands print: aligned columns for people, JSON for programs. Everything else (notes, errors) goes to stderr. */
 import { ApplianceError, asError } from '../../base/errors.ts'
+import { NetError } from '../../base/ports.ts'
 
 /** A table with a head line; numbers are right-aligned. */
 export function formatTable(head: readonly string[], rows: readonly (readonly (string | number)[])[]): string {
@@ -34,7 +35,7 @@ export function formatBytes(bytes: number): string {
     value /= 1024
     unit++
   }
-  return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`
+  return `${unit === 0 ? Math.round(value) : value.toFixed(1)} ${units[unit]}`
 }
 
 /** `2d 3h`, `4m 10s`, `350ms`. */
@@ -70,10 +71,20 @@ function jsonValue(_key: string, value: unknown): unknown {
   return value instanceof Map ? Object.fromEntries(value) : value
 }
 
+/** What to do when a listener cannot be opened; what the system says of it is all that there is to know. */
+const listenRemedies: ReadonlyMap<string, string> = new Map([
+  ['EADDRINUSE', 'Somebody listens there already: `ss -ltnp` shows who. Stop it, or choose another address.'],
+  ['EADDRNOTAVAIL', 'This machine has no such address: `ip address` lists those that it has.'],
+  ['EACCES', 'Ports below 1024 take a right of their own, and a Unix socket a folder that is there and writable.'],
+  ['ENOTFOUND', 'The host name is not known here: write an address.'],
+])
+
 /** Writes a failure to stderr: what was attempted, and what to do about it. */
 export function printFailure(thrown: unknown): void {
   const error = asError(thrown)
   process.stderr.write(`headwater: ${error.message}\n`)
   if (error instanceof ApplianceError) process.stderr.write(`  ${error.remedy}\n`)
+  else if (error instanceof NetError && listenRemedies.has(error.code))
+    process.stderr.write(`  ${listenRemedies.get(error.code)}\n`)
   else if (error.name === 'AssertionError' || error.name === 'TypeError') process.stderr.write(`${error.stack ?? ''}\n`)
 }

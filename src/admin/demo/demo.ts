@@ -10,6 +10,7 @@ import type { ListenAddress } from '../../base/ports.ts'
 import type { CommandLineHost } from '../cli/host.ts'
 import { KafkaClient } from '../cli/kafka-client.ts'
 import { print } from '../cli/output.ts'
+import { isOutputGone } from '../cli/standard-output.ts'
 import { askDaemon } from '../cli/daemon-http.ts'
 import type { ApplianceStatus, MirrorStatus } from '../operations.ts'
 import { DemoDaemon } from './demo-daemon.ts'
@@ -49,7 +50,11 @@ export async function runDemo(host: CommandLineHost, options: DemoOptions): Prom
   try {
     await stage.build()
     stage.introduce()
-    for (let second = 1; !isEnding && (options.seconds === null || second <= options.seconds); second++) {
+    for (
+      let second = 1;
+      !isEnding && !isOutputGone() && (options.seconds === null || second <= options.seconds);
+      second++
+    ) {
       await wait(1000)
       await stage.tick(second)
     }

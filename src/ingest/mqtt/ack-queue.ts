@@ -123,11 +123,12 @@ export class AckQueue {
   }
 
   /**
-   * The bytes of the settled front, or null when nothing may leave. A failure that the version cannot say is `withheld`: `release` stops in
+   * The bytes of the settled front and how many acknowledgements they are, or null when nothing may leave. A failure that the version cannot say is `withheld`: `release` stops in
    * front of it for good.
    */
-  release(level: number): { readonly bytes: Uint8Array | null; readonly withheld: number } {
+  release(level: number): { readonly bytes: Uint8Array | null; readonly count: number; readonly withheld: number } {
     const end = this.settledEnd()
+    const from = this.head
     if (end === this.head) {
       // Of QoS 0 messages: nothing is owed for them.
       while (this.firstGroup?.isSettled === true) this.shiftGroup()
@@ -166,11 +167,15 @@ export class AckQueue {
       }
       if (withheld === 0) this.shiftGroup()
     }
-    return { bytes: at === 0 ? null : at === size ? bytes : bytes.subarray(0, at), withheld }
+    return { bytes: at === 0 ? null : at === size ? bytes : bytes.subarray(0, at), count: this.head - from, withheld }
   }
 
   private shiftGroup(): void {
-    this.firstGroup = this.firstGroup?.next ?? null
+    const group = this.firstGroup
+    if (group === null) return
+    this.firstGroup = group.next
+    // What has become old must not keep the young ones behind it alive.
+    group.next = null
     if (this.firstGroup === null) this.lastGroup = null
   }
 
@@ -181,4 +186,4 @@ export class AckQueue {
   }
 }
 
-const nothingReleased = { bytes: null, withheld: 0 } as const
+const nothingReleased = { bytes: null, count: 0, withheld: 0 } as const

@@ -39,8 +39,8 @@ export interface CatchUpOptions {
   readonly decompressedBytesMax: number
   /** Offset up to which all records of the partition were handed to everybody else; undefined = it is not read. */
   readonly livePosition: (partition: Partition) => number | undefined
-  /** The reader is not behind in a partition any more. */
-  readonly onArrived: (reader: Reader) => void
+  /** The reader is behind in a partition since now, or not any more. */
+  readonly onMoved: (reader: Reader) => void
 }
 
 /** Partitions that are read at a time: they share the loop with everybody else. */
@@ -97,6 +97,7 @@ export class CatchUp {
 
   /** The reader is behind since now, in this partition too. */
   fellBehind(reader: Reader, partition: Partition): void {
+    this.options.onMoved(reader)
     if (this.ready.has(reader)) this.join(reader, partition)
     else this.request(reader)
   }
@@ -218,7 +219,7 @@ export class CatchUp {
     this.options.overtaken.forget(reader, lane.partition)
     reader.behind.delete(lane.partition)
     if (reader.behind.size === 0) this.ready.delete(reader)
-    this.options.onArrived(reader)
+    this.options.onMoved(reader)
   }
 
   private advance(lane: BacklogLane, reader: Reader, offset: number): void {

@@ -36,7 +36,6 @@ interface Balance {
 
 /** Offsets are written this long after something has changed: what a crash makes clients hear twice. */
 const settleEveryMs = 1000
-const timerMsMax = 2_147_483_647
 
 export class CommandLedger {
   private readonly options: CommandLedgerOptions
@@ -160,8 +159,7 @@ export class CommandLedger {
     if (this.expiryTimer !== null) this.options.clock.cancel(this.expiryTimer)
     this.expiryTimer = null
     if (!Number.isFinite(delayMs) || this.isStopped) return
-    const waitMs = Math.min(timerMsMax, Math.max(settleEveryMs, delayMs))
-    this.expiryTimer = this.options.clock.schedule(waitMs, () => this.settleSoon())
+    this.expiryTimer = this.options.clock.schedule(Math.max(settleEveryMs, delayMs), () => this.settleSoon())
   }
 
   private reportWaiting(): void {

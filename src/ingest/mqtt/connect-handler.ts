@@ -168,7 +168,7 @@ export interface OpenedSession {
   readonly kind: 'opened'
   readonly session: MqttSession
   readonly isPresent: boolean
-  /** The log knows of the client's session, or did until now. */
+  /** The log knows of the client's session or packet ids, or did until now. */
   readonly wasStored: boolean
 }
 
@@ -183,7 +183,7 @@ export function openSession(
   services: DoorServices,
 ): OpenedSession | (ConnectVerdict & { readonly kind: 'refused' }) {
   const { clientId, principal, host } = who
-  const { sessions, packetIds, wills } = services
+  const { sessions, packetIds, wills, commits, clock } = services
   const rights = rightsOf({ principal, host }, services)
   if (packet.will !== null && rights !== null && !rights.mayPublishTo(packet.will.topic)) {
     return { kind: 'refused', reason: reasonCodes.notAuthorized, because: 'the will may not be published' }
@@ -203,9 +203,13 @@ export function openSession(
   opened.session.owner = { principal, host }
   opened.session.rights = rights
   const carried = packetIds.takeCarried(clientId)
-  if (!packet.cleanStart) for (const [id, fingerprint] of carried) opened.session.carriedIds.set(id, fingerprint)
+  for (const [id, fingerprint] of carried) {
+    if (!packet.cleanStart) opened.session.carriedIds.set(id, fingerprint)
+    // Or the next start would hold it again, against a message that the client has not sent before.
+    else packetIds.appendReleased(commits.current().turn, clientId, id, clock.wallMs())
+  }
   wills.cancel(clientId)
-  return { kind: 'opened', ...opened, wasStored }
+  return { kind: 'opened', ...opened, wasStored: wasStored || carried.size > 0 }
 }
 
 /** The level that a CONNECT claims, as far as an answer to it depends on it: what is above 5 is answered in the way of 5.0. */

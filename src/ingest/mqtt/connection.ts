@@ -3,7 +3,7 @@
  * side.
  */
 import type { Connection, PeerFacts } from '../../base/ports.ts'
-import { encodeConnack, encodeDisconnect } from '../../protocol/mqtt/encode.ts'
+import { encodeConnack, encodeDisconnect, type EncodedPublish } from '../../protocol/mqtt/encode.ts'
 import { MqttProtocolError } from '../../protocol/mqtt/mqtt-protocol-error.ts'
 import type { PacketColumns } from '../../protocol/mqtt/packet-columns.ts'
 import { packetTypes } from '../../protocol/mqtt/packet-types.ts'
@@ -132,6 +132,10 @@ export class MqttConnection implements ConnectionRoles {
   }
 
   onRows(source: Uint8Array, columns: PacketColumns): number {
+    return this.services.counters.take(this.takeRows(source, columns))
+  }
+
+  private takeRows(source: Uint8Array, columns: PacketColumns): number {
     if (this.pauses.has(pauseReasons.identity)) return 0
     const wallMs = this.services.clock.wallMs()
     for (let row = 0; row < columns.count; row += 1) {
@@ -323,13 +327,10 @@ export class MqttConnection implements ConnectionRoles {
     return this.state === 'open' && !this.output.isBlocked && !this.quota.isHoldingSends
   }
 
-  sendPublish(packet: Uint8Array): void {
+  sendPublish(packet: EncodedPublish, packetId: number, duplicate: boolean): void {
     if (this.state !== 'open') return
-    const { counters } = this.services
-    counters.delivered += 1
-    counters.totals.sentMessages += 1
-    counters.totals.sentMessageBytes += packet.length
-    this.output.push(packet)
+    this.services.counters.deliver(packet.end - packet.start)
+    this.output.pushPublish(packet, packetId, duplicate)
   }
 
   sendRelease(packetId: number): void {
@@ -379,8 +380,8 @@ export class MqttConnection implements ConnectionRoles {
   /** Acknowledgements whose turn has come, then everything else that is queued: one write. */
   private sendOwed(): void {
     if (this.publisher !== null && !this.pauses.has(pauseReasons.failure)) {
-      const { bytes, withheld } = this.publisher.acks.release(this.level)
-      if (bytes !== null) this.output.push(bytes)
+      const { bytes, count, withheld } = this.publisher.acks.release(this.level)
+      if (bytes !== null) this.output.push(bytes, count)
       if (withheld !== 0) this.waitAndClose(withheld)
     }
     this.flush()

@@ -18,14 +18,22 @@ export function formOf(
   qos: QualityOfService,
   message: OutgoingMessage,
 ): PublishForm {
-  return {
-    level: link.level,
-    qos,
-    retain: delivery.retain,
-    subscriptionIds: link.level === 5 ? delivery.subscriptionIds : none,
-    alias: link.level === 5 ? link.aliases.of(message.topic) : null,
+  const { level } = link
+  const { retain } = delivery
+  const subscriptionIds = level === 5 ? delivery.subscriptionIds : none
+  const alias = level === 5 ? link.aliases.of(message.topic) : null
+  if (subscriptionIds.length > 0 || alias !== null) return { level, qos, retain, subscriptionIds, alias }
+  const at = level * 6 + qos * 2 + (retain ? 1 : 0)
+  let form = plainForms[at]
+  if (form === undefined) {
+    form = { level, qos, retain, subscriptionIds: none, alias: null }
+    plainForms[at] = form
   }
+  return form
 }
+
+/** Those without identifiers and alias, by level, QoS and retain: most messages have one of them. */
+const plainForms: (PublishForm | undefined)[] = new Array<PublishForm | undefined>(6 * 6).fill(undefined)
 
 /**
  * A message of the log is given to who may read its Kafka topic, a command to who may read the one that its MQTT topic belongs to; what access control

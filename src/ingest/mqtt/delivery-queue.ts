@@ -8,9 +8,16 @@ type Waiting = Delivery | RetainedWalk
 /** What a walk is counted as: its place in the tree. */
 const walkBytes = 1024
 
+/**
+ * Messages in advance of who is behind: enough for one window. Each lives for as long as those before it take, and what is many at a time outlives
+ * a collection of the young generation, which costs several times what the message does.
+ */
+const backlogMessagesMax = 256
+
 export class DeliveryQueue {
   private readonly bounds: SessionBounds
-  private items: Waiting[] = []
+  /** What has left is not held on to. */
+  private items: (Waiting | undefined)[] = []
   private head = 0
   private bytes = 0
 
@@ -22,10 +29,18 @@ export class DeliveryQueue {
     return this.items.length - this.head
   }
 
-  /** Less than half of what it may hold. */
+  /** It waits for more: less than half of what it takes of the log's backlog. */
   get isHalfEmpty(): boolean {
-    const { queuedMessagesMax, queuedBytesMax } = this.bounds
-    return this.length * 2 <= queuedMessagesMax && this.bytes * 2 <= queuedBytesMax
+    return this.length * 2 <= this.backlogMax && this.bytes * 2 <= this.bounds.queuedBytesMax
+  }
+
+  /** It takes a further message; while its session is behind only a few in advance, of whatever partition: none is to be kept waiting by the others. */
+  takes(isBehind: boolean): boolean {
+    return this.length < (isBehind ? this.backlogMax : this.bounds.queuedMessagesMax)
+  }
+
+  private get backlogMax(): number {
+    return Math.min(this.bounds.queuedMessagesMax, backlogMessagesMax)
   }
 
   /** False = it has no room for it. `link` is where it will be sent, at `wallMs` or later; null = that is not known. */
@@ -35,7 +50,10 @@ export class DeliveryQueue {
     const isFull =
       this.bytes + size > bounds.queuedBytesMax || bounds.queuedBytesTotal + size > bounds.queuedBytesTotalMax
     if (isFull) return false
-    if (isDelivery(item)) keep(item, link, wallMs)
+    if (isDelivery(item)) {
+      keep(item, link, wallMs)
+      bounds.held.queued += 1
+    }
     this.items.push(item)
     this.bytes += size
     bounds.queuedBytesTotal += size
@@ -60,6 +78,7 @@ export class DeliveryQueue {
   }
 
   private shift(item: Waiting): void {
+    this.items[this.head] = undefined
     this.head += 1
     this.countOut(item)
     if (this.head < this.items.length && this.head <= 512) return
@@ -71,7 +90,7 @@ export class DeliveryQueue {
   takeOut(isAsked: (delivery: Delivery) => boolean): Delivery[] {
     const taken: Delivery[] = []
     const kept: Waiting[] = []
-    for (const item of this.items.slice(this.head)) {
+    for (const item of this.items.slice(this.head) as Waiting[]) {
       if (!isDelivery(item) || !isAsked(item)) {
         kept.push(item)
         continue
@@ -93,6 +112,7 @@ export class DeliveryQueue {
   }
 
   clear(): void {
+    for (const _ of this) this.bounds.held.queued -= 1
     this.bounds.queuedBytesTotal -= this.bytes
     this.bytes = 0
     this.items = []
@@ -103,6 +123,7 @@ export class DeliveryQueue {
     const size = sizeOf(item)
     this.bytes -= size
     this.bounds.queuedBytesTotal -= size
+    if (isDelivery(item)) this.bounds.held.queued -= 1
   }
 }
 

@@ -141,6 +141,7 @@ export class DoorConnections {
       this.#parts.onChange()
     })
     this.#open.add(connection)
+    this.#parts.services().counters.totals.sockets += 1
     this.#parts.onChange()
   }
 

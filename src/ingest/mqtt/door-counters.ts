@@ -11,11 +11,32 @@ export class DoorCounters {
     droppedMessages: 0,
     receivedBytes: 0,
     sentBytes: 0,
+    /** Of every type. */
+    receivedPackets: 0,
+    sentPackets: 0,
+    /** Connections that were opened, and CONNECT packets on them. */
+    sockets: 0,
+    connects: 0,
+    /** Kept sessions whose client was away for too long. */
+    expiredSessions: 0,
   }
   readonly dropped = new Map<string, number>()
   readonly refused = new Map<string, number>()
   /** By the place of the rule: [valid, invalid]. */
   readonly schemaChecks = new Map<number, [valid: number, invalid: number]>()
+
+  /** A message of so many bytes is on its way to a client. */
+  deliver(bytes: number): void {
+    this.delivered += 1
+    this.totals.sentMessages += 1
+    this.totals.sentMessageBytes += bytes
+  }
+
+  /** So many packets have been taken; answers as many. */
+  take(packets: number): number {
+    this.totals.receivedPackets += packets
+    return packets
+  }
 
   drop(reason: string): void {
     this.totals.droppedMessages += 1
@@ -32,3 +53,5 @@ export class DoorCounters {
     this.refused.set(reason, (this.refused.get(reason) ?? 0) + 1)
   }
 }
+
+export type DoorTotals = DoorCounters['totals']

@@ -1,18 +1,9 @@
 import type { Clock, Observer, Timer } from '../../base/ports.ts'
 import type { DoorCounters } from './door-counters.ts'
+import type { DoorSizes } from './door-sizes.ts'
 import { mqttMetrics } from './mqtt-metrics.ts'
-import type { SysFigures } from './sys-topics.ts'
-
-/** How much there is of everything now. */
-export interface DoorSizes {
-  readonly connections: number
-  readonly sessions: number
-  readonly subscriptions: number
-  readonly replays: number
-  readonly retainedMessages: number
-  readonly retainedBytes: number
-  readonly queuedBytes: number
-}
+import { LoadAverages } from './load-averages.ts'
+import { type LoadName, loadNames, type SysFigures } from './sys-topics.ts'
 
 export interface DoorFiguresOptions {
   readonly clock: Clock
@@ -34,23 +25,38 @@ export class DoorFigures {
   private timer: Timer | null = null
   private isStopped = false
   private readonly startedMs: number
+  private readonly load: LoadAverages<LoadName>
 
   constructor(options: DoorFiguresOptions) {
     this.options = options
     this.startedMs = options.clock.monotonicMs()
+    this.load = new LoadAverages(loadNames, this.startedMs)
   }
 
   /** What `$SYS` tells. */
   ofSys(): SysFigures {
     const { clock, counters, sizes, version } = this.options
-    const { connections: connected, sessions, subscriptions, retainedMessages: retained } = sizes()
+    this.advanceLoad()
     const uptimeSeconds = Math.floor((clock.monotonicMs() - this.startedMs) / 1000)
-    return { ...counters.totals, version, uptimeSeconds, connected, sessions, retained, subscriptions }
+    return {
+      totals: { ...counters.totals },
+      sizes: sizes(),
+      version,
+      uptimeSeconds,
+      load: (name) => this.load.of(name),
+    }
+  }
+
+  private advanceLoad(): void {
+    const { clock, counters } = this.options
+    this.load.advance(counters.totals, clock.monotonicMs())
   }
 
   /** Something is new. */
   reportSoon(): void {
     if (this.timer !== null || this.isStopped) return
+    // What begins now was not spread over the time in which nothing was.
+    this.advanceLoad()
     this.timer = this.options.clock.schedule(everyMs, () => {
       this.timer = null
       this.report()
@@ -66,6 +72,7 @@ export class DoorFigures {
 
   private report(): void {
     const { observer, counters, sizes } = this.options
+    this.advanceLoad()
     const now = sizes()
     observer.set(mqttMetrics.connections, now.connections)
     observer.set(mqttMetrics.sessions, now.sessions)

@@ -5,7 +5,8 @@ import { isValidTopicName, utf8Text } from '../../protocol/mqtt/utf8.ts'
 import type { Reader } from './catch-up.ts'
 import type { CommandKeeper } from './command-keeper.ts'
 import { mayRead } from './delivery-form.ts'
-import { type MessageOrigin, OutgoingMessage } from './outgoing-message.ts'
+import { LogPlace, type MessageOrigin, OutgoingMessage } from './outgoing-message.ts'
+import { InflightDelivery } from './inflight-delivery.ts'
 import { HeaderCache } from './header-cache.ts'
 import type { ReadCommand } from './read-command.ts'
 import type { ScannedRecord } from './record-scan.ts'
@@ -108,16 +109,16 @@ export class FanOut {
   }
 
   private give(matches: Matches, message: OutgoingMessage, wallMs: number): void {
-    if (message.isExpired(wallMs)) return
+    const isExpired = message.isExpired(wallMs)
     const { partition, offset } = message.origin as MessageOrigin
     for (const [session, subscriptions] of matches.own) {
-      if (session.behind.has(partition)) continue
+      if (session.behind.has(partition) || (isExpired && !session.hasBegun(message))) continue
       if (!this.deliver(message, session, subscriptions, wallMs)) {
         session.fallBehind(partition, offset)
         this.hooks.onBehind(session, partition)
       }
     }
-    for (const group of matches.groups) {
+    for (const group of isExpired ? [] : matches.groups) {
       if (group.behind.has(partition)) continue
       if (!this.deliverShared(message, group, wallMs)) {
         group.behind.set(partition, offset)
@@ -151,7 +152,8 @@ export class FanOut {
       if (areFew ? !isSubscribed(reader, matches) : !readers.has(reader)) continue
       if ((reader.behind.get(partition) ?? offset) > offset) continue
       message ??= command?.message ?? this.messageOf(found as TopicMatches, bytes, record, place)
-      if (message.isExpired(wallMs)) return count
+      if (message.isExpired(wallMs) && (reader instanceof SharedGroup || !(reader as MqttSession).hasBegun(message)))
+        continue
       const isTaken =
         reader instanceof SharedGroup
           ? this.deliverShared(message, reader, wallMs)
@@ -188,7 +190,7 @@ export class FanOut {
     { partition, offset }: RecordPlace,
   ): OutgoingMessage {
     const payload = record.valueStart < 0 ? noBytes : bytes.subarray(record.valueStart, record.valueEnd)
-    return OutgoingMessage.passing(topic, payload, this.headers.read(bytes, record), { partition, offset })
+    return OutgoingMessage.passing(topic, payload, this.headers.read(bytes, record), new LogPlace(partition, offset))
   }
 
   private findCommand({ topic }: ReadCommand, { summary, offset }: RecordPlace): Matches {
@@ -255,7 +257,7 @@ export class FanOut {
     if (granted < 0) return true
     const qos = granted as QualityOfService
     const isTaken = session.offer(
-      { message, qos, retain, subscriptionIds: subscriptionIds ?? noIds, group: null },
+      new InflightDelivery({ message, qos, retain, subscriptionIds: subscriptionIds ?? noIds, group: null }),
       wallMs,
     )
     if (session.link !== null) this.touched.add(session.link)

@@ -84,6 +84,7 @@ export class Handshake {
     this.hasConnect = true
     const packet = decodeConnect(firstByte, body)
     host.readConnect(packet)
+    host.services.counters.totals.connects += 1
     const { peer, listener, services } = host
     const { packetBytesMax } = limitsOf(listener, services.options)
     const verdict = judgeConnect(packet, { packetBytesMax, refusal: peer.refusal }, services)

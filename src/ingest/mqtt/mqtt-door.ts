@@ -18,7 +18,8 @@ import { DoorConnections } from './door-connections.ts'
 import { DoorCounters } from './door-counters.ts'
 import type { DoorServices } from './door-services.ts'
 import { settled } from './door-drain.ts'
-import { DoorFigures, type DoorSizes } from './door-figures.ts'
+import { DoorFigures } from './door-figures.ts'
+import { type DoorSizes, sizesOf } from './door-sizes.ts'
 import { EventBudget } from './event-budget.ts'
 import { FanOut } from './fan-out.ts'
 import { KeptRecords } from './kept-records.ts'
@@ -111,7 +112,7 @@ export class MqttDoor {
     const { clock, observer, broker, options } = parts
     const mapping = new TopicMapping(options.routes)
     this.eventBudget = new EventBudget(clock)
-    this.expiries = new SessionExpiries(clock, (session) => this.sessions.end(session, 'expired'))
+    this.expiries = new SessionExpiries(clock, (session) => this.onAwayTooLong(session))
     this.marker = new ClockMarker(clock, parts.bootId)
     this.pending = new PendingBytes(broker, clock, options.pendingBytesMax)
     const sizes = (): DoorSizes => this.sizes()
@@ -156,8 +157,8 @@ export class MqttDoor {
     const reading = { broker, clock, observer, compute, fanOut, summaries, readBytes, decompressedBytesMax }
     const livePosition = (partition: Partition): number | undefined => this.delivery.positionOf(partition)
     const overtaken = new OvertakenReaders(observer, this.eventBudget)
-    const onArrived = (reader: Reader): void => this.keeper.onArrived(reader as MqttSession | SharedGroup)
-    this.catchUp = new CatchUp({ ...reading, overtaken, livePosition, onArrived })
+    const onMoved = (reader: Reader): void => this.keeper.onMoved(reader as MqttSession | SharedGroup)
+    this.catchUp = new CatchUp({ ...reading, overtaken, livePosition, onMoved })
     const { omitsHeaders } = mapping
     this.replays = new ReplayTable({ ...reading, bounds: options, omitsHeaders, onDelivered })
     this.delivery = new Delivery({
@@ -167,12 +168,12 @@ export class MqttDoor {
       hasSubscriptions: () => this.subscriptions.size > 0,
       onReaderStopped: (partition, endOffset) => this.commands?.onReaderStopped(partition, endOffset),
     })
-    const { sessions, subscriptions, wills } = this
+    const { sessions, subscriptions, wills, expiries } = this
     this.kept = this.createKept()
     const livePositions = (): Iterable<readonly [Partition, number]> => this.delivery.positions()
     const authorizer = parts.authorizer ?? null
     const rights = (owner: SessionOwner): TopicRights | null => rightsOf(owner, { authorizer, mapping, options })
-    const keeping = { broker, clock, commits, sessions, subscriptions, wills, livePositions, rights }
+    const keeping = { broker, clock, commits, sessions, subscriptions, wills, expiries, livePositions, rights }
     this.keeper = new SessionKeeper({ ...keeping, readersPerPart: options.checkpointReaders })
     this.sys = new SysTopics({ clock, subscriptions, figures: () => this.figures.ofSys() })
     this.services = this.createServices(mapping)
@@ -194,6 +195,7 @@ export class MqttDoor {
       queuedBytesTotalMax: options.queuedBytesTotalMax,
       finishedIdsMax: options.finishedIdsMax,
       queuedBytesTotal: 0,
+      held: { queued: 0, inflight: 0 },
       onDrop: (session, reason) => this.onDrop(session, reason),
       onRoom: (session) => this.onRoom(session),
       onProgress: (session) => {
@@ -329,10 +331,11 @@ export class MqttDoor {
       // Without a clock that can be trusted nobody's time is over.
       const { expiryMs, expiresAtMs, willDueMs } = stored
       const endsInMs = expiresAtMs === null || !clock.wallTrusted() ? expiryMs : Math.max(0, expiresAtMs - wallMs)
+      if (endsInMs > 0) this.expiries.set(session, endsInMs)
       if (stored.will !== null && willDueMs === null) this.wills.fire(stored.will, endsInMs)
       else if (stored.will !== null) this.wills.fireIn(stored.will, Math.max(0, Number(willDueMs) - wallMs))
       if (endsInMs === 0) this.sessions.end(session, 'expired')
-      else this.expiries.set(session, endsInMs)
+      else if (expiresAtMs === null) this.keeper.save(session)
     }
     this.delivery.onSubscriptionsChanged()
     this.keeper.forgetReplayed()
@@ -437,6 +440,11 @@ export class MqttDoor {
     }
   }
 
+  private onAwayTooLong(session: MqttSession): void {
+    this.counters.totals.expiredSessions += 1
+    this.sessions.end(session, 'expired')
+  }
+
   private onSessionEnd(session: MqttSession, cause: 'expired' | 'clean-start' | 'evicted'): void {
     this.expiries.clear(session)
     this.commands?.onSessionEnd(session)
@@ -486,14 +494,7 @@ export class MqttDoor {
   }
 
   private sizes(): DoorSizes {
-    return {
-      connections: this.connections.size,
-      sessions: this.sessions.size,
-      subscriptions: this.subscriptions.size,
-      replays: this.replays.size,
-      retainedMessages: this.retained.size,
-      retainedBytes: this.retained.usedBytes,
-      queuedBytes: this.bounds.queuedBytesTotal,
-    }
+    const { connections, sessions, subscriptions, replays, retained, bounds } = this
+    return sizesOf({ connections, sessions, subscriptions, replays, retained, bounds })
   }
 }

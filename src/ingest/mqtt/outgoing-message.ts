@@ -24,6 +24,17 @@ export interface MessageOrigin {
   readonly offset: number
 }
 
+/** The same for who makes many of them: of a class, not a literal (see `InflightDelivery`). */
+export class LogPlace implements MessageOrigin {
+  readonly partition: Partition
+  readonly offset: number
+
+  constructor(partition: Partition, offset: number) {
+    this.partition = partition
+    this.offset = offset
+  }
+}
+
 /** Marks a message as a command: a record of a Kafka topic with a command route. */
 export interface CommandMark extends MessageOrigin {
   readonly topic: string
@@ -49,8 +60,6 @@ export class OutgoingMessage {
   private isKept = true
   /** Sessions in which it is in flight. */
   private holders = 0
-  /** Encoded, and nobody's packet yet. */
-  private spare: EncodedPublish | null = null
   // The forms that were asked for; seldom more than one.
   private firstSlot = -1
   private first: EncodedPublish | null = null
@@ -89,17 +98,17 @@ export class OutgoingMessage {
     if (this.isKept) return this
     this.isKept = true
     const { first } = this
-    if (first !== null && first.packetIdAt > 0) {
+    if (first !== null && first.packetIdAt >= 0) {
       // Memory of its own already, with the payload at its end; that of QoS 0 is a part of larger memory.
-      this.source = first.bytes
-      this.start = first.bytes.length - this.payloadLength
+      this.source = first.memory
+      this.start = first.end - this.payloadLength
     } else this.source = copyBytes(this.payload)
     return this
   }
 
   /** The same for who waits and will get it in this form: bytes of its own are then those of its packet. */
   keepAs(form: PublishForm, wallMs: number): this {
-    if (!this.isKept && form.qos > 0 && this.isShared(form)) this.encode(form, wallMs)
+    if (!this.isKept && form.qos > 0 && this.isShared(form)) this.packet(form, wallMs)
     return this.keep()
   }
 
@@ -131,27 +140,8 @@ export class OutgoingMessage {
     return this.headers.expiresMs !== null && this.headers.expiresMs <= wallMs
   }
 
-  /** The packet for a QoS 0 subscriber; the bytes are shared and must not be changed. */
-  packetQos0(form: PublishForm, wallMs: number): Uint8Array {
-    return this.encode(form, wallMs).bytes
-  }
-
-  /** The packet for a subscriber at QoS 1 or 2, of its own. */
-  packetWithId(form: PublishForm, packetId: number, duplicate: boolean, wallMs: number): Uint8Array {
-    const publish = this.encode(form, wallMs)
-    const { bytes, packetIdAt } = publish
-    // Most messages have one subscriber: the first one's packet is also what others are copied from.
-    const own = publish === this.spare ? bytes : Buffer.allocUnsafe(bytes.length)
-    if (own === bytes) this.spare = null
-    else own.set(bytes)
-    own[packetIdAt] = packetId >>> 8
-    own[packetIdAt + 1] = packetId
-    const firstByte = own[0] as number
-    own[0] = duplicate ? firstByte | 8 : firstByte & ~8
-    return own
-  }
-
-  private encode(form: PublishForm, wallMs: number): EncodedPublish {
+  /** Its PUBLISH in this form: the same for all subscribers, but for the packet id and DUP. Its bytes must not be changed. */
+  packet(form: PublishForm, wallMs: number): EncodedPublish {
     const isShared = this.isShared(form)
     const slot = (form.level === 5 ? 8 : 0) | (form.retain ? 4 : 0) | form.qos
     const known = isShared ? this.known(slot) : null
@@ -166,7 +156,6 @@ export class OutgoingMessage {
       properties: form.level === 5 ? this.propertyList(form, wallMs) : noBytes,
       payload: this.payload,
     })
-    this.spare = publish
     if (isShared) this.remember(slot, publish)
     return publish
   }

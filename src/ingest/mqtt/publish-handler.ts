@@ -4,6 +4,7 @@
  */
 import { copyBytes } from '../../base/bytes.ts'
 import { crc32c } from '../../base/crc32c.ts'
+import { LateMap } from '../../base/late-map.ts'
 import { encodeRefusal } from '../../protocol/mqtt/encode.ts'
 import { MqttProtocolError } from '../../protocol/mqtt/mqtt-protocol-error.ts'
 import type { PacketColumns } from '../../protocol/mqtt/packet-columns.ts'
@@ -50,6 +51,8 @@ export class PublishHandler {
   private readonly link: PublishHandlerOptions['link']
   private readonly headers: RecordHeaderEncoder
   private readonly aliases: (Uint8Array | undefined)[] = []
+  /** QoS 2 ids that an earlier connection of the session left: they are no part of what this one may send [MQTT-3.3.4-7]. */
+  private readonly idsBefore = new LateMap<number, true>()
   private batch: CommitBatch | null = null
   private group: AckGroup | null = null
   // Where the topic of the current PUBLISH stands: in its packet, or in the alias.
@@ -63,6 +66,7 @@ export class PublishHandler {
     this.level = options.level
     this.committer = options.committer
     this.link = options.link
+    for (const packetId of options.session.received.keys()) this.idsBefore.set(packetId, true)
     const { userName, level } = options
     this.headers = new RecordHeaderEncoder({ clientId: options.session.clientId, userName, level })
   }
@@ -156,12 +160,22 @@ export class PublishHandler {
 
   /**
    * [MQTT-3.3.4-7]. Earlier versions know no such bound: their QoS 1 messages are bounded by the paused socket, their QoS 2 ids must be bounded here.
+   * The count begins anew with each connection (4.9); with what is left of earlier ones it may be twice as high.
    */
   private checkReceiveMaximum(qos: number): void {
+    const { receiveMaximum } = this.services.options
     const held = this.session.received.size
     const count = this.level === 5 ? this.acks.pubackCount + held : qos === 2 ? held : 0
-    if (count < this.services.options.receiveMaximum && !this.acks.isFull) return
+    if (count < receiveMaximum && !this.acks.isFull) return
+    if (count - this.heldBefore() < receiveMaximum && held < receiveMaximum * 2 && !this.acks.isFull) return
     throw new MqttProtocolError(reasonCodes.receiveMaximumExceeded, 'too many messages without an acknowledgement')
+  }
+
+  /** Ids of earlier connections that are still held. */
+  private heldBefore(): number {
+    const { received } = this.session
+    for (const packetId of this.idsBefore.keys()) if (!received.has(packetId)) this.idsBefore.delete(packetId)
+    return this.idsBefore.size
   }
 
   /**
@@ -177,6 +191,7 @@ export class PublishHandler {
     carriedIds.delete(packetId)
     if (fingerprint !== this.fingerprintOf(source, columns, row)) return
     received.set(packetId, { phase: 'received', joinCommit: null })
+    this.idsBefore.set(packetId, true)
   }
 
   private fingerprintOf(source: Uint8Array, columns: PacketColumns, row: number): number {
@@ -337,6 +352,7 @@ export class PublishHandler {
       joinCommit: (committer, repeated) => batch.join(committer, repeated),
     }
     this.session.received.set(packetId, entry)
+    this.idsBefore.delete(packetId)
     batch.addStep({ session: this.session, packetId, entry, kind: 'received' })
     this.acks.pushWaiting(group, packetTypes.pubrec, packetId)
   }

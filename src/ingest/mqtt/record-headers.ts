@@ -191,7 +191,7 @@ const emptyBytes = new Uint8Array(0)
 
 function addUserProperty(list: UserProperty[], name: string, value: Uint8Array): void {
   const text = mqttText(value)
-  if (text !== undefined && name.length <= 16_384 && !name.includes('\0')) list.push([name, text])
+  if (text !== undefined && Buffer.byteLength(name) <= 65_535 && !name.includes('\0')) list.push([name, text])
 }
 
 /** The text of a value that MQTT can carry as a string. */

@@ -195,7 +195,8 @@ function notesOf(plan: RoutedPlan, { rules, question, route, commands }: NoteFac
   if (/[._]/.test(kafkaTopic) && isLegalTopicName(kafkaTopic)) {
     notes.push(`${kafkaTopic} cannot be created beside a topic whose name differs from it in . and _ only`)
   }
-  if (/-x[0-9A-F]{2}/.test(kafkaTopic)) notes.push('-xHH stands for a byte that Kafka has no place for in a name')
+  if (/-x[0-9A-F]{2}/.test(kafkaTopic))
+    notes.push('-xHH stands for a byte that a Kafka name has no place for, or a dot, which stands for /')
   if (plan.key !== null && route !== null && !tellsTopicsApart(route)) {
     notes.push('other MQTT topics may have the same key: compaction would keep the newest of all of them')
   }

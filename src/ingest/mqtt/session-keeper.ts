@@ -10,6 +10,7 @@ import { type CommitBatch, type CommitBatches, refusedSaving, type Saving } from
 import { type OutgoingId, placeOf } from './outgoing-ids.ts'
 import type { MessageOrigin } from './outgoing-message.ts'
 import type { MqttSession } from './session.ts'
+import type { Subscription } from './session-types.ts'
 import {
   applyRecord,
   emptyState,
@@ -19,6 +20,7 @@ import {
   type StoredState,
   tailKey,
 } from './session-log.ts'
+import type { SessionExpiries } from './session-expiries.ts'
 import type { SessionTable } from './session-table.ts'
 import { SharedGroup } from './shared-group.ts'
 import type { SubscriptionIndex } from './subscription-index.ts'
@@ -32,6 +34,7 @@ export interface SessionKeeperOptions {
   readonly sessions: SessionTable
   readonly subscriptions: SubscriptionIndex
   readonly wills: WillKeeper
+  readonly expiries: Pick<SessionExpiries, 'leftMs'>
   /** Offsets of the common reader, partition by partition. */
   readonly livePositions: () => Iterable<readonly [Partition, number]>
   /** What the owner of a session may do now; null = everything. */
@@ -45,6 +48,9 @@ const nobodyKnown: SessionOwner = { principal: anonymousPrincipal, host: '' }
 
 /** Positions are written this long after they have changed: what a crash makes a client hear twice. */
 const checkpointEveryMs = 1000
+
+/** Partitions of which a subscription's record says where it begins: far below what a record may take. */
+const sincePlacesMax = 1000
 
 interface CheckpointRun {
   /** Who had moved when it began. */
@@ -104,7 +110,8 @@ export class SessionKeeper {
       session.isStored = true
       this.stored += 1
       for (const [filter, options] of this.state.subscriptions.get(clientId) ?? []) {
-        const subscription = { session, filter, ...options, since: null }
+        const since = this.placesOf(options.since ?? [])
+        const subscription = { session, filter, ...options, since: since.size === 0 ? null : since }
         session.subscriptions.set(filter, subscription)
         subscriptions.set(subscription)
       }
@@ -155,11 +162,17 @@ export class SessionKeeper {
     const positions = this.state.positions.get(reader)
     if (positions === undefined) return
     this.written.set(reader, JSON.stringify(positions))
+    // Below the log's start too: what retention has taken meanwhile is told when it is read.
+    for (const [partition, offset] of this.placesOf(positions)) behind.set(partition, offset)
+  }
+
+  private placesOf(positions: readonly StoredPosition[]): Map<Partition, number> {
+    const places = new Map<Partition, number>()
     for (const { topicId, partition: index, offset } of positions) {
       const partition = this.options.broker.partitions.byTopicId(topicId, index)
-      // Below the log's start too: what retention has taken meanwhile is told when it is read.
-      if (partition !== undefined) behind.set(partition, offset)
+      if (partition !== undefined) places.set(partition, offset)
     }
+    return places
   }
 
   /** Where the common reader begins in a partition after a start with kept sessions; undefined = at the live end. */
@@ -182,17 +195,18 @@ export class SessionKeeper {
 
   /** Writes what a session is now; null = the log need not know it. */
   save(session: MqttSession): Saving | null {
-    const { clock, commits, wills } = this.options
+    const { clock, commits, wills, expiries } = this.options
     if (session.expiryMs === 0 && session.will === null && !session.isStored) return null
     const wallMs = clock.wallMs()
-    const isConnected = session.link !== null
+    // By a wall time that is not known nobody's time can be told: it begins anew with the next start, as for who is connected.
+    const isOpen = session.link !== null || !clock.wallTrusted()
     const batch = commits.current()
     const error = this.log.session(batch.turn, wallMs, session.clientId, {
       owner: session.owner,
       expiryMs: session.expiryMs,
-      expiresAtMs: isConnected ? null : wallMs + session.expiryMs,
+      expiresAtMs: isOpen ? null : wallMs + expiries.leftMs(session),
       will: session.will,
-      willDueMs: isConnected ? null : wills.dueMs(session.clientId),
+      willDueMs: isOpen ? null : wills.dueMs(session.clientId),
     })
     if (error !== null) return refusedSaving
     if (!session.isStored) this.stored += 1
@@ -219,8 +233,20 @@ export class SessionKeeper {
       return this.log.subscription(batch.turn, wallMs, { clientId, filter }, null) === null
     }
     const { qos, noLocal, retainAsPublished, subscriptionId } = subscription
-    const stored = { qos, noLocal, retainAsPublished, subscriptionId }
-    return this.log.subscription(batch.turn, wallMs, { clientId, filter }, stored) === null
+    const since = this.sinceOf(subscription)
+    const value = { qos, noLocal, retainAsPublished, subscriptionId, since: since.length === 0 ? undefined : since }
+    return this.log.subscription(batch.turn, wallMs, { clientId, filter }, value) === null
+  }
+
+  /** Of where it begins, what lies above where its session goes on after a crash. */
+  private sinceOf({ since, session }: Subscription): StoredPosition[] {
+    if (since === null) return []
+    const own = positionsOf(session.behind, session.pendingOrigins(null))
+    const live = new Map(this.options.livePositions())
+    const later = [...since].filter(([partition, offset]) => {
+      return offset > Math.min(own.get(partition) ?? offset, live.get(partition) ?? offset)
+    })
+    return stored(new Map(later.slice(0, sincePlacesMax)))
   }
 
   /** A session has ended; `filters` are those it had. Its will may still be due: then `willPublished` takes the rest away. */
@@ -275,8 +301,11 @@ export class SessionKeeper {
     this.checkpointSoon()
   }
 
-  /** A session or a shared subscription is at the live end of a partition: its place of before is not to be believed after a restart. */
-  onArrived(reader: MqttSession | SharedGroup): void {
+  /**
+   * A session or a shared subscription is at the live end of a partition, or behind it since now: its place of before is not to be believed after a
+   * restart.
+   */
+  onMoved(reader: MqttSession | SharedGroup): void {
     if (!(reader instanceof SharedGroup)) return this.onProgress(reader)
     this.dirtyGroups.add(reader)
     if (this.stored > 0) this.checkpointSoon()
@@ -373,6 +402,7 @@ export class SessionKeeper {
     const passedBy =
       (places: ReadonlyMap<Partition, number>) =>
       ({ partition, offset }: MessageOrigin): boolean =>
+        isGone(partition) ||
         offset < Math.min(positions.get(partition) ?? Number.POSITIVE_INFINITY, places.get(partition) ?? 0)
     this.forgetPassed(reader, passedBy(tails))
     // Ids that can be forgotten when the common reader's place is durable: next time.
@@ -424,6 +454,10 @@ export class SessionKeeper {
     for (const tails of [this.writtenTails, this.confirmedTails]) {
       for (const partition of tails.keys()) if (!partition.isLeader) tails.delete(partition)
     }
+    // No place passes what was in them: their ids would be kept for ever.
+    for (const session of this.options.sessions.values()) {
+      if (session.hasFinished(({ partition }) => isGone(partition))) this.onProgress(session)
+    }
   }
 
   stop(): void {
@@ -443,6 +477,10 @@ function positionsOf(
     lowest.set(partition, Math.min(offset, lowest.get(partition) ?? offset))
   }
   return lowest
+}
+
+function isGone({ log }: Partition): boolean {
+  return log.isDeleted
 }
 
 function stored(positions: ReadonlyMap<Partition, number>): StoredPosition[] {

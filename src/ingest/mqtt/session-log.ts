@@ -23,10 +23,10 @@ export interface StoredSession {
   /** Whose it is; null where that was not written. */
   readonly owner: SessionOwner | null
   readonly expiryMs: number
-  /** Wall ms at which it ends; null = it is connected. */
+  /** Wall ms at which it ends; null = it is connected, or the time was not known. */
   readonly expiresAtMs: number | null
   readonly will: Will | null
-  /** Wall ms at which the will is due; null = its client is connected. */
+  /** Wall ms at which the will is due; null = its client is connected, or the time was not known. */
   readonly willDueMs: number | null
 }
 
@@ -35,6 +35,8 @@ export interface StoredSubscription {
   readonly noLocal: boolean
   readonly retainAsPublished: boolean
   readonly subscriptionId: number
+  /** Where it begins in partitions in which older messages were still to be handed over; left out where there were none. */
+  readonly since?: readonly StoredPosition[] | undefined
 }
 
 export interface StoredPosition {

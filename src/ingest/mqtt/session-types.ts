@@ -1,5 +1,6 @@
 /** What a session is told and tells: its connection, its subscriptions, what it delivers, its bounds. */
 import type { Partition } from '../../cluster/partition/partition.ts'
+import type { EncodedPublish } from '../../protocol/mqtt/encode.ts'
 import type { QualityOfService } from '../../protocol/mqtt/packet-types.ts'
 import type { AckGroup, Committer } from './ack-queue.ts'
 import type { OutgoingId } from './outgoing-ids.ts'
@@ -20,8 +21,8 @@ export interface SessionLink {
   readonly packetBytesMax: number
   /** False while what was sent before waits in the socket's backlog. */
   readonly isWritable: boolean
-  /** Queues a packet; `flush` sends what is queued. */
-  sendPublish(packet: Uint8Array): void
+  /** Queues a packet, at QoS 1 and 2 under this id; `flush` sends what is queued. */
+  sendPublish(packet: EncodedPublish, packetId: number, duplicate: boolean): void
   /** Queues PUBREL. */
   sendRelease(packetId: number): void
   flush(): void
@@ -52,24 +53,13 @@ export interface Delivery {
   /** The shared subscription that it came by; null = one of the session's own. */
   readonly group: SharedGroup | null
   /** The replay that it came by; such a message is never kept beyond the connection, unless it was sent. */
-  readonly replay?: LogReplay
-}
-
-/** A message of QoS 1 or 2 that has been begun and that the client has not acknowledged. */
-export interface InflightDelivery extends Delivery {
-  readonly packetId: number
-  /** False until it was sent on this connection. */
-  isSent: boolean
-  /** It was sent on any connection: the next time with DUP. */
-  wasSent: boolean
-  /** The log knows its id: `recording` while that is on its way; `none` = it need not. */
-  record: 'none' | 'recording' | 'durable'
+  readonly replay?: LogReplay | undefined
 }
 
 /** A QoS 2 message that the client has (PUBREC): `recording` until the log knows that, then PUBREL is `due`, then `sent`. */
 export interface Release {
   state: 'recording' | 'due' | 'sent'
-  /** It has its place in the window of this connection. */
+  /** It has its place in the window of this connection: its message was sent on it. */
   isCounted: boolean
   /** Its place, if the log knows the id. */
   readonly origin: MessageOrigin | null
@@ -100,6 +90,8 @@ export interface SessionBounds {
   readonly finishedIdsMax: number
   /** Bytes queued or in flight in all sessions. */
   queuedBytesTotal: number
+  /** Messages queued, and at QoS 1 and 2 in flight, in all sessions. */
+  readonly held: { queued: number; inflight: number }
   onDrop(session: MqttSession, reason: DropReason): void
   /**
    * Writes what is known of a QoS 2 message on its way to a kept session; `then` is called with the wall ms when that is durable. False = the session is

@@ -3,25 +3,19 @@
  * client. Pure: it talks to the attached connection through `SessionLink` and is told the time.
  */
 import { LateMap } from '../../base/late-map.ts'
+import type { EncodedPublish } from '../../protocol/mqtt/encode.ts'
 import { MqttProtocolError } from '../../protocol/mqtt/mqtt-protocol-error.ts'
 import { reasonCodes } from '../../protocol/mqtt/reason-codes.ts'
 import type { Partition } from '../../cluster/partition/partition.ts'
 import { formOf, qosOf } from './delivery-form.ts'
 import { DeliveryQueue } from './delivery-queue.ts'
+import { InflightDelivery } from './inflight-delivery.ts'
 import { InflightTable } from './inflight-table.ts'
 import type { MessageOrigin, OutgoingMessage } from './outgoing-message.ts'
 import { type OutgoingId, OutgoingIds } from './outgoing-ids.ts'
 import type { LogReplay } from './log-replay.ts'
 import type { RetainedWalk } from './retained-walk.ts'
-import type {
-  Delivery,
-  InflightDelivery,
-  ReceivedPublish,
-  Release,
-  SessionBounds,
-  SessionLink,
-  Subscription,
-} from './session-types.ts'
+import type { Delivery, ReceivedPublish, Release, SessionBounds, SessionLink, Subscription } from './session-types.ts'
 import type { Will } from './will-keeper.ts'
 import type { SharedGroup } from './shared-group.ts'
 import type { SessionOwner, TopicRights } from './topic-rights.ts'
@@ -62,6 +56,8 @@ export class MqttSession {
   private awaiting: InflightDelivery[] = []
   private readonly queue: DeliveryQueue
   private sentCount = 0
+  /** PUBRELs of earlier connections: no message is begun in their places, but they need none themselves (4.9). */
+  private olderReleases = 0
   private lastPacketId = 0
 
   constructor(clientId: string, bounds: SessionBounds) {
@@ -89,7 +85,8 @@ export class MqttSession {
   attach(link: SessionLink, wallMs: number): void {
     this.attached = link
     this.sentCount = 0
-    this.resends = [...this.inflight.values()]
+    this.olderReleases = this.releasing.size
+    this.resends = this.inflight.inOrder()
     for (const delivery of this.resends) delivery.isSent = false
     for (const release of this.releasing.values()) {
       release.isCounted = false
@@ -117,14 +114,19 @@ export class MqttSession {
    */
   offer(delivery: Delivery, wallMs: number): boolean {
     // The client had it before the restart.
-    if (this.outgoing?.before(delivery.message.origin)?.isReleased === true) return true
+    if (delivery.group === null && this.outgoing?.before(delivery.message.origin)?.isReleased === true) return true
     const isQos0 = qosOf(delivery) === 0
     if (isQos0 && (this.attached === null || this.queue.length === 0)) this.sendAtOnce(delivery, wallMs)
     else if (this.hasRoom) this.start(delivery, wallMs)
-    else if (this.attached === null || this.queue.length >= this.bounds.queuedMessagesMax) return false
+    else if (this.attached === null || !this.queue.takes(this.behind.size > 0)) return false
     else if (!this.queue.push(delivery, this.attached, wallMs)) return false
     this.bounds.onProgress(this)
     return true
+  }
+
+  /** It was begun before the restart: the client may hold its id, and waits for PUBREL, so it is sent again however old it is. */
+  hasBegun({ origin }: OutgoingMessage): boolean {
+    return this.outgoing?.before(origin) !== undefined
   }
 
   /** From this offset on it reads the partition by itself. */
@@ -153,62 +155,63 @@ export class MqttSession {
 
   private sendQos0(link: SessionLink, delivery: Delivery, message: OutgoingMessage, wallMs: number): void {
     const form = formOf(delivery, link, 0, message)
-    this.sendPacket(link, message, message.packetQos0(form, wallMs))
+    this.sendPacket(link, message, message.packet(form, wallMs), 0, false)
   }
 
   /** False when the packet is larger than the client takes: it is dropped and counted [MQTT-3.1.2-24], [MQTT-3.1.2-25]. */
-  private sendPacket(link: SessionLink, message: OutgoingMessage, packet: Uint8Array): boolean {
-    if (packet.length > link.packetBytesMax) {
+  private sendPacket(
+    link: SessionLink,
+    message: OutgoingMessage,
+    packet: EncodedPublish,
+    packetId: number,
+    duplicate: boolean,
+  ): boolean {
+    if (packet.end - packet.start > link.packetBytesMax) {
       this.bounds.onDrop(this, 'too_large')
       return false
     }
     link.aliases.keep(message.topic)
-    link.sendPublish(packet)
+    link.sendPublish(packet, packetId, duplicate)
     return true
   }
 
   private maySend(): boolean {
     const link = this.attached
     if (link === null || !link.isWritable || this.resends.length > 0 || this.isOutOfIds) return false
-    return this.sentCount < link.sendWindow && !this.inflight.isCrowded
+    return this.sentCount + this.olderReleases < link.sendWindow && !this.inflight.isCrowded
   }
 
   private start(delivery: Delivery, wallMs: number): void {
     const link = this.attached as SessionLink
     const { message } = delivery
-    if (message.isExpired(wallMs)) return this.bounds.onDrop(this, 'expired')
+    if (message.isExpired(wallMs) && (delivery.group !== null || !this.hasBegun(message))) {
+      return this.bounds.onDrop(this, 'expired')
+    }
     const qos = qosOf(delivery)
     if (qos === 0) return this.sendQos0(link, delivery, message, wallMs)
+    const started = InflightDelivery.of(delivery)
+    started.qos = qos
     if (qos === 2 && delivery.group === null && message.origin !== null) {
-      return this.startRecorded({ ...delivery, qos }, message.origin, wallMs)
+      return this.startRecorded(started, message.origin, wallMs)
     }
-    const packetId = this.freePacketId()
-    const packet = message.packetWithId(formOf(delivery, link, qos, message), packetId, false, wallMs)
-    if (!this.sendPacket(link, message, packet)) return
-    this.inflight.add({
-      ...delivery,
-      qos,
-      packetId,
-      isSent: true,
-      wasSent: true,
-      record: 'none',
-    })
+    started.packetId = this.freePacketId()
+    const packet = message.packet(formOf(delivery, link, qos, message), wallMs)
+    if (!this.sendPacket(link, message, packet, started.packetId, false)) return
+    started.isSent = true
+    started.wasSent = true
+    this.inflight.add(started)
     this.sentCount += 1
   }
 
   /** A QoS 2 message of a kept session: the log knows its id before the client does, so that it is not sent under another after a crash. */
-  private startRecorded(delivery: Delivery, origin: MessageOrigin, wallMs: number): void {
+  private startRecorded(started: InflightDelivery, origin: MessageOrigin, wallMs: number): void {
     this.outgoing ??= new OutgoingIds(this.bounds.finishedIdsMax)
     const before = this.outgoing.before(origin)
     const packetId = before?.packetId ?? this.freePacketId()
     this.outgoing.take(origin)
-    const started: InflightDelivery = {
-      ...delivery,
-      packetId,
-      isSent: false,
-      wasSent: before !== undefined,
-      record: before === undefined ? 'recording' : 'durable',
-    }
+    started.packetId = packetId
+    started.wasSent = before !== undefined
+    started.record = before === undefined ? 'recording' : 'durable'
     this.inflight.add(started)
     this.awaiting.push(started)
     this.sentCount += 1
@@ -271,7 +274,7 @@ export class MqttSession {
 
   /** Commands that were taken and are not done with. */
   *pendingCommands(): Iterable<Delivery> {
-    for (const delivery of this.inflight.values()) if (delivery.message.command !== null) yield delivery
+    for (const delivery of this.inflight.inOrder()) if (delivery.message.command !== null) yield delivery
     for (const delivery of this.queue) if (delivery.message.command !== null) yield delivery
   }
 
@@ -366,7 +369,8 @@ export class MqttSession {
     if (release === undefined && this.inflight.get(packetId)?.isSent === true) outOfTurn('PUBCOMP in front of PUBREC')
     if (release?.state !== 'sent') return
     this.releasing.delete(packetId)
-    this.sentCount -= 1
+    if (release.isCounted) this.sentCount -= 1
+    else this.olderReleases -= 1
     this.finish(packetId, release.origin)
     this.pump(wallMs)
   }
@@ -402,17 +406,16 @@ export class MqttSession {
     this.sayReleases()
   }
 
-  /** In the order of the PUBRECs, in whatever order the log has taken them [MQTT-4.6.0-4]. */
+  /**
+   * In the order of the PUBRECs, in whatever order the log has taken them [MQTT-4.6.0-4]. Those of earlier connections do not wait for the window: where
+   * the client takes fewer messages than before, those behind them hold it.
+   */
   private sayReleases(): void {
     const link = this.attached
     for (const [packetId, release] of this.releasing) {
       if (release.state === 'sent') continue
       if (link === null || release.state === 'recording') return
-      if (!release.isCounted) {
-        if (!link.isWritable || this.sentCount >= link.sendWindow) return
-        this.sentCount += 1
-        release.isCounted = true
-      }
+      if (!release.isCounted && !link.isWritable) return
       release.state = 'sent'
       link.sendRelease(packetId)
     }
@@ -421,8 +424,8 @@ export class MqttSession {
   /** A message that was sent before keeps its id and is not dropped for its age (4.3.2: its delivery has begun). */
   private resend(delivery: InflightDelivery, link: SessionLink, wallMs: number): void {
     const { message, qos, packetId } = delivery
-    const packet = message.packetWithId(formOf(delivery, link, qos, message), packetId, delivery.wasSent, wallMs)
-    if (!this.sendPacket(link, message, packet)) {
+    const packet = message.packet(formOf(delivery, link, qos, message), wallMs)
+    if (!this.sendPacket(link, message, packet, packetId, delivery.wasSent)) {
       this.inflight.delete(packetId)
       return this.finish(packetId, delivery.record === 'none' ? null : message.origin)
     }
@@ -443,7 +446,7 @@ export class MqttSession {
 
   /** What a session that ends leaves to the other members of its shared subscriptions: not what has begun at QoS 2 [MQTT-4.8.2-5]. */
   giveBackAll(): Delivery[] {
-    const sent = [...this.inflight.values()].filter(({ group, qos }) => group !== null && qos === 1)
+    const sent = this.inflight.inOrder().filter(({ group, qos }) => group !== null && qos === 1)
     return [...sent, ...this.giveBackQueued(null)]
   }
 

@@ -1,5 +1,6 @@
 import type { Partition } from '../../cluster/partition/partition.ts'
 import { mayRead } from './delivery-form.ts'
+import { InflightDelivery } from './inflight-delivery.ts'
 import type { MessageOrigin, OutgoingMessage } from './outgoing-message.ts'
 import type { MqttSession } from './session.ts'
 import type { Delivery, Subscription } from './session-types.ts'
@@ -91,7 +92,7 @@ export class SharedGroup {
     const { qos, retainAsPublished, subscriptionId } = this.members.get(member) as Subscription
     const retain = retainAsPublished && message.headers.retain
     const subscriptionIds = subscriptionId === 0 ? [] : [subscriptionId]
-    return member.offer({ message, qos, retain, subscriptionIds, group: this }, wallMs)
+    return member.offer(new InflightDelivery({ message, qos, retain, subscriptionIds, group: this }), wallMs)
   }
 
   /** Messages that a member will not deliver: it has left, or its connection has gone before they were sent. They come first again. */

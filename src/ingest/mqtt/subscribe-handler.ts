@@ -35,7 +35,7 @@ export function subscribe(services: DoorServices, session: MqttSession, packet: 
   const subscriptionId = packet.properties.subscriptionIdentifier ?? 0
   const retainedFor: Subscription[] = []
   const starting: Promise<ReplayAnswer>[] = []
-  const unread = new Map(services.unread())
+  const unread = unreadBy(session, services)
   const reasons = packet.subscriptions.map((request) => {
     if (isOfLog(request.filter)) {
       starting.push(services.replays.subscribe(session, request, packet))
@@ -126,6 +126,23 @@ function refuseKept({ eventBudget, observer }: DoorServices, { clientId }: MqttS
 }
 
 /**
+ * Where partitions stand in which older messages are still to be handed over: to everybody, or again to this session after a crash, which goes on from
+ * what it has not acknowledged.
+ */
+function unreadBy(session: MqttSession, services: DoorServices): ReadonlyMap<Partition, number> {
+  const unread = new Map(services.unread())
+  if (session.expiryMs === 0) return unread
+  for (const { partition } of session.pendingOrigins(null)) {
+    if (!unread.has(partition)) unread.set(partition, liveEnd(services, partition))
+  }
+  return unread
+}
+
+function liveEnd(services: DoorServices, partition: Partition): number {
+  return services.livePosition(partition) ?? partition.highWatermark
+}
+
+/**
  * A subscription hears what is committed from now on, also where older messages are still to be handed over: for others of the session, or to
  * everybody (`unread`).
  */
@@ -140,7 +157,7 @@ function sinceOf(
   if (session.behind.size === 0) return unread.size === 0 ? null : unread
   const since = new Map(unread)
   for (const partition of session.behind.keys()) {
-    if (!since.has(partition)) since.set(partition, services.livePosition(partition) ?? 0)
+    if (!since.has(partition)) since.set(partition, liveEnd(services, partition))
   }
   return since
 }

@@ -25,6 +25,11 @@ export class SubscriptionIndex {
     return this.trie.size - this.groups.size + this.members
   }
 
+  /** Shared subscriptions, whatever the number of their members. */
+  get sharedCount(): number {
+    return this.groups.size
+  }
+
   hasRoomFor(filter: string): boolean {
     return this.groups.has(filter) || this.trie.hasRoomFor(filter)
   }

@@ -4,6 +4,9 @@
  */
 import type { Clock, Timer } from '../../base/ports.ts'
 import { filterMatches, isOfSys, plainFilterOf } from '../../protocol/mqtt/topic-filter.ts'
+import type { DoorTotals } from './door-counters.ts'
+import type { DoorSizes } from './door-sizes.ts'
+import { loadWindows } from './load-averages.ts'
 import { OutgoingMessage } from './outgoing-message.ts'
 import { headerNames } from './record-headers.ts'
 import type { RetainedEntry } from './retained-store.ts'
@@ -14,39 +17,76 @@ import { SharedGroup } from './shared-group.ts'
 export interface SysFigures {
   readonly version: string
   readonly uptimeSeconds: number
-  readonly connected: number
-  readonly sessions: number
-  readonly connectedMax: number
-  readonly receivedMessages: number
-  readonly receivedMessageBytes: number
-  readonly sentMessages: number
-  readonly sentMessageBytes: number
-  readonly droppedMessages: number
-  readonly receivedBytes: number
-  readonly sentBytes: number
-  readonly retained: number
-  readonly subscriptions: number
+  /** Since the start. */
+  readonly totals: DoorTotals
+  /** Now. */
+  readonly sizes: DoorSizes
+  /** A minute, averaged over 1, 5 and 15 of them. */
+  readonly load: (name: LoadName) => readonly number[]
 }
 
 const updateEveryMs = 10_000
 const prefix = '$SYS/broker/'
 
-const topics: Readonly<Record<string, (figures: SysFigures) => string>> = {
+type Figure = (figures: SysFigures) => string | number
+
+/** What a load is the average of. */
+const loads = {
+  connections: 'connects',
+  'bytes/received': 'receivedBytes',
+  'bytes/sent': 'sentBytes',
+  'messages/received': 'receivedPackets',
+  'messages/sent': 'sentPackets',
+  'publish/dropped': 'droppedMessages',
+  'publish/received': 'receivedMessages',
+  'publish/sent': 'sentMessages',
+  sockets: 'sockets',
+} as const satisfies Record<string, keyof DoorTotals>
+
+export type LoadName = (typeof loads)[keyof typeof loads]
+export const loadNames: readonly LoadName[] = Object.values(loads)
+
+/** What waits in the log alone is not counted: its messages are not known before they are read. */
+const heldMessages: Figure = ({ sizes }) => sizes.retainedMessages + sizes.queuedMessages + sizes.inflightMessages
+const disconnected: Figure = ({ sizes }) => Math.max(0, sizes.sessions - sizes.connections)
+
+const topics: Readonly<Record<string, Figure>> = {
   version: ({ version }) => `headwater ${version}`,
   uptime: ({ uptimeSeconds }) => `${uptimeSeconds} seconds`,
-  'clients/connected': ({ connected }) => String(connected),
-  'clients/disconnected': ({ sessions, connected }) => String(Math.max(0, sessions - connected)),
-  'clients/total': ({ sessions, connected }) => String(Math.max(sessions, connected)),
-  'clients/maximum': ({ connectedMax }) => String(connectedMax),
-  'publish/messages/received': ({ receivedMessages }) => String(receivedMessages),
-  'publish/messages/sent': ({ sentMessages }) => String(sentMessages),
-  'publish/messages/dropped': ({ droppedMessages }) => String(droppedMessages),
-  'publish/bytes/received': ({ receivedMessageBytes }) => String(receivedMessageBytes),
-  'publish/bytes/sent': ({ sentMessageBytes }) => String(sentMessageBytes),
-  'bytes/received': ({ receivedBytes }) => String(receivedBytes),
-  'bytes/sent': ({ sentBytes }) => String(sentBytes),
-  'retained messages/count': ({ retained }) => String(retained),
-  'subscriptions/count': ({ subscriptions }) => String(subscriptions),
+  'clients/connected': ({ sizes }) => sizes.connections,
+  'clients/active': ({ sizes }) => sizes.connections,
+  'clients/disconnected': disconnected,
+  'clients/inactive': disconnected,
+  'clients/total': ({ sizes }) => Math.max(sizes.sessions, sizes.connections),
+  'clients/maximum': ({ totals }) => totals.connectedMax,
+  'clients/expired': ({ totals }) => totals.expiredSessions,
+  'messages/received': ({ totals }) => totals.receivedPackets,
+  'messages/sent': ({ totals }) => totals.sentPackets,
+  'messages/inflight': ({ sizes }) => sizes.inflightMessages,
+  'messages/stored': heldMessages,
+  'store/messages/count': heldMessages,
+  'store/messages/bytes': ({ sizes }) => sizes.retainedBytes + sizes.queuedBytes,
+  'publish/messages/received': ({ totals }) => totals.receivedMessages,
+  'publish/messages/sent': ({ totals }) => totals.sentMessages,
+  'publish/messages/dropped': ({ totals }) => totals.droppedMessages,
+  'publish/bytes/received': ({ totals }) => totals.receivedMessageBytes,
+  'publish/bytes/sent': ({ totals }) => totals.sentMessageBytes,
+  'bytes/received': ({ totals }) => totals.receivedBytes,
+  'bytes/sent': ({ totals }) => totals.sentBytes,
+  'retained messages/count': ({ sizes }) => sizes.retainedMessages,
+  'subscriptions/count': ({ sizes }) => sizes.subscriptions,
+  'shared_subscriptions/count': ({ sizes }) => sizes.sharedSubscriptions,
+  ...loadTopics(),
+}
+
+function loadTopics(): Record<string, Figure> {
+  const made: Record<string, Figure> = {}
+  for (const [name, total] of Object.entries(loads)) {
+    for (const [at, window] of Object.keys(loadWindows).entries()) {
+      made[`load/${name}/${window}`] = ({ load }) => (load(total)[at] ?? 0).toFixed(2)
+    }
+  }
+  return made
 }
 
 /** Names of all of them. */
@@ -73,7 +113,7 @@ export class SysTopics {
     const figures = this.options.figures()
     for (const [name, value] of Object.entries(topics)) {
       const topic = prefix + name
-      if (filterMatches(filter, topic)) yield { topic, message: messageOf(topic, value(figures)) }
+      if (filterMatches(filter, topic)) yield { topic, message: messageOf(topic, String(value(figures))) }
     }
   }
 
@@ -99,7 +139,7 @@ export class SysTopics {
     let hasSubscribers = false
     for (const [name, value] of Object.entries(topics)) {
       const topic = prefix + name
-      const text = value(figures)
+      const text = String(value(figures))
       const hasChanged = this.sent.get(topic) !== text
       const message = messageOf(topic, text)
       subscriptions.match(topic, (subscriber) => {

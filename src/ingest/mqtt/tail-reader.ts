@@ -12,7 +12,7 @@ import {
   batchSizeInBytes,
   forEachBatch,
 } from '../../protocol/records/record-batch.ts'
-import { recordBytesOf } from '../../protocol/records/record.ts'
+import { withRecordBytes } from '../../protocol/records/record.ts'
 import type { LogReadResult } from '../../log/append.ts'
 import type { FanOut } from './fan-out.ts'
 import { batchesOf, gapReasons } from './log-gap.ts'
@@ -148,12 +148,21 @@ export class TailReader {
   }
 
   private async takeCompressed(batch: Uint8Array): Promise<void> {
-    const { compute, fanOut, decompressedBytesMax } = this.options
-    const bytes = await recordBytesOf(batch, compute, decompressedBytesMax).catch(() => null)
-    if (this.isStopped) return
-    if (bytes === null) return this.skipTo(batchLastOffset(batch) + 1, 'a batch could not be read')
-    this.takeBatch(batch, 0, { bytes, start: 0, end: bytes.length })
-    fanOut.flush()
+    const { compute, clock, fanOut, decompressedBytesMax } = this.options
+    let isRead = false
+    const read = (bytes: Uint8Array): Promise<void> => {
+      isRead = true
+      if (!this.isStopped) this.takeBatch(batch, 0, { bytes, start: 0, end: bytes.length })
+      fanOut.flush()
+      // Messages are views of the records until this turn ends.
+      return new Promise((resolve) => clock.defer(resolve))
+    }
+    try {
+      await withRecordBytes(batch, compute, decompressedBytesMax, read)
+    } catch (thrown) {
+      if (isRead) throw thrown
+      if (!this.isStopped) this.skipTo(batchLastOffset(batch) + 1, 'a batch could not be read')
+    }
   }
 
   /** Offers the records from the position on; `records` is where they stand, uncompressed. */

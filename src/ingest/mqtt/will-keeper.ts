@@ -59,7 +59,7 @@ export class WillKeeper {
     if (delayMs <= 0) return this.publish(will)
     const { clientId } = will.publisher
     this.cancel(clientId)
-    const timer = this.options.clock.schedule(Math.min(delayMs, timerMsMax), () => this.fireDelayed(clientId))
+    const timer = this.options.clock.schedule(delayMs, () => this.fireDelayed(clientId))
     this.delayed.set(clientId, { will, timer, dueMs: this.options.clock.wallMs() + delayMs })
   }
 
@@ -163,5 +163,3 @@ export class WillKeeper {
 
 const notAuthorized = reasonName(reasonCodes.notAuthorized)
 const willRefused = 'topicNameInvalid'
-/** Timers of the platform hold 31 bits. */
-const timerMsMax = 2_147_483_647

@@ -15,20 +15,22 @@ export interface OffsetPlaces {
   readonly stateDirectory: string
 }
 
-/** The logs' first dirty offsets as far as they are known. */
+/** The logs' first dirty offsets as far as they are known. `hadOtherOwner`: logs that our copy does not name may have been compacted since. */
 export async function readCleanerOffsets(
   disk: Disk,
   places: OffsetPlaces,
   logs: Iterable<UnifiedLog>,
+  hadOtherOwner = false,
 ): Promise<Map<UnifiedLog, number>> {
   const copy = parseCopy(
     await readSmall(disk, `${places.stateDirectory}/${stateFileNames.cleanerOffsets}`, checkpointBytesMax),
   )
   const path = `${places.logDirectory}/${logFileNames.cleanerOffsets}`
-  const kafkas = copy === null ? parseOffsets(await readSmall(disk, path, checkpointBytesMax)) : null
+  const isAsked = copy === null || hadOtherOwner
+  const kafkas = isAsked ? parseOffsets(await readSmall(disk, path, checkpointBytesMax)) : null
   const offsets = new Map<UnifiedLog, number>()
   for (const log of logs) {
-    const offset = copy === null ? kafkas?.get(log.key) : copy.get(`${log.key} ${log.topicId}`)
+    const offset = copy?.get(`${log.key} ${log.topicId}`) ?? kafkas?.get(log.key)
     if (offset !== undefined) offsets.set(log, offset)
   }
   return offsets

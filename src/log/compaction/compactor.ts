@@ -258,7 +258,7 @@ export class Compactor {
     const { disk } = this.#parts.ports
     const members = []
     for (const segment of sealed) {
-      if (segment.baseOffset >= endOffset || segment.sizeInBytes === 0) continue
+      if (segment.baseOffset >= endOffset) continue
       const transactions = await disk.size(`${segment.directory}/${segment.name}.txnindex`)
       members.push({
         segment,

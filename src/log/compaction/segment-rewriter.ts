@@ -60,10 +60,12 @@ export async function rewriteSegments(
 }
 
 async function rewriteInto(file: CleanedFile, task: RewriteTask, parts: CleaningParts): Promise<void> {
+  // Empty ones, as Apache Kafka's cleaner leaves them, go with their neighbours.
+  const last = task.segments.findLast(({ sizeInBytes }) => sizeInBytes > 0)
   for (const segment of task.segments) {
     const reader = new BatchReader(parts.disk, segment, parts.pacer)
     for (let batch = await reader.next(); batch !== null; batch = await reader.next()) {
-      const isLast = reader.isAtEnd && segment === task.segments.at(-1)
+      const isLast = reader.isAtEnd && segment === last
       await rewrite(batch, batchRulesOf(batch, isLast, task), task.rules, file, parts)
       await parts.pacer.breathe()
     }

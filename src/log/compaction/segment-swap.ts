@@ -47,7 +47,8 @@ export async function finishSwaps(
   const swaps = entries.filter((entry) => !entry.isDirectory && entry.name.endsWith(swapSuffix))
   if (swaps.length === 0) return entries
   const sync: DiskOperation = { kind: 'syncDirectory', path: directory }
-  const operations: DiskOperation[] = []
+  // Whoever was killed in it may have given a name that the medium has not heard of: what it covers must not be gone before it is there.
+  const operations: DiskOperation[] = [sync]
   const names = new Set(swaps.map((entry) => entry.name))
   const bases = swaps.map((entry) => /^(\d{20})\.log\.swap$/.exec(entry.name)?.[1]).filter((base) => base !== undefined)
   for (const base of bases) {

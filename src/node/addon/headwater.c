@@ -1,7 +1,7 @@
 /*
  * What Linux offers and Node does not: service notification, a read that never waits for the device, the record lock
  * that Apache Kafka honours, preallocation, page-cache advice, one flush for many files, now or beside everything else, one call that sends to
- * many sockets, one that reads many (receive.h), and Kerberos (gss.h).
+ * many sockets, one that reads many (receive.h), memory that goes back to the system, and Kerberos (gss.h).
  *
  * Every function but those of gss.h and receiverOpen answers a number (writeBack a promise of one) and never throws: 0 or a count on success, -errno on failure. JavaScript turns that into
  * errors (src/node/add-on.ts), where each function also has its fallback.
@@ -9,6 +9,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -30,6 +31,9 @@ static int arguments(napi_env env, napi_callback_info info, size_t count, napi_v
 }
 
 static int integer(napi_env env, napi_value value, int64_t *out) { return napi_get_value_int64(env, value, out) == napi_ok; }
+
+/* Not every C library has it. */
+extern int mallopt(int, int) __attribute__((weak));
 
 static napi_value answer(napi_env env, int64_t value) {
   napi_value result;
@@ -107,6 +111,18 @@ static napi_value preallocate(napi_env env, napi_callback_info info) {
       !integer(env, values[2], &length))
     return answer(env, -EINVAL);
   return outcome(env, fallocate((int)fd, FALLOC_FL_KEEP_SIZE, position, length));
+}
+
+/*
+ * returnLarge(bytes): allocations from this size on are mappings of their own, gone the moment they are freed. By itself glibc raises the size
+ * to that of the largest one it has seen freed (32 MiB at most), and lets the heap keep twice as much.
+ */
+static napi_value return_large(napi_env env, napi_callback_info info) {
+  napi_value values[1];
+  int64_t bytes;
+  if (!arguments(env, info, 1, values) || !integer(env, values[0], &bytes)) return answer(env, -EINVAL);
+  if (mallopt == NULL) return answer(env, -EOPNOTSUPP);
+  return answer(env, mallopt(M_MMAP_THRESHOLD, (int)bytes) && mallopt(M_TRIM_THRESHOLD, 4 * (int)bytes) ? 0 : -EINVAL);
 }
 
 /* advise(fd, position, length, advice): posix_fadvise, which answers the error instead of setting it. */
@@ -249,7 +265,7 @@ NAPI_MODULE_INIT() {
     napi_callback function;
   } table[] = {
       {"notify", notify},           {"readNoWait", read_no_wait}, {"lockFile", lock_file}, {"unlockFile", unlock_file},
-      {"lockHolder", lock_holder}, {"preallocate", preallocate}, {"advise", advise},
+      {"lockHolder", lock_holder}, {"preallocate", preallocate}, {"advise", advise}, {"returnLarge", return_large},
       {"syncFileSystem", sync_file_system}, {"syncedWith", synced_with},
       {"writeBack", write_back},    {"sendEach", send_each},
       {"receiverOpen", receiver_open}, {"receiverWatch", receiver_watch},

@@ -105,14 +105,23 @@ export interface PublishToEncode {
   readonly payload: Uint8Array
 }
 
-/** An encoded PUBLISH and where its packet id stands, so that a copy can be given another one. */
-export interface EncodedPublish {
-  readonly bytes: Uint8Array
-  /** Position of the packet id; 0 at QoS 0. */
+/** An encoded PUBLISH: where it stands in memory that others may share, so that no view of it need be made. */
+export class EncodedPublish {
+  readonly memory: Uint8Array
+  readonly start: number
+  readonly end: number
+  /** Position of the packet id in the memory; -1 at QoS 0. */
   readonly packetIdAt: number
+
+  constructor(memory: Uint8Array, start: number, end: number, packetIdAt: number) {
+    this.memory = memory
+    this.start = start
+    this.end = end
+    this.packetIdAt = packetIdAt
+  }
 }
 
-/** PUBLISH (3.3). Throws RangeError when the packet would exceed what MQTT can frame. */
+/** PUBLISH (3.3). Throws RangeError when the packet would exceed what MQTT can frame. At QoS 0 the memory is the packet and nothing else. */
 export function encodePublish(publish: PublishToEncode): EncodedPublish {
   const idSize = publish.qos === 0 ? 0 : 2
   const properties = publish.level === 5 ? publish.properties : emptyBytes
@@ -121,22 +130,42 @@ export function encodePublish(publish: PublishToEncode): EncodedPublish {
     throw new RangeError(`a PUBLISH of ${remaining} bytes cannot be framed`)
   }
   const size = 1 + variableByteIntegerSize(remaining) + remaining
-  const bytes = publish.qos === 0 ? Buffer.allocUnsafe(size) : waitingMemory(size)
-  bytes[0] = (packetTypes.publish << 4) | (publish.duplicate ? 8 : 0) | (publish.qos << 1) | (publish.retain ? 1 : 0)
-  let at = writeVariableByteInteger(bytes, 1, remaining)
-  bytes[at] = publish.topic.length >>> 8
-  bytes[at + 1] = publish.topic.length
-  bytes.set(publish.topic, at + 2)
+  const memory = publish.qos === 0 ? Buffer.allocUnsafe(size) : waitingMemory(size)
+  const start = memory === shared ? sharedAt - size : 0
+  memory[start] =
+    (packetTypes.publish << 4) | (publish.duplicate ? 8 : 0) | (publish.qos << 1) | (publish.retain ? 1 : 0)
+  let at = writeVariableByteInteger(memory, start + 1, remaining)
+  memory[at] = publish.topic.length >>> 8
+  memory[at + 1] = publish.topic.length
+  memory.set(publish.topic, at + 2)
   at += 2 + publish.topic.length
-  const packetIdAt = publish.qos === 0 ? 0 : at
+  const packetIdAt = publish.qos === 0 ? -1 : at
   if (publish.qos > 0) {
-    bytes[at] = publish.packetId >>> 8
-    bytes[at + 1] = publish.packetId
+    memory[at] = publish.packetId >>> 8
+    memory[at + 1] = publish.packetId
     at += 2
   }
-  bytes.set(properties, at)
-  bytes.set(publish.payload, at + properties.length)
-  return { bytes, packetIdAt }
+  memory.set(properties, at)
+  memory.set(publish.payload, at + properties.length)
+  return new EncodedPublish(memory, start, start + size, packetIdAt)
+}
+
+/** Writes a PUBLISH of QoS 1 or 2 at `at`, under this packet id; answers the position after it. */
+export function writePublish(
+  target: Uint8Array,
+  at: number,
+  publish: EncodedPublish,
+  packetId: number,
+  duplicate: boolean,
+): number {
+  const { memory, start, end, packetIdAt } = publish
+  target.set(memory.subarray(start, end), at)
+  const idAt = at + packetIdAt - start
+  target[idAt] = packetId >>> 8
+  target[idAt + 1] = packetId
+  const firstByte = memory[start] as number
+  target[at] = duplicate ? firstByte | 8 : firstByte & ~8
+  return at + end - start
 }
 
 const emptyBytes = new Uint8Array(0)
@@ -147,7 +176,10 @@ const sharedPacketBytesMax = 256
 let shared = emptyBytes
 let sharedAt = 0
 
-/** For what may wait for its acknowledgement: it holds little memory besides its own, whatever becomes of what was encoded beside it. */
+/**
+ * For what may wait for its acknowledgement: it holds little memory besides its own, whatever becomes of what was encoded beside it. In shared
+ * memory it ends at `sharedAt`.
+ */
 function waitingMemory(size: number): Uint8Array {
   if (size > sharedPacketBytesMax) return new Uint8Array(size)
   if (sharedAt + size > shared.length) {
@@ -155,7 +187,7 @@ function waitingMemory(size: number): Uint8Array {
     sharedAt = 0
   }
   sharedAt += size
-  return shared.subarray(sharedAt - size, sharedAt)
+  return shared
 }
 
 function uint16(value: number): Uint8Array {

@@ -212,3 +212,18 @@ function copySlice(bytes: Uint8Array, at: number, source: Uint8Array, start: num
   else bytes.set(start === 0 && length === source.length ? source : source.subarray(start, start + length), next)
   return next + length
 }
+
+/** A batch without records for the offsets `baseOffset` to `lastOffset`: what compaction leaves where it took all, which clients pass over. */
+export function emptyBatch(baseOffset: number, lastOffset: number, partitionLeaderEpoch: number): Uint8Array {
+  const bytes = new Uint8Array(batchHeaderBytes)
+  writeInt64(bytes, 0, baseOffset)
+  writeInt32(bytes, lengthAt, batchHeaderBytes - logOverheadBytes)
+  setBatchPartitionLeaderEpoch(bytes, 0, partitionLeaderEpoch)
+  bytes[magicAt] = 2
+  writeInt32(bytes, lastOffsetDeltaAt, lastOffset - baseOffset)
+  writeInt64(bytes, baseTimestampAt, none)
+  writeInt64(bytes, maxTimestampAt, none)
+  setBatchProducer(bytes, 0, { id: none, epoch: none, baseSequence: none })
+  updateBatchCrc(bytes)
+  return bytes
+}

@@ -66,6 +66,19 @@ export async function recordBytesOf(batch: Uint8Array, compute: Compute, bytesMa
   return codec === 'none' ? body : compute.decompress(codec, body, bytesMax)
 }
 
+/** The same for who is done with them when `use` has settled: what was unpacked is gone then. */
+export async function withRecordBytes<T>(
+  batch: Uint8Array,
+  compute: Compute,
+  bytesMax: number,
+  use: (records: Uint8Array) => T | Promise<T>,
+): Promise<T> {
+  const codec = batchCodec(batch)
+  if (codec === null) throw new RecordFormatError('unknown codec')
+  const body = batch.subarray(batchHeaderBytes, batchSizeInBytes(batch))
+  return codec === 'none' ? use(body) : compute.unpack(codec, body, bytesMax, use)
+}
+
 /** The header section of a record: a count, then each key and value. */
 export function encodeHeaders(headers: readonly RecordHeader[]): Uint8Array {
   if (headers.length === 0) return noHeaders

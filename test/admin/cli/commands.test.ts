@@ -1,10 +1,12 @@
 /** The command line where no daemon runs: misuse, configuration, and what is said when nobody answers. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
-import { headwater } from './headwater-command.ts'
+import { cleanEnvironment, headwater, headwaterProgram } from './headwater-command.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'headwater-cli-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
@@ -99,6 +101,74 @@ describe('headwater', () => {
   })
 })
 
+describe('a place that is none', () => {
+  it.each(['nowhere', '127.0.0.1', 'http://a b:1', ':9640'])(
+    'is refused before anybody is asked: --http %s',
+    (place) => {
+      const { status, stderr } = headwater(['status', '--http', place])
+      expect(status).toBe(1)
+      expect(stderr).toContain(`--http: "${place}" is not HOST:PORT or https://HOST:PORT`)
+    },
+  )
+
+  it('is no data directory whose recovery could be confirmed, and none with an audit', () => {
+    const absent = join(folder, 'absent')
+    const confirmed = headwater(['recover', 'confirm', '--data-dir', absent])
+    expect(confirmed).toMatchObject({ status: 1, stdout: '' })
+    expect(confirmed.stderr).toContain(`${absent} is not a data directory`)
+    expect(existsSync(absent)).toBe(false)
+    for (const more of [[], ['--topic']]) {
+      const audit = headwater(['audit', 'verify', '--data-dir', absent, ...more])
+      expect(audit).toMatchObject({ status: 1, stdout: '' })
+      expect(audit.stderr).toContain('there is no audit in ')
+      expect(audit.stderr).toContain('audit.keep')
+    }
+  })
+})
+
+describe('headwater start', () => {
+  it('says of an address that is taken what to do about it', async () => {
+    const server = createServer()
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const address = server.address()
+    const place = typeof address === 'object' && address !== null ? `127.0.0.1:${address.port}` : ''
+    for (const taken of ['--kafka', '--http']) {
+      const flags = ['--kafka', '--mqtt', '--http'].flatMap((flag) => [flag, flag === taken ? place : '127.0.0.1:0'])
+      const { status, stderr } = headwater(['start', '--data-dir', join(folder, 'taken'), ...flags])
+      expect(status).toBe(1)
+      expect(stderr).toMatch(new RegExp(`^headwater: .*${place}: EADDRINUSE\\n {2}Somebody listens there already`, 'm'))
+    }
+    server.close()
+    await once(server, 'close')
+  })
+})
+
+describe('stdout of a command', () => {
+  const shell = (line: string) =>
+    spawnSync('sh', ['-c', line, 'sh', headwaterProgram], {
+      encoding: 'utf8',
+      timeout: 30_000,
+      env: cleanEnvironment(),
+    })
+
+  it('ends it quietly when its reader has seen enough', () => {
+    const { status, stderr } = shell('{ sh "$1" config print; echo "status $?" >&2; } | true')
+    expect(status).toBe(0)
+    expect(stderr).toBe('status 0\n')
+  })
+
+  it.each(['config print', '--help', 'topics --help'])(
+    'fails it with a sentence when the disk is full: %s',
+    (words) => {
+      const { status, stderr } = shell(`sh "$1" ${words} > /dev/full`)
+      expect(status).toBe(1)
+      expect(stderr).toContain('standard output takes no more: ENOSPC')
+      expect(stderr).not.toMatch(/^\s+at /m)
+    },
+  )
+})
+
 describe('headwater config', () => {
   it('prints what is in force and where it comes from', () => {
     const file = join(folder, 'good.yaml')
@@ -110,7 +180,11 @@ describe('headwater config', () => {
     expect(entries).toContainEqual(
       expect.objectContaining({ key: 'listeners.http.listen', value: '127.0.0.1:0', origin: 'flag' }),
     )
-    expect(headwater(['config', 'print', '--config', file]).stdout).toMatch(/^node\.site +plant-7 +file$/m)
+    const { stdout } = headwater(['config', 'print', '--config', file])
+    expect(stdout).toMatch(/^node\.site +plant-7 +file$/m)
+    // Sections that are not there: their keys have no value, whatever their defaults were.
+    expect(stdout).toMatch(/^mqtt\.sparkplug\.topic +null +default$/m)
+    expect(stdout).toMatch(/^kerberos\.keytab +null +default$/m)
   })
 
   it('checks with status 1 and every fault, and start refuses the same file in the same words', () => {
@@ -132,7 +206,8 @@ describe('headwater config', () => {
     })
     expect(headwater(['config', 'check'], { cwd: folder })).toMatchObject({
       status: 0,
-      stdout: 'the configuration is valid\n',
+      stdout:
+        'the configuration is valid (there is no headwater.yaml here: defaults, HEADWATER_ variables and flags)\n',
     })
     writeFileSync(join(folder, 'headwater.yaml'), 'nod: {}\n')
     expect(headwater(['config', 'check'], { cwd: folder })).toMatchObject({ status: 1 })

@@ -1,7 +1,7 @@
 /** `headwater export-kafka` on directories of a real daemon; that Apache Kafka opens what it prints is an interop case. */
 import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 import { startHeadwater } from '../../interop/headwater.ts'
 import { headwater } from './headwater-command.ts'
@@ -39,6 +39,12 @@ describe('headwater export-kafka', () => {
       ]),
     )
     expect(existsSync(join(dataDir, 'log', '.kafka_cleanshutdown'))).toBe(true)
+    // Kafka is started somewhere else: a relative directory is written whole.
+    const relative = headwater(['export-kafka', '--data-dir', 'data', '--json'], { cwd: dirname(dataDir) })
+    expect(JSON.parse(relative.stdout)).toMatchObject({
+      logDir: join(dataDir, 'log'),
+      properties: { 'log.dirs': join(dataDir, 'log') },
+    })
   }, 60_000)
 
   it('makes no directory where there is none', () => {

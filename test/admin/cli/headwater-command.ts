@@ -11,15 +11,19 @@ export interface CommandOutcome {
   readonly stderr: string
 }
 
+/** The environment without the HEADWATER_ variables of whoever runs the test. */
+export function cleanEnvironment(): Readonly<Record<string, string | undefined>> {
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('HEADWATER_')))
+}
+
 /** Without the HEADWATER_ variables of whoever runs the test. */
 export function headwater(
   args: readonly string[],
   options: { readonly cwd?: string; readonly input?: string } = {},
 ): CommandOutcome {
-  const environment = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('HEADWATER_')))
   const { status, stdout, stderr } = spawnSync('sh', [headwaterProgram, ...args], {
     encoding: 'utf8',
-    env: environment,
+    env: cleanEnvironment(),
     timeout: 30_000,
     input: '',
     ...options,

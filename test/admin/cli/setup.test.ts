@@ -99,6 +99,10 @@ describe('headwater setup', () => {
     writeFileSync(passwordFile, `${password}\n`)
     const asAdmin = ['--user', 'admin', '--password-file', passwordFile]
     expect(headwater([...topics, ...asAdmin])).toMatchObject({ status: 0, stderr: '' })
+    const nameless = headwater(topics)
+    expect(nameless.status).toBe(1)
+    expect(nameless.stderr).toContain('closed by the broker')
+    expect(nameless.stderr).toContain('name a --user, or a file by --command-config')
     expect(headwater([...topics, '--user', 'admin', '--password-file', join(folder, 'nowhere')])).toMatchObject({
       status: 1,
       stderr: expect.stringMatching(/ENOENT/),

@@ -77,7 +77,7 @@ describe('the acknowledgement queue', () => {
     const group = queue.openGroup()
     queue.pushWaiting(group, packetTypes.pubcomp, 9)
     settle(group, 0x83)
-    expect(queue.release(5)).toEqual({ bytes: null, withheld: 0x83 })
+    expect(queue.release(5)).toEqual({ bytes: null, count: 0, withheld: 0x83 })
   })
 
   it('releases every slot once and in order, in whatever order the groups settle', () => {

@@ -104,6 +104,27 @@ describe('a kept session', () => {
     expect(await take(world, await world.connect('c', 4, kept))).toEqual(['a/x=after'])
   })
 
+  it.each([
+    ['in its queue', 1000],
+    ['in the log', 2],
+  ] as const)(
+    'hears nothing after a crash that is older than a subscription which it made while messages waited %s',
+    async (_where, queuedMessagesMax) => {
+      const world = await DoorWorld.start({ routes: [{ match: '#', topic: 'all' }], queuedMessagesMax })
+      const slow = { clean: false, properties: { sessionExpiryInterval: 600, receiveMaximum: 1 } }
+      const client = await world.subscribed(['c', 5, slow], 'a/#')
+      await publish(world, 'a/x', '1', '2', '3', '4')
+      await publish(world, 'b/x', 'old')
+      await client.until('publish')
+      client.subscribe(2, 'b/#')
+      await client.until('suback#2')
+      await publish(world, 'b/x', 'new')
+      await world.powerCut()
+      const back = await world.connect('c', 5, keptFor(600))
+      expect(await take(world, back)).toEqual(['a/x=1', 'a/x=2', 'a/x=3', 'a/x=4', 'b/x=new'])
+    },
+  )
+
   it(
     'has lost nothing of what was acknowledged to its publishers (60 seeds of kills and power cuts)',
     async () => {
@@ -185,6 +206,23 @@ describe('a shared subscription of kept sessions', () => {
       for (const member of members) heard.push(...(await take(world, member, 10)))
     expect(heard.toSorted()).toEqual(['a/x=1', 'a/x=2', 'a/x=3', 'a/x=4'])
   })
+
+  it.each(['stopAndStart', 'restart', 'powerCut'] as const)(
+    'has what came while its members were away, long before a %s',
+    async (end) => {
+      const world = await DoorWorld.start()
+      const member = await world.subscribed(['m', 4, kept], '$share/g/a/#')
+      await publish(world, 'a/x', 'first')
+      expect(await take(world, member)).toEqual(['a/x=first'])
+      await world.runFor(3000)
+      member.drop()
+      await world.runFor(3000)
+      await publish(world, 'a/x', '1', '2', '3')
+      await world.runFor(3000)
+      await world[end]()
+      expect(await take(world, await world.connect('m', 4, kept))).toEqual(['a/x=1', 'a/x=2', 'a/x=3'])
+    },
+  )
 })
 
 describe('a will', () => {

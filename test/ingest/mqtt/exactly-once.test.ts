@@ -69,4 +69,43 @@ describe('a QoS 2 packet id', () => {
     expect(await client.look(100)).toBe('connack 0 present, pubrec#7')
     expect(await world.values('a')).toBe('one zero')
   })
+
+  it.each([4, 5] as const)(
+    'is given up by a clean start for good: after a further restart it is not held (level %i)',
+    async (level) => {
+      const world = await DoorWorld.start()
+      const before = await world.connect('careful', level)
+      before.publish('a/0', 'on', 2, 7)
+      await before.until('pubrec#7')
+      await world.restart()
+      await world.connect('careful', level)
+      await world.restart()
+      const client = await world.connect('careful', level, kept)
+      client.publish('a/0', 'on', 2, 7)
+      await client.until('pubrec#7')
+      expect(await world.values('a')).toBe('on on')
+    },
+  )
+
+  it('of an earlier connection is no part of the Receive Maximum of the next, and twice as many is the end', async () => {
+    const world = await DoorWorld.start({ receiveMaximum: 4 })
+    const session = { ...kept, properties: { sessionExpiryInterval: 100 } }
+    const before = await world.connect('careful', 5, session)
+    for (const id of [1, 2, 3, 4]) before.publish('a/0', `m${id}`, 2, id)
+    await before.until('pubrec#4')
+    before.drop()
+    const client = await world.connect('careful', 5, session)
+    client.pubrel(1)
+    client.publish('a/0', 'm2', 2, 2, { dup: true })
+    for (const id of [5, 6, 7, 8]) client.publish('a/0', `m${id}`, 2, id)
+    const heard = 'connack 0 present, pubcomp#1, pubrec#2, pubrec#5, pubrec#6, pubrec#7, pubrec#8'
+    expect(await client.look(300)).toBe(heard)
+    client.publish('a/0', 'm9', 2, 9)
+    expect(await client.look(300)).toBe('disconnect 0x93, closed')
+    const last = await world.connect('careful', 5, session)
+    last.publish('a/0', 'm9', 2, 9)
+    last.publish('a/0', 'm10', 2, 10)
+    expect(await last.look(300)).toBe('connack 0 present, disconnect 0x93, closed')
+    expect(await world.values('a')).toBe('m1 m2 m3 m4 m5 m6 m7 m8 m9')
+  })
 })

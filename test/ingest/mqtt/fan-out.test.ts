@@ -31,6 +31,7 @@ function sessionWith(clientId: string, sendWindow: number): MqttSession {
     queuedBytesTotalMax: 10_000,
     finishedIdsMax: 8192,
     queuedBytesTotal: 0,
+    held: { queued: 0, inflight: 0 },
     onDrop() {},
     onRoom() {},
     onProgress() {},

@@ -8,6 +8,7 @@ import { MqttSession } from '../../../src/ingest/mqtt/session.ts'
 import type { SessionBounds, SessionLink } from '../../../src/ingest/mqtt/session-types.ts'
 import { TopicAliases } from '../../../src/ingest/mqtt/topic-aliases.ts'
 import { encodeHeaders } from '../../../src/protocol/records/record.ts'
+import { packetBytes } from './packet-bytes.ts'
 
 const bounds: SessionBounds = {
   queuedMessagesMax: 10,
@@ -15,6 +16,7 @@ const bounds: SessionBounds = {
   queuedBytesTotalMax: 10_000,
   finishedIdsMax: 8192,
   queuedBytesTotal: 0,
+  held: { queued: 0, inflight: 0 },
   onDrop: () => {},
   onRoom: () => {},
   onProgress: () => {},
@@ -29,7 +31,12 @@ function linkTo(sent: string[], sendWindow: number, level: 4 | 5 = 4): SessionLi
     aliases: new TopicAliases(0),
     packetBytesMax: 10_000,
     isWritable: true,
-    sendPublish: (packet) => sent.push(Buffer.from(packet).toString().slice(-7)),
+    sendPublish: (publish, id, again) =>
+      sent.push(
+        Buffer.from(packetBytes(publish, id, again))
+          .toString()
+          .slice(-7),
+      ),
     sendRelease: () => {},
     flush: () => {},
     takeOver: () => {},
@@ -74,9 +81,9 @@ describe('a message that is read from the log', () => {
       [0x0506, true],
       [0x0708, false],
     ] as const
-    const packets = asked.map(([packetId, duplicate]) => message.packetWithId(form, packetId, duplicate, 0))
+    const packets = asked.map(([packetId, duplicate]) => packetBytes(message.packet(form, 0), packetId, duplicate))
     message.keep()
-    packets.push(message.packetWithId({ ...form, level: 5 }, 0x090a, false, 0))
+    packets.push(packetBytes(message.packet({ ...form, level: 5 }, 0), 0x090a, false))
     expect(packets.map((each) => Buffer.from(each).toString('hex', 0, 7))).toEqual([
       '3a0c0001740102',
       '320c0001740304',

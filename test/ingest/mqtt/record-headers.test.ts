@@ -8,6 +8,7 @@ import { forEachRecord, type RecordHeader } from '../../../src/protocol/records/
 import { batchHeaderBytes, batchRecordCount } from '../../../src/protocol/records/record-batch.ts'
 import { RecordBatchBuilder } from '../../../src/protocol/records/record-batch-builder.ts'
 import { decodeAll, type DecodedPublish } from '../../protocol/mqtt/decoding.ts'
+import { packetBytes } from './packet-bytes.ts'
 
 const encoder = new RecordHeaderEncoder({ clientId: 'sensor-7', userName: 'u', level: 5 })
 const plainFacts: MessageFacts = {
@@ -94,6 +95,17 @@ describe('record headers', () => {
       }),
       { numRuns: 500 },
     )
+  })
+
+  it('bring back names of user properties as long as MQTT has them, and no longer ones', () => {
+    const longest = ['n'.repeat(65_535), '\u00fc'.repeat(32_767), 'mqtt.'.padEnd(65_535, 'x')]
+    const headers = [...longest, '\u00fc'.repeat(32_768)].map(
+      (name): RecordHeader => ({
+        key: name.startsWith('mqtt.') ? `mqtt.up.${name}` : name,
+        value: Buffer.from('v'),
+      }),
+    )
+    expect(decodeRecordHeaders(headers).properties.userProperties).toEqual(longest.map((name) => [name, 'v']))
   })
 
   it('of a Kafka client become user properties where they are text; forged ones of ours do no harm', () => {
@@ -192,11 +204,12 @@ describe('an outgoing message', () => {
     const aging = new OutgoingMessage(Buffer.from('t'), Buffer.from('p'), headers)
     expect(aging.isExpired(60_999)).toBe(false)
     expect(aging.isExpired(61_000)).toBe(true)
-    const decoded = decodeAll(aging.packetQos0(form, 31_500), { level: 5 }) as DecodedPublish[]
+    const decoded = decodeAll(aging.packet(form, 31_500).memory, { level: 5 }) as DecodedPublish[]
     expect(decoded[0]?.properties).toMatchObject({ messageExpiryInterval: 30, userProperties: [['a', 'b']] })
     const plain = new OutgoingMessage(Buffer.from('t'), Buffer.from('p'), headers.slice(1))
-    expect(plain.packetQos0(form, 0)).toBe(plain.packetQos0({ ...form }, 5))
-    const [publish] = decodeAll(plain.packetWithId({ ...form, qos: 1 }, 513, true, 0), { level: 5 }) as DecodedPublish[]
+    expect(plain.packet(form, 0)).toBe(plain.packet({ ...form }, 5))
+    const bytes = packetBytes(plain.packet({ ...form, qos: 1 }, 0), 513, true)
+    const [publish] = decodeAll(bytes, { level: 5 }) as DecodedPublish[]
     expect(publish).toMatchObject({ qos: 1, packetId: 513, duplicate: true, topic: 't', payload: 'p' })
   })
 })

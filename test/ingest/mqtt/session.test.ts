@@ -4,9 +4,11 @@ import { OutgoingMessage } from '../../../src/ingest/mqtt/outgoing-message.ts'
 import { headerNames } from '../../../src/ingest/mqtt/record-headers.ts'
 import { MqttSession } from '../../../src/ingest/mqtt/session.ts'
 import type { DropReason, SessionBounds, SessionLink } from '../../../src/ingest/mqtt/session-types.ts'
+import type { EncodedPublish } from '../../../src/protocol/mqtt/encode.ts'
 import type { RecordHeader } from '../../../src/protocol/records/record.ts'
 import { TopicAliases } from '../../../src/ingest/mqtt/topic-aliases.ts'
 import { SessionTable } from '../../../src/ingest/mqtt/session-table.ts'
+import { packetBytes } from './packet-bytes.ts'
 
 /** A connection that writes down what the session sends: `payload#id` and `!` for DUP. */
 class RecordingLink implements SessionLink {
@@ -21,7 +23,8 @@ class RecordingLink implements SessionLink {
     this.sendWindow = sendWindow
   }
 
-  sendPublish(packet: Uint8Array): void {
+  sendPublish(publish: EncodedPublish, packetId: number, duplicate: boolean): void {
+    const packet = packetBytes(publish, packetId, duplicate)
     const qos = ((packet[0] as number) >>> 1) & 3
     const bodyAt = 4 + (packet[3] as number)
     const id = qos === 0 ? '' : `#${(packet[bodyAt] as number) * 256 + (packet[bodyAt + 1] as number)}`
@@ -65,6 +68,7 @@ function bench(options: Partial<SessionBounds> = {}): Bench {
     queuedBytesTotalMax: 10_000,
     finishedIdsMax: 8192,
     queuedBytesTotal: 0,
+    held: { queued: 0, inflight: 0 },
     onDrop: (_session, reason) => drops.push(reason),
     onRoom: () => {},
     onProgress: () => {},
@@ -78,6 +82,38 @@ function bench(options: Partial<SessionBounds> = {}): Bench {
 }
 
 describe('a session', () => {
+  it('takes only a few messages in advance while it is behind, of every partition, and asks for more when half of them have gone', () => {
+    const asked: number[] = []
+    const { session } = bench({
+      queuedMessagesMax: 1000,
+      queuedBytesMax: 1e6,
+      queuedBytesTotalMax: 1e6,
+      onRoom: () => asked.push(0),
+    })
+    const link = new RecordingLink(2)
+    session.attach(link, 0)
+    const partitions = [{} as Partition, {} as Partition]
+    const offer = (offset: number): boolean => {
+      const origin = { partition: partitions[offset % 2] as Partition, offset }
+      const sent = new OutgoingMessage(Buffer.from('t'), Buffer.from('p'), message('').headers, origin)
+      return session.offer({ message: sent, qos: 1, retain: false, subscriptionIds: [], group: null }, 0)
+    }
+    const taken = (): number => {
+      let count = 0
+      while (offer(count)) count += 1
+      return count
+    }
+    session.fallBehind(partitions[0] as Partition, 0)
+    expect(taken()).toBe(2 + 256)
+    asked.length = 0
+    for (let packetId = 1; packetId <= 127; packetId += 1) session.acknowledge(packetId, 0)
+    expect(asked).toHaveLength(0)
+    session.acknowledge(128, 0)
+    expect(asked).toHaveLength(1)
+    session.behind.clear()
+    expect(taken()).toBe(1000 - 128)
+  })
+
   it('sends no more than the window, and the rest as acknowledgements come', () => {
     const { session, offer } = bench()
     const link = new RecordingLink(2)
@@ -140,6 +176,27 @@ describe('a session', () => {
     expect(second.look()).toBe('')
     expect(session.pendingCount).toBe(0)
     expect(session.receive(3, 0, 0)).toBe(false)
+  })
+
+  it('says PUBREL of an earlier connection to a client that takes fewer messages now, and begins nothing new before PUBCOMP', () => {
+    const { session, offer } = bench()
+    session.attach(new RecordingLink(4), 0)
+    for (const payload of ['a', 'b', 'c']) offer(payload, undefined, 2)
+    session.receive(1, 0, 0)
+    session.detach()
+    const link = new RecordingLink(1)
+    session.attach(link, 0)
+    expect(link.look()).toBe('b#2! release#1')
+    session.receive(2, 0, 0)
+    expect(link.look()).toBe('release#2')
+    session.complete(2, 0)
+    expect(link.look()).toBe('c#3!')
+    offer('d', undefined, 2)
+    session.receive(3, 0, 0)
+    session.complete(3, 0)
+    expect(link.look()).toBe('release#3')
+    session.complete(1, 0)
+    expect(link.look()).toBe('d#4')
   })
 
   it('refuses the acknowledgement of the other quality', () => {

@@ -1,0 +1,36 @@
+/**
+ * What a configuration of the right form may still say wrongly: rules, templates and patterns that their rooms refuse. A start would
+ * meet them too, one by one and without the line.
+ */
+import { ApplianceError } from './base/errors.ts'
+import type { ApplianceConfig } from './config.ts'
+import { type ConfigFault, pathText } from './config-faults.ts'
+import { mqttDoorOptions } from './config-rooms.ts'
+import { compileCommandRoutes } from './ingest/mqtt/command-route.ts'
+import { TopicMapping } from './ingest/mqtt/topic-mapping.ts'
+import { TopicPolicy } from './mirror/topic-policy.ts'
+
+/** Every fault of the rooms; of the rules of one list the first. */
+export function roomFaults({ mqtt, mirrors, node }: ApplianceConfig): ConfigFault[] {
+  const faults: ConfigFault[] = []
+  const judge = (path: readonly PropertyKey[], work: () => void): void => {
+    try {
+      work()
+    } catch (thrown) {
+      if (!(thrown instanceof ApplianceError)) throw thrown
+      const { position } = thrown.fields
+      const at = typeof position === 'number' ? [...path, position - 1] : path
+      faults.push({ path: at, sentence: `${pathText(at)}: ${thrown.message}` })
+    }
+  }
+  const { routes, commandRoutes } = mqttDoorOptions(mqtt)
+  let mapping = new TopicMapping([])
+  judge(['mqtt', 'routes'], () => {
+    mapping = new TopicMapping(routes)
+  })
+  judge(['mqtt', 'commandRoutes'], () => compileCommandRoutes(commandRoutes, mapping))
+  for (const [index, { name, topics, targetTopic }] of mirrors.entries()) {
+    judge(['mirrors', index], () => new TopicPolicy({ name, topics, targetTopic, site: node.site, nodeId: node.id }))
+  }
+  return faults
+}
