@@ -53,6 +53,7 @@ export class CommitDriver {
   readonly #hooks: CommitDriverHooks
   #queue: QueuedBatch[] = []
   #queuedBytes = 0
+  #runningBytes = 0
   #setNumber = 0
   #isRunning = false
   /** Commits whose frame is submitted and whose files are not yet written. */
@@ -157,6 +158,7 @@ export class CommitDriver {
     const plan = planCommit(this.#queue, this.#journal, this.#dirty)
     this.#queue = plan.taken === this.#queue.length ? [] : this.#queue.slice(plan.taken)
     this.#queuedBytes -= plan.bytes
+    this.#runningBytes = plan.bytes
     const fail = (error: unknown): void => this.#fail(error)
     const lane = { lane: 'commit', isFrameOnly: plan.isFrameOnly } as const
     this.#disk.submit(plan.operations, lane).then(() => this.#complete(plan, startMs), fail)
@@ -177,6 +179,7 @@ export class CommitDriver {
   #complete(plan: CommitPlan, startMs: number): void {
     if (this.#hasFailed) return
     this.#isRunning = false
+    this.#runningBytes = 0
     for (const complete of plan.completeSyncs) complete()
     let relaxed = false
     for (const { log, endOffset, way } of plan.commits) {
@@ -301,6 +304,11 @@ export class CommitDriver {
   /** Bytes in the books that are not yet submitted. */
   get queuedBytes(): number {
     return this.#queuedBytes
+  }
+
+  /** The same with those of the commit that is under way. */
+  get pendingBytes(): number {
+    return this.#queuedBytes + this.#runningBytes
   }
 }
 

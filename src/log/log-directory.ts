@@ -207,8 +207,7 @@ export class LogDirectory {
 
   #gate(): Gate {
     const closed = this.#failure?.message ?? (this.#isClosed ? 'the data directory is being closed' : null)
-    const { refusal, isExhausted } = this.#guard
-    return { closed, refusal, isExhausted, waitingBytes: this.#driver.queuedBytes }
+    return { closed, ...this.#guard.gate(this.#driver.queuedBytes) }
   }
 
   /** Group commits since the start. */
@@ -392,6 +391,7 @@ export class LogDirectory {
       ballast: new Ballast(this.#ports.disk, ballast, this.#options.space?.ballastBytes ?? 0),
       usedBytes: () => this.#journal.sizeSoon + this.#housekeeping.usedBytes() + aside.bytes,
       ...{ passingBytes: () => this.compactor.cleaningBytes, measure: (isDue) => aside.look(isDue) },
+      pendingBytes: () => this.#driver.pendingBytes,
       dropOldest: (isKeptOnly) => this.#housekeeping.dropOldest(this.#onLoss, isKeptOnly),
       ...{ isStopped: () => this.#isClosed || this.#failure !== null, onFailure: (error) => this.#fail(error) },
     })

@@ -9,6 +9,7 @@
 import { asError } from '../base/errors.ts'
 import type { Clock, Observer } from '../base/ports.ts'
 import type { DiskError } from '../base/ports.ts'
+import type { Gate } from './append-gate.ts'
 import type { Ballast } from './ballast.ts'
 import { logEvents } from './log-events.ts'
 import { logMetrics } from './log-metrics.ts'
@@ -36,6 +37,8 @@ export interface SpaceGuardParts {
   readonly options: SpaceOptions
   /** Everything in the directory but the ballast and what passes. */
   usedBytes(): number
+  /** Appended and not yet committed. */
+  pendingBytes(): number
   /** What compaction has written beside what it will take the place of: no reason to give up data. */
   passingBytes(): number
   /** Looks at what is not counted as it grows; not more often than it likes unless `isDue`. */
@@ -80,7 +83,9 @@ export class SpaceGuard implements SpaceReport {
   #budgetBytes = Number.POSITIVE_INFINITY
   /** Bytes that may be committed before the figures have to be looked at. */
   #roomBytes = Number.POSITIVE_INFINITY
-  /** The same of this node's own records. */
+  /** What may be appended beyond what has been committed since the figures were looked at. */
+  #appendRoomBytes = Number.POSITIVE_INFINITY
+  /** As `#roomBytes`, of this node's own records. */
   #ownRoomBytes = Number.POSITIVE_INFINITY
   #committedBytes = 0
   #measuredAtBytes = 0
@@ -114,6 +119,23 @@ export class SpaceGuard implements SpaceReport {
     return this.#usedBytes()
   }
 
+  /**
+   * What an append has to know. A client may send faster than the disk takes it: what has been appended counts before it is written,
+   * or the file system would be full with megabytes still to be written, and this node's own records behind them.
+   */
+  gate(queuedBytes: number): Pick<Gate, 'refusal' | 'isExhausted' | 'waitingBytes'> {
+    if (this.#refusal !== null) {
+      return { refusal: this.#refusal, isExhausted: this.isExhausted, waitingBytes: queuedBytes }
+    }
+    const isSpokenFor = this.#appendRoomBytes <= this.#parts.pendingBytes()
+    if (isSpokenFor) this.#check()
+    return {
+      refusal: isSpokenFor ? 'what is being written takes all that is left' : null,
+      isExhausted: false,
+      waitingBytes: 0,
+    }
+  }
+
   get budgetBytes(): number {
     return this.#budgetBytes
   }
@@ -128,6 +150,7 @@ export class SpaceGuard implements SpaceReport {
   onCommitted(bytes: number): void {
     this.#committedBytes += bytes
     this.#roomBytes -= bytes
+    this.#appendRoomBytes -= bytes
     this.#ownRoomBytes -= bytes
     if (this.#roomBytes <= 0 && this.#checking === null) this.#check()
     this.#checkSoon()
@@ -178,8 +201,10 @@ export class SpaceGuard implements SpaceReport {
       space = await look()
       room = this.#room(space.freeBytes)
     }
+    const appendRoom = this.#appendRoom(space.freeBytes)
     await this.#tendBallast(space.freeBytes)
     this.#roomBytes = room
+    this.#appendRoomBytes = appendRoom
     this.#ownRoomBytes = this.roomBytes + ownReserveBytes(this.#budgetBytes)
     this.#decide(room, ballast.bytesMax > 0 ? ballast.isWhole : true)
     this.#parts.observer.set(logMetrics.usedBytes, this.#usedBytes())
@@ -203,6 +228,16 @@ export class SpaceGuard implements SpaceReport {
       this.#budgetBytes - this.#usedBytes(),
       this.#marginBytes > 0 ? freeBytes - this.#marginBytes : freeBytes,
     )
+  }
+
+  /**
+   * As `#room`, with what is appended and not yet committed, and a little beyond: a commit that has used up the room has the figures
+   * looked at, and what stays for readers given up, before anything is refused. Where old segments go they make room for what waits.
+   */
+  #appendRoom(freeBytes: number): number {
+    if (this.#parts.options.whenFull === 'drop-oldest') return Number.POSITIVE_INFINITY
+    const beyondBytes = this.#parts.pendingBytes() + ownReserveBytes(this.#budgetBytes) / 2
+    return Math.min(this.#budgetBytes - this.#usedBytes() + beyondBytes, freeBytes - this.#marginBytes / 2)
   }
 
   async #dropUntilRoom(freeBytes: number, isKeptOnly: boolean): Promise<void> {

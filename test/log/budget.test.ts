@@ -73,6 +73,25 @@ describe('the budget', () => {
     expect(appendOne(directory, log, batchOf(['x'])).kind).toBe('appended')
   })
 
+  test('is kept by what comes faster than the disk takes it, and what the node writes for itself goes on beside it', async () => {
+    const most = 6_000_000
+    const world = simWorld(4)
+    const host = world.host('edge')
+    const directory = await world.settle(openSmall(host.boot(), { space: { budgetBytes: most } }))
+    const log = await world.settle(createSmall(directory, 'a'))
+    const own = await world.settle(createSmall(directory, '__own'))
+    await world.settle(directory.checkSpace())
+    const big = (): Uint8Array => batchOf([''.padEnd(5000, '.')])
+    let taken = 0
+    while (taken < 2000 && appendOne(directory, log, big()).kind === 'appended') taken++
+    expect(taken).toBeGreaterThan(500)
+    expect(taken * 5000).toBeLessThan(most + ownReserveBytes(most))
+    expect(appendOne(directory, own, batchOf(['offset'])).kind).toBe('appended')
+    await world.settle(directory.checkSpace())
+    await world.run(() => log.durableEndOffset === log.logEndOffset && own.durableEndOffset === 1, 20_000)
+    expect(host.image.usedBytes).toBeLessThan(most * 1.05)
+  })
+
   test('counts the file that compaction writes, and gives up nothing for it', async () => {
     const world = simWorld(3)
     const host = world.host('edge')
