@@ -3,20 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { InflightDelivery } from '../../../src/ingest/mqtt/inflight-delivery.ts'
 import { InflightTable } from '../../../src/ingest/mqtt/inflight-table.ts'
 import { OutgoingMessage } from '../../../src/ingest/mqtt/outgoing-message.ts'
-import type { SessionBounds } from '../../../src/ingest/mqtt/session-types.ts'
-
-const boundsOf = (): SessionBounds => ({
-  queuedMessagesMax: 10,
-  queuedBytesMax: 10_000,
-  queuedBytesTotalMax: 10_000,
-  finishedIdsMax: 10,
-  queuedBytesTotal: 0,
-  held: { queued: 0, inflight: 0 },
-  onDrop: () => {},
-  onRoom: () => {},
-  onProgress: () => {},
-  recordOutgoing: () => true,
-})
+import { sessionBounds } from './session-bounds.ts'
 
 function delivery(packetId: number): InflightDelivery {
   const message = new OutgoingMessage(new Uint8Array(1), new Uint8Array(packetId % 50), [])
@@ -32,7 +19,7 @@ describe('messages in flight', () => {
     const aStep = fc.record({ id: anId, isAdded: fc.boolean() })
     fc.assert(
       fc.property(fc.array(aStep, { maxLength: 300 }), (steps) => {
-        const bounds = boundsOf()
+        const bounds = sessionBounds()
         const table = new InflightTable(bounds)
         const model = new Map<number, InflightDelivery>()
         for (const { id, isAdded } of steps) {
@@ -60,7 +47,7 @@ describe('messages in flight', () => {
   })
 
   it('hold on to nothing that is acknowledged: neither do those that were begun before it', () => {
-    const table = new InflightTable(boundsOf())
+    const table = new InflightTable(sessionBounds())
     // All of one slot.
     const made = [1, 1025, 2049].map(delivery)
     for (const each of made) table.add(each)

@@ -5,23 +5,13 @@ import { OutgoingMessage } from '../../../src/ingest/mqtt/outgoing-message.ts'
 import { decodeRecordHeaders, headerNames } from '../../../src/ingest/mqtt/record-headers.ts'
 import type { ScannedRecord } from '../../../src/ingest/mqtt/record-scan.ts'
 import { MqttSession } from '../../../src/ingest/mqtt/session.ts'
-import type { SessionBounds, SessionLink } from '../../../src/ingest/mqtt/session-types.ts'
+import type { SessionLink } from '../../../src/ingest/mqtt/session-types.ts'
 import { TopicAliases } from '../../../src/ingest/mqtt/topic-aliases.ts'
 import { encodeHeaders } from '../../../src/protocol/records/record.ts'
 import { packetBytes } from './packet-bytes.ts'
+import { sessionBounds } from './session-bounds.ts'
 
-const bounds: SessionBounds = {
-  queuedMessagesMax: 10,
-  queuedBytesMax: 10_000,
-  queuedBytesTotalMax: 10_000,
-  finishedIdsMax: 8192,
-  queuedBytesTotal: 0,
-  held: { queued: 0, inflight: 0 },
-  onDrop: () => {},
-  onRoom: () => {},
-  onProgress: () => {},
-  recordOutgoing: () => true,
-}
+const bounds = sessionBounds()
 
 /** Writes down payloads. */
 function linkTo(sent: string[], sendWindow: number, level: 4 | 5 = 4): SessionLink {
