@@ -1,7 +1,7 @@
 /** The faults of a written configuration in words: what stands there, what is wanted, and the nearest name that exists. */
 import type { z } from 'zod'
 import { configKeys } from './config-keys.ts'
-import { nearestName } from './config-names.ts'
+import { nearestName, pathText } from './config-names.ts'
 
 /** One fault and the key that it is about. */
 export interface ConfigFault {
@@ -25,15 +25,6 @@ export function describeIssue(issue: z.core.$ZodIssue): ConfigFault[] {
   }
   const message = messageOf(issue)
   return [{ path: [...issue.path], sentence: at === '' ? message : `${at}: ${message}` }]
-}
-
-/** `listeners.kafka[0].listen`. */
-export function pathText(path: readonly PropertyKey[]): string {
-  return path.reduce<string>(
-    (text, part) =>
-      typeof part === 'number' ? `${text}[${part}]` : text === '' ? String(part) : `${text}.${String(part)}`,
-    '',
-  )
 }
 
 function messageOf(issue: z.core.$ZodIssue): string {

@@ -4,6 +4,7 @@
 import { z } from 'zod'
 import type { ListenPlace } from './base/ports.ts'
 import { unprotectedListeners } from './config-safety.ts'
+import { pathText } from './config-names.ts'
 import { address, bytes, count, fileMode, formatAddress, network, place, reachableAddress } from './config-values.ts'
 
 export const listenerCountMax = 16
@@ -251,8 +252,7 @@ function judgePlaces(places: readonly NamedPlace[], context: z.RefinementCtx): v
     const first = taken.get(written)
     taken.set(written, first ?? place)
     if (first === undefined) continue
-    const name = first.path.length === 1 ? first.path.join('') : `${first.path[0]}[${first.path[1]}]`
-    const message = `listeners.${name} listens on ${written} already`
+    const message = `${pathText(['listeners', ...first.path])} listens on ${written} already`
     context.addIssue({ code: 'custom', path: [...place.path, 'listen'], message })
   }
 }

@@ -1,4 +1,13 @@
-/** Hints for misspelt names. */
+/** Names of keys as one writes them, and hints for misspelt ones. */
+
+/** `listeners.kafka[0].listen`. */
+export function pathText(path: readonly PropertyKey[]): string {
+  return path.reduce<string>(
+    (text, part) =>
+      typeof part === 'number' ? `${text}[${part}]` : text === '' ? String(part) : `${text}.${String(part)}`,
+    '',
+  )
+}
 
 /** The name that differs least from a misspelt one, null when none is close. */
 export function nearestName(misspelt: string, names: readonly string[]): string | null {

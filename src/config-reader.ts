@@ -13,9 +13,9 @@ import { ApplianceError, asError } from './base/errors.ts'
 import { type ApplianceConfig, configSchema } from './config.ts'
 import { configErrors } from './config-errors.ts'
 import { placeCredentials } from './config-credentials.ts'
-import { type ConfigFault, describeIssue, pathText } from './config-faults.ts'
+import { type ConfigFault, describeIssue } from './config-faults.ts'
 import { type ConfigKey, configKeys, environmentName } from './config-keys.ts'
-import { nearestName } from './config-names.ts'
+import { nearestName, pathText } from './config-names.ts'
 
 /** The configuration that the sources add up to. Throws CONFIG_INVALID with every fault in its sentence. */
 export async function readConfiguration(source: ConfigurationSource): Promise<ApplianceConfig> {

@@ -4,7 +4,8 @@
  */
 import { ApplianceError } from './base/errors.ts'
 import type { ApplianceConfig } from './config.ts'
-import { type ConfigFault, pathText } from './config-faults.ts'
+import type { ConfigFault } from './config-faults.ts'
+import { pathText } from './config-names.ts'
 import { mqttDoorOptions } from './config-rooms.ts'
 import { compileCommandRoutes } from './ingest/mqtt/command-route.ts'
 import { TopicMapping } from './ingest/mqtt/topic-mapping.ts'

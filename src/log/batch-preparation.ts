@@ -79,8 +79,8 @@ async function prepareRecords(
   const { refusal } = walk
   if (refusal !== null) return { kind: 'refused', ...refusal }
   finishTimes(batch, walk.maxTimestampMs)
-  const codec = batchCodec(batch)
-  const target = targetCodec(codec ?? 'none', context.config)
+  const codec = batchCodec(batch) as CompressionCodec
+  const target = targetCodec(codec, context.config)
   if (target === codec) return { kind: 'ready', batch }
   const tooLarge = target === 'none' ? checkSize(batchHeaderBytes + records.length, context) : null
   if (tooLarge !== null) return { kind: 'refused', ...tooLarge }

@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest'
 import type { CompressionCodec } from '../../src/base/ports.ts'
 import { nodeCompute } from '../../src/node/compute.ts'
 import samples from './kafka-samples.json' with { type: 'json' }
+import { turnsDuring } from './loop-turns.ts'
 
 const codecs: readonly CompressionCodec[] = ['gzip', 'snappy', 'lz4', 'zstd']
 const compute = nodeCompute()
@@ -93,15 +94,9 @@ describe('every codec', () => {
     const bytes = new Uint8Array(200_000)
     for (const codec of ['gzip', 'zstd'] as const) {
       const packed = await compute.compress(codec, bytes)
-      let turns = 0
-      let isRunning = true
-      const count = (): void => {
-        turns++
-        if (isRunning) setImmediate(count)
-      }
-      setImmediate(count)
-      await Promise.all(Array.from({ length: 200 }, () => compute.decompress(codec, packed, bytes.length)))
-      isRunning = false
+      const turns = await turnsDuring(() =>
+        Promise.all(Array.from({ length: 200 }, () => compute.decompress(codec, packed, bytes.length))),
+      )
       expect(turns).toBeGreaterThanOrEqual(20)
     }
   })

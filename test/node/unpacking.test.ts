@@ -6,6 +6,7 @@ import { describe, expect, it } from 'vitest'
 import type { CompressionCodec } from '../../src/base/ports.ts'
 import { nodeCompute } from '../../src/node/compute.ts'
 import { xxh32 } from '../../src/node/xxh32.ts'
+import { turnsDuring } from './loop-turns.ts'
 
 const mib = 1024 * 1024
 const codecs = ['gzip', 'snappy', 'lz4', 'zstd'] as const
@@ -169,15 +170,7 @@ describe('piece by piece', () => {
   it('the loop turns after each MiB', async () => {
     for (const [name, codec, packed] of forms) {
       if (codec !== 'lz4' && codec !== 'snappy') continue
-      let turns = 0
-      let isRunning = true
-      const count = (): void => {
-        turns++
-        if (isRunning) setImmediate(count)
-      }
-      setImmediate(count)
-      await compute.unpack(codec, packed, 32 * mib, () => null)
-      isRunning = false
+      const turns = await turnsDuring(() => compute.unpack(codec, packed, 32 * mib, () => null))
       // LZ4 is cut where its blocks end.
       expect(turns, name).toBeGreaterThanOrEqual(7)
     }
