@@ -57,6 +57,17 @@ function remove(place: ClusterWorld, path: string): void {
   place.host.image.syncDirectory(path.replace(/\/[^/]*$/, ''))
 }
 
+/** A directory becomes that of another topic, as after a restore that has put two together. */
+async function makeStrange(place: ClusterWorld, key: string): Promise<void> {
+  const life = await startCluster(place)
+  const path = `/data/log/${key}/partition.metadata`
+  const bytes = Buffer.from('version: 0\ntopic_id: AAAAAAAAAAAAAAAAAAABBB')
+  await place.world.settle(life.directory.close())
+  const write = { kind: 'writeFile', path, bytes } as const
+  await place.world.settle(life.ports.disk.submit([write, { kind: 'sync', path }]))
+  place.host.kill()
+}
+
 describe('snapshots of the metadata', () => {
   it('say all that the log says, and stand in for it when it is damaged', async () => {
     const place = clusterWorld()
@@ -147,21 +158,21 @@ describe('lost metadata', () => {
   it('leaves a directory alone that it does not know, and starts', async () => {
     const place = clusterWorld()
     await filled(place)
-    const life = await startCluster(place)
-    const path = '/data/log/b-0/partition.metadata'
-    const other = Buffer.from('version: 0\ntopic_id: AAAAAAAAAAAAAAAAAAABBB')
-    await place.world.settle(life.directory.close())
-    await place.world.settle(
-      life.ports.disk.submit([
-        { kind: 'writeFile', path, bytes: other },
-        { kind: 'sync', path },
-      ]),
-    )
-    place.host.kill()
+    await makeStrange(place, 'b-0')
     const again = await startCluster(place)
     expect(again.cluster.partitions.get('b', 0)).toBeUndefined()
     expect(again.cluster.partitions.get('a', 2)).toBeDefined()
     expect(await namesIn(place, again, '/data/log')).toContain('b-0')
     expect(place.host.observer.eventsOf('log-of-other-topic')).toHaveLength(1)
+  })
+
+  it('gives up nothing of a directory that it does not know, however old its records', async () => {
+    const place = clusterWorld()
+    await filled(place)
+    await makeStrange(place, 'a-1')
+    const { directory, ports } = await startCluster(place)
+    const yearMs = 366 * 86_400_000
+    await place.world.settle(directory.retain(ports.clock.wallMs() + yearMs))
+    expect(directory.logs.get('a-1')).toMatchObject({ logStartOffset: 0, logEndOffset: 2 })
   })
 })
