@@ -41,9 +41,9 @@ export function lostSegments(names: readonly string[], segments: readonly number
   return [...new Set(lost)].filter((base) => !segments.includes(base))
 }
 
-/** Topic and partition of a log's folder name, or null. */
+/** Topic and partition of a log's folder name, or null. `a-00` is none: there may be an `a-0` beside it. */
 export function parseLogName(name: string): { readonly topic: string; readonly partition: number } | null {
-  const match = /^([a-zA-Z0-9._-]{1,249})-(\d{1,9})$/.exec(name)
+  const match = /^([a-zA-Z0-9._-]{1,249})-(0|[1-9]\d{0,8})$/.exec(name)
   if (match === null) return null
   return { topic: match[1] as string, partition: Number(match[2]) }
 }
