@@ -57,3 +57,12 @@ export function deletedLogName(name: string, random: Uint8Array): string {
 export function isDeletedLogName(name: string): boolean {
   return /\.[0-9a-f]{32}-delete$/.test(name)
 }
+
+/** Does Apache Kafka take a folder of its log.dirs for one of its own? Any other stops its start. */
+export function isLogNameOfKafka(name: string): boolean {
+  return (
+    parseLogName(name) !== null ||
+    /^\S+-\d+\.\S+-(delete|future|stray)$/.test(name) ||
+    name === 'remote-log-index-cache'
+  )
+}
