@@ -85,9 +85,12 @@ export class Cluster {
     let lost: string | null = losses.length === 0 ? null : 'a part of the metadata log was lost'
     // A new directory has no logs; one that has some has lost the log that tells of them.
     if (wasEmpty && [...directory.logs.values()].some((each) => each !== log)) lost = 'the metadata log was gone'
-    await metadata.beginEpoch()
     const cluster = new Cluster(options, metadata, image)
-    await cluster.#start(removed, lost)
+    await cluster.hold.open()
+    // Durable before the log says anything again: a start that is killed from here on leaves one that does not look lost any more.
+    if (lost !== null && cluster.hold.reason === null) await cluster.hold.begin(lost)
+    await metadata.beginEpoch()
+    await cluster.#start(removed, lost !== null)
     return cluster
   }
 
@@ -254,15 +257,15 @@ export class Cluster {
     return result
   }
 
-  async #start(removed: ReadonlySet<string>, lost: string | null): Promise<void> {
+  async #start(removed: ReadonlySet<string>, isLost: boolean): Promise<void> {
     const { directory, endPoints, ports } = this.#options
-    await this.hold.open()
+    const isHeld = this.hold.reason !== null
     const incarnationId = uuidToString(ports.entropy.bytes(16))
-    const bootstrap = await this.#bootstrap(lost !== null)
+    const bootstrap = await this.#bootstrap(isHeld)
     await this.controller.registerBroker(endPoints, incarnationId, bootstrap.records)
     if (bootstrap.isMissing)
       await directory.tryAside(await bootstrapWrites(directory.logDirectory, this.image.features(), ports.clock))
-    if (lost !== null) await this.#rebuild(lost, removed)
+    if (isHeld) await this.#rebuild(removed, isLost)
     await this.controller.takeLeadership(directory.wasClean ? 'leaderless' : 'all')
     // Before the others are served: a topic of the same name may have been created since.
     for (const log of [...directory.logs.values()]) if (removed.has(log.topicId)) await directory.deleteLog(log)
@@ -290,10 +293,9 @@ export class Cluster {
     return { records, isMissing: found === null || typeof found === 'string' }
   }
 
-  /** Gives the metadata what lies on the disk, and holds every deletion until somebody has looked. */
-  async #rebuild(reason: string, removed: ReadonlySet<string>): Promise<void> {
+  /** Gives the metadata what lies on the disk; again at each start until somebody has looked: the one before it may have been killed in it. */
+  async #rebuild(removed: ReadonlySet<string>, isLost: boolean): Promise<void> {
     const { directory, ports, configsOf } = this.#options
-    if (this.hold.reason === null) await this.hold.begin(reason)
     const logs = [...directory.logs.values()].filter((log) => log.topic !== metadataTopic && !removed.has(log.topicId))
     const found = logs.map((log) => ({
       topic: log.topic,
@@ -303,6 +305,7 @@ export class Cluster {
       maxProducerId: Math.max(-1, ...[...log.producers.entries()].map((producer) => producer.producerId)),
     }))
     const { topics, partitions } = await this.controller.rebuild(found, configsOf ?? (() => null))
+    if (!isLost && topics + partitions === 0) return
     ports.observer.event(clusterEvents.metadataRebuilt, { topics, partitions })
     // From now on this is what the metadata says: the next start need not find the damage again.
     await this.controller.takeSnapshot('with what was lost').catch(() => {})

@@ -1,7 +1,10 @@
 /** What a node does whose metadata is damaged or gone: older generations, then the directories of the logs; nothing is deleted. */
 import { describe, expect, it } from 'vitest'
+import { Cluster } from '../../../src/cluster/cluster.ts'
+import { BrokerSettings } from '../../../src/cluster/metadata/broker-config.ts'
 import type { MetadataImage } from '../../../src/cluster/metadata/metadata-image.ts'
 import { snapshotsIn } from '../../../src/cluster/metadata/metadata-snapshot.ts'
+import { LogDirectory } from '../../../src/log/log-directory.ts'
 import { confirmRecovery } from '../../../src/recover-confirm.ts'
 import { batchOf } from '../../log/log-fixture.ts'
 import {
@@ -55,6 +58,28 @@ async function filled(place: ClusterWorld): Promise<unknown> {
 function remove(place: ClusterWorld, path: string): void {
   place.host.image.unlink(path)
   place.host.image.syncDirectory(path.replace(/\/[^/]*$/, ''))
+}
+
+/** Starts once more; answers what is in the folder of the metadata then. */
+async function lookAround(place: ClusterWorld): Promise<readonly string[]> {
+  const life = await startCluster(place)
+  const names = await namesIn(place, life)
+  await stopCluster(place, life)
+  return names
+}
+
+/** The metadata and our copies of what is known of it are gone. */
+function loseMetadata(place: ClusterWorld, names: readonly string[]): void {
+  for (const name of names) remove(place, `${folder}/${name}`)
+  for (const name of ['recovery-points', 'quorum-epoch', 'log-starts']) remove(place, `/data/state/${name}`)
+}
+
+/** A start whose world goes no further by itself. */
+async function beginStart({ host }: ClusterWorld): Promise<void> {
+  const ports = host.boot()
+  const directory = await LogDirectory.open({ dataDir: '/data', nodeId: 1 }, ports)
+  const settings = new BrokerSettings(new Map())
+  await Cluster.open({ directory, settings, ports, isInternal: (topic) => topic.startsWith('__'), endPoints: [] })
 }
 
 /** A directory becomes that of another topic, as after a restore that has put two together. */
@@ -154,6 +179,29 @@ describe('lost metadata', () => {
     await stopCluster(place, life)
     expect((await startCluster(place)).cluster.hold.reason).toBeNull()
   })
+
+  it.each(['a kill', 'a power cut'])(
+    'comes back and is held, whenever %s ends the start that finds it',
+    async (what) => {
+      let hasStarted = false
+      for (let cutMs = 0; !hasStarted; cutMs += 4.1) {
+        const place = clusterWorld()
+        const before = (await filled(place)) as { readonly name: string }[]
+        loseMetadata(place, await lookAround(place))
+        void beginStart(place).then(
+          () => (hasStarted = true),
+          () => {},
+        )
+        await place.world.runFor(cutMs)
+        if (what === 'a kill') place.host.kill()
+        else place.host.powerCut()
+        const { cluster } = await startCluster(place)
+        const names = [...cluster.image.topics()].map(({ name }) => name).toSorted()
+        expect(names, `cut after ${cutMs} ms`).toEqual(before.map(({ name }) => name))
+        expect(cluster.hold.reason, `cut after ${cutMs} ms`).not.toBeNull()
+      }
+    },
+  )
 
   it('leaves a directory alone that it does not know, and starts', async () => {
     const place = clusterWorld()
