@@ -8,7 +8,7 @@
  * 4. logs of deleted topics go; logs that metadata knows and the disk does not are created; strangers are left alone and told of
  */
 import { ApplianceError } from '../base/errors.ts'
-import { topicPartitionKey, uuidToString } from '../base/ids.ts'
+import { topicPartitionKey, uuidToString, zeroUuid } from '../base/ids.ts'
 import type { Ports } from '../base/ports.ts'
 import { defaultLogConfig } from '../log/log-config.ts'
 import { logErrors } from '../log/log-errors.ts'
@@ -63,6 +63,8 @@ export class Cluster {
   readonly #topicTails = new Map<string, Promise<unknown>>()
   /** Topics that the disk had no room for. Bound: the topics of the image. */
   readonly #waitingTopics = new Set<string>()
+  /** Partitions, by topic, whose place is taken by a log of another topic. */
+  readonly #strangers = new Map<string, number[]>()
   #isStopped = false
 
   static async open(options: ClusterOptions): Promise<Cluster> {
@@ -180,6 +182,8 @@ export class Cluster {
   /** Creates a topic and its logs: it can be written to when this resolves. */
   createTopic(creation: TopicCreation, validateOnly = false): Promise<TopicOutcome> {
     return this.#inTopicTurn(creation.name, async () => {
+      const taken = this.#takenFrom(creation.name, 0, Number.POSITIVE_INFINITY)
+      if (taken !== null) return taken
       const outcome = await this.controller.createTopic(creation, validateOnly)
       if (outcome.kind === 'done' && !validateOnly) await this.#serve(outcome.topic)
       return outcome
@@ -194,10 +198,21 @@ export class Cluster {
     validateOnly: boolean,
   ): Promise<TopicOutcome> {
     return this.#inTopicTurn(name, async () => {
+      const taken = this.#takenFrom(name, this.image.topic(name)?.partitions.length ?? 0, count)
+      if (taken !== null) return taken
       const outcome = await this.controller.createPartitions(name, count, assignments, validateOnly)
       if (outcome.kind === 'done' && !validateOnly) await this.#serve(outcome.topic)
       return outcome
     })
+  }
+
+  /** The refusal of partitions from `first` to below `end` that cannot be made because a log of another topic lies there. */
+  #takenFrom(name: string, first: number, end: number): TopicOutcome | null {
+    const partition = this.#strangers.get(name)?.find((each) => each >= first && each < end)
+    if (partition === undefined) return null
+    const folder = `${this.#options.directory.logDirectory}/${topicPartitionKey(name, partition)}`
+    const message = `${folder} holds a log of another topic: move it away and start again`
+    return { kind: 'refused', error: 'POLICY_VIOLATION', message }
   }
 
   /** Removes a topic: its waiters are told, its logs are out of service and will not come back when this resolves. */
@@ -275,6 +290,9 @@ export class Cluster {
     for (const log of directory.logs.values()) {
       if (log.topic === metadataTopic || this.partitions.get(log.topic, log.partition)?.log === log) continue
       const { topicId } = log
+      // An empty one that names no topic becomes that of the topic that is made.
+      if (topicId !== zeroUuid || log.logEndOffset > 0)
+        this.#strangers.set(log.topic, [...(this.#strangers.get(log.topic) ?? []), log.partition])
       ports.observer.event(clusterEvents.strangeLog, { log: topicPartitionKey(log.topic, log.partition), topicId })
     }
   }

@@ -223,4 +223,24 @@ describe('lost metadata', () => {
     await place.world.settle(directory.retain(ports.clock.wallMs() + yearMs))
     expect(directory.logs.get('a-1')).toMatchObject({ logStartOffset: 0, logEndOffset: 2 })
   })
+
+  it('makes no topic and no partition where a directory that it does not know lies', async () => {
+    const place = clusterWorld()
+    await filled(place)
+    for (const [from, to] of [
+      ['a-1', 'gone-1'],
+      ['a-2', 'b-1'],
+    ])
+      place.host.image.rename(`/data/log/${from}`, `/data/log/${to}`)
+    place.host.image.syncDirectory('/data/log')
+    const { cluster } = await startCluster(place)
+    const made = await place.world.settle(cluster.createTopic(creationOf('gone')))
+    expect(made).toMatchObject({
+      kind: 'refused',
+      message: expect.stringMatching(/\/gone-1 holds a log of another topic/),
+    })
+    expect(cluster.image.topic('gone')).toBeUndefined()
+    expect(wordOf(await place.world.settle(cluster.createPartitions('b', 2, null, false)))).toBe('POLICY_VIOLATION')
+    expect(cluster.image.topic('b')?.partitions).toHaveLength(1)
+  })
 })
