@@ -34,9 +34,10 @@ const host: CommandLineHost = {
     const { inspectConfiguration } = await import('./config-reader.ts')
     return inspectConfiguration(source)
   },
-  async exportForKafka(source) {
+  async exportForKafka(source, options) {
     const { exportForKafka } = await import('./kafka-export.ts')
-    return withStopped(source, exportForKafka)
+    const { becomeOwnerOf } = await import('./node/data-owner.ts')
+    return withStopped(source, (config, ports) => exportForKafka(config, ports, options), becomeOwnerOf)
   },
   async verifyLog(source, tell) {
     const { verifyLog } = await import('./log-verify.ts')
@@ -82,15 +83,17 @@ function selfCommand(): readonly string[] {
   return script?.endsWith('main.ts') === true ? [process.execPath, script] : [process.execPath]
 }
 
-/** Works on the data directory of a configuration without a daemon, on ports that are closed afterwards. */
+/** Works on the data directory of a configuration without a daemon, on ports that are closed afterwards. `prepare` is called before they are made. */
 async function withStopped<T>(
   source: ConfigurationSource,
   work: (config: ApplianceConfig, ports: NodePorts) => Promise<T>,
+  prepare: (dataDir: string) => void = () => {},
 ): Promise<T> {
   const { readConfiguration } = await import('./config-reader.ts')
   const { nodePorts } = await import('./node/node-ports.ts')
   const { silentObserver } = await import('./admin/silent-observer.ts')
   const config = await readConfiguration(source)
+  prepare(config.dataDir)
   const ports = nodePorts({ observer: silentObserver })
   try {
     return await work(config, ports)

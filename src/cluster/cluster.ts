@@ -8,7 +8,7 @@
  * 4. logs of deleted topics go; logs that metadata knows and the disk does not are created; strangers are left alone and told of
  */
 import { ApplianceError } from '../base/errors.ts'
-import { topicPartitionKey, uuidToString } from '../base/ids.ts'
+import { topicPartitionKey, uuidToString, zeroUuid } from '../base/ids.ts'
 import type { Ports } from '../base/ports.ts'
 import { defaultLogConfig } from '../log/log-config.ts'
 import { logErrors } from '../log/log-errors.ts'
@@ -63,6 +63,8 @@ export class Cluster {
   readonly #topicTails = new Map<string, Promise<unknown>>()
   /** Topics that the disk had no room for. Bound: the topics of the image. */
   readonly #waitingTopics = new Set<string>()
+  /** Partitions, by topic, whose place is taken by a log of another topic. */
+  readonly #strangers = new Map<string, number[]>()
   #isStopped = false
 
   static async open(options: ClusterOptions): Promise<Cluster> {
@@ -85,9 +87,12 @@ export class Cluster {
     let lost: string | null = losses.length === 0 ? null : 'a part of the metadata log was lost'
     // A new directory has no logs; one that has some has lost the log that tells of them.
     if (wasEmpty && [...directory.logs.values()].some((each) => each !== log)) lost = 'the metadata log was gone'
-    await metadata.beginEpoch()
     const cluster = new Cluster(options, metadata, image)
-    await cluster.#start(removed, lost)
+    await cluster.hold.open()
+    // Durable before the log says anything again: a start that is killed from here on leaves one that does not look lost any more.
+    if (lost !== null && cluster.hold.reason === null) await cluster.hold.begin(lost)
+    await metadata.beginEpoch()
+    await cluster.#start(removed, lost !== null)
     return cluster
   }
 
@@ -177,6 +182,8 @@ export class Cluster {
   /** Creates a topic and its logs: it can be written to when this resolves. */
   createTopic(creation: TopicCreation, validateOnly = false): Promise<TopicOutcome> {
     return this.#inTopicTurn(creation.name, async () => {
+      const taken = this.#takenFrom(creation.name, 0, Number.POSITIVE_INFINITY)
+      if (taken !== null) return taken
       const outcome = await this.controller.createTopic(creation, validateOnly)
       if (outcome.kind === 'done' && !validateOnly) await this.#serve(outcome.topic)
       return outcome
@@ -191,10 +198,21 @@ export class Cluster {
     validateOnly: boolean,
   ): Promise<TopicOutcome> {
     return this.#inTopicTurn(name, async () => {
+      const taken = this.#takenFrom(name, this.image.topic(name)?.partitions.length ?? 0, count)
+      if (taken !== null) return taken
       const outcome = await this.controller.createPartitions(name, count, assignments, validateOnly)
       if (outcome.kind === 'done' && !validateOnly) await this.#serve(outcome.topic)
       return outcome
     })
+  }
+
+  /** The refusal of partitions from `first` to below `end` that cannot be made because a log of another topic lies there. */
+  #takenFrom(name: string, first: number, end: number): TopicOutcome | null {
+    const partition = this.#strangers.get(name)?.find((each) => each >= first && each < end)
+    if (partition === undefined) return null
+    const folder = `${this.#options.directory.logDirectory}/${topicPartitionKey(name, partition)}`
+    const message = `${folder} holds a log of another topic: move it away and start again`
+    return { kind: 'refused', error: 'POLICY_VIOLATION', message }
   }
 
   /** Removes a topic: its waiters are told, its logs are out of service and will not come back when this resolves. */
@@ -254,15 +272,15 @@ export class Cluster {
     return result
   }
 
-  async #start(removed: ReadonlySet<string>, lost: string | null): Promise<void> {
+  async #start(removed: ReadonlySet<string>, isLost: boolean): Promise<void> {
     const { directory, endPoints, ports } = this.#options
-    await this.hold.open()
+    const isHeld = this.hold.reason !== null
     const incarnationId = uuidToString(ports.entropy.bytes(16))
-    const bootstrap = await this.#bootstrap(lost !== null)
+    const bootstrap = await this.#bootstrap(isHeld)
     await this.controller.registerBroker(endPoints, incarnationId, bootstrap.records)
     if (bootstrap.isMissing)
       await directory.tryAside(await bootstrapWrites(directory.logDirectory, this.image.features(), ports.clock))
-    if (lost !== null) await this.#rebuild(lost, removed)
+    if (isHeld) await this.#rebuild(removed, isLost)
     await this.controller.takeLeadership(directory.wasClean ? 'leaderless' : 'all')
     // Before the others are served: a topic of the same name may have been created since.
     for (const log of [...directory.logs.values()]) if (removed.has(log.topicId)) await directory.deleteLog(log)
@@ -272,6 +290,9 @@ export class Cluster {
     for (const log of directory.logs.values()) {
       if (log.topic === metadataTopic || this.partitions.get(log.topic, log.partition)?.log === log) continue
       const { topicId } = log
+      // An empty one that names no topic becomes that of the topic that is made.
+      if (topicId !== zeroUuid || log.logEndOffset > 0)
+        this.#strangers.set(log.topic, [...(this.#strangers.get(log.topic) ?? []), log.partition])
       ports.observer.event(clusterEvents.strangeLog, { log: topicPartitionKey(log.topic, log.partition), topicId })
     }
   }
@@ -290,10 +311,9 @@ export class Cluster {
     return { records, isMissing: found === null || typeof found === 'string' }
   }
 
-  /** Gives the metadata what lies on the disk, and holds every deletion until somebody has looked. */
-  async #rebuild(reason: string, removed: ReadonlySet<string>): Promise<void> {
+  /** Gives the metadata what lies on the disk; again at each start until somebody has looked: the one before it may have been killed in it. */
+  async #rebuild(removed: ReadonlySet<string>, isLost: boolean): Promise<void> {
     const { directory, ports, configsOf } = this.#options
-    if (this.hold.reason === null) await this.hold.begin(reason)
     const logs = [...directory.logs.values()].filter((log) => log.topic !== metadataTopic && !removed.has(log.topicId))
     const found = logs.map((log) => ({
       topic: log.topic,
@@ -303,6 +323,7 @@ export class Cluster {
       maxProducerId: Math.max(-1, ...[...log.producers.entries()].map((producer) => producer.producerId)),
     }))
     const { topics, partitions } = await this.controller.rebuild(found, configsOf ?? (() => null))
+    if (!isLost && topics + partitions === 0) return
     ports.observer.event(clusterEvents.metadataRebuilt, { topics, partitions })
     // From now on this is what the metadata says: the next start need not find the damage again.
     await this.controller.takeSnapshot('with what was lost').catch(() => {})

@@ -14,7 +14,7 @@ export interface LogDirectoryOptions {
   readonly nodeId: number
   /** When given, a directory of another cluster is refused. */
   readonly clusterId?: string
-  /** What a log goes by from its opening until `updateConfig`. Default: Kafka's defaults. */
+  /** What a log goes by from its opening until `updateConfig`. Default: Kafka's defaults, and nothing of it is given up. */
   readonly config?: LogConfig
   /** Most bytes of the commit journal; default 256 MiB. */
   readonly journalBytesMax?: number

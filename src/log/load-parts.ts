@@ -52,3 +52,20 @@ export async function readSmall(disk: Disk, path: string, bytesMax: number): Pro
     return null
   }
 }
+
+/**
+ * The first bytes of a file, and its size: of an index what its segment can fill, where Apache Kafka gives each file ten megabytes and cuts
+ * it at a clean stop only. Null when it is missing or cannot be read.
+ */
+export async function readStart(
+  disk: Disk,
+  path: string,
+  bytesMax: number,
+): Promise<{ readonly bytes: Uint8Array; readonly size: number } | null> {
+  try {
+    const size = await disk.size(path)
+    return size === null ? null : { bytes: await disk.read(path, 0, Math.min(size, bytesMax)), size }
+  } catch {
+    return null
+  }
+}

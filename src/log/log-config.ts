@@ -74,3 +74,6 @@ export const defaultLogConfig: LogConfig = {
   preallocate: false,
   flush: 'commit',
 }
+
+/** Until a topic says what becomes of its log nothing of it is given up: it may be one that is kept for ever, or of another cluster. */
+export const unclaimedLogConfig: LogConfig = { ...defaultLogConfig, cleanupPolicy: new Set<CleanupPolicy>() }

@@ -24,7 +24,7 @@ import { Housekeeping } from './housekeeping.ts'
 import type { Identity } from './identity.ts'
 import { IndexCache } from './index-cache.ts'
 import { appendEach, type AppendParts, appendSet, roll } from './log-append.ts'
-import { defaultLogConfig } from './log-config.ts'
+import { unclaimedLogConfig } from './log-config.ts'
 import { logErrors } from './log-errors.ts'
 import { logEvents } from './log-events.ts'
 import { deletedLogName } from './log-files.ts'
@@ -349,7 +349,7 @@ export class LogDirectory {
         ...{ logDirectory: this.logDirectory, stateDirectory: this.stateDirectory },
         directoryId: uuidFromString(this.directoryId),
         isClean: this.wasClean,
-        config: this.#options.config ?? defaultLogConfig,
+        config: this.#options.config ?? unclaimedLogConfig,
       },
       { disk, clock, observer, home: this.#home, digests: this.#digests },
     )

@@ -41,9 +41,9 @@ export function lostSegments(names: readonly string[], segments: readonly number
   return [...new Set(lost)].filter((base) => !segments.includes(base))
 }
 
-/** Topic and partition of a log's folder name, or null. */
+/** Topic and partition of a log's folder name, or null. `a-00` is none: there may be an `a-0` beside it. */
 export function parseLogName(name: string): { readonly topic: string; readonly partition: number } | null {
-  const match = /^([a-zA-Z0-9._-]{1,249})-(\d{1,9})$/.exec(name)
+  const match = /^([a-zA-Z0-9._-]{1,249})-(0|[1-9]\d{0,8})$/.exec(name)
   if (match === null) return null
   return { topic: match[1] as string, partition: Number(match[2]) }
 }
@@ -56,4 +56,13 @@ export function deletedLogName(name: string, random: Uint8Array): string {
 
 export function isDeletedLogName(name: string): boolean {
   return /\.[0-9a-f]{32}-delete$/.test(name)
+}
+
+/** Does Apache Kafka take a folder of its log.dirs for one of its own? Any other stops its start. */
+export function isLogNameOfKafka(name: string): boolean {
+  return (
+    parseLogName(name) !== null ||
+    /^\S+-\d+\.\S+-(delete|future|stray)$/.test(name) ||
+    name === 'remote-log-index-cache'
+  )
 }

@@ -20,7 +20,7 @@ import { indexWrites } from './index-files.ts'
 import type { DamagedRange } from './damage.ts'
 import { enterDamage, findDamage } from './damage-finder.ts'
 import { logEvents } from './log-events.ts'
-import { type LoadHints, type LoadParts, readSmall } from './load-parts.ts'
+import { type LoadHints, type LoadParts, readSmall, readStart } from './load-parts.ts'
 import { keepSnapshot, loadProducers } from './producer-loader.ts'
 import { Segment } from './segment.ts'
 import { HeaderChain } from './segment-digest.ts'
@@ -207,9 +207,20 @@ async function keepEntries(
   parts: LoadParts,
 ): Promise<{ readonly position: number; readonly hasStaleEntries: boolean }> {
   segment.index.reset({ offsets: 0, times: 0, lastTimestamp: -1 })
-  const offsets = await readSmall(parts.disk, segment.indexPath, indexBytesMax)
-  const times = await readSmall(parts.disk, segment.timeIndexPath, indexBytesMax)
-  if (offsets === null || times === null) return { position: 0, hasStaleEntries: true }
+  const entriesMax = Math.ceil(segment.sizeInBytes / batchHeaderBytes) + 1
+  const offsetFile = await readStart(
+    parts.disk,
+    segment.indexPath,
+    Math.min(entriesMax * offsetEntryBytes, indexBytesMax),
+  )
+  const timeFile = await readStart(
+    parts.disk,
+    segment.timeIndexPath,
+    Math.min(entriesMax * timeEntryBytes, indexBytesMax),
+  )
+  if (offsetFile === null || timeFile === null) return { position: 0, hasStaleEntries: true }
+  const { bytes: offsets } = offsetFile
+  const { bytes: times } = timeFile
   const count = validOffsetEntries(offsets, segment.sizeInBytes, scanFrom - segment.baseOffset)
   if (count === 0) return { position: 0, hasStaleEntries: true }
   const lastAt = (count - 1) * offsetEntryBytes
@@ -223,8 +234,8 @@ async function keepEntries(
   adoptMaxTimestamp(segment, times.subarray(0, timeCount * timeEntryBytes))
   segment.index.reset({ offsets: count, times: timeCount, lastTimestamp: segment.maxTimestampMs })
   segment.noteFirst(firstHeader)
-  const hasStaleEntries = offsets.length > count * offsetEntryBytes || times.length > timeCount * timeEntryBytes
-  return { position, hasStaleEntries }
+  const isLonger = offsetFile.size > count * offsetEntryBytes || timeFile.size > timeCount * timeEntryBytes
+  return { position, hasStaleEntries: isLonger }
 }
 
 /**
@@ -271,8 +282,8 @@ async function adoptEqualFiles(segment: Segment, parts: LoadParts): Promise<void
   const { index } = segment
   if (index.filedOffsets > 0) return
   const found = index.encodeUnfiled()
-  const offsets = await readSmall(parts.disk, segment.indexPath, indexBytesMax)
-  const times = await readSmall(parts.disk, segment.timeIndexPath, indexBytesMax)
+  const offsets = await readSmall(parts.disk, segment.indexPath, found.offsets.length)
+  const times = await readSmall(parts.disk, segment.timeIndexPath, found.times.length)
   if (offsets === null || times === null) return
   if (Buffer.compare(offsets, found.offsets) !== 0 || Buffer.compare(times, found.times) !== 0) return
   index.markFiled(index.generation, index.offsetEntries, index.timeEntries)

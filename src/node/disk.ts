@@ -135,10 +135,9 @@ export class NodeDisk implements Disk {
 
   async list(path: string): Promise<readonly DirectoryEntry[]> {
     try {
-      const entries = await fs.promises.readdir(path, { withFileTypes: true })
-      return entries
-        .map((entry) => ({ name: entry.name, isDirectory: entry.isDirectory() }))
-        .sort((left, right) => (left.name < right.name ? -1 : 1))
+      const found = await fs.promises.readdir(path, { withFileTypes: true })
+      const entries = found.map(async (entry) => ({ name: entry.name, isDirectory: await isDirectory(path, entry) }))
+      return (await Promise.all(entries)).sort((left, right) => (left.name < right.name ? -1 : 1))
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
       throw asDiskError(error, 'list', path)
@@ -353,4 +352,11 @@ function asDiskError(error: unknown, operation: string, path: string): DiskError
   const code = (error as NodeJS.ErrnoException).code
   if (code === undefined) throw error
   return new DiskError(code, operation, path)
+}
+
+/** A link to a folder is one: whoever has moved a partition to another disk has left one in its place. */
+async function isDirectory(folder: string, entry: fs.Dirent): Promise<boolean> {
+  if (!entry.isSymbolicLink()) return entry.isDirectory()
+  const facts = await fs.promises.stat(`${folder}/${entry.name}`).catch(() => null)
+  return facts?.isDirectory() === true
 }

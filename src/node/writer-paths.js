@@ -1,6 +1,6 @@
 /** Directories as the writer thread makes them. */
 import fs from 'node:fs'
-import { codeOf } from './writer-faults.js'
+import { codeOf, ignoreMissing } from './writer-faults.js'
 
 /**
  * Parents first. Not Node's own recursion: that never ends on a file system that answers ENOENT to every mkdir (/proc), and says
@@ -18,4 +18,12 @@ export function makeDirectory(path) {
     makeDirectory(parent)
     fs.mkdirSync(path)
   }
+}
+
+/**
+ * Removes an empty folder; of one that is a link to another place, the link.
+ * @param {string} path
+ */
+export function removeDirectory(path) {
+  ignoreMissing(() => (fs.lstatSync(path).isSymbolicLink() ? fs.unlinkSync(path) : fs.rmdirSync(path)))
 }

@@ -12,7 +12,7 @@ import { performance } from 'node:perf_hooks'
 import { receiveMessageOnPort, workerData } from 'node:worker_threads'
 import { loadAddOn } from './writer-add-on.js'
 import { DescriptorChain, NamedPaths } from './writer-descriptors.js'
-import { makeDirectory } from './writer-paths.js'
+import { makeDirectory, removeDirectory } from './writer-paths.js'
 import { check, codeOf, ignoreMissing, isUnder, LostErrors, nameOf, unsupported } from './writer-faults.js'
 import { Guard } from './writer-guard.js'
 
@@ -179,7 +179,7 @@ function runOperation(kind, commands, at) {
     case 'makeDirectory':
       return makeDirectory(path)
     case 'removeDirectory':
-      return ignoreMissing(() => fs.rmdirSync(path))
+      return removeDirectory(path)
     case 'syncDirectory':
       return syncDirectory(path)
     default:

@@ -73,7 +73,7 @@ describe("Kafka's small files", () => {
 
   test('folders of logs are told from others', () => {
     expect(parseLogName('a-b.c-12')).toEqual({ topic: 'a-b.c', partition: 12 })
-    for (const name of ['a', 'a-', '-1', 'a-x', 'lost+found']) expect(parseLogName(name)).toBeNull()
+    for (const name of ['a', 'a-', '-1', 'a-x', 'a-00', 'lost+found']) expect(parseLogName(name)).toBeNull()
     const deleted = deletedLogName(`${'t'.repeat(249)}-3`, new Uint8Array(16).fill(7))
     expect(deleted.length).toBe(255)
     expect([isDeletedLogName(deleted), parseLogName(deleted)]).toEqual([true, null])

@@ -91,4 +91,10 @@ export const cliErrors = defineErrors({
     remedy: 'See `--help` behind the command.',
     retriable: false,
   },
+  exportPathUnusable: {
+    code: 'EXPORT_PATH_UNUSABLE',
+    sentence: 'Apache Kafka cannot open {path}: its log.dirs is a list, in which a comma separates directories.',
+    remedy: 'Rename the data directory, or reach it by a symbolic link without a comma in its name.',
+    retriable: false,
+  },
 })

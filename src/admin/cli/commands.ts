@@ -147,6 +147,14 @@ function addRecover({ program, host }: CommandContext): void {
     })
 }
 
+interface ExportFlags extends StartFlags {
+  readonly controller: ListenAddress
+  readonly internal: ListenAddress
+  readonly secretFile: string
+  readonly allowDamage?: true
+  readonly json?: true
+}
+
 function addExportKafka({ program, host }: CommandContext): void {
   const command = program
     .command('export-kafka')
@@ -164,17 +172,14 @@ function addExportKafka({ program, host }: CommandContext): void {
       ),
     )
     .option('--secret-file <path>', "file with the broker's own password, for the same", '/etc/kafka/broker.secret')
+    .option('--allow-damage', 'do not look through what is stored, and hand over what is known to be damaged too')
     .option(...jsonOption)
-    .action(
-      async (
-        flags: StartFlags & { controller: ListenAddress; internal: ListenAddress; secretFile: string; json?: true },
-      ) => {
-        const { json = false, controller, internal, secretFile, ...rest } = flags
-        const { printKafkaExport } = await import('./export-kafka-command.ts')
-        const ours = { controller, internal, secretFile }
-        printKafkaExport(await host.exportForKafka(await gatherConfiguration(rest)), ours, json)
-      },
-    )
+    .action(async (flags: ExportFlags) => {
+      const { json = false, controller, internal, secretFile, allowDamage = false, ...rest } = flags
+      const { printKafkaExport } = await import('./export-kafka-command.ts')
+      const found = await host.exportForKafka(await gatherConfiguration(rest), { allowsDamage: allowDamage })
+      printKafkaExport(found, { controller, internal, secretFile }, json)
+    })
 }
 
 function addDemo({ program, host, finish }: CommandContext): void {

@@ -4,7 +4,9 @@
  */
 import { hostname } from 'node:os'
 import { resolve } from 'node:path'
+import { ApplianceError } from '../../base/errors.ts'
 import type { ListenAddress } from '../../base/ports.ts'
+import { cliErrors } from './cli-errors.ts'
 import type { KafkaExport } from './host.ts'
 import { type OwnListeners, type SecurityLines, securityLinesOf } from './kafka-security-lines.ts'
 import { print } from './output.ts'
@@ -23,6 +25,7 @@ const oneNode: readonly (readonly [string, string])[] = [
 export function printKafkaExport(found: KafkaExport, ours: OwnListeners, json: boolean): void {
   // Kafka is started in a folder of its own, where a relative path means another place.
   const facts: KafkaExport = { ...found, logDir: resolve(found.logDir) }
+  if (facts.logDir.includes(',')) throw new ApplianceError(cliErrors.exportPathUnusable, { path: facts.logDir })
   const security = securityLinesOf(facts, ours)
   const properties = propertiesOf(facts, ours.controller, security)
   if (json) {
@@ -38,13 +41,17 @@ export function printKafkaExport(found: KafkaExport, ours: OwnListeners, json: b
     facts.wasClean
       ? 'the last stop was clean'
       : 'the last stop was not clean: everything acknowledged has been recovered',
+    ...facts.damagedLogs.map(
+      (log) => `${log} is damaged: a consumer of Apache Kafka stops there, and must be told to seek`,
+    ),
+    ...facts.unclaimedLogs.map((log) => `${log} belongs to no topic: Apache Kafka renames its folder, to ...-stray`),
     ...own.map(
       ({ name }) => `${name} is an internal topic of Headwater, to Kafka an ordinary one: leave it for the way back`,
     ),
     ...security.comments,
   ]
   for (const comment of comments) print(`# ${comment}`)
-  for (const [name, value] of properties) print(`${name}=${value}`)
+  for (const [name, value] of properties) print(`${name}=${escaped(value)}`)
 }
 
 function propertiesOf(
@@ -83,6 +90,13 @@ function advertisedOf(facts: KafkaExport, security: SecurityLines): SecurityLine
       const address = told.get(name) ?? listen
       return [name, isAnywhere(address) ? { ...address, host: hostname() } : address]
     })
+}
+
+/** Java reads the file as Latin-1, and takes a backslash for the beginning of an escape. */
+function escaped(value: string): string {
+  return value
+    .replace(/\\/g, '\\\\')
+    .replace(/[^ -~]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
 }
 
 function place({ host, port }: ListenAddress): string {

@@ -66,7 +66,7 @@ export async function describeGroup(client: KafkaClient, group: string, json: bo
   refuseError('DescribeGroups', found?.errorCode ?? 0, found?.errorMessage)
   const offsets = await committedOffsets(client, group)
   const places = await placesOf(client, [...new Set(offsets.map(({ topic }) => topic))])
-  const ends = await listOffsets(client, places, latestTimestamp)
+  const ends = await listOffsets(client, places, latestTimestamp, new Map())
   const rows = offsets
     .map((row) => {
       const end = ends.get(`${row.topic}-${row.partition}`) ?? null

@@ -35,6 +35,10 @@ export interface KafkaExport {
   readonly kerberos: { readonly keytab: string; readonly principal: string } | null
   /** Nothing had to be recovered. */
   readonly wasClean: boolean
+  /** Logs with a damage that is known, by `topic-partition`. */
+  readonly damagedLogs: readonly string[]
+  /** Logs that belong to no topic of the cluster. */
+  readonly unclaimedLogs: readonly string[]
   readonly topics: readonly { readonly name: string; readonly partitions: number; readonly records: number }[]
   /** Kafka's broker settings that the configuration sets. */
   readonly settings: readonly (readonly [name: string, value: string])[]
@@ -50,7 +54,7 @@ export interface CommandLineHost {
   /** `inspectConfiguration` of src/config-reader.ts. */
   inspectConfiguration(source: ConfigurationSource): Promise<ConfigurationReport>
   /** Opens the data directory, checks it and stops it cleanly. Rejects with an ApplianceError, also while a process holds it. */
-  exportForKafka(source: ConfigurationSource): Promise<KafkaExport>
+  exportForKafka(source: ConfigurationSource, options: { readonly allowsDamage: boolean }): Promise<KafkaExport>
   /** Looks through a stopped data directory. Rejects with an ApplianceError when there is none, also while a process holds it. */
   verifyLog(source: ConfigurationSource, tell: (finding: VerifyFinding) => void): Promise<VerifySummary>
   /** Lets deletion go on after the metadata was rebuilt. Answers why it was held; null = it was not. */

@@ -1,5 +1,6 @@
 /** Offsets of partitions, asked of their leaders. */
 import { listOffsetsApi } from '../../protocol/kafka/apis.ts'
+import { errorName } from '../../protocol/kafka/error-codes.ts'
 import { type KafkaClient, refuseError } from './kafka-client.ts'
 
 export interface PartitionPlace {
@@ -21,11 +22,15 @@ export async function placesOf(client: KafkaClient, topics: readonly string[]): 
   })
 }
 
-/** Offset of a timestamp (or special timestamp) in each partition, by `topic-partition`; -1 where no record is that new. */
+/**
+ * Offset of a timestamp (or special timestamp) in each partition, by `topic-partition`; -1 where no record is that new. Throws for one
+ * that is refused, unless `refused` takes the name of the error: then it is left out.
+ */
 export async function listOffsets(
   client: KafkaClient,
   places: readonly PartitionPlace[],
   timestamp: number,
+  refused: Map<string, string> | null = null,
 ): Promise<Map<string, number>> {
   const offsets = new Map<string, number>()
   for (const [leaderId, led] of Map.groupBy(places, (place) => place.leaderId)) {
@@ -40,8 +45,10 @@ export async function listOffsets(
     })
     for (const topic of response.topics) {
       for (const partition of topic.partitions) {
-        refuseError(`ListOffsets of ${topic.name}-${partition.partitionIndex}`, partition.errorCode)
-        offsets.set(`${topic.name}-${partition.partitionIndex}`, partition.offset)
+        const key = `${topic.name}-${partition.partitionIndex}`
+        if (refused === null) refuseError(`ListOffsets of ${key}`, partition.errorCode)
+        if (partition.errorCode === 0) offsets.set(key, partition.offset)
+        else refused?.set(key, errorName(partition.errorCode))
       }
     }
   }

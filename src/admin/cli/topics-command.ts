@@ -85,8 +85,10 @@ export async function describeTopic(client: KafkaClient, name: string, json: boo
     partition: partitionIndex,
     leaderId,
   }))
-  const starts = await listOffsets(client, places, earliestTimestamp)
-  const ends = await listOffsets(client, places, latestTimestamp)
+  // Of a topic that this client may not read, or a partition that is not served, the rest is told.
+  const refused = new Map<string, string>()
+  const starts = await listOffsets(client, places, earliestTimestamp, refused)
+  const ends = await listOffsets(client, places, latestTimestamp, refused)
   const partitions = topic.partitions
     .map((partition) => ({
       partition: partition.partitionIndex,
@@ -96,6 +98,7 @@ export async function describeTopic(client: KafkaClient, name: string, json: boo
       inSync: partition.isrNodes,
       startOffset: starts.get(`${name}-${partition.partitionIndex}`) ?? null,
       endOffset: ends.get(`${name}-${partition.partitionIndex}`) ?? null,
+      offsetsError: refused.get(`${name}-${partition.partitionIndex}`) ?? null,
     }))
     .sort((one, other) => one.partition - other.partition)
   const configs = await ownConfigs(client, name)
@@ -120,7 +123,8 @@ export async function describeTopic(client: KafkaClient, name: string, json: boo
       row.endOffset ?? '-',
       row.inSync.join(','),
     ])
-    return `${facts}\n\n${formatTable(['PARTITION', 'LEADER', 'EPOCH', 'START', 'END', 'IN SYNC'], rows)}`
+    const told = [...refused].map(([key, error]) => `\noffsets of ${key}: ${error}`).join('')
+    return `${facts}\n\n${formatTable(['PARTITION', 'LEADER', 'EPOCH', 'START', 'END', 'IN SYNC'], rows)}${told}`
   })
 }
 

@@ -20,6 +20,8 @@ function linesFor(kafka: readonly object[], settings: object = {}, more: object 
     nodeId: 1,
     clusterId: 'c',
     wasClean: true,
+    damagedLogs: [],
+    unclaimedLogs: [],
     topics: [],
     listeners: namedListeners(config.listeners.kafka).map(({ listener, ...named }) => ({ ...named, ...listener })),
     requiredScopes: config.oauthbearer.requiredScopes,

@@ -1,7 +1,10 @@
 /** What a node does whose metadata is damaged or gone: older generations, then the directories of the logs; nothing is deleted. */
 import { describe, expect, it } from 'vitest'
+import { Cluster } from '../../../src/cluster/cluster.ts'
+import { BrokerSettings } from '../../../src/cluster/metadata/broker-config.ts'
 import type { MetadataImage } from '../../../src/cluster/metadata/metadata-image.ts'
 import { snapshotsIn } from '../../../src/cluster/metadata/metadata-snapshot.ts'
+import { LogDirectory } from '../../../src/log/log-directory.ts'
 import { confirmRecovery } from '../../../src/recover-confirm.ts'
 import { batchOf } from '../../log/log-fixture.ts'
 import {
@@ -55,6 +58,39 @@ async function filled(place: ClusterWorld): Promise<unknown> {
 function remove(place: ClusterWorld, path: string): void {
   place.host.image.unlink(path)
   place.host.image.syncDirectory(path.replace(/\/[^/]*$/, ''))
+}
+
+/** Starts once more; answers what is in the folder of the metadata then. */
+async function lookAround(place: ClusterWorld): Promise<readonly string[]> {
+  const life = await startCluster(place)
+  const names = await namesIn(place, life)
+  await stopCluster(place, life)
+  return names
+}
+
+/** The metadata and our copies of what is known of it are gone. */
+function loseMetadata(place: ClusterWorld, names: readonly string[]): void {
+  for (const name of names) remove(place, `${folder}/${name}`)
+  for (const name of ['recovery-points', 'quorum-epoch', 'log-starts']) remove(place, `/data/state/${name}`)
+}
+
+/** A start whose world goes no further by itself. */
+async function beginStart({ host }: ClusterWorld): Promise<void> {
+  const ports = host.boot()
+  const directory = await LogDirectory.open({ dataDir: '/data', nodeId: 1 }, ports)
+  const settings = new BrokerSettings(new Map())
+  await Cluster.open({ directory, settings, ports, isInternal: (topic) => topic.startsWith('__'), endPoints: [] })
+}
+
+/** A directory becomes that of another topic, as after a restore that has put two together. */
+async function makeStrange(place: ClusterWorld, key: string): Promise<void> {
+  const life = await startCluster(place)
+  const path = `/data/log/${key}/partition.metadata`
+  const bytes = Buffer.from('version: 0\ntopic_id: AAAAAAAAAAAAAAAAAAABBB')
+  await place.world.settle(life.directory.close())
+  const write = { kind: 'writeFile', path, bytes } as const
+  await place.world.settle(life.ports.disk.submit([write, { kind: 'sync', path }]))
+  place.host.kill()
 }
 
 describe('snapshots of the metadata', () => {
@@ -144,24 +180,67 @@ describe('lost metadata', () => {
     expect((await startCluster(place)).cluster.hold.reason).toBeNull()
   })
 
+  it.each(['a kill', 'a power cut'])(
+    'comes back and is held, whenever %s ends the start that finds it',
+    async (what) => {
+      let hasStarted = false
+      for (let cutMs = 0; !hasStarted; cutMs += 4.1) {
+        const place = clusterWorld()
+        const before = (await filled(place)) as { readonly name: string }[]
+        loseMetadata(place, await lookAround(place))
+        void beginStart(place).then(
+          () => (hasStarted = true),
+          () => {},
+        )
+        await place.world.runFor(cutMs)
+        if (what === 'a kill') place.host.kill()
+        else place.host.powerCut()
+        const { cluster } = await startCluster(place)
+        const names = [...cluster.image.topics()].map(({ name }) => name).toSorted()
+        expect(names, `cut after ${cutMs} ms`).toEqual(before.map(({ name }) => name))
+        expect(cluster.hold.reason, `cut after ${cutMs} ms`).not.toBeNull()
+      }
+    },
+  )
+
   it('leaves a directory alone that it does not know, and starts', async () => {
     const place = clusterWorld()
     await filled(place)
-    const life = await startCluster(place)
-    const path = '/data/log/b-0/partition.metadata'
-    const other = Buffer.from('version: 0\ntopic_id: AAAAAAAAAAAAAAAAAAABBB')
-    await place.world.settle(life.directory.close())
-    await place.world.settle(
-      life.ports.disk.submit([
-        { kind: 'writeFile', path, bytes: other },
-        { kind: 'sync', path },
-      ]),
-    )
-    place.host.kill()
+    await makeStrange(place, 'b-0')
     const again = await startCluster(place)
     expect(again.cluster.partitions.get('b', 0)).toBeUndefined()
     expect(again.cluster.partitions.get('a', 2)).toBeDefined()
     expect(await namesIn(place, again, '/data/log')).toContain('b-0')
     expect(place.host.observer.eventsOf('log-of-other-topic')).toHaveLength(1)
+  })
+
+  it('gives up nothing of a directory that it does not know, however old its records', async () => {
+    const place = clusterWorld()
+    await filled(place)
+    await makeStrange(place, 'a-1')
+    const { directory, ports } = await startCluster(place)
+    const yearMs = 366 * 86_400_000
+    await place.world.settle(directory.retain(ports.clock.wallMs() + yearMs))
+    expect(directory.logs.get('a-1')).toMatchObject({ logStartOffset: 0, logEndOffset: 2 })
+  })
+
+  it('makes no topic and no partition where a directory that it does not know lies', async () => {
+    const place = clusterWorld()
+    await filled(place)
+    for (const [from, to] of [
+      ['a-1', 'gone-1'],
+      ['a-2', 'b-1'],
+    ])
+      place.host.image.rename(`/data/log/${from}`, `/data/log/${to}`)
+    place.host.image.syncDirectory('/data/log')
+    const { cluster } = await startCluster(place)
+    const made = await place.world.settle(cluster.createTopic(creationOf('gone')))
+    expect(made).toMatchObject({
+      kind: 'refused',
+      message: expect.stringMatching(/\/gone-1 holds a log of another topic/),
+    })
+    expect(cluster.image.topic('gone')).toBeUndefined()
+    expect(wordOf(await place.world.settle(cluster.createPartitions('b', 2, null, false)))).toBe('POLICY_VIOLATION')
+    expect(cluster.image.topic('b')?.partitions).toHaveLength(1)
   })
 })
