@@ -1,7 +1,12 @@
 import { describe, expect, test } from 'vitest'
 import { BrokerSettings } from '../../../src/cluster/metadata/broker-config.ts'
 import { gateLimits, kafkaDoorOptionsOf } from '../../../src/ingest/kafka/door-options.ts'
-import { CloseConnection, type HandlerEntry, type KafkaHandler } from '../../../src/ingest/kafka/handler.ts'
+import {
+  CloseConnection,
+  type HandlerEntry,
+  type KafkaHandler,
+  type RequestContext,
+} from '../../../src/ingest/kafka/handler.ts'
 import type { HeartbeatRequest, HeartbeatResponseInput } from '../../../src/protocol/kafka/messages/heartbeat.ts'
 import { frame, heartbeatBody, int32, noFeatures, noQuotas, openDoor, type RawClient, text } from './door-harness.ts'
 
@@ -307,6 +312,40 @@ describe('bounds', () => {
     await world.run(() => reader.frames.length === 1, 30_000)
     expect(world.host('broker').observer.eventsOf('kafka-connection-stalled').length).toBeGreaterThan(0)
     expect(door.connectionCount).toBeLessThan(11)
+  })
+
+  test('answers that are put together side by side share the memory of all; it is free again when their clients have gone', async () => {
+    let read = 0
+    const fetch: HandlerEntry = [
+      fetchKey,
+      async (_: never, { answerMemory }: RequestContext) => {
+        if (answerMemory === undefined) throw new Error('no memory for an answer')
+        while (answerMemory.roomBytes <= 0) if (!(await answerMemory.whenRoom())) return { responses: [] }
+        answerMemory.hold(1_000_000)
+        read++
+        await Promise.resolve()
+        return {
+          responses: [{ topic: 't', partitions: [{ partitionIndex: 0, records: new Uint8Array(1_000_000) }] }],
+        }
+      },
+    ]
+    const { world, connect, door } = await openDoor([fetch], { responseMemoryBytesMax: 4_000_000 })
+    const used = (): number => {
+      door.refreshGauges()
+      return world.host('broker').observer.figure('headwater_kafka_response_memory_bytes')
+    }
+    const clients: RawClient[] = []
+    for (let at = 0; at < 10; at++) clients.push(await connect())
+    for (const client of clients) {
+      client.connection.pause()
+      client.send(frame(fetchKey, 4, 0, fetchBody), frame(fetchKey, 4, 1, fetchBody))
+    }
+    await world.runFor(1_000)
+    expect(read).toBeLessThanOrEqual(5)
+    expect(used()).toBeLessThanOrEqual(5_100_000)
+    for (const client of clients) client.connection.destroy()
+    await world.run(() => door.connectionCount === 0)
+    expect(used()).toBe(0)
   })
 
   test('large frames that are begun and never sent cannot take the memory of all requests', async () => {
