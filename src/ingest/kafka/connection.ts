@@ -258,7 +258,13 @@ export class KafkaConnection {
     const { options, requestMemory, responseMemory } = this.#host
     if (this.#security.isBusy || this.#isAboveQuota()) return false
     if (this.#queue.pendingCount >= options.pendingRequestsMax) return false
-    if (this.#queue.heldBytes + this.#connection.backlogBytes >= options.unsentBytesMax) return false
+    const unsentBytes = this.#queue.heldBytes + this.#connection.backlogBytes
+    if (unsentBytes >= options.unsentBytesMax) return false
+    // Whoever has answers to take gets no more while there is no memory for any.
+    if (unsentBytes > 0 && responseMemory.isExhausted) {
+      responseMemory.wait(this.#proceed)
+      return false
+    }
     // Whoever runs nothing may always begin, so that everybody gets on.
     if (this.#running.size > 0 && !requestMemory.fits(frame.length)) {
       requestMemory.wait(this.#proceed)

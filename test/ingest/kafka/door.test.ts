@@ -348,6 +348,29 @@ describe('bounds', () => {
     expect(used()).toBe(0)
   })
 
+  test('a client that has answers to take gets no more, of whatever kind, while there is no memory for any', async () => {
+    let begun = 0
+    const members = [{ memberId: 'm', memberMetadata: new Uint8Array(400_000) }]
+    const describeGroups: HandlerEntry = [
+      15,
+      () => {
+        begun++
+        return { groups: [{ groupId: 'g', members }] }
+      },
+    ]
+    const { world, connect } = await openDoor([describeGroups], { responseMemoryBytesMax: 2_000_000 })
+    const request = frame(15, 0, 1, Buffer.concat([int32(1), text('g')]))
+    for (let at = 0; at < 10; at++) {
+      const client = await connect()
+      client.connection.pause()
+      client.send(...Array.from({ length: 5 }, () => request))
+    }
+    await world.runFor(1_000)
+    // Each has one, and some have had a second while there was room.
+    expect(begun).toBeGreaterThanOrEqual(10)
+    expect(begun).toBeLessThanOrEqual(15)
+  })
+
   test('large frames that are begun and never sent cannot take the memory of all requests', async () => {
     const { world, connect } = await openDoor([answerAtOnce], {
       requestBytesMax: 1_000_000,
@@ -361,6 +384,26 @@ describe('bounds', () => {
     client.send(frame(heartbeatKey, 0, 7, body))
     await world.run(() => client.frames.length === 1, 60_000)
     expect(client.correlations).toEqual([7])
+  })
+
+  test('a request that names more than this node can have is refused before its handler sees it', async () => {
+    const seen: number[] = []
+    const describeGroups: HandlerEntry = [
+      15,
+      ({ groups }: { readonly groups: readonly string[] }) => {
+        seen.push(groups.length)
+        return { groups: [] }
+      },
+    ] as HandlerEntry
+    const { world, connect } = await openDoor([describeGroups])
+    const naming = (count: number): Buffer =>
+      frame(15, 0, count, Buffer.concat([int32(count), ...Array.from({ length: count }, () => text('g'))]))
+    const client = await connect()
+    client.send(naming(20_000))
+    await world.run(() => client.frames.length === 1)
+    client.send(naming(20_001))
+    await world.run(() => client.isClosed)
+    expect(seen).toEqual([20_000])
   })
 
   test('connections beyond the limit are refused', async () => {
