@@ -88,7 +88,7 @@ export const attackRows: readonly AttackRow[] = [
     id: 'A7',
     attack: 'Requests of Kafka whose counts, lengths and tags lie',
     answer:
-      'No array is made for a count that the bytes cannot hold; whatever is not a message is a ProtocolError. A request names 20,000 things at most, and what it asks for many times it is told once.',
+      'No array is made for a count that the bytes cannot hold; whatever is not a message is a ProtocolError. A request names 60,000 things at most, and what it asks for many times it is told once.',
     shownBy: [
       ['protocol/kafka/compile.test.ts', 'when mutated give a value or a ProtocolError'],
       ['protocol/kafka/compile.test.ts', 'makes no array for a count that the bytes cannot hold'],

@@ -1,7 +1,10 @@
 /** How much one request may name: each thing is work of the loop and bytes of an answer, and a frame has room for millions. */
 
-/** Members of all lists of a request together: more topics, partitions, groups, users or entries than a node of this size has. */
-export const namedMax = 20_000
+/**
+ * Members of all lists of a request together. A node has 20,000 partitions at most: each may stand in a topic of its own, with a list of its
+ * one replica.
+ */
+export const namedMax = 60_000
 /** A frame below this size has no room for too many. */
 const frameBytesMin = 16_384
 
