@@ -44,8 +44,6 @@ const unauthenticatedFrameBytesMax = 524_288
 const announcedBytesMax = 4096
 /** From `accept` until the client has authenticated, however it spends them. */
 const authenticateMs = 10_000
-/** Between two renewals, as with Apache Kafka: each is work for us, and a client that is let in has no end of them. */
-const renewalIntervalMs = 1_000
 const handshakeApi = 17
 const apiVersionsApi = 18
 const authenticateApi = 36
@@ -72,8 +70,6 @@ export class ConnectionSecurity {
   #sessionEndMs = Number.POSITIVE_INFINITY
   /** How long the last authentication is good for; 0 = without end. */
   #sessionMs = 0
-  /** When the last renewal began. */
-  #renewalMs = Number.NEGATIVE_INFINITY
   #hasVersions = false
   /** What the client was told of its failure, by the mechanism. */
   #told: string | null = null
@@ -156,15 +152,14 @@ export class ConnectionSecurity {
       this.#state = 'over'
       return { errorCode: errorCode('ILLEGAL_SASL_STATE'), mechanisms: [] }
     }
-    if (this.#mechanism !== null) this.#renewalMs = this.#options.clock.monotonicMs()
     this.#exchange = authenticator.begin(chosen, host)
     this.#state = apiVersion === 0 ? 'token' : 'authenticate'
     return { errorCode: 0, mechanisms }
   }
 
+  /** As often as the client likes: kafkajs does with every request of a session's last ten seconds, and Apache Kafka refuses that. */
   #mayRenew(): boolean {
-    const hasEnd = this.#state === 'open' && Number.isFinite(this.#sessionEndMs)
-    return hasEnd && this.#options.clock.monotonicMs() - this.#renewalMs >= renewalIntervalMs
+    return this.#state === 'open' && Number.isFinite(this.#sessionEndMs)
   }
 
   /** SaslAuthenticate 0-2. */

@@ -278,14 +278,12 @@ describe('a session with an end', () => {
     expect(client.isClosed).toBe(true)
   })
 
-  test('is renewed once a second at most; in between the connection goes on as it is', async () => {
-    const { connect, ask, wait } = await openSasl({ sessionMs })
+  test('is renewed as often as the client likes', async () => {
+    const { connect, ask } = await openSasl({ sessionMs })
     const client = await connect()
     const renewal = [handshake('PLAIN'), authenticate('\0alice\0wonder')]
-    expect((await ask(client, ...renewal, ...renewal)).map(errorOf)).toEqual([0, 0, 0, 0])
-    expect((await ask(client, handshake('PLAIN'), heartbeat())).map(errorOf)).toEqual([34, 0])
-    await wait(1_000)
-    expect((await ask(client, ...renewal, heartbeat())).map(errorOf)).toEqual([0, 0, 0])
+    const answers = await ask(client, ...renewal, ...renewal, ...renewal, heartbeat())
+    expect(answers.map(errorOf)).toEqual([0, 0, 0, 0, 0, 0, 0])
   })
 
   test('takes nothing but a renewal when it is over', async () => {
