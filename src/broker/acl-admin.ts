@@ -132,6 +132,7 @@ function entryFault(entry: AclEntry): string | null {
   }
   if (!/^[^:]+:./.test(principal)) return `Could not parse principal from "${principal}": it is written User:NAME`
   if (host === '') return 'Host should not be empty'
-  const isLong = [resourceName, principal, host].some((text) => text.length > nameLengthMax || text.includes('\0'))
-  return isLong ? `A name has at most ${nameLengthMax} characters` : null
+  const names = [resourceName, principal, host]
+  if (names.some((text) => text.includes('\0'))) return 'A name holds no NUL'
+  return names.some((text) => text.length > nameLengthMax) ? `A name has at most ${nameLengthMax} characters` : null
 }

@@ -24,6 +24,22 @@ export interface FetchBounds {
   readonly bytesMax: number
 }
 
+/** What answers that are put together may take, all of them together. */
+export interface AnswerMemory {
+  /** Bytes that nobody holds. */
+  readonly roomBytes: number
+  /** Takes bytes from now on, or (negative) gives them back. */
+  hold(bytes: number): void
+  /** Resolves when there may be room; false: nobody waits for this answer any more. */
+  whenRoom(): Promise<boolean>
+}
+
+export const boundlessMemory: AnswerMemory = {
+  roomBytes: Number.POSITIVE_INFINITY,
+  hold: () => {},
+  whenRoom: () => Promise.resolve(true),
+}
+
 export interface FetchedPartition {
   readonly request: FetchPartition
   readonly answer: PartitionAnswer
@@ -36,15 +52,17 @@ export interface FetchedPartition {
 export class FetchReading {
   readonly #targets: readonly FetchTarget[]
   readonly #bounds: FetchBounds
+  readonly #memory: AnswerMemory
   readonly #fetched: FetchedPartition[] = []
   /** Where each target ended for this reader when it was read last: what comes later is news. */
   readonly #seenEnds: number[]
   #bytes = 0
   #isUrgent = false
 
-  constructor(targets: readonly FetchTarget[], bounds: FetchBounds) {
+  constructor(targets: readonly FetchTarget[], bounds: FetchBounds, memory: AnswerMemory) {
     this.#targets = targets
     this.#bounds = bounds
+    this.#memory = memory
     this.#seenEnds = new Array<number>(targets.length).fill(-1)
   }
 
@@ -107,6 +125,7 @@ export class FetchReading {
     const left = this.#bytesLeftFor(index)
     const answered = answerWithoutReading(target, this.#bounds, left > 0 || this.#isFirst(index))
     if (answered !== null) return this.#keep(index, answered)
+    if (this.#lacksRoom(index)) return false
     const read = target.partition.log.readHot(this.#requestOf(target, index))
     return read !== null && this.#keep(index, answerOf(target, read, this.#bounds))
   }
@@ -114,13 +133,27 @@ export class FetchReading {
   async #readCold(index: number): Promise<void> {
     const target = this.#targets[index] as FetchTarget & { readonly error: null }
     const { log } = target.partition
+    while (this.#lacksRoom(index)) {
+      if (!(await this.#memory.whenRoom())) return void this.#keep(index, nothingOf(target, this.#bounds))
+      if (this.#readHot(index)) return
+    }
+    const request = this.#requestOf(target, index)
+    const reserved = Math.max(0, request.bytesMax - this.#bytesOf(index))
+    this.#memory.hold(reserved)
     try {
-      this.#keep(index, answerOf(target, await log.read(this.#requestOf(target, index)), this.#bounds))
+      this.#keep(index, answerOf(target, await log.read(request), this.#bounds))
     } catch (thrown) {
       if (!(thrown instanceof DiskError)) throw thrown
       // The disk refused the read: the observer has heard of it at the port; the client is told.
       this.#keep(index, failedOf(target.request, log.isDeleted ? 'UNKNOWN_TOPIC_OR_PARTITION' : 'KAFKA_STORAGE_ERROR'))
+    } finally {
+      this.#memory.hold(-reserved)
     }
+  }
+
+  /** Nobody waits who holds something: an answer with records goes as it is, and only its first batch waits for memory. */
+  #lacksRoom(index: number): boolean {
+    return this.#isFirst(index) && this.#bytesOf(index) === 0 && this.#memory.roomBytes <= 0
   }
 
   #requestOf({ request, partition }: FetchTarget & { readonly error: null }, index: number): LogReadRequest {
@@ -136,9 +169,10 @@ export class FetchReading {
     return this.#fetched[index]?.bytes ?? 0
   }
 
-  /** What the others leave of the budget. */
+  /** What the others leave of the budget, and all answers together of theirs. */
   #bytesLeftFor(index: number): number {
-    return this.#bounds.bytesMax - (this.#bytes - this.#bytesOf(index))
+    const own = this.#bytesOf(index)
+    return Math.min(this.#bounds.bytesMax - (this.#bytes - own), this.#memory.roomBytes + own)
   }
 
   /** No other target has records: this one may go beyond the budget with its first batch. */
@@ -147,7 +181,9 @@ export class FetchReading {
   }
 
   #keep(index: number, fetched: FetchedPartition): true {
-    this.#bytes += fetched.bytes - this.#bytesOf(index)
+    const change = fetched.bytes - this.#bytesOf(index)
+    this.#bytes += change
+    this.#memory.hold(change)
     this.#isUrgent ||= fetched.isUrgent
     this.#fetched[index] = fetched
     return true
@@ -181,7 +217,7 @@ function answerWithoutReading(
     return failedOf(request, 'OFFSET_OUT_OF_RANGE')
   }
   if (!hasRoom || request.fetchOffset >= endOf(partition, bounds)) {
-    return { request, answer: emptyAnswer(request, partition, bounds), bytes: 0, isUrgent: false }
+    return nothingOf({ request, partition }, bounds)
   }
   return null
 }
@@ -213,6 +249,13 @@ function endOffsetOf(batches: Uint8Array): number {
 }
 
 const noRecords = new Uint8Array(0)
+
+function nothingOf(
+  { request, partition }: Pick<FetchTarget & { readonly error: null }, 'request' | 'partition'>,
+  bounds: FetchBounds,
+): FetchedPartition {
+  return { request, answer: emptyAnswer(request, partition, bounds), bytes: 0, isUrgent: false }
+}
 
 function emptyAnswer(request: FetchPartition, partition: Partition, bounds: FetchBounds): PartitionAnswer {
   return {

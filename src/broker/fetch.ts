@@ -9,7 +9,14 @@ import { aclOperation, aclResource, clusterResourceName } from '../security/acl.
 import type { Authorizer } from '../security/authorizer.ts'
 import { errorCode } from '../protocol/kafka/error-codes.ts'
 import type { FetchRequest, FetchResponseInput } from '../protocol/kafka/messages/fetch.ts'
-import { FetchReading, type FetchTarget, type FetchedPartition, type PartitionAnswer } from './fetch-read.ts'
+import {
+  type AnswerMemory,
+  boundlessMemory,
+  FetchReading,
+  type FetchTarget,
+  type FetchedPartition,
+  type PartitionAnswer,
+} from './fetch-read.ts'
 import type { FetchContext, FetchPartition, FetchSessionCache } from './fetch-session.ts'
 import { PartitionWatch } from './purgatory.ts'
 
@@ -34,6 +41,7 @@ export interface FetchCaller {
   readonly apiVersion: number
   readonly principal: string
   readonly clientHost: string
+  readonly answerMemory?: AnswerMemory
   onClose(callback: () => void): void
 }
 
@@ -59,10 +67,8 @@ export async function fetch(
   const mayRead = readerOf(caller, parts)
   const bytesMax = Math.min(request.maxBytes, parts.bytesMax())
   const targets = context.partitions.map((each) => targetOf(each, usesTopicIds, parts, mayRead))
-  const reading = new FetchReading(targets, {
-    isReadCommitted: request.isolationLevel === 1,
-    bytesMax,
-  })
+  const bounds = { isReadCommitted: request.isolationLevel === 1, bytesMax }
+  const reading = new FetchReading(targets, bounds, caller.answerMemory ?? boundlessMemory)
   // More than the answer may hold cannot be waited for.
   const bytesMin = Math.min(request.minBytes, bytesMax)
   const patience: Patience = { clock, bytesMin, deadlineMs, isGone: false, watch: null }

@@ -42,6 +42,9 @@ export interface DescribedQuotas {
 /** Entities with a quota: each is memory, and records at every start. */
 const entitiesMax = 10_000
 const nameLengthMax = 255
+/** Kafka's types: a rate of bytes is a long (its largest is how one says "no bound"), of connections an int. */
+const byteRateMax = 2 ** 63
+const connectionRateMax = 2 ** 31 - 1
 const matchExact = 0
 const matchDefault = 1
 const matchAny = 2
@@ -171,9 +174,12 @@ function opFault(entity: readonly NamedEntity[], op: QuotaChange['ops'][number])
   if (key === 'controller_mutation_rate')
     return 'controller_mutation_rate is not bounded by this node: topics are bounded by their number and by its memory and files'
   if (!keys.includes(key)) return `Invalid configuration key ${key}: ${keys.join(', ')} can be set here`
-  if (!(value > 0) || !Number.isFinite(value)) return `Quota ${key} must be greater than 0`
-  if (key !== 'request_percentage' && !Number.isSafeInteger(value)) return `${key} must be a whole number`
-  return null
+  if (!(value > 0)) return `Quota ${key} must be greater than 0`
+  if (!Number.isFinite(value)) return `Quota ${key} must be finite`
+  if (key === 'request_percentage') return null
+  if (!Number.isInteger(value)) return `${key} must be a whole number`
+  const largest = key === addressQuotaKey ? connectionRateMax : byteRateMax
+  return value > largest ? `${key} must be at most ${largest}` : null
 }
 
 function recordsOf(image: MetadataImage, { entity, ops }: QuotaChange): readonly MetadataRecordInput[] {

@@ -51,10 +51,12 @@ export class ScramAdmin {
   /** Mechanisms and iterations of the users that are named, or (null or none) of all that have a credential. */
   describe(names: readonly string[] | null): readonly DescribedUser[] {
     const { credentials } = this.#cluster.image
-    const wanted = names === null || names.length === 0 ? [...credentials.users()] : [...new Set(names)]
+    const first = new Map<string, number>()
+    names?.forEach((name, at) => first.has(name) || first.set(name, at))
+    const twice = new Set(names?.filter((name, at) => at !== first.get(name)))
+    const wanted = first.size === 0 ? [...credentials.users()] : [...first.keys()]
     return wanted.map((user) => {
-      const counts = names?.filter((name) => name === user).length ?? 1
-      if (counts > 1) {
+      if (twice.has(user)) {
         const message = `Cannot describe SCRAM credentials for the same user twice in a single request: ${user}`
         return { user, refusal: { error: 'DUPLICATE_RESOURCE', message }, credentials: [] }
       }

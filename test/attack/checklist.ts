@@ -30,7 +30,8 @@ export const attackRows: readonly AttackRow[] = [
   {
     id: 'A2',
     attack: 'Clients that ask for much and read nothing',
-    answer: 'Requests and answers under way share bounded budgets; sockets are paused above them.',
+    answer:
+      'Requests and answers under way share bounded budgets, and what a Fetch reads is out of one before it is read; sockets are paused above them.',
     shownBy: [
       ['attack/kafka-load.ts', 'clients that each send 10,000 Fetches'],
       ['attack/mqtt-load.ts', 'subscribers that never read'],
@@ -86,11 +87,13 @@ export const attackRows: readonly AttackRow[] = [
   {
     id: 'A7',
     attack: 'Requests of Kafka whose counts, lengths and tags lie',
-    answer: 'No array is made for a count that the bytes cannot hold; whatever is not a message is a ProtocolError.',
+    answer:
+      'No array is made for a count that the bytes cannot hold; whatever is not a message is a ProtocolError. A request names 60,000 things at most, and what it asks for many times it is told once.',
     shownBy: [
       ['protocol/kafka/compile.test.ts', 'when mutated give a value or a ProtocolError'],
       ['protocol/kafka/compile.test.ts', 'makes no array for a count that the bytes cannot hold'],
       ['attack/kafka-frames.ts', 'counts of 2^31-1 and strings beyond the frame'],
+      ['attack/kafka-repeats.ts', 'requests that name one thing ten thousand times'],
       ['attack/fuzz.ts', 'Kafka: frames, requests and SASL messages are read or refused, whatever their bytes'],
     ],
     open: 'The goal of 10^9 inputs takes hours (`--inputs`); a run of the tests has some hundred thousand.',
@@ -138,7 +141,7 @@ export const attackRows: readonly AttackRow[] = [
       ['ingest/mqtt/session.test.ts', 'takes no more than its bound, by messages and by bytes'],
       ['attack/floods.ts', 'client ids whose sessions never expire'],
     ],
-    open: 'The long form of a million client ids was not run: of 40,000, with 10,000 sessions kept, 108 MiB stay, and 192 are allowed.',
+    open: '',
   },
   {
     id: 'A12',

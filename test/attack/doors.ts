@@ -7,6 +7,7 @@ import { kafkaBatchRows } from './kafka-batches.ts'
 import { kafkaFrameRows } from './kafka-frames.ts'
 import { kafkaLoadRows, lingering } from './kafka-load.ts'
 import { kafkaNameRows } from './kafka-names.ts'
+import { kafkaRepeatRows } from './kafka-repeats.ts'
 import { KafkaTalk } from './kafka-talk.ts'
 import { mqttLoadRows } from './mqtt-load.ts'
 import { mqttPacketRows } from './mqtt-packets.ts'
@@ -48,6 +49,7 @@ export const doors: Group = {
         ...kafkaFrameRows(world),
         ...kafkaBatchRows(world),
         ...kafkaNameRows(world),
+        ...kafkaRepeatRows(world),
         ...kafkaLoadRows(world),
         ...mqttPacketRows(world),
         ...mqttLoadRows(world),

@@ -15,7 +15,7 @@ import { startDaemon } from './command.ts'
 import { figure } from './figures.ts'
 import { KafkaTalk } from './kafka-talk.ts'
 import { connectPacket, field, MqttTalk, packet, publishPacket, types } from './mqtt-talk.ts'
-import { assertGrowth, descriptorsOf, memoryOf } from './process-facts.ts'
+import { assertGrowth, memoryOf, socketsOf } from './process-facts.ts'
 import { RawClient } from './raw-client.ts'
 import type { Group, OpenGroup, Row } from './row.ts'
 import { until } from './row.ts'
@@ -100,14 +100,14 @@ async function flood(count: number, work: (index: number) => Promise<void>): Pro
   await Promise.all(Array.from({ length: atOnce }, worker))
 }
 
-/** Throws when the memory has grown by more than a flood may cost, or descriptors are left. */
-async function unharmed(pid: number, before: { readonly residentBytes: number; readonly descriptors: number }) {
-  await until(() => descriptorsOf(pid) <= before.descriptors + 5, 15_000, 'the descriptors of the flood to be closed')
+/** Throws when the memory has grown by more than a flood may cost, or sockets are left. */
+async function unharmed(pid: number, before: { readonly residentBytes: number; readonly sockets: number }) {
+  await until(() => socketsOf(pid) <= before.sockets + 5, 15_000, 'the sockets of the flood to be closed')
   const grown = memoryOf(pid).residentBytes - before.residentBytes
   assertGrowth(grown, grownMiBMax * mib)
 }
 
-const factsOf = (pid: number) => ({ residentBytes: memoryOf(pid).residentBytes, descriptors: descriptorsOf(pid) })
+const factsOf = (pid: number) => ({ residentBytes: memoryOf(pid).residentBytes, sockets: socketsOf(pid) })
 
 function connectionRow({ pid, kafka, mqtt, kafkaTls }: Place): Row {
   return {

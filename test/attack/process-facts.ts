@@ -1,6 +1,6 @@
 /** What the kernel tells of a process. */
 import { strict as assert } from 'node:assert'
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 
 export interface MemoryFacts {
   readonly residentBytes: number
@@ -38,6 +38,20 @@ export function inputOutputOf(pid: number): InputOutputFacts {
 
 export function descriptorsOf(pid: number): number {
   return readdirSync(`/proc/${pid}/fd`).length
+}
+
+/** Descriptors that are sockets: what is left of connections, whatever files the log has open. */
+export function socketsOf(pid: number): number {
+  return readdirSync(`/proc/${pid}/fd`).filter((name) => isSocket(`/proc/${pid}/fd/${name}`)).length
+}
+
+/** False too when it was closed since it was listed. */
+function isSocket(path: string): boolean {
+  try {
+    return readlinkSync(path).startsWith('socket:')
+  } catch {
+    return false
+  }
 }
 
 function kibOf(status: string, name: string): number {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { MemoryBudget } from '../../src/ingest/kafka/memory-budget.ts'
 import type { Partition } from '../../src/cluster/partition/partition.ts'
 import type { FetchRequest, FetchResponseInput } from '../../src/protocol/kafka/messages/fetch.ts'
 import { batchOf } from '../log/log-fixture.ts'
@@ -50,9 +51,9 @@ interface Waiting {
   tookMs: number
 }
 
-function begin(node: RecordWorld, request: FetchRequest, version = 12): Waiting {
+function begin(node: RecordWorld, request: FetchRequest, caller = new Caller()): Waiting {
   const startMs = node.world.nowMs
-  const waiting: Waiting = { caller: new Caller(version), response: null, tookMs: -1 }
+  const waiting: Waiting = { caller, response: null, tookMs: -1 }
   void node.broker.fetch(request, waiting.caller).then((response) => {
     waiting.response = response
     waiting.tookMs = node.world.nowMs - startMs
@@ -435,6 +436,74 @@ describe('a wait', () => {
     await write(node, [big], 1)
     await node.world.run(() => waiting.response !== null)
     expect([reads, fetched(waiting.response ?? {})]).toEqual([0, ['readings-0: 0..0', 'readings-1: 0..3']])
+  })
+})
+
+describe('the memory of answers', () => {
+  const batch = batchOf(['x'.repeat(1_000)])
+  /** Three partitions of four batches each, and room for two and a half. */
+  async function openShort() {
+    const opened = await open()
+    for (const index of [0, 1, 2]) {
+      for (let count = 0; count < 4; count++) await write(opened.node, ['x'.repeat(1_000)], index)
+    }
+    const answers = new MemoryBudget(Math.floor(batch.length * 2.5), () => {})
+    return { ...opened, answers, all: fetchRequest([{}, { index: 1 }, { index: 2 }], { maxWaitMs: 1_000 }) }
+  }
+
+  it('is shared by all that are put together: an answer ends where there is none left, and the next waits for its first batch', async () => {
+    const { node, answers, all } = await openShort()
+    const first = begin(node, all, new Caller(12, answers))
+    await node.world.run(() => first.response !== null)
+    expect(fetched(first.response ?? { responses: [] })).toEqual([
+      'readings-0: 0..1',
+      'readings-1: empty',
+      'readings-2: empty',
+    ])
+    const second = begin(node, all, new Caller(12, answers))
+    await node.world.run(() => second.response !== null)
+    expect(fetched(second.response ?? { responses: [] })[0]).toBe('readings-0: 0..0')
+    expect(answers.usedBytes).toBe(batch.length * 3)
+    const waiting = [1, 2, 3].map(() => begin(node, all, new Caller(12, answers)))
+    await node.world.runFor(60_000)
+    expect(waiting.map(({ response }) => response)).toEqual([null, null, null])
+    first.caller.answerMemory.release()
+    await node.world.run(() => waiting[0]?.response !== null)
+    expect(answers.usedBytes).toBeLessThanOrEqual(batch.length * 3.5)
+    for (const { caller } of [second, ...waiting]) caller.answerMemory.release()
+    await node.world.run(() => waiting.every(({ response }) => response !== null))
+    for (const { caller } of waiting) caller.answerMemory.release()
+    expect(answers.usedBytes).toBe(0)
+  })
+
+  it('is not waited for by who has nothing to read, or has gone', async () => {
+    const { node, answers, all } = await openShort()
+    answers.add(answers.bytesMax)
+    const atEnd = begin(node, fetchRequest([{ offset: 4 }], { maxWaitMs: 1_000 }), new Caller(12, answers))
+    await node.world.run(() => atEnd.response !== null)
+    const gone = begin(node, all, new Caller(12, answers))
+    await node.world.runFor(2_000)
+    expect(gone.response).toBeNull()
+    gone.caller.close()
+    await node.world.run(() => gone.response !== null)
+    expect([answers.hasWaiting, answers.usedBytes]).toEqual([false, answers.bytesMax])
+  })
+
+  it('is held by a read that is with the disk, and given back when the disk fails', async () => {
+    const node = await openRecords(newWorld(), { directory: { tailCacheBytes: 1 } })
+    await makeTopic(node, 'readings', 2)
+    for (const index of [0, 1]) await write(node, [big], index)
+    const again = await coldLife(node)
+    again.host.failDisk({ operation: 'read', path: /readings-0/, code: 'EIO' })
+    const answers = new MemoryBudget(10_000_000, () => {})
+    const reading = begin(again, fetchRequest([{ index: 0 }, { index: 1 }]), new Caller(12, answers))
+    expect(answers.usedBytes).toBe(1_048_576)
+    await again.world.run(() => reading.response !== null)
+    expect(fetched(reading.response ?? { responses: [] })).toEqual([
+      'readings-0: KAFKA_STORAGE_ERROR',
+      'readings-1: 0..0',
+    ])
+    expect(answers.usedBytes).toBe(batchOf([big]).length)
   })
 })
 

@@ -34,12 +34,24 @@ describe('client quotas', () => {
     ['less than nothing', [user('a')], 'request_percentage', -1],
     ['no number', [user('a')], 'request_percentage', Number.NaN],
     ['a part of a byte', [user('a')], 'consumer_byte_rate', 1.5],
+    ['a rate beyond a long', [user('a')], 'producer_byte_rate', 1e300],
+    ['an endless share', [user('a')], 'request_percentage', Number.POSITIVE_INFINITY],
+    ['connections beyond an int', [ip('10.0.0.1')], 'connection_creation_rate', 2 ** 31],
     ['a key that is not kept here', [user('a')], 'controller_mutation_rate', 1],
   ])('with %s are refused, and nothing of them is stored', async (_, entity, key, value) => {
     const { settle, quotas, cluster } = await openQuotas()
     const alter = quotas.alter([change(entity, key, value), change([user('fine')], 'request_percentage', 12.5)], false)
     expect(await settle(alter)).toMatchObject([{ refusal: { error: 'INVALID_REQUEST' } }, { refusal: null }])
     expect([...cluster.image.quotas.entries()]).toHaveLength(1)
+  })
+
+  it.each([
+    ['the largest long, by which tools say that there is no bound', user('a'), 'consumer_byte_rate', 2 ** 63],
+    ['the largest int of connections', ip('10.0.0.1'), 'connection_creation_rate', 2 ** 31 - 1],
+  ])('with %s are taken', async (_, entity, key, value) => {
+    const { settle, quotas } = await openQuotas()
+    expect(await settle(quotas.alter([change([entity], key, value)], false))).toMatchObject([{ refusal: null }])
+    expect(quotas.describe([], false)).toMatchObject([{ values: [{ key, value }] }])
   })
 
   it('with one key twice are refused, and what is not there can be taken back, whatever it is, without a record', async () => {

@@ -7,6 +7,8 @@ import { TopicAdmin } from '../../src/broker/topic-admin.ts'
 import { Cluster } from '../../src/cluster/cluster.ts'
 import { BrokerSettings } from '../../src/cluster/metadata/broker-config.ts'
 import type { Partition } from '../../src/cluster/partition/partition.ts'
+import { HeldAnswer } from '../../src/ingest/kafka/held-answer.ts'
+import { MemoryBudget } from '../../src/ingest/kafka/memory-budget.ts'
 import { LogDirectory, type LogDirectoryOptions } from '../../src/log/log-directory.ts'
 import { type KafkaErrorName, errorName } from '../../src/protocol/kafka/error-codes.ts'
 import type { FetchRequest, FetchResponseInput } from '../../src/protocol/kafka/messages/fetch.ts'
@@ -190,10 +192,12 @@ export class Caller {
   readonly apiVersion: number
   readonly principal = 'User:ANONYMOUS'
   readonly clientHost = '127.0.0.1'
+  readonly answerMemory: HeldAnswer
   #onClose: (() => void)[] = []
 
-  constructor(apiVersion = 12) {
+  constructor(apiVersion = 12, answers = new MemoryBudget(Number.POSITIVE_INFINITY, () => {})) {
     this.apiVersion = apiVersion
+    this.answerMemory = new HeldAnswer(answers)
   }
 
   onClose(callback: () => void): void {
@@ -202,6 +206,7 @@ export class Caller {
 
   close(): void {
     for (const callback of this.#onClose) callback()
+    this.answerMemory.cancel()
   }
 }
 

@@ -119,6 +119,23 @@ describe('the Kafka door', () => {
     await world.run(() => client.frames.length === 2 && begun >= 2)
     expect(client.isClosed).toBe(false)
   })
+
+  test.each([1e-3, Number.MIN_VALUE])(
+    'answers a producer who is a long way above a quota of %d with the longest pause there is',
+    async (bound) => {
+      const quotas = new ClientQuotas()
+      quotas.set(entity('ANONYMOUS'), 'producer_byte_rate', bound)
+      const { world, connect } = await openDoor([[0, () => ({ responses: [] })]], {
+        quotas: new QuotaKeeper(quotas, { monotonicMs: () => world.nowMs }, window),
+      })
+      const topicData = [{ name: 'a', partitionData: [{ index: 0, records: new Uint8Array(100_000) }] }]
+      const client = await connect()
+      client.send(Buffer.concat(encodeRequest(produceApi, 3, 1, 'pump', { acks: 1, timeoutMs: 1_000, topicData })))
+      await world.run(() => client.isClosed || client.frames.length === 1)
+      expect(client.frames[0]?.readInt32BE(8)).toBe(2 ** 31 - 1)
+      expect(client.isClosed).toBe(false)
+    },
+  )
 })
 
 describe('an MQTT client', () => {

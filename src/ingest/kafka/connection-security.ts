@@ -70,6 +70,7 @@ export class ConnectionSecurity {
   #sessionEndMs = Number.POSITIVE_INFINITY
   /** How long the last authentication is good for; 0 = without end. */
   #sessionMs = 0
+  #hasVersions = false
   /** What the client was told of its failure, by the mechanism. */
   #told: string | null = null
   #deadline: Timer | null = null
@@ -101,14 +102,15 @@ export class ConnectionSecurity {
   judge(apiKey: number): FrameVerdict {
     switch (this.#state) {
       case 'open':
-        if (!this.#isExpired() || apiKey === handshakeApi || apiKey === apiVersionsApi) return 'request'
+        if (!this.#isExpired() || apiKey === handshakeApi) return 'request'
         return { refused: 'the session has ended and was not renewed' }
       case 'handshake':
-        if (apiKey === handshakeApi || apiKey === apiVersionsApi) return 'request'
+        if (apiKey === handshakeApi || (apiKey === apiVersionsApi && !this.#hasVersions)) return 'request'
         return { refused: `API key ${apiKey} before SaslHandshake` }
       case 'authenticate':
+        if (apiKey === authenticateApi || apiKey === handshakeApi) return 'request'
         // A client that renews its session may have requests under way.
-        if (apiKey === authenticateApi || (this.#mechanism !== null && !this.#isExpired())) return 'request'
+        if (this.#mechanism !== null && !this.#isExpired()) return 'request'
         return { refused: `API key ${apiKey} in place of SaslAuthenticate` }
       case 'token':
         return 'token'
@@ -127,17 +129,23 @@ export class ConnectionSecurity {
     this.#deadline = null
   }
 
+  /** The client was told which versions there are: a stranger asks once, as at Apache Kafka. */
+  versionsTold(): void {
+    this.#hasVersions = true
+  }
+
   /** SaslHandshake 0-1. */
   handshake({ mechanism }: SaslHandshakeRequest, apiVersion: number): SaslHandshakeResponseInput {
     const { sasl, host } = this.#options
-    const mayRenew = this.#state === 'open' && Number.isFinite(this.#sessionEndMs)
-    if (sasl === null || !(this.#state === 'handshake' || mayRenew)) {
+    // In the middle of an exchange it is the end of both.
+    if (this.#state === 'authenticate') this.#state = 'over'
+    if (sasl === null || !(this.#state === 'handshake' || this.#mayRenew())) {
       return { errorCode: errorCode('ILLEGAL_SASL_STATE'), mechanisms: [] }
     }
     const { mechanisms, authenticator } = sasl
     const chosen = mechanisms.find((each) => each === mechanism)
     if (chosen === undefined) {
-      if (!mayRenew) this.#state = 'over'
+      this.#state = 'over'
       return { errorCode: errorCode('UNSUPPORTED_SASL_MECHANISM'), mechanisms }
     }
     if (this.#mechanism !== null && this.#mechanism !== chosen) {
@@ -147,6 +155,11 @@ export class ConnectionSecurity {
     this.#exchange = authenticator.begin(chosen, host)
     this.#state = apiVersion === 0 ? 'token' : 'authenticate'
     return { errorCode: 0, mechanisms }
+  }
+
+  /** As often as the client likes: kafkajs does with every request of a session's last ten seconds, and Apache Kafka refuses that. */
+  #mayRenew(): boolean {
+    return this.#state === 'open' && Number.isFinite(this.#sessionEndMs)
   }
 
   /** SaslAuthenticate 0-2. */
@@ -161,7 +174,7 @@ export class ConnectionSecurity {
       return { errorCode: errorCode('SASL_AUTHENTICATION_FAILED'), errorMessage }
     }
     const sessionLifetimeMs = this.#exchange === null ? this.#sessionMs : 0
-    return { errorCode: 0, errorMessage: null, authBytes: bytes, sessionLifetimeMs }
+    return { errorCode: 0, errorMessage: '', authBytes: bytes, sessionLifetimeMs }
   }
 
   /** A bare token; answers the server's, or null when the connection ends. */

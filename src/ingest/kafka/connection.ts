@@ -11,7 +11,7 @@ import { FrameAssembler } from '../../protocol/kafka/frame.ts'
 import { ConnectionSecurity, type SaslListener, strangersFrames } from './connection-security.ts'
 import { apiKeyOf, type Dispatched, type Dispatcher } from './dispatch.ts'
 import { kafkaDoorEvents } from './door-events.ts'
-import { kafkaDoorMetrics } from './door-metrics.ts'
+import { kafkaDoorMetrics, labelsOf } from './door-metrics.ts'
 import { CloseConnection } from './handler.ts'
 import type { KafkaDoorOptions } from './door-options.ts'
 import type { MemoryBudget } from './memory-budget.ts'
@@ -38,7 +38,7 @@ export interface ConnectionHost {
 }
 
 /** What a connection is opened with. */
-export interface ConnectionOptions extends Omit<ConnectionFacts, 'isClosed' | 'security'> {
+export interface ConnectionOptions extends Omit<ConnectionFacts, 'isClosed' | 'security' | 'responseMemory'> {
   /** Who it speaks for where no SASL is asked for. */
   readonly principal: string
   readonly sasl: SaslListener | null
@@ -103,7 +103,8 @@ export class KafkaConnection {
       onOpen: () => this.#assembler.trust(options.requestBytesMax),
       onLate: () => this.#refuse('no authentication in time', 'unauthenticated'),
     })
-    this.facts = { ...facts, security: this.#security, isClosed: () => this.#isClosed }
+    const { responseMemory } = host
+    this.facts = { ...facts, responseMemory, security: this.#security, isClosed: () => this.#isClosed }
     this.#activeAtMs = clock.monotonicMs()
     this.#assembler = new FrameAssembler({
       ...(sasl === null ? { frameBytesMax: options.requestBytesMax } : strangersFrames(options.requestBytesMax)),
@@ -257,7 +258,13 @@ export class KafkaConnection {
     const { options, requestMemory, responseMemory } = this.#host
     if (this.#security.isBusy || this.#isAboveQuota()) return false
     if (this.#queue.pendingCount >= options.pendingRequestsMax) return false
-    if (this.#queue.heldBytes + this.#connection.backlogBytes >= options.unsentBytesMax) return false
+    const unsentBytes = this.#queue.heldBytes + this.#connection.backlogBytes
+    if (unsentBytes >= options.unsentBytesMax) return false
+    // Whoever has answers to take gets no more while there is no memory for any.
+    if (unsentBytes > 0 && responseMemory.isExhausted) {
+      responseMemory.wait(this.#proceed)
+      return false
+    }
     // Whoever runs nothing may always begin, so that everybody gets on.
     if (this.#running.size > 0 && !requestMemory.fits(frame.length)) {
       requestMemory.wait(this.#proceed)
@@ -302,8 +309,14 @@ export class KafkaConnection {
       run.busyMs = clock.monotonicMs() - beganMs
       if (!isPromise(response)) return this.#answer(run, response)
       response.then(
-        (answer) => this.#answer(run, answer),
-        (thrown: unknown) => this.#failed(run, thrown),
+        (answer) => {
+          this.#answer(run, answer)
+          request.ended()
+        },
+        (thrown: unknown) => {
+          this.#failed(run, thrown)
+          request.ended()
+        },
       )
     } catch (thrown) {
       this.#failed(run, thrown)
@@ -480,18 +493,6 @@ interface Run {
   readonly beganMs: number
   /** Of the loop, by its handler. */
   busyMs: number
-}
-
-const labels = new Map<string, { readonly api: string }>()
-
-/** One object a name: metrics are told of every request. The names are those of our own table. */
-function labelsOf(api: string): { readonly api: string } {
-  let known = labels.get(api)
-  if (known === undefined) {
-    known = { api }
-    labels.set(api, known)
-  }
-  return known
 }
 
 function isPromise(value: unknown): value is Promise<unknown> {

@@ -4,6 +4,7 @@ import { decodeMessage } from '../../protocol/kafka/compile.ts'
 import { decodeRequestHeader, encodeResponse } from '../../protocol/kafka/header.ts'
 import type { AnyKafkaHandler, HandlerTable, KafkaHandler } from './handler.ts'
 import { apiVersionsKey, refuseApiVersions } from './handlers/api-versions.ts'
+import { namedMax, tooMany } from './request-bounds.ts'
 
 /** What a frame is: a request for a handler, a request that has its answer already, or none at all. */
 export type Dispatched =
@@ -56,6 +57,9 @@ export class Dispatcher {
     try {
       const header = decodeRequestHeader(frame)
       const { value } = decodeMessage(api.request, version, frame, header.end)
+      if (tooMany(value, frame.length)) {
+        return { kind: 'refused', reason: `${api.name} names more than ${namedMax} things in one request` }
+      }
       return {
         kind: 'request',
         api,

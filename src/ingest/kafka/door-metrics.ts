@@ -70,3 +70,15 @@ export const kafkaDoorMetrics = defineMetrics({
     labels: [],
   },
 })
+
+const labels = new Map<string, { readonly api: string }>()
+
+/** One object a name: metrics are told of every request. The names are those of our own table. */
+export function labelsOf(api: string): { readonly api: string } {
+  let known = labels.get(api)
+  if (known === undefined) {
+    known = { api }
+    labels.set(api, known)
+  }
+  return known
+}

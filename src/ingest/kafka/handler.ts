@@ -1,4 +1,5 @@
 /** What a handler of one Kafka API is, and what it is told about the request beside its body. */
+import type { AnswerMemory } from '../../broker/fetch-read.ts'
 
 /**
  * Facts of one request. It is valid until the response has been made; a handler that waits keeps it, nothing else does.
@@ -18,6 +19,8 @@ export interface RequestContext {
   readonly advertised: AdvertisedAddress
   /** Unique within one run of the daemon, ascending. */
   readonly connectionId: number
+  /** For answers as large as their client asks; absent: there is no bound. */
+  readonly answerMemory?: AnswerMemory
   /** True once the connection is gone: an answer would be thrown away. */
   isClosed(): boolean
   /**

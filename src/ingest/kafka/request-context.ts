@@ -1,11 +1,14 @@
 /** The facts of one request, over those of its connection. */
 import type { ConnectionSecurity } from './connection-security.ts'
 import type { AdvertisedAddress, RequestContext } from './handler.ts'
+import { HeldAnswer } from './held-answer.ts'
+import type { MemoryBudget } from './memory-budget.ts'
 
 /** What all requests of a connection have in common. */
 export interface ConnectionFacts {
   readonly connectionId: number
   readonly security: ConnectionSecurity
+  readonly responseMemory: MemoryBudget
   readonly clientHost: string
   readonly localHost: string
   readonly localPort: number
@@ -20,6 +23,7 @@ export class PendingRequest implements RequestContext {
   readonly clientId: string | null
   readonly #facts: ConnectionFacts
   #closeCallbacks: (() => void)[] | null = null
+  #answerMemory: HeldAnswer | null = null
 
   constructor(facts: ConnectionFacts, apiVersion: number, clientId: string | null) {
     this.#facts = facts
@@ -55,6 +59,11 @@ export class PendingRequest implements RequestContext {
     return this.#facts.connectionId
   }
 
+  get answerMemory(): HeldAnswer {
+    this.#answerMemory ??= new HeldAnswer(this.#facts.responseMemory)
+    return this.#answerMemory
+  }
+
   isClosed(): boolean {
     return this.#facts.isClosed()
   }
@@ -74,5 +83,11 @@ export class PendingRequest implements RequestContext {
     const callbacks = this.#closeCallbacks
     this.#closeCallbacks = null
     if (callbacks !== null) for (const callback of callbacks) callback()
+    this.#answerMemory?.cancel()
+  }
+
+  /** The handler is done, and its answer is the connection's. */
+  ended(): void {
+    this.#answerMemory?.release()
   }
 }

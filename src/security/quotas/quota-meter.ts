@@ -7,6 +7,9 @@ export interface QuotaWindow {
   readonly sampleMs: number
 }
 
+/** The longest pause that `throttle_time_ms` can say: 24 days. */
+const pauseMsMax = 2 ** 31 - 1
+
 export class QuotaMeter {
   readonly #window: QuotaWindow
   /** Begin and amount of samples, oldest first; `samples` of them at most. */
@@ -26,13 +29,14 @@ export class QuotaMeter {
     this.#forget(nowMs)
   }
 
-  /** Milliseconds without an amount after which the rate is `perSecond` again; 0 = it is not above. */
+  /** Whole milliseconds without an amount after which the rate is `perSecond` again; 0 = it is not above. */
   pauseMs(perSecond: number, nowMs: number): number {
     this.#forget(nowMs)
     const windowMs = this.#windowMs(nowMs)
     const amount = this.#samples.reduce((sum, sample) => sum + sample.amount, 0)
     const rate = (amount / windowMs) * 1000
-    return rate <= perSecond ? 0 : Math.round(((rate - perSecond) / perSecond) * windowMs)
+    if (rate <= perSecond) return 0
+    return Math.min(pauseMsMax, Math.round(((rate - perSecond) / perSecond) * windowMs))
   }
 
   #forget(nowMs: number): void {

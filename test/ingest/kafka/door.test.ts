@@ -1,7 +1,12 @@
 import { describe, expect, test } from 'vitest'
 import { BrokerSettings } from '../../../src/cluster/metadata/broker-config.ts'
 import { gateLimits, kafkaDoorOptionsOf } from '../../../src/ingest/kafka/door-options.ts'
-import { CloseConnection, type HandlerEntry, type KafkaHandler } from '../../../src/ingest/kafka/handler.ts'
+import {
+  CloseConnection,
+  type HandlerEntry,
+  type KafkaHandler,
+  type RequestContext,
+} from '../../../src/ingest/kafka/handler.ts'
 import type { HeartbeatRequest, HeartbeatResponseInput } from '../../../src/protocol/kafka/messages/heartbeat.ts'
 import { frame, heartbeatBody, int32, noFeatures, noQuotas, openDoor, type RawClient, text } from './door-harness.ts'
 
@@ -309,6 +314,63 @@ describe('bounds', () => {
     expect(door.connectionCount).toBeLessThan(11)
   })
 
+  test('answers that are put together side by side share the memory of all; it is free again when their clients have gone', async () => {
+    let read = 0
+    const fetch: HandlerEntry = [
+      fetchKey,
+      async (_: never, { answerMemory }: RequestContext) => {
+        if (answerMemory === undefined) throw new Error('no memory for an answer')
+        while (answerMemory.roomBytes <= 0) if (!(await answerMemory.whenRoom())) return { responses: [] }
+        answerMemory.hold(1_000_000)
+        read++
+        await Promise.resolve()
+        return {
+          responses: [{ topic: 't', partitions: [{ partitionIndex: 0, records: new Uint8Array(1_000_000) }] }],
+        }
+      },
+    ]
+    const { world, connect, door } = await openDoor([fetch], { responseMemoryBytesMax: 4_000_000 })
+    const used = (): number => {
+      door.refreshGauges()
+      return world.host('broker').observer.figure('headwater_kafka_response_memory_bytes')
+    }
+    const clients: RawClient[] = []
+    for (let at = 0; at < 10; at++) clients.push(await connect())
+    for (const client of clients) {
+      client.connection.pause()
+      client.send(frame(fetchKey, 4, 0, fetchBody), frame(fetchKey, 4, 1, fetchBody))
+    }
+    await world.runFor(1_000)
+    expect(read).toBeLessThanOrEqual(5)
+    expect(used()).toBeLessThanOrEqual(5_100_000)
+    for (const client of clients) client.connection.destroy()
+    await world.run(() => door.connectionCount === 0)
+    expect(used()).toBe(0)
+  })
+
+  test('a client that has answers to take gets no more, of whatever kind, while there is no memory for any', async () => {
+    let begun = 0
+    const members = [{ memberId: 'm', memberMetadata: new Uint8Array(400_000) }]
+    const describeGroups: HandlerEntry = [
+      15,
+      () => {
+        begun++
+        return { groups: [{ groupId: 'g', members }] }
+      },
+    ]
+    const { world, connect } = await openDoor([describeGroups], { responseMemoryBytesMax: 2_000_000 })
+    const request = frame(15, 0, 1, Buffer.concat([int32(1), text('g')]))
+    for (let at = 0; at < 10; at++) {
+      const client = await connect()
+      client.connection.pause()
+      client.send(...Array.from({ length: 5 }, () => request))
+    }
+    await world.runFor(1_000)
+    // Each has one, and some have had a second while there was room.
+    expect(begun).toBeGreaterThanOrEqual(10)
+    expect(begun).toBeLessThanOrEqual(15)
+  })
+
   test('large frames that are begun and never sent cannot take the memory of all requests', async () => {
     const { world, connect } = await openDoor([answerAtOnce], {
       requestBytesMax: 1_000_000,
@@ -322,6 +384,26 @@ describe('bounds', () => {
     client.send(frame(heartbeatKey, 0, 7, body))
     await world.run(() => client.frames.length === 1, 60_000)
     expect(client.correlations).toEqual([7])
+  })
+
+  test('a request that names more than this node can have is refused before its handler sees it', async () => {
+    const seen: number[] = []
+    const describeGroups: HandlerEntry = [
+      15,
+      ({ groups }: { readonly groups: readonly string[] }) => {
+        seen.push(groups.length)
+        return { groups: [] }
+      },
+    ] as HandlerEntry
+    const { world, connect } = await openDoor([describeGroups])
+    const naming = (count: number): Buffer =>
+      frame(15, 0, count, Buffer.concat([int32(count), ...Array.from({ length: count }, () => text('g'))]))
+    const client = await connect()
+    client.send(naming(60_000))
+    await world.run(() => client.frames.length === 1)
+    client.send(naming(60_001))
+    await world.run(() => client.isClosed)
+    expect(seen).toEqual([60_000])
   })
 
   test('connections beyond the limit are refused', async () => {

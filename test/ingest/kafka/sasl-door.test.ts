@@ -138,6 +138,35 @@ describe('a listener with SASL', () => {
     expect(errorOf(answer)).toBe(0)
   })
 
+  test('tells a stranger its versions once', async () => {
+    const { connect, ask, principals } = await openSasl()
+    const client = await connect()
+    const unknown = frame(18, 99, 1)
+    expect((await ask(client, unknown, frame(18, 0, 1))).map(errorOf)).toEqual([35, 0])
+    expect(await ask(client, frame(18, 0, 1))).toEqual([])
+    expect(client.isClosed).toBe(true)
+    const known = await connect()
+    const behind = [handshake('PLAIN'), authenticate('\0alice\0wonder'), frame(18, 0, 1), frame(18, 0, 1)]
+    expect((await ask(known, frame(18, 0, 1), ...behind)).map(errorOf)).toEqual([0, 0, 0, 0, 0])
+    expect(principals).toEqual([])
+  })
+
+  test('answers a second SaslHandshake in an exchange with ILLEGAL_SASL_STATE, and closes', async () => {
+    const { connect, ask, principals } = await openSasl()
+    const client = await connect()
+    const frames = [handshake('PLAIN'), handshake('SCRAM-SHA-256'), authenticate('\0alice\0wonder'), heartbeat()]
+    expect((await ask(client, ...frames)).map(errorOf)).toEqual([0, 34])
+    expect(client.isClosed).toBe(true)
+    expect(principals).toEqual([])
+  })
+
+  test('says yes as Apache Kafka does, byte for byte', async () => {
+    const { connect, ask } = await openSasl()
+    const [, answer] = await ask(await connect(), handshake('PLAIN'), authenticate('\0alice\0wonder'))
+    // Taken from Apache Kafka 4.3.1: correlation id, no error, an empty message, no bytes, no end of the session.
+    expect(answer?.toString('hex')).toBe(`00000002${'0000'}${'0000'}${'00000000'}${'0000000000000000'}`)
+  })
+
   test('closes on a request in place of SaslAuthenticate', async () => {
     const { connect, ask, principals } = await openSasl()
     expect(await ask(await connect(), handshake('PLAIN'), heartbeat())).toHaveLength(1)
@@ -239,6 +268,31 @@ describe('a session with an end', () => {
     expect((await ask(client, handshake(mechanism), authenticate(token), heartbeat())).map(errorOf)).toEqual(codes)
     expect(client.isClosed).toBe(true)
     expect(principals).toEqual([])
+  })
+
+  test('ends with a renewal by a mechanism that is not offered', async () => {
+    const { connect, ask } = await openSasl({ sessionMs })
+    const client = await connect()
+    await ask(client, handshake('PLAIN'), authenticate('\0alice\0wonder'))
+    expect((await ask(client, handshake('NTLM'), heartbeat())).map(errorOf)).toEqual([33])
+    expect(client.isClosed).toBe(true)
+  })
+
+  test('is renewed as often as the client likes', async () => {
+    const { connect, ask } = await openSasl({ sessionMs })
+    const client = await connect()
+    const renewal = [handshake('PLAIN'), authenticate('\0alice\0wonder')]
+    const answers = await ask(client, ...renewal, ...renewal, ...renewal, heartbeat())
+    expect(answers.map(errorOf)).toEqual([0, 0, 0, 0, 0, 0, 0])
+  })
+
+  test('takes nothing but a renewal when it is over', async () => {
+    const { connect, ask, wait } = await openSasl({ sessionMs })
+    const client = await connect()
+    await ask(client, handshake('PLAIN'), authenticate('\0alice\0wonder'))
+    await wait(sessionMs)
+    expect(await ask(client, frame(18, 0, 1))).toEqual([])
+    expect(client.isClosed).toBe(true)
   })
 
   test('requests under way while it is renewed are still answered', async () => {

@@ -44,7 +44,7 @@ function describeAcls(
     }
     return {
       errorCode: 0,
-      errorMessage: null,
+      errorMessage: '',
       resources: [...resources.values()].map((entries) => ({
         resourceType: entries[0]?.resourceType ?? 0,
         resourceName: entries[0]?.resourceName ?? '',
@@ -82,7 +82,7 @@ function createAcls(
     const refusals = await acls.create(entries)
     return {
       results: refusals.map((refusal) =>
-        refusal === null ? { errorCode: 0, errorMessage: null } : refusalFields(refusal),
+        refusal === null ? { errorCode: 0, errorMessage: '' } : refusalFields(refusal),
       ),
     }
   }

@@ -10,6 +10,7 @@ import { errorCode } from '../../../protocol/kafka/error-codes.ts'
 import type { ApiVersionsRequest, ApiVersionsResponseInput } from '../../../protocol/kafka/messages/api-versions.ts'
 import type { ClusterFeatures } from '../door-options.ts'
 import type { KafkaHandler } from '../handler.ts'
+import { PendingRequest } from '../request-context.ts'
 
 export const apiVersionsKey = 18
 const produceKey = 0
@@ -31,12 +32,14 @@ export function apiVersionsHandler(
   facts: ApiVersionsFacts,
 ): KafkaHandler<ApiVersionsRequest, ApiVersionsResponseInput> {
   const rows = kafkaApis.filter(({ key }) => facts.served(key)).map(offered)
-  return (request, { apiVersion }) => {
+  return (request, context) => {
+    const { apiVersion } = context
     if (
       apiVersion >= softwareVersionMin &&
       !(softwarePattern.test(request.clientSoftwareName) && softwarePattern.test(request.clientSoftwareVersion))
     )
       return { errorCode: errorCode('INVALID_REQUEST') }
+    if (context instanceof PendingRequest) context.security.versionsTold()
     const { epoch, supported, finalized } = facts.features()
     return {
       apiKeys: rows,

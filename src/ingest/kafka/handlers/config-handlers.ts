@@ -31,10 +31,13 @@ export function configHandlers(parts: AdminParts): readonly HandlerEntry[] {
   ]
 }
 
-/** DescribeConfigs 1-4: topics, brokers, and broker loggers (which have no settings). Groups and client metrics are refused. */
+/**
+ * DescribeConfigs 1-4: topics, brokers, and broker loggers (which have no settings). Groups and client metrics are refused. What is named
+ * twice is told once: a name is a few bytes, and its settings are thousands.
+ */
 function describeConfigs({ configs }: AdminParts): KafkaHandler<DescribeConfigsRequest, DescribeConfigsResponseInput> {
   return ({ resources, includeSynonyms, includeDocumentation }) => ({
-    results: resources.map(({ resourceType, resourceName, configurationKeys }) => {
+    results: onceEach(resources).map(({ resourceType, resourceName, configurationKeys }) => {
       const keys = configurationKeys === null || configurationKeys.length === 0 ? null : configurationKeys
       const outcome = configs.describe({ type: resourceType, name: resourceName }, keys)
       if (outcome.kind === 'refused') {
@@ -58,6 +61,15 @@ function describeConfigs({ configs }: AdminParts): KafkaHandler<DescribeConfigsR
       }
     }),
   })
+}
+
+function onceEach(resources: DescribeConfigsRequest['resources']): DescribeConfigsRequest['resources'] {
+  const named = new Map<string, DescribeConfigsRequest['resources'][number]>()
+  for (const resource of resources) {
+    const key = `${resource.resourceType} ${resource.resourceName}`
+    if (!named.has(key)) named.set(key, resource)
+  }
+  return [...named.values()]
 }
 
 /** ListConfigResources 0-1: topics and this broker. Client metrics (all that version 0 asks for) and groups have no settings here. */

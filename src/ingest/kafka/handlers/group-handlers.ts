@@ -158,7 +158,7 @@ function describeGroups(
   return (request, { apiVersion }) => {
     const authorizedOperations = request.includeAuthorizedOperations ? groupOperations : operationsNotAsked
     return {
-      groups: request.groups.map((groupId) => {
+      groups: [...new Set(request.groups)].map((groupId) => {
         const group = coordinator.describe(groupId)
         if (typeof group === 'string') return { groupId, errorCode: errorCode(group) }
         if (group === null) {

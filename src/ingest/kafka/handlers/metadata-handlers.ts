@@ -34,15 +34,16 @@ type RequestedTopic = NonNullable<MetadataRequest['topics']>[number]
 const byIdVersionMin = 12
 
 /**
- * Metadata 0-13. A topic that does not exist is created where that is allowed, and the answer waits for it. A topic whose logs are
+ * Metadata 0-13. A topic that is asked for twice is told once. One that does not exist is created where that is allowed, and the answer waits for it. A topic whose logs are
  * just being made is told with LEADER_NOT_AVAILABLE. Not implemented: racks, authorization (every operation is allowed).
  */
 function metadata(parts: AdminParts): KafkaHandler<MetadataRequest, MetadataResponseInput> {
   return async (request, { apiVersion, advertised }) => {
+    const asked = new Map(request.topics?.map((topic) => [`${topic.topicId} ${topic.name}`, topic]))
     const wantsAll = request.topics === null || (apiVersion === 0 && request.topics.length === 0)
     const topics = wantsAll
       ? shownTopics(parts).map((topic) => knownTopic(parts, topic))
-      : await Promise.all((request.topics ?? []).map((topic) => requestedTopic(parts, request, topic, apiVersion)))
+      : await Promise.all([...asked.values()].map((topic) => requestedTopic(parts, request, topic, apiVersion)))
     const operations = request.includeTopicAuthorizedOperations ? topicOperations : operationsNotAsked
     return {
       brokers: [{ nodeId: parts.nodeId, host: advertised.host, port: advertised.port, rack: null }],

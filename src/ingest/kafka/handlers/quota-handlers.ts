@@ -27,7 +27,7 @@ function describeQuotas(
     const found = quotas.describe(components, strict)
     return 'error' in found
       ? { errorCode: codeOf(found.error), errorMessage: found.message, entries: null }
-      : { errorCode: 0, errorMessage: null, entries: found }
+      : { errorCode: 0, errorMessage: '', entries: found }
   }
 }
 

@@ -27,6 +27,7 @@ type CreatedTopic = NonNullable<CreateTopicsResponseInput['topics']>[number]
 function createTopics(parts: AdminParts): KafkaHandler<CreateTopicsRequest, CreateTopicsResponseInput> {
   return async ({ topics, timeoutMs, validateOnly }) => {
     const { once, twice } = splitDuplicates(topics, ({ name }) => name)
+    const settingsOf = settingsTeller(parts)
     const created = await Promise.all(
       once.map(async (topic): Promise<CreatedTopic> => {
         const configs = new Map(topic.configs.map(({ name, value }) => [name, value]))
@@ -42,7 +43,7 @@ function createTopics(parts: AdminParts): KafkaHandler<CreateTopicsRequest, Crea
         const request = { name, partitions, replicationFactor, assignments, configs }
         const outcome = await parts.topics.create(request, { timeoutMs, validateOnly })
         if (outcome.kind === 'refused') return refusedTopic(name, outcome.error, outcome.message)
-        return doneTopic(parts, outcome, configs, validateOnly)
+        return doneTopic(outcome, settingsOf(configs), validateOnly)
       }),
     )
     return {
@@ -51,13 +52,33 @@ function createTopics(parts: AdminParts): KafkaHandler<CreateTopicsRequest, Crea
   }
 }
 
+type ToldSettings = NonNullable<CreatedTopic['configs']>
+
+/** What the settings of new topics mean; those that are made alike are told alike, and it is found out once. */
+function settingsTeller(parts: AdminParts): (configs: ReadonlyMap<string, string | null>) => ToldSettings {
+  const told = new Map<string, ToldSettings>()
+  return (configs) => {
+    const key = JSON.stringify([...configs])
+    const known = told.get(key)
+    if (known !== undefined) return known
+    const set = new Map([...configs].map(([name, value]) => [name, value ?? '']))
+    const settings = parts.configs.describeTopic(set).map(({ name, value, isReadOnly, source }) => ({
+      name,
+      value,
+      readOnly: isReadOnly,
+      configSource: source,
+      isSensitive: false,
+    }))
+    told.set(key, settings)
+    return settings
+  }
+}
+
 function doneTopic(
-  parts: AdminParts,
   { topic }: Extract<TopicOutcome, { kind: 'done' }>,
-  configs: ReadonlyMap<string, string | null>,
+  configs: ToldSettings,
   validateOnly: boolean,
 ): CreatedTopic {
-  const set = new Map([...configs].map(([name, value]) => [name, value ?? '']))
   return {
     name: topic.name,
     topicId: validateOnly ? zeroUuid : topic.topicId,
@@ -65,13 +86,7 @@ function doneTopic(
     errorMessage: null,
     numPartitions: topic.partitions.length,
     replicationFactor: 1,
-    configs: parts.configs.describeTopic(set).map(({ name, value, isReadOnly, source }) => ({
-      name,
-      value,
-      readOnly: isReadOnly,
-      configSource: source,
-      isSensitive: false,
-    })),
+    configs,
   }
 }
 

@@ -312,6 +312,36 @@ describe('DescribeTopicPartitions', () => {
   })
 })
 
+describe('a question that names one thing a thousand times', () => {
+  const thousand = <T>(one: T): readonly T[] => Array.from({ length: 1_000 }, () => one)
+  beforeEach(async () => {
+    await ask(key.createTopics, 7, { topics: [{ name: 'readings', numPartitions: 1, replicationFactor: 1 }] })
+  })
+
+  it('is answered once by Metadata, by name and by id', async () => {
+    const { topicId } = admin.cluster.image.topic('readings') ?? { topicId: '' }
+    const topics = [...thousand({ name: 'readings' }), { name: 'nowhere' }, ...thousand({ name: null, topicId })]
+    const answer = await ask(key.metadata, 12, { topics, allowAutoTopicCreation: false })
+    expect((answer['topics'] as { name: string }[]).map(({ name }) => name)).toEqual([
+      'readings',
+      'nowhere',
+      'readings',
+    ])
+  })
+
+  it('is answered once by DescribeConfigs, with the settings that were asked for first', async () => {
+    const topic = { resourceType: 2, resourceName: 'readings', configurationKeys: ['retention.ms'] }
+    const broker = { resourceType: 4, resourceName: '1', configurationKeys: ['message.max.bytes'] }
+    const resources = [...thousand(topic), ...thousand(broker), { ...topic, configurationKeys: null }]
+    const answer = await ask(key.describeConfigs, 4, { resources })
+    const results = answer['results'] as { resourceName: string; configs: { name: string }[] }[]
+    expect(results.map(({ resourceName, configs }) => [resourceName, configs.map(({ name }) => name)])).toEqual([
+      ['readings', ['retention.ms']],
+      ['1', ['message.max.bytes']],
+    ])
+  })
+})
+
 describe('a request that names one topic twice', () => {
   it('is refused for that topic only', async () => {
     const twice = { numPartitions: 1, replicationFactor: 1 }

@@ -253,6 +253,14 @@ describe('an administrator', () => {
     },
   )
 
+  test('tells a group once that is asked for many times', async () => {
+    const { ask } = await openGroups()
+    const { groups } = await ask(describeGroupsApi, 5, {
+      groups: ['a', 'b', ...Array.from({ length: 500 }, () => 'a')],
+    })
+    expect(groups.map(({ groupId }) => groupId)).toEqual(['a', 'b'])
+  })
+
   test('tells what may be done to a group, its settings among that', async () => {
     const { ask } = await openGroups()
     const { groups } = await ask(describeGroupsApi, 5, { groups: ['none'], includeAuthorizedOperations: true })
