@@ -2,10 +2,10 @@
  * What TLS 1.3 costs: handshakes a second, requests of 64 KB against the same in plain text, MQTT over TLS against Mosquitto over TLS. The
  * server has one core, the C generator the other one.
  *
- * Where a full handshake's processor time goes (us, Node 24 with OpenSSL 3.5 against Mosquitto with 3.0, both on one core of a shared machine):
- * a bare `tls.createServer` 265 and resumed 208, Mosquitto 266 and 220; of the bare server's OpenSSL 57 %, kernel 18 %, JavaScript 12 %, TLSWrap
- * 3 %, the rest V8 and libuv. In OpenSSL: key share 17 % of all, signature 7 %, two tickets 7 %, keys of the phases 8 %. Nothing below moved it by more than noise: one
- * ticket (NumTickets), X25519 and ECDSA alone, TLSSocket without tls.Server, larger caches of malloc. The daemon is 30 to 70 above the bare server.
+ * Where a full handshake's processor time goes (us, Node 24 with OpenSSL 3.5 against Mosquitto with 3.0, in turns on one core of a shared machine):
+ * Mosquitto 263 and resumed 214; a bare `tls.createServer` a little more and a little less; a server of bare handles, without Node's two sockets a
+ * connection, a fifth less; the daemon, which has none either, 220 and 163 (behind 6,000 connections 266 and 182). Of its time JavaScript takes 5 %, two tickets 5 %, close and close_notify 7 %. X25519
+ * and ECDSA alone and a shorter list of groups move nothing; a shorter list of signatures 1.5 %. V8 compiles what a connection runs after 3,000 calls, and goes on for tens of thousands.
  */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -30,6 +30,8 @@ import {
 
 const concurrent = 32
 const loopBlockMsMax = 10
+/** Twice as many as V8, and the JVM about, runs before it compiles: what is measured is what has been compiled, at every scale. */
+const warmUp = 6_000
 
 interface Handshakes {
   readonly perSecond: number
@@ -54,7 +56,7 @@ export const tlsHandshakes: BenchCase = {
       const ports = { MQTT: peer.mqttTls, Kafka: peer.kafka.tls }
       try {
         for (const [protocol, port] of Object.entries(ports).filter(([, one]) => one !== 0)) {
-          await handshakes(peer, port, 'full', 4_000 * context.scale)
+          await handshakes(peer, port, 'full', warmUp)
           for (const kind of kinds) {
             const found = await handshakes(peer, port, kind, 20_000 * context.scale)
             ;(series[`${peer.name} ${protocol} ${kind}`] ??= []).push(found)
@@ -71,7 +73,7 @@ export const tlsHandshakes: BenchCase = {
         peer.loopDelayFile === null ? 0 : (await takeLoopDelay(peer.pid, peer.loopDelayFile)).maxMs
       try {
         for (const port of [peer.mqttTls, peer.kafka.tls]) {
-          await handshakes(peer, port, 'full', 4_000 * context.scale)
+          await handshakes(peer, port, 'full', warmUp)
           await delay()
           for (const kind of kinds) {
             await handshakes(peer, port, kind, 5_000 * context.scale)

@@ -11,30 +11,29 @@ const refusalWindowMs = 10_000
 /** Clients of a Unix socket are on this machine. */
 const localHost = '127.0.0.1'
 
-export class Arrival {
+/** What carries a connection that nobody has taken yet. */
+export interface Carrier {
+  destroy(): void
+}
+
+export class Arrival<Stream extends Carrier = Carrier> {
   /** Who is at the other end; a PROXY header replaces it. */
   peer: ProxiedPeer
   /** What the gate gave; given back when the socket closes. */
   pass: ListenerPass | null = null
   readonly #acceptedMs = performance.now()
-  #socket: Socket
+  #stream: Stream
   #isOver = false
   #whenOver: (() => void) | null = null
+  #wait: NodeJS.Timeout | null = null
 
-  constructor(socket: Socket) {
-    this.#socket = socket
-    this.#watch(socket)
-    const isLocal = socket.remoteAddress === undefined
-    this.peer = {
-      remoteHost: isLocal ? localHost : plainAddress(socket.remoteAddress),
-      remotePort: socket.remotePort ?? 0,
-      localHost: isLocal ? localHost : plainAddress(socket.localAddress),
-      localPort: socket.localPort ?? 0,
-    }
+  constructor(stream: Stream, peer: ProxiedPeer) {
+    this.#stream = stream
+    this.peer = peer
   }
 
-  get socket(): Socket {
-    return this.#socket
+  get stream(): Stream {
+    return this.#stream
   }
 
   /** It has been handed over, or is closed. */
@@ -47,10 +46,14 @@ export class Arrival {
     return this.#whenOver !== null
   }
 
-  /** Another socket carries the connection now; the end of the first one means nothing. */
-  moveTo(socket: Socket): void {
-    this.#socket = socket
-    this.#watch(socket)
+  /** Another stream carries the connection now. */
+  moveTo(stream: Stream): void {
+    this.#stream = stream
+  }
+
+  /** `then` is called after so long, unless it is over by then. */
+  wait(waitMs: number, then: () => void): void {
+    this.#wait = setTimeout(then, waitMs)
   }
 
   /** `whenOver` is called once, when it is handed over or closed. */
@@ -61,17 +64,15 @@ export class Arrival {
   over(): void {
     if (this.#isOver) return
     this.#isOver = true
+    if (this.#wait !== null) clearTimeout(this.#wait)
     this.#whenOver?.()
     this.#whenOver = null
   }
 
-  #watch(socket: Socket): void {
-    // Once is enough, but `once` takes four times the memory of `on`.
-    socket.on('close', () => {
-      if (this.#socket !== socket) return
-      this.over()
-      this.pass?.leave()
-    })
+  /** Its stream has closed. */
+  closed(): void {
+    this.over()
+    this.pass?.leave()
   }
 
   /** Of a TLS stream with the client's certificate, null when it has shown none; of a plain stream without. */
@@ -85,6 +86,26 @@ export class Arrival {
       openingMs: performance.now() - this.#acceptedMs,
     }
   }
+}
+
+/** The arrival of a socket; it hears of the end of that one, and not of one that it has moved away from. */
+export function arrivalOf(socket: Socket): Arrival<Socket> {
+  const isLocal = socket.remoteAddress === undefined
+  const arrival = new Arrival(socket, {
+    remoteHost: isLocal ? localHost : plainAddress(socket.remoteAddress),
+    remotePort: socket.remotePort ?? 0,
+    localHost: isLocal ? localHost : plainAddress(socket.localAddress),
+    localPort: socket.localPort ?? 0,
+  })
+  closesWith(arrival, socket)
+  return arrival
+}
+
+export function closesWith(arrival: Arrival<Socket>, socket: Socket): void {
+  // Once is enough, but `once` takes four times the memory of `on`.
+  socket.on('close', () => {
+    if (arrival.stream === socket) arrival.closed()
+  })
 }
 
 /** Why a connection did not get as far as being taken. */

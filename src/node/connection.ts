@@ -15,7 +15,7 @@ import { handleProperty, type SocketInside } from './socket-inside.ts'
 
 /** Bytes of one read; the memory is common to all connections of the process. */
 const scratchBytes = 256 * 1024
-const scratch = Buffer.allocUnsafeSlow(scratchBytes)
+export const scratch = Buffer.allocUnsafeSlow(scratchBytes)
 
 /** The reading side of a socket: made before the socket is, bound to the connection afterwards. */
 export class SocketReader {

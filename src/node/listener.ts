@@ -4,16 +4,19 @@
  */
 import net from 'node:net'
 import { type Connection, type ListenOptions, type ListenPlace, NetError, type Observer } from '../base/ports.ts'
-import { Arrival, type ArrivalFault, RefusalReport } from './arrival.ts'
+import { type Arrival, type ArrivalFault, arrivalOf, type Carrier, closesWith, RefusalReport } from './arrival.ts'
 import { SocketConnection, SocketReader } from './connection.ts'
 import { nodeEvents } from './node-events.ts'
+import { plainAddress } from './proxy-header.ts'
 import { readProxiedPeer, trustedSources } from './proxy-reader.ts'
 import type { ReceiveTurn } from './receive-turn.ts'
 import type { SendTurn } from './send-turn.ts'
-import { handleProperty, type SocketInside } from './socket-inside.ts'
+import { takenHandle } from './socket-inside.ts'
 import { backlogBytesMark, keepAliveMs } from './stream-marks.ts'
+import type { StreamsInside, TcpHandle } from './streams-inside.ts'
 import { NodeTlsContext } from './tls-context.ts'
 import { TlsHandshakes } from './tls-server.ts'
+import { placesOf, TlsStream, type TlsStreamHost } from './tls-stream.ts'
 import type { TurnPace } from './turn-pace.ts'
 import { clearUnixPath, setUnixMode } from './unix-socket.ts'
 import { type WebSocketUpgrades, webSocketUpgrades } from './web-socket-upgrades.ts'
@@ -26,9 +29,13 @@ export interface NodeListenerOptions {
   readonly sends: SendTurn | null
   /** Of plain sockets that bring little; null: each reads by its own. */
   readonly receives: ReceiveTurn | null
+  /** For TLS without sockets; null: each connection is two of Node's sockets. */
+  readonly inside: StreamsInside | null
   /** Of the handshakes of all listeners. */
   readonly handshakePace: TurnPace
   readonly onConnection: (connection: Connection) => void
+  /** Streams that are open and no sockets. */
+  readonly open: Set<Carrier>
   /** A socket is open, until it closes. */
   readonly onSocket: (socket: net.Socket) => void
 }
@@ -57,6 +64,7 @@ export class NodeListener {
   readonly #report: RefusalReport
   readonly #sources: net.BlockList | null
   #handshakes: TlsHandshakes | null = null
+  #streams: TlsStreamHost | null = null
   #upgrades: WebSocketUpgrades | null = null
   #openingCount = 0
 
@@ -77,7 +85,8 @@ export class NodeListener {
     const { tls = null, webSocket = null } = this.#listen
     const at = 'path' in place ? place.path : `${place.host}:${place.port}`
     const attempt = `listen for ${name} on ${at}`
-    if (tls !== null) this.#handshakes = this.#tlsHandshakes(tls)
+    if (tls !== null && webSocket === null && this.#options.inside !== null) this.#streams = this.#tlsStreams(tls)
+    else if (tls !== null) this.#handshakes = this.#tlsHandshakes(tls)
     if (webSocket !== null) this.#upgrades = await this.#webSocketUpgrades(webSocket)
     if ('path' in place) await clearUnixPath(place, attempt)
     await this.#bind(place, attempt)
@@ -97,6 +106,8 @@ export class NodeListener {
       const where = 'path' in place ? { path: place.path } : { host: place.host, port: place.port }
       server.listen({ ...where, backlog: acceptQueueMax }, () => {
         server.off('error', fail)
+        if (this.#streams !== null && this.#sources === null && !('path' in place))
+          this.#options.inside?.takeHandles(server, keepAliveMs / 1000, (handle) => this.#acceptHandle(handle))
         server.on('error', (error: NodeJS.ErrnoException) => {
           const { name, observer } = this.#options
           observer.event(nodeEvents.acceptFailed, { listener: name, code: error.code ?? error.message })
@@ -122,8 +133,8 @@ export class NodeListener {
   #accept(socket: net.Socket): void {
     this.#options.onSocket(socket)
     socket.on('error', ignore)
-    const arrival = new Arrival(socket)
-    if (this.#sources === null) return this.#enter(arrival)
+    const arrival = arrivalOf(socket)
+    if (this.#sources === null) return this.#enterSocket(arrival, null)
     const isLocal = socket.remoteAddress === undefined
     const { remoteHost } = arrival.peer
     if (!isLocal && !this.#sources.check(remoteHost, net.isIPv6(remoteHost) ? 'ipv6' : 'ipv4')) {
@@ -134,35 +145,65 @@ export class NodeListener {
       if (arrival.isOver) return
       if (typeof verdict === 'string') return this.#refuse('proxy', arrival, `PROXY header: ${verdict}`)
       if (verdict.peer !== null) arrival.peer = verdict.peer
-      this.#enter(arrival, verdict.head)
+      this.#enterSocket(arrival, verdict.head)
     })
   }
 
-  #enter(arrival: Arrival, head: Buffer | null = null): void {
+  /** Where nothing but TLS stands before the first byte, and everybody comes by TCP. */
+  #acceptHandle(handle: TcpHandle): void {
+    const places = placesOf(handle)
+    if (places === null || this.#streams === null) return handle.close(() => {})
+    const { remote, local } = places
+    const stream = new TlsStream(
+      handle,
+      {
+        ...{ remoteHost: plainAddress(remote.address), remotePort: remote.port ?? 0 },
+        ...{ localHost: plainAddress(local.address), localPort: local.port ?? 0 },
+      },
+      this.#streams,
+    )
+    this.#options.open.add(stream)
+    this.#enter(stream.arrival, () => this.#beginStream(stream, null))
+  }
+
+  #beginStream(stream: TlsStream, head: Buffer | null): void {
+    // Hundreds may come at once, and each hello costs a third of a millisecond as soon as it is read.
+    if (this.#begin(stream.arrival)) this.#options.handshakePace.run(() => stream.begin(head))
+  }
+
+  #enterSocket(arrival: Arrival<net.Socket>, head: Buffer | null): void {
+    this.#enter(arrival, () => this.#carry(arrival, head))
+  }
+
+  #enter(arrival: Arrival, carry: () => void): void {
     const { gate = null } = this.#listen
-    if (gate === null) return this.#carry(arrival, head)
+    if (gate === null) return carry()
     const pass = gate.enter(arrival.peer.remoteHost)
     // The gate counts and tells what it closes.
     if (pass === null) return this.#end(arrival)
     arrival.pass = pass
-    if (pass.waitMs === 0) return this.#carry(arrival, head)
-    this.#carryLater(arrival, pass.waitMs, head)
+    if (pass.waitMs === 0) carry()
+    else arrival.wait(pass.waitMs, carry)
   }
 
-  #carryLater(arrival: Arrival, waitMs: number, head: Buffer | null): void {
-    const timer = setTimeout(() => {
-      if (!arrival.isOver) this.#carry(arrival, head)
-    }, waitMs)
-    arrival.socket.once('close', () => clearTimeout(timer))
-  }
-
-  #carry(arrival: Arrival, head: Buffer | null): void {
+  #carry(arrival: Arrival<net.Socket>, head: Buffer | null): void {
+    if (this.#streams !== null) return this.#carryByStream(arrival, head, this.#streams)
     if (this.#handshakes === null && this.#upgrades === null) return this.#handOver(arrival, this.#plain(arrival, head))
     if (!this.#begin(arrival)) return
-    const { socket } = arrival
+    const socket = arrival.stream
     if (head !== null && head.length > 0) socket.unshift(head)
     if (this.#handshakes === null) this.#upgrades?.begin(socket, arrival)
     else this.#handshakes.begin(arrival)
+  }
+
+  #carryByStream(arrival: Arrival<net.Socket>, head: Buffer | null, host: TlsStreamHost): void {
+    const socket = arrival.stream
+    const handle = takenHandle(socket)
+    if (handle === null) return this.#end(arrival)
+    const stream = new TlsStream(handle as unknown as TcpHandle, arrival, host)
+    socket.destroy()
+    this.#options.open.add(stream)
+    this.#beginStream(stream, head)
   }
 
   /** From now on the connection is one of those that are being opened. */
@@ -189,7 +230,7 @@ export class NodeListener {
 
   #end(arrival: Arrival): void {
     arrival.over()
-    arrival.socket.destroy()
+    arrival.stream.destroy()
   }
 
   #handOver(arrival: Arrival, connection: Connection): void {
@@ -219,6 +260,27 @@ export class NodeListener {
     })
   }
 
+  #tlsStreams(context: NonNullable<ListenOptions['tls']>): TlsStreamHost {
+    const { inside, name, open } = this.#options
+    if (!(context instanceof NodeTlsContext)) throw new Error('a TLS context comes from the port that listens')
+    if (inside === null) throw new Error('streams of a Node that has none')
+    // Asked for now, so that nobody listens without.
+    void context.current
+    return {
+      inside,
+      context,
+      onSecure: (stream, certificate) => {
+        stream.introduce(stream.arrival.facts(name, { certificate }))
+        this.#handOver(stream.arrival, stream)
+      },
+      onFailure: ({ arrival }, reason) => {
+        if (!arrival.isOver) this.#report.handshakeFailed(arrival, reason)
+        arrival.over()
+      },
+      onClosed: (stream) => void open.delete(stream),
+    }
+  }
+
   #webSocketUpgrades(options: NonNullable<ListenOptions['webSocket']>): Promise<WebSocketUpgrades> {
     return webSocketUpgrades(options, {
       listener: this.#options.name,
@@ -234,23 +296,19 @@ export class NodeListener {
    * A server's socket cannot be told to read into our memory, but a new socket around its handle can. The first one is
    * destroyed without its handle, so that the server forgets it.
    */
-  #plain(arrival: Arrival, head: Buffer | null): SocketConnection {
-    const accepted = arrival.socket
+  #plain(arrival: Arrival<net.Socket>, head: Buffer | null): SocketConnection {
+    const accepted = arrival.stream
     const peer = arrival.facts(this.#options.name)
-    const inside = accepted as unknown as SocketInside
-    const handle = inside[handleProperty]
-    if (this.#options.readByEvents || !handle) {
+    const handle = this.#options.readByEvents ? null : takenHandle(accepted)
+    if (handle === null) {
       if (head !== null && head.length > 0) accepted.unshift(head)
       return new SocketConnection({ socket: accepted, reader: null, peer })
     }
-    // Behind a PROXY header the first socket has been reading.
-    if (handle.reading) handle.readStop()
-    handle.reading = false
-    inside[handleProperty] = null
     const reader = new SocketReader()
     const options = { handle, onread: reader.onread, manualStart: true, highWaterMark: backlogBytesMark }
     const socket = new net.Socket(options as unknown as net.SocketConstructorOpts)
     arrival.moveTo(socket)
+    closesWith(arrival, socket)
     this.#options.onSocket(socket)
     accepted.destroy()
     const { sends, receives } = this.#options

@@ -15,13 +15,14 @@ import {
   type TlsClientAuth,
 } from '../base/ports.ts'
 import type { AddOn } from './add-on.ts'
-import { Arrival } from './arrival.ts'
+import { arrivalOf, type Carrier } from './arrival.ts'
 import { SocketConnection, SocketReader } from './connection.ts'
 import { fetchDocument } from './document-fetch.ts'
 import { NodeListener } from './listener.ts'
 import { ReceiveTurn } from './receive-turn.ts'
 import { SendTurn } from './send-turn.ts'
 import { backlogBytesMark, keepAliveMs } from './stream-marks.ts'
+import { type StreamsInside, streamsInside } from './streams-inside.ts'
 import { NodeTlsContext } from './tls-context.ts'
 import { connectSecurely } from './tls-outbound.ts'
 import { TurnPace } from './turn-pace.ts'
@@ -40,7 +41,7 @@ export interface NodeNetOptions {
 export class NodeNet implements Net {
   readonly #observer: Observer
   readonly #readByEvents: boolean
-  readonly #open = new Set<net.Socket>()
+  readonly #open = new Set<Carrier>()
   readonly #listeners = new Set<NodeListener>()
   readonly #closing = new AbortController()
   /** One listener for all sockets: there may be tens of thousands. */
@@ -48,6 +49,7 @@ export class NodeNet implements Net {
   readonly #handshakePace = new TurnPace(handshakesPerTurn)
   readonly #sends: SendTurn | null
   readonly #receives: ReceiveTurn | null
+  readonly #inside: StreamsInside | null
 
   constructor(options: NodeNetOptions) {
     const { addOn } = options
@@ -56,6 +58,7 @@ export class NodeNet implements Net {
     const turns = this.#readByEvents || addOn === undefined || addOn.file === null ? null : addOn
     this.#sends = turns === null ? null : new SendTurn(turns)
     this.#receives = turns === null ? null : new ReceiveTurn(turns)
+    this.#inside = this.#readByEvents ? null : streamsInside()
     const open = this.#open
     this.#forget = function forget() {
       open.delete(this)
@@ -79,8 +82,10 @@ export class NodeNet implements Net {
         readByEvents: this.#readByEvents,
         sends: this.#sends,
         receives: this.#receives,
+        inside: this.#inside,
         handshakePace: this.#handshakePace,
         onConnection,
+        open: this.#open,
         onSocket: (socket) => this.#track(socket),
       },
       options,
@@ -116,7 +121,7 @@ export class NodeNet implements Net {
         socket.off('error', fail)
         this.#track(socket)
         const sends = tls === null ? this.#sends : null
-        resolve(new SocketConnection({ socket, reader, peer: new Arrival(socket).facts('outbound', shown), sends }))
+        resolve(new SocketConnection({ socket, reader, peer: arrivalOf(socket).facts('outbound', shown), sends }))
       })
       socket.once('close', () => clearTimeout(timer))
     })
@@ -130,7 +135,7 @@ export class NodeNet implements Net {
   async close(): Promise<void> {
     this.#closing.abort()
     await Promise.all([...this.#listeners].map((listener) => this.#stopListening(listener)))
-    for (const socket of this.#open) socket.destroy()
+    for (const stream of this.#open) stream.destroy()
     this.#receives?.close()
   }
 

@@ -35,6 +35,7 @@ const handshakeMs = 10_000
 export class NodeTlsContext implements TlsContext {
   readonly clientAuth: TlsClientAuth
   #options: tls.SecureContextOptions | null = null
+  #current: tls.SecureContext | null = null
   #named: NamedContexts | null = null
   readonly #servers = new Set<tls.Server>()
 
@@ -60,6 +61,7 @@ export class NodeTlsContext implements TlsContext {
     )
     this.#named = more.length === 0 ? null : new NamedContexts(first, more)
     this.#options = options
+    this.#current = first.context
     for (const server of this.#servers) server.setSecureContext(options)
     return {
       subject: subject.replaceAll('\n', ', '),
@@ -67,6 +69,22 @@ export class NodeTlsContext implements TlsContext {
       notAfter: validToDate.toISOString(),
       crlNextUpdateMs: lists?.nextUpdateMs ?? null,
     }
+  }
+
+  /** For the next handshake; throws while `replace` has not succeeded. */
+  get current(): tls.SecureContext {
+    if (this.#current === null) throw new Error('a TLS context is used before it has a certificate')
+    return this.#current
+  }
+
+  /** There is more than one certificate to choose from. */
+  get hasNames(): boolean {
+    return this.#named !== null
+  }
+
+  /** For clients that ask for this name; undefined = the current one. */
+  contextFor(name: string): tls.SecureContext | undefined {
+    return this.#named?.of(name)
   }
 
   /** Options of `tls.createServer` and `https.createServer`; throws while `replace` has not succeeded. */
@@ -80,7 +98,7 @@ export class NodeTlsContext implements TlsContext {
       // Asked in each handshake, so only where there is a choice.
       ...(this.#named === null
         ? {}
-        : { SNICallback: (name: string, done: SniAnswer) => done(null, this.#named?.of(name)) }),
+        : { SNICallback: (name: string, done: SniAnswer) => done(null, this.contextFor(name)) }),
     }
   }
 
@@ -111,6 +129,7 @@ export class NodeTlsContext implements TlsContext {
       ciphers,
       honorCipherOrder: true,
       secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
+      sessionIdContext: 'headwater',
     }
   }
 }

@@ -11,8 +11,8 @@ export interface TlsServerOptions {
   readonly socketOptions: ServerOpts
   readonly pace: TurnPace
   /** A finished handshake, with the client's certificate (DER) when it has shown one. */
-  readonly onSecure: (arrival: Arrival, socket: tls.TLSSocket, certificate: Uint8Array | null) => void
-  readonly onFailure: (arrival: Arrival | null, reason: string) => void
+  readonly onSecure: (arrival: Arrival<Socket>, socket: tls.TLSSocket, certificate: Uint8Array | null) => void
+  readonly onFailure: (arrival: Arrival<Socket> | null, reason: string) => void
 }
 
 /** Handshakes on sockets that somebody else has accepted. */
@@ -20,7 +20,7 @@ export class TlsHandshakes {
   readonly #server: Server
   readonly #pace: TurnPace
   /** By the stream that was accepted, until it closes. */
-  readonly #arrivals = new Map<Socket, Arrival>()
+  readonly #arrivals = new Map<Socket, Arrival<Socket>>()
 
   constructor(options: TlsServerOptions) {
     const { context, onSecure, onFailure } = options
@@ -42,8 +42,8 @@ export class TlsHandshakes {
   }
 
   /** Begins the handshake; what has been read ahead of the stream was put back. */
-  begin(arrival: Arrival): void {
-    const { socket } = arrival
+  begin(arrival: Arrival<Socket>): void {
+    const socket = arrival.stream
     this.#arrivals.set(socket, arrival)
     socket.on('close', () => this.#arrivals.delete(socket))
     // Hundreds may come at once, and each hello costs a third of a millisecond as soon as it is read.
@@ -57,7 +57,7 @@ export class TlsHandshakes {
   }
 
   /** Of a TLS stream: of the stream that it wraps. */
-  #arrivalOf(socket: Socket): Arrival | null {
+  #arrivalOf(socket: Socket): Arrival<Socket> | null {
     const wrapped = (socket as unknown as SocketInside)[parentProperty]
     return wrapped ? (this.#arrivals.get(wrapped) ?? null) : null
   }

@@ -2,9 +2,10 @@ import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import net from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
-import type { Connection, ConnectionHandlers, Listener, NetError } from '../../src/base/ports.ts'
+import type { Connection, Listener, NetError } from '../../src/base/ports.ts'
 import { AddOn } from '../../src/node/add-on.ts'
 import { NodeNet } from '../../src/node/net.ts'
+import { Probe } from './connection-probe.ts'
 import { testObserver } from './test-observer.ts'
 
 const deafListener = `
@@ -28,47 +29,6 @@ function newNet(options: { readonly readByEvents?: boolean; readonly addOn?: Add
   const port = new NodeNet({ observer: testObserver(), ...options })
   closers.push(() => port.close())
   return port
-}
-
-/** Collects what a connection tells. */
-class Probe implements ConnectionHandlers {
-  readonly pieces: Buffer[] = []
-  bytes = 0
-  drains = 0
-  closed: { error: Error | null } | null = null
-  onEach: (bytes: Uint8Array) => void = () => {}
-  #waiters: (() => void)[] = []
-
-  onBytes(bytes: Uint8Array): void {
-    this.pieces.push(Buffer.from(bytes))
-    this.bytes += bytes.length
-    this.onEach(bytes)
-    this.#wake()
-  }
-
-  onDrain(): void {
-    this.drains++
-    this.#wake()
-  }
-
-  onClose(error: Error | null): void {
-    expect(this.closed).toBe(null)
-    this.closed = { error }
-    this.#wake()
-  }
-
-  text(): string {
-    return Buffer.concat(this.pieces).toString()
-  }
-
-  /** Waits for a condition on what has been told; the test's own deadline ends a wait in vain. */
-  async until(condition: () => boolean): Promise<void> {
-    while (!condition()) await new Promise<void>((resolve) => this.#waiters.push(resolve))
-  }
-
-  #wake(): void {
-    for (const waiter of this.#waiters.splice(0)) waiter()
-  }
 }
 
 /** A listener that starts each connection with a probe. */

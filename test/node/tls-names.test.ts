@@ -38,9 +38,12 @@ const material = (clientAuth: TlsClientAuth = 'none', more = [pair('gate'), pair
   clientCa: clientAuth === 'none' ? null : readFileSync(authority.certificate),
 })
 
+/** Without sockets of Node where it can be, or with them. */
+let readByEvents = false
+
 /** A listener that says hello. */
 async function greeting(clientAuth: TlsClientAuth = 'none') {
-  const net = new NodeNet({ observer: testObserver() })
+  const net = new NodeNet({ observer: testObserver(), readByEvents })
   closers.push(() => net.close())
   const context = net.tlsContext(clientAuth)
   const facts = context.replace(material(clientAuth))
@@ -73,7 +76,14 @@ async function asked(port: number, servername: string, options: tls.ConnectionOp
   return `${shown} ${heard}`
 }
 
-describe.skipIf(!hasOpenssl)('a TLS listener with several certificates', () => {
+describe.skipIf(!hasOpenssl).each([
+  ['of streams', false],
+  ['of sockets', true],
+])('a TLS listener %s with several certificates', (_way, isOfSockets) => {
+  beforeAll(() => {
+    readByEvents = isOfSockets
+  })
+
   it.each(['TLSv1.2', 'TLSv1.3'] as const)('shows the one for the name that is asked for in %s', async (version) => {
     const { port } = await greeting()
     const shown = (name: string) => asked(port, name, { minVersion: version, maxVersion: version })

@@ -35,9 +35,12 @@ const material = (files: CertificateFiles, clientCa: CertificateFiles | null = n
   clientCa: clientCa === null ? null : readFileSync(clientCa.certificate),
 })
 
+/** Without sockets of Node where it can be, or with them. */
+let readByEvents = false
+
 /** A listener that sends back what it gets. */
 async function echo(clientAuth: TlsClientAuth = 'none') {
-  const net = new NodeNet({ observer: testObserver() })
+  const net = new NodeNet({ observer: testObserver(), readByEvents })
   closers.push(() => net.close())
   const context = net.tlsContext(clientAuth)
   context.replace(material(server, clientAuth === 'none' ? null : authority))
@@ -85,7 +88,14 @@ const identity = (files: CertificateFiles): tls.ConnectionOptions => ({
   key: readFileSync(files.key),
 })
 
-describe.skipIf(!hasOpenssl)('a TLS listener', () => {
+describe.skipIf(!hasOpenssl).each([
+  ['of streams', false],
+  ['of sockets', true],
+])('a TLS listener %s', (_way, isOfSockets) => {
+  beforeAll(() => {
+    readByEvents = isOfSockets
+  })
+
   it.each(['TLSv1.2', 'TLSv1.3'] as const)('carries bytes both ways in %s', async (version) => {
     const { port, accepted } = await echo()
     const socket = await dial(port, { minVersion: version, maxVersion: version })
@@ -103,6 +113,13 @@ describe.skipIf(!hasOpenssl)('a TLS listener', () => {
     const outcome = await openssl(port, words)
     expect(outcome).toMatch(/alert|no protocols available|Cipher is \(NONE\)/)
     expect(accepted).toEqual([])
+  })
+
+  it('is not opened before it has a certificate', async () => {
+    const net = new NodeNet({ observer: testObserver(), readByEvents })
+    closers.push(() => net.close())
+    const place = { host: '127.0.0.1', port: 0 }
+    await expect(net.listen('kafka', place, () => {}, { tls: net.tlsContext('none') })).rejects.toThrow(/certificate/)
   })
 
   it('refuses to renegotiate', async () => {
