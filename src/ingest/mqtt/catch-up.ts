@@ -17,12 +17,11 @@ import { batchesOf } from './log-gap.ts'
 import type { LogSummaries } from './log-summaries.ts'
 import { mqttMetrics } from './mqtt-metrics.ts'
 import type { OvertakenBy, OvertakenReaders } from './overtaken-readers.ts'
+import type { PlacedReader } from './reader-places.ts'
 import { isWanted } from './reader-probes.ts'
 
 /** Whoever reads the log at a place of its own while it is behind the live end of some partitions. */
-export interface Reader {
-  /** Next offset of each partition that is not read with all others. */
-  readonly behind: Map<Partition, number>
+export interface Reader extends PlacedReader {
   /** It could take more now. */
   readonly wantsMore: boolean
 }
@@ -115,6 +114,7 @@ export class CatchUp {
     this.crowded.delete(reader)
     this.options.overtaken.forgetReader(reader)
     reader.behind.clear()
+    reader.done.clear()
   }
 
   stop(): void {

@@ -3,7 +3,8 @@
  *
  *   ["session", client]             how long it is kept, whether it is connected, its will
  *   ["subscription", client, filter] one subscription
- *   ["positions", reader]           where a session ("c" + client) or a shared subscription ("g" + filter) is behind the common reader
+ *   ["positions", reader]           where a session ("c" + client) or a shared subscription ("g" + filter) is behind the common reader,
+ *                                   and what it is done with above that
  *   ["outgoing", client, place]     the packet id of a QoS 2 message on its way to the client, and whether the client has it
  *   ["tail", topic id, partition]   where the common reader is: up to there everybody who is not behind has been served
  */
@@ -16,6 +17,7 @@ import type { QualityOfService } from '../../protocol/mqtt/packet-types.ts'
 import { utf8Bytes } from '../../protocol/mqtt/utf8.ts'
 import type { OutgoingId } from './outgoing-ids.ts'
 import { mqttSessionsTopic } from './packet-id-log.ts'
+import type { StoredPosition } from './reader-places.ts'
 import type { SessionOwner } from './topic-rights.ts'
 import type { Will } from './will-keeper.ts'
 
@@ -37,12 +39,6 @@ export interface StoredSubscription {
   readonly subscriptionId: number
   /** Where it begins in partitions in which older messages were still to be handed over; left out where there were none. */
   readonly since?: readonly StoredPosition[] | undefined
-}
-
-export interface StoredPosition {
-  readonly topicId: string
-  readonly partition: number
-  readonly offset: number
 }
 
 /** Everything that the topic says. */

@@ -14,6 +14,7 @@ import { InflightTable } from './inflight-table.ts'
 import type { MessageOrigin, OutgoingMessage } from './outgoing-message.ts'
 import { type OutgoingId, OutgoingIds } from './outgoing-ids.ts'
 import type { LogReplay } from './log-replay.ts'
+import type { DoneAbove, PlacedReader } from './reader-places.ts'
 import type { RetainedWalk } from './retained-walk.ts'
 import type { Delivery, ReceivedPublish, Release, SessionBounds, SessionLink, Subscription } from './session-types.ts'
 import type { Will } from './will-keeper.ts'
@@ -23,7 +24,7 @@ import type { SessionOwner, TopicRights } from './topic-rights.ts'
 /** The largest packet id. */
 export const packetIdMax = 65_535
 
-export class MqttSession {
+export class MqttSession implements PlacedReader {
   readonly clientId: string
   readonly subscriptions = new LateMap<string, Subscription>()
   /** Shared subscriptions that it is a member of. */
@@ -33,6 +34,7 @@ export class MqttSession {
   readonly carriedIds = new LateMap<number, number>()
   /** Partitions of the log that it reads at a place of its own, and where: what it could not take waits there. */
   readonly behind = new LateMap<Partition, number>()
+  readonly done = new LateMap<Partition, DoneAbove>()
   /** The log knows of it. */
   isStored = false
   /** Owed when its connection is lost, or by now. */

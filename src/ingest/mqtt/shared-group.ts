@@ -2,6 +2,7 @@ import type { Partition } from '../../cluster/partition/partition.ts'
 import { mayRead } from './delivery-form.ts'
 import { InflightDelivery } from './inflight-delivery.ts'
 import type { MessageOrigin, OutgoingMessage } from './outgoing-message.ts'
+import type { DoneAbove, PlacedReader } from './reader-places.ts'
 import type { MqttSession } from './session.ts'
 import type { Delivery, Subscription } from './session-types.ts'
 
@@ -9,7 +10,7 @@ import type { Delivery, Subscription } from './session-types.ts'
  * A shared subscription (4.8.2): each message goes to one member. Members that are online and have room in their window take turns; then it
  * queues for the online one that is owed the least; else it waits in the log. What a member gives back goes to another.
  */
-export class SharedGroup {
+export class SharedGroup implements PlacedReader {
   /** `$share/NAME/FILTER`. */
   readonly key: string
   /** The filter alone. */
@@ -19,6 +20,7 @@ export class SharedGroup {
   private order: MqttSession[] = []
   /** Partitions of the log that it reads at a place of its own, and where. */
   readonly behind = new Map<Partition, number>()
+  readonly done = new Map<Partition, DoneAbove>()
   /** Taken back from members. Bound: the queues and windows that they were in. */
   private readonly returned: OutgoingMessage[] = []
   private turn = 0

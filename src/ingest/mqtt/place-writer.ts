@@ -1,0 +1,299 @@
+/**
+ * Writes down where readers are in the log, a second after they have moved and at a stop: those who are behind the common reader or have something
+ * unacknowledged, and the common reader's own place, which means nothing without theirs.
+ */
+import type { Clock, Timer } from '../../base/ports.ts'
+import type { Partition } from '../../cluster/partition/partition.ts'
+import type { CommitBatches } from './commit-batch.ts'
+import { placeOf } from './outgoing-ids.ts'
+import type { MessageOrigin } from './outgoing-message.ts'
+import { lowestPlaces, placesToStore, type StoredPosition } from './reader-places.ts'
+import type { MqttSession } from './session.ts'
+import type { SessionLog } from './session-log.ts'
+import type { SessionTable } from './session-table.ts'
+import { SharedGroup } from './shared-group.ts'
+import type { SubscriptionIndex } from './subscription-index.ts'
+
+export interface PlaceWriterOptions {
+  readonly clock: Clock
+  readonly commits: CommitBatches
+  readonly sessions: SessionTable
+  readonly subscriptions: SubscriptionIndex
+  /** Offsets of the common reader, partition by partition. */
+  readonly livePositions: () => Iterable<readonly [Partition, number]>
+  /** Readers whose places are written in one turn of the loop. */
+  readonly readersPerPart: number
+}
+
+/** Positions are written this long after they have changed: what a crash makes a client hear twice. */
+const checkpointEveryMs = 1000
+
+/**
+ * Records of one reader and partition that are written down as not done with, where others above them are. While the daemon runs a few: a client that
+ * leaves one message unacknowledged is told from one that takes all in their order. At a stop more than a window has; a shared subscription has several.
+ */
+const openMax = { running: 16, stop: 4096 } as const
+
+interface CheckpointRun {
+  /** Who had moved when it began. */
+  readonly readers: Iterator<MqttSession | SharedGroup>
+  /** The common reader's places then. */
+  readonly live: ReadonlyMap<Partition, number>
+}
+
+export class PlaceWriter {
+  private readonly options: PlaceWriterOptions
+  private readonly log: SessionLog
+  /** What was written last, by reader. Bound: the kept sessions and their shared subscriptions. */
+  private readonly written = new Map<string, string>()
+  private readonly dirtyGroups = new Set<SharedGroup>()
+  private readonly dirtySessions = new Set<MqttSession>()
+  private readonly writtenTails = new Map<Partition, number>()
+  /** Those of them that are durable. */
+  private readonly confirmedTails = new Map<Partition, number>()
+  /** A checkpoint that is being written. */
+  private run: CheckpointRun | null = null
+  /** Somebody has moved since it began. */
+  private hasMoved = false
+  /** Sessions that the log has: without one no place is written. */
+  private stored = 0
+  private timer: Timer | null = null
+  private isStopped = false
+
+  constructor(log: SessionLog, options: PlaceWriterOptions) {
+    this.log = log
+    this.options = options
+  }
+
+  /** Sessions that the log has. */
+  get storedCount(): number {
+    return this.stored
+  }
+
+  /** The log has a session more. */
+  onStored(): void {
+    this.stored += 1
+  }
+
+  /** What the last run has written of a reader. */
+  restore(reader: MqttSession | SharedGroup, positions: readonly StoredPosition[]): void {
+    this.written.set(nameOf(reader), JSON.stringify(positions))
+  }
+
+  /** The log has the session no longer. */
+  forget(session: MqttSession): void {
+    this.dirtySessions.delete(session)
+    if (!session.isStored) return
+    this.stored -= 1
+    this.forgetPositions(session)
+  }
+
+  /** A shared subscription has lost its last member. */
+  forgetGroup(group: SharedGroup): void {
+    this.dirtyGroups.delete(group)
+    this.forgetPositions(group)
+  }
+
+  private forgetPositions(reader: MqttSession | SharedGroup): void {
+    if (!this.written.delete(nameOf(reader))) return
+    this.log.positions(this.options.commits.current().turn, this.options.clock.wallMs(), nameOf(reader), null)
+  }
+
+  /** Something was given to the session, or acknowledged by it. */
+  onProgress(session: MqttSession): void {
+    if (this.stored === 0) return
+    const isDue = this.makeDue(session)
+    // Others of the group may be kept, whoever is not.
+    for (const group of session.groups.keys()) this.dirtyGroups.add(group)
+    if (isDue || session.groups.size > 0) this.checkpointSoon()
+  }
+
+  private makeDue(session: MqttSession): boolean {
+    const isKept = session.isStored && session.expiryMs > 0
+    if (isKept) this.dirtySessions.add(session)
+    return isKept
+  }
+
+  /**
+   * A session or a shared subscription is at the live end of a partition, or behind it since now: its place of before is not to be believed after a
+   * restart.
+   */
+  onMoved(reader: MqttSession | SharedGroup): void {
+    if (!(reader instanceof SharedGroup)) return this.onProgress(reader)
+    this.dirtyGroups.add(reader)
+    if (this.stored > 0) this.checkpointSoon()
+  }
+
+  /** The common reader went on. */
+  onRead(): void {
+    if (this.stored > 0) this.checkpointSoon()
+  }
+
+  private checkpointSoon(): void {
+    this.hasMoved = true
+    if (this.timer !== null || this.isStopped || this.run !== null) return
+    this.timer = this.options.clock.schedule(checkpointEveryMs, () => {
+      this.timer = null
+      this.beginParts()
+    })
+  }
+
+  /**
+   * Writes where everybody is: at once, or a part at a time where thousands of sessions would hold up the loop. Then the common reader's place is the
+   * last to be written, and as it was at the beginning: whatever is below it was given by then, so whoever is not done with it has been written, or has
+   * not changed since.
+   */
+  private beginParts(): void {
+    if (this.stored === 0) return
+    this.hasMoved = false
+    if (this.dirtySessions.size + this.dirtyGroups.size <= this.options.readersPerPart) {
+      if (!this.checkpoint()) this.checkpointSoon()
+      return
+    }
+    const readers = [...this.dirtySessions, ...this.dirtyGroups]
+    this.run = { readers: readers.values(), live: new Map(this.options.livePositions()) }
+    this.writePart(this.run)
+  }
+
+  private writePart(run: CheckpointRun): void {
+    // A whole checkpoint has been written meanwhile.
+    if (this.run !== run || this.isStopped) return
+    for (let count = 0; count < this.options.readersPerPart; count += 1) {
+      const next = run.readers.next()
+      if (next.done === true) return this.endParts(run)
+      if (!this.writeReader(next.value, this.confirmedTails, run.live)) return this.giveUp(run)
+    }
+    // The next part when this one is durable: the common reader's place must not be the first that a crash leaves.
+    this.options.commits.current().whenSettled((isDurable) => {
+      if (isDurable) this.options.clock.defer(() => this.writePart(run))
+      else this.giveUp(run)
+    })
+  }
+
+  /** Who was not written is still to be. */
+  private giveUp(run: CheckpointRun): void {
+    if (this.run !== run) return
+    this.run = null
+    this.checkpointSoon()
+  }
+
+  private endParts({ live }: CheckpointRun): void {
+    this.run = null
+    const isLeft = this.hasMoved || this.dirtySessions.size > 0 || this.dirtyGroups.size > 0
+    if (!this.writeTails(live) || isLeft) this.checkpointSoon()
+  }
+
+  /**
+   * Writes where everybody is, at once: the common reader's place means nothing without that of those who are behind it. False when the log does not
+   * take it.
+   */
+  checkpoint(openPlacesMax: number = openMax.running): boolean {
+    this.run = null
+    if (this.stored === 0) return true
+    const live = new Map(this.options.livePositions())
+    for (const readers of [this.dirtySessions, this.dirtyGroups]) {
+      for (const reader of readers) if (!this.writeReader(reader, live, live, openPlacesMax)) return false
+    }
+    return this.writeTails(live)
+  }
+
+  /** `tails`: the common reader's places as the log has them when it has this; `later`: as it will have them by the end of the checkpoint. */
+  private writeReader(
+    reader: MqttSession | SharedGroup,
+    tails: ReadonlyMap<Partition, number>,
+    later: ReadonlyMap<Partition, number>,
+    openPlacesMax: number = openMax.running,
+  ): boolean {
+    const bounds = { live: later, openMax: openPlacesMax }
+    if (reader instanceof SharedGroup) {
+      if (!this.dirtyGroups.has(reader)) return true
+      const places = placesToStore(reader, [...reader.pendingOrigins()], bounds)
+      if (reader.size > 0 && !this.writePositions(nameOf(reader), places)) return false
+      return this.dirtyGroups.delete(reader)
+    }
+    if (!this.dirtySessions.has(reader)) return true
+    const pending = [...reader.pendingOrigins(null)]
+    if (!this.writePositions(nameOf(reader), placesToStore(reader, pending, bounds))) return false
+    const positions = lowestPlaces(reader.behind, pending)
+    const passedBy =
+      (places: ReadonlyMap<Partition, number>) =>
+      ({ partition, offset }: MessageOrigin): boolean =>
+        isGone(partition) ||
+        offset < Math.min(positions.get(partition) ?? Number.POSITIVE_INFINITY, places.get(partition) ?? 0)
+    this.forgetPassed(reader, passedBy(tails))
+    // Ids that can be forgotten when the common reader's place is durable: next time.
+    if (!reader.hasFinished(passedBy(later))) this.dirtySessions.delete(reader)
+    return true
+  }
+
+  /** The log need not know the ids of what a session's place has passed. */
+  private forgetPassed(session: MqttSession, isPassed: (origin: MessageOrigin) => boolean): void {
+    const { clock, commits } = this.options
+    const wasOutOfIds = session.isOutOfIds
+    for (const origin of session.passedOutgoing(isPassed)) {
+      const at = { clientId: session.clientId, place: placeOf(origin) }
+      this.log.outgoing(commits.current().turn, clock.wallMs(), at, null)
+    }
+    // It may have nothing in flight whose acknowledgement would go on.
+    if (wasOutOfIds && !session.isOutOfIds) clock.defer(() => session.goOn(clock.wallMs()))
+  }
+
+  private writeTails(live: ReadonlyMap<Partition, number>): boolean {
+    const { clock, commits } = this.options
+    const wallMs = clock.wallMs()
+    const batch = commits.current()
+    const changed: [Partition, number][] = []
+    for (const [partition, offset] of live) {
+      if (this.writtenTails.get(partition) === offset) continue
+      const tail = { topicId: partition.topicId, partition: partition.index, offset }
+      if (this.log.tail(batch.turn, wallMs, tail) !== null) return false
+      this.writtenTails.set(partition, offset)
+      changed.push([partition, offset])
+    }
+    batch.whenSettled((isDurable) => {
+      if (isDurable) for (const [partition, offset] of changed) this.confirmedTails.set(partition, offset)
+    })
+    return true
+  }
+
+  private writePositions(reader: string, positions: readonly StoredPosition[]): boolean {
+    const text = JSON.stringify(positions)
+    if ((this.written.get(reader) ?? '[]') === text) return true
+    const { clock, commits } = this.options
+    if (this.log.positions(commits.current().turn, clock.wallMs(), reader, positions) !== null) return false
+    this.written.set(reader, text)
+    return true
+  }
+
+  /** Partitions are gone: their places are forgotten. */
+  onPartitionsChanged(): void {
+    for (const tails of [this.writtenTails, this.confirmedTails]) {
+      for (const partition of tails.keys()) if (!partition.isLeader) tails.delete(partition)
+    }
+    for (const readers of [this.options.sessions.values(), this.options.subscriptions.shared()]) {
+      for (const { done } of readers) for (const partition of done.keys()) if (isGone(partition)) done.delete(partition)
+    }
+    // No place passes what was in them: their ids would be kept for ever.
+    for (const session of this.options.sessions.values()) {
+      if (session.hasFinished(({ partition }) => isGone(partition))) this.onProgress(session)
+    }
+  }
+
+  stop(): void {
+    this.isStopped = true
+    if (this.timer !== null) this.options.clock.cancel(this.timer)
+    // Also of whom nothing has changed it may be told more now.
+    for (const session of this.options.sessions.values()) if (session.pendingCount > 0) this.makeDue(session)
+    for (const group of this.options.subscriptions.shared()) this.dirtyGroups.add(group)
+    this.checkpoint(openMax.stop)
+  }
+}
+
+/** What a reader is called in the log. */
+export function nameOf(reader: MqttSession | SharedGroup): string {
+  return reader instanceof SharedGroup ? `g${reader.key}` : `c${reader.clientId}`
+}
+
+function isGone({ log }: Partition): boolean {
+  return log.isDeleted
+}
