@@ -4,7 +4,7 @@
  */
 import type { Clock, Timer } from '../../base/ports.ts'
 import type { Partition } from '../../cluster/partition/partition.ts'
-import type { CommitBatches } from './commit-batch.ts'
+import { type CommitBatches, refusedSaving, type Saving } from './commit-batch.ts'
 import { placeOf } from './outgoing-ids.ts'
 import type { MessageOrigin } from './outgoing-message.ts'
 import { lowestPlaces, placesToStore, type StoredPosition } from './reader-places.ts'
@@ -39,7 +39,11 @@ interface CheckpointRun {
   readonly readers: Iterator<MqttSession | SharedGroup>
   /** The common reader's places then. */
   readonly live: ReadonlyMap<Partition, number>
+  /** They wait for its end. */
+  readonly waiters: readonly Waiter[]
 }
+
+type Waiter = (isDurable: boolean) => void
 
 export class PlaceWriter {
   private readonly options: PlaceWriterOptions
@@ -51,6 +55,8 @@ export class PlaceWriter {
   private readonly writtenTails = new Map<Partition, number>()
   /** Those of them that are durable. */
   private readonly confirmedTails = new Map<Partition, number>()
+  /** They wait for a checkpoint that has not begun. Bound: a SUBSCRIBE each that is not answered. */
+  private waiters: Waiter[] = []
   /** A checkpoint that is being written. */
   private run: CheckpointRun | null = null
   /** Somebody has moved since it began. */
@@ -134,8 +140,23 @@ export class PlaceWriter {
     if (this.timer !== null || this.isStopped || this.run !== null) return
     this.timer = this.options.clock.schedule(checkpointEveryMs, () => {
       this.timer = null
-      this.beginParts()
+      if (this.run === null) this.beginParts()
     })
+  }
+
+  /** Has the log know where everybody is now or a little later: at once, or with the checkpoint that begins next. */
+  writeAll(): Saving {
+    if (this.isFewMoved) return this.checkpoint() ? this.options.commits.current() : refusedSaving
+    const whenSettled = (callback: Waiter): void => {
+      this.waiters.push(callback)
+      if (this.run === null && !this.isStopped) this.beginParts()
+    }
+    return { whenSettled }
+  }
+
+  /** All of them can be written in one turn of the loop. */
+  private get isFewMoved(): boolean {
+    return this.dirtySessions.size + this.dirtyGroups.size <= this.options.readersPerPart
   }
 
   /**
@@ -144,14 +165,14 @@ export class PlaceWriter {
    * not changed since.
    */
   private beginParts(): void {
-    if (this.stored === 0) return
     this.hasMoved = false
-    if (this.dirtySessions.size + this.dirtyGroups.size <= this.options.readersPerPart) {
+    if (this.isFewMoved) {
       if (!this.checkpoint()) this.checkpointSoon()
       return
     }
-    const readers = [...this.dirtySessions, ...this.dirtyGroups]
-    this.run = { readers: readers.values(), live: new Map(this.options.livePositions()) }
+    const readers = [...this.dirtySessions, ...this.dirtyGroups].values()
+    this.run = { readers, live: new Map(this.options.livePositions()), waiters: this.waiters }
+    this.waiters = []
     this.writePart(this.run)
   }
 
@@ -174,13 +195,22 @@ export class PlaceWriter {
   private giveUp(run: CheckpointRun): void {
     if (this.run !== run) return
     this.run = null
+    for (const waiter of [...run.waiters, ...this.waiters.splice(0)]) waiter(false)
     this.checkpointSoon()
   }
 
-  private endParts({ live }: CheckpointRun): void {
+  private endParts(run: CheckpointRun): void {
+    if (!this.writeTails(run.live)) return this.giveUp(run)
     this.run = null
-    const isLeft = this.hasMoved || this.dirtySessions.size > 0 || this.dirtyGroups.size > 0
-    if (!this.writeTails(live) || isLeft) this.checkpointSoon()
+    this.settleLater(run.waiters)
+    if (this.waiters.length > 0) this.options.clock.defer(() => this.run === null && this.beginParts())
+    else if (this.hasMoved || this.dirtySessions.size > 0 || this.dirtyGroups.size > 0) this.checkpointSoon()
+  }
+
+  /** What stands in the current turn's set is what they wait for. */
+  private settleLater(waiters: readonly Waiter[]): void {
+    const batch = this.options.commits.current()
+    for (const waiter of waiters) batch.whenSettled(waiter)
   }
 
   /**
@@ -188,8 +218,15 @@ export class PlaceWriter {
    * take it.
    */
   checkpoint(openPlacesMax: number = openMax.running): boolean {
+    const waiters = [...(this.run?.waiters ?? []), ...this.waiters.splice(0)]
     this.run = null
-    if (this.stored === 0) return true
+    const isTaken = this.stored === 0 || this.writeEverybody(openPlacesMax)
+    if (isTaken && waiters.length > 0) this.settleLater(waiters)
+    else for (const waiter of waiters) waiter(isTaken)
+    return isTaken
+  }
+
+  private writeEverybody(openPlacesMax: number): boolean {
     const live = new Map(this.options.livePositions())
     for (const readers of [this.dirtySessions, this.dirtyGroups]) {
       for (const reader of readers) if (!this.writeReader(reader, live, live, openPlacesMax)) return false

@@ -6,7 +6,7 @@ import type { Clock } from '../../base/ports.ts'
 import type { Broker } from '../../broker/broker.ts'
 import type { Partition } from '../../cluster/partition/partition.ts'
 import { anonymousPrincipal } from '../../security/principal.ts'
-import { type CommitBatch, type CommitBatches, refusedSaving, type Saving } from './commit-batch.ts'
+import { both, type CommitBatch, type CommitBatches, refusedSaving, type Saving } from './commit-batch.ts'
 import { type OutgoingId, placeOf } from './outgoing-ids.ts'
 import type { MessageOrigin } from './outgoing-message.ts'
 import type { MqttSession } from './session.ts'
@@ -201,9 +201,14 @@ export class SessionKeeper {
     const wallMs = clock.wallMs()
     const batch = commits.current()
     let isTaken = true
-    for (const filter of filters) isTaken = this.saveSubscription(batch, session, filter, wallMs) && isTaken
+    let isMade = false
+    for (const filter of filters) {
+      isTaken = this.saveSubscription(batch, session, filter, wallMs) && isTaken
+      isMade ||= session.subscriptions.has(filter)
+    }
+    if (!isTaken) return refusedSaving
     // What is older than the subscription is not heard after a crash either.
-    return this.places.checkpoint() && isTaken ? batch : refusedSaving
+    return isMade ? both(batch, this.places.writeAll()) : batch
   }
 
   private saveSubscription(batch: CommitBatch, session: MqttSession, filter: string, wallMs: number): boolean {
