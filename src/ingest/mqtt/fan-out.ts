@@ -170,7 +170,7 @@ export class FanOut {
 
   private deliverShared(message: OutgoingMessage, group: SharedGroup, wallMs: number): boolean {
     // What none of them may read is not waited with.
-    if (!group.hasReaderOf(message)) return true
+    if (group.hasTaken(message) || !group.hasReaderOf(message)) return true
     const member = group.offer(message, wallMs)
     if (member?.link != null) this.touched.add(member.link)
     return member !== null

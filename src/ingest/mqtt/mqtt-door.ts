@@ -202,7 +202,7 @@ export class MqttDoor {
         this.keeper.places.onProgress(session)
         this.commands?.onProgress()
       },
-      recordOutgoing: (session, origin, id, then) => this.keeper.recordOutgoing(session, origin, id, then),
+      recordOutgoing: (session, record, then) => this.keeper.recordOutgoing(session, record, then),
     }
   }
 

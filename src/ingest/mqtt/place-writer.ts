@@ -5,9 +5,8 @@
 import type { Clock, Timer } from '../../base/ports.ts'
 import type { Partition } from '../../cluster/partition/partition.ts'
 import { type CommitBatches, refusedSaving, type Saving } from './commit-batch.ts'
-import { placeOf } from './outgoing-ids.ts'
-import type { MessageOrigin } from './outgoing-message.ts'
-import { lowestPlaces, placesToStore, type StoredPosition } from './reader-places.ts'
+import type { OutgoingPlace } from './outgoing-ids.ts'
+import { hasPassed, lowestPlaces, placesToStore, type StoredPosition } from './reader-places.ts'
 import type { MqttSession } from './session.ts'
 import type { SessionLog } from './session-log.ts'
 import type { SessionTable } from './session-table.ts'
@@ -50,6 +49,10 @@ export class PlaceWriter {
   private readonly log: SessionLog
   /** What was written last, by reader. Bound: the kept sessions and their shared subscriptions. */
   private readonly written = new Map<string, string>()
+  /** The same of shared subscriptions, as it is durable. */
+  private readonly confirmedOfGroups = new Map<string, readonly StoredPosition[]>()
+  /** Begun by members whose sessions have ended, where the subscription may still read the record again. Bound: what they had in flight. */
+  private readonly orphans = new Map<OutgoingPlace, string>()
   private readonly dirtyGroups = new Set<SharedGroup>()
   private readonly dirtySessions = new Set<MqttSession>()
   private readonly writtenTails = new Map<Partition, number>()
@@ -84,6 +87,7 @@ export class PlaceWriter {
   /** What the last run has written of a reader. */
   restore(reader: MqttSession | SharedGroup, positions: readonly StoredPosition[]): void {
     this.written.set(nameOf(reader), JSON.stringify(positions))
+    if (reader instanceof SharedGroup) this.confirmedOfGroups.set(nameOf(reader), positions)
   }
 
   /** The log has the session no longer. */
@@ -97,6 +101,7 @@ export class PlaceWriter {
   /** A shared subscription has lost its last member. */
   forgetGroup(group: SharedGroup): void {
     this.dirtyGroups.delete(group)
+    this.confirmedOfGroups.delete(nameOf(group))
     this.forgetPositions(group)
   }
 
@@ -246,36 +251,64 @@ export class PlaceWriter {
       if (!this.dirtyGroups.has(reader)) return true
       const places = placesToStore(reader, [...reader.pendingOrigins()], bounds)
       if (reader.size > 0 && !this.writePositions(nameOf(reader), places)) return false
+      this.confirmLater(reader, places)
       return this.dirtyGroups.delete(reader)
     }
     if (!this.dirtySessions.has(reader)) return true
     const pending = [...reader.pendingOrigins(null)]
     if (!this.writePositions(nameOf(reader), placesToStore(reader, pending, bounds))) return false
-    const positions = lowestPlaces(reader.behind, pending)
-    const passedBy =
-      (places: ReadonlyMap<Partition, number>) =>
-      ({ partition, offset }: MessageOrigin): boolean =>
-        isGone(partition) ||
-        offset < Math.min(positions.get(partition) ?? Number.POSITIVE_INFINITY, places.get(partition) ?? 0)
-    this.forgetPassed(reader, passedBy(tails))
+    const own = lowestPlaces(reader.behind, pending)
+    this.forgetPassed(reader, (place) => this.isPassed(place, tails, own))
     // Ids that can be forgotten when the common reader's place is durable: next time.
-    if (!reader.hasFinished(passedBy(later))) this.dirtySessions.delete(reader)
+    if (!reader.hasFinished((place) => this.isPassed(place, later, own))) this.dirtySessions.delete(reader)
     return true
   }
 
+  /** No start reads the record again. `own`: the places of the session, where it is no shared subscription's. */
+  private isPassed(
+    { origin, group }: OutgoingPlace,
+    tails: ReadonlyMap<Partition, number>,
+    own: ReadonlyMap<Partition, number>,
+  ): boolean {
+    if (origin === null || isGone(origin.partition)) return true
+    const { partition, offset } = origin
+    if (group !== null && group.size === 0) return true
+    if (offset >= (tails.get(partition) ?? 0)) return false
+    if (group === null) return offset < (own.get(partition) ?? Number.POSITIVE_INFINITY)
+    return hasPassed(this.confirmedOfGroups.get(nameOf(group)) ?? [], origin)
+  }
+
+  /** The session of the client has ended: nobody else of the subscription may have what it had begun [MQTT-4.8.2-5]. */
+  addOrphan(clientId: string, place: OutgoingPlace): void {
+    if (place.origin !== null) place.group?.take(place.origin)
+    this.orphans.set(place, clientId)
+    this.checkpointSoon()
+  }
+
+  private forgetOrphans(): void {
+    const { commits, clock } = this.options
+    for (const [place, clientId] of this.orphans) {
+      if (!this.isPassed(place, this.confirmedTails, this.confirmedTails)) continue
+      this.log.outgoing(commits.current().turn, clock.wallMs(), { clientId, place: place.key }, null)
+      if (place.origin !== null) place.group?.forgetTaken(place.origin)
+      this.orphans.delete(place)
+    }
+  }
+
   /** The log need not know the ids of what a session's place has passed. */
-  private forgetPassed(session: MqttSession, isPassed: (origin: MessageOrigin) => boolean): void {
+  private forgetPassed(session: MqttSession, isPassed: (place: OutgoingPlace) => boolean): void {
     const { clock, commits } = this.options
     const wasOutOfIds = session.isOutOfIds
-    for (const origin of session.passedOutgoing(isPassed)) {
-      const at = { clientId: session.clientId, place: placeOf(origin) }
-      this.log.outgoing(commits.current().turn, clock.wallMs(), at, null)
+    for (const { key, origin, group } of session.passedOutgoing(isPassed)) {
+      this.log.outgoing(commits.current().turn, clock.wallMs(), { clientId: session.clientId, place: key }, null)
+      if (origin !== null) group?.forgetTaken(origin)
     }
     // It may have nothing in flight whose acknowledgement would go on.
     if (wasOutOfIds && !session.isOutOfIds) clock.defer(() => session.goOn(clock.wallMs()))
   }
 
   private writeTails(live: ReadonlyMap<Partition, number>): boolean {
+    this.forgetOrphans()
     const { clock, commits } = this.options
     const wallMs = clock.wallMs()
     const batch = commits.current()
@@ -288,9 +321,23 @@ export class PlaceWriter {
       changed.push([partition, offset])
     }
     batch.whenSettled((isDurable) => {
-      if (isDurable) for (const [partition, offset] of changed) this.confirmedTails.set(partition, offset)
+      if (!isDurable) return
+      for (const [partition, offset] of changed) this.confirmedTails.set(partition, offset)
+      if (changed.length > 0 && this.orphans.size > 0) this.checkpointSoon()
     })
     return true
+  }
+
+  private confirmLater(group: SharedGroup, places: readonly StoredPosition[]): void {
+    const before = this.confirmedOfGroups.get(nameOf(group)) ?? []
+    if (JSON.stringify(places) === JSON.stringify(before)) return
+    this.options.commits.current().whenSettled((isDurable) => {
+      if (!isDurable || group.size === 0) return
+      this.confirmedOfGroups.set(nameOf(group), places)
+      // Ids that waited for it can be forgotten.
+      for (const session of group.sessions)
+        if (session.hasFinished((place) => place.group === group)) this.onProgress(session)
+    })
   }
 
   private writePositions(reader: string, positions: readonly StoredPosition[]): boolean {
@@ -312,7 +359,7 @@ export class PlaceWriter {
     }
     // No place passes what was in them: their ids would be kept for ever.
     for (const session of this.options.sessions.values()) {
-      if (session.hasFinished(({ partition }) => isGone(partition))) this.onProgress(session)
+      if (session.hasFinished(({ origin }) => origin === null || isGone(origin.partition))) this.onProgress(session)
     }
   }
 

@@ -102,6 +102,13 @@ function aboveOf(
   return { doneTo, open: open.map((each) => each - offset) }
 }
 
+/** By its places the reader is done with the record. */
+export function hasPassed(places: readonly StoredPosition[], { partition, offset }: MessageOrigin): boolean {
+  const place = places.find((each) => each.topicId === partition.topicId && each.partition === partition.index)
+  if (place === undefined || offset < place.offset) return true
+  return offset < (place.doneTo ?? place.offset) && place.open?.includes(offset - place.offset) !== true
+}
+
 /** What was stored above a place; the common reader goes on at `tail`, and gives all that is above it anew. */
 export function doneAboveOf({ offset, doneTo, open }: StoredPosition, tail: number): DoneAbove | null {
   const endOffset = Math.min(doneTo ?? offset, tail)

@@ -7,10 +7,11 @@ import type { Broker } from '../../broker/broker.ts'
 import type { Partition } from '../../cluster/partition/partition.ts'
 import { anonymousPrincipal } from '../../security/principal.ts'
 import { both, type CommitBatch, type CommitBatches, refusedSaving, type Saving } from './commit-batch.ts'
-import { type OutgoingId, placeOf } from './outgoing-ids.ts'
+import { type CarriedMessage, carriedMessage, deliveryOf } from './carried-message.ts'
+import { type OutgoingId, readPlaceKey, recordPlace, retainedPlace } from './outgoing-ids.ts'
 import type { MessageOrigin } from './outgoing-message.ts'
 import type { MqttSession } from './session.ts'
-import type { Subscription } from './session-types.ts'
+import type { OutgoingRecord, Subscription } from './session-types.ts'
 import { applyRecord, emptyState, SessionLog, type StoredSession, type StoredState, tailKey } from './session-log.ts'
 import { nameOf, PlaceWriter } from './place-writer.ts'
 import { doneAboveOf, lowestPlaces, type StoredPosition } from './reader-places.ts'
@@ -88,10 +89,12 @@ export class SessionKeeper {
         subscriptions.set(subscription)
       }
       this.restorePositions(session)
-      this.restoreOutgoing(session)
       restored.push([session, stored])
     }
     for (const group of subscriptions.shared()) this.restorePositions(group)
+    for (const [session] of restored) this.restoreOutgoing(session)
+    for (const clientId of this.state.outgoing.keys())
+      if (!this.state.sessions.has(clientId)) this.restoreOrphans(clientId)
     return restored
   }
 
@@ -109,21 +112,69 @@ export class SessionKeeper {
 
   private restoreOutgoing(session: MqttSession): void {
     const { broker } = this.options
-    for (const [place, id] of this.state.outgoing.get(session.clientId) ?? []) {
-      const [topicId = '', index, offset] = place.split(' ')
-      const partition = broker.partitions.byTopicId(topicId, Number(index))
-      if (partition !== undefined) session.restoreOutgoing({ partition, offset: Number(offset) }, id)
+    for (const [key, { packetId, isReleased, carried }] of this.state.outgoing.get(session.clientId) ?? []) {
+      const read = readPlaceKey(key)
+      const id = { packetId, isReleased }
+      if (read === null) {
+        const place = retainedPlace(packetId)
+        session.restoreOutgoing(place, id, carried === undefined ? null : deliveryOf(carried, place))
+        continue
+      }
+      const partition = broker.partitions.byTopicId(read.topicId, read.index)
+      const group = read.groupKey === null ? null : this.groupOf(read.groupKey)
+      if (partition !== undefined)
+        this.restoreRecord(session, { partition, offset: read.offset }, { key, group, id, carried })
     }
   }
 
+  private restoreRecord(
+    session: MqttSession,
+    origin: MessageOrigin,
+    {
+      key,
+      group,
+      id,
+      carried,
+    }: { key: string; group: SharedGroup | null; id: OutgoingId; carried: CarriedMessage | undefined },
+  ): void {
+    // Nobody else of the subscription is given it [MQTT-4.8.2-5].
+    group?.take(origin)
+    const isShared = readPlaceKey(key)?.groupKey !== null
+    const place = { key, origin: isShared && group === null ? null : origin, group }
+    session.restoreOutgoing(place, id, carried === undefined ? null : deliveryOf(carried, place))
+  }
+
+  /** What a member had begun whose session has ended. */
+  private restoreOrphans(clientId: string): void {
+    for (const key of this.state.outgoing.get(clientId)?.keys() ?? []) {
+      const read = readPlaceKey(key)
+      const partition = read === null ? undefined : this.options.broker.partitions.byTopicId(read.topicId, read.index)
+      const group = read?.groupKey == null ? null : this.groupOf(read.groupKey)
+      if (read !== null && partition !== undefined && group !== null)
+        this.places.addOrphan(clientId, recordPlace({ partition, offset: read.offset }, group))
+    }
+  }
+
+  private groupOf(key: string): SharedGroup | null {
+    for (const group of this.options.subscriptions.shared()) if (group.key === key) return group
+    return null
+  }
+
   /** See `SessionBounds.recordOutgoing`. */
-  recordOutgoing(session: MqttSession, origin: MessageOrigin, id: OutgoingId, then: (wallMs: number) => void): boolean {
+  recordOutgoing(
+    session: MqttSession,
+    { place, id, carried }: OutgoingRecord,
+    then: (wallMs: number) => void,
+  ): boolean {
     if (!session.isStored || session.expiryMs === 0) return false
     const { clock, commits } = this.options
     const batch = commits.current()
-    const at = { clientId: session.clientId, place: placeOf(origin) }
+    const at = { clientId: session.clientId, place: place.key }
+    const value = carried === null ? id : { ...id, carried: carriedMessage(carried) }
+    const error = this.log.outgoing(batch.turn, clock.wallMs(), at, value)
+    if (error === 'MESSAGE_TOO_LARGE') return false
     // A log that does not take it has failed: the client is not told of the message until the next start.
-    if (this.log.outgoing(batch.turn, clock.wallMs(), at, id) !== null) return true
+    if (error !== null) return true
     batch.whenSettled((isDurable) => {
       if (isDurable) then(clock.wallMs())
     })
@@ -243,8 +294,9 @@ export class SessionKeeper {
     const { turn } = commits.current()
     const { clientId } = session
     for (const filter of filters) this.log.subscription(turn, wallMs, { clientId, filter }, null)
-    for (const origin of [...session.passedOutgoing(() => true), ...session.begunOrigins()]) {
-      this.log.outgoing(turn, wallMs, { clientId, place: placeOf(origin) }, null)
+    for (const place of [...session.passedOutgoing(() => true), ...session.begunPlaces()]) {
+      if (place.group === null) this.log.outgoing(turn, wallMs, { clientId, place: place.key }, null)
+      else this.places.addOrphan(clientId, place)
     }
     if (session.will === null) this.log.session(turn, wallMs, clientId, null)
     session.isStored = false

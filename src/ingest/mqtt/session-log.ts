@@ -5,7 +5,8 @@
  *   ["subscription", client, filter] one subscription
  *   ["positions", reader]           where a session ("c" + client) or a shared subscription ("g" + filter) is behind the common reader,
  *                                   and what it is done with above that
- *   ["outgoing", client, place]     the packet id of a QoS 2 message on its way to the client, and whether the client has it
+ *   ["outgoing", client, place]     the packet id of a QoS 2 message on its way to the client, and whether the client has it;
+ *                                   the message, where it is not read from the log again
  *   ["tail", topic id, partition]   where the common reader is: up to there everybody who is not behind has been served
  */
 import { partitionForKey } from '../../base/murmur2.ts'
@@ -15,6 +16,7 @@ import { decodeProperties, encodeProperties } from '../../protocol/mqtt/properti
 import { propertyListAt } from '../../protocol/mqtt/packet-columns.ts'
 import type { QualityOfService } from '../../protocol/mqtt/packet-types.ts'
 import { utf8Bytes } from '../../protocol/mqtt/utf8.ts'
+import type { CarriedMessage } from './carried-message.ts'
 import type { OutgoingId } from './outgoing-ids.ts'
 import { mqttSessionsTopic } from './packet-id-log.ts'
 import type { StoredPosition } from './reader-places.ts'
@@ -41,13 +43,17 @@ export interface StoredSubscription {
   readonly since?: readonly StoredPosition[] | undefined
 }
 
+export interface StoredOutgoing extends OutgoingId {
+  readonly carried?: CarriedMessage | undefined
+}
+
 /** Everything that the topic says. */
 export interface StoredState {
   readonly sessions: Map<string, StoredSession>
   readonly subscriptions: Map<string, Map<string, StoredSubscription>>
   readonly positions: Map<string, readonly StoredPosition[]>
-  /** By client, then by place (`placeOf`). */
-  readonly outgoing: Map<string, Map<string, OutgoingId>>
+  /** By client, then by the key of its place (`OutgoingPlace`). */
+  readonly outgoing: Map<string, Map<string, StoredOutgoing>>
   /** By `tailKey`. */
   readonly tails: Map<string, number>
 }
@@ -87,7 +93,7 @@ export class SessionLog {
     turn: TurnAppend,
     wallMs: number,
     at: { readonly clientId: string; readonly place: string },
-    id: OutgoingId | null,
+    id: StoredOutgoing | null,
   ): string | null {
     return this.append(turn, wallMs, ['outgoing', at.clientId, at.place], id)
   }
@@ -122,7 +128,7 @@ export function applyRecord(state: StoredState, keyBytes: Uint8Array, valueBytes
   else if (kind === 'tail') put(state.tails, tailKey(name, Number(detail)), value as number | null)
   else if (kind === 'subscription')
     putInner(state.subscriptions, name, String(detail), value as StoredSubscription | null)
-  else if (kind === 'outgoing') putInner(state.outgoing, name, String(detail), value as OutgoingId | null)
+  else if (kind === 'outgoing') putInner(state.outgoing, name, String(detail), value as StoredOutgoing | null)
 }
 
 function putInner<T>(maps: Map<string, Map<string, T>>, name: string, detail: string, value: T | null): void {

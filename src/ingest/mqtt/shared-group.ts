@@ -24,6 +24,8 @@ export class SharedGroup implements PlacedReader {
   /** Taken back from members. Bound: the queues and windows that they were in. */
   private readonly returned: OutgoingMessage[] = []
   private turn = 0
+  /** Records that a member had begun at QoS 2 before the restart. Bound: what its members carry of it. */
+  private readonly taken = new Map<Partition, Set<number>>()
 
   constructor(key: string, filter: string) {
     this.key = key
@@ -59,6 +61,10 @@ export class SharedGroup implements PlacedReader {
     return this.returned
   }
 
+  get sessions(): readonly MqttSession[] {
+    return this.order
+  }
+
   hasMember(isAsked: (session: MqttSession) => boolean): boolean {
     return this.order.some(isAsked)
   }
@@ -71,6 +77,23 @@ export class SharedGroup implements PlacedReader {
   /** Is there a member that may read it? */
   hasReaderOf(message: OutgoingMessage): boolean {
     return this.order.some((member) => mayRead(member, message))
+  }
+
+  /** A member carries the record, or has had it: it is nobody's to give. */
+  take({ partition, offset }: MessageOrigin): void {
+    const known = this.taken.get(partition)
+    if (known === undefined) this.taken.set(partition, new Set([offset]))
+    else known.add(offset)
+  }
+
+  /** The place of the subscription has passed it. */
+  forgetTaken({ partition, offset }: MessageOrigin): void {
+    const known = this.taken.get(partition)
+    if (known?.delete(offset) === true && known.size === 0) this.taken.delete(partition)
+  }
+
+  hasTaken({ origin }: OutgoingMessage): boolean {
+    return this.taken.size > 0 && origin !== null && this.taken.get(origin.partition)?.has(origin.offset) === true
   }
 
   /** Gives the message to a member; null when none takes it: then it waits in the log. */
