@@ -7,7 +7,7 @@ import type { EncodedPublish } from '../../protocol/mqtt/encode.ts'
 import { MqttProtocolError } from '../../protocol/mqtt/mqtt-protocol-error.ts'
 import { reasonCodes } from '../../protocol/mqtt/reason-codes.ts'
 import type { Partition } from '../../cluster/partition/partition.ts'
-import { formOf, qosOf } from './delivery-form.ts'
+import { formOf, mayRead, qosOf } from './delivery-form.ts'
 import { DeliveryQueue } from './delivery-queue.ts'
 import { InflightDelivery } from './inflight-delivery.ts'
 import { InflightTable } from './inflight-table.ts'
@@ -189,6 +189,8 @@ export class MqttSession implements PlacedReader {
     if (message.isExpired(wallMs) && (delivery.group !== null || !this.hasBegun(message))) {
       return this.bounds.onDrop(this, 'expired')
     }
+    if (this.rights !== null && message.command === null && !mayRead(this, message))
+      return this.refuse(delivery, wallMs)
     const qos = qosOf(delivery)
     if (qos === 0) return this.sendQos0(link, delivery, message, wallMs)
     const started = InflightDelivery.of(delivery)
@@ -202,6 +204,13 @@ export class MqttSession implements PlacedReader {
     started.wasSent = true
     this.inflight.add(started)
     this.sentCount += 1
+  }
+
+  /** Its client may not read what has waited for it any more: others of a shared subscription may. */
+  private refuse(delivery: Delivery, wallMs: number): void {
+    const { group, message } = delivery
+    if (group?.hasReaderOf(message) === true) group.takeBack([delivery], wallMs)
+    this.bounds.onProgress(this)
   }
 
   /** A QoS 2 message of a kept session: the log knows its id before the client does, so that it is not sent under another after a crash. */
