@@ -1,5 +1,5 @@
 /** A simulated host: a file system that survives restarts, a clock that may be wrong, and at most one process. */
-import type { Entropy, Ports } from '../../src/base/ports.ts'
+import type { Compute, Entropy, Ports } from '../../src/base/ports.ts'
 import { nodeCompute } from '../../src/node/compute.ts'
 import { type DiskFault, DiskFaults } from './disk-faults.ts'
 import { DiskImage, SimDirectory } from './disk-image.ts'
@@ -9,6 +9,13 @@ import { SimClock, worldStartWallMs } from './sim-clock.ts'
 import { type DiskTimes, defaultDiskTimes, SimDisk } from './sim-disk.ts'
 import { SimObserver } from './sim-observer.ts'
 import type { SimWorld } from './world.ts'
+
+export interface CodecCounts {
+  decompressed: number
+  unpacked: number
+  /** Of what was unpacked: somebody still reads it. */
+  inUse: number
+}
 
 interface SimProcess {
   readonly id: number
@@ -21,6 +28,8 @@ export class SimHost {
   readonly address: string
   readonly image = new DiskImage()
   readonly faults = new DiskFaults()
+  /** What was asked of codecs, over all processes. */
+  readonly codecs: CodecCounts = { decompressed: 0, unpacked: 0, inUse: 0 }
   /** Times of the disk, used from the next boot on. */
   diskTimes: DiskTimes = defaultDiskTimes
   /** How far the host's wall clock is off. */
@@ -99,7 +108,7 @@ export class SimHost {
       entropy: simEntropy(prng.fork('entropy')),
       disk,
       net: this.#world.network.portFor({ host: this, prng: prng.fork('net'), isAlive, at }),
-      compute: nodeCompute({ inline: true }),
+      compute: counted(nodeCompute({ inline: true }), this.codecs),
       observer: this.observer,
     }
   }
@@ -180,4 +189,24 @@ function simEntropy(prng: Prng): Entropy {
       return bytes
     },
   }
+}
+
+function counted(compute: Compute, counts: CodecCounts): Compute {
+  const decompress = compute.decompress.bind(compute)
+  const unpack = compute.unpack.bind(compute)
+  compute.decompress = (...request) => {
+    counts.decompressed += 1
+    return decompress(...request)
+  }
+  compute.unpack = (codec, bytes, bytesMax, use) =>
+    unpack(codec, bytes, bytesMax, (output) => {
+      counts.unpacked += 1
+      const used = use(output)
+      if (!(used instanceof Promise)) return used
+      counts.inUse += 1
+      return used.finally(() => {
+        counts.inUse -= 1
+      })
+    })
+  return compute
 }

@@ -1,7 +1,7 @@
 import type { Timer } from '../../base/ports.ts'
 import type { Partition } from '../../cluster/partition/partition.ts'
-import { batchLastOffset, batchSizeInBytes } from '../../protocol/records/record-batch.ts'
-import type { BacklogPiece } from './backlog-piece.ts'
+import type { LogPiece } from './log-piece.ts'
+import type { PieceRest } from './piece-reading.ts'
 import type { Reader } from './catch-up.ts'
 import type { Stretch } from './log-summaries.ts'
 
@@ -32,9 +32,9 @@ export class BacklogLane {
   /** Somebody asked while it ran. */
   isAskedAgain = false
   /** What is handed out. */
-  piece: BacklogPiece | null = null
+  piece: LogPiece | null = null
   /** Read with it, not yet looked at. */
-  rest: { readonly bytes: Uint8Array; readonly at: number; readonly fromOffset: number } | null = null
+  rest: PieceRest | null = null
   /** Took part in the piece; of them, who could not take all of it yet. */
   readonly partners = new Set<Reader>()
   readonly lagging = new Set<Reader>()
@@ -77,6 +77,7 @@ export class BacklogLane {
   /** The piece has been handed out, or is given up. */
   finishPiece(): void {
     if (this.piece !== null) this.cursor = this.piece.endOffset
+    this.piece?.giveBack()
     this.piece = null
     this.partners.clear()
     this.lagging.clear()
@@ -90,17 +91,6 @@ export class BacklogLane {
   forget(reader: Reader): void {
     for (const set of [this.riders, this.partners, this.lagging]) set.delete(reader)
   }
-}
-
-/** What was read with the last piece and begins no later than the offset. */
-export function restFrom(
-  { rest }: BacklogLane,
-  fromOffset: number,
-): { readonly bytes: Uint8Array; readonly at: number } | null {
-  if (rest === null || fromOffset < rest.fromOffset) return null
-  let { at } = rest
-  while (at < rest.bytes.length && batchLastOffset(rest.bytes, at) < fromOffset) at += batchSizeInBytes(rest.bytes, at)
-  return at < rest.bytes.length ? { bytes: rest.bytes, at } : null
 }
 
 /** About how much of the log is there from an offset on. */

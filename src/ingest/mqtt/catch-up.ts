@@ -3,40 +3,29 @@
  * in the log alone. One read of a partition serves all who wait there; memory holds what their bounds let in, and a few pieces that somebody is not
  * through with.
  */
-import { copyBytes } from '../../base/bytes.ts'
-import type { Clock, Compute, Observer } from '../../base/ports.ts'
-import type { Broker } from '../../broker/broker.ts'
+import type { Observer } from '../../base/ports.ts'
 import type { Partition } from '../../cluster/partition/partition.ts'
-import type { LogReadResult } from '../../log/append.ts'
-import { batchLastOffset, batchSizeInBytes } from '../../protocol/records/record-batch.ts'
-import { recordBytesOf } from '../../protocol/records/record.ts'
-import { BacklogLane, bytesFrom, type LanePlace, restFrom } from './backlog-lane.ts'
-import { BacklogPiece, isCompressed } from './backlog-piece.ts'
+import { BacklogLane, bytesFrom, type LanePlace } from './backlog-lane.ts'
+import type { LogPiece } from './log-piece.ts'
+import { loadPiece, type PieceReadingOptions, restFrom } from './piece-reading.ts'
 import type { FanOut } from './fan-out.ts'
-import { batchesOf } from './log-gap.ts'
 import type { LogSummaries } from './log-summaries.ts'
 import { mqttMetrics } from './mqtt-metrics.ts'
 import type { OvertakenBy, OvertakenReaders } from './overtaken-readers.ts'
+import type { PlacedReader } from './reader-places.ts'
 import { isWanted } from './reader-probes.ts'
 
 /** Whoever reads the log at a place of its own while it is behind the live end of some partitions. */
-export interface Reader {
-  /** Next offset of each partition that is not read with all others. */
-  readonly behind: Map<Partition, number>
+export interface Reader extends PlacedReader {
   /** It could take more now. */
   readonly wantsMore: boolean
 }
 
-export interface CatchUpOptions {
-  readonly broker: Broker
-  readonly clock: Clock
-  readonly compute: Compute
+export interface CatchUpOptions extends PieceReadingOptions {
   readonly observer: Observer
   readonly fanOut: FanOut
   readonly summaries: LogSummaries
   readonly overtaken: OvertakenReaders
-  readonly readBytes: number
-  readonly decompressedBytesMax: number
   /** Offset up to which all records of the partition were handed to everybody else; undefined = it is not read. */
   readonly livePosition: (partition: Partition) => number | undefined
   /** The reader is behind in a partition since now, or not any more. */
@@ -115,6 +104,7 @@ export class CatchUp {
     this.crowded.delete(reader)
     this.options.overtaken.forgetReader(reader)
     reader.behind.clear()
+    reader.done.clear()
   }
 
   stop(): void {
@@ -278,29 +268,20 @@ export class CatchUp {
   }
 
   /** The next piece; null when there is none, and somebody has been told. */
-  private async load(lane: BacklogLane, fromOffset: number): Promise<BacklogPiece | null> {
-    const { livePosition, compute, decompressedBytesMax } = this.options
+  private async load(lane: BacklogLane, fromOffset: number): Promise<LogPiece | null> {
+    const { livePosition, observer } = this.options
     const { partition } = lane
-    const live = livePosition(partition) ?? 0
-    const part = restFrom(lane, fromOffset) ?? (await this.read(lane, fromOffset))
+    const range = { fromOffset, liveOffset: livePosition(partition) ?? 0 }
+    const onRead = (bytes: number): void => observer.add(mqttMetrics.backlogReadBytes, bytes)
+    const loaded = await loadPiece(partition, range, restFrom(lane.rest, fromOffset), { ...this.options, onRead })
     this.setRest(lane, null)
-    if (part === null || this.isStopped) return null
-    const { bytes, at } = part
-    const range = { fromOffset, liveOffset: live }
-    if (!isCompressed(bytes, at)) {
-      const [piece, end] = BacklogPiece.of(bytes, at, range)
-      if (end < bytes.length) this.setRest(lane, { bytes, at: end, fromOffset: piece.endOffset })
-      return piece
+    if ('cause' in loaded) {
+      if (!this.isStopped) this.lose(lane, { fromOffset, toOffset: loaded.toOffset, reason: loaded.cause })
+      return null
     }
-    const end = at + batchSizeInBytes(bytes, at)
-    const endOffset = batchLastOffset(bytes, at) + 1
-    const batch = copyBytes(bytes, at, end)
-    const records = await recordBytesOf(batch, compute, decompressedBytesMax).catch(() => null)
-    if (this.isStopped) return null
-    if (end < bytes.length) this.setRest(lane, { bytes, at: end, fromOffset: endOffset })
-    if (records !== null) return BacklogPiece.unpacked(bytes, at, records, range)
-    this.lose(lane, { fromOffset, toOffset: endOffset, reason: 'unreadable' })
-    return null
+    this.setRest(lane, loaded.rest)
+    if (this.isStopped) loaded.piece.giveBack()
+    return this.isStopped ? null : loaded.piece
   }
 
   /** Keeps what was read with a piece, if there is room for it. */
@@ -308,24 +289,6 @@ export class CatchUp {
     this.restBytes -= lane.rest?.bytes.length ?? 0
     lane.rest = rest !== null && this.restBytes + rest.bytes.length <= heldBytesMax ? rest : null
     this.restBytes += lane.rest?.bytes.length ?? 0
-  }
-
-  private async read(
-    lane: BacklogLane,
-    fromOffset: number,
-  ): Promise<{ readonly bytes: Uint8Array; readonly at: number } | null> {
-    const { broker, readBytes, observer, livePosition } = this.options
-    const { partition } = lane
-    const read: LogReadResult =
-      broker.readTail(partition, fromOffset, readBytes) ?? (await broker.readTailCold(partition, fromOffset, readBytes))
-    if (this.isStopped) return null
-    const found = batchesOf(read, partition, { fromOffset, endOffset: livePosition(partition) ?? 0 })
-    if (found instanceof Uint8Array) {
-      observer.add(mqttMetrics.backlogReadBytes, found.length)
-      return { bytes: found, at: 0 }
-    }
-    this.lose(lane, { fromOffset, toOffset: found.toOffset, reason: found.cause })
-    return null
   }
 
   /** Records that nobody can be given: whoever waits for them goes on behind them. */
@@ -345,7 +308,7 @@ export class CatchUp {
   // --------------------------------------------------------------------------------------- handing out
 
   /** Gives the piece to all whose place is in it, as far as each takes it. */
-  private handOut(lane: BacklogLane, piece: BacklogPiece): void {
+  private handOut(lane: BacklogLane, piece: LogPiece): void {
     const { partition } = lane
     const takers = new Set<Reader>()
     let from = piece.endOffset
@@ -372,14 +335,14 @@ export class CatchUp {
   }
 
   /** Offsets are missing: of a compacted topic that means values that a newer one of their key has taken the place of. */
-  private tellCompacted(reader: Reader, partition: Partition, piece: BacklogPiece, fromOffset: number): void {
+  private tellCompacted(reader: Reader, partition: Partition, piece: LogPiece, fromOffset: number): void {
     if (!partition.log.config.cleanupPolicy.has('compact')) return
     this.options.overtaken.tell(reader, partition, { fromOffset, toOffset: piece.endOffset, reason: 'compaction' })
   }
 
   private walk(
     lane: BacklogLane,
-    piece: BacklogPiece,
+    piece: LogPiece,
     from: number,
     takers: Set<Reader>,
   ): { readonly endOffset: number; readonly isUnreadable: boolean } {
@@ -426,7 +389,7 @@ export class CatchUp {
   }
 
   /** Nobody takes anything of the piece now: it is kept a little for those who are not through, or given up. */
-  private holdOrGoOn(lane: BacklogLane, piece: BacklogPiece): void {
+  private holdOrGoOn(lane: BacklogLane, piece: LogPiece): void {
     if (lane.hold !== null && lane.lagging.size > 0) return
     const isKept = lane.lagging.size > 0 && this.heldBytes + piece.sizeInBytes <= heldBytesMax
     if (!isKept) return this.endHold(lane)

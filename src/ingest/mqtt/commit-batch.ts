@@ -21,6 +21,23 @@ export interface Saving {
 /** What the log did not even take. */
 export const refusedSaving: Saving = { whenSettled: (callback) => callback(false) }
 
+/** The two as one: they may settle in any order. */
+export function both(first: Saving, second: Saving): Saving {
+  if (first === second) return first
+  const whenSettled = (callback: (isDurable: boolean) => void): void => {
+    let left = 2
+    let areDurable = true
+    const settle = (isDurable: boolean): void => {
+      areDurable &&= isDurable
+      left -= 1
+      if (left === 0) callback(areDurable)
+    }
+    first.whenSettled(settle)
+    second.whenSettled(settle)
+  }
+  return { whenSettled }
+}
+
 /** Everything the door appended in one turn of the loop: it settles as a whole. */
 export class CommitBatch implements Saving {
   readonly turn: TurnAppend

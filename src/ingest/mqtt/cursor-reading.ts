@@ -1,22 +1,11 @@
 /** Reads the log for those who have a place of their own choice in it: each by itself, a piece of a partition at a time, in turns. */
-import { copyBytes } from '../../base/bytes.ts'
-import type { Clock, Compute, Observer } from '../../base/ports.ts'
-import type { Broker } from '../../broker/broker.ts'
+import type { Observer } from '../../base/ports.ts'
 import type { Partition } from '../../cluster/partition/partition.ts'
-import type { LogReadResult } from '../../log/append.ts'
-import {
-  batchBaseOffset,
-  batchCodec,
-  batchHeaderBytes,
-  batchIsControl,
-  batchLastOffset,
-  batchRecordCount,
-  batchSizeInBytes,
-} from '../../protocol/records/record-batch.ts'
-import { recordBytesOf } from '../../protocol/records/record.ts'
-import { batchesOf, gapReasons } from './log-gap.ts'
+import { gapReasons } from './log-gap.ts'
+import type { LogPiece } from './log-piece.ts'
 import { mqttEvents } from './mqtt-events.ts'
-import { type ScannedRecord, scanRecords, timesOf } from './record-scan.ts'
+import { loadPiece, type PieceReadingOptions, type PieceRest, restFrom } from './piece-reading.ts'
+import type { ScannedRecord } from './record-scan.ts'
 
 /** One of them. */
 export interface CursorReader {
@@ -43,14 +32,9 @@ export interface RecordGiver {
   flush(): void
 }
 
-export interface CursorReadingOptions {
-  readonly broker: Broker
-  readonly clock: Clock
-  readonly compute: Compute
+export interface CursorReadingOptions extends PieceReadingOptions {
   readonly observer: Observer
   readonly giver: RecordGiver
-  readonly readBytes: number
-  readonly decompressedBytesMax: number
 }
 
 /** Reads at a time: they share the loop with everybody else. */
@@ -127,86 +111,51 @@ export class CursorReading {
 
   /** True when the reader could not take the next message. */
   private async readOnce(reader: CursorReader, partition: Partition, from: number): Promise<boolean> {
-    const { broker, readBytes } = this.options
     if (from >= partition.highWatermark) {
       this.arrive(reader, partition, from)
       return false
     }
-    const read = broker.readTail(partition, from, readBytes) ?? (await broker.readTailCold(partition, from, readBytes))
-    // Who ended meanwhile, or fell further back, reads again or not at all.
-    if (this.isStopped || reader.behind.get(partition) !== from) return false
+    let rest: Pick<PieceRest, 'bytes' | 'at'> | null = null
+    let progress: Progress = 'goes on'
+    let at = from
+    do {
+      const range = { fromOffset: at, liveOffset: partition.highWatermark }
+      const loaded = await loadPiece(partition, range, rest, this.options)
+      // Who ended meanwhile, or fell further back, reads again or not at all.
+      const isMoved = this.isStopped || reader.behind.get(partition) !== at
+      if ('cause' in loaded) {
+        if (!isMoved) this.skip(reader, partition, loaded.toOffset, gapReasons[loaded.cause])
+        return false
+      }
+      progress = isMoved ? 'done' : this.take(reader, partition, loaded.piece, at)
+      this.options.giver.flush()
+      loaded.piece.giveBack()
+      at = reader.behind.get(partition) ?? at
+      rest = restFrom(loaded.rest, at)
+    } while (progress === 'goes on' && rest !== null)
     // The order of a map is that of insertion: other partitions come first next time.
-    reader.behind.delete(partition)
-    reader.behind.set(partition, from)
-    const isFull = await this.take(reader, partition, read)
-    this.options.giver.flush()
-    return isFull
+    const next = reader.behind.get(partition)
+    if (next !== undefined && reader.behind.delete(partition)) reader.behind.set(partition, next)
+    return progress === 'full'
   }
 
-  private async take(reader: CursorReader, partition: Partition, read: LogReadResult): Promise<boolean> {
-    const from = reader.behind.get(partition) as number
-    const bytes = batchesOf(read, partition, { fromOffset: from, endOffset: partition.highWatermark })
-    if (!(bytes instanceof Uint8Array)) {
-      this.skip(reader, partition, bytes.toOffset, gapReasons[bytes.cause])
-      return false
-    }
-    for (let at = 0; at < bytes.length; at += batchSizeInBytes(bytes, at)) {
-      const outcome = await this.takeBatch(reader, partition, bytes, at)
-      if (outcome !== 'goes on') return outcome === 'full'
-    }
-    return false
-  }
-
-  private async takeBatch(
-    reader: CursorReader,
-    partition: Partition,
-    bytes: Uint8Array,
-    at: number,
-  ): Promise<Progress> {
-    const endOffset = batchLastOffset(bytes, at) + 1
-    const expected = reader.behind.get(partition)
-    if (batchIsControl(bytes, at)) return this.advance(reader, partition, endOffset)
-    const span = { start: at + batchHeaderBytes, end: at + batchSizeInBytes(bytes, at) }
-    if (batchCodec(bytes, at) === 'none')
-      return this.takeRecords(reader, partition, { header: bytes, at, records: bytes, ...span })
-    const { compute, decompressedBytesMax } = this.options
-    const batch = copyBytes(bytes, at, span.end)
-    const records = await recordBytesOf(batch, compute, decompressedBytesMax).catch(() => null)
-    if (this.isStopped || reader.behind.get(partition) !== expected) return 'done'
-    if (records === null) return this.skip(reader, partition, endOffset, 'a batch could not be read')
-    return this.takeRecords(reader, partition, { header: batch, at: 0, records, start: 0, end: records.length })
-  }
-
-  private takeRecords(
-    reader: CursorReader,
-    partition: Partition,
-    batch: { header: Uint8Array; at: number; records: Uint8Array; start: number; end: number },
-  ): Progress {
+  private take(reader: CursorReader, partition: Partition, piece: LogPiece, from: number): Progress {
     const { giver, clock } = this.options
-    const { header, at, records } = batch
-    const baseOffset = batchBaseOffset(header, at)
-    const live = partition.highWatermark
     const wallMs = clock.wallMs()
-    const span = { start: batch.start, end: batch.end, count: batchRecordCount(header, at), times: timesOf(header, at) }
-    let position = reader.behind.get(partition) as number
-    let isFull = false
-    try {
-      scanRecords(records, span, (record) => {
-        const offset = baseOffset + record.offsetDelta
-        if (offset < position) return true
-        if (offset >= live) return false
-        isFull = !giver.offerTo(reader, records, record, { partition, offset, wallMs })
-        if (!isFull) position = offset + 1
-        return !isFull
-      })
-    } catch {
-      return this.skip(reader, partition, batchLastOffset(header, at) + 1, 'a batch could not be read')
-    }
-    if (isFull) {
-      reader.behind.set(partition, position)
-      return 'full'
-    }
-    return this.advance(reader, partition, Math.min(batchLastOffset(header, at) + 1, Math.max(live, position)))
+    let fullAt = -1
+    const walk = piece.walk(
+      from,
+      (bytes, record, offset) => {
+        const isTaken = giver.offerTo(reader, bytes, record, { partition, offset, wallMs })
+        if (!isTaken) fullAt = offset
+        return isTaken
+      },
+      () => {},
+    )
+    if (walk.isUnreadable) return this.skip(reader, partition, walk.endOffset, 'a batch could not be read')
+    if (fullAt < 0) return this.advance(reader, partition, walk.endOffset)
+    reader.behind.set(partition, fullAt)
+    return 'full'
   }
 
   private advance(reader: CursorReader, partition: Partition, offset: number): Progress {

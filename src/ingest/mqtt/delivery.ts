@@ -1,8 +1,9 @@
 import { topicPartitionKey } from '../../base/ids.ts'
 import type { Partition } from '../../cluster/partition/partition.ts'
+import { HeldPieces } from './held-pieces.ts'
 import { TailReader, type TailReaderOptions } from './tail-reader.ts'
 
-export interface DeliveryOptions extends TailReaderOptions {
+export interface DeliveryOptions extends Omit<TailReaderOptions, 'heldPieces'> {
   /** Where a partition is read from when the first subscription is there; undefined = its live end. */
   readonly startOf: (partition: Partition) => number | undefined
   /** True while any subscription could match a stored message. */
@@ -11,12 +12,16 @@ export interface DeliveryOptions extends TailReaderOptions {
   readonly onReaderStopped?: (partition: Partition, endOffset: number) => void
 }
 
+/** A sixth of what may be unpacked at a time in the whole daemon. */
+const heldBytesMax = 8_388_608
+
 /**
  * Keeps one tail reader on every partition from which messages can reach subscribers: those of every topic that is not internal, because the default rule
  * routes to each. Without a subscription nothing is read.
  */
 export class Delivery {
   private readonly options: DeliveryOptions
+  private readonly heldPieces = new HeldPieces(heldBytesMax)
   private readonly readers = new Map<string, { readonly partition: Partition; readonly reader: TailReader }>()
   private isRunning = false
 
@@ -56,7 +61,7 @@ export class Delivery {
 
   private startReader(partition: Partition, fromOffset: number): void {
     if (isInternal(partition.topic)) return
-    const reader = new TailReader(partition, fromOffset, this.options)
+    const reader = new TailReader(partition, fromOffset, { ...this.options, heldPieces: this.heldPieces })
     this.readers.set(topicPartitionKey(partition.topic, partition.index), { partition, reader })
   }
 

@@ -9,6 +9,7 @@ import { LogPlace, type MessageOrigin, OutgoingMessage } from './outgoing-messag
 import { InflightDelivery } from './inflight-delivery.ts'
 import { HeaderCache } from './header-cache.ts'
 import type { ReadCommand } from './read-command.ts'
+import { isDoneWith } from './reader-places.ts'
 import type { MarkedTimes } from './record-headers.ts'
 import type { ScannedRecord } from './record-scan.ts'
 import type { OpenStretch } from './log-summaries.ts'
@@ -153,7 +154,7 @@ export class FanOut {
     const areFew = readers.size <= matches.own.size + matches.groups.length
     for (const reader of areFew ? readers : subscribersOf(matches)) {
       if (areFew ? !isSubscribed(reader, matches) : !readers.has(reader)) continue
-      if ((reader.behind.get(partition) ?? offset) > offset) continue
+      if ((reader.behind.get(partition) ?? offset) > offset || isDoneWith(reader, partition, offset)) continue
       message ??= command?.message ?? this.messageOf(found as TopicMatches, bytes, record, place)
       if (message.isExpired(wallMs) && (reader instanceof SharedGroup || !(reader as MqttSession).hasBegun(message)))
         continue
@@ -169,7 +170,7 @@ export class FanOut {
 
   private deliverShared(message: OutgoingMessage, group: SharedGroup, wallMs: number): boolean {
     // What none of them may read is not waited with.
-    if (!group.hasReaderOf(message)) return true
+    if (group.hasTaken(message) || !group.hasReaderOf(message)) return true
     const member = group.offer(message, wallMs)
     if (member?.link != null) this.touched.add(member.link)
     return member !== null

@@ -1,5 +1,6 @@
 import type { QualityOfService } from '../../protocol/mqtt/packet-types.ts'
 import type { LogReplay } from './log-replay.ts'
+import type { OutgoingPlace } from './outgoing-ids.ts'
 import type { OutgoingMessage } from './outgoing-message.ts'
 import type { Delivery } from './session-types.ts'
 import type { SharedGroup } from './shared-group.ts'
@@ -23,6 +24,8 @@ export class InflightDelivery implements Delivery {
   wasSent = false
   /** The log knows its id: `recording` while that is on its way; `none` = it need not. */
   record: 'none' | 'recording' | 'durable' = 'none'
+  /** By which name, unless it need not. */
+  place: OutgoingPlace | null = null
   /** Kept by the table: when it was begun, and what shares its slot. */
   order = 0
   next: InflightDelivery | null = null

@@ -133,7 +133,7 @@ export class MqttDoor {
     this.subscriptions = new SubscriptionIndex(options.subscriptionsMax, options.filterCharactersMax, (group) => {
       this.commands?.onGroupEnd(group)
       this.catchUp.forget(group)
-      this.keeper.forgetGroup(group)
+      this.keeper.places.forgetGroup(group)
     })
     const { lastResortTopic, autoTopicsMax, sparkplug, retainedBytesMax: bytesMax } = options
     const checks = parts.checks ?? noPayloadChecks
@@ -157,13 +157,13 @@ export class MqttDoor {
     const reading = { broker, clock, observer, compute, fanOut, summaries, readBytes, decompressedBytesMax }
     const livePosition = (partition: Partition): number | undefined => this.delivery.positionOf(partition)
     const overtaken = new OvertakenReaders(observer, this.eventBudget)
-    const onMoved = (reader: Reader): void => this.keeper.onMoved(reader as MqttSession | SharedGroup)
+    const onMoved = (reader: Reader): void => this.keeper.places.onMoved(reader as MqttSession | SharedGroup)
     this.catchUp = new CatchUp({ ...reading, overtaken, livePosition, onMoved })
     const { omitsHeaders } = mapping
     this.replays = new ReplayTable({ ...reading, bounds: options, omitsHeaders, onDelivered })
     this.delivery = new Delivery({
       ...reading,
-      onRead: () => this.keeper.onRead(),
+      onRead: () => this.keeper.places.onRead(),
       startOf: (partition) => this.keeper.startOf(partition) ?? this.commands?.startOf(partition),
       hasSubscriptions: () => this.subscriptions.size > 0,
       onReaderStopped: (partition, endOffset) => this.commands?.onReaderStopped(partition, endOffset),
@@ -199,10 +199,10 @@ export class MqttDoor {
       onDrop: (session, reason) => this.onDrop(session, reason),
       onRoom: (session) => this.onRoom(session),
       onProgress: (session) => {
-        this.keeper.onProgress(session)
+        this.keeper.places.onProgress(session)
         this.commands?.onProgress()
       },
-      recordOutgoing: (session, origin, id, then) => this.keeper.recordOutgoing(session, origin, id, then),
+      recordOutgoing: (session, record, then) => this.keeper.recordOutgoing(session, record, then),
     }
   }
 
@@ -355,7 +355,7 @@ export class MqttDoor {
     this.commands?.onPartitionsChanged()
     this.delivery.onPartitionsChanged()
     this.replays.onPartitionsChanged()
-    this.keeper.onPartitionsChanged()
+    this.keeper.places.onPartitionsChanged()
     this.summaries.onPartitionsChanged((each) => this.isThere(each))
     this.kept.watch(this.parts.broker.partitions.values())
     for (const session of this.sessions.values()) this.forgetGone(session.behind)
@@ -389,7 +389,7 @@ export class MqttDoor {
     this.connections.stopReading()
     await settled(this.parts.clock, () => this.commits.unsettledCount === 0 && this.wills.pendingCount === 0)
     this.connections.closeAll(reasonCodes.serverShuttingDown, 'the server stops')
-    this.keeper.stop()
+    this.keeper.places.stop()
     await settled(this.parts.clock, () => this.commits.unsettledCount === 0 && this.wills.pendingCount === 0)
     this.wills.stop()
     this.delivery.stopAll()

@@ -4,6 +4,7 @@
  */
 import { LateMap } from '../../base/late-map.ts'
 import type { MessageOrigin } from './outgoing-message.ts'
+import type { SharedGroup } from './shared-group.ts'
 
 export interface OutgoingId {
   readonly packetId: number
@@ -11,18 +12,55 @@ export interface OutgoingId {
   readonly isReleased: boolean
 }
 
+/** What a begun message of QoS 2 is called in the log of its session. */
+export interface OutgoingPlace {
+  readonly key: string
+  /** Null = it is a retained one: nothing has to be passed for its id to be free. */
+  readonly origin: MessageOrigin | null
+  /** The shared subscription that it came by: another place has to pass it than the session's own. */
+  readonly group: SharedGroup | null
+}
+
 /** Ids that are given out: the window is much smaller than what is left of them. */
 const idsMax = 57_344
 
+const retainedWord = 'retained'
+
 /** A message's place as text. */
-export function placeOf({ partition, offset }: MessageOrigin): string {
+function placeOf({ partition, offset }: MessageOrigin): string {
   return `${partition.topicId} ${partition.index} ${offset}`
+}
+
+/** A record of the log, by a subscription of the session's own or by a shared one. */
+export function recordPlace(origin: MessageOrigin, group: SharedGroup | null): OutgoingPlace {
+  return { key: group === null ? placeOf(origin) : `${placeOf(origin)} ${group.key}`, origin, group }
+}
+
+export function retainedPlace(packetId: number): OutgoingPlace {
+  return { key: `${retainedWord} ${packetId}`, origin: null, group: null }
+}
+
+/** The parts of such a key; null = a retained message. */
+export function readPlaceKey(key: string): {
+  readonly topicId: string
+  readonly index: number
+  readonly offset: number
+  readonly groupKey: string | null
+} | null {
+  const [topicId = '', index, offset, ...groupKey] = key.split(' ')
+  if (topicId === retainedWord) return null
+  return {
+    topicId,
+    index: Number(index),
+    offset: Number(offset),
+    groupKey: groupKey.length === 0 ? null : groupKey.join(' '),
+  }
 }
 
 export class OutgoingIds {
   private readonly finishedMax: number
-  private readonly finished = new LateMap<number, MessageOrigin>()
-  private readonly restored = new LateMap<string, OutgoingId & { readonly origin: MessageOrigin }>()
+  private readonly finished = new LateMap<number, OutgoingPlace>()
+  private readonly restored = new LateMap<string, OutgoingId & { readonly place: OutgoingPlace }>()
   private readonly restoredIds = new LateMap<number, true>()
 
   /** Of the finished ones, those that the client had released before the restart. */
@@ -49,8 +87,8 @@ export class OutgoingIds {
     return this.finished.has(packetId) || this.restoredIds.has(packetId)
   }
 
-  restore(origin: MessageOrigin, id: OutgoingId): void {
-    this.restored.set(placeOf(origin), { ...id, origin })
+  restore(place: OutgoingPlace, id: OutgoingId): void {
+    this.restored.set(place.key, { ...id, place })
     this.restoredIds.set(id.packetId, true)
   }
 
@@ -60,39 +98,39 @@ export class OutgoingIds {
   }
 
   /** The message is in flight again, under its id. */
-  take(origin: MessageOrigin): void {
-    const known = this.restored.get(placeOf(origin))
+  take({ key }: OutgoingPlace): void {
+    const known = this.restored.get(key)
     if (known === undefined) return
-    this.restored.delete(placeOf(origin))
+    this.restored.delete(key)
     this.restoredIds.delete(known.packetId)
   }
 
   /** PUBCOMP, or a refusal: the id is free when the session's place has passed the message. */
-  finish(packetId: number, origin: MessageOrigin): void {
+  finish(packetId: number, place: OutgoingPlace): void {
     if (this.restoredIds.has(packetId)) this.carried += 1
-    this.finished.set(packetId, origin)
+    this.finished.set(packetId, place)
   }
 
-  hasFinished(isPassed: (origin: MessageOrigin) => boolean): boolean {
-    for (const origin of this.finished.values()) if (isPassed(origin)) return true
+  hasFinished(isPassed: (place: OutgoingPlace) => boolean): boolean {
+    for (const place of this.finished.values()) if (isPassed(place)) return true
     return false
   }
 
   /** Takes out what the place has passed; the log may forget it in the same set as it learns of the place. */
-  passed(isPassed: (origin: MessageOrigin) => boolean, isReleasing: (packetId: number) => boolean): MessageOrigin[] {
-    const origins: MessageOrigin[] = []
-    for (const [packetId, origin] of this.finished) {
-      if (!isPassed(origin)) continue
+  passed(isPassed: (place: OutgoingPlace) => boolean, isReleasing: (packetId: number) => boolean): OutgoingPlace[] {
+    const places: OutgoingPlace[] = []
+    for (const [packetId, place] of this.finished) {
+      if (!isPassed(place)) continue
       this.finished.delete(packetId)
       if (this.restoredIds.has(packetId)) this.carried -= 1
-      this.take(origin)
-      origins.push(origin)
+      this.take(place)
+      places.push(place)
     }
-    for (const { packetId, origin } of this.restored.values()) {
-      if (!isPassed(origin) || isReleasing(packetId)) continue
-      this.take(origin)
-      origins.push(origin)
+    for (const { packetId, place } of this.restored.values()) {
+      if (!isPassed(place) || isReleasing(packetId)) continue
+      this.take(place)
+      places.push(place)
     }
-    return origins
+    return places
   }
 }

@@ -3,8 +3,10 @@
  *
  *   ["session", client]             how long it is kept, whether it is connected, its will
  *   ["subscription", client, filter] one subscription
- *   ["positions", reader]           where a session ("c" + client) or a shared subscription ("g" + filter) is behind the common reader
- *   ["outgoing", client, place]     the packet id of a QoS 2 message on its way to the client, and whether the client has it
+ *   ["positions", reader]           where a session ("c" + client) or a shared subscription ("g" + filter) is behind the common reader,
+ *                                   and what it is done with above that
+ *   ["outgoing", client, place]     the packet id of a QoS 2 message on its way to the client, and whether the client has it;
+ *                                   the message, where it is not read from the log again
  *   ["tail", topic id, partition]   where the common reader is: up to there everybody who is not behind has been served
  */
 import { partitionForKey } from '../../base/murmur2.ts'
@@ -14,8 +16,10 @@ import { decodeProperties, encodeProperties } from '../../protocol/mqtt/properti
 import { propertyListAt } from '../../protocol/mqtt/packet-columns.ts'
 import type { QualityOfService } from '../../protocol/mqtt/packet-types.ts'
 import { utf8Bytes } from '../../protocol/mqtt/utf8.ts'
+import type { CarriedMessage } from './carried-message.ts'
 import type { OutgoingId } from './outgoing-ids.ts'
 import { mqttSessionsTopic } from './packet-id-log.ts'
+import type { StoredPosition } from './reader-places.ts'
 import type { SessionOwner } from './topic-rights.ts'
 import type { Will } from './will-keeper.ts'
 
@@ -39,10 +43,8 @@ export interface StoredSubscription {
   readonly since?: readonly StoredPosition[] | undefined
 }
 
-export interface StoredPosition {
-  readonly topicId: string
-  readonly partition: number
-  readonly offset: number
+export interface StoredOutgoing extends OutgoingId {
+  readonly carried?: CarriedMessage | undefined
 }
 
 /** Everything that the topic says. */
@@ -50,8 +52,8 @@ export interface StoredState {
   readonly sessions: Map<string, StoredSession>
   readonly subscriptions: Map<string, Map<string, StoredSubscription>>
   readonly positions: Map<string, readonly StoredPosition[]>
-  /** By client, then by place (`placeOf`). */
-  readonly outgoing: Map<string, Map<string, OutgoingId>>
+  /** By client, then by the key of its place (`OutgoingPlace`). */
+  readonly outgoing: Map<string, Map<string, StoredOutgoing>>
   /** By `tailKey`. */
   readonly tails: Map<string, number>
 }
@@ -91,7 +93,7 @@ export class SessionLog {
     turn: TurnAppend,
     wallMs: number,
     at: { readonly clientId: string; readonly place: string },
-    id: OutgoingId | null,
+    id: StoredOutgoing | null,
   ): string | null {
     return this.append(turn, wallMs, ['outgoing', at.clientId, at.place], id)
   }
@@ -126,7 +128,7 @@ export function applyRecord(state: StoredState, keyBytes: Uint8Array, valueBytes
   else if (kind === 'tail') put(state.tails, tailKey(name, Number(detail)), value as number | null)
   else if (kind === 'subscription')
     putInner(state.subscriptions, name, String(detail), value as StoredSubscription | null)
-  else if (kind === 'outgoing') putInner(state.outgoing, name, String(detail), value as OutgoingId | null)
+  else if (kind === 'outgoing') putInner(state.outgoing, name, String(detail), value as StoredOutgoing | null)
 }
 
 function putInner<T>(maps: Map<string, Map<string, T>>, name: string, detail: string, value: T | null): void {

@@ -3,9 +3,10 @@ import type { Partition } from '../../cluster/partition/partition.ts'
 import type { EncodedPublish } from '../../protocol/mqtt/encode.ts'
 import type { QualityOfService } from '../../protocol/mqtt/packet-types.ts'
 import type { AckGroup, Committer } from './ack-queue.ts'
-import type { OutgoingId } from './outgoing-ids.ts'
+import type { InflightDelivery } from './inflight-delivery.ts'
+import type { OutgoingId, OutgoingPlace } from './outgoing-ids.ts'
 import type { LogReplay } from './log-replay.ts'
-import type { MessageOrigin, OutgoingMessage } from './outgoing-message.ts'
+import type { OutgoingMessage } from './outgoing-message.ts'
 import type { MqttSession } from './session.ts'
 import type { TopicAliases } from './topic-aliases.ts'
 import type { SharedGroup } from './shared-group.ts'
@@ -56,13 +57,21 @@ export interface Delivery {
   readonly replay?: LogReplay | undefined
 }
 
+/** What the log is told of a QoS 2 message that has begun. */
+export interface OutgoingRecord {
+  readonly place: OutgoingPlace
+  readonly id: OutgoingId
+  /** The message, where it is not read from the log again: a retained one, or one of a shared subscription, whose others must not have it. */
+  readonly carried: InflightDelivery | null
+}
+
 /** A QoS 2 message that the client has (PUBREC): `recording` until the log knows that, then PUBREL is `due`, then `sent`. */
 export interface Release {
   state: 'recording' | 'due' | 'sent'
   /** It has its place in the window of this connection: its message was sent on it. */
   isCounted: boolean
-  /** Its place, if the log knows the id. */
-  readonly origin: MessageOrigin | null
+  /** Null = the log does not know the id. */
+  readonly place: OutgoingPlace | null
 }
 
 /** Has the group of a connection's acknowledgements settle with a commit that is under way. */
@@ -95,9 +104,9 @@ export interface SessionBounds {
   onDrop(session: MqttSession, reason: DropReason): void
   /**
    * Writes what is known of a QoS 2 message on its way to a kept session; `then` is called with the wall ms when that is durable. False = the session is
-   * not kept, nothing is written.
+   * not kept, or it does not fit into a record: nothing is written.
    */
-  recordOutgoing(session: MqttSession, origin: MessageOrigin, id: OutgoingId, then: (wallMs: number) => void): boolean
+  recordOutgoing(session: MqttSession, record: OutgoingRecord, then: (wallMs: number) => void): boolean
   /** Where it is in the log has changed. */
   onProgress(session: MqttSession): void
   /** The session could take more than it is given. */

@@ -7,13 +7,14 @@ import type { EncodedPublish } from '../../protocol/mqtt/encode.ts'
 import { MqttProtocolError } from '../../protocol/mqtt/mqtt-protocol-error.ts'
 import { reasonCodes } from '../../protocol/mqtt/reason-codes.ts'
 import type { Partition } from '../../cluster/partition/partition.ts'
-import { formOf, qosOf } from './delivery-form.ts'
+import { formOf, mayRead, qosOf } from './delivery-form.ts'
 import { DeliveryQueue } from './delivery-queue.ts'
 import { InflightDelivery } from './inflight-delivery.ts'
 import { InflightTable } from './inflight-table.ts'
 import type { MessageOrigin, OutgoingMessage } from './outgoing-message.ts'
-import { type OutgoingId, OutgoingIds } from './outgoing-ids.ts'
+import { type OutgoingId, OutgoingIds, type OutgoingPlace, recordPlace, retainedPlace } from './outgoing-ids.ts'
 import type { LogReplay } from './log-replay.ts'
+import type { DoneAbove, PlacedReader } from './reader-places.ts'
 import type { RetainedWalk } from './retained-walk.ts'
 import type { Delivery, ReceivedPublish, Release, SessionBounds, SessionLink, Subscription } from './session-types.ts'
 import type { Will } from './will-keeper.ts'
@@ -23,7 +24,7 @@ import type { SessionOwner, TopicRights } from './topic-rights.ts'
 /** The largest packet id. */
 export const packetIdMax = 65_535
 
-export class MqttSession {
+export class MqttSession implements PlacedReader {
   readonly clientId: string
   readonly subscriptions = new LateMap<string, Subscription>()
   /** Shared subscriptions that it is a member of. */
@@ -33,6 +34,7 @@ export class MqttSession {
   readonly carriedIds = new LateMap<number, number>()
   /** Partitions of the log that it reads at a place of its own, and where: what it could not take waits there. */
   readonly behind = new LateMap<Partition, number>()
+  readonly done = new LateMap<Partition, DoneAbove>()
   /** The log knows of it. */
   isStored = false
   /** Owed when its connection is lost, or by now. */
@@ -187,13 +189,14 @@ export class MqttSession {
     if (message.isExpired(wallMs) && (delivery.group !== null || !this.hasBegun(message))) {
       return this.bounds.onDrop(this, 'expired')
     }
+    if (this.rights !== null && message.command === null && !mayRead(this, message))
+      return this.refuse(delivery, wallMs)
     const qos = qosOf(delivery)
     if (qos === 0) return this.sendQos0(link, delivery, message, wallMs)
     const started = InflightDelivery.of(delivery)
     started.qos = qos
-    if (qos === 2 && delivery.group === null && message.origin !== null) {
-      return this.startRecorded(started, message.origin, wallMs)
-    }
+    // A command without a place waits again after a restart, and is not carried.
+    if (qos === 2 && (message.origin !== null || message.command === null)) return this.startRecorded(started, wallMs)
     started.packetId = this.freePacketId()
     const packet = message.packet(formOf(delivery, link, qos, message), wallMs)
     if (!this.sendPacket(link, message, packet, started.packetId, false)) return
@@ -203,13 +206,24 @@ export class MqttSession {
     this.sentCount += 1
   }
 
+  /** Its client may not read what has waited for it any more: others of a shared subscription may. */
+  private refuse(delivery: Delivery, wallMs: number): void {
+    const { group, message } = delivery
+    if (group?.hasReaderOf(message) === true) group.takeBack([delivery], wallMs)
+    this.bounds.onProgress(this)
+  }
+
   /** A QoS 2 message of a kept session: the log knows its id before the client does, so that it is not sent under another after a crash. */
-  private startRecorded(started: InflightDelivery, origin: MessageOrigin, wallMs: number): void {
+  private startRecorded(started: InflightDelivery, wallMs: number): void {
     this.outgoing ??= new OutgoingIds(this.bounds.finishedIdsMax)
-    const before = this.outgoing.before(origin)
+    const { origin } = started.message
+    const isOwn = origin !== null && started.group === null
+    const before = isOwn ? this.outgoing.before(origin) : undefined
     const packetId = before?.packetId ?? this.freePacketId()
-    this.outgoing.take(origin)
+    const place = origin === null ? retainedPlace(packetId) : recordPlace(origin, started.group)
+    this.outgoing.take(place)
     started.packetId = packetId
+    started.place = place
     started.wasSent = before !== undefined
     started.record = before === undefined ? 'recording' : 'durable'
     this.inflight.add(started)
@@ -218,13 +232,17 @@ export class MqttSession {
     const id = { packetId, isReleased: false }
     const isOnItsWay =
       before !== undefined ||
-      this.bounds.recordOutgoing(this, origin, id, (laterMs) => {
+      this.bounds.recordOutgoing(this, { place, id, carried: isOwn ? null : started }, (laterMs) => {
         started.record = 'durable'
+        if (!isOwn) this.bounds.onProgress(this)
         this.sendAwaiting(laterMs)
         if (this.resends.length > 0) this.pump(laterMs)
         this.attached?.flush()
       })
-    if (!isOnItsWay) started.record = 'none'
+    if (!isOnItsWay) {
+      started.record = 'none'
+      started.place = null
+    }
     this.sendAwaiting(wallMs)
   }
 
@@ -265,6 +283,8 @@ export class MqttSession {
   /** Places in the log of what was taken and is not done with, of the session itself (null) or by way of a shared subscription. */
   *pendingOrigins(group: SharedGroup | null): Iterable<MessageOrigin> {
     for (const delivery of this.inflight.values()) {
+      // What is carried is not read from the log again.
+      if (group !== null && delivery.record === 'durable') continue
       if (delivery.group === group && delivery.message.origin !== null) yield delivery.message.origin
     }
     for (const delivery of this.queue) {
@@ -293,26 +313,25 @@ export class MqttSession {
     if (delivery.qos !== 2) outOfTurn('PUBREC for a QoS 1 message')
     this.inflight.delete(packetId)
     this.bounds.onProgress(this)
-    const origin = delivery.record === 'none' ? null : delivery.message.origin
     if (reason >= 0x80) {
       this.sentCount -= 1
-      this.finish(packetId, origin)
+      this.finish(packetId, delivery.place)
       this.pump(wallMs)
-    } else this.release(packetId, origin)
+    } else this.release(packetId, delivery.place)
     return true
   }
 
   /** From here on the message is not sent again [MQTT-4.3.3-6]; its place in the window stays taken until PUBCOMP. */
-  private release(packetId: number, origin: MessageOrigin | null): void {
-    const release: Release = { state: 'recording', isCounted: true, origin }
+  private release(packetId: number, place: OutgoingPlace | null): void {
+    const release: Release = { state: 'recording', isCounted: true, place }
     this.releasing.set(packetId, release)
     const isDue = (): void => {
       release.state = 'due'
       this.sayReleases()
     }
     const isOnItsWay =
-      origin !== null &&
-      this.bounds.recordOutgoing(this, origin, { packetId, isReleased: true }, () => {
+      place !== null &&
+      this.bounds.recordOutgoing(this, { place, id: { packetId, isReleased: true }, carried: null }, () => {
         if (this.releasing.get(packetId) !== release) return
         isDue()
         this.attached?.flush()
@@ -320,8 +339,8 @@ export class MqttSession {
     if (!isOnItsWay) isDue()
   }
 
-  private finish(packetId: number, origin: MessageOrigin | null): void {
-    if (origin !== null) this.outgoing?.finish(packetId, origin)
+  private finish(packetId: number, place: OutgoingPlace | null): void {
+    if (place !== null) this.outgoing?.finish(packetId, place)
     this.bounds.onProgress(this)
   }
 
@@ -334,22 +353,26 @@ export class MqttSession {
   }
 
   /** What the log knew of a QoS 2 message when the last run ended. */
-  restoreOutgoing(origin: MessageOrigin, id: OutgoingId): void {
+  restoreOutgoing(place: OutgoingPlace, id: OutgoingId, carried: Delivery | null): void {
     this.outgoing ??= new OutgoingIds(this.bounds.finishedIdsMax)
-    this.outgoing.restore(origin, id)
-    if (id.isReleased) this.releasing.set(id.packetId, { state: 'due', isCounted: false, origin })
+    if (id.isReleased) this.releasing.set(id.packetId, { state: 'due', isCounted: false, place })
+    if (carried === null) return this.outgoing.restore(place, id)
+    const delivery = InflightDelivery.of(carried)
+    delivery.packetId = id.packetId
+    delivery.place = place
+    delivery.record = 'durable'
+    delivery.wasSent = true
+    this.inflight.add(delivery)
   }
 
   /** Places of QoS 2 messages that have been begun and are not finished. */
-  *begunOrigins(): Iterable<MessageOrigin> {
-    for (const { message, record } of this.inflight.values()) {
-      if (record !== 'none' && message.origin !== null) yield message.origin
-    }
-    for (const { origin } of this.releasing.values()) if (origin !== null) yield origin
+  *begunPlaces(): Iterable<OutgoingPlace> {
+    for (const { place } of this.inflight.values()) if (place !== null) yield place
+    for (const { place } of this.releasing.values()) if (place !== null) yield place
   }
 
   /** Is there an id of a finished message that has been passed and is not forgotten? */
-  hasFinished(isPassed: (origin: MessageOrigin) => boolean): boolean {
+  hasFinished(isPassed: (place: OutgoingPlace) => boolean): boolean {
     return this.outgoing?.hasFinished(isPassed) === true
   }
 
@@ -359,7 +382,7 @@ export class MqttSession {
   }
 
   /** Messages of ids that the log may forget when it knows that the session's place has passed them. */
-  passedOutgoing(isPassed: (origin: MessageOrigin) => boolean): MessageOrigin[] {
+  passedOutgoing(isPassed: (place: OutgoingPlace) => boolean): OutgoingPlace[] {
     return this.outgoing?.passed(isPassed, (packetId) => this.releasing.has(packetId)) ?? []
   }
 
@@ -371,7 +394,7 @@ export class MqttSession {
     this.releasing.delete(packetId)
     if (release.isCounted) this.sentCount -= 1
     else this.olderReleases -= 1
-    this.finish(packetId, release.origin)
+    this.finish(packetId, release.place)
     this.pump(wallMs)
   }
 
@@ -427,7 +450,7 @@ export class MqttSession {
     const packet = message.packet(formOf(delivery, link, qos, message), wallMs)
     if (!this.sendPacket(link, message, packet, packetId, delivery.wasSent)) {
       this.inflight.delete(packetId)
-      return this.finish(packetId, delivery.record === 'none' ? null : message.origin)
+      return this.finish(packetId, delivery.place)
     }
     delivery.isSent = true
     delivery.wasSent = true

@@ -2,6 +2,7 @@ import type { Partition } from '../../cluster/partition/partition.ts'
 import { mayRead } from './delivery-form.ts'
 import { InflightDelivery } from './inflight-delivery.ts'
 import type { MessageOrigin, OutgoingMessage } from './outgoing-message.ts'
+import type { DoneAbove, PlacedReader } from './reader-places.ts'
 import type { MqttSession } from './session.ts'
 import type { Delivery, Subscription } from './session-types.ts'
 
@@ -9,7 +10,7 @@ import type { Delivery, Subscription } from './session-types.ts'
  * A shared subscription (4.8.2): each message goes to one member. Members that are online and have room in their window take turns; then it
  * queues for the online one that is owed the least; else it waits in the log. What a member gives back goes to another.
  */
-export class SharedGroup {
+export class SharedGroup implements PlacedReader {
   /** `$share/NAME/FILTER`. */
   readonly key: string
   /** The filter alone. */
@@ -19,9 +20,12 @@ export class SharedGroup {
   private order: MqttSession[] = []
   /** Partitions of the log that it reads at a place of its own, and where. */
   readonly behind = new Map<Partition, number>()
+  readonly done = new Map<Partition, DoneAbove>()
   /** Taken back from members. Bound: the queues and windows that they were in. */
   private readonly returned: OutgoingMessage[] = []
   private turn = 0
+  /** Records that a member had begun at QoS 2 before the restart. Bound: what its members carry of it. */
+  private readonly taken = new Map<Partition, Set<number>>()
 
   constructor(key: string, filter: string) {
     this.key = key
@@ -57,6 +61,10 @@ export class SharedGroup {
     return this.returned
   }
 
+  get sessions(): readonly MqttSession[] {
+    return this.order
+  }
+
   hasMember(isAsked: (session: MqttSession) => boolean): boolean {
     return this.order.some(isAsked)
   }
@@ -69,6 +77,23 @@ export class SharedGroup {
   /** Is there a member that may read it? */
   hasReaderOf(message: OutgoingMessage): boolean {
     return this.order.some((member) => mayRead(member, message))
+  }
+
+  /** A member carries the record, or has had it: it is nobody's to give. */
+  take({ partition, offset }: MessageOrigin): void {
+    const known = this.taken.get(partition)
+    if (known === undefined) this.taken.set(partition, new Set([offset]))
+    else known.add(offset)
+  }
+
+  /** The place of the subscription has passed it. */
+  forgetTaken({ partition, offset }: MessageOrigin): void {
+    const known = this.taken.get(partition)
+    if (known?.delete(offset) === true && known.size === 0) this.taken.delete(partition)
+  }
+
+  hasTaken({ origin }: OutgoingMessage): boolean {
+    return this.taken.size > 0 && origin !== null && this.taken.get(origin.partition)?.has(origin.offset) === true
   }
 
   /** Gives the message to a member; null when none takes it: then it waits in the log. */

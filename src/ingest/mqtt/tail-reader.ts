@@ -12,12 +12,14 @@ import {
   batchSizeInBytes,
   forEachBatch,
 } from '../../protocol/records/record-batch.ts'
-import { withRecordBytes } from '../../protocol/records/record.ts'
 import type { LogReadResult } from '../../log/append.ts'
 import type { FanOut } from './fan-out.ts'
 import { batchesOf, gapReasons } from './log-gap.ts'
 import type { LogSummaries } from './log-summaries.ts'
+import type { HeldPieces } from './held-pieces.ts'
+import type { LogPiece, RecordVisit } from './log-piece.ts'
 import { mqttEvents } from './mqtt-events.ts'
+import { unpackPiece } from './piece-reading.ts'
 import { scanRecords, timesOf } from './record-scan.ts'
 
 export interface TailReaderOptions {
@@ -27,11 +29,18 @@ export interface TailReaderOptions {
   readonly observer: Observer
   readonly fanOut: FanOut
   readonly summaries: LogSummaries
+  readonly heldPieces: HeldPieces
   /** Bytes of one read, and about what one turn of the loop spends on a partition. */
   readonly readBytes: number
   readonly decompressedBytesMax: number
   /** Called after a read. */
   readonly onRead: () => void
+}
+
+interface HeldPiece {
+  readonly piece: LogPiece
+  /** Of the batch as it stands in the log. */
+  readonly sizeInBytes: number
 }
 
 /** A failed read of the log is tried again after this. */
@@ -51,6 +60,8 @@ export class TailReader {
   private isStopped = false
   /** The fan-out takes no more of this partition for now. */
   private isHeld = false
+  /** The unpacked batch that it takes no more of. */
+  private held: HeldPiece | null = null
 
   constructor(partition: Partition, fromOffset: number, options: TailReaderOptions) {
     this.partition = partition
@@ -68,12 +79,20 @@ export class TailReader {
   stop(): void {
     this.isStopped = true
     this.unsubscribe()
+    this.takeHeld()?.piece.giveBack()
   }
 
   /** The fan-out takes more. */
   release(): void {
     this.isHeld = false
     this.schedule()
+  }
+
+  private takeHeld(): HeldPiece | null {
+    const { held } = this
+    this.held = null
+    if (held !== null) this.options.heldPieces.delete(held.piece)
+    return held
   }
 
   /** One pass a turn, however often the watermark moved. */
@@ -90,6 +109,13 @@ export class TailReader {
   private pass(): void {
     const { broker, readBytes } = this.options
     if (this.position >= this.partition.highWatermark) return
+    const held = this.takeHeld()
+    if (held !== null) {
+      this.takePiece(held)
+      this.schedule()
+      this.options.onRead()
+      return
+    }
     const hot = broker.readTail(this.partition, this.position, readBytes)
     if (hot !== null) {
       if (!this.take(hot)) this.schedule()
@@ -148,21 +174,33 @@ export class TailReader {
   }
 
   private async takeCompressed(batch: Uint8Array): Promise<void> {
-    const { compute, clock, fanOut, decompressedBytesMax } = this.options
-    let isRead = false
-    const read = (bytes: Uint8Array): Promise<void> => {
-      isRead = true
-      if (!this.isStopped) this.takeBatch(batch, 0, { bytes, start: 0, end: bytes.length })
-      fanOut.flush()
-      // Messages are views of the records until this turn ends.
-      return new Promise((resolve) => clock.defer(resolve))
+    const endOffset = batchLastOffset(batch) + 1
+    const piece = await unpackPiece(batch, 0, { fromOffset: this.position, liveOffset: endOffset }, this.options)
+    if (piece !== null) this.takePiece({ piece, sizeInBytes: batch.length })
+    else if (!this.isStopped) this.skipTo(endOffset, 'a batch could not be read')
+  }
+
+  /** Gives the records of a compressed batch from the position on. Where the fan-out takes no more of them they stay unpacked, if there is room. */
+  private takePiece(taken: HeldPiece): void {
+    const { fanOut, summaries, clock, heldPieces } = this.options
+    const { piece, sizeInBytes } = taken
+    if (!this.isStopped) {
+      const summary = summaries.open(this.partition, 'live', this.position)
+      const place = { partition: this.partition, offset: 0, wallMs: clock.wallMs(), summary }
+      const visit: RecordVisit = (bytes, record, offset) => {
+        place.offset = offset
+        this.isHeld = !fanOut.offer(bytes, record, place)
+        if (this.isHeld) this.position = offset
+        return !this.isHeld
+      }
+      const { isUnreadable } = piece.walk(this.position, visit, () => {})
+      if (isUnreadable) this.skipTo(piece.endOffset, 'a batch could not be read')
+      else if (!this.isHeld) this.position = Math.max(this.position, piece.endOffset)
+      summaries.extend(this.partition, 'live', this.position, sizeInBytes)
     }
-    try {
-      await withRecordBytes(batch, compute, decompressedBytesMax, read)
-    } catch (thrown) {
-      if (isRead) throw thrown
-      if (!this.isStopped) this.skipTo(batchLastOffset(batch) + 1, 'a batch could not be read')
-    }
+    fanOut.flush()
+    if (this.isHeld && !this.isStopped && heldPieces.add(piece)) this.held = taken
+    else piece.giveBack()
   }
 
   /** Offers the records from the position on; `records` is where they stand, uncompressed. */

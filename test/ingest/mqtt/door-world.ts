@@ -1,6 +1,7 @@
 /** A simulated host with the MQTT door on it, and clients that speak through mqtt-packet. */
 import mqttPacket, { type Packet, type Parser } from 'mqtt-packet'
 import type { Connection, ListenAddress, Ports } from '../../../src/base/ports.ts'
+import type { Partition } from '../../../src/cluster/partition/partition.ts'
 import type { Broker } from '../../../src/broker/broker.ts'
 import { GroupCoordinator } from '../../../src/coordinator/group/group-coordinator.ts'
 import { groupOptionDefaults } from '../../../src/coordinator/group/group-options.ts'
@@ -13,7 +14,7 @@ import type { MqttListenerOptions } from '../../../src/ingest/mqtt/listener-opti
 import { MqttDoor } from '../../../src/ingest/mqtt/mqtt-door.ts'
 import { noPayloadChecks, type PayloadChecks } from '../../../src/ingest/mqtt/payload-check.ts'
 import { type MqttDoorOptions, mqttDoorDefaults } from '../../../src/ingest/mqtt/mqtt-options.ts'
-import { forEachBatch } from '../../../src/protocol/records/record-batch.ts'
+import { batchLastOffset, batchRecordCount, forEachBatch } from '../../../src/protocol/records/record-batch.ts'
 import { forEachRecord } from '../../../src/protocol/records/record.ts'
 import type { Authorizer } from '../../../src/security/authorizer.ts'
 import { Authenticator } from '../../../src/security/authenticator.ts'
@@ -243,6 +244,28 @@ export class DoorWorld {
       if (written() > before && passed > 100) return
       before = written()
     }
+  }
+
+  /** Where the partitions of a topic end. */
+  ends(topic: string): ReadonlyMap<Partition, number> {
+    const own = [...this.broker.partitions.values()].filter((partition) => partition.topic === topic)
+    return new Map(own.map((partition) => [partition, partition.highWatermark]))
+  }
+
+  /** How many records each batch of a topic has, from these places on: what one turn of the loop has written to a partition is a batch. */
+  async batchSizes(topic: string, from: ReadonlyMap<Partition, number>): Promise<number[]> {
+    const sizes: number[] = []
+    for (const [partition, end] of this.ends(topic)) {
+      for (let at = from.get(partition) ?? 0; at < end; ) {
+        const read = await this.settle(this.broker.readTailCold(partition, at, 1_000_000))
+        if (read.kind !== 'batches') throw new Error(read.kind)
+        forEachBatch(read.bytes, (bytes, batchAt) => {
+          sizes.push(batchRecordCount(bytes, batchAt))
+          at = batchLastOffset(bytes, batchAt) + 1
+        })
+      }
+    }
+    return sizes
   }
 
   /** Every committed record of a topic, partition by partition, or of one of them. */

@@ -1,5 +1,6 @@
 /** Sessions that outlive the daemon: kills, power cuts and stops between everything. */
 import { describe, expect, it } from 'vitest'
+import { mqttSessionsTopic } from '../../../src/ingest/mqtt/packet-id-log.ts'
 import { DoorWorld } from './door-world.ts'
 import { seedsTimeoutMs, sessionHistories, take } from './session-histories.ts'
 
@@ -102,6 +103,36 @@ describe('a kept session', () => {
     await world.powerCut()
     await publish(world, 'a/x', 'after')
     expect(await take(world, await world.connect('c', 4, kept))).toEqual(['a/x=after'])
+  })
+
+  it('hears nothing that is older than its subscription, also where others have moved whose places are not written in one turn', async () => {
+    const world = await DoorWorld.start({ checkpointReaders: 2 })
+    for (let n = 1; n <= 9; n += 1) await world.subscribed([`other${n}`, 4, kept], '#')
+    await world.runFor(3000)
+    await publish(world, 'a/x', 'before')
+    const own = await world.connect('c', 4, kept)
+    const shared = await world.connect('d', 4, kept)
+    own.subscribe(1, '#')
+    shared.subscribe(1, '$share/g/#')
+    for (const client of [own, shared]) await client.until('suback')
+    await world.powerCut()
+    await publish(world, 'a/x', 'after')
+    for (const name of ['c', 'd']) expect(await take(world, await world.connect(name, 4, kept))).toEqual(['a/x=after'])
+  })
+
+  it('is told of a subscription when the places of all who have moved are written, a few of them in a turn of the loop', async () => {
+    const world = await DoorWorld.start({ checkpointReaders: 4 })
+    for (let n = 1; n <= 80; n += 1) await world.subscribed([`other${n}`, 4, kept], '#')
+    const client = await world.connect('c', 4, kept)
+    await world.runFor(3000)
+    await publish(world, 'a/x', 'one')
+    const before = world.ends(mqttSessionsTopic.name)
+    client.subscribe(1, 'b/#')
+    await client.until('suback#1 1')
+    await world.runFor(20)
+    const sizes = await world.batchSizes(mqttSessionsTopic.name, before)
+    expect(sizes.reduce((sum, size) => sum + size, 0)).toBeGreaterThan(80)
+    expect(Math.max(...sizes)).toBeLessThan(8)
   })
 
   it.each([

@@ -41,7 +41,7 @@ describe('a message that is read from the log', () => {
       const headers = decodeRecordHeaders([{ key: headerNames.qos, value: Buffer.from(String(qos)) }])
       const session = new MqttSession('c', {
         ...bounds,
-        recordOutgoing: (_session, _origin, _id, then) => noted.push(then) > 0,
+        recordOutgoing: (_session, _record, then) => noted.push(then) > 0,
       })
       const sent: string[] = []
       session.attach(linkTo(sent, 1), 0)

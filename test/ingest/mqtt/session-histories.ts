@@ -328,11 +328,107 @@ async function keepsPlaces(seed: number): Promise<void> {
   }
 }
 
+/** QoS 2 by a shared subscription: its members, which keep their own state, take every message of the log once between them. */
+async function sharesOnce(seed: number): Promise<void> {
+  const small = { sendWindowMax: 4, queuedMessagesMax: 6, finishedIdsMax: 8 }
+  const world = await DoorWorld.start(
+    { ...(seed % 2 === 0 ? small : {}), checkpointReaders: seed % 4 < 2 ? 1 : 64 },
+    seed,
+  )
+  const chance = world.world.prng
+  const filter = { topic: '$share/g/a/#', qos: 2 }
+  const receivers = new Map([
+    ['c', new CarefulReceiver()],
+    ['d', new CarefulReceiver()],
+  ])
+  let connected: [CarefulReceiver, TestClient][] = []
+  const react = (): void => {
+    for (const [receiver, client] of connected) receiver.react(client)
+  }
+  for (const name of receivers.keys()) (await world.subscribed([name, 4, kept], filter)).drop()
+  let value = 0
+  for (let round = 0; round < 5; round += 1) {
+    connected = []
+    for (const [name, receiver] of receivers) {
+      if (round === 4 || chance.below(4) > 0) connected.push([receiver, await world.connect(name, 4, kept)])
+    }
+    if (round === 4) break
+    const publisher = await world.connect('p')
+    for (let count = chance.below(15); count > 0; count -= 1) {
+      value += 1
+      publisher.publish(`a/${chance.below(2)}`, `m${value}`, 2, value)
+      await world.runFor(chance.below(4))
+      if (chance.below(3) > 0) react()
+    }
+    for (let turn = chance.below(12); turn > 0; turn -= 1) {
+      await world.runFor(chance.below(6))
+      react()
+    }
+    if (chance.below(4) === 0) await world.runFor(1500)
+    react()
+    if (chance.below(2) === 0) await world.untilSessionsAreWritten(1500, react)
+    await world.runFor(chance.below(4))
+    const ends = ['powerCut', 'restart', 'stopAndStart'] as const
+    await world[ends[chance.below(3)] ?? 'restart']()
+  }
+  const stored = (await world.records('a')).map((record) => record.value)
+  const taken = (): string[] => [...receivers.values()].flatMap((receiver) => receiver.taken)
+  for (let turn = 0; turn < 200 || (turn < 3000 && taken().length < stored.length); turn += 1) {
+    await world.runFor(10)
+    react()
+  }
+  assert.deepEqual(taken().toSorted(), stored.toSorted(), `seed ${seed}`)
+}
+
+/**
+ * QoS 1 to a kept session that acknowledges in any order, some of it never, over orderly stops: nothing comes again that was acknowledged, and the rest
+ * comes.
+ */
+async function repeatsNothing(seed: number): Promise<void> {
+  const small = { sendWindowMax: 5, queuedMessagesMax: 6, tailReadBytes: 2048 }
+  const world = await DoorWorld.start(seed % 2 === 0 ? small : {}, seed)
+  const chance = world.world.prng
+  const filter = seed % 3 === 0 ? '$share/g/a/#' : 'a/#'
+  ;(await world.subscribed(['c', 4, kept], filter)).drop()
+  const done = new Set<string>()
+  let value = 0
+  for (let round = 0; round < 5; round += 1) {
+    const client = chance.below(5) > 0 ? await world.connect('c', 4, kept) : null
+    const publisher = await world.connect('p')
+    for (let count = chance.below(25); count > 0; count -= 1) {
+      value += 1
+      publisher.publish(`a/${chance.below(3)}`, `m${value}`, 1, value)
+      await world.runFor(chance.below(3))
+      for (const packet of client?.packets.splice(0) ?? []) {
+        if (packet.cmd !== 'publish') continue
+        const payload = String(packet.payload)
+        assert.ok(!done.has(payload), `seed ${seed}: ${payload} again`)
+        if (chance.below(3) === 0) continue
+        client?.puback(packet.messageId ?? 0)
+        done.add(payload)
+      }
+    }
+    if (chance.below(4) === 0) await world.runFor(1500)
+    await world.runFor(30)
+    for (const packet of client?.packets ?? []) {
+      if (packet.cmd === 'publish') assert.ok(!done.has(String(packet.payload)), `seed ${seed}`)
+    }
+    await world.stopAndStart()
+  }
+  const heard = (await take(world, await world.connect('c', 4, kept), 1000)).map((line) =>
+    line.slice(line.indexOf('=') + 1),
+  )
+  const all = Array.from({ length: value }, (_each, index) => `m${index + 1}`)
+  assert.deepEqual(heard.toSorted(), all.filter((each) => !done.has(each)).toSorted(), `seed ${seed}`)
+}
+
 /** All of them. */
 export const sessionHistories = {
   storesOnce: { name: 'QoS 2 into the log', run: storesOnce },
   deliversOnce: { name: 'QoS 2 to a kept session', run: deliversOnce },
   losesNothing: { name: 'QoS 1 to a kept session', run: losesNothing },
+  sharesOnce: { name: 'QoS 2 by a shared subscription', run: sharesOnce },
+  repeatsNothing: { name: 'QoS 1 over orderly stops', run: repeatsNothing },
   keepsPlaces: { name: 'places of kept sessions', run: keepsPlaces },
   firesOnce: { name: 'wills', run: firesOnce },
   keepsRetained: { name: 'retained messages', run: keepsRetained },

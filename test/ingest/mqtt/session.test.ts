@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import type { Partition } from '../../../src/cluster/partition/partition.ts'
 import { OutgoingMessage } from '../../../src/ingest/mqtt/outgoing-message.ts'
 import { headerNames } from '../../../src/ingest/mqtt/record-headers.ts'
+import { recordPlace } from '../../../src/ingest/mqtt/outgoing-ids.ts'
 import { MqttSession } from '../../../src/ingest/mqtt/session.ts'
 import type { DropReason, SessionBounds, SessionLink } from '../../../src/ingest/mqtt/session-types.ts'
 import type { EncodedPublish } from '../../../src/protocol/mqtt/encode.ts'
@@ -323,7 +324,7 @@ describe('a session', () => {
     const { session, offer } = bench()
     const partition = { topicId: 'T', index: 0 } as Partition
     for (let id = 1; id <= 65_535; id += 1)
-      session.restoreOutgoing({ partition, offset: id }, { packetId: id, isReleased: false })
+      session.restoreOutgoing(recordPlace({ partition, offset: id }, null), { packetId: id, isReleased: false }, null)
     const link = new RecordingLink(2)
     session.attach(link, 0)
     expect(offer('x')).toBe(true)
@@ -372,8 +373,8 @@ describe('QoS 2 to a kept session, whose ids the log takes in any order', () => 
   function recorded() {
     const settle = new Map<string, () => void>()
     const { session } = bench({
-      recordOutgoing: (_session, origin, { isReleased }, then) => {
-        settle.set(`${origin.offset}${isReleased ? ' released' : ''}`, () => then(0))
+      recordOutgoing: (_session, { place, id: { isReleased } }, then) => {
+        settle.set(`${place.origin?.offset}${isReleased ? ' released' : ''}`, () => then(0))
         return true
       },
     })

@@ -19,6 +19,7 @@ export const testFiles = {
   shared: 'test/ingest/mqtt/shared-subscription.test.ts',
   durable: 'test/ingest/mqtt/durable-session.test.ts',
   exactlyOnce: 'test/ingest/mqtt/exactly-once.test.ts',
+  carried: 'test/ingest/mqtt/carried-messages.test.ts',
   exactlyOnceOut: 'test/ingest/mqtt/exactly-once-out.test.ts',
   catchUp: 'test/ingest/mqtt/catch-up.test.ts',
   session: 'test/ingest/mqtt/session.test.ts',
@@ -446,6 +447,7 @@ export const conformance5: readonly ConformanceRow[] = [
     ids: ['4.4.0-1', '4.6.0-1'],
     how: 'Unfinished PUBLISH and PUBREL are said again under their ids, in their order, when the client is back, and at no other time. After a crash of the daemon this holds for QoS 2; QoS 1 messages come again under new ids.',
     tests: [
+      ['carried', 'is said again under its id after a %s, as it was sent, and PUBREL for what the client has'],
       ['delivery', 'says again what was not finished when the client is back: PUBLISH with DUP, or PUBREL'],
       ['session', 'sends again what was not acknowledged, with DUP, the same id, in order and before anything new'],
     ],
@@ -480,13 +482,19 @@ export const conformance5: readonly ConformanceRow[] = [
   },
   {
     ids: ['4.8.2-3', '4.8.2-4'],
-    how: 'A shared message goes at the quality of the member it is given to, which finishes what was begun when it is back. After a crash of the daemon it may go to another member.',
-    tests: [['shared', 'gives what a member had not acknowledged at QoS 1 to another when its session ends']],
+    how: 'A shared message goes at the quality of the member it is given to, which finishes what was begun when it is back; at QoS 2 over a crash of the daemon too, at QoS 1 it may go to another member then.',
+    tests: [
+      ['shared', 'gives what a member had not acknowledged at QoS 1 to another when its session ends'],
+      ['carried', 'is finished by the member that it was given to, under its id, after a %s, and given to no other'],
+    ],
   },
   {
     ids: ['4.8.2-5', '4.8.2-6'],
-    how: 'What was begun at QoS 2, or refused by its member, is given to no other member, as long as the daemon runs.',
-    tests: [['shared', 'never gives a QoS 2 message that was begun to another member']],
+    how: 'What was begun at QoS 2, or refused by its member, is given to no other member: at QoS 2 over a crash of the daemon too, where its session is kept.',
+    tests: [
+      ['shared', 'never gives a QoS 2 message that was begun to another member'],
+      ['carried', "is nobody's when the session of its member ends, over a %s too [MQTT-4.8.2-5]"],
+    ],
   },
   {
     ids: ['4.12.0-1'],

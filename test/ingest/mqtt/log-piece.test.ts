@@ -1,6 +1,6 @@
 /** A part of the log that several readers take: where a walk begins, where it ends, and what is not theirs. */
 import { describe, expect, it } from 'vitest'
-import { BacklogPiece } from '../../../src/ingest/mqtt/backlog-piece.ts'
+import { LogPiece } from '../../../src/ingest/mqtt/log-piece.ts'
 import { setBatchBaseOffset } from '../../../src/protocol/records/record-batch.ts'
 import { batchOf } from '../../log/log-fixture.ts'
 
@@ -16,7 +16,7 @@ function bytes(): Uint8Array {
   return Buffer.concat(batches)
 }
 
-function visited(piece: BacklogPiece, from: number, max = 100): { seen: string[]; endOffset: number; ends: number[] } {
+function visited(piece: LogPiece, from: number, max = 100): { seen: string[]; endOffset: number; ends: number[] } {
   const seen: string[] = []
   const ends: number[] = []
   const { endOffset } = piece.walk(
@@ -31,15 +31,15 @@ function visited(piece: BacklogPiece, from: number, max = 100): { seen: string[]
   return { seen, endOffset, ends }
 }
 
-describe('a piece of the backlog', () => {
+describe('a piece of the log', () => {
   it('gives nothing from the live end on: that is for the common reader to give', () => {
-    const [piece] = BacklogPiece.of(bytes(), 0, { fromOffset: 11, liveOffset: 13 })
+    const [piece] = LogPiece.of(bytes(), 0, { fromOffset: 11, liveOffset: 13 })
     expect(piece.endOffset).toBe(13)
     expect(visited(piece, 11)).toEqual({ seen: ['11', '12'], endOffset: 13, ends: [] })
   })
 
   it('goes on where a walk was ended, and further back when somebody is there', () => {
-    const [piece, end] = BacklogPiece.of(bytes(), 0, { fromOffset: 10, liveOffset: 100 })
+    const [piece, end] = LogPiece.of(bytes(), 0, { fromOffset: 10, liveOffset: 100 })
     expect([piece.endOffset, end]).toEqual([18, bytes().length])
     expect(visited(piece, 10, 2)).toEqual({ seen: ['10', '11'], endOffset: 12, ends: [] })
     expect(visited(piece, 12, 3)).toEqual({ seen: ['12', '13', '14'], endOffset: 15, ends: [14] })
@@ -50,7 +50,7 @@ describe('a piece of the backlog', () => {
   it('ends the walk at a batch that cannot be read, and says so', () => {
     const broken = bytes()
     broken[61] = 0xff
-    const [piece] = BacklogPiece.of(broken, 0, { fromOffset: 10, liveOffset: 100 })
+    const [piece] = LogPiece.of(broken, 0, { fromOffset: 10, liveOffset: 100 })
     const walk = piece.walk(
       10,
       () => true,

@@ -22,9 +22,16 @@ interface Span {
   readonly sizeInBytes: number
 }
 
+/** Where the piece begins to matter, and where the common reader is: from there on nothing is taken. */
+export interface PieceRange {
+  readonly fromOffset: number
+  readonly liveOffset: number
+}
+
 interface Range {
   readonly fromOffset: number
   readonly endOffset: number
+  readonly batchesEndOffset: number
   readonly hasGaps: boolean
 }
 
@@ -39,14 +46,16 @@ export interface Walk {
 }
 
 /** A part of the log in memory that several readers take at their own pace: a run of uncompressed batches, or a compressed one unpacked. */
-export class BacklogPiece {
+export class LogPiece {
   readonly fromOffset: number
   readonly endOffset: number
+  /** Where its batches end: above `endOffset` when that is the live end. */
+  readonly batchesEndOffset: number
   readonly sizeInBytes: number
   /** Offsets are missing in it. */
   readonly hasGaps: boolean
   private readonly spans: readonly Span[]
-  /** Where a walk was ended in the middle of a batch: the next one need not begin at the batch's first record. */
+  /** The record at which a walk was ended: the next one need not begin at the batch's first. */
   private mark: {
     readonly span: Span
     readonly offset: number
@@ -54,16 +63,25 @@ export class BacklogPiece {
     readonly count: number
   } | null = null
 
-  private constructor(spans: readonly Span[], range: Range, sizeInBytes: number) {
+  /** Of what is unpacked. */
+  private letGo: (() => void) | null
+
+  private constructor(
+    spans: readonly Span[],
+    range: Range,
+    { sizeInBytes, letGo }: { readonly sizeInBytes: number; readonly letGo: (() => void) | null },
+  ) {
+    this.letGo = letGo
     this.spans = spans
     this.fromOffset = range.fromOffset
     this.endOffset = range.endOffset
+    this.batchesEndOffset = range.batchesEndOffset
     this.sizeInBytes = sizeInBytes
     this.hasGaps = range.hasGaps
   }
 
   /** The uncompressed batches from `at` on; answers also where they end. Empty when a compressed one stands at `at`. */
-  static of(bytes: Uint8Array, at: number, range: { fromOffset: number; liveOffset: number }): [BacklogPiece, number] {
+  static of(bytes: Uint8Array, at: number, range: PieceRange): [LogPiece, number] {
     const spans: Span[] = []
     let end = at
     let endOffset = range.fromOffset
@@ -76,19 +94,20 @@ export class BacklogPiece {
         spans.push(spanOf(bytes, end, { bytes, start: end + batchHeaderBytes, end: end + size }))
       end += size
     }
-    return [new BacklogPiece(spans, within(range, endOffset, hasGaps), end - at), end]
+    return [new LogPiece(spans, within(range, endOffset, hasGaps), { sizeInBytes: end - at, letGo: null }), end]
   }
 
-  /** A compressed batch at `at`, whose records are these. */
-  static unpacked(
-    bytes: Uint8Array,
-    at: number,
-    records: Uint8Array,
-    range: { fromOffset: number; liveOffset: number },
-  ): BacklogPiece {
-    const span = spanOf(bytes, at, { bytes: records, start: 0, end: records.length })
-    const hasGaps = span.baseOffset > range.fromOffset || !isDense(bytes, at)
-    return new BacklogPiece([span], within(range, span.endOffset, hasGaps), records.length)
+  /** A compressed batch, whose records are these until `letGo` is called. */
+  static unpacked(batch: Uint8Array, records: Uint8Array, range: PieceRange, letGo: () => void): LogPiece {
+    const span = spanOf(batch, 0, { bytes: records, start: 0, end: records.length })
+    const hasGaps = span.baseOffset > range.fromOffset || !isDense(batch, 0)
+    return new LogPiece([span], within(range, span.endOffset, hasGaps), { sizeInBytes: records.length, letGo })
+  }
+
+  /** Nobody walks through it any more. */
+  giveBack(): void {
+    this.letGo?.()
+    this.letGo = null
   }
 
   /** Visits the records from an offset on; `onBatchEnd` is called when all of a batch have been visited. */
@@ -98,18 +117,21 @@ export class BacklogPiece {
       const { mark } = this
       const begun = mark !== null && mark.span === span && mark.offset <= fromOffset ? mark : span
       let left = begun.count
+      let recordStart = begun.start
       let stopped: number | null = null
       try {
         scanRecords(
           span.bytes,
           { start: begun.start, end: span.end, count: begun.count, times: span.times },
           (record) => {
+            const start = recordStart
+            recordStart = record.headersEnd
             left -= 1
             const offset = span.baseOffset + record.offsetDelta
             if (offset < fromOffset || offset >= this.endOffset) return true
             if (visit(span.bytes, record, offset)) return true
             stopped = offset + 1
-            this.mark = { span, offset: stopped, start: record.headersEnd, count: left }
+            this.mark = { span, offset, start, count: left + 1 }
             return false
           },
         )
@@ -134,12 +156,9 @@ function isDense(bytes: Uint8Array, at: number): boolean {
 }
 
 /** What the common reader has not handed over yet belongs to it. */
-function within(
-  { fromOffset, liveOffset }: { fromOffset: number; liveOffset: number },
-  endOffset: number,
-  hasGaps: boolean,
-): Range {
-  return { fromOffset, hasGaps, endOffset: Math.min(endOffset, Math.max(liveOffset, fromOffset)) }
+function within({ fromOffset, liveOffset }: PieceRange, endOffset: number, hasGaps: boolean): Range {
+  const ownEnd = Math.min(endOffset, Math.max(liveOffset, fromOffset))
+  return { fromOffset, hasGaps, endOffset: ownEnd, batchesEndOffset: endOffset }
 }
 
 function spanOf(
