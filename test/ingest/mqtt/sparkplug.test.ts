@@ -9,7 +9,12 @@ import { rightsOf } from '../../../src/ingest/mqtt/topic-rights.ts'
 import { certificateTopicOf, sparkplugRoutes } from '../../../src/ingest/mqtt/sparkplug.ts'
 import { DoorWorld, type TestClient } from './door-world.ts'
 
-const sparkplug = { topic: 'sparkplug', certificatesTopic: 'sparkplug.certificates' }
+const sparkplug = {
+  topic: 'sparkplug',
+  certificatesTopic: 'sparkplug.certificates',
+  decodedTopic: null,
+  decodedPayloadBytesMax: 262_144,
+}
 const aware = { sparkplug, routes: sparkplugRoutes(sparkplug) }
 /** Not UTF-8, and with zeros: what protobuf looks like. */
 const bytes = Buffer.from([8, 0, 18, 5, 0xff, 0xfe, 0, 0xc3, 0x28, 24, 0])
