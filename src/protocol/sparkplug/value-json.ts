@@ -26,7 +26,7 @@ export function doubleJson(value: number): string {
 /** Digits of which one number always suffices to tell 32-bit floats apart. */
 const floatDigitsMax = 9
 
-/** The shortest decimal that reads back as the same 32 bits: 0.1, and not 0.10000000149011612. */
+/** A decimal that reads back as the same 32 bits, the shortest of those with six digits or more: 0.1, and not 0.10000000149011612. */
 export function floatJson(value: number): string {
   if (!Number.isFinite(value) || Number.isInteger(value)) return doubleJson(value)
   for (let digits = 6; digits < floatDigitsMax; digits += 1) {
