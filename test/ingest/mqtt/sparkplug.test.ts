@@ -133,6 +133,19 @@ describe('births (tck-id-conformance-mqtt-aware-...)', () => {
     expect(world.host.observer.eventsOf('mqtt-not-retained')).toHaveLength(1)
   })
 
+  it('for which there is no room take the certificate before them away: its aliases may mean something else by now', async () => {
+    const world = await DoorWorld.start({ ...aware, retainedBytesMax: 6000 })
+    const edge = await world.connect('edge')
+    await publish(edge, 'spBv1.0/g/NBIRTH/e', bytes, { qos: 1, id: 1 })
+    const before = await subscriber(world, `${certificates}/#`)
+    expect(await look(world, before)).toEqual([`r ${certificates}/g/NBIRTH/e ${hex} 1`])
+    await publish(edge, 'spBv1.0/g/NBIRTH/e', Buffer.alloc(6000, 1), { qos: 1, id: 2 })
+    for (const way of ['at once', 'after a restart']) {
+      if (way === 'after a restart') await world.restart()
+      expect(await look(world, await subscriber(world, `${certificates}/g/#`)), way).toEqual([])
+    }
+  })
+
   it('are the server’s alone to make: a client that publishes under $sparkplug is refused', async () => {
     const world = await DoorWorld.start(aware)
     const client = await world.connect('edge', 5)
