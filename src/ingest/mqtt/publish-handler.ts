@@ -279,7 +279,7 @@ export class PublishHandler {
     }
     const refusal = retained === null ? reasonCodes.success : this.services.retained.set(batch, retained)
     if (refusal !== reasonCodes.success) return this.refuse(qos, packetId, refusal)
-    if (decoding !== null) this.keepDecoded(batch, route, decoding, source, columns, row, wallMs)
+    if (decoding !== null) this.keepDecoded(batch, route, decoding, { source, columns, row }, wallMs)
     if (route.certificate !== null && payloadLength > 0)
       this.keepBirth(batch, route.certificate, source, columns, row, wallMs)
     const group = this.groupOf(batch)
@@ -300,11 +300,10 @@ export class PublishHandler {
     batch: CommitBatch,
     route: Route,
     decoding: Decoding,
-    source: Uint8Array,
-    columns: PacketColumns,
-    row: number,
+    packet: { readonly source: Uint8Array; readonly columns: PacketColumns; readonly row: number },
     wallMs: number,
   ): void {
+    const { source, columns, row } = packet
     const { decoder } = this.services
     if (route.decoded === null || decoder === null) return
     const headers = (): Uint8Array => {

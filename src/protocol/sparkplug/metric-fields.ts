@@ -1,6 +1,6 @@
 /** The fields of a Payload, a Metric and a Template (6.4.4, 6.4.6, 6.4.13), read in whatever order they come. */
 import { readScalar, type Scalar } from './scalar.ts'
-import type { Span, WireFields } from './wire-fields.ts'
+import type { FieldType, Span, WireFields } from './wire-fields.ts'
 
 /** A value that is not a scalar, by the number of its field. */
 const partKinds = ['bytes', 'dataset', 'template', 'extension'] as const
@@ -64,7 +64,7 @@ export function readMetric(fields: WireFields, span: Span): MetricFields {
   return metric
 }
 
-function takeValue(fields: WireFields, metric: MetricFields, field: number, type: number): boolean {
+function takeValue(fields: WireFields, metric: MetricFields, field: number, type: FieldType): boolean {
   if (field < partField) {
     const scalar = readScalar(fields, field - valueField, type)
     if (scalar === null) return false

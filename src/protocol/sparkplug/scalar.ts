@@ -1,7 +1,7 @@
 /** Values that stand in one field: the same six kinds, in the same order, in metrics, properties, parameters and elements of a DataSet. */
 import type { DataTypeName } from './data-types.ts'
 import { doubleJson, floatJson, integerJson } from './value-json.ts'
-import { type ScalarKind, scalarKinds, type WireFields } from './wire-fields.ts'
+import { type FieldType, type ScalarKind, scalarKinds, type WireFields } from './wire-fields.ts'
 
 export interface Scalar {
   readonly kind: ScalarKind
@@ -9,7 +9,7 @@ export interface Scalar {
 }
 
 /** The scalar of the field that is the `place`th (from 0) of a message's value; null = it is none, and nothing was read. */
-export function readScalar(fields: WireFields, place: number, type: number): Scalar | null {
+export function readScalar(fields: WireFields, place: number, type: FieldType): Scalar | null {
   const kind = scalarKinds[place]
   const value = kind === undefined ? undefined : fields.scalar(kind, type)
   return kind === undefined || value === undefined ? null : { kind, value }

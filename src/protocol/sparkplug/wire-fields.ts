@@ -32,6 +32,9 @@ const sliceUnits = 1500
 /** Work in slices: what it yields means nothing, what it returns is the result. Between two slices the loop may turn. */
 export type Sliced<T> = Generator<undefined, T, undefined>
 
+/** How a field stands on the wire. */
+export type FieldType = WireType
+
 /** Where a part stands. */
 export interface Span {
   readonly start: number
@@ -73,7 +76,7 @@ export class WireFields {
   }
 
   /** Calls `take` for each field of the message; what it does not take (false) is passed over. Throws PayloadFault or what the reader throws. */
-  each({ start, end }: Span, take: (field: number, type: number) => boolean): void {
+  each({ start, end }: Span, take: (field: number, type: FieldType) => boolean): void {
     const { reader } = this
     reader.pos = start
     while (reader.pos < end) {
@@ -86,11 +89,11 @@ export class WireFields {
     if (reader.pos !== end) throw new PayloadFault('malformed', 'a field ends outside of its message')
   }
 
-  isVarint(type: number): boolean {
+  isVarint(type: FieldType): boolean {
     return type === WireType.Varint
   }
 
-  isLengthDelimited(type: number): boolean {
+  isLengthDelimited(type: FieldType): boolean {
     return type === WireType.LengthDelimited
   }
 
@@ -134,7 +137,7 @@ export class WireFields {
   }
 
   /** The value of a kind of `scalarKinds`; undefined = the wire type is another one, and nothing was read. */
-  scalar(kind: ScalarKind, type: number): number | bigint | boolean | string | undefined {
+  scalar(kind: ScalarKind, type: FieldType): number | bigint | boolean | string | undefined {
     const { reader } = this
     switch (kind) {
       case 'int':
@@ -153,7 +156,7 @@ export class WireFields {
   }
 
   /** Runs of a repeated uint32, packed or not; false = another wire type. */
-  uint32s(type: number, take: (value: number) => void): boolean {
+  uint32s(type: FieldType, take: (value: number) => void): boolean {
     if (type === WireType.Varint) {
       take(this.uint32())
       return true
