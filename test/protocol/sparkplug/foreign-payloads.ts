@@ -51,3 +51,7 @@ export function namesOf(birth: Uint8Array): BirthNames {
   if ('reason' in names) throw new Error(names.reason)
   return names
 }
+
+/** What the reasons of a refusal begin with: anything else would be a fault of ours. */
+export const knownReasons =
+  /^(?:it is no protobuf \((?:invalid varint|illegal tag|premature EOF|cant skip|invalid end group|Offset is outside|index out of range|maximum recursion)|a (?:packed )?field ends|it has (?:a group|more than)|its (?:Templates|property sets) are nested|it makes more than)/
