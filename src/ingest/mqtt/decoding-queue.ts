@@ -33,7 +33,7 @@ const pauseMs = 1
 export class DecodingQueue<T> {
   private readonly clock: Clock
   private readonly jobs: DecodingJob<T>[] = []
-  /** Connections that wait for a place, one entry each. */
+  /** For a place; as many as there are connections. */
   private readonly waiters: (() => void)[] = []
   private timer: Timer | null = null
 
@@ -77,6 +77,7 @@ export class DecodingQueue<T> {
     if (this.jobs.length > 0) this.runSoon()
     if (step.done !== true) return
     job.finish(step.value)
-    this.waiters.shift()?.()
+    // Who is called may be gone, and take no place.
+    while (this.hasRoom && this.waiters.length > 0) this.waiters.shift()?.()
   }
 }

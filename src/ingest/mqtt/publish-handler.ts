@@ -283,9 +283,10 @@ export class PublishHandler {
     if (route.certificate !== null && payloadLength > 0)
       this.keepBirth(batch, route.certificate, source, columns, row, wallMs)
     const group = this.groupOf(batch)
-    const size = topicLength + payloadLength + headers.length + recordOverheadBytes + jsonLength
-    group.bytes += size
-    this.uncommittedBytes += size
+    const size = topicLength + payloadLength + headers.length + recordOverheadBytes
+    // What is made of it waits for the commit too, and is not what the client has sent.
+    group.bytes += size + jsonLength
+    this.uncommittedBytes += size + jsonLength
     this.takenBytes += size
     batch.messages += 1
     batch.bytes += topicLength + payloadLength

@@ -238,6 +238,38 @@ describe('a Sparkplug message', () => {
   })
 })
 
+describe('a message and its JSON', () => {
+  it('are both in the log after a power cut, or neither, and both when the client was told', async () => {
+    let whole = 0
+    let lost = 0
+    for (let seed = 1; seed <= 8; seed += 1) {
+      const world = await DoorWorld.start(decoding, seed)
+      const chance = world.world.prng
+      const edge = await world.connect('edge')
+      await say(edge, 'spBv1.0/g/NDATA/e', payloadOf({ name: 'first', value: 0 }))
+      const sent = 14
+      for (let id = 1; id <= sent; id += 1) {
+        const name = `m${id}-${'x'.repeat(chance.below(6000))}`
+        edge.publish(`spBv1.0/g/NDATA/e${id}`, '', 1, id, { payload: Buffer.from(payloadOf({ name, value: id })) })
+        await world.runFor(chance.below(4))
+      }
+      const told = edge.packets.flatMap((packet) => (packet.cmd === 'puback' ? [packet.messageId] : []))
+      await world.powerCut()
+      const idsOf = async (topic: string): Promise<string[]> =>
+        (await world.records(topic))
+          .map(({ key }) => key.slice(key.lastIndexOf('/') + 1))
+          .toSorted((a, b) => a.localeCompare(b))
+      const stored = await idsOf('sparkplug')
+      expect(await idsOf('sparkplug.decoded'), `seed ${seed}`).toEqual(stored)
+      for (const id of told.slice(1)) expect(stored, `seed ${seed}`).toContain(`e${id}`)
+      whole += stored.length - 1
+      lost += sent - stored.length + 1
+    }
+    // Both ends were seen: else the test shows nothing.
+    expect([whole > 10, lost > 10]).toEqual([true, true])
+  })
+})
+
 describe('a payload that is too much work for one turn of the loop', () => {
   const large = (prefix: string): Uint8Array =>
     payloadOf(
