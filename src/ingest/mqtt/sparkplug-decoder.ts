@@ -64,7 +64,7 @@ export interface SparkplugDecoderOptions {
   readonly clock: Clock
   readonly observer: Observer
   readonly counters: DoorCounters
-  readonly retained: RetainedKeeper
+  readonly retained: Pick<RetainedKeeper, 'walk'>
   readonly payloadBytesMax: number
 }
 

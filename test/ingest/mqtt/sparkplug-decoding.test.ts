@@ -147,6 +147,18 @@ describe('a Sparkplug message', () => {
     expect(world.host.observer.eventsOf('mqtt-sparkplug-unnamed')).toHaveLength(1)
   })
 
+  it('is understood by a birth that came with it and is not durable yet', async () => {
+    const world = await DoorWorld.start(decoding)
+    const edge = await world.connect('edge')
+    await say(edge, 'spBv1.0/g/NBIRTH/e', birth('old'))
+    const packet = (id: number, topic: string, payload: Uint8Array) => {
+      return { cmd: 'publish', topic: `spBv1.0/g/${topic}`, payload: Buffer.from(payload), qos: 1, messageId: id }
+    }
+    edge.send(packet(100, 'NBIRTH/e', birth('new')), packet(101, 'NDATA/e', data(1)))
+    await edge.until('puback#101')
+    expect((await story(world)).at(-1)).toBe('NDATA new=1')
+  })
+
   it('that is no protobuf is stored and acknowledged all the same, counted and told', async () => {
     const world = await DoorWorld.start(decoding)
     const edge = await world.connect('edge')
