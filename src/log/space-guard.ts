@@ -55,6 +55,8 @@ export interface SpaceReport {
   readonly budgetBytes: number
   /** Why new data is refused, in words; null = it is not. */
   readonly refusal: string | null
+  /** What was appended and is not committed yet takes all the room there is: users' data is refused until it is written. */
+  readonly isSpokenFor: boolean
 }
 
 /** The figures are looked at this often while data comes or is refused, and sooner when the room last seen may be used up. */
@@ -105,6 +107,10 @@ export class SpaceGuard implements SpaceReport {
     return this.#refusal
   }
 
+  get isSpokenFor(): boolean {
+    return this.#appendRoomBytes <= this.#parts.pendingBytes()
+  }
+
   /** What may still be taken within the budget. */
   get roomBytes(): number {
     return this.#budgetBytes - this.#usedBytes()
@@ -127,7 +133,7 @@ export class SpaceGuard implements SpaceReport {
     if (this.#refusal !== null) {
       return { refusal: this.#refusal, isExhausted: this.isExhausted, waitingBytes: queuedBytes }
     }
-    const isSpokenFor = this.#appendRoomBytes <= this.#parts.pendingBytes()
+    const { isSpokenFor } = this
     if (isSpokenFor) this.#check()
     return {
       refusal: isSpokenFor ? 'what is being written takes all that is left' : null,

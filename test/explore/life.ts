@@ -377,7 +377,9 @@ export class Life {
   }
 
   #mayRefuse(): boolean {
-    return this.directory.failure !== null || (this.#settings.isShortOfSpace && this.directory.space.refusal !== null)
+    const { failure, space } = this.directory
+    if (failure !== null) return true
+    return this.#settings.isShortOfSpace && (space.refusal !== null || space.isSpokenFor)
   }
 
   /** Follows a call to its answer. A refusal is one where space is short or the disk has failed. */
