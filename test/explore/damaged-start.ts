@@ -159,7 +159,7 @@ function excusesOf(
   return {
     mayForgetProducers: path.endsWith('.snapshot'),
     mayForgetStarts: path.endsWith('/log-starts') && settings.isShortOfSpace && !hasBothStarts(image),
-    mayMissTimes: path.endsWith('.timeindex'),
+    mayMissTimes: /\.timeindex(\.swap)?$/.test(path),
     mayTellOfOther: path.endsWith('quorum-state'),
     looksUpAll: path.endsWith('.index'),
   }
