@@ -41,6 +41,7 @@ import { groupHandlers } from './ingest/kafka/handlers/group-handlers.ts'
 import { recordHandlers } from './ingest/kafka/handlers/record-handlers.ts'
 import { commandOffsetsOf } from './ingest/mqtt/command-offsets.ts'
 import { openPayloadSchemas } from './ingest/mqtt/schema-files.ts'
+import { openSparkplugCodec } from './ingest/mqtt/sparkplug-codec.ts'
 import { MqttDoor } from './ingest/mqtt/mqtt-door.ts'
 import { internalTopicList, offsetsTopicBy } from './internal-topic-list.ts'
 import { brokerEndPoints } from './kafka-end-points.ts'
@@ -357,6 +358,7 @@ class BuiltAppliance implements Appliance {
     const metadataLengthMax = this.#settings.number('offset.metadata.max.bytes')
     const mqttDoor = new MqttDoor({
       ...this.#ports,
+      ...(await openSparkplugCodec(this.#config.mqtt.sparkplug)),
       checks: await openPayloadSchemas(this.#config.mqtt.routes, this.#ports.disk),
       broker,
       commandOffsets: commandOffsetsOf(must(this.#rooms.coordinator), metadataLengthMax),

@@ -3,7 +3,7 @@
  * meet them too, one by one and without the line.
  */
 import { ApplianceError } from './base/errors.ts'
-import type { ApplianceConfig } from './config.ts'
+import type { ApplianceConfig, MqttConfig } from './config.ts'
 import type { ConfigFault } from './config-faults.ts'
 import { pathText } from './config-names.ts'
 import { mqttDoorOptions } from './config-rooms.ts'
@@ -30,8 +30,27 @@ export function roomFaults({ mqtt, mirrors, node }: ApplianceConfig): ConfigFaul
     mapping = new TopicMapping(routes)
   })
   judge(['mqtt', 'commandRoutes'], () => compileCommandRoutes(commandRoutes, mapping))
+  faults.push(...decodedTopicFaults(mqtt))
   for (const [index, { name, topics, targetTopic }] of mirrors.entries()) {
     judge(['mirrors', index], () => new TopicPolicy({ name, topics, targetTopic, site: node.site, nodeId: node.id }))
   }
   return faults
+}
+
+/** Who reads the topic of Sparkplug's messages as JSON finds nothing else there; and they are no commands. */
+function decodedTopicFaults({ routes, commandRoutes, lastResortTopic, sparkplug }: MqttConfig): ConfigFault[] {
+  const decodedTopic = sparkplug?.decodedTopic ?? null
+  if (decodedTopic === null) return []
+  const places: readonly (readonly [path: readonly PropertyKey[], topic: string])[] = [
+    ...routes.map(({ topic }, index) => [['mqtt', 'routes', index, 'topic'], topic] as const),
+    ...commandRoutes.map(
+      ({ kafkaTopic }, index) => [['mqtt', 'commandRoutes', index, 'kafkaTopic'], kafkaTopic] as const,
+    ),
+    [['mqtt', 'lastResortTopic'], lastResortTopic],
+  ]
+  return places.flatMap(([path, topic]) =>
+    topic === decodedTopic
+      ? [{ path, sentence: `${pathText(path)}: ${topic} holds decoded messages alone (mqtt.sparkplug.decodedTopic)` }]
+      : [],
+  )
 }

@@ -3,7 +3,7 @@ import type { ProxyProtocolOptions, TlsContext } from './base/ports.ts'
 import type { ApplianceConfig, DiskConfig, MirrorConfig, MqttConfig } from './config.ts'
 import type { MqttListenerOptions } from './ingest/mqtt/listener-options.ts'
 import { type MqttDoorOptions, mqttDoorDefaults } from './ingest/mqtt/mqtt-options.ts'
-import { sparkplugRoutes } from './ingest/mqtt/sparkplug.ts'
+import { type SparkplugOptions, sparkplugRoutes } from './ingest/mqtt/sparkplug.ts'
 import type { ScrubOptions } from './log/scrubber.ts'
 import type { SpaceOptions } from './log/space-guard.ts'
 import { defaultMirrorLimits, type MirrorOptions } from './mirror/mirror-options.ts'
@@ -25,7 +25,7 @@ export function mqttDoorOptions(mqtt: MqttConfig): MqttDoorOptions {
       ...route,
       messageExpiryMs: messageExpiry,
     })),
-    sparkplug: mqtt.sparkplug,
+    sparkplug: sparkplugOptions(mqtt.sparkplug),
     lastResortTopic: mqtt.lastResortTopic,
     checkPayloadFormat: mqtt.checkPayloadFormat,
     keepForSessions: mqtt.keepForSessions,
@@ -48,6 +48,12 @@ export function mqttDoorOptions(mqtt: MqttConfig): MqttDoorOptions {
     uncommittedBytesMax: mqtt.uncommittedMax,
     pendingBytesMax: mqtt.pendingMax,
   }
+}
+
+function sparkplugOptions(sparkplug: MqttConfig['sparkplug']): SparkplugOptions | null {
+  if (sparkplug === null) return null
+  const { decodedPayloadMax: decodedPayloadBytesMax, ...rest } = sparkplug
+  return { ...rest, decodedPayloadBytesMax }
 }
 
 /** Options of a listener of the MQTT door; `name` stands in logs and figures. */

@@ -112,10 +112,23 @@ const sparkplug = z
     certificatesTopic: kafkaTopicName
       .prefault('sparkplug.certificates')
       .describe('Kafka topic of the birth certificates, under their MQTT topics as keys: a good one to compact.'),
+    decodedTopic: kafkaTopicName
+      .nullable()
+      .prefault(null)
+      .describe(
+        'Kafka topic of the messages as JSON, beside the messages themselves: with the names and data types of the births. Without it payloads are not looked into.',
+      ),
+    decodedPayloadMax: bytes({ min: 1024, max: 524_288 })
+      .prefault('256KiB')
+      .describe('Where messages are decoded: larger payloads are stored alone.'),
   })
   .refine(
     ({ topic, certificatesTopic }) => topic !== certificatesTopic,
     'births and their certificates need two topics',
+  )
+  .refine(
+    ({ topic, certificatesTopic, decodedTopic }) => decodedTopic !== topic && decodedTopic !== certificatesTopic,
+    'decoded messages need a topic of their own',
   )
 
 const mqtt = z.strictObject({

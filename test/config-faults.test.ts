@@ -81,6 +81,26 @@ describe('what the rooms would refuse', () => {
     expect(await problemsOf(text)).toEqual([expect.stringContaining(problem)])
   })
 
+  it('includes anything else that would go to the topic of decoded Sparkplug messages', async () => {
+    const problems = async (rest: string): Promise<readonly string[]> =>
+      problemsOf(`mqtt:\n  sparkplug: { decodedTopic: json }\n${rest}`)
+    const reason = 'json holds decoded messages alone (mqtt.sparkplug.decodedTopic)'
+    expect(await problems('  routes: [ { match: a, topic: b }, { match: "x/#", topic: json } ]\n')).toEqual([
+      `hw.yaml:3: mqtt.routes[1].topic: ${reason}`,
+    ])
+    expect(await problems('  commandRoutes: [ { name: a, kafkaTopic: json, mqttTopic: "x/{key}" } ]\n')).toEqual([
+      `hw.yaml:3: mqtt.commandRoutes[0].kafkaTopic: ${reason}`,
+    ])
+    expect(await problems('  lastResortTopic: json\n')).toEqual([`hw.yaml:3: mqtt.lastResortTopic: ${reason}`])
+    expect(await problems('  routes: [ { match: "x/#", topic: other } ]\n')).toEqual([])
+    const same = 'mqtt: { sparkplug: { decodedTopic: sparkplug } }\n'
+    expect(await problemsOf(same)).toEqual(['hw.yaml:1: mqtt.sparkplug: decoded messages need a topic of their own'])
+    const large = 'mqtt: { sparkplug: { decodedPayloadMax: 1MiB } }\n'
+    expect(await problemsOf(large)).toEqual([
+      'hw.yaml:1: mqtt.sparkplug.decodedPayloadMax: "1MiB" is above the greatest value, 512KiB',
+    ])
+  })
+
   it('includes two mirrors of one name, which would share their positions', async () => {
     const text = `mirrors:\n  - ${mirror('')}\n  - ${mirror('')}\n`
     expect(await problemsOf(text)).toEqual(['hw.yaml:3: mirrors[1].name: mirrors[0] has this name already'])

@@ -64,6 +64,8 @@ export class TurnAppend {
   #bytes = 0
   /** Of the set that is being filled. */
   #setBytes = 0
+  /** The set holds records that belong together. */
+  #isTogether = false
   #isClosed = false
   #outcome: { readonly error: KafkaErrorName | null } | null = null
 
@@ -75,6 +77,17 @@ export class TurnAppend {
   /** Bytes of records so far, at most. */
   get bytes(): number {
     return this.#bytes
+  }
+
+  /**
+   * The records that are appended next, of so many bytes at most, are durable together or not at all, whatever their topics are. Where they would take more
+   * than a set they are not: answers false.
+   */
+  keepTogether(bytes: number): boolean {
+    if (bytes > setBytesMax) return false
+    if (this.#setBytes + bytes > setBytesMax && this.#setBytes > 0) this.#closeSet()
+    this.#isTogether = true
+    return true
   }
 
   /**
@@ -189,7 +202,8 @@ export class TurnAppend {
 
   #closeSet(): void {
     const entries: PartitionAppend[] = []
-    let isAtomic = false
+    let isAtomic = this.#isTogether
+    this.#isTogether = false
     let needsCodec = false
     for (const { partition, builder, full, isInternal } of this.#slots.values()) {
       for (const batch of full) entries.push({ partition, batch, origin: 'internal' })

@@ -101,11 +101,20 @@ export const attackRows: readonly AttackRow[] = [
   {
     id: 'A8',
     attack: 'MQTT packets that lie',
-    answer: 'One decoder for all; a packet is read whole or refused, however the stream is cut.',
+    answer:
+      'One decoder for all; a packet is read whole or refused, however the stream is cut. Payloads of Sparkplug are looked into only where they are to be decoded, in slices and within bounds.',
     shownBy: [
       ['protocol/mqtt/stream-decoder.test.ts', 'refuses a mutated packet or reads it whole'],
       ['ingest/mqtt/mqtt-door.test.ts', 'takes topic aliases of 5.0 and refuses those it did not announce'],
       ['attack/fuzz.ts', 'MQTT: packets and PROXY headers are read or refused, whatever their bytes'],
+      [
+        'protocol/sparkplug/payload-properties.test.ts',
+        'is decoded or refused with a reason: mutants of foreign payloads',
+      ],
+      [
+        'protocol/sparkplug/payload-properties.test.ts',
+        'metrics, rows and properties: refused before anything is made of them',
+      ],
     ],
     open: 'The goal of 10^9 inputs takes hours (`--inputs`); a run of the tests has some hundred thousand.',
   },

@@ -267,49 +267,113 @@ describe('failures of the turn', () => {
   })
 })
 
-describe('a turn that writes to an internal topic', () => {
-  it('is in the log whole or not at all after a power cut, and whole when it was settled', async () => {
-    let wholeTurns = 0
-    let lostTurns = 0
-    for (let seed = 1; seed <= 25; seed++) {
-      const place = newWorld(seed)
-      const node = await openRecords(place)
-      const readings = await makeTopic(node, 'readings', 3)
-      const secret = await makeSecretTopic(node)
-      const chance = place.world.prng
-      const settled = new Set<number>()
-      const written = 12
-      for (let id = 0; id < written; id++) {
-        const turn = node.broker.turn()
-        // Of different sizes, so that some commits go by the journal and some by the files.
-        for (const partition of readings) add(turn, partition, `${id} ${'x'.repeat(chance.below(20_000))}`)
-        add(turn, secret[id % secret.length], `${id}`)
-        turn.onSettled((error) => {
-          if (error === null) settled.add(id)
-        })
-        await place.world.runFor(chance.below(4))
-      }
-      place.host.powerCut()
-      const again = await openRecords(place)
-      const seen = new Map<number, number>()
-      for (const topic of ['readings', '__headwater_secret']) {
-        for (const partition of again.broker.partitions.ofTopic(topic) ?? []) {
-          for (const value of (await batchesOf(again, partition)).flat()) {
-            const id = Number.parseInt(value, 10)
-            seen.set(id, (seen.get(id) ?? 0) + 1)
-          }
+/** What one turn writes; `size` is a chance of so many bytes. */
+type Writing = (
+  turn: TurnAppend,
+  topics: Readonly<Record<'readings' | 'secret', readonly Partition[]>>,
+  id: number,
+  size: () => number,
+) => void
+
+/** After power cuts of 25 seeds: how many of the four records of each turn are there. */
+async function copiesAfterPowerCuts(
+  write: Writing,
+): Promise<{ readonly settled: number[]; readonly others: number[] }> {
+  const found = { settled: [] as number[], others: [] as number[] }
+  for (let seed = 1; seed <= 25; seed++) {
+    const place = newWorld(seed)
+    const node = await openRecords(place)
+    const readings = await makeTopic(node, 'readings', 4)
+    const secret = await makeSecretTopic(node)
+    const chance = place.world.prng
+    const settled = new Set<number>()
+    const written = 12
+    for (let id = 0; id < written; id++) {
+      const turn = node.broker.turn()
+      // Of different sizes, so that some commits go by the journal and some by the files.
+      write(turn, { readings, secret }, id, () => chance.below(20_000))
+      turn.onSettled((error) => {
+        if (error === null) settled.add(id)
+      })
+      await place.world.runFor(chance.below(4))
+    }
+    place.host.powerCut()
+    const again = await openRecords(place)
+    const seen = new Map<number, number>()
+    for (const topic of ['readings', '__headwater_secret']) {
+      for (const partition of again.broker.partitions.ofTopic(topic) ?? []) {
+        for (const value of (await batchesOf(again, partition)).flat()) {
+          const id = Number.parseInt(value, 10)
+          seen.set(id, (seen.get(id) ?? 0) + 1)
         }
       }
-      for (let id = 0; id < written; id++) {
-        const copies = seen.get(id) ?? 0
-        expect([0, 4], `seed ${seed}, turn ${id}`).toContain(copies)
-        if (settled.has(id)) expect(copies, `seed ${seed}, settled turn ${id}`).toBe(4)
-        if (copies === 4) wholeTurns++
-        else lostTurns++
-      }
-      place.host.kill()
     }
-    // Both ends were seen: else the test shows nothing.
-    expect([wholeTurns > 20, lostTurns > 20]).toEqual([true, true])
+    for (let id = 0; id < written; id++) (settled.has(id) ? found.settled : found.others).push(seen.get(id) ?? 0)
+    place.host.kill()
+  }
+  return found
+}
+
+/** All or nothing; both ends were seen, or the test shows nothing. */
+function expectWhole({ settled, others }: { readonly settled: number[]; readonly others: number[] }): void {
+  expect([...new Set(settled)]).toEqual([4])
+  expect(others).toContain(0)
+  expect(others.filter((copies) => copies !== 0 && copies !== 4)).toEqual([])
+  const whole = settled.length + others.filter((copies) => copies === 4).length
+  expect([whole > 20, others.length > 20]).toEqual([true, true])
+}
+
+describe('after a power cut', () => {
+  it('a turn that writes to an internal topic is in the log whole or not at all, and whole when it was settled', async () => {
+    const copies = await copiesAfterPowerCuts((turn, { readings, secret }, id, size) => {
+      for (const partition of readings.slice(0, 3)) add(turn, partition, `${id} ${'x'.repeat(size())}`)
+      add(turn, secret[id % secret.length], `${id}`)
+    })
+    expectWhole(copies)
+  })
+
+  it('records that are to be kept together are there all or none, whatever their topics', async () => {
+    const copies = await copiesAfterPowerCuts((turn, { readings }, id, size) => {
+      expect(turn.keepTogether(90_000)).toBe(true)
+      for (const partition of readings) add(turn, partition, `${id} ${'x'.repeat(size())}`)
+    })
+    expectWhole(copies)
+  })
+})
+
+describe('records that are to be kept together', () => {
+  it('are refused together', async () => {
+    const { node, readings } = await open()
+    const turn = node.broker.turn()
+    turn.keepTogether(1_000)
+    add(turn, readings[0], 'a')
+    add(turn, readings[1], 'b')
+    const told = listen(turn)
+    const lost = readings[1] as Partition
+    lost.log.isDeleted = true
+    await node.world.run(() => told.length > 0)
+    expect([told, readings[0]?.log.logEndOffset]).toEqual([['UNKNOWN_TOPIC_OR_PARTITION'], 0])
+  })
+
+  it('do not begin in one set and end in the next', async () => {
+    const { node, readings } = await open(2, { 'max.message.bytes': '10000000' })
+    const turn = node.broker.turn()
+    const mebibyte = 'x'.repeat(1_048_576)
+    add(turn, readings[0], mebibyte)
+    add(turn, readings[0], 'x'.repeat(900_000))
+    expect(turn.keepTogether(2_200_000)).toBe(true)
+    add(turn, readings[0], mebibyte)
+    add(turn, readings[1], mebibyte)
+    const lost = readings[1] as Partition
+    const told = listen(turn)
+    lost.log.isDeleted = true
+    await node.world.run(() => told.length > 0)
+    // What was in the turn before them is a set of its own.
+    expect([told, readings[0]?.log.logEndOffset]).toEqual([['UNKNOWN_TOPIC_OR_PARTITION'], 2])
+  })
+
+  it('are no more than a set takes', async () => {
+    const { node } = await open()
+    expect(node.broker.turn().keepTogether(3_145_729)).toBe(false)
   })
 })

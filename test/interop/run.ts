@@ -34,6 +34,7 @@ import { mqttSys } from './cases/mqtt-sys.ts'
 import { mqttLog } from './cases/mqtt-log.ts'
 import { mqttSchemas } from './cases/mqtt-schemas.ts'
 import { homeDiscovery, sessionsComeBack, sparkplugSequence } from './cases/mqtt-field.ts'
+import { sparkplugJson } from './cases/sparkplug-json.ts'
 import { kafkaToMqtt, mqttKeptSession, mqttRetainedAndShared, mqttToKafka } from './cases/mqtt-to-kafka.ts'
 
 const cases: readonly InteropCase[] = [
@@ -52,6 +53,7 @@ const cases: readonly InteropCase[] = [
   pahoEverywhere,
   mosquittoOptions,
   sparkplugSequence,
+  sparkplugJson,
   homeDiscovery,
   sessionsComeBack,
   codecMatrix,

@@ -24,6 +24,7 @@ const portablePackages: ReadonlyMap<string, readonly string[]> = new Map([
   ['src/base/crc32c.ts', ['@node-rs/crc32']],
   ['src/config.ts', ['zod']],
   ['src/ingest/mqtt/payload-schema.ts', ['ajv', 'ajv/dist/2020.js', 're2js']],
+  ['src/protocol/sparkplug/wire-fields.ts', ['@bufbuild/protobuf/wire']],
   ['src/config-keys.ts', ['zod']],
   ['src/config-listeners.ts', ['zod']],
   ['src/config-kerberos.ts', ['zod']],

@@ -22,7 +22,8 @@ export interface Certificate {
 
 /**
  * Keeps a birth in the set that the birth itself stands in: as a record, by which it reaches those who subscribe already, and as the retained message for
- * those who will. A birth goes on its way also when its certificate cannot be kept; that is told.
+ * those who will. A birth goes on its way also when its certificate cannot be kept; that is told, and the certificate before it goes: its aliases may mean
+ * something else by now.
  */
 export function keepCertificate(
   services: Pick<DoorServices, 'retained' | 'counters' | 'observer' | 'eventBudget'>,
@@ -38,6 +39,9 @@ export function keepCertificate(
   const verdict =
     fault === reasonCodes.success ? services.retained.set(batch, { topic, payload, headers, wallMs }) : fault
   if (verdict === reasonCodes.success) return
+  services.retained.set(batch, { topic, payload: nothing, headers, wallMs })
   services.counters.refuse(reasonName(verdict))
   tellNotRetained(services, clientId, topic, verdict)
 }
+
+const nothing = new Uint8Array(0)

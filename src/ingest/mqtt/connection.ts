@@ -26,7 +26,7 @@ import { PauseSwitch, pauseReasons } from './pause-switch.ts'
 import { QuotaHold } from './quota-hold.ts'
 import { PublishHandler } from './publish-handler.ts'
 import { answerRequest, encodeRelease } from './request-handler.ts'
-import type { Route } from './route-table.ts'
+import type { WhenDecided } from './decoding-queue.ts'
 import type { MqttSession } from './session.ts'
 import { TopicAliases } from './topic-aliases.ts'
 import type { Will } from './will-keeper.ts'
@@ -64,7 +64,7 @@ export class MqttConnection implements ConnectionRoles {
   /** Made when the client first does not read. */
   private drainDeadline: Deadline | null = null
   private linger: Deadline | null = null
-  private waitingFor: Route | null = null
+  private waitingFor: WhenDecided | null = null
   private readonly handshake: Handshake
 
   /** `onEnded` is called once, when nothing of the connection is left. */
@@ -113,8 +113,8 @@ export class MqttConnection implements ConnectionRoles {
     this.afterRows()
   }
 
-  /** The Kafka topic that a message waited for is decided; what is stalled now waits for another, or (`order`) is a SUBSCRIBE behind it. */
-  private onTopicDecided(): void {
+  /** What a message waited for is decided; what is stalled now waits for something else, or (`order`) is a SUBSCRIBE behind it. */
+  private onDecided(): void {
     this.takeWaiting()
     if (this.state === 'closed') return
     if (!this.decoder.isStalled || this.pauses.has(pauseReasons.order)) this.unpause(pauseReasons.topic)
@@ -142,9 +142,9 @@ export class MqttConnection implements ConnectionRoles {
       if (this.state === 'closed' || this.state === 'opening') return row
       const type = (columns.firstByte[row] as number) >>> 4
       if (type === packetTypes.publish && this.session !== null) {
-        const route = this.publisherOf(this.session).publish(source, columns, row, wallMs)
-        if (route === null) continue
-        this.waitingFor = route
+        const whenDecided = this.publisherOf(this.session).publish(source, columns, row, wallMs)
+        if (whenDecided === null) continue
+        this.waitingFor = whenDecided
         return row
       }
       if (type === packetTypes.subscribe && this.commits.holdsSubscribe(this.uncommittedBytes)) return row
@@ -195,10 +195,10 @@ export class MqttConnection implements ConnectionRoles {
   private afterRows(): void {
     if (this.state === 'closed') return
     if (this.waitingFor !== null) {
-      const route = this.waitingFor
+      const whenDecided = this.waitingFor
       this.waitingFor = null
       this.pauses.add(pauseReasons.topic)
-      this.services.routes.whenDecided(route, () => this.onTopicDecided())
+      whenDecided(() => this.onDecided())
     }
     this.sendOwed()
     this.quota.published(this.publisher?.takenBytes ?? 0)

@@ -1,3 +1,6 @@
+/** What became of a Sparkplug message that was to be decoded. */
+export type DecodingOutcome = 'decoded' | 'unnamed' | 'malformed' | 'too_large' | 'not_stored'
+
 /** Counted in plain numbers, handed to the observer once in a while: per batch, not per message. */
 export class DoorCounters {
   delivered = 0
@@ -25,6 +28,8 @@ export class DoorCounters {
   /** By the place of the rule: [valid, invalid]. */
   readonly schemaChecks = new Map<number, [valid: number, invalid: number]>()
 
+  readonly decodings = new Map<DecodingOutcome, number>()
+
   /** A message of so many bytes is on its way to a client. */
   deliver(bytes: number): void {
     this.delivered += 1
@@ -47,6 +52,10 @@ export class DoorCounters {
     const known = this.schemaChecks.get(rule) ?? [0, 0]
     known[isValid ? 0 : 1] += 1
     this.schemaChecks.set(rule, known)
+  }
+
+  decoded(outcome: DecodingOutcome): void {
+    this.decodings.set(outcome, (this.decodings.get(outcome) ?? 0) + 1)
   }
 
   refuse(reason: string): void {

@@ -89,9 +89,11 @@ export class DoorFigures {
       if (valid > 0) observer.add(mqttMetrics.schemaChecks, valid, { route, outcome: 'valid' })
       if (invalid > 0) observer.add(mqttMetrics.schemaChecks, invalid, { route, outcome: 'invalid' })
     }
+    for (const [outcome, count] of counters.decodings) observer.add(mqttMetrics.sparkplugDecodings, count, { outcome })
     counters.delivered = 0
     counters.dropped.clear()
     counters.refused.clear()
     counters.schemaChecks.clear()
+    counters.decodings.clear()
   }
 }

@@ -19,6 +19,7 @@ import type { RouteTable } from './route-table.ts'
 import type { MqttSession } from './session.ts'
 import type { SessionKeeper } from './session-keeper.ts'
 import type { SessionTable } from './session-table.ts'
+import type { SparkplugDecoder } from './sparkplug-decoder.ts'
 import type { SubscriptionIndex } from './subscription-index.ts'
 import type { SysTopics } from './sys-topics.ts'
 import type { TopicMapping } from './topic-mapping.ts'
@@ -50,6 +51,8 @@ export interface DoorServices {
   readonly wills: WillKeeper
   readonly keeper: SessionKeeper
   readonly retained: RetainedKeeper
+  /** Null: messages of Sparkplug are not decoded. */
+  readonly decoder: SparkplugDecoder | null
   readonly sys: SysTopics
   readonly replays: ReplayTable
   /** Null: there are no command routes. */

@@ -17,13 +17,15 @@ import { hashTopic, TopicCache } from './route-cache.ts'
 import type { MqttSession } from './session.ts'
 import type { SessionLink, Subscription } from './session-types.ts'
 import { SharedGroup } from './shared-group.ts'
-import { certificatePrefix } from './sparkplug.ts'
+import { certificatePrefix, decodedPrefix } from './sparkplug.ts'
 import type { SubscriptionIndex } from './subscription-index.ts'
 import { type SummarizedTopic, unsummarized } from './topic-summary.ts'
 
-/** Names that begin with $ are what the server itself says: no record may, but for certificates of births, which are records. */
+/** Names that begin with $ are what the server itself says: no record may, but for what it makes of Sparkplug's messages, which are records. */
 function isServersOwn(bytes: Uint8Array, start: number, end: number): boolean {
-  return bytes[start] === dollar && !utf8Text(bytes, start, end).startsWith(certificatePrefix)
+  if (bytes[start] !== dollar) return false
+  const name = utf8Text(bytes, start, end)
+  return !name.startsWith(certificatePrefix) && !name.startsWith(decodedPrefix)
 }
 
 const dollar = 0x24

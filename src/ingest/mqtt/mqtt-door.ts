@@ -1,21 +1,17 @@
 import type { Partition } from '../../cluster/partition/partition.ts'
-import type { Broker } from '../../broker/broker.ts'
-import type { Clock, Compute, Entropy, Listener, ListenPlace, Net, Observer, PeerFacts } from '../../base/ports.ts'
+import type { Listener, ListenPlace } from '../../base/ports.ts'
 import { createPacketColumns } from '../../protocol/mqtt/packet-columns.ts'
 import { reasonCodes, reasonName } from '../../protocol/mqtt/reason-codes.ts'
-import type { Authorizer } from '../../security/authorizer.ts'
-import type { QuotaKeeper } from '../../security/quotas/quota-keeper.ts'
-import type { Authenticator } from '../../security/authenticator.ts'
 import { anonymousPrincipal } from '../../security/principal.ts'
 import { type CommitBatch, CommitBatches, reasonOf } from './commit-batch.ts'
 import { CatchUp, type Reader } from './catch-up.ts'
 import { ClockMarker } from './clock-marker.ts'
 import { CommandKeeper } from './command-keeper.ts'
-import type { CommandOffsets } from './command-offsets.ts'
 import { compileCommandRoutes } from './command-route.ts'
 import { Delivery } from './delivery.ts'
 import { DoorConnections } from './door-connections.ts'
 import { DoorCounters } from './door-counters.ts'
+import type { MqttDoorParts } from './door-parts.ts'
 import type { DoorServices } from './door-services.ts'
 import { settled } from './door-drain.ts'
 import { DoorFigures } from './door-figures.ts'
@@ -27,10 +23,9 @@ import type { MqttListenerOptions } from './listener-options.ts'
 import { LogSummaries } from './log-summaries.ts'
 import { mqttEvents } from './mqtt-events.ts'
 import { mqttMetrics } from './mqtt-metrics.ts'
-import type { MqttDoorOptions } from './mqtt-options.ts'
 import { OvertakenReaders } from './overtaken-readers.ts'
 import { mqttSessionsTopic, PacketIdLog } from './packet-id-log.ts'
-import { noPayloadChecks, type PayloadChecks } from './payload-check.ts'
+import { noPayloadChecks } from './payload-check.ts'
 import { PendingBytes } from './pending-bytes.ts'
 import { ReplayTable } from './replay-table.ts'
 import { RetainedKeeper, retainedTopic } from './retained-keeper.ts'
@@ -43,36 +38,12 @@ import { SessionKeeper } from './session-keeper.ts'
 import { SessionTable } from './session-table.ts'
 import { dropSubscriptions } from './subscribe-handler.ts'
 import type { SharedGroup } from './shared-group.ts'
+import { SparkplugDecoder } from './sparkplug-decoder.ts'
 import { SubscriptionIndex } from './subscription-index.ts'
 import { SysTopics } from './sys-topics.ts'
 import { TopicMapping } from './topic-mapping.ts'
 import { rightsOf, type SessionOwner, type TopicRights } from './topic-rights.ts'
 import { type Will, WillKeeper } from './will-keeper.ts'
-
-export interface MqttDoorParts {
-  readonly net: Net
-  readonly clock: Clock
-  readonly entropy: Entropy
-  readonly compute: Compute
-  readonly observer: Observer
-  readonly broker: Broker
-  readonly options: MqttDoorOptions
-  /** Of this run, in hexadecimal: marks records that are received while the time is not known. */
-  readonly bootId: string
-  /** Ours, as `$SYS/broker/version` tells it. */
-  readonly version: string
-  /** For listeners with passwords. */
-  readonly authenticator?: Authenticator
-  /** Omitted: everybody may do everything. */
-  readonly authorizer?: Authorizer
-  readonly quotas?: QuotaKeeper
-  /** Schemas of routes; omitted: none has one. */
-  readonly checks?: PayloadChecks
-  /** Where command routes keep their offsets; omitted: there are no such routes. */
-  readonly commandOffsets?: CommandOffsets
-  /** Names the client of a certificate; omitted: everybody is anonymous. */
-  readonly principalOf?: (peer: PeerFacts) => string | null
-}
 
 /** Rows of one decoder step: a chunk of 64 KB holds more only when its packets are tiny. */
 const rowsMax = 1024
@@ -88,6 +59,7 @@ export class MqttDoor {
   private readonly commits: CommitBatches
   private readonly packetIds: PacketIdLog
   private readonly retained: RetainedKeeper
+  private readonly decoder: SparkplugDecoder | null
   private readonly delivery: Delivery
   private readonly summaries: LogSummaries
   private readonly catchUp: CatchUp
@@ -142,10 +114,11 @@ export class MqttDoor {
     this.commits = new CommitBatches({ broker, onSettled: (batch, error) => this.onCommitSettled(batch, error) })
     this.packetIds = new PacketIdLog(broker)
     this.retained = new RetainedKeeper({ broker, commits: this.commits, bytesMax, times: this.marker })
-    const { routes, commits, counters, retained } = this
+    this.decoder = this.createDecoder()
+    const { routes, commits, counters, retained, decoder } = this
     const onPublished = (will: Will): void => this.keeper.willPublished(will)
     const clockMark = this.marker.at.bind(this.marker)
-    this.wills = new WillKeeper({ clock, clockMark, routes, checks, commits, counters, retained, onPublished })
+    this.wills = new WillKeeper({ clock, clockMark, routes, checks, commits, counters, retained, decoder, onPublished })
     const { tailReadBytes: readBytes, decompressedBytesMax } = options
     const onDelivered = (): void => this.figures.reportSoon()
     this.commands = this.createCommands(mapping)
@@ -206,6 +179,15 @@ export class MqttDoor {
     }
   }
 
+  private createDecoder(): SparkplugDecoder | null {
+    const { options, sparkplugCodec: codec, clock, observer } = this.parts
+    if (options.sparkplug === null || options.sparkplug.decodedTopic === null) return null
+    if (codec === undefined) throw new Error('messages of Sparkplug are to be decoded, and there is no codec')
+    const { counters, retained } = this
+    const payloadBytesMax = options.sparkplug.decodedPayloadBytesMax
+    return new SparkplugDecoder({ codec, clock, observer, counters, retained, payloadBytesMax })
+  }
+
   /** Throws ApplianceError MQTT_COMMAND_ROUTE_INVALID. */
   private createCommands(mapping: TopicMapping): CommandKeeper | null {
     const { options, commandOffsets: offsets } = this.parts
@@ -259,6 +241,7 @@ export class MqttDoor {
       subscriptions: this.subscriptions,
       wills: this.wills,
       retained: this.retained,
+      decoder: this.decoder,
       keeper: this.keeper,
       sys: this.sys,
       replays: this.replays,
@@ -392,6 +375,7 @@ export class MqttDoor {
     this.keeper.places.stop()
     await settled(this.parts.clock, () => this.commits.unsettledCount === 0 && this.wills.pendingCount === 0)
     this.wills.stop()
+    this.decoder?.stop()
     this.delivery.stopAll()
     await this.commands?.stop()
     this.catchUp.stop()

@@ -75,6 +75,19 @@ export const mqttEvents = defineEvents({
     sentence: 'MQTT client "{clientId}" publishes a payload to "{topic}" that its schema refuses: {reason}',
     fields: { clientId: 'string', topic: 'string', reason: 'string' },
   },
+  sparkplugUndecoded: {
+    id: 'mqtt-sparkplug-undecoded',
+    level: 'warn',
+    sentence: 'a Sparkplug message of MQTT client "{clientId}" to "{topic}" is stored, and not decoded: {reason}',
+    fields: { clientId: 'string', topic: 'string', reason: 'string' },
+  },
+  sparkplugUnnamed: {
+    id: 'mqtt-sparkplug-unnamed',
+    level: 'warn',
+    sentence:
+      'a Sparkplug message of MQTT client "{clientId}" to "{topic}" is decoded without names: {reason}; a rebirth of the edge node gives them',
+    fields: { clientId: 'string', topic: 'string', reason: 'string' },
+  },
   commandInvalid: {
     id: 'mqtt-command-invalid',
     level: 'warn',

@@ -38,6 +38,12 @@ export const mqttMetrics = defineMetrics({
     help: 'Messages that were checked by the schema of their route, by route (its filter) and outcome: valid, invalid.',
     labels: ['route', 'outcome'],
   },
+  sparkplugDecodings: {
+    name: 'headwater_mqtt_sparkplug_decodings_total',
+    kind: 'counter',
+    help: 'Sparkplug messages that were stored and were to be decoded, by outcome: decoded, unnamed (decoded, with aliases that no known birth gives), malformed, too_large, not_stored.',
+    labels: ['outcome'],
+  },
   commands: {
     name: 'headwater_mqtt_commands_total',
     kind: 'counter',

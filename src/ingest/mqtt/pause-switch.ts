@@ -2,7 +2,7 @@ import type { Connection } from '../../base/ports.ts'
 
 /** Why nothing is read from a client. */
 export const pauseReasons = {
-  /** A message waits for its Kafka topic to be created. */
+  /** A message waits for its Kafka topic to be created, or to be decoded. */
   topic: 1,
   /** Too many bytes of this connection are not committed. */
   uncommitted: 2,

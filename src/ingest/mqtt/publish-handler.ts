@@ -9,11 +9,13 @@ import { encodeRefusal } from '../../protocol/mqtt/encode.ts'
 import { MqttProtocolError } from '../../protocol/mqtt/mqtt-protocol-error.ts'
 import type { PacketColumns } from '../../protocol/mqtt/packet-columns.ts'
 import { packetTypes } from '../../protocol/mqtt/packet-types.ts'
+import { decodeProperties } from '../../protocol/mqtt/properties.ts'
 import { reasonCodes, reasonName } from '../../protocol/mqtt/reason-codes.ts'
 import { inspectUtf8, isTextPayload, utf8Malformed, utf8Text } from '../../protocol/mqtt/utf8.ts'
 import { type AckGroup, AckQueue, type Committer } from './ack-queue.ts'
 import { type CertificatePlace, keepCertificate } from './birth-certificate.ts'
 import { type CommitBatch, reasonOf } from './commit-batch.ts'
+import type { WhenDecided } from './decoding-queue.ts'
 import type { DoorServices } from './door-services.ts'
 import { mqttEvents } from './mqtt-events.ts'
 import { tellNotRetained } from './not-retained.ts'
@@ -24,6 +26,7 @@ import { RecordHeaderEncoder } from './record-headers.ts'
 import type { RetainedMessage } from './retained-keeper.ts'
 import type { Route } from './route-table.ts'
 import type { MqttSession } from './session.ts'
+import { type Decoding, type DecodingSlot, decodedProperties } from './sparkplug-decoder.ts'
 import type { JoinCommit, ReceivedPublish } from './session-types.ts'
 
 /** Bytes that a record takes beside its topic, payload and headers. */
@@ -55,6 +58,7 @@ export class PublishHandler {
   private readonly idsBefore = new LateMap<number, true>()
   private batch: CommitBatch | null = null
   private group: AckGroup | null = null
+  private readonly decodingSlot: DecodingSlot = { pending: null }
   // Where the topic of the current PUBLISH stands: in its packet, or in the alias.
   private topicSource: Uint8Array = noBytes
   private topicStart = 0
@@ -72,10 +76,10 @@ export class PublishHandler {
   }
 
   /**
-   * Takes the PUBLISH of a row. Answers null when it was taken, or the route that must be decided first: then nothing has happened and the row comes
-   * again. Throws MqttProtocolError.
+   * Takes the PUBLISH of a row. Answers null when it was taken, or what must be decided first (its route, its decoding): then nothing has happened and the
+   * row comes again. Throws MqttProtocolError.
    */
-  publish(source: Uint8Array, columns: PacketColumns, row: number, wallMs: number): Route | null {
+  publish(source: Uint8Array, columns: PacketColumns, row: number, wallMs: number): WhenDecided | null {
     const flags = columns.firstByte[row] as number
     const qos = (flags >>> 1) & 3
     this.findTopic(source, columns, row)
@@ -97,13 +101,15 @@ export class PublishHandler {
     }
     const route = this.services.routes.find(this.topicSource, this.topicStart, this.topicEnd, wallMs)
     if (route === null) this.refuseTopic()
-    if (route.state === 'waiting') return route
+    if (route.state === 'waiting') return this.services.routes.whenDecided(route)
     if (rights !== null && route.partition !== null && !rights.mayWrite(route.partition.topic)) {
       this.refuse(qos, packetId, reasonCodes.notAuthorized)
     } else if (route.state !== 'ready') this.refuse(qos, packetId, route.reason)
     else {
+      const decoding = this.decode(route, source, columns, row)
+      if (typeof decoding === 'function') return decoding
       const fault = route.checkedRule === null ? null : this.schemaFault(route.checkedRule, source, columns, row)
-      if (fault === null) this.append(route, source, columns, row, wallMs)
+      if (fault === null) this.append(route, source, columns, row, wallMs, decoding)
       else this.refuse(qos, packetId, reasonCodes.payloadFormatInvalid, fault)
     }
     return null
@@ -121,6 +127,13 @@ export class PublishHandler {
       observer.event(mqttEvents.payloadRefused, { clientId: this.session.clientId, topic, reason })
     }
     return reason
+  }
+
+  /** What becomes of a Sparkplug message that is to be decoded; null = it is none. */
+  private decode(route: Route, source: Uint8Array, columns: PacketColumns, row: number): Decoding | WhenDecided | null {
+    if (route.decoded === null || this.services.decoder === null) return null
+    const payload = source.subarray(columns.payloadStart[row], columns.bodyEnd[row])
+    return this.services.decoder.decode(route.decoded, payload, this.decodingSlot)
   }
 
   /** The client says that the payload is UTF-8, and it is not (3.3.2.3.2). */
@@ -221,7 +234,14 @@ export class PublishHandler {
     joinCommit(this.committer, group)
   }
 
-  private append(route: Route, source: Uint8Array, columns: PacketColumns, row: number, wallMs: number): void {
+  private append(
+    route: Route,
+    source: Uint8Array,
+    columns: PacketColumns,
+    row: number,
+    wallMs: number,
+    decoding: Decoding | null,
+  ): void {
     const flags = columns.firstByte[row] as number
     const qos = (flags >>> 1) & 3
     const packetId = columns.packetId[row] as number
@@ -232,6 +252,12 @@ export class PublishHandler {
     const retained = (flags & 1) === 0 ? null : this.retainedOf(route, source, columns, row, { headers, wallMs })
     if (typeof retained === 'number') return this.refuse(qos, packetId, retained)
     const batch = this.services.commits.current()
+    const jsonLength = decoding?.json?.length ?? 0
+    if (jsonLength > 0 || route.certificate !== null) {
+      // A birth stands there three times: as itself, as its certificate, as what is retained.
+      const once = payloadLength + topicLength * 2 + headers.length + recordOverheadBytes
+      batch.turn.keepTogether(once * (route.certificate === null ? 1 : 3) + jsonLength + topicLength + headers.length)
+    }
     const hasOwnKey = route.key !== null
     const error = batch.turn.appendSlices(
       route.partition as NonNullable<Route['partition']>,
@@ -253,12 +279,14 @@ export class PublishHandler {
     }
     const refusal = retained === null ? reasonCodes.success : this.services.retained.set(batch, retained)
     if (refusal !== reasonCodes.success) return this.refuse(qos, packetId, refusal)
+    if (decoding !== null) this.keepDecoded(batch, route, decoding, { source, columns, row }, wallMs)
     if (route.certificate !== null && payloadLength > 0)
       this.keepBirth(batch, route.certificate, source, columns, row, wallMs)
     const group = this.groupOf(batch)
     const size = topicLength + payloadLength + headers.length + recordOverheadBytes
-    group.bytes += size
-    this.uncommittedBytes += size
+    // What is made of it waits for the commit too, and is not what the client has sent.
+    group.bytes += size + jsonLength
+    this.uncommittedBytes += size + jsonLength
     this.takenBytes += size
     batch.messages += 1
     batch.bytes += topicLength + payloadLength
@@ -266,6 +294,30 @@ export class PublishHandler {
     else if (qos === 2) {
       this.receive(batch, group, { packetId, wallMs, fingerprint: this.fingerprintOf(source, columns, row) })
     }
+  }
+
+  /** The message as JSON, beside itself; only its quality and its properties are those of the message. */
+  private keepDecoded(
+    batch: CommitBatch,
+    route: Route,
+    decoding: Decoding,
+    packet: { readonly source: Uint8Array; readonly columns: PacketColumns; readonly row: number },
+    wallMs: number,
+  ): void {
+    const { source, columns, row } = packet
+    const { decoder } = this.services
+    if (route.decoded === null || decoder === null) return
+    const headers = (): Uint8Array => {
+      const start = columns.propertiesStart[row] as number
+      const end = columns.propertiesEnd[row] as number
+      const properties = decodedProperties(start === end ? {} : decodeProperties(source, start, end, 'publish'))
+      const qos = ((columns.firstByte[row] as number) >>> 1) & 3
+      const facts = { headers: 'minimal', qos, retain: false, isWill: false, topic: null, wallMs } as const
+      return this.headers.build({ ...facts, properties, clockMark: this.services.clockMark(wallMs) })
+    }
+    const { clientId } = this.session
+    // Its partition may be gone or may have moved.
+    if (!decoder.keep(batch, route.decoded, decoding, { clientId, headers, wallMs })) route.state = 'stale'
   }
 
   /** The birth of an edge node or device of Sparkplug; its bytes are as they came. */

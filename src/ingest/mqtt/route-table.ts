@@ -6,11 +6,13 @@ import type { Partition } from '../../cluster/partition/partition.ts'
 import { reasonCodes } from '../../protocol/mqtt/reason-codes.ts'
 import { isValidTopicName, utf8Bytes, utf8Text } from '../../protocol/mqtt/utf8.ts'
 import type { CertificatePlace } from './birth-certificate.ts'
+import type { WhenDecided } from './decoding-queue.ts'
 import { EventBudget } from './event-budget.ts'
 import { mqttEvents } from './mqtt-events.ts'
 import type { PayloadChecks } from './payload-check.ts'
 import { type CachedByTopic, hashTopic, TopicCache } from './route-cache.ts'
-import { certificateTopicOf, type SparkplugOptions } from './sparkplug.ts'
+import { certificateTopicOf, decodedPartitionBy, sparkplugSourceOf, type SparkplugOptions } from './sparkplug.ts'
+import { type DecodedPlace, decodedPlace } from './sparkplug-decoder.ts'
 import type { HeaderLevel, RoutePlan, TopicMapping } from './topic-mapping.ts'
 
 /** Where the messages of one MQTT topic go. */
@@ -20,6 +22,8 @@ export interface Route extends CachedByTopic {
   partition: Partition | null
   /** Where births of Sparkplug are kept; null = its messages are none, or they cannot be kept. */
   certificate: CertificatePlace | null
+  /** Where messages of Sparkplug are stored as JSON; null = its messages are none, or they are not to be decoded. */
+  decoded: DecodedPlace | null
   /** Null = the MQTT topic is the key. */
   key: Uint8Array | null
   headers: HeaderLevel
@@ -92,10 +96,12 @@ export class RouteTable {
   }
 
   /** Calls back once, when a `waiting` route has been decided. */
-  whenDecided(route: Route, callback: () => void): void {
-    const creation = route.creation
-    if (creation === null) callback()
-    else creation.waiters.push(callback)
+  whenDecided(route: Route): WhenDecided {
+    return (callback) => {
+      const creation = route.creation
+      if (creation === null) callback()
+      else creation.waiters.push(callback)
+    }
   }
 
   private resolve(route: Route, wallMs: number): void {
@@ -143,6 +149,7 @@ export class RouteTable {
     route.partition = partition
     route.state = 'ready'
     this.findCertificatePlace(route, wallMs)
+    if (route.state === 'ready') this.findDecodedPlace(route, wallMs)
   }
 
   /** A birth waits until its certificate can be kept, or is known not to be. */
@@ -159,6 +166,23 @@ export class RouteTable {
       if (partition !== undefined) route.certificate = { partition, topic }
     } else if ((this.failures.get(certificatesTopic) ?? 0) <= wallMs) this.create(route, certificatesTopic, false)
     else route.retryAtMs = wallMs + retryAfterMs
+  }
+
+  /** A message waits until it can be stored as JSON too, or that is known not to be. */
+  private findDecodedPlace(route: Route, wallMs: number): void {
+    route.decoded = null
+    const kafkaTopic = this.options.sparkplug?.decodedTopic ?? null
+    const topic = kafkaTopic === null ? '' : utf8Text(route.topic, 0, route.topic.length)
+    const source = sparkplugSourceOf(topic)
+    if (kafkaTopic === null || source === null) return
+    const count = this.servedPartitions(kafkaTopic)
+    const index = count > 0 ? partitionForKey(utf8Bytes(decodedPartitionBy(source)), count) : 0
+    const partition = count > 0 ? this.options.broker.partitions.get(kafkaTopic, index) : undefined
+    if (partition === undefined && (this.failures.get(kafkaTopic) ?? 0) <= wallMs) {
+      return this.create(route, kafkaTopic, false)
+    }
+    if (partition === undefined) route.retryAtMs = wallMs + retryAfterMs
+    route.decoded = decodedPlace(topic, source, partition ?? null)
   }
 
   private useLastResort(route: Route, wallMs: number, reason: string): void {
@@ -236,6 +260,7 @@ function newRoute(topic: Uint8Array, topicHash: number): Route {
     state: 'stale',
     partition: null,
     certificate: null,
+    decoded: null,
     key: null,
     headers: 'minimal',
     checkedRule: null,

@@ -9,7 +9,7 @@ import { aclOperation, aclResource, clusterResourceName } from '../../security/a
 import type { Subject } from '../../security/authorizer.ts'
 import type { DoorServices } from './door-services.ts'
 import { type CachedByTopic, hashTopic, TopicCache } from './route-cache.ts'
-import { certificatePrefix } from './sparkplug.ts'
+import { certificatePrefix, decodedPrefix } from './sparkplug.ts'
 import type { TopicMapping } from './topic-mapping.ts'
 
 /** Whose a session is, and from where it was opened: entries of access control name both. */
@@ -26,7 +26,8 @@ export function rightsOf(
   const subject = authorizer?.subject(principal, host)
   if (subject === undefined || subject.isUnlimited) return null
   const { lastResortTopic, sparkplug } = options
-  return new TopicRights({ subject, mapping, lastResortTopic, certificatesTopic: sparkplug?.certificatesTopic ?? null })
+  const { certificatesTopic = null, decodedTopic = null } = sparkplug ?? {}
+  return new TopicRights({ subject, mapping, lastResortTopic, certificatesTopic, decodedTopic })
 }
 
 export interface TopicRightsOptions {
@@ -35,6 +36,8 @@ export interface TopicRightsOptions {
   readonly lastResortTopic: string
   /** Kafka topic of Sparkplug's birth certificates; null = there are none. */
   readonly certificatesTopic: string | null
+  /** Kafka topic of Sparkplug's messages as JSON; null = there are none. */
+  readonly decodedTopic: string | null
 }
 
 interface PlannedTopic extends CachedByTopic {
@@ -111,6 +114,7 @@ export class TopicRights {
 
   private plan(topic: string): string | null {
     if (topic.startsWith(certificatePrefix)) return this.options.certificatesTopic
+    if (topic.startsWith(decodedPrefix)) return this.options.decodedTopic
     const plan = this.options.mapping.plan(topic)
     if (plan.kind === 'refused') return null
     return plan.kind === 'routed' ? plan.kafkaTopic : this.options.lastResortTopic

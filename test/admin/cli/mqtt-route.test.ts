@@ -13,7 +13,7 @@ writeFileSync(
   `
 kafka: { num.partitions: 6 }
 mqtt:
-  sparkplug: {}
+  sparkplug: { decodedTopic: sparkplug.json }
   routes:
     - { match: "other/#", topic: elsewhere }
     - { match: "sensors/{site}/{device}/#", topic: sensors, partitionBy: "{site}/{device}", headers: full }
@@ -44,9 +44,10 @@ note         with an authorizer User:press needs WRITE on Topic:sensors
     const { stdout } = route('spBv1.0/plant/NBIRTH/line1')
     const notes = stdout.split('\n').filter((line) => line.startsWith('note'))
     expect(stdout).toContain('by the hash of "plant/line1"')
-    expect(notes.slice(0, 2)).toEqual([
+    expect(notes.slice(0, 3)).toEqual([
       'note         rule 4 stands behind mqtt.routes for mqtt.sparkplug',
       'note         a birth: kept as $sparkplug/certificates/spBv1.0/plant/NBIRTH/line1, and in the Kafka topic sparkplug.certificates',
+      'note         decoded: as JSON under $sparkplug/decoded/spBv1.0/plant/NBIRTH/line1, in partition 5 of 6 (by plant/line1) of the Kafka topic sparkplug.json',
     ])
   })
 

@@ -28,6 +28,8 @@ import { MqttStreamDecoder } from '../../../src/protocol/mqtt/stream-decoder.ts'
 import { readBearer } from '../../../src/security/sasl/oauth-bearer-messages.ts'
 import { readPlain } from '../../../src/security/sasl/plain-server.ts'
 import { readClientFinal, readClientFirst } from '../../../src/security/sasl/scram-messages.ts'
+import { sparkplugCodec } from '../../../src/protocol/sparkplug/payload-codec.ts'
+import { finished, foreignPayloads, jsonOf, knownReasons } from '../../protocol/sparkplug/foreign-payloads.ts'
 import * as seeds from './seeds.ts'
 
 export interface FuzzTarget {
@@ -150,6 +152,16 @@ function readRow(source: Uint8Array, rows: PacketColumns, row: number, decoder: 
 
 const countOf = (verdict: unknown): number => (typeof verdict === 'string' ? 0 : 1)
 
+/** Nothing is thrown, and a refusal is one that the room knows: another would be a fault of ours that was caught. */
+function readSparkplug(input: Uint8Array): number {
+  const names = finished(sparkplugCodec.namesOf(input))
+  const own = 'reason' in names ? null : names
+  const made = jsonOf(input, { own, node: own })
+  if (!('reason' in made)) return 1
+  if (!knownReasons.test(made.reason)) throw new Error(made.reason)
+  return 0
+}
+
 export const targets: readonly FuzzTarget[] = [
   {
     name: 'Kafka frames of strangers',
@@ -206,6 +218,13 @@ export const targets: readonly FuzzTarget[] = [
     isBeforeAuthentication: true,
     seeds: seeds.connectPackets(),
     read: refusing((input) => readPackets(input, 0), MqttProtocolError),
+  },
+  {
+    name: 'Sparkplug payloads',
+    protocol: 'mqtt',
+    isBeforeAuthentication: false,
+    seeds: [...foreignPayloads.values()],
+    read: readSparkplug,
   },
   {
     name: 'PROXY headers',

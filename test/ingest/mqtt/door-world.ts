@@ -14,6 +14,7 @@ import type { MqttListenerOptions } from '../../../src/ingest/mqtt/listener-opti
 import { MqttDoor } from '../../../src/ingest/mqtt/mqtt-door.ts'
 import { noPayloadChecks, type PayloadChecks } from '../../../src/ingest/mqtt/payload-check.ts'
 import { type MqttDoorOptions, mqttDoorDefaults } from '../../../src/ingest/mqtt/mqtt-options.ts'
+import { sparkplugCodec } from '../../../src/protocol/sparkplug/payload-codec.ts'
 import { batchLastOffset, batchRecordCount, forEachBatch } from '../../../src/protocol/records/record-batch.ts'
 import { forEachRecord } from '../../../src/protocol/records/record.ts'
 import type { Authorizer } from '../../../src/security/authorizer.ts'
@@ -99,6 +100,7 @@ export class DoorWorld {
       options: this.options,
       ...(this.authorizer === undefined ? {} : { authorizer: this.authorizer }),
       checks: this.checks,
+      sparkplugCodec,
       ...(coordinator === null ? {} : { commandOffsets: commandOffsetsOf(coordinator, 4096) }),
       version: '1.2.3',
       bootId: 'b001',

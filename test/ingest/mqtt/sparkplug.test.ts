@@ -9,7 +9,12 @@ import { rightsOf } from '../../../src/ingest/mqtt/topic-rights.ts'
 import { certificateTopicOf, sparkplugRoutes } from '../../../src/ingest/mqtt/sparkplug.ts'
 import { DoorWorld, type TestClient } from './door-world.ts'
 
-const sparkplug = { topic: 'sparkplug', certificatesTopic: 'sparkplug.certificates' }
+const sparkplug = {
+  topic: 'sparkplug',
+  certificatesTopic: 'sparkplug.certificates',
+  decodedTopic: null,
+  decodedPayloadBytesMax: 262_144,
+}
 const aware = { sparkplug, routes: sparkplugRoutes(sparkplug) }
 /** Not UTF-8, and with zeros: what protobuf looks like. */
 const bytes = Buffer.from([8, 0, 18, 5, 0xff, 0xfe, 0, 0xc3, 0x28, 24, 0])
@@ -126,6 +131,19 @@ describe('births (tck-id-conformance-mqtt-aware-...)', () => {
     await publish(edge, 'spBv1.0/g/NBIRTH/e', Buffer.alloc(3000, 1), { qos: 1, id: 1 })
     expect(await look(world, host)).toHaveLength(1)
     expect(world.host.observer.eventsOf('mqtt-not-retained')).toHaveLength(1)
+  })
+
+  it('for which there is no room take the certificate before them away: its aliases may mean something else by now', async () => {
+    const world = await DoorWorld.start({ ...aware, retainedBytesMax: 6000 })
+    const edge = await world.connect('edge')
+    await publish(edge, 'spBv1.0/g/NBIRTH/e', bytes, { qos: 1, id: 1 })
+    const before = await subscriber(world, `${certificates}/#`)
+    expect(await look(world, before)).toEqual([`r ${certificates}/g/NBIRTH/e ${hex} 1`])
+    await publish(edge, 'spBv1.0/g/NBIRTH/e', Buffer.alloc(6000, 1), { qos: 1, id: 2 })
+    for (const way of ['at once', 'after a restart']) {
+      if (way === 'after a restart') await world.restart()
+      expect(await look(world, await subscriber(world, `${certificates}/g/#`)), way).toEqual([])
+    }
   })
 
   it('are the server’s alone to make: a client that publishes under $sparkplug is refused', async () => {
