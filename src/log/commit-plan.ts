@@ -199,7 +199,8 @@ function spillToFiles(commits: readonly LogCommit[], journalBytes: number): void
 
 /**
  * New segment files, and durably: before any frame or acknowledgement speaks of them (safety.md R2). What earlier commits of the
- * log left unsynced is synced before, so that no segment survives a crash that its predecessor's end does not.
+ * log left unsynced is synced before, so that no segment survives a crash that its predecessor's end does not; and each name before the next
+ * one, or a log would seem to begin with whichever came through.
  */
 function createSegments(commits: readonly LogCommit[], dirty: DirtyFiles, parts: PlanParts): void {
   for (const commit of commits) {
@@ -210,8 +211,8 @@ function createSegments(commits: readonly LogCommit[], dirty: DirtyFiles, parts:
       segment.isOnDisk = true
       created = true
       parts.operations.push({ kind: 'writeFile', path: segment.logPath, bytes: noBytes })
+      parts.operations.push({ kind: 'syncDirectory', path: commit.log.directory })
     }
-    if (created) parts.operations.push({ kind: 'syncDirectory', path: commit.log.directory })
   }
 }
 

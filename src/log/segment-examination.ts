@@ -157,14 +157,15 @@ class Examiner {
   /**
    * Is it the suspect whose base offset is wrong, and not the batch at this position, which lies below its end? What the segment was when
    * it was sealed says it where one bit of one of them makes it that again; else one bit that makes one of them fit and not the other does;
-   * else the other one is wrong when it would fill the place behind the suspect exactly.
+   * else the other one is wrong when it would fill the place behind the suspect exactly, or when one bit makes it end where the next one begins.
    */
   async #isWrong(suspect: Suspect, position: number): Promise<boolean> {
     const { path, sizeInBytes, endOffset, gapsAreNormal } = this.#with
     const header = await this.#disk.read(path, position, batchHeaderBytes)
     const [wrongOffset, otherOffset] = [batchBaseOffset(suspect.copy), batchBaseOffset(header)]
     const behind = position + batchSizeInBytes(header)
-    const fittingEnd = suspect.endOffset + batchLastOffsetDelta(header) + 1
+    const offsets = batchLastOffsetDelta(header) + 1
+    const fittingEnd = suspect.endOffset + offsets
     let nextOffset = behind < sizeInBytes ? null : endOffset
     if (behind < sizeInBytes && (await this.#isBatch(behind, batchLastOffset(header) + 1)))
       nextOffset = (await this.#at(behind)).baseOffset
@@ -175,7 +176,7 @@ class Examiner {
     if (await this.#wasOnce(suspect.position, before)) return true
     if (await this.#wasOnce(position, behindIt)) return false
     if (before.length > 0 !== behindIt.length > 0) return before.length > 0
-    return nextOffset !== fittingEnd
+    return nextOffset !== fittingEnd && !behindIt.some((baseOffset) => baseOffset + offsets === nextOffset)
   }
 
   async #wasOnce(position: number, baseOffsets: readonly number[]): Promise<boolean> {

@@ -18,8 +18,18 @@ export const mutants: readonly Mutant[] = [
     breaks: 'a new segment is durable before a frame speaks of it (R2)',
     edits: edit(
       'log/commit-plan.ts',
-      "if (created) parts.operations.push({ kind: 'syncDirectory'",
-      "if (!created) parts.operations.push({ kind: 'syncDirectory'",
+      "      parts.operations.push({ kind: 'syncDirectory'",
+      "      if (!created) parts.operations.push({ kind: 'syncDirectory'",
+    ),
+  },
+  {
+    name: 'segment-names-in-any-order',
+    test: 'test/log/commit-plan.test.ts',
+    breaks: 'the name of a new segment is durable before that of the next one',
+    edits: edit(
+      'log/commit-plan.ts',
+      "      parts.operations.push({ kind: 'syncDirectory'",
+      "      if (segment === commit.ranges.at(-1)?.segment) parts.operations.push({ kind: 'syncDirectory'",
     ),
   },
   {

@@ -85,3 +85,24 @@ describe('a log that is relaxed no more', () => {
     }
   })
 })
+
+describe('a commit that begins the first segments of a log', () => {
+  test('leaves none that begins with a later one, wherever the power goes and whichever names come through', async () => {
+    for (let seed = 0; seed < 40; seed++) {
+      const medium = new DiskImage()
+      const config = { segmentBytes: 600 }
+      const created = await life.settle(createSmall(await life.opened(medium), 'a', config))
+      life.stage.disk.stop()
+      // The folder and its topic id came through where the power went while it was made, the file did not.
+      medium.unlink(created.activeSegment.logPath)
+      directory = await life.opened(medium)
+      const log = directory.logs.get('a-0') as UnifiedLog
+      log.updateConfig({ ...log.config, ...config })
+      for (const text of ['a', 'b', 'c', 'd']) done(appendOne(directory, log, batchOf([text.repeat(400)])))
+      life.stage.disk.operationsLeft = seed % 8
+      await life.runUntil(() => life.stage.disk.isDead)
+      medium.crash(new Prng(seed, 'crash'))
+      expect([seed, (await life.opened(medium)).logs.get('a-0')?.logStartOffset]).toEqual([seed, 0])
+    }
+  })
+})

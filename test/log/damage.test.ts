@@ -231,23 +231,30 @@ describe('a segment file', () => {
   })
 
   test.each([
-    { offsets: [30, 35, 38], wrong: 1, reads: 3, why: 'of the two one is one bit from where it fits' },
-    { offsets: [2, 9, 20], wrong: 0, reads: 18, why: 'of the two one is one bit from where it fits' },
+    { offsets: [30, 35, 38], wrong: 1, reads: 3, end: null, why: 'of the two one is one bit from where it fits' },
+    { offsets: [2, 9, 20], wrong: 0, reads: 18, end: null, why: 'of the two one is one bit from where it fits' },
+    {
+      offsets: [22, 27],
+      wrong: 1,
+      reads: 11,
+      end: 30,
+      why: 'of the two that are one bit from where they fit one would end where the segment does',
+    },
   ])('whose offsets cannot both be right between gaps ($offsets) hides the batch of which $why', async (each) => {
-    const { offsets, wrong, reads } = each
+    const { offsets, wrong, reads, end } = each
     const batches = offsets.map((offset, at) => {
       const batch = batchOf(['a', 'b', 'c'])
       Buffer.from(batch.buffer, batch.byteOffset).writeBigInt64BE(BigInt(at === wrong ? reads : offset))
       return batch
     })
-    const sizes = batches.map((batch) => batch.length) as [number, number, number]
+    const places = batches.map((_, at) => batches.slice(0, at).reduce((sum, batch) => sum + batch.length, 0))
     const seen: number[] = []
     await examineSegment({
       ...segmentOf(Buffer.concat(batches), true),
+      endOffset: end,
       visit: (_bytes, _at, position) => void seen.push(position),
     })
-    const positions = [0, sizes[0], sizes[0] + sizes[1]]
-    expect(seen).toEqual(positions.filter((_, at) => at !== wrong))
+    expect(seen).toEqual(places.filter((_, at) => at !== wrong))
   })
 
   test.each(['before a clean start', 'before an unclean start', 'while it is served'])(
