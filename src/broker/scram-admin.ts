@@ -51,12 +51,11 @@ export class ScramAdmin {
   /** Mechanisms and iterations of the users that are named, or (null or none) of all that have a credential. */
   describe(names: readonly string[] | null): readonly DescribedUser[] {
     const { credentials } = this.#cluster.image
-    const first = new Map<string, number>()
-    names?.forEach((name, at) => first.has(name) || first.set(name, at))
-    const twice = new Set(names?.filter((name, at) => at !== first.get(name)))
-    const wanted = first.size === 0 ? [...credentials.users()] : [...first.keys()]
+    const counts = new Map<string, number>()
+    for (const name of names ?? []) counts.set(name, (counts.get(name) ?? 0) + 1)
+    const wanted = counts.size === 0 ? [...credentials.users()] : [...counts.keys()]
     return wanted.map((user) => {
-      if (twice.has(user)) {
+      if ((counts.get(user) ?? 1) > 1) {
         const message = `Cannot describe SCRAM credentials for the same user twice in a single request: ${user}`
         return { user, refusal: { error: 'DUPLICATE_RESOURCE', message }, credentials: [] }
       }

@@ -69,10 +69,9 @@ export function placesToStore(
   const places: StoredPosition[] = []
   for (const [partition, offset] of lowest) {
     const { topicId, index } = partition
-    const place = { topicId, partition: index, offset }
     const readTo = reader.behind.get(partition) ?? live.get(partition) ?? offset
     places.push({
-      ...place,
+      ...{ topicId, partition: index, offset },
       ...aboveOf(offset, readTo, { open: open.get(partition) ?? [], openMax }, reader.done.get(partition)),
     })
   }

@@ -1,4 +1,3 @@
-import { copyBytes } from '../../base/bytes.ts'
 import type { Clock, Compute, Observer } from '../../base/ports.ts'
 import type { Broker } from '../../broker/broker.ts'
 import type { Partition } from '../../cluster/partition/partition.ts'
@@ -167,16 +166,16 @@ export class TailReader {
     })
     this.options.fanOut.flush()
     if (compressedAt < 0) return false
-    this.wait(
-      this.takeCompressed(copyBytes(batches, compressedAt, compressedAt + batchSizeInBytes(batches, compressedAt))),
-    )
+    this.wait(this.takeCompressed(batches, compressedAt))
     return true
   }
 
-  private async takeCompressed(batch: Uint8Array): Promise<void> {
-    const endOffset = batchLastOffset(batch) + 1
-    const piece = await unpackPiece(batch, 0, { fromOffset: this.position, liveOffset: endOffset }, this.options)
-    if (piece !== null) this.takePiece({ piece, sizeInBytes: batch.length })
+  /** `bytes` are only looked at before it is unpacked. */
+  private async takeCompressed(bytes: Uint8Array, at: number): Promise<void> {
+    const endOffset = batchLastOffset(bytes, at) + 1
+    const sizeInBytes = batchSizeInBytes(bytes, at)
+    const piece = await unpackPiece(bytes, at, { fromOffset: this.position, liveOffset: endOffset }, this.options)
+    if (piece !== null) this.takePiece({ piece, sizeInBytes })
     else if (!this.isStopped) this.skipTo(endOffset, 'a batch could not be read')
   }
 

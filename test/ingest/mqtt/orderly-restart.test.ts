@@ -27,12 +27,18 @@ async function publish(world: DoorWorld, first: number, count: number, qos: 1 | 
 
 const lines = (...ids: number[]): string[] => ids.map((id) => `a/x=m${id}`)
 
+/** A kept session has acknowledged ten messages but the second and the seventh. */
+async function heldTwo(): Promise<DoorWorld> {
+  const world = await DoorWorld.start()
+  const client = await world.subscribed(['c', 4, kept], 'a/#')
+  await publish(world, 1, 10)
+  acknowledgeBut(client, 'm2', 'm7')
+  return world
+}
+
 describe('after an orderly restart', () => {
   it('nothing comes again that was acknowledged, above a message that was not', async () => {
-    const world = await DoorWorld.start()
-    const client = await world.subscribed(['c', 4, kept], 'a/#')
-    await publish(world, 1, 10)
-    acknowledgeBut(client, 'm2', 'm7')
+    const world = await heldTwo()
     await world.runFor(50)
     await world.stopAndStart()
     await publish(world, 11, 2)
@@ -40,10 +46,7 @@ describe('after an orderly restart', () => {
   })
 
   it('nor after a second one, of what the client had not come back for', async () => {
-    const world = await DoorWorld.start()
-    const client = await world.subscribed(['c', 4, kept], 'a/#')
-    await publish(world, 1, 10)
-    acknowledgeBut(client, 'm2', 'm7')
+    const world = await heldTwo()
     await world.runFor(50)
     await world.stopAndStart()
     await publish(world, 11, 2)
@@ -113,10 +116,7 @@ describe('over orderly stops', () => {
 
 describe('after a power cut', () => {
   it('what was acknowledged above a message that was not does not come again, when it was a second ago', async () => {
-    const world = await DoorWorld.start()
-    const client = await world.subscribed(['c', 4, kept], 'a/#')
-    await publish(world, 1, 10)
-    acknowledgeBut(client, 'm2', 'm7')
+    const world = await heldTwo()
     await world.runFor(3000)
     await world.powerCut()
     expect(await take(world, await world.connect('c', 4, kept))).toEqual(lines(2, 7))
