@@ -1,8 +1,9 @@
 /**
  * Memory that goes round. A busy node takes in some thousand frames and fills some thousand batches a second, each dead a millisecond
  * later; as fresh buffers they are memory outside of V8's heap, and that sets off its full collections (a third of all processor time
- * once).
+ * once). What does not go round goes back to the system at once: a collection would let some dozen MB of it gather.
  */
+import { giveBack } from './outside-memory.ts'
 
 /** Smaller pieces cost little as they are. */
 export const pooledBytesMin = 8 * 1024
@@ -37,10 +38,11 @@ export class MemoryPool {
   /** Gives back what was taken, or its beginning; other memory is left alone. Nobody may hold it, or a part of it, any more. */
   give(memory: Uint8Array): void {
     const { length, buffer } = memory
-    if (length < pooledBytesMin || buffer.byteLength > pooledBytesMax) return
-    if (this.#freeBytes + buffer.byteLength > freeBytesMax) return
+    if (length < pooledBytesMin) return
+    if (buffer.byteLength > pooledBytesMax) return giveBack(memory)
     const size = sizeClass(buffer.byteLength)
     if (buffer.byteLength !== 2 ** size) return
+    if (this.#freeBytes + buffer.byteLength > freeBytesMax) return giveBack(memory)
     let free = this.#free.get(size)
     if (free === undefined) {
       free = []

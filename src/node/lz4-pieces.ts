@@ -5,7 +5,7 @@
 import lz4 from 'lz4-napi'
 import { ComputeError } from '../base/ports.ts'
 import { type Lz4Block, type Lz4Frame, lz4Flags, lz4Frames } from './lz4-frame.ts'
-import { giveBack } from './outside-memory.ts'
+import { giveBack } from '../base/outside-memory.ts'
 import { Xxh32, xxh32 } from './xxh32.ts'
 
 /** Output of a piece, but for a single block that has more: half a millisecond. */

@@ -1,6 +1,6 @@
 /** One stream of gzip or zstd, unpacked on the thread pool into one piece of memory that is as large as the output may be. */
 import type { Transform } from 'node:stream'
-import { giveBack } from './outside-memory.ts'
+import { giveBack } from '../base/outside-memory.ts'
 
 /** The output has more bytes than it may. */
 export class PouredOver extends Error {}

@@ -63,4 +63,20 @@ describe('memory that goes round', () => {
     pool.give(again[0] as Uint8Array)
     expect(pool.take(1_048_576).buffer).toBe(again[0]?.buffer)
   })
+
+  it('goes back to the system at once where it is not kept: beyond the bound, and what is too large to go round', () => {
+    const pool = new MemoryPool()
+    const given = Array.from({ length: 10 }, () => pool.take(1_048_576))
+    const large = pool.take(3_000_000)
+    for (const memory of [...given, large]) pool.give(memory.subarray(0, 500_000))
+    const left = given.reduce((sum, { buffer }) => sum + buffer.byteLength, large.buffer.byteLength)
+    expect(left).toBe(freeBytesMax)
+  })
+
+  it('is not taken from others: what is small, of another make, or part of a buffer of Node keeps its bytes', () => {
+    const pool = new MemoryPool()
+    const others = [new Uint8Array(100_000), pool.take(1_000), Buffer.alloc(9_000)]
+    for (const memory of others) pool.give(memory)
+    expect(others.map(({ length }) => length)).toEqual([100_000, 1_000, 9_000])
+  })
 })

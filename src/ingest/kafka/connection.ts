@@ -13,6 +13,7 @@ import { apiKeyOf, type Dispatched, type Dispatcher } from './dispatch.ts'
 import { kafkaDoorEvents } from './door-events.ts'
 import { kafkaDoorMetrics, labelsOf } from './door-metrics.ts'
 import { CloseConnection } from './handler.ts'
+import { HeldFrames } from './held-frames.ts'
 import type { KafkaDoorOptions } from './door-options.ts'
 import type { MemoryBudget } from './memory-budget.ts'
 import { type ConnectionFacts, PendingRequest } from './request-context.ts'
@@ -65,12 +66,8 @@ export class KafkaConnection {
   readonly #queue = new ResponseQueue()
   /** Requests at work, with their API key. */
   readonly #running = new Map<PendingRequest, number>()
-  readonly #waitingFrames: Uint8Array[] = []
+  readonly #frames: HeldFrames
   readonly #proceed = (): void => this.#pump()
-  /** Bytes of requests that have begun and are not answered. */
-  #runningBytes = 0
-  /** Bytes reserved for a large frame that is being received. */
-  #assemblingBytes = 0
   /** A large frame waits for memory. */
   #awaitsMemory = false
   #runningLarge = 0
@@ -94,6 +91,7 @@ export class KafkaConnection {
     const { clock, options } = host
     this.#host = host
     this.#connection = connection
+    this.#frames = new HeldFrames(host.requestMemory)
     this.#security = new ConnectionSecurity({
       sasl,
       principal,
@@ -146,7 +144,7 @@ export class KafkaConnection {
   /** No further request begins; the connection ends when the running ones are answered. */
   stop(): void {
     this.#isStopping = true
-    this.#waitingFrames.length = 0
+    this.#frames.drop()
     this.#setPaused(true)
     // It has ended already, and only its client's side is open.
     if (this.#closeReason !== null && this.#connection.backlogBytes === 0) return this.#connection.destroy()
@@ -178,7 +176,7 @@ export class KafkaConnection {
     if (quietMs >= limits.idleMs && (this.#running.size === 0 || backlog > 0)) return this.destroy('idle')
     if (quietMs >= limits.stallMs && this.#blocksOthers()) {
       const { connectionId, clientHost } = this.facts
-      const bytes = this.#countedUnsent + this.#assemblingBytes
+      const bytes = this.#countedUnsent + this.#frames.blockingBytes
       this.#host.observer.event(kafkaDoorEvents.connectionStalled, {
         connection: connectionId,
         client: clientHost,
@@ -192,7 +190,7 @@ export class KafkaConnection {
     const { requestMemory, responseMemory } = this.#host
     return (
       (responseMemory.hasWaiting && this.#connection.backlogBytes > 0) ||
-      (requestMemory.hasWaiting && this.#assemblingBytes > 0)
+      (requestMemory.hasWaiting && this.#frames.blockingBytes > 0)
     )
   }
 
@@ -210,30 +208,17 @@ export class KafkaConnection {
   /** Memory for a large frame that has begun. It is reserved from the common budget, or the socket waits for some. */
   #window(): Uint8Array | null {
     const window = this.#closeReason === null ? this.#assembler.window() : null
-    if (window !== null && this.#assemblingBytes === 0) this.#reserve(window.buffer.byteLength)
+    if (window !== null && !this.#frames.isAssembling && !this.#frames.reserve(window.buffer.byteLength)) {
+      this.#awaitsMemory = true
+      this.#host.requestMemory.wait(this.#proceed)
+      this.#setPaused(true)
+    }
     return window
   }
 
-  #reserve(bytes: number): void {
-    const { requestMemory } = this.#host
-    if (!requestMemory.fits(bytes) && requestMemory.usedBytes > 0) {
-      this.#awaitsMemory = true
-      requestMemory.wait(this.#proceed)
-      return this.#setPaused(true)
-    }
-    this.#assemblingBytes = bytes
-    requestMemory.add(bytes)
-  }
-
   #framed(frame: Uint8Array): void {
-    this.#releaseAssembling()
-    if (this.#closeReason === null && !this.#isStopping) this.#waitingFrames.push(frame)
-  }
-
-  #releaseAssembling(): void {
-    const bytes = this.#assemblingBytes
-    this.#assemblingBytes = 0
-    if (bytes > 0) this.#host.requestMemory.add(-bytes)
+    this.#frames.push(frame)
+    if (this.#closeReason !== null || this.#isStopping) this.#frames.drop()
   }
 
   /** Begins what may begin; pauses the socket when something may not. */
@@ -243,15 +228,12 @@ export class KafkaConnection {
       this.#awaitsMemory = false
       this.#window()
     }
-    let begun = 0
-    for (let frame = this.#waitingFrames[0]; frame !== undefined; frame = this.#waitingFrames[begun]) {
-      if (this.#closeReason !== null || !this.#mayBegin(frame)) break
-      begun++
-      this.#begin(frame)
-    }
-    if (begun > 0) this.#waitingFrames.splice(0, begun)
+    this.#frames.beginEach(
+      (frame) => this.#closeReason === null && this.#mayBegin(frame),
+      (frame) => this.#begin(frame),
+    )
     if (this.#closeReason === null && !this.#isStopping)
-      this.#setPaused(this.#waitingFrames.length > 0 || this.#awaitsMemory)
+      this.#setPaused(this.#frames.waitingCount > 0 || this.#awaitsMemory)
   }
 
   #mayBegin(frame: Uint8Array): boolean {
@@ -266,7 +248,7 @@ export class KafkaConnection {
       return false
     }
     // Whoever runs nothing may always begin, so that everybody gets on.
-    if (this.#running.size > 0 && !requestMemory.fits(frame.length)) {
+    if (this.#running.size > 0 && !requestMemory.fits(0)) {
       requestMemory.wait(this.#proceed)
       return false
     }
@@ -287,20 +269,25 @@ export class KafkaConnection {
   // ----------------------------------------------------------------------------------------------- answering
 
   #begin(frame: Uint8Array): void {
-    const { clock, dispatcher, observer } = this.#host
     const verdict = this.#security.judge(apiKeyOf(frame))
     if (verdict === 'token') return this.#beginToken(frame)
-    if (verdict !== 'request') return this.#refuse(verdict.refused, 'unauthenticated')
-    const dispatched = dispatcher.read(frame)
-    if (dispatched.kind === 'refused') return this.#refuse(dispatched.reason)
+    const dispatched =
+      verdict === 'request'
+        ? this.#host.dispatcher.read(frame)
+        : ({ kind: 'refused', reason: verdict.refused } as const)
+    if (dispatched.kind === 'request') return this.#run(dispatched, frame)
+    this.#frames.release(frame)
+    if (dispatched.kind === 'answered') return this.#settle(this.#queue.open(), dispatched.chunks)
+    this.#refuse(dispatched.reason, verdict === 'request' ? 'refused' : 'unauthenticated')
+  }
+
+  #run(dispatched: Run['dispatched'], frame: Uint8Array): void {
+    const { clock, observer } = this.#host
     const slot = this.#queue.open()
-    if (dispatched.kind === 'answered') return this.#settle(slot, dispatched.chunks)
     const request = new PendingRequest(this.facts, dispatched.apiVersion, dispatched.clientId)
     const beganMs = clock.monotonicMs()
     const run: Run = { dispatched, request, slot, frame, beganMs, busyMs: 0 }
     this.#running.set(request, dispatched.api.key)
-    this.#runningBytes += frame.length
-    this.#host.requestMemory.add(frame.length)
     if (dispatched.api.key === largeAnswerApi) this.#runningLarge++
     observer.add(kafkaDoorMetrics.requests, 1, labelsOf(dispatched.api.name))
     try {
@@ -328,18 +315,22 @@ export class KafkaConnection {
     const slot = this.#queue.open()
     this.#security.token(frame).then(
       (token) => {
+        this.#frames.release(frame)
         if (this.#isClosed) return
         const length = Buffer.alloc(4)
         length.writeInt32BE(token?.length ?? 0)
         this.#settle(slot, token === null ? null : [length, token])
         if (this.#security.hasFailed) this.#end('unauthenticated')
       },
-      (thrown: unknown) => this.#refuse(`authentication broke off: ${String(thrown)}`, 'failed'),
+      (thrown: unknown) => {
+        this.#frames.release(frame)
+        this.#refuse(`authentication broke off: ${String(thrown)}`, 'failed')
+      },
     )
   }
 
   #answer(run: Run, response: unknown): void {
-    if (!this.#finish(run)) return
+    if (!this.#finish(run)) return this.#giveBack(run)
     const { clock, dispatcher, observer } = this.#host
     observer.observe(
       kafkaDoorMetrics.requestSeconds,
@@ -354,9 +345,13 @@ export class KafkaConnection {
     } catch (thrown) {
       return this.#reportFailure(run, thrown)
     }
-    if (run.dispatched.api.key === givesFrameBackApi) this.#host.frameMemory.give(run.frame)
+    this.#giveBack(run)
     this.#settle(run.slot, chunks)
     if (this.#security.hasFailed) this.#end('unauthenticated')
+  }
+
+  #giveBack({ dispatched, frame }: Run): void {
+    if (dispatched.api.key === givesFrameBackApi) this.#host.frameMemory.give(frame)
   }
 
   #isAboveQuota(): boolean {
@@ -395,13 +390,12 @@ export class KafkaConnection {
     if (this.#finish(run)) this.#reportFailure(run, thrown)
   }
 
-  /** The request no longer runs. False when its connection is gone. */
+  /** The request no longer runs, whether anybody waits for it or not. False when its connection is gone. */
   #finish(run: Run): boolean {
+    this.#frames.release(run.frame)
     if (!this.#running.delete(run.request)) return false
     run.request.answered()
     if (run.dispatched.api.key === largeAnswerApi) this.#runningLarge--
-    this.#runningBytes -= run.frame.length
-    this.#host.requestMemory.add(-run.frame.length)
     return !this.#isClosed
   }
 
@@ -451,8 +445,7 @@ export class KafkaConnection {
   #end(reason: CloseReason): void {
     if (this.#closeReason !== null) return
     this.#closeReason = reason
-    this.#waitingFrames.length = 0
-    this.#releaseAssembling()
+    this.#frames.drop()
     this.flush()
     this.#connection.end()
     this.#setPaused(false)
@@ -472,13 +465,10 @@ export class KafkaConnection {
     const { requestMemory, responseMemory } = this.#host
     requestMemory.forget(this.#proceed)
     responseMemory.forget(this.#proceed)
-    this.#waitingFrames.length = 0
-    this.#releaseAssembling()
+    this.#frames.drop()
     this.#countUnsent()
     const abandoned = [...this.#running.keys()]
     this.#running.clear()
-    requestMemory.add(-this.#runningBytes)
-    this.#runningBytes = 0
     for (const request of abandoned) request.abandoned()
     this.#host.closed(this, this.#closeReason ?? 'client')
   }

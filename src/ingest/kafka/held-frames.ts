@@ -1,0 +1,82 @@
+/**
+ * The frames of one connection from their first large piece to the end of their request, and the part of the memory of all requests that
+ * they have meanwhile: whatever it is that a frame waits for, nobody else gets its memory.
+ */
+import type { MemoryBudget } from './memory-budget.ts'
+
+/** Less than this waits beside a large frame in any read: nobody is closed for it. */
+const blockingBytesMin = 64 * 1024
+
+export class HeldFrames {
+  readonly #budget: MemoryBudget
+  /** Whole, and not begun; no more than one read holds, and a large one. */
+  readonly #waiting: Uint8Array[] = []
+  #head = 0
+  #waitingBytes = 0
+  /** Reserved for a large frame that is being received. */
+  #assemblingBytes = 0
+
+  constructor(budget: MemoryBudget) {
+    this.#budget = budget
+  }
+
+  get waitingCount(): number {
+    return this.#waiting.length - this.#head
+  }
+
+  get isAssembling(): boolean {
+    return this.#assemblingBytes > 0
+  }
+
+  /** What others could have if this connection did not hold it; 0: too little to matter. */
+  get blockingBytes(): number {
+    return this.#assemblingBytes + (this.#waitingBytes < blockingBytesMin ? 0 : this.#waitingBytes)
+  }
+
+  /** Memory for a large frame. False: there is none now. One frame always finds some. */
+  reserve(bytes: number): boolean {
+    if (!this.#budget.fits(bytes) && this.#budget.usedBytes > 0) return false
+    this.#assemblingBytes = bytes
+    this.#budget.add(bytes)
+    return true
+  }
+
+  /** A frame is whole. It takes the place of what was reserved. */
+  push(frame: Uint8Array): void {
+    const reserved = this.#assemblingBytes
+    this.#assemblingBytes = 0
+    this.#waiting.push(frame)
+    this.#waitingBytes += frame.length
+    this.#budget.add(frame.length - reserved)
+  }
+
+  /**
+   * Begins frames in their order while `mayBegin`; each is given back by `release` when it is done with. Memory that comes free on the way may
+   * call this again from inside: a frame is gone from here before it begins.
+   */
+  beginEach(mayBegin: (frame: Uint8Array) => boolean, begin: (frame: Uint8Array) => void): void {
+    for (let frame = this.#waiting[this.#head]; frame !== undefined; frame = this.#waiting[this.#head]) {
+      if (!mayBegin(frame)) break
+      this.#head++
+      this.#waitingBytes -= frame.length
+      begin(frame)
+    }
+    this.#waiting.splice(0, this.#head)
+    this.#head = 0
+  }
+
+  /** Nobody reads this frame any more. */
+  release(frame: Uint8Array): void {
+    this.#budget.add(-frame.length)
+  }
+
+  /** What has not begun will not. */
+  drop(): void {
+    const bytes = this.#waitingBytes + this.#assemblingBytes
+    this.#waiting.length = 0
+    this.#head = 0
+    this.#waitingBytes = 0
+    this.#assemblingBytes = 0
+    if (bytes > 0) this.#budget.add(-bytes)
+  }
+}
