@@ -8,6 +8,7 @@
 import type { MemoryPool } from '../../base/memory-pool.ts'
 import type { Clock, Connection, Observer, Timer } from '../../base/ports.ts'
 import { FrameAssembler } from '../../protocol/kafka/frame.ts'
+import type { FetchResponseInput } from '../../protocol/kafka/messages/fetch.ts'
 import { ConnectionSecurity, type SaslListener, strangersFrames } from './connection-security.ts'
 import { apiKeyOf, type Dispatched, type Dispatcher } from './dispatch.ts'
 import { kafkaDoorEvents } from './door-events.ts'
@@ -16,6 +17,7 @@ import { CloseConnection } from './handler.ts'
 import { HeldFrames } from './held-frames.ts'
 import type { KafkaDoorOptions } from './door-options.ts'
 import type { MemoryBudget } from './memory-budget.ts'
+import { OutgoingRecords, recordsOf } from './outgoing-records.ts'
 import { type ConnectionFacts, PendingRequest } from './request-context.ts'
 import type { RequestQuotas } from './request-quotas.ts'
 import { ResponseQueue, type ResponseSlot } from './response-queue.ts'
@@ -64,6 +66,7 @@ export class KafkaConnection {
   readonly #assembler: FrameAssembler
   readonly #security: ConnectionSecurity
   readonly #queue = new ResponseQueue()
+  readonly #outgoing: OutgoingRecords
   /** Requests at work, with their API key. */
   readonly #running = new Map<PendingRequest, number>()
   readonly #frames: HeldFrames
@@ -92,6 +95,7 @@ export class KafkaConnection {
     this.#host = host
     this.#connection = connection
     this.#frames = new HeldFrames(host.requestMemory)
+    this.#outgoing = new OutgoingRecords(connection)
     this.#security = new ConnectionSecurity({
       sasl,
       principal,
@@ -130,11 +134,12 @@ export class KafkaConnection {
     this.#isFlushScheduled = false
     if (this.#isClosed) return
     const chunks: Uint8Array[] = []
-    const bytes = this.#queue.takeReady(chunks)
+    const own: Uint8Array[] = []
+    const bytes = this.#queue.takeReady(chunks, own)
     if (bytes > 0) {
       this.#activeAtMs = this.#host.clock.monotonicMs()
       this.#host.observer.add(kafkaDoorMetrics.sentBytes, bytes)
-      this.#connection.send(chunks)
+      this.#outgoing.send(chunks, own)
     }
     this.#countUnsent()
     this.#pump()
@@ -330,7 +335,8 @@ export class KafkaConnection {
   }
 
   #answer(run: Run, response: unknown): void {
-    if (!this.#finish(run)) return this.#giveBack(run)
+    const own = run.dispatched.api.key === largeAnswerApi ? recordsOf(response as FetchResponseInput) : null
+    if (!this.#finish(run)) return this.#giveBack(run, own)
     const { clock, dispatcher, observer } = this.#host
     observer.observe(
       kafkaDoorMetrics.requestSeconds,
@@ -345,13 +351,15 @@ export class KafkaConnection {
     } catch (thrown) {
       return this.#reportFailure(run, thrown)
     }
-    this.#giveBack(run)
-    this.#settle(run.slot, chunks)
+    this.#giveBack(run, null)
+    this.#settle(run.slot, chunks, own)
     if (this.#security.hasFailed) this.#end('unauthenticated')
   }
 
-  #giveBack({ dispatched, frame }: Run): void {
+  /** Memory that only this request had, `unsent` of its answer. */
+  #giveBack({ dispatched, frame }: Run, unsent: readonly Uint8Array[] | null): void {
     if (dispatched.api.key === givesFrameBackApi) this.#host.frameMemory.give(frame)
+    if (unsent !== null) this.#outgoing.close(unsent)
   }
 
   #isAboveQuota(): boolean {
@@ -380,8 +388,8 @@ export class KafkaConnection {
     return response === null ? null : { ...(response as object), throttleTimeMs }
   }
 
-  #settle(slot: ResponseSlot, chunks: readonly Uint8Array[] | null): void {
-    this.#queue.settle(slot, chunks)
+  #settle(slot: ResponseSlot, chunks: readonly Uint8Array[] | null, own: readonly Uint8Array[] | null = null): void {
+    this.#queue.settle(slot, chunks, own)
     this.#countUnsent()
     this.#flushLater()
   }
@@ -427,6 +435,7 @@ export class KafkaConnection {
 
   /** Tells the common budget what this connection holds now. */
   #countUnsent(): void {
+    this.#outgoing.release()
     const unsent = this.#isClosed ? 0 : this.#queue.heldBytes + this.#connection.backlogBytes
     const change = unsent - this.#countedUnsent
     this.#countedUnsent = unsent
@@ -466,6 +475,7 @@ export class KafkaConnection {
     requestMemory.forget(this.#proceed)
     responseMemory.forget(this.#proceed)
     this.#frames.drop()
+    this.#outgoing.close(this.#queue.ownLeft)
     this.#countUnsent()
     const abandoned = [...this.#running.keys()]
     this.#running.clear()

@@ -5,6 +5,8 @@ export interface ResponseSlot {
   /** Undefined until the answer is ready; null for a request that gets none. */
   chunks: readonly Uint8Array[] | null | undefined
   bytes: number
+  /** Those of the chunks, in their order, whose memory is nobody else's; null: none is large. */
+  own: readonly Uint8Array[] | null
 }
 
 /**
@@ -33,25 +35,30 @@ export class ResponseQueue {
 
   /** A place behind all others. */
   open(): ResponseSlot {
-    const slot: ResponseSlot = { chunks: undefined, bytes: 0 }
+    const slot: ResponseSlot = { chunks: undefined, bytes: 0, own: null }
     this.#slots.push(slot)
     return slot
   }
 
   /** Fills a place, once. */
-  settle(slot: ResponseSlot, chunks: readonly Uint8Array[] | null): void {
+  settle(slot: ResponseSlot, chunks: readonly Uint8Array[] | null, own: readonly Uint8Array[] | null = null): void {
     slot.chunks = chunks
+    slot.own = own
     slot.bytes = 0
     if (chunks !== null) for (const chunk of chunks) slot.bytes += chunk.length
     this.#heldBytes += slot.bytes
   }
 
-  /** Moves the chunks of every answer that is ready and has none unready before it to the end of `into`; answers their bytes. */
-  takeReady(into: Uint8Array[]): number {
+  /**
+   * Moves the chunks of every answer that is ready and has none unready before it to the end of `into`, and those whose memory is nobody
+   * else's to the end of `own`; answers their bytes.
+   */
+  takeReady(into: Uint8Array[], own: Uint8Array[]): number {
     let bytes = 0
     for (; this.isReady; this.#head++) {
       const slot = this.#slots[this.#head] as ResponseSlot
       if (slot.chunks !== null && slot.chunks !== undefined) for (const chunk of slot.chunks) into.push(chunk)
+      if (slot.own !== null) own.push(...slot.own)
       bytes += slot.bytes
     }
     this.#heldBytes -= bytes
@@ -63,6 +70,11 @@ export class ResponseQueue {
       this.#head = 0
     }
     return bytes
+  }
+
+  /** Nobody takes these any more: the chunks whose memory is nobody else's. */
+  get ownLeft(): readonly Uint8Array[] {
+    return this.#slots.slice(this.#head).flatMap(({ own }) => own ?? [])
   }
 }
 

@@ -99,3 +99,60 @@ describe('memory of requests', () => {
     expect(begun).toBe(2)
   })
 })
+
+describe('memory of answers', () => {
+  const recordBytes = 400_000
+  /** Answers each Fetch with records of its own, and keeps them. */
+  const keeping = (records: Uint8Array[]): HandlerEntry => [
+    fetchKey,
+    () => {
+      const own = new Uint8Array(recordBytes).fill(records.length + 1)
+      records.push(own)
+      return { responses: [{ topic: 't', partitions: [{ partitionIndex: 0, records: own }] }] }
+    },
+  ]
+  const fetchFrame = (id: number): Buffer => frame(fetchKey, 4, id, fetchBody)
+  const freeOf = (records: readonly Uint8Array[]): number =>
+    records.filter(({ buffer }) => buffer.byteLength === 0).length
+
+  test('goes back to the system when the kernel has the records, and not before', async () => {
+    const records: Uint8Array[] = []
+    const { world, connect } = await openDoor([keeping(records)])
+    const client = await connect()
+    client.connection.pause()
+    client.send(fetchFrame(1), fetchFrame(2), fetchFrame(3))
+    await world.runFor(1_000)
+    expect(records.length).toBeGreaterThan(0)
+    expect(freeOf(records)).toBe(0)
+    client.connection.resume()
+    await world.run(() => client.frames.length === 3)
+    await world.run(() => freeOf(records) === 3)
+    for (const [at, answer] of client.frames.entries()) {
+      const end = answer.lastIndexOf(at + 1) + 1
+      expect(answer.subarray(end - recordBytes, end).every((byte) => byte === at + 1)).toBe(true)
+    }
+  })
+
+  test('goes back to the system when the client has gone: what is on its way, what is to follow, and what comes after', async () => {
+    const records: Uint8Array[] = []
+    const waiting: (() => void)[] = []
+    const [key, answer] = keeping(records)
+    const late = (...words: Parameters<typeof answer>): unknown =>
+      records.length < 2
+        ? answer(...words)
+        : new Promise((resolve) => {
+            waiting.push(() => resolve(answer(...words)))
+          })
+    const { world, connect, door } = await openDoor([[key, late] as HandlerEntry], { unsentBytesMax: 10_000_000 })
+    const client = await connect()
+    client.connection.pause()
+    client.send(fetchFrame(1), fetchFrame(2), fetchFrame(3))
+    await world.run(() => waiting.length === 1)
+    expect(freeOf(records)).toBe(0)
+    client.connection.destroy()
+    await world.run(() => door.connectionCount === 0)
+    expect(freeOf(records)).toBe(2)
+    waiting[0]?.()
+    await world.run(() => freeOf(records) === 3)
+  })
+})
