@@ -69,21 +69,27 @@ function accessOf(parts: AccessParts): Access {
   return {
     async checkPassword(client, user, password) {
       const verdict = await authenticator.checkPassword(client, user, password)
-      return verdict === 'right' ? { principal: userPrincipal(user), client, role: null } : verdict
+      return verdict === 'right' ? { principal: userPrincipal(user), client, role: null, tokenId: null } : verdict
     },
     async checkToken(client, text) {
       const found = await authenticator.checkSecret(client, tokenMechanism, () => {
         const token = tokens.find(text, ports.clock.wallMs())
         return token === null ? null : { user: userOf(token.principal), token }
       })
-      return found === null ? 'wrong' : { principal: found.token.principal, client, role: found.token.role }
+      if (found === null) return 'wrong'
+      const { id, principal, role } = found.token
+      return { principal, client, role, tokenId: id }
     },
     ofCertificate(client, certificate) {
       const principal = principalOfPeer({ certificate }, naming)
-      return principal === null ? null : { principal, client, role: null }
+      return principal === null ? null : { principal, client, role: null, tokenId: null }
     },
-    credentialMark: (user) => {
-      const own = credentials.ofUser(user)
+    credentialMark: ({ principal, tokenId }) => {
+      if (tokenId !== null) {
+        const token = tokens.get(tokenId)
+        return token !== undefined && ports.clock.wallMs() < token.expiresMs ? token.digest : null
+      }
+      const own = credentials.ofUser(userOf(principal))
       return own === undefined
         ? null
         : [...own.values()].map(({ storedKey }) => Buffer.from(storedKey).toString('hex')).join()

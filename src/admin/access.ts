@@ -6,6 +6,8 @@ export interface Caller {
   readonly client: string
   /** What a token may do at most; null = whatever the principal may. */
   readonly role: string | null
+  /** The token that was shown; null = something else was. */
+  readonly tokenId: string | null
 }
 
 export interface TokenFacts {
@@ -45,8 +47,8 @@ export interface Access {
   checkToken(client: string, text: string): Promise<Caller | 'wrong'>
   /** The principal of a client's certificate (DER); null = no rule fits it. */
   ofCertificate(client: string, certificate: Uint8Array): Caller | null
-  /** Something that changes when the user's password does, or the user goes. */
-  credentialMark(user: string): unknown
+  /** What the password or the token that the caller has shown is good by: it changes with the password. Null = neither is good any more. */
+  credentialMark(caller: Caller): string | null
   /** Status, figures, lists. */
   mayView(caller: Caller): boolean
   /** Tokens and what else belongs to administrators. */

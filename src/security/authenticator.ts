@@ -86,7 +86,7 @@ export class Authenticator {
   begin(mechanism: SaslMechanism, host: string): SaslExchange {
     return new SaslExchange(mechanism, this.#serverOf(mechanism), {
       host,
-      isLocked: (user) => this.#attempts.isLocked(host, user, this.#parts.clock.monotonicMs()),
+      isLocked: (user) => this.#isLocked({ host, user }),
       failed: (user, reason, isGuess = true) => this.#failed({ mechanism, host, user, reason, isGuess }),
       succeeded: (user) => this.#succeeded(mechanism, host, user),
     })
@@ -133,17 +133,25 @@ export class Authenticator {
 
   /** What all doors without SASL have in common: whoever is locked out is not judged, and every verdict is counted. */
   async #check<T>(attempt: Attempt<T>): Promise<T> {
-    const { mechanism, host, user, whenLocked } = attempt
-    if (this.#attempts.isLocked(host, user, this.#parts.clock.monotonicMs())) {
-      await this.#failed({ mechanism, host, user, reason: lockedOutReason })
-      return whenLocked
-    }
+    if (this.#isLocked(attempt)) return await this.#refuseLocked(attempt)
+    const { mechanism, host } = attempt
     const verdict = await attempt.judge()
     const outcome = attempt.read(verdict)
     if (outcome === null) return verdict
+    // Hundreds of guesses that are shown at once are no way around it.
+    if (this.#isLocked(attempt)) return await this.#refuseLocked(attempt)
     if ('reason' in outcome) await this.#failed({ mechanism, host, ...outcome })
     else this.#succeeded(mechanism, host, outcome.user)
     return verdict
+  }
+
+  #isLocked({ host, user }: Pick<Attempt<unknown>, 'host' | 'user'>): boolean {
+    return this.#attempts.isLocked(host, user, this.#parts.clock.monotonicMs())
+  }
+
+  async #refuseLocked<T>({ mechanism, host, user, whenLocked }: Attempt<T>): Promise<T> {
+    await this.#failed({ mechanism, host, user, reason: lockedOutReason })
+    return whenLocked
   }
 
   get #tokens(): TokenJudge {

@@ -123,6 +123,19 @@ describe('who fails too often', () => {
     expect(await tried('bad', 'wonder')).toBe('right')
   })
 
+  it('is locked out in the midst of hundreds of guesses that it shows at once', async () => {
+    const { world, authenticator } = newAuthenticator()
+    const { perUserMax } = failedAttemptsDefaults
+    const guesses = Array.from({ length: perUserMax }, (_, at) =>
+      authenticator.checkPassword('h', 'alice', `guess ${at}`),
+    )
+    const right = authenticator.checkPassword('h', 'alice', 'wonder')
+    const elsewhere = authenticator.checkPassword('other', 'alice', 'wonder')
+    expect(await world.settle(Promise.all(guesses))).toEqual(guesses.map(() => 'wrong'))
+    expect(await world.settle(right)).toBe('wrong')
+    expect(await world.settle(elsewhere)).toBe('right')
+  })
+
   it('is locked out as an address when it tries many names', () => {
     const attempts = new FailedAttempts()
     const { perAddressMax, lockMs } = failedAttemptsDefaults

@@ -265,6 +265,28 @@ describe('a session of a browser', () => {
     expect((await change(own)).status).toBe(201)
   })
 
+  it('is begun by a password or a token, and by no other session: it would never be over', async () => {
+    const { cookie } = await begin()
+    const again = await ask('/api/session', { method: 'POST', headers: { cookie, 'x-headwater-request': '1' } })
+    expect(again).toMatchObject({
+      status: 401,
+      headers: expect.not.objectContaining({ 'set-cookie': expect.anything() }),
+    })
+    expect((await ask('/api/status', { headers: { cookie } })).status).toBe(200)
+  })
+
+  it('ends with the token it was begun by', async () => {
+    const token = tokenOf(await makeToken({ role: 'viewer' }))
+    const answer = await ask('/api/session', { method: 'POST', headers: bearer(token) })
+    expect(JSON.parse(answer.body)).toEqual({ principal: 'User:admin', role: 'viewer' })
+    const [cookie = ''] = String(answer.headers['set-cookie']).split(';')
+    expect((await ask('/api/status', { headers: { cookie } })).status).toBe(200)
+    expect((await ask('/api/tokens', { headers: { cookie } })).status).toBe(403)
+    const revoked = await ask(`/api/tokens/${token.split('_')[1]}`, { method: 'DELETE', headers: basic('admin') })
+    expect(revoked.status).toBe(204)
+    expect((await ask('/api/status', { headers: { cookie } })).status).toBe(401)
+  })
+
   it('ends with the password it was begun by', async () => {
     const { cookie } = await begin('watcher')
     expect((await ask('/api/status', { headers: { cookie } })).status).toBe(200)

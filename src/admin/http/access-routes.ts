@@ -1,6 +1,6 @@
 /** The paths of sessions and tokens. */
 import { ApplianceError, type ErrorDefinition } from '../../base/errors.ts'
-import { anonymousPrincipal, userOf } from '../../security/principal.ts'
+import { anonymousPrincipal } from '../../security/principal.ts'
 import { httpErrors } from './http-errors.ts'
 import { sessionCookie, sessionIdOf } from './http-sessions.ts'
 import type { Route, RouteCall } from './route.ts'
@@ -14,9 +14,12 @@ export const accessRoutes: readonly Route[] = [
     method: 'POST',
     path: '/api/session',
     shows: 'begins a session for a browser: a cookie, for who shows a password or a token',
-    needs: 'name',
-    answer: ({ request, reply, caller, options, sessions }) => {
-      const mark = options.access?.()?.credentialMark(userOf(caller.principal))
+    // A session that could begin another one would never be over.
+    needs: 'secret',
+    answer: (call) => {
+      const { request, reply, caller, sessions } = call
+      const mark = accessOf(call).credentialMark(caller)
+      if (mark === null) throw refused(401, httpErrors.unauthorized)
       const attributes = ['Path=/', 'HttpOnly', 'SameSite=Strict', ...(request.protocol === 'https' ? ['Secure'] : [])]
       const cookie = [`${sessionCookie}=${sessions.begin(caller, mark)}`, ...attributes].join('; ')
       return reply.code(201).header('set-cookie', cookie).send({ principal: caller.principal, role: caller.role })

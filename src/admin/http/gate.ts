@@ -59,18 +59,19 @@ export async function admit(
   const misplaced = misplacedFault(request, authentication)
   if (misplaced !== null) return misplaced
   const client = clientOf(request)
-  const nobody: Caller = { principal: anonymousPrincipal, client, role: null }
+  const nobody: Caller = { principal: anonymousPrincipal, client, role: null, tokenId: null }
   if (needs === 'nothing') return nobody
   if (needs === 'metrics' && authentication.hasOpenMetrics) return nobody
   const access = accessNow()
   const isRequired = asksForNames(parts)
-  if (access === null) return isRequired || needs === 'administer' ? refuse(503, httpErrors.starting) : nobody
+  const isOpen = needs !== 'administer' && needs !== 'secret' && !isRequired
+  if (access === null) return isOpen ? nobody : refuse(503, httpErrors.starting)
+  if (needs === 'secret' && request.headers.authorization === undefined) return refuse(401, httpErrors.unauthorized)
   const named = await identify(request, client, access, parts)
   if (named !== null && 'status' in named) return named
   if (named === null && (isRequired || needs === 'name')) return refuse(401, httpErrors.unauthorized)
   const admitted = named ?? nobody
-  const isOpen = needs === 'name' || (needs !== 'administer' && !isRequired)
-  if (isOpen) return admitted
+  if (isOpen || needs === 'name' || needs === 'secret') return admitted
   const may = needs === 'administer' ? access.mayAdminister(admitted) : access.mayView(admitted)
   return may ? admitted : refuse(403, httpErrors.forbidden, { principal: admitted.principal })
 }
@@ -89,7 +90,7 @@ async function identify(
     return outcome === 'busy' ? refuse(503, httpErrors.busy) : outcome
   }
   const id = sessionIdOf(cookie)
-  const session = id === null ? null : sessions.find(id, client, (user) => access.credentialMark(user))
+  const session = id === null ? null : sessions.find(id, client, (caller) => access.credentialMark(caller))
   if (session !== null) {
     const isChange = request.method !== 'GET' && request.method !== 'HEAD'
     if (isChange && request.headers[requestHeader] === undefined) return refuse(403, httpErrors.crossSite)

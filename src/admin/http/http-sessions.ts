@@ -1,9 +1,8 @@
 /**
  * Sessions of browsers: a random id in a cookie that scripts cannot read and other sites cannot make the browser send. They live in
- * memory alone; a restart ends them, and so does a change of the user's password.
+ * memory alone; a restart ends them, and so does the end of what they were begun by: another password, a token that is revoked or too old.
  */
 import { createHash, randomBytes } from 'node:crypto'
-import { userOf } from '../../security/principal.ts'
 import type { Caller } from '../access.ts'
 
 export const sessionCookie = 'headwater_session'
@@ -16,8 +15,8 @@ const idBytes = 32
 
 interface Session {
   readonly caller: Caller
-  /** What the user's password was by. */
-  readonly mark: unknown
+  /** What the password or the token was good by. */
+  readonly mark: string
   readonly beganMs: number
   seenMs: number
 }
@@ -32,7 +31,7 @@ export class HttpSessions {
   }
 
   /** Answers the value of the cookie. */
-  begin(caller: Caller, mark: unknown): string {
+  begin(caller: Caller, mark: string): string {
     const id = randomBytes(idBytes).toString('hex')
     const nowMs = this.#now()
     this.#sessions.set(keyOf(id), { caller, mark, beganMs: nowMs, seenMs: nowMs })
@@ -43,8 +42,8 @@ export class HttpSessions {
     return id
   }
 
-  /** Whose session it is, from the same address; null = nobody's. `markOf`: what the user's password is by now. */
-  find(id: string, client: string, markOf: (user: string) => unknown): Caller | null {
+  /** Whose session it is, from the same address; null = nobody's. `markOf`: what it was begun by, as it is now. */
+  find(id: string, client: string, markOf: (caller: Caller) => string | null): Caller | null {
     const key = keyOf(id)
     const session = this.#sessions.get(key)
     if (session === undefined) return null
@@ -52,7 +51,7 @@ export class HttpSessions {
     const { caller, mark, beganMs, seenMs } = session
     this.#sessions.delete(key)
     const isOver = nowMs - seenMs > idleMs || nowMs - beganMs > lifeMs
-    if (isOver || caller.client !== client || mark !== markOf(userOf(caller.principal))) return null
+    if (isOver || caller.client !== client || mark !== markOf(caller)) return null
     session.seenMs = nowMs
     this.#sessions.set(key, session)
     return caller

@@ -4,8 +4,11 @@ import type { Caller } from '../access.ts'
 import type { HttpSurfaceOptions } from './http-surface.ts'
 import type { HttpSessions } from './http-sessions.ts'
 
-/** `nothing`: anybody may ask. `metrics`: as `view`, unless scrapers need no name. The others: where names are asked for, one with the right. */
-export type RouteNeed = 'nothing' | 'metrics' | 'view' | 'name' | 'administer'
+/**
+ * `nothing`: anybody may ask. `metrics`: as `view`, unless scrapers need no name. `secret`: whoever shows a password or a token in this very request.
+ * The others: where names are asked for, one with the right.
+ */
+export type RouteNeed = 'nothing' | 'metrics' | 'view' | 'name' | 'secret' | 'administer'
 
 export interface RouteCall {
   readonly options: HttpSurfaceOptions
