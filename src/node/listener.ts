@@ -247,8 +247,7 @@ export class NodeListener {
       socketOptions,
       pace: this.#options.handshakePace,
       onFailure: (arrival, reason) => {
-        if (arrival === null) return
-        if (!arrival.isOver) this.#report.handshakeFailed(arrival, reason)
+        this.#report.handshakeFailed(arrival, reason)
         arrival.over()
       },
       onSecure: (arrival, socket, certificate) => {
