@@ -259,6 +259,17 @@ export interface TlsFacts {
   readonly notAfter: string
   /** When the first of the revocation lists is too old; null = there are none, or none says so. */
   readonly crlNextUpdateMs: number | null
+  /** How old each revocation list is; empty = there are none. */
+  readonly crlAges: readonly CrlAge[]
+}
+
+/** Which of two revocation lists of an authority is the newer one (RFC 5280, 5.2.3). */
+export interface CrlAge {
+  /** Fingerprint of its certificate. */
+  readonly authority: string
+  /** Counts the lists of the authority; null = it does not. */
+  readonly number: bigint | null
+  readonly madeMs: number
 }
 
 /** What a listener shows in its handshakes. Several listeners may share one. */

@@ -4,12 +4,14 @@
  */
 import { type KeyObject, verify, X509Certificate } from 'node:crypto'
 import { derChildren, type DerElement, derElement, DerError } from '../base/der.ts'
+import type { CrlAge } from '../base/ports.ts'
 
 export interface RevocationLists {
   /** One PEM text a list: Node reads the first list of a text only. */
   readonly pem: readonly string[]
   /** When the first of them is too old; null = none says so. */
   readonly nextUpdateMs: number | null
+  readonly ages: readonly CrlAge[]
 }
 
 /** The digest of a signature algorithm; null where the algorithm brings its own. */
@@ -31,7 +33,12 @@ const tags = {
   utcTime: 0x17,
   generalizedTime: 0x18,
   sequence: 0x30,
+  octets: 0x04,
+  /** Of the extensions of a list. */
+  extensions: 0xa0,
 } as const
+/** 2.5.29.20 */
+const crlNumberId = '551d14'
 
 /** Reads the lists of a file, and holds them against the authorities whose they must be. Throws an Error that says what is wrong. */
 export function readRevocationLists(file: Uint8Array, authorities: Uint8Array): RevocationLists {
@@ -47,10 +54,17 @@ export function readRevocationLists(file: Uint8Array, authorities: Uint8Array): 
     )
   }
   const ends = lists.map(({ nextUpdateMs }) => nextUpdateMs).filter((endMs) => endMs !== null)
-  return { pem: lists.map(({ pem }) => pem), nextUpdateMs: ends.length === 0 ? null : Math.min(...ends) }
+  return {
+    pem: lists.map(({ pem }) => pem),
+    nextUpdateMs: ends.length === 0 ? null : Math.min(...ends),
+    ages: lists.map(({ number, madeMs }, index) => {
+      const authority = (keys[signers[index] as number] as X509Certificate).fingerprint256
+      return { authority, number, madeMs }
+    }),
+  }
 }
 
-interface List {
+interface List extends Pick<CrlAge, 'number' | 'madeMs'> {
   readonly pem: string
   readonly nextUpdateMs: number | null
   readonly isSignedBy: (key: KeyObject) => boolean
@@ -82,10 +96,29 @@ function readList(der: Uint8Array): List {
   const text = Buffer.from(der).toString('base64').replace(/.{64}/g, '$&\n')
   return {
     pem: `-----BEGIN X509 CRL-----\n${text}\n-----END X509 CRL-----\n`,
+    madeMs: timeOf(begin),
     nextUpdateMs: end !== undefined && isTime(end) ? timeOf(end) : null,
+    number: numberIn(parts),
     // The first byte of a bit string counts unused bits, of which a signature has none.
     isSignedBy: (key) => verify(digest, signed.whole, key, signature.content.subarray(1)),
   }
+}
+
+/** The extension that counts the lists of an authority; null = there is none. */
+function numberIn(parts: readonly DerElement[]): bigint | null {
+  const last = parts.at(-1)
+  if (last?.tag !== tags.extensions) return null
+  const [extensions] = derChildren(last.content)
+  for (const extension of extensions === undefined ? [] : derChildren(extensions.content)) {
+    const [id, ...rest] = derChildren(extension.content)
+    const value = rest.at(-1)
+    if (id === undefined || Buffer.from(id.content).toString('hex') !== crlNumberId) continue
+    if (value?.tag !== tags.octets) throw broken()
+    const number = derElement(value.content)
+    if (number.tag !== tags.integer || number.content.length === 0) throw broken()
+    return BigInt(`0x${Buffer.from(number.content).toString('hex')}`)
+  }
+  return null
 }
 
 /** DER of each PEM block of a kind; the file itself when it is DER. */

@@ -68,6 +68,7 @@ export class NodeTlsContext implements TlsContext {
       notAfterMs: validToDate.getTime(),
       notAfter: validToDate.toISOString(),
       crlNextUpdateMs: lists?.nextUpdateMs ?? null,
+      crlAges: lists?.ages ?? [],
     }
   }
 

@@ -6,6 +6,7 @@
 import { ApplianceError, asError } from '../base/errors.ts'
 import type {
   Clock,
+  CrlAge,
   Disk,
   Observer,
   Timer,
@@ -124,11 +125,13 @@ export class TlsKeeper<C extends TlsContext = TlsContext> {
         kept.refused = null
         return
       }
+      // It has not become better by lying there.
+      if (isSame(material, kept.refused?.material ?? null)) return
       const facts = kept.context.replace(material)
       const older = olderThan(facts, kept.facts, clock.wallMs())
       if (older !== null) {
         kept.context.replace(kept.material)
-        throw new Error(`${older} has expired, and the one in force lasts longer`)
+        throw new Error(older)
       }
       Object.assign(kept, { material, facts, refused: null, ...neverWarned })
       observer.add(securityMetrics.tlsReloads, 1, { listener })
@@ -200,11 +203,21 @@ export class TlsKeeper<C extends TlsContext = TlsContext> {
 
 const neverWarned = { warnedAtMs: Number.NEGATIVE_INFINITY, warnedCrlAtMs: Number.NEGATIVE_INFINITY }
 
-/** What of the new facts has ended at `nowMs` and ends before the one in force; null = nothing. */
+/** What of the new facts is worse than what is in force: it has ended at `nowMs`, or it does not know whom a newer list revokes. Null = nothing. */
 function olderThan(facts: TlsFacts, inForce: TlsFacts, nowMs: number): string | null {
-  if (facts.notAfterMs <= nowMs && facts.notAfterMs < inForce.notAfterMs) return 'it'
+  const lastsLonger = 'has expired, and the one in force lasts longer'
+  if (facts.notAfterMs <= nowMs && facts.notAfterMs < inForce.notAfterMs) return `it ${lastsLonger}`
   const [endMs, inForceMs] = [facts.crlNextUpdateMs, inForce.crlNextUpdateMs ?? Number.NEGATIVE_INFINITY]
-  return endMs !== null && endMs <= nowMs && endMs < inForceMs ? 'its revocation list' : null
+  if (endMs !== null && endMs <= nowMs && endMs < inForceMs) return `its revocation list ${lastsLonger}`
+  const isOlder = facts.crlAges.some((age) => inForce.crlAges.some((known) => isBefore(age, known)))
+  return isOlder ? 'its revocation list is older than the one in force' : null
+}
+
+/** By their numbers where both lists of an authority have one: the clock that made them may have been wrong. */
+function isBefore(list: CrlAge, known: CrlAge): boolean {
+  if (list.authority !== known.authority) return false
+  if (list.number !== null && known.number !== null) return list.number < known.number
+  return list.madeMs < known.madeMs
 }
 
 function isSame(left: TlsMaterial | null, right: TlsMaterial | null): boolean {

@@ -201,6 +201,25 @@ describe.skipIf(!hasOpenssl)('the keeper of revocation lists', () => {
     expect(await until('tls-certificate-refused', 4)).toMatchObject({ reason: expect.stringMatching(/expired/) })
   })
 
+  it('does not let an older list take the place of a newer one, though it is good for longer: it knows nobody who was revoked since', async () => {
+    const { ca, client, files } = await authorityWith('ca-5', 10)
+    const old = folder.file('ca-5-old.pem')
+    await ca.writeList(90)
+    replaceFile(client.clientCrl, old)
+    const { until, events } = await keeping(first, undefined, client)
+    await ca.issue({ name: 'press-1', profile: 'client', alternatives: [], days: 5 })
+    await ca.revoke('press-1', 'keyCompromise', 10)
+    await until('tls-certificate-reloaded')
+    replaceFile(old, client.clientCrl)
+    expect(await until('tls-certificate-refused')).toMatchObject({
+      reason: expect.stringMatching(/older than the one/),
+    })
+    // A clock that was put back makes no list older: they are counted.
+    await new PrivateCa(files, () => Date.now() - 2 * dayMs).writeList(10)
+    await until('tls-certificate-reloaded', 2)
+    expect(events.filter(({ id }) => id === 'tls-certificate-refused')).toHaveLength(1)
+  })
+
   it('warns two days before a list is too old, and tells when it is', async () => {
     const soon = await authorityWith('ca-3', 1)
     expect(await (await keeping(first, undefined, soon.client)).until('tls-crl-expires-soon')).toMatchObject({
