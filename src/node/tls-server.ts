@@ -35,8 +35,8 @@ export class TlsHandshakes {
     context.attach(server)
     server.on('tlsClientError', (error: NodeJS.ErrnoException, socket) => {
       // Node ends a connection for its certificate without an error, and tells of one that has hung up.
-      const { authorizationError } = socket as { readonly authorizationError?: unknown }
-      this.#failed(this.#arrivalOf(socket), String(authorizationError ?? error.code ?? error.message))
+      const { authorizationError } = socket as unknown as { readonly authorizationError?: string | null }
+      this.#failed(this.#arrivalOf(socket), authorizationError ?? error.code ?? error.message)
       socket.destroy()
     })
     server.on('secureConnection', (socket) => {
