@@ -213,7 +213,7 @@ export class KafkaConnection {
   /** Memory for a large frame that has begun. It is reserved from the common budget, or the socket waits for some. */
   #window(): Uint8Array | null {
     const window = this.#closeReason === null ? this.#assembler.window() : null
-    if (window !== null && !this.#frames.isAssembling && !this.#frames.reserve(window.buffer.byteLength)) {
+    if (window !== null && !this.#frames.reserve(window.buffer.byteLength)) {
       this.#awaitsMemory = true
       this.#host.requestMemory.wait(this.#proceed)
       this.#setPaused(true)

@@ -24,20 +24,18 @@ export class HeldFrames {
     return this.#waiting.length - this.#head
   }
 
-  get isAssembling(): boolean {
-    return this.#assemblingBytes > 0
-  }
-
   /** What others could have if this connection did not hold it; 0: too little to matter. */
   get blockingBytes(): number {
     return this.#assemblingBytes + (this.#waitingBytes < blockingBytesMin ? 0 : this.#waitingBytes)
   }
 
-  /** Memory for a large frame. False: there is none now. One frame always finds some. */
+  /** So much memory in all for the large frame that is being received: a stranger's grows as it comes. False: there is none now. One frame always finds some. */
   reserve(bytes: number): boolean {
-    if (!this.#budget.fits(bytes) && this.#budget.usedBytes > 0) return false
+    const more = bytes - this.#assemblingBytes
+    if (more <= 0) return true
+    if (!this.#budget.fits(more) && this.#budget.usedBytes > this.#assemblingBytes) return false
     this.#assemblingBytes = bytes
-    this.#budget.add(bytes)
+    this.#budget.add(more)
     return true
   }
 

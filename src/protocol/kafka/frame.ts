@@ -133,6 +133,7 @@ export class FrameAssembler {
     } else if (this.#frameFilled === frame.length) {
       this.#frame = this.#memory.take(Math.min(this.#frameLength, frame.length * 2))
       this.#frame.set(frame)
+      this.#memory.give(frame)
     }
     return start + take
   }

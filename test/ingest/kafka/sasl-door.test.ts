@@ -2,7 +2,7 @@
 import { pbkdf2Sync } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
 import { KafkaDoor } from '../../../src/ingest/kafka/door.ts'
-import { kafkaDoorDefaults } from '../../../src/ingest/kafka/door-options.ts'
+import { type KafkaDoorOptions, kafkaDoorDefaults } from '../../../src/ingest/kafka/door-options.ts'
 import type { RequestContext } from '../../../src/ingest/kafka/handler.ts'
 import { Authenticator } from '../../../src/security/authenticator.ts'
 import type { SaslMechanism } from '../../../src/security/sasl/sasl-server.ts'
@@ -19,7 +19,13 @@ const heartbeatKey = 12
 const salt = Buffer.from('some salt')
 const keysOf = (password: string) => scramKeysOf('sha256', pbkdf2Sync(password, salt, 4096, 32, 'sha256'))
 
-async function openSasl(options: { readonly sessionMs?: number; readonly mechanisms?: readonly SaslMechanism[] } = {}) {
+interface SaslDoorOptions {
+  readonly sessionMs?: number
+  readonly mechanisms?: readonly SaslMechanism[]
+  readonly bounds?: Partial<KafkaDoorOptions>
+}
+
+async function openSasl(options: SaslDoorOptions = {}) {
   const world = simWorld(11)
   const server = world.host('broker').boot()
   const host = world.host('client').boot()
@@ -38,7 +44,7 @@ async function openSasl(options: { readonly sessionMs?: number; readonly mechani
         },
       ],
     ]),
-    options: { ...kafkaDoorDefaults, features: () => noFeatures },
+    options: { ...kafkaDoorDefaults, features: () => noFeatures, ...options.bounds },
   })
   const { mechanisms = ['PLAIN', 'SCRAM-SHA-256'], sessionMs = 0 } = options
   const tokens = readableTokens(server.clock)
@@ -82,6 +88,24 @@ describe('a listener with SASL', () => {
     const answers = await ask(client, handshake('PLAIN'), authenticate('\0alice\0wonder', version), heartbeat())
     expect(answers.map(errorOf)).toEqual([0, 0, 0])
     expect(principals).toEqual(['User:alice'])
+  })
+
+  test('reads no more of the large frames of strangers than there is memory for requests, and lets others in', async () => {
+    const bounds = { requestBytesMax: 1_000_000, requestMemoryBytesMax: 1_000_000 }
+    const { world, connect, ask } = await openSasl({ bounds })
+    const large = authenticate(Buffer.alloc(500_000))
+    for (let at = 0; at < 12; at++) {
+      const stranger = await connect()
+      stranger.send(handshake('PLAIN'))
+      for (let sent = 0; sent < 490_000; sent += 10_000) stranger.send(large.subarray(sent, sent + 10_000))
+    }
+    await world.runFor(3_000)
+    const { observer } = world.host('broker')
+    // Of each that waits one more piece has come, as large as what it has.
+    expect(observer.figure('headwater_kafka_received_bytes_total')).toBeLessThan(2_500_000)
+    const client = await connect()
+    const answers = await ask(client, handshake('PLAIN'), authenticate('\0alice\0wonder'), heartbeat())
+    expect(answers.map(errorOf)).toEqual([0, 0, 0])
   })
 
   test('takes bare tokens after SaslHandshake 0, as old clients send them', async () => {
