@@ -152,8 +152,9 @@ export class PrivateCa {
     )
     const times = { thisUpdateMs: nowMs - earlierMs, nextUpdateMs: nowMs + crlDays * dayMs }
     const text = await makeRevocationList(authority, { number, ...times, revoked })
-    await this.#folder.writeIndex({ ...index, crlNumber: number })
+    // Cut off in between, what is revoked stands in the list, and to revoke it once more finds something to do.
     await this.#folder.writeRevocationList(text)
+    await this.#folder.writeIndex({ ...index, crlNumber: number })
   }
 
   #stateOf({ revoked, notAfterMs }: IndexEntry): ListedCertificate['state'] {

@@ -91,6 +91,18 @@ describe('a private authority', () => {
     await ca.issue({ name: 'edge', ...server })
   })
 
+  it.skipIf(!hasOpenssl)('revokes again what was cut off before the list told of it', async () => {
+    const { folder, ca } = await authority()
+    const { serial } = await ca.issue({ name: 'press-1', ...client })
+    const list = folder.file('ca.crl.pem')
+    rmSync(list)
+    mkdirSync(list)
+    await expect(ca.revoke('press-1', 'keyCompromise', 30)).rejects.toThrow(/EISDIR|directory/)
+    rmSync(list, { recursive: true })
+    expect(await ca.revoke('press-1', 'keyCompromise', 30)).toBe(1)
+    expect(openssl('crl', '-in', list, '-noout', '-text').text.toLowerCase()).toContain(serial)
+  })
+
   it('knows a serial number before there is a certificate with it', async () => {
     const { folder, ca } = await authority()
     // The certificate cannot be written: there is a folder in its place.
