@@ -10,6 +10,8 @@ export class AclTable {
   readonly #keys = new Map<string, string>()
   readonly #literal = new Map<string, Bucket>()
   readonly #prefixed = new Map<string, Bucket>()
+  /** How many entries have a prefix of this length: of a name of 30,000 characters no other beginnings are looked for. */
+  readonly #prefixLengths = new Map<number, number>()
   readonly #byPrincipal: Bucket = new Map()
   #generation = 0
 
@@ -40,6 +42,7 @@ export class AclTable {
     const bucket = index.get(place) ?? new Map<string, AclEntry[]>()
     index.set(place, bucket)
     put(bucket, entry)
+    this.#countPrefix(entry, 1)
     put(this.#byPrincipal, entry)
     this.#generation++
   }
@@ -54,6 +57,7 @@ export class AclTable {
     const bucket = index.get(place)
     if (bucket !== undefined) take(bucket, entry)
     if (bucket?.size === 0) index.delete(place)
+    this.#countPrefix(entry, -1)
     take(this.#byPrincipal, entry)
     this.#generation++
   }
@@ -75,9 +79,8 @@ export class AclTable {
     }
     look(this.#literal.get(placeOf(resourceType, name)))
     if (name !== wildcard) look(this.#literal.get(placeOf(resourceType, wildcard)))
-    if (this.#prefixed.size === 0) return hasEntry
-    for (let length = 1; length <= name.length; length++) {
-      look(this.#prefixed.get(placeOf(resourceType, name.slice(0, length))))
+    for (const length of this.#prefixLengths.keys()) {
+      if (length > 0 && length <= name.length) look(this.#prefixed.get(placeOf(resourceType, name.slice(0, length))))
     }
     return hasEntry
   }
@@ -85,6 +88,13 @@ export class AclTable {
   /** The entries of a principal, without those of everybody. */
   ofPrincipal(principal: string): readonly AclEntry[] {
     return this.#byPrincipal.get(principal) ?? []
+  }
+
+  #countPrefix({ patternType, resourceName }: AclEntry, change: number): void {
+    if (patternType !== aclPattern.prefixed) return
+    const count = (this.#prefixLengths.get(resourceName.length) ?? 0) + change
+    if (count === 0) this.#prefixLengths.delete(resourceName.length)
+    else this.#prefixLengths.set(resourceName.length, count)
   }
 
   #indexOf({ patternType }: AclEntry): Map<string, Bucket> {

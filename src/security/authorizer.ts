@@ -27,6 +27,10 @@ export interface AuthorizerOptions {
 const subjectsMax = 10_000
 /** Decisions that one subject remembers. */
 const decisionsMax = 1_000
+/** Of all subjects: some 20 MB. Who comes from many addresses, or many who ask for much, must not take more. */
+const decisionsOfAllMax = 100_000
+/** Longer names are decided each time: a group's may have 32,767 characters. */
+const rememberedNameLengthMax = 255
 /** A name that nobody has: asked for to find out whether some entry covers every name. */
 const anyName = 'hardcode'
 
@@ -49,14 +53,10 @@ export class Subject {
 
   allows(operation: number, resourceType: number, name: string): boolean {
     if (this.isUnlimited) return true
-    const decisions = this.#current()
+    if (name.length > rememberedNameLengthMax) return this.#authorizer.decide(this, operation, resourceType, name)
     const key = `${operation}:${resourceType}:${name}`
-    let decision = decisions.get(key)
-    if (decision === undefined) {
-      decision = this.#authorizer.decide(this, operation, resourceType, name)
-      decisions.set(key, decision)
-    }
-    return decision
+    const known = this.#current().get(key)
+    return known ?? this.#remember(key, this.#authorizer.decide(this, operation, resourceType, name))
   }
 
   /** The same, asked in earnest: a client is told of a refusal, and the audit too. */
@@ -69,30 +69,39 @@ export class Subject {
   /** Is there any resource of the kind with which this may be done? */
   allowsSome(operation: number, resourceType: number): boolean {
     if (this.isUnlimited) return true
-    const decisions = this.#current()
     const key = `${operation}:${resourceType}`
-    let decision = decisions.get(key)
-    if (decision === undefined) {
-      decision = this.#authorizer.decideSome(this, operation, resourceType)
-      decisions.set(key, decision)
-    }
-    return decision
+    const known = this.#current().get(key)
+    return known ?? this.#remember(key, this.#authorizer.decideSome(this, operation, resourceType))
   }
 
   /** What was decided under the entries as they are. */
   #current(): Map<string, boolean> {
     const { generation } = this.#authorizer
     if (generation !== this.#generation || this.#decisions.size >= decisionsMax) {
-      this.#decisions = new Map()
+      this.forget()
       this.#generation = generation
     }
     return this.#decisions
+  }
+
+  #remember(key: string, decision: boolean): boolean {
+    this.#decisions.set(key, decision)
+    this.#authorizer.remembered(1)
+    return decision
+  }
+
+  forget(): void {
+    this.#authorizer.remembered(-this.#decisions.size)
+    this.#decisions = new Map()
   }
 }
 
 export class Authorizer {
   #options: AuthorizerOptions
   readonly #subjects = new Map<string, Subject>()
+  #decisionsRemembered = 0
+  /** With so many everybody forgets. */
+  #forgetsAt = decisionsOfAllMax
 
   constructor(options: AuthorizerOptions) {
     this.#options = options
@@ -112,6 +121,20 @@ export class Authorizer {
     this.#subjects.clear()
   }
 
+  /** What all subjects remember. */
+  get decisionsRemembered(): number {
+    return this.#decisionsRemembered
+  }
+
+  /** A subject remembers so many decisions more. */
+  remembered(change: number): void {
+    this.#decisionsRemembered += change
+    if (change <= 0 || this.#decisionsRemembered < this.#forgetsAt) return
+    for (const subject of this.#subjects.values()) subject.forget()
+    // What is left is of those who had to make room and are still connected.
+    this.#forgetsAt = this.#decisionsRemembered + decisionsOfAllMax
+  }
+
   isUnlimited(principal: string): boolean {
     return !this.#options.isEnabled || this.#options.superUsers.has(principal)
   }
@@ -123,6 +146,7 @@ export class Authorizer {
       // The oldest make room: who comes again gets a new one.
       for (const oldest of this.#subjects.keys()) {
         if (this.#subjects.size < subjectsMax) break
+        this.#subjects.get(oldest)?.forget()
         this.#subjects.delete(oldest)
       }
       subject = new Subject(this, principal, host)

@@ -243,6 +243,29 @@ describe('a filter of entries', () => {
   })
 })
 
+describe('what is remembered', () => {
+  it('is bounded over all principals and addresses, and decides as what is not', () => {
+    const { authorizer } = authorizerOf([entry({ ...prefixed, resourceName: 'plant' })])
+    authorizer.subject('User:idle', 'h')
+    for (let host = 0; host < 300; host++) {
+      const subject = authorizer.subject('User:alice', `2001:db8::${host}`)
+      for (let name = 0; name < 500; name++) {
+        const isOurs = name % 2 === 0
+        expect(subject.allows(read, topic, `${isOurs ? 'plant' : 'other'}-${name}`)).toBe(isOurs)
+      }
+      expect(authorizer.decisionsRemembered).toBeLessThan(100_000)
+    }
+    expect(authorizer.decisionsRemembered).toBeGreaterThan(0)
+  })
+
+  it('holds no name that is longer than names are, and to decide over one takes no look at each of its beginnings', () => {
+    const { authorizer } = authorizerOf([entry({ ...prefixed, resourceName: 'plant', resourceType: group })])
+    const subject = authorizer.subject('User:alice', 'h')
+    for (let at = 0; at < 1_000; at++) expect(subject.allows(read, group, `plant${at}${'x'.repeat(30_000)}`)).toBe(true)
+    expect(authorizer.decisionsRemembered).toBe(0)
+  })
+})
+
 describe('super.users', () => {
   it.each(['alice', 'User:', 'User:a;bob', 'Group:x'])('refuses %j with a reason', (text) => {
     expect(parseSuperUsers(text)).toMatch(/is not User:NAME/)
