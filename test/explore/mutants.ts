@@ -33,6 +33,12 @@ export const mutants: readonly Mutant[] = [
     ),
   },
   {
+    name: 'removal-past-its-successor',
+    test: 'test/log/retention-race.test.ts',
+    breaks: 'a log always has a segment file, on a full disk too',
+    edits: edit('log/retention.ts', "|| (lane === 'relief' && parts.disk.isWaitingToMake(first.logPath))", ''),
+  },
+  {
     name: 'acknowledged-early',
     breaks: 'a waiter is told when the high watermark has passed it',
     edits: edit(
