@@ -140,6 +140,12 @@ export const logEvents = defineEvents({
     sentence: 'deleted the log {log}',
     fields: { log: 'string' },
   },
+  removalFailed: {
+    id: 'log-removal-failed',
+    level: 'warn',
+    sentence: 'the folder {name} of a deleted log could not be removed ({error}); the next start tries again',
+    fields: { name: 'string', error: 'string' },
+  },
   dataRefused: {
     id: 'log-data-refused',
     level: 'error',
