@@ -18,7 +18,7 @@ import { digestFor, missingSegments } from './digest-check.ts'
 import { completeEpochs, rebuildEpochs } from './epoch-rebuild.ts'
 import { adoptMaxTimestamp } from './index-check.ts'
 import { logEvents } from './log-events.ts'
-import { deletedSegments, lostSegments, sortLogFiles } from './log-files.ts'
+import { deletedSegments, indexRemovals, lostSegments, sortLogFiles } from './log-files.ts'
 import { recoverLog } from './log-recovery.ts'
 import { type LoadHints, type LoadParts, readSmall } from './load-parts.ts'
 import { loadProducers } from './producer-loader.ts'
@@ -44,11 +44,14 @@ export async function loadLog(log: UnifiedLog, hints: LoadHints, parts: LoadPart
   const kept = new Set(cutShort.map((base) => `${segmentName(base)}.log.deleted`))
   for (const base of cutShort) parts.digests.noteGone(log, base, `${log.directory}/${segmentName(base)}.log.deleted`)
   const leftovers = files.leftovers.filter((name) => !kept.has(name))
-  const removal = leftoverRemoval(log, leftovers, gone)
+  const names = entries.map((entry) => entry.name)
+  log.lostBases = lostSegments(names, files.segments)
+  const lost = log.lostBases.filter((base) => start !== undefined && base < start)
+  // Between others the gap tells; an index there goes, as with Apache Kafka.
+  const between = log.lostBases.filter((base) => start !== undefined && base > start)
+  const removal = [...leftoverRemoval(log, leftovers, gone), ...indexRemovals(log.directory, between)]
   const isKept = deleted.length > 0 && !hints.isClean
   if (removal.length > 0 && !isKept) await parts.disk.submit(removal)
-  const names = entries.map((entry) => entry.name)
-  const lost = lostSegments(names, files.segments).filter((base) => start !== undefined && base < start)
   const isFirstLost = lost.length === 0 && isFirstGone(start, hints.firstBaseOffset, deleted)
   for (const baseOffset of isFirstLost ? [hints.firstBaseOffset ?? 0] : lost) {
     const file = `${segmentName(baseOffset)}.log`
@@ -96,11 +99,9 @@ function leftoverRemoval(
 ): readonly DiskOperation[] {
   if (names.length === 0 && deleted.length === 0) return []
   const unlink = (name: string): DiskOperation => ({ kind: 'unlink', path: `${log.directory}/${name}` })
-  const indexes = deleted.flatMap((base) =>
-    ['index', 'timeindex', 'txnindex'].map((kind) => `${segmentName(base)}.${kind}`),
-  )
+  const indexes = indexRemovals(log.directory, deleted)
   const sync: readonly DiskOperation[] = indexes.length === 0 ? [] : [{ kind: 'syncDirectory', path: log.directory }]
-  return [...indexes.map(unlink), ...sync, ...names.map(unlink)]
+  return [...indexes, ...sync, ...names.map(unlink)]
 }
 
 /** Has a log lost its first segment? Retention leaves the last name that it took until our copy says where the log begins. */
