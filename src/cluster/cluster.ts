@@ -118,7 +118,7 @@ export class Cluster {
     this.hold = new RecoveryHold({
       ports: options.ports,
       stateDirectory: options.directory.stateDirectory,
-      write: (operations) => options.directory.tryAside(operations),
+      write: (operations, lane) => options.directory.tryAside(operations, lane),
       onChange: (isHeld) => options.directory.holdDeletion(isHeld),
     })
     options.directory.onFailure(() => {

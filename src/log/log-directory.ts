@@ -238,13 +238,13 @@ export class LogDirectory {
 
   /**
    * The same for a file that can be written another time: false when there is no room for it, and what it has left half done is removed.
-   * Any other failure is the directory's.
+   * An empty one (`sign`) is tried although others wait for room. Any other failure is the directory's.
    */
-  async tryAside(operations: readonly DiskOperation[]): Promise<boolean> {
+  async tryAside(operations: readonly DiskOperation[], lane: 'attempt' | 'sign' = 'attempt'): Promise<boolean> {
     this.#assertWritable()
-    if (this.#ports.disk.lack !== null) return false
+    if (this.#ports.disk.lack !== null && lane === 'attempt') return false
     try {
-      await this.#ports.disk.submit(operations, { lane: 'attempt' })
+      await this.#ports.disk.submit(operations, { lane })
       return true
     } catch (thrown) {
       if (!isSpaceError(thrown)) this.#failAndThrow(thrown)

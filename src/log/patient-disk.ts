@@ -7,8 +7,9 @@
  * How the order is kept: a group that is sent to the port while another is there needs the one before it. So one failure cancels
  * all that is in the port, and the groups are sent again in the same order, the failed one from its failed operation on.
  *
- * Two kinds of group may go past what waits, because nothing that waits depends on them:
+ * Three kinds of group may go past what waits, because nothing that waits depends on them:
  * - `relief`: removes files that no waiting group speaks of; it is how space comes back
+ * - `sign`: makes an empty file that no waiting group speaks of, for which many a full disk has room
  * - `commit` with nothing but a journal frame, while no earlier commit waits: the journal's room is there already
  */
 import { asError } from '../base/errors.ts'
@@ -34,8 +35,8 @@ export function isSpaceError(error: unknown): error is DiskError {
 }
 
 export interface PatientOptions extends SubmitOptions {
-  /** `ordered` when omitted. An `attempt` does not wait for space: it is rejected when it meets a lack. */
-  readonly lane?: 'ordered' | 'relief' | 'commit' | 'attempt'
+  /** `ordered` when omitted. An `attempt` and a `sign` do not wait for space: they are rejected when they meet a lack. */
+  readonly lane?: 'ordered' | 'relief' | 'commit' | 'attempt' | 'sign'
   /** Of a commit: it writes one journal frame and nothing else. */
   readonly isFrameOnly?: boolean
 }
@@ -229,7 +230,7 @@ export class PatientDisk implements Disk {
       this.#end(this.#ended ?? error, group)
       return
     }
-    if (isSpaceError(error) && group.options.lane !== 'attempt' && !(this.#isGivingUp && this.#hasTriedLast)) {
+    if (isSpaceError(error) && isPatient(group) && !(this.#isGivingUp && this.#hasTriedLast)) {
       this.#hasTriedLast = this.#isGivingUp
       group.operations = group.operations.slice(error.index)
       group.wasTried = true
@@ -321,7 +322,7 @@ export class PatientDisk implements Disk {
   #firstExpress(): Group | null {
     for (const group of this.#groups) {
       const { lane, isFrameOnly } = group.options
-      if (lane === 'relief' && !group.wasTried) return group
+      if (lane === 'sign' || (lane === 'relief' && !group.wasTried)) return group
       if (lane !== 'commit') continue
       return isFrameOnly === true && !group.wasTried && group !== this.#groups[0] ? group : this.#firstRelief()
     }
@@ -329,7 +330,9 @@ export class PatientDisk implements Disk {
   }
 
   #firstRelief(): Group | null {
-    return this.#groups.find((group) => group.options.lane === 'relief' && !group.wasTried) ?? null
+    const isNext = ({ options: { lane }, wasTried }: Group): boolean =>
+      lane === 'sign' || (lane === 'relief' && !wasTried)
+    return this.#groups.find(isNext) ?? null
   }
 
   #remove(group: Group): void {
@@ -338,6 +341,10 @@ export class PatientDisk implements Disk {
     if (this.#groups[0] === group) this.#groups.shift()
     else this.#groups.splice(this.#groups.indexOf(group), 1)
   }
+}
+
+function isPatient({ options: { lane } }: Group): boolean {
+  return lane !== 'attempt' && lane !== 'sign'
 }
 
 function isFailedSync(error: Error): boolean {
