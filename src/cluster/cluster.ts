@@ -108,6 +108,7 @@ export class Cluster {
       isInternal: options.isInternal,
       budget: options.budget ?? (() => null),
       segmentBytes: () => Number(options.settings.topicDefault('segment.bytes')),
+      nextTurn: () => new Promise((resolve) => options.ports.clock.defer(resolve)),
     })
     const own = String(options.directory.nodeId)
     options.settings.useDynamic(
