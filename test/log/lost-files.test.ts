@@ -1,8 +1,8 @@
 /** Segment files that are gone: what tells of them, for how long, and that giving up what is around them goes on. */
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { checkDirectory, type Finding } from '../../src/log/directory-check.ts'
 import type { UnifiedLog } from '../../src/log/unified-log.ts'
-import { boot, folder, logOf, type Place, stopped } from './damage-fixture.ts'
+import { boot, folder, logOf, type Place, sizeOf, stopped } from './damage-fixture.ts'
 import { appendOne, batchOf, done } from './log-fixture.ts'
 
 /** Names of the log's segments and their indexes. */
@@ -95,4 +95,43 @@ test('an index without its segment between others goes at the next start, which 
   await boot(place)
   expect(await namesOf(place)).not.toContain(lost.replace('log', 'index'))
   expect((await findings(place)).map(({ kind }) => kind)).toEqual(['damaged'])
+})
+
+/** The offsets that are known to be lost, before anybody has read there. */
+const lostRanges = (place: Place): readonly (readonly [number, number])[] =>
+  logOf(place).damage.ranges.map(({ fromOffset, endOffset }) => [fromOffset, endOffset])
+
+describe.each(['cleanly', 'by a power cut'])('where each start is ended %s', (how) => {
+  const isCut = how !== 'cleanly'
+
+  test.each([
+    ['an end', -1, 0.5],
+    ['an end with all that its segment has', -1, 0],
+    ['a last segment', -1, null],
+    ['a segment between others', 1, null],
+  ] as const)('%s that is lost is known to each later one', async (_, which, share) => {
+    const place = await stopped(9)
+    const file = (await namesOf(place))
+      .filter((name) => isLog(name) && sizeOf(place.host, `${folder}/${name}`) > 0)
+      .at(which)
+    const path = `${folder}/${file}`
+    const { image } = place.host
+    if (share === null) lose(place, file ?? '')
+    else {
+      image.truncate(path, Math.floor(sizeOf(place.host, path) * share))
+      image.file(path).sync()
+    }
+    await boot(place)
+    const ranges = lostRanges(place)
+    expect(ranges.length).toBeGreaterThan(which < 0 ? 0 : -1)
+    for (let start = 1; start <= 3; start++) {
+      await append(place, logOf(place))
+      if (!isCut) await place.world.settle(place.directory.close())
+      if (isCut) place.host.powerCut()
+      else place.host.kill()
+      await boot(place)
+      expect(lostRanges(place), `start ${start}`).toHaveLength(1)
+      if (ranges.length > 0) expect(lostRanges(place), `start ${start}`).toEqual(ranges)
+    }
+  })
 })
