@@ -1,12 +1,12 @@
 /** Takes hold of a data directory: its folders, the lock, the identity, and whether the last stop was clean. */
 import { ApplianceError, asError } from '../base/errors.ts'
-import type { DiskOperation, Ports } from '../base/ports.ts'
+import type { DiskError, DiskOperation, Ports } from '../base/ports.ts'
 import { formatCleanShutdown, parseCleanShutdown } from './checkpoint-file.ts'
 import { type Identity, openIdentity } from './identity.ts'
-import { logErrors } from './log-errors.ts'
+import { logErrors, refusedFiles } from './log-errors.ts'
 import { parseLogName } from './log-files.ts'
 import { readSmall } from './load-parts.ts'
-import { isSpaceError } from './patient-disk.ts'
+import { isRefusal, isSpaceError } from './patient-disk.ts'
 import { logFileNames } from './side-files.ts'
 
 export interface HeldDirectory {
@@ -102,6 +102,12 @@ async function attempt<T>(path: string, task: () => Promise<T>): Promise<T> {
     const error = asError(thrown)
     throw new ApplianceError(logErrors.directoryUnusable, { path, reason: error.message }, { cause: error })
   }
+}
+
+/** Why a directory cannot be opened that has met this failure of the disk. */
+export function openFailure(path: string, error: DiskError): ApplianceError {
+  if (isRefusal(error)) return refusedFiles([error])
+  return new ApplianceError(logErrors.directoryUnusable, { path, reason: error.message }, { cause: error })
 }
 
 function parentOf(path: string): string {

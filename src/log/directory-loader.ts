@@ -1,6 +1,6 @@
 /** Opens everything under dataDir/log: replays the journal after an unclean stop, then loads every log. */
 import { zeroUuid } from '../base/ids.ts'
-import type { Clock, Disk, DiskOperation, Observer } from '../base/ports.ts'
+import type { Clock, Disk, DiskOperation, Observer, RefusedPath } from '../base/ports.ts'
 import { uuidToString } from '../base/ids.ts'
 import { checkpointBytesMax, isDamagedTopicId, parseOffsets } from './checkpoint-file.ts'
 import type { DigestFile } from './digest-file.ts'
@@ -50,6 +50,8 @@ export interface LoadedDirectory {
   readonly hasStaleLogStarts: boolean
   /** Our copy of the recovery points was there. */
   readonly hasKnownLogs: boolean
+  /** Files of logs that cannot be written to. */
+  readonly refused: readonly RefusedPath[]
   /** Goes when the recovery points are written: until then it tells what they do not. */
   readonly leftovers: readonly DiskOperation[]
 }
@@ -106,6 +108,7 @@ export async function loadDirectory(place: DirectoryPlace, parts: DirectoryParts
   for (const log of empty) log.mayHaveGaps ||= isLost || known?.get(log.key)?.mayHaveGaps === true
   const leftovers: DiskOperation[] = []
   if (hadFailedSync) leftovers.push({ kind: 'unlink', path: note })
+  const refused: RefusedPath[] = []
   const logs = await mapInTurns([...folders.entries()], async ([index, folder]) => {
     const log = empty[index] as UnifiedLog
     const hints: LoadHints = {
@@ -118,6 +121,7 @@ export async function loadDirectory(place: DirectoryPlace, parts: DirectoryParts
       digests: digests.get(logKeyOf(folder)) ?? noDigests,
     }
     leftovers.push(...(await loadLog(log, hints, { disk, clock: parts.clock, observer, digests: parts.digests })))
+    refused.push(...(await refusalsOf(log, disk)))
     for (const segment of log.segments.slice(0, -1)) parts.digests.noteSealed(log, segment)
     return log
   })
@@ -125,7 +129,15 @@ export async function loadDirectory(place: DirectoryPlace, parts: DirectoryParts
   // Of logs that are gone, or beyond what a relaxed log has left: what is appended there next would be hidden.
   const isStale = ([key, start]: readonly [string, number]): boolean => start > (ends.get(key) ?? -1)
   const hasStaleLogStarts = other !== null || differ || [...(logStarts ?? [])].some(isStale)
-  return { logs, replayedFrames, deletedNames, hasStaleLogStarts, hasKnownLogs: known !== null, leftovers }
+  return { logs, replayedFrames, deletedNames, hasStaleLogStarts, hasKnownLogs: known !== null, leftovers, refused }
+}
+
+/** What of a log's files cannot be written to: of those that are appended to; others are given up in time, for which their names have to go. */
+async function refusalsOf(log: UnifiedLog, disk: Disk): Promise<readonly RefusedPath[]> {
+  const { logPath, indexPath, timeIndexPath } = log.activeSegment
+  const written = await disk.refusals([log.directory, logPath, indexPath, timeIndexPath])
+  const sealed = await disk.refusals(log.segments.slice(0, -1).map((segment) => segment.logPath))
+  return [...written, ...sealed.filter(({ code }) => code === 'EPERM')]
 }
 
 /** Tells that the directory is open. */

@@ -10,7 +10,7 @@ import { FileRemover } from './file-remover.ts'
 import { logEvents } from './log-events.ts'
 import { logMetrics } from './log-metrics.ts'
 import type { ReaderParts } from './log-reader.ts'
-import type { PatientDisk } from './patient-disk.ts'
+import type { PatientDisk, PatientOptions } from './patient-disk.ts'
 import type { Reservations } from './reservations.ts'
 import { deleteBelowStart, dropOldest, giveUpKept, type Loss, type RetentionParts, retainLog } from './retention.ts'
 import type { Segment } from './segment.ts'
@@ -19,6 +19,8 @@ import type { UnifiedLog } from './unified-log.ts'
 
 /** As often as Kafka looks (producer.id.expiration.check.interval.ms). */
 const producerCheckMs = 600_000
+/** What cannot go is told, and nothing waits for it. */
+const relief: PatientOptions = { lane: 'relief', mayBeRefused: true }
 /** Logs looked at in one turn of the loop. */
 const logsPerTurn = 512
 
@@ -182,7 +184,7 @@ export class Housekeeping {
     const { disk, logDirectory } = this.#parts
     const folder = `${logDirectory}/${name}`
     await this.#empty(folder)
-    await disk.submit([{ kind: 'removeDirectory', path: folder }], { lane: 'relief' })
+    await disk.submit([{ kind: 'removeDirectory', path: folder }], relief)
     disk.retry()
   }
 
@@ -201,7 +203,7 @@ export class Housekeeping {
       } catch (thrown) {
         if (!(thrown instanceof DiskError) || thrown.code !== 'EISDIR') throw thrown
         await this.#empty(path)
-        await disk.submit([{ kind: 'removeDirectory', path }], { lane: 'relief' })
+        await disk.submit([{ kind: 'removeDirectory', path }], relief)
       }
     }
   }

@@ -25,14 +25,14 @@ import type { Identity } from './identity.ts'
 import { IndexCache } from './index-cache.ts'
 import { appendEach, type AppendParts, appendSet, roll } from './log-append.ts'
 import { unclaimedLogConfig } from './log-config.ts'
-import { logErrors } from './log-errors.ts'
+import { logErrors, refusedFiles } from './log-errors.ts'
 import { logEvents } from './log-events.ts'
 import { deletedLogName } from './log-files.ts'
 import { LogMaker } from './log-maker.ts'
 import { LogStartFile } from './log-start-file.ts'
 import { logMetrics } from './log-metrics.ts'
-import { cleanShutdownWrites, type HeldDirectory, holdDirectory, markerRemoval } from './directory-hold.ts'
-import { isSpaceError, PatientDisk, type PatientOptions } from './patient-disk.ts'
+import { cleanShutdownWrites, type HeldDirectory, holdDirectory, markerRemoval, openFailure } from './directory-hold.ts'
+import { mayPass, PatientDisk, type PatientOptions } from './patient-disk.ts'
 import { Reservations } from './reservations.ts'
 import { noScrub, Scrubber } from './scrubber.ts'
 import type { Segment } from './segment.ts'
@@ -98,9 +98,7 @@ export class LogDirectory {
       return directory
     } catch (thrown) {
       await held.release()
-      if (!(thrown instanceof DiskError)) throw thrown
-      const fields = { path: options.dataDir, reason: thrown.message }
-      throw new ApplianceError(logErrors.directoryUnusable, fields, { cause: thrown })
+      throw thrown instanceof DiskError ? openFailure(options.dataDir, thrown) : thrown
     }
   }
 
@@ -247,7 +245,7 @@ export class LogDirectory {
       await this.#ports.disk.submit(operations, { lane })
       return true
     } catch (thrown) {
-      if (!isSpaceError(thrown)) this.#failAndThrow(thrown)
+      if (!mayPass(thrown)) this.#failAndThrow(thrown)
       await this.#write(temporariesOf(operations), { lane: 'relief' })
       return false
     }
@@ -344,7 +342,7 @@ export class LogDirectory {
   async #load(startMs: number): Promise<void> {
     const { disk, clock, observer } = this.#ports
     await this.#guard.open()
-    const loaded = await loadDirectory(
+    const { refused, ...loaded } = await loadDirectory(
       {
         ...{ logDirectory: this.logDirectory, stateDirectory: this.stateDirectory },
         directoryId: uuidFromString(this.directoryId),
@@ -353,6 +351,7 @@ export class LogDirectory {
       },
       { disk, clock, observer, home: this.#home, digests: this.#digests },
     )
+    if (refused.length > 0) throw refusedFiles(refused)
     for (const log of loaded.logs) {
       this.#logs.set(log.key, log)
       // Topics of Kafka's own and of ours are stamped by this node.
@@ -370,6 +369,7 @@ export class LogDirectory {
     this.#housekeeping.start()
     await this.compactor.start()
     this.scrubber.start()
+    disk.waitsForRefusals = true
     this.#recoveryMs = clock.monotonicMs() - startMs
     reportOpened(observer, { ...loaded, logs: this.#logs.size, ms: this.#recoveryMs, clean: this.wasClean })
   }
@@ -489,7 +489,7 @@ export class LogDirectory {
     if (this.#failure !== null) return
     this.#failure = error
     this.#driver.stop()
-    if (this.#isClosed && (isSpaceError(error) || (error instanceof DiskError && error.code === 'ECANCELED'))) {
+    if (this.#isClosed && (mayPass(error) || (error instanceof DiskError && error.code === 'ECANCELED'))) {
       this.#ports.observer.event(logEvents.leftFull, { error: error.message })
       return
     }

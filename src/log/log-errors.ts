@@ -1,4 +1,5 @@
-import { defineErrors } from '../base/errors.ts'
+import { ApplianceError, defineErrors } from '../base/errors.ts'
+import type { RefusedPath } from '../base/ports.ts'
 
 /** Why a data directory cannot be opened or used. */
 export const logErrors = defineErrors({
@@ -12,6 +13,13 @@ export const logErrors = defineErrors({
     code: 'DATA_DIRECTORY_UNUSABLE',
     sentence: 'The data directory {path} cannot be used: {reason}.',
     remedy: 'Create the directory on a writable file system and give it to the user that Headwater runs as.',
+    retriable: false,
+  },
+  filesRefused: {
+    code: 'DATA_FILES_REFUSED',
+    sentence: 'Files or folders of the data directory cannot be written to ({files}, the first is {path}: {reason}).',
+    remedy:
+      'Give the whole directory to the user that Headwater runs as (chown -R, chmod -R u+rwX); chattr -i takes an immutable flag away.',
     retriable: false,
   },
   otherCluster: {
@@ -53,8 +61,9 @@ export const logErrors = defineErrors({
   },
   directoryFull: {
     code: 'DATA_DIRECTORY_FULL',
-    sentence: 'The data directory has no room for another log: {reason}.',
-    remedy: 'Make room on the file system or give the daemon a larger one; it goes on by itself when there is room.',
+    sentence: 'The data directory takes no other log now: {reason}.',
+    remedy:
+      'Make room on the file system, or give the daemon back what it may not write to; it goes on by itself then.',
     retriable: true,
   },
   directoryClosed: {
@@ -64,3 +73,9 @@ export const logErrors = defineErrors({
     retriable: true,
   },
 })
+
+/** At least one of what may not be written to. */
+export function refusedFiles(refused: readonly RefusedPath[]): ApplianceError {
+  const { path = '', code: reason = '' } = refused[0] ?? {}
+  return new ApplianceError(logErrors.filesRefused, { files: refused.length, path, reason })
+}

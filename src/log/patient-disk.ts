@@ -1,6 +1,6 @@
 /**
- * The disk of one data directory, as its engine sees it: a full disk is a slow disk. A group that meets a lack of space stops where
- * it is, everything submitted behind it waits in its order, and it is tried again until space returns; so no promise of the order of
+ * The disk of one data directory, as its engine sees it: a full disk is a slow disk, and so is one on which the system refuses to open a
+ * file or to change a name (owner or mode were changed, there is no descriptor left). A group that meets such a lack stops where it is, everything submitted behind it waits in its order, and it is tried again until space returns; so no promise of the order of
  * the queue is lost, and no commit is answered that is not on the disk. Any other failure goes to whoever submitted the group.
  * A failed sync is the end (safety.md R6): what stands behind it may count on what it was to make durable, so nothing of it is done.
  *
@@ -13,11 +13,21 @@
  * - `commit` with nothing but a journal frame, while no earlier commit waits: the journal's room is there already
  */
 import { asError } from '../base/errors.ts'
-import type { Clock, DirectoryEntry, Disk, DiskOperation, LockOutcome, SubmitOptions } from '../base/ports.ts'
+import type {
+  Clock,
+  DirectoryEntry,
+  Disk,
+  DiskOperation,
+  LockOutcome,
+  RefusedPath,
+  SubmitOptions,
+} from '../base/ports.ts'
 import { DiskError } from '../base/ports.ts'
 
 /** No space, no quota, a file at its largest: nothing is wrong with the device. */
 const spaceCodes: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT', 'EFBIG'])
+/** The system did not open it, or changed no name: nothing has been done, so it can be tried again once owner, mode or limits are what they were. */
+const refusalCodes: ReadonlySet<string> = new Set(['EACCES', 'EPERM', 'EMFILE', 'ENFILE'])
 /** What waits for space is tried again this often. */
 const retryMs = 1000
 
@@ -34,9 +44,21 @@ export function isSpaceError(error: unknown): error is DiskError {
   )
 }
 
+/** A lack of space, or a refusal: it may pass, and nothing is lost by waiting. */
+export function mayPass(error: unknown): error is DiskError {
+  return isSpaceError(error) || isRefusal(error)
+}
+
+/** Also of a sync: it has not been asked for then. */
+export function isRefusal(error: unknown): boolean {
+  return error instanceof DiskError && refusalCodes.has(error.code)
+}
+
 export interface PatientOptions extends SubmitOptions {
   /** `ordered` when omitted. An `attempt` and a `sign` do not wait for space: they are rejected when they meet a lack. */
   readonly lane?: 'ordered' | 'relief' | 'commit' | 'attempt' | 'sign'
+  /** A refusal is told to the caller, who can do without: nothing else waits for that. */
+  readonly mayBeRefused?: boolean
   /** Of a commit: it writes one journal frame and nothing else. */
   readonly isFrameOnly?: boolean
 }
@@ -85,6 +107,8 @@ export class PatientDisk implements Disk {
   #lackWaiters: (() => void)[] = []
   /** Done when a sync has failed, past everything else: what the next start is to know of it. */
   readonly #lastWords: readonly DiskOperation[]
+  /** Of a start a refusal is the end; whoever is served waits until it has passed. */
+  waitsForRefusals = false
   /** Called when the first group meets a lack of space, and when the last one waiting for it goes on. */
   onLack: (error: DiskError) => void = () => {}
   onSpace: () => void = () => {}
@@ -168,6 +192,10 @@ export class PatientDisk implements Disk {
     return this.#port.size(path)
   }
 
+  refusals(paths: readonly string[]): Promise<readonly RefusedPath[]> {
+    return this.#port.refusals(paths)
+  }
+
   space(path: string): Promise<{ readonly freeBytes: number; readonly totalBytes: number }> {
     return this.#port.space(path)
   }
@@ -187,6 +215,10 @@ export class PatientDisk implements Disk {
     try {
       await this.#port.syncAside(paths)
     } catch (error) {
+      if (isRefusal(error) && this.waitsForRefusals && !this.#isGivingUp) {
+        await new Promise<void>((resolve) => void this.#clock.schedule(retryMs, resolve))
+        return await this.syncAside(paths)
+      }
       this.#end(this.#ended ?? asError(error))
       throw error
     } finally {
@@ -230,13 +262,18 @@ export class PatientDisk implements Disk {
       this.#end(this.#ended ?? error, group)
       return
     }
-    if (isSpaceError(error) && isPatient(group) && !(this.#isGivingUp && this.#hasTriedLast)) {
+    if (this.#isWaitedFor(group, error) && !(this.#isGivingUp && this.#hasTriedLast)) {
       this.#hasTriedLast = this.#isGivingUp
       group.operations = group.operations.slice(error.index)
       group.wasTried = true
       this.#noteLack(error)
     } else if (!isCancelled(error) || group.previous?.hasFailed === true) this.#rejectForGood(group, error)
     this.#pump()
+  }
+
+  #isWaitedFor({ options }: Group, error: Error): error is DiskError {
+    if (options.lane === 'attempt' || options.lane === 'sign') return false
+    return isSpaceError(error) || (isRefusal(error) && this.waitsForRefusals && options.mayBeRefused !== true)
   }
 
   /** Whether they are heard changes nothing. */
@@ -263,7 +300,7 @@ export class PatientDisk implements Disk {
     group.hasFailed = true
     this.#remove(group)
     group.reject(error)
-    if (!this.#isGivingUp || !isSpaceError(error)) return
+    if (!this.#isGivingUp || !mayPass(error)) return
     // Given up: what stands behind depends on it.
     this.#lack = null
     for (const other of this.#groups.filter((each) => !each.isInPort)) this.#rejectForGood(other, cancelled(other))
@@ -343,13 +380,9 @@ export class PatientDisk implements Disk {
   }
 }
 
-function isPatient({ options: { lane } }: Group): boolean {
-  return lane !== 'attempt' && lane !== 'sign'
-}
-
 function isFailedSync(error: Error): boolean {
   const isSync = error instanceof DiskError && (error.operation === 'sync' || error.operation === 'syncDirectory')
-  return isSync && !isCancelled(error)
+  return isSync && !isCancelled(error) && !isRefusal(error)
 }
 
 function isCancelled(error: Error): boolean {

@@ -10,7 +10,7 @@ import { ensureMaxTimestamp } from './index-check.ts'
 import { logEvents } from './log-events.ts'
 import { indexRemovals } from './log-files.ts'
 import { logMetrics } from './log-metrics.ts'
-import type { PatientDisk, PatientOptions } from './patient-disk.ts'
+import { isRefusal, type PatientDisk, type PatientOptions } from './patient-disk.ts'
 import { snapshotPath } from './producer-loader.ts'
 import type { ReaderParts } from './log-reader.ts'
 import type { Segment } from './segment.ts'
@@ -282,8 +282,9 @@ async function removeSegments(
     parts.disk.retry()
   }
   if (isUrgent) {
-    for (const file of files) await parts.remover.removeNow(file)
-    await onRemoved()
+    await Promise.all(files.map((file) => parts.remover.removeNow(file)))
+      .then(onRemoved)
+      .catch(unlessRefused)
     return
   }
   parts.later(log.config.fileDeleteDelayMs, () => {
@@ -325,5 +326,10 @@ async function removeLast(log: UnifiedLog, last: Segment, parts: RetentionParts)
   log.deletedFile = isTold ? null : { path, baseOffset: last.baseOffset }
   const operations: DiskOperation[] = [isTold ? { kind: 'unlink', path } : { kind: 'truncate', path, size: 0 }]
   if (before !== null) operations.push({ kind: 'unlink', path: before.path })
-  await parts.disk.submit(operations, { lane: 'relief' })
+  await parts.disk.submit(operations, { lane: 'relief', mayBeRefused: true })
+}
+
+/** What may not be removed is removed when the log is opened next. */
+function unlessRefused(thrown: unknown): void {
+  if (!isRefusal(thrown)) throw thrown
 }
