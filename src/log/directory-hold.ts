@@ -6,7 +6,7 @@ import { type Identity, openIdentity } from './identity.ts'
 import { logErrors, refusedFiles } from './log-errors.ts'
 import { parseLogName } from './log-files.ts'
 import { readSmall } from './load-parts.ts'
-import { isRefusal, isSpaceError } from './patient-disk.ts'
+import { isSpaceError } from './patient-disk.ts'
 import { logFileNames } from './side-files.ts'
 
 export interface HeldDirectory {
@@ -106,7 +106,7 @@ async function attempt<T>(path: string, task: () => Promise<T>): Promise<T> {
 
 /** Why a directory cannot be opened that has met this failure of the disk. */
 export function openFailure(path: string, error: DiskError): ApplianceError {
-  if (isRefusal(error)) return refusedFiles([error])
+  if (error.code === 'EACCES' || error.code === 'EPERM') return refusedFiles([error])
   return new ApplianceError(logErrors.directoryUnusable, { path, reason: error.message }, { cause: error })
 }
 

@@ -95,6 +95,7 @@ class Sweep {
     // A folder that is there is answered without a look at the room or the mount.
     const isThere = operation === 'makeDirectory' && this.#host.image.find(path) !== null
     if (operation === 'read' || operation === 'readFile' || isThere) return null
+    if (operation === 'access') return this.#isRefused(path) ? (this.#fault?.code ?? null) : null
     const index = this.#count++
     if (this.#isArmed) this.#operations.push(`${operation} ${nameOf(path)}`)
     const fault = this.#fault
@@ -107,9 +108,22 @@ class Sweep {
     }
     if (!this.#wasHit || fault.code === 'EIO') return null
     if (fault.code === 'EROFS') return this.#world.nowMs < this.#hitAtMs + 60_000 ? fault.code : null
-    const isShort = this.#world.nowMs < this.#hitAtMs + 2_500
-    if (refusalCodes.has(fault.code)) return isShort && path === this.#hitPath ? fault.code : null
-    return isShort && growing.has(operation) ? fault.code : null
+    if (refusalCodes.has(fault.code)) return this.#isRefused(path) ? fault.code : null
+    return this.#isShort && growing.has(operation) ? fault.code : null
+  }
+
+  get #isShort(): boolean {
+    return this.#world.nowMs < this.#hitAtMs + 2_500
+  }
+
+  #isRefused(path: string): boolean {
+    return (
+      this.#isArmed &&
+      this.#wasHit &&
+      this.#isShort &&
+      path === this.#hitPath &&
+      refusalCodes.has(this.#fault?.code ?? '')
+    )
   }
 
   /** One life; the fault may keep it from beginning. */
