@@ -1,9 +1,9 @@
 /** Takes hold of a data directory: its folders, the lock, the identity, and whether the last stop was clean. */
 import { ApplianceError, asError } from '../base/errors.ts'
-import type { DiskError, DiskOperation, Ports } from '../base/ports.ts'
+import type { DiskError, DiskOperation, Ports, RefusedPath } from '../base/ports.ts'
 import { formatCleanShutdown, parseCleanShutdown } from './checkpoint-file.ts'
 import { type Identity, openIdentity } from './identity.ts'
-import { logErrors, refusedFiles } from './log-errors.ts'
+import { logErrors } from './log-errors.ts'
 import { parseLogName } from './log-files.ts'
 import { readSmall } from './load-parts.ts'
 import { isSpaceError } from './patient-disk.ts'
@@ -102,6 +102,12 @@ async function attempt<T>(path: string, task: () => Promise<T>): Promise<T> {
     const error = asError(thrown)
     throw new ApplianceError(logErrors.directoryUnusable, { path, reason: error.message }, { cause: error })
   }
+}
+
+/** At least one of what may not be written to. */
+export function refusedFiles(refused: readonly RefusedPath[]): ApplianceError {
+  const { path = '', code: reason = '' } = refused[0] ?? {}
+  return new ApplianceError(logErrors.filesRefused, { files: refused.length, path, reason })
 }
 
 /** Why a directory cannot be opened that has met this failure of the disk. */

@@ -4,6 +4,7 @@ import type { Clock, Disk, DiskOperation, Observer, RefusedPath } from '../base/
 import { uuidToString } from '../base/ids.ts'
 import { checkpointBytesMax, isDamagedTopicId, parseOffsets } from './checkpoint-file.ts'
 import type { DigestFile } from './digest-file.ts'
+import { refusedFiles } from './directory-hold.ts'
 import type { LogConfig } from './log-config.ts'
 import { logEvents } from './log-events.ts'
 import { isDeletedLogName, parseLogName } from './log-files.ts'
@@ -50,8 +51,6 @@ export interface LoadedDirectory {
   readonly hasStaleLogStarts: boolean
   /** Our copy of the recovery points was there. */
   readonly hasKnownLogs: boolean
-  /** Files of logs that cannot be written to. */
-  readonly refused: readonly RefusedPath[]
   /** Goes when the recovery points are written: until then it tells what they do not. */
   readonly leftovers: readonly DiskOperation[]
 }
@@ -63,6 +62,7 @@ interface Folder {
   topicId: string
 }
 
+/** Throws DATA_FILES_REFUSED when files of a log may not be written to. */
 export async function loadDirectory(place: DirectoryPlace, parts: DirectoryParts): Promise<LoadedDirectory> {
   const { disk, observer } = parts
   const { logDirectory, stateDirectory } = place
@@ -125,11 +125,12 @@ export async function loadDirectory(place: DirectoryPlace, parts: DirectoryParts
     for (const segment of log.segments.slice(0, -1)) parts.digests.noteSealed(log, segment)
     return log
   })
+  if (refused.length > 0) throw refusedFiles(refused)
   const ends = new Map(logs.map((log) => [log.key, log.logEndOffset]))
   // Of logs that are gone, or beyond what a relaxed log has left: what is appended there next would be hidden.
   const isStale = ([key, start]: readonly [string, number]): boolean => start > (ends.get(key) ?? -1)
   const hasStaleLogStarts = other !== null || differ || [...(logStarts ?? [])].some(isStale)
-  return { logs, replayedFrames, deletedNames, hasStaleLogStarts, hasKnownLogs: known !== null, leftovers, refused }
+  return { logs, replayedFrames, deletedNames, hasStaleLogStarts, hasKnownLogs: known !== null, leftovers }
 }
 
 /** What of a log's files cannot be written to: of those that are appended to; others are given up in time, for which their names have to go. */

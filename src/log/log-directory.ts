@@ -25,7 +25,7 @@ import type { Identity } from './identity.ts'
 import { IndexCache } from './index-cache.ts'
 import { appendEach, type AppendParts, appendSet, roll } from './log-append.ts'
 import { unclaimedLogConfig } from './log-config.ts'
-import { logErrors, refusedFiles } from './log-errors.ts'
+import { logErrors } from './log-errors.ts'
 import { logEvents } from './log-events.ts'
 import { deletedLogName } from './log-files.ts'
 import { LogMaker } from './log-maker.ts'
@@ -342,7 +342,7 @@ export class LogDirectory {
   async #load(startMs: number): Promise<void> {
     const { disk, clock, observer } = this.#ports
     await this.#guard.open()
-    const { refused, ...loaded } = await loadDirectory(
+    const loaded = await loadDirectory(
       {
         ...{ logDirectory: this.logDirectory, stateDirectory: this.stateDirectory },
         directoryId: uuidFromString(this.directoryId),
@@ -351,7 +351,6 @@ export class LogDirectory {
       },
       { disk, clock, observer, home: this.#home, digests: this.#digests },
     )
-    if (refused.length > 0) throw refusedFiles(refused)
     for (const log of loaded.logs) {
       this.#logs.set(log.key, log)
       // Topics of Kafka's own and of ours are stamped by this node.

@@ -1,5 +1,4 @@
-import { ApplianceError, defineErrors } from '../base/errors.ts'
-import type { RefusedPath } from '../base/ports.ts'
+import { defineErrors } from '../base/errors.ts'
 
 /** Why a data directory cannot be opened or used. */
 export const logErrors = defineErrors({
@@ -73,9 +72,3 @@ export const logErrors = defineErrors({
     retriable: true,
   },
 })
-
-/** At least one of what may not be written to. */
-export function refusedFiles(refused: readonly RefusedPath[]): ApplianceError {
-  const { path = '', code: reason = '' } = refused[0] ?? {}
-  return new ApplianceError(logErrors.filesRefused, { files: refused.length, path, reason })
-}
