@@ -76,6 +76,11 @@ export type DiskOperation =
   | { readonly kind: 'removeDirectory'; readonly path: string }
   | { readonly kind: 'syncDirectory'; readonly path: string }
 
+export interface RefusedPath {
+  readonly path: string
+  readonly code: string
+}
+
 export interface DirectoryEntry {
   readonly name: string
   readonly isDirectory: boolean
@@ -117,6 +122,11 @@ export interface Disk {
   list(path: string): Promise<readonly DirectoryEntry[]>
   /** Size in bytes, or null when there is no such file. */
   size(path: string): Promise<number | null>
+  /**
+   * Those of the files and folders that this process may not write to, as the system says it now (EACCES; EPERM for an immutable one); what
+   * does not exist is none of them.
+   */
+  refusals(paths: readonly string[]): Promise<readonly RefusedPath[]>
   /** Bytes that an unprivileged writer may still use on the file system of `path`, and its size. */
   space(path: string): Promise<{ readonly freeBytes: number; readonly totalBytes: number }>
   /** Exclusive advisory lock on a file (created when missing), honoured by Apache Kafka on `.lock`. */

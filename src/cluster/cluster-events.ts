@@ -38,6 +38,13 @@ export const clusterEvents = defineEvents({
     sentence: 'the rebuilt metadata was confirmed: retention and compaction go on',
     fields: {},
   },
+  transactionsOpen: {
+    id: 'transactions-open',
+    level: 'warn',
+    sentence:
+      'transactions of Apache Kafka are open in {partitions} partitions, the first is {log} from offset {offset} on: read_committed consumers, MQTT subscribers, mirrors and compaction stand still there until Apache Kafka has ended them',
+    fields: { partitions: 'number', log: 'string', offset: 'number' },
+  },
   logOfOther: {
     id: 'log-of-other-topic',
     level: 'error',

@@ -108,6 +108,7 @@ export class Cluster {
       isInternal: options.isInternal,
       budget: options.budget ?? (() => null),
       segmentBytes: () => Number(options.settings.topicDefault('segment.bytes')),
+      nextTurn: () => new Promise((resolve) => options.ports.clock.defer(resolve)),
     })
     const own = String(options.directory.nodeId)
     options.settings.useDynamic(
@@ -118,7 +119,7 @@ export class Cluster {
     this.hold = new RecoveryHold({
       ports: options.ports,
       stateDirectory: options.directory.stateDirectory,
-      write: (operations) => options.directory.tryAside(operations),
+      write: (operations, lane) => options.directory.tryAside(operations, lane),
       onChange: (isHeld) => options.directory.holdDeletion(isHeld),
     })
     options.directory.onFailure(() => {
@@ -285,6 +286,7 @@ export class Cluster {
     // Before the others are served: a topic of the same name may have been created since.
     for (const log of [...directory.logs.values()]) if (removed.has(log.topicId)) await directory.deleteLog(log)
     for (const topic of this.image.topics()) await this.#serve(topic, true)
+    this.#tellOpenTransactions()
     // A snapshot that cannot be written now is no reason not to serve.
     await this.controller.takeSnapshotIfDue(true).catch(() => {})
     for (const log of directory.logs.values()) {
@@ -295,6 +297,17 @@ export class Cluster {
         this.#strangers.set(log.topic, [...(this.#strangers.get(log.topic) ?? []), log.partition])
       ports.observer.event(clusterEvents.strangeLog, { log: topicPartitionKey(log.topic, log.partition), topicId })
     }
+  }
+
+  /** Nobody ends them here. */
+  #tellOpenTransactions(): void {
+    const open = [...this.partitions.values()].flatMap(({ log }) => {
+      const offset = log.producers.firstUnstableOffset(log.highWatermark)
+      return offset === null ? [] : [{ log: log.key, offset }]
+    })
+    const [first] = open
+    if (first === undefined) return
+    this.#options.ports.observer.event(clusterEvents.transactionsOpen, { partitions: open.length, ...first })
   }
 
   /** What the formatting of the directory gives to a metadata log that says nothing yet. */

@@ -16,8 +16,8 @@ const bytesMax = 4_096
 export interface HoldParts {
   readonly ports: Pick<Ports, 'disk' | 'clock' | 'observer'>
   readonly stateDirectory: string
-  /** Writes when there is room; answers whether there was. A failure of the disk is the directory's. */
-  write(operations: readonly DiskOperation[]): Promise<boolean>
+  /** Writes when there is room, an empty file (`sign`) also on most full disks; answers whether there was. A failure of the disk is the directory's. */
+  write(operations: readonly DiskOperation[], lane: 'attempt' | 'sign'): Promise<boolean>
   /** Deletion and compaction are held, or go on. */
   onChange(isHeld: boolean): void
 }
@@ -45,7 +45,7 @@ export class RecoveryHold {
     let reason: string | null
     try {
       const bytes = await this.#parts.ports.disk.readFile(this.#path, bytesMax)
-      reason = bytes === null ? null : Buffer.from(bytes).toString('utf8').trim()
+      reason = holdReason(bytes)
     } catch (thrown) {
       // It stands there: that it cannot be read confirms nothing.
       reason = `the hold of an earlier start cannot be read (${asError(thrown).message})`
@@ -61,12 +61,16 @@ export class RecoveryHold {
     await this.#write(reason)
   }
 
-  /** On a full disk it is held all the same, and written down when there is room. */
+  /** On a full disk its name is written down without the reason. Where there is no room for that either it is held all the same, and written later. */
   async #write(reason: string): Promise<void> {
-    const { stateDirectory } = this.#parts
-    const bytes = Buffer.from(`${reason}\n`)
-    const operations = [...replaceFile(this.#path, bytes), { kind: 'syncDirectory', path: stateDirectory } as const]
-    this.#isWritten = await this.#parts.write(operations).catch(() => false)
+    const path = this.#path
+    const write = async (operations: readonly DiskOperation[], lane: 'attempt' | 'sign'): Promise<boolean> => {
+      const named: DiskOperation = { kind: 'syncDirectory', path: this.#parts.stateDirectory }
+      return this.#parts.write([...operations, named], lane).catch(() => false)
+    }
+    this.#isWritten =
+      (await write(replaceFile(path, Buffer.from(`${reason}\n`)), 'attempt')) ||
+      (await write([{ kind: 'writeFile', path, bytes: new Uint8Array(0) }], 'sign'))
   }
 
   stop(): void {
@@ -104,4 +108,11 @@ export class RecoveryHold {
     observer.event(clusterEvents.recoveryConfirmed, {})
     return false
   }
+}
+
+/** Why is held, by the bytes of the file; null = there is none. */
+export function holdReason(bytes: Uint8Array | null): string | null {
+  if (bytes === null) return null
+  const written = Buffer.from(bytes).toString('utf8').trim()
+  return written === '' ? 'metadata was lost; there was no room to write down more' : written
 }

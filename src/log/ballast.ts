@@ -3,7 +3,7 @@
  * finished: the commits under way, a checkpoint, a deletion, a clean stop, the replay of the next start. New data has no part of it.
  */
 import type { DiskOperation } from '../base/ports.ts'
-import { isSpaceError, type PatientDisk } from './patient-disk.ts'
+import { mayPass, type PatientDisk } from './patient-disk.ts'
 
 /** Written in pieces, so that commits come between. */
 const pieceBytes = 524_288
@@ -66,7 +66,7 @@ export class Ballast {
       }
       await this.#disk.submit([{ kind: 'syncDirectory', path: this.#directory }], { lane: 'attempt' })
     } catch (thrown) {
-      if (!isSpaceError(thrown)) throw thrown
+      if (!mayPass(thrown)) throw thrown
       this.#isFilling = false
       await this.release()
     }

@@ -89,10 +89,12 @@ async function prepareRecords(
   return misfit === null ? { kind: 'ready', batch: made } : { kind: 'refused', ...misfit }
 }
 
-/** A batch that this node has built, in the codec of its topic. */
+/** A batch that this node has built, in the codec of its topic; as it is where that makes it no smaller: it was built as large as its topic takes at most. */
 export async function compressOwnBatch(batch: Uint8Array, config: LogConfig, compute: Compute): Promise<Uint8Array> {
   const target = targetCodec('none', config)
-  return target === 'none' ? batch : await inCodec(batch, batch.subarray(batchHeaderBytes), target, config, compute)
+  if (target === 'none') return batch
+  const made = await inCodec(batch, batch.subarray(batchHeaderBytes), target, config, compute)
+  return made.length < batch.length ? made : batch
 }
 
 /** Does the topic ask for a codec of its own? */

@@ -1,6 +1,6 @@
 /** Takes hold of a data directory: its folders, the lock, the identity, and whether the last stop was clean. */
 import { ApplianceError, asError } from '../base/errors.ts'
-import type { DiskOperation, Ports } from '../base/ports.ts'
+import type { DiskError, DiskOperation, Ports, RefusedPath } from '../base/ports.ts'
 import { formatCleanShutdown, parseCleanShutdown } from './checkpoint-file.ts'
 import { type Identity, openIdentity } from './identity.ts'
 import { logErrors } from './log-errors.ts'
@@ -102,6 +102,18 @@ async function attempt<T>(path: string, task: () => Promise<T>): Promise<T> {
     const error = asError(thrown)
     throw new ApplianceError(logErrors.directoryUnusable, { path, reason: error.message }, { cause: error })
   }
+}
+
+/** At least one of what may not be written to. */
+export function refusedFiles(refused: readonly RefusedPath[]): ApplianceError {
+  const { path = '', code: reason = '' } = refused[0] ?? {}
+  return new ApplianceError(logErrors.filesRefused, { files: refused.length, path, reason })
+}
+
+/** Why a directory cannot be opened that has met this failure of the disk. */
+export function openFailure(path: string, error: DiskError): ApplianceError {
+  if (error.code === 'EACCES' || error.code === 'EPERM') return refusedFiles([error])
+  return new ApplianceError(logErrors.directoryUnusable, { path, reason: error.message }, { cause: error })
 }
 
 function parentOf(path: string): string {

@@ -1,9 +1,10 @@
 /** Opens everything under dataDir/log: replays the journal after an unclean stop, then loads every log. */
 import { zeroUuid } from '../base/ids.ts'
-import type { Clock, Disk, DiskOperation, Observer } from '../base/ports.ts'
+import type { Clock, Disk, DiskOperation, Observer, RefusedPath } from '../base/ports.ts'
 import { uuidToString } from '../base/ids.ts'
 import { checkpointBytesMax, isDamagedTopicId, parseOffsets } from './checkpoint-file.ts'
 import type { DigestFile } from './digest-file.ts'
+import { refusedFiles } from './directory-hold.ts'
 import type { LogConfig } from './log-config.ts'
 import { logEvents } from './log-events.ts'
 import { isDeletedLogName, parseLogName } from './log-files.ts'
@@ -61,6 +62,7 @@ interface Folder {
   topicId: string
 }
 
+/** Throws DATA_FILES_REFUSED when files of a log may not be written to. */
 export async function loadDirectory(place: DirectoryPlace, parts: DirectoryParts): Promise<LoadedDirectory> {
   const { disk, observer } = parts
   const { logDirectory, stateDirectory } = place
@@ -106,6 +108,7 @@ export async function loadDirectory(place: DirectoryPlace, parts: DirectoryParts
   for (const log of empty) log.mayHaveGaps ||= isLost || known?.get(log.key)?.mayHaveGaps === true
   const leftovers: DiskOperation[] = []
   if (hadFailedSync) leftovers.push({ kind: 'unlink', path: note })
+  const refused: RefusedPath[] = []
   const logs = await mapInTurns([...folders.entries()], async ([index, folder]) => {
     const log = empty[index] as UnifiedLog
     const hints: LoadHints = {
@@ -118,14 +121,24 @@ export async function loadDirectory(place: DirectoryPlace, parts: DirectoryParts
       digests: digests.get(logKeyOf(folder)) ?? noDigests,
     }
     leftovers.push(...(await loadLog(log, hints, { disk, clock: parts.clock, observer, digests: parts.digests })))
+    refused.push(...(await refusalsOf(log, disk)))
     for (const segment of log.segments.slice(0, -1)) parts.digests.noteSealed(log, segment)
     return log
   })
+  if (refused.length > 0) throw refusedFiles(refused)
   const ends = new Map(logs.map((log) => [log.key, log.logEndOffset]))
   // Of logs that are gone, or beyond what a relaxed log has left: what is appended there next would be hidden.
   const isStale = ([key, start]: readonly [string, number]): boolean => start > (ends.get(key) ?? -1)
   const hasStaleLogStarts = other !== null || differ || [...(logStarts ?? [])].some(isStale)
   return { logs, replayedFrames, deletedNames, hasStaleLogStarts, hasKnownLogs: known !== null, leftovers }
+}
+
+/** What of a log's files cannot be written to: of those that are appended to; others are given up in time, for which their names have to go. */
+async function refusalsOf(log: UnifiedLog, disk: Disk): Promise<readonly RefusedPath[]> {
+  const { logPath, indexPath, timeIndexPath } = log.activeSegment
+  const written = await disk.refusals([log.directory, logPath, indexPath, timeIndexPath])
+  const sealed = await disk.refusals(log.segments.slice(0, -1).map((segment) => segment.logPath))
+  return [...written, ...sealed.filter(({ code }) => code === 'EPERM')]
 }
 
 /** Tells that the directory is open. */

@@ -41,6 +41,6 @@ export class FileRemover {
 
   /** Removes one file past those that wait: its space is wanted. */
   removeNow(file: RemovedFile): Promise<void> {
-    return this.#parts.disk.submit([{ kind: 'unlink', path: file.path }], { lane: 'relief' })
+    return this.#parts.disk.submit([{ kind: 'unlink', path: file.path }], { lane: 'relief', mayBeRefused: true })
   }
 }

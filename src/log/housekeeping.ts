@@ -3,13 +3,14 @@
  * live in memory; a pass that finds nothing to do writes nothing.
  */
 import { asError } from '../base/errors.ts'
-import type { Ports, Timer } from '../base/ports.ts'
+import { DiskError, type Ports, type Timer } from '../base/ports.ts'
 import type { CommitDriver } from './commit-driver.ts'
 import type { DirtyFiles } from './dirty-files.ts'
 import { FileRemover } from './file-remover.ts'
+import { logEvents } from './log-events.ts'
 import { logMetrics } from './log-metrics.ts'
 import type { ReaderParts } from './log-reader.ts'
-import type { PatientDisk } from './patient-disk.ts'
+import type { PatientDisk, PatientOptions } from './patient-disk.ts'
 import type { Reservations } from './reservations.ts'
 import { deleteBelowStart, dropOldest, giveUpKept, type Loss, type RetentionParts, retainLog } from './retention.ts'
 import type { Segment } from './segment.ts'
@@ -18,6 +19,8 @@ import type { UnifiedLog } from './unified-log.ts'
 
 /** As often as Kafka looks (producer.id.expiration.check.interval.ms). */
 const producerCheckMs = 600_000
+/** What cannot go is told, and nothing waits for it. */
+const relief: PatientOptions = { lane: 'relief', mayBeRefused: true }
 /** Logs looked at in one turn of the loop. */
 const logsPerTurn = 512
 
@@ -155,9 +158,9 @@ export class Housekeeping {
     this.#timers.add(timer)
   }
 
-  /** Removes the folders of deleted logs. What cannot be removed now is removed at the next start. */
+  /** Removes the folders of deleted logs. What cannot be removed now is tried again at the next start. */
   purge(names: readonly string[]): void {
-    for (const name of names) this.#purgeOne(name).catch(() => {})
+    for (const name of names) this.#purgeOne(name).catch((error: unknown) => this.#tellLeft(name, error))
   }
 
   /** The same for one log that was deleted now, when the delay has passed. */
@@ -168,19 +171,41 @@ export class Housekeeping {
         .then(() => {
           this.#goingBytes -= bytes
         })
-        .catch(() => {})
+        .catch((error: unknown) => this.#tellLeft(name, error))
     })
+  }
+
+  #tellLeft(name: string, error: unknown): void {
+    if (this.#parts.isStopped()) return
+    this.#parts.ports.observer.event(logEvents.removalFailed, { name, error: asError(error).message })
   }
 
   async #purgeOne(name: string): Promise<void> {
     const { disk, logDirectory } = this.#parts
     const folder = `${logDirectory}/${name}`
-    const entries = await disk.list(folder)
-    const paths = entries.map((entry) => `${folder}/${entry.name}`)
-    const sizes = await Promise.all(paths.map((path) => disk.size(path)))
-    await this.#remover.remove(paths.map((path, index) => ({ path, bytes: sizes[index] ?? 0 })))
-    await disk.submit([{ kind: 'removeDirectory', path: folder }], { lane: 'relief' })
+    await this.#empty(folder)
+    await disk.submit([{ kind: 'removeDirectory', path: folder }], relief)
     disk.retry()
+  }
+
+  /** As Apache Kafka does with folders that somebody has made there: they go, and a link goes without what it names. Bound: the length of a path. */
+  async #empty(folder: string): Promise<void> {
+    const { disk } = this.#parts
+    const entries = await disk.list(folder)
+    const files = entries.filter((entry) => !entry.isDirectory).map((entry) => `${folder}/${entry.name}`)
+    const sizes = await Promise.all(files.map((path) => disk.size(path)))
+    await this.#remover.remove(files.map((path, index) => ({ path, bytes: sizes[index] ?? 0 })))
+    for (const { name, isDirectory } of entries) {
+      if (!isDirectory) continue
+      const path = `${folder}/${name}`
+      try {
+        await this.#remover.removeNow({ path, bytes: 0 })
+      } catch (thrown) {
+        if (!(thrown instanceof DiskError) || thrown.code !== 'EISDIR') throw thrown
+        await this.#empty(path)
+        await disk.submit([{ kind: 'removeDirectory', path }], relief)
+      }
+    }
   }
 }
 

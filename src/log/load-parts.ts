@@ -9,7 +9,7 @@ export interface LoadParts {
   readonly disk: Disk
   readonly clock: Clock
   readonly observer: Observer
-  readonly digests: Pick<DigestFile, 'noteGone'>
+  readonly digests: Pick<DigestFile, 'note' | 'noteGone'>
 }
 
 export interface LoadHints {

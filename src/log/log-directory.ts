@@ -31,8 +31,8 @@ import { deletedLogName } from './log-files.ts'
 import { LogMaker } from './log-maker.ts'
 import { LogStartFile } from './log-start-file.ts'
 import { logMetrics } from './log-metrics.ts'
-import { cleanShutdownWrites, type HeldDirectory, holdDirectory, markerRemoval } from './directory-hold.ts'
-import { isSpaceError, PatientDisk, type PatientOptions } from './patient-disk.ts'
+import { cleanShutdownWrites, type HeldDirectory, holdDirectory, markerRemoval, openFailure } from './directory-hold.ts'
+import { mayPass, PatientDisk, type PatientOptions } from './patient-disk.ts'
 import { Reservations } from './reservations.ts'
 import { noScrub, Scrubber } from './scrubber.ts'
 import type { Segment } from './segment.ts'
@@ -98,9 +98,7 @@ export class LogDirectory {
       return directory
     } catch (thrown) {
       await held.release()
-      if (!(thrown instanceof DiskError)) throw thrown
-      const fields = { path: options.dataDir, reason: thrown.message }
-      throw new ApplianceError(logErrors.directoryUnusable, fields, { cause: thrown })
+      throw thrown instanceof DiskError ? openFailure(options.dataDir, thrown) : thrown
     }
   }
 
@@ -238,16 +236,16 @@ export class LogDirectory {
 
   /**
    * The same for a file that can be written another time: false when there is no room for it, and what it has left half done is removed.
-   * Any other failure is the directory's.
+   * An empty one (`sign`) is tried although others wait for room. Any other failure is the directory's.
    */
-  async tryAside(operations: readonly DiskOperation[]): Promise<boolean> {
+  async tryAside(operations: readonly DiskOperation[], lane: 'attempt' | 'sign' = 'attempt'): Promise<boolean> {
     this.#assertWritable()
-    if (this.#ports.disk.lack !== null) return false
+    if (this.#ports.disk.lack !== null && lane === 'attempt') return false
     try {
-      await this.#ports.disk.submit(operations, { lane: 'attempt' })
+      await this.#ports.disk.submit(operations, { lane })
       return true
     } catch (thrown) {
-      if (!isSpaceError(thrown)) this.#failAndThrow(thrown)
+      if (!mayPass(thrown)) this.#failAndThrow(thrown)
       await this.#write(temporariesOf(operations), { lane: 'relief' })
       return false
     }
@@ -370,6 +368,7 @@ export class LogDirectory {
     this.#housekeeping.start()
     await this.compactor.start()
     this.scrubber.start()
+    disk.waitsForRefusals = true
     this.#recoveryMs = clock.monotonicMs() - startMs
     reportOpened(observer, { ...loaded, logs: this.#logs.size, ms: this.#recoveryMs, clean: this.wasClean })
   }
@@ -489,7 +488,7 @@ export class LogDirectory {
     if (this.#failure !== null) return
     this.#failure = error
     this.#driver.stop()
-    if (this.#isClosed && (isSpaceError(error) || (error instanceof DiskError && error.code === 'ECANCELED'))) {
+    if (this.#isClosed && (mayPass(error) || (error instanceof DiskError && error.code === 'ECANCELED'))) {
       this.#ports.observer.event(logEvents.leftFull, { error: error.message })
       return
     }

@@ -14,6 +14,13 @@ export const logErrors = defineErrors({
     remedy: 'Create the directory on a writable file system and give it to the user that Headwater runs as.',
     retriable: false,
   },
+  filesRefused: {
+    code: 'DATA_FILES_REFUSED',
+    sentence: 'Files or folders of the data directory cannot be written to ({files}, the first is {path}: {reason}).',
+    remedy:
+      'Give the whole directory to the user that Headwater runs as (chown -R, chmod -R u+rwX); chattr -i takes an immutable flag away.',
+    retriable: false,
+  },
   otherCluster: {
     code: 'DATA_DIRECTORY_OF_OTHER_CLUSTER',
     sentence: 'The data directory {path} belongs to cluster {found}, not to {expected}.',
@@ -53,8 +60,9 @@ export const logErrors = defineErrors({
   },
   directoryFull: {
     code: 'DATA_DIRECTORY_FULL',
-    sentence: 'The data directory has no room for another log: {reason}.',
-    remedy: 'Make room on the file system or give the daemon a larger one; it goes on by itself when there is room.',
+    sentence: 'The data directory takes no other log now: {reason}.',
+    remedy:
+      'Make room on the file system, or give the daemon back what it may not write to; it goes on by itself then.',
     retriable: true,
   },
   directoryClosed: {

@@ -140,16 +140,22 @@ export const logEvents = defineEvents({
     sentence: 'deleted the log {log}',
     fields: { log: 'string' },
   },
+  removalFailed: {
+    id: 'log-removal-failed',
+    level: 'warn',
+    sentence: 'the folder {name} of a deleted log could not be removed ({error}); the next start tries again',
+    fields: { name: 'string', error: 'string' },
+  },
   dataRefused: {
     id: 'log-data-refused',
     level: 'error',
-    sentence: 'new data is refused until there is room ({reason}); reads go on',
+    sentence: 'new data is refused until that has passed: {reason}; reads go on',
     fields: { reason: 'string' },
   },
   dataTaken: {
     id: 'log-data-taken',
     level: 'info',
-    sentence: 'there is room again: new data is taken',
+    sentence: 'new data is taken again',
     fields: {},
   },
   dataDropped: {
@@ -175,7 +181,7 @@ export const logEvents = defineEvents({
   leftFull: {
     id: 'log-directory-left-full',
     level: 'warn',
-    sentence: 'the stop found no room to leave the directory clean ({error}); the next start recovers it',
+    sentence: 'the stop could not leave the directory clean ({error}); the next start recovers it',
     fields: { error: 'string' },
   },
   directoryFailed: {

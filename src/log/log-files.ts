@@ -1,5 +1,6 @@
 /** What the folder of a log holds, by file name. */
-import type { DirectoryEntry } from '../base/ports.ts'
+import type { DirectoryEntry, DiskOperation } from '../base/ports.ts'
+import { segmentName } from './segment.ts'
 
 export interface LogFiles {
   /** Base offsets of the `.log` files, rising. */
@@ -39,6 +40,15 @@ export function lostSegments(names: readonly string[], segments: readonly number
   const bases = names.map((name) => /^(\d{20})\.(?:index|timeindex)$/.exec(name)?.[1])
   const lost = bases.filter((base) => base !== undefined && !names.includes(`${base}.log.deleted`)).map(Number)
   return [...new Set(lost)].filter((base) => !segments.includes(base))
+}
+
+/** Removes the index files of segments with these base offsets. */
+export function indexRemovals(directory: string, baseOffsets: readonly number[]): readonly DiskOperation[] {
+  return baseOffsets.flatMap((base) =>
+    ['index', 'timeindex', 'txnindex'].map((kind): DiskOperation => {
+      return { kind: 'unlink', path: `${directory}/${segmentName(base)}.${kind}` }
+    }),
+  )
 }
 
 /** Topic and partition of a log's folder name, or null. `a-00` is none: there may be an `a-0` beside it. */

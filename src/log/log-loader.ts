@@ -18,12 +18,13 @@ import { digestFor, missingSegments } from './digest-check.ts'
 import { completeEpochs, rebuildEpochs } from './epoch-rebuild.ts'
 import { adoptMaxTimestamp } from './index-check.ts'
 import { logEvents } from './log-events.ts'
-import { deletedSegments, lostSegments, sortLogFiles } from './log-files.ts'
+import { deletedSegments, indexRemovals, lostSegments, sortLogFiles } from './log-files.ts'
 import { recoverLog } from './log-recovery.ts'
 import { type LoadHints, type LoadParts, readSmall } from './load-parts.ts'
 import { loadProducers } from './producer-loader.ts'
 import { encodeSnapshot } from './producer-snapshot.ts'
 import { Segment, segmentName } from './segment.ts'
+import { digestOf } from './segment-digest.ts'
 import { offsetEntryBytes, timeEntryBytes } from './segment-index.ts'
 import { scanSegment } from './segment-scan.ts'
 import { chainPointOf } from './side-files.ts'
@@ -44,11 +45,14 @@ export async function loadLog(log: UnifiedLog, hints: LoadHints, parts: LoadPart
   const kept = new Set(cutShort.map((base) => `${segmentName(base)}.log.deleted`))
   for (const base of cutShort) parts.digests.noteGone(log, base, `${log.directory}/${segmentName(base)}.log.deleted`)
   const leftovers = files.leftovers.filter((name) => !kept.has(name))
-  const removal = leftoverRemoval(log, leftovers, gone)
+  const names = entries.map((entry) => entry.name)
+  log.lostBases = lostSegments(names, files.segments)
+  const lost = log.lostBases.filter((base) => start !== undefined && base < start)
+  // Between others the gap tells; an index there goes, as with Apache Kafka.
+  const between = log.lostBases.filter((base) => start !== undefined && base > start)
+  const removal = [...leftoverRemoval(log, leftovers, gone), ...indexRemovals(log.directory, between)]
   const isKept = deleted.length > 0 && !hints.isClean
   if (removal.length > 0 && !isKept) await parts.disk.submit(removal)
-  const names = entries.map((entry) => entry.name)
-  const lost = lostSegments(names, files.segments).filter((base) => start !== undefined && base < start)
   const isFirstLost = lost.length === 0 && isFirstGone(start, hints.firstBaseOffset, deleted)
   for (const baseOffset of isFirstLost ? [hints.firstBaseOffset ?? 0] : lost) {
     const file = `${segmentName(baseOffset)}.log`
@@ -76,6 +80,7 @@ export async function loadLog(log: UnifiedLog, hints: LoadHints, parts: LoadPart
   await completeEpochs(log, parts.disk)
   if (hints.isClean && isLoaded) await loadProducers(log, log.logEndOffset, hints, parts)
   await holdAgainstDigests(log, hints, deleted, parts)
+  noteLost(log, hints, parts)
   const { activeSegment: active } = log
   // It has been cut, or is damaged: what is appended from now on does not continue what is known.
   if (active.chain !== null && active.chain.sizeInBytes !== active.sizeInBytes) active.chain = null
@@ -96,11 +101,9 @@ function leftoverRemoval(
 ): readonly DiskOperation[] {
   if (names.length === 0 && deleted.length === 0) return []
   const unlink = (name: string): DiskOperation => ({ kind: 'unlink', path: `${log.directory}/${name}` })
-  const indexes = deleted.flatMap((base) =>
-    ['index', 'timeindex', 'txnindex'].map((kind) => `${segmentName(base)}.${kind}`),
-  )
+  const indexes = indexRemovals(log.directory, deleted)
   const sync: readonly DiskOperation[] = indexes.length === 0 ? [] : [{ kind: 'syncDirectory', path: log.directory }]
-  return [...indexes.map(unlink), ...sync, ...names.map(unlink)]
+  return [...indexes, ...sync, ...names.map(unlink)]
 }
 
 /** Has a log lost its first segment? Retention leaves the last name that it took until our copy says where the log begins. */
@@ -116,15 +119,31 @@ async function holdAgainstDigests(
   parts: LoadParts,
 ): Promise<void> {
   for (const [index, segment] of log.segments.slice(0, -1).entries()) {
-    const digest = digestFor(digests, segment.baseOffset, log.segments[index + 1]?.baseOffset)
-    if (digest === null || digest.sizeInBytes === segment.sizeInBytes) continue
-    if (!segment.isExamined) await findDamage(log, segment, parts, { endOffset: null, digests })
+    const next = (log.segments[index + 1] as Segment).baseOffset
+    const digest = digests.get(segment.baseOffset)
+    if (digest === undefined || segment.isExamined) continue
+    const isWhole = digest.sizeInBytes === segment.sizeInBytes
+    const isDifferent = digestFor(digests, segment.baseOffset, next) !== null && !isWhole
+    // Without gaps a missing segment shows in the one before it.
+    const isFollowedByGap = isWhole && digest.endOffset < next && !log.mayHaveGaps
+    if (isDifferent || isFollowedByGap) await findDamage(log, segment, parts, { endOffset: null, digests })
   }
-  // Without gaps a missing segment shows in the one before it.
   if (!log.mayHaveGaps) return
   const segments = log.segments.map(({ baseOffset }) => baseOffset)
   for (const range of missingSegments({ directory: log.directory, segments }, digests, deleted))
     enterDamage(log, range.path, [range], parts.observer)
+}
+
+/** What a segment was whose end this start has found lost: later ones, which look at sizes, know of it too. */
+function noteLost(log: UnifiedLog, { chain: point }: LoadHints, parts: LoadParts): void {
+  if (point === null) return
+  const { baseOffset, chain } = point
+  const index = log.segmentIndexOf(baseOffset)
+  const segment = log.segments[index]
+  if (segment?.baseOffset !== baseOffset || log.segments[index + 1]?.baseOffset !== chain.endOffset) return
+  if (segment.sizeInBytes >= chain.sizeInBytes || !log.damage.touches(segment.logPath)) return
+  const { topicId, partition } = log
+  parts.digests.note(log, digestOf({ topicId, partition, baseOffset }, chain, chain.sizeInBytes))
 }
 
 async function openSegments(
@@ -140,7 +159,7 @@ async function openSegments(
     segment.appendedFrom = segment.sizeInBytes
     segment.indexIsChecked = false
     segment.maxTimestampIsKnown = false
-    segment.chain = hints.chain?.baseOffset === baseOffset ? hints.chain.chain : null
+    segment.chain = hints.chain?.baseOffset === baseOffset ? hints.chain.chain.copy() : null
     return segment
   }
   if (baseOffsets.length === 0) {

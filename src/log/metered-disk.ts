@@ -3,7 +3,15 @@
  * by whole pages, so that is what is counted beside the bytes that were handed over. What the file system adds of its own (its journal,
  * its inodes) cannot be seen from here.
  */
-import type { DirectoryEntry, Disk, DiskOperation, LockOutcome, Observer, SubmitOptions } from '../base/ports.ts'
+import type {
+  DirectoryEntry,
+  Disk,
+  DiskOperation,
+  LockOutcome,
+  Observer,
+  RefusedPath,
+  SubmitOptions,
+} from '../base/ports.ts'
 import { logMetrics } from './log-metrics.ts'
 import { stateFileNames } from './side-files.ts'
 
@@ -71,6 +79,10 @@ export class MeteredDisk implements Disk {
 
   size(path: string): Promise<number | null> {
     return this.#disk.size(path)
+  }
+
+  refusals(paths: readonly string[]): Promise<readonly RefusedPath[]> {
+    return this.#disk.refusals(paths)
   }
 
   space(path: string): Promise<{ readonly freeBytes: number; readonly totalBytes: number }> {

@@ -1,22 +1,33 @@
 /**
- * The disk of one data directory, as its engine sees it: a full disk is a slow disk. A group that meets a lack of space stops where
- * it is, everything submitted behind it waits in its order, and it is tried again until space returns; so no promise of the order of
+ * The disk of one data directory, as its engine sees it: a full disk is a slow disk, and so is one on which the system refuses to open a
+ * file or to change a name (owner or mode were changed, there is no descriptor left). A group that meets such a lack stops where it is, everything submitted behind it waits in its order, and it is tried again until space returns; so no promise of the order of
  * the queue is lost, and no commit is answered that is not on the disk. Any other failure goes to whoever submitted the group.
  * A failed sync is the end (safety.md R6): what stands behind it may count on what it was to make durable, so nothing of it is done.
  *
  * How the order is kept: a group that is sent to the port while another is there needs the one before it. So one failure cancels
  * all that is in the port, and the groups are sent again in the same order, the failed one from its failed operation on.
  *
- * Two kinds of group may go past what waits, because nothing that waits depends on them:
+ * Three kinds of group may go past what waits, because nothing that waits depends on them:
  * - `relief`: removes files that no waiting group speaks of; it is how space comes back
+ * - `sign`: makes an empty file that no waiting group speaks of, for which many a full disk has room
  * - `commit` with nothing but a journal frame, while no earlier commit waits: the journal's room is there already
  */
 import { asError } from '../base/errors.ts'
-import type { Clock, DirectoryEntry, Disk, DiskOperation, LockOutcome, SubmitOptions } from '../base/ports.ts'
+import type {
+  Clock,
+  DirectoryEntry,
+  Disk,
+  DiskOperation,
+  LockOutcome,
+  RefusedPath,
+  SubmitOptions,
+} from '../base/ports.ts'
 import { DiskError } from '../base/ports.ts'
 
 /** No space, no quota, a file at its largest: nothing is wrong with the device. */
 const spaceCodes: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT', 'EFBIG'])
+/** The system did not open it, or changed no name: nothing has been done, so it can be tried again once owner, mode or limits are what they were. */
+const refusalCodes: ReadonlySet<string> = new Set(['EACCES', 'EPERM', 'EMFILE', 'ENFILE'])
 /** What waits for space is tried again this often. */
 const retryMs = 1000
 
@@ -33,9 +44,21 @@ export function isSpaceError(error: unknown): error is DiskError {
   )
 }
 
+/** A lack of space, or a refusal: it may pass, and nothing is lost by waiting. */
+export function mayPass(error: unknown): error is DiskError {
+  return isSpaceError(error) || isRefusal(error)
+}
+
+/** Also of a sync: it has not been asked for then. */
+export function isRefusal(error: unknown): boolean {
+  return error instanceof DiskError && refusalCodes.has(error.code)
+}
+
 export interface PatientOptions extends SubmitOptions {
-  /** `ordered` when omitted. An `attempt` does not wait for space: it is rejected when it meets a lack. */
-  readonly lane?: 'ordered' | 'relief' | 'commit' | 'attempt'
+  /** `ordered` when omitted. An `attempt` and a `sign` do not wait for space: they are rejected when they meet a lack. */
+  readonly lane?: 'ordered' | 'relief' | 'commit' | 'attempt' | 'sign'
+  /** A refusal is told to the caller, who can do without: nothing else waits for that. */
+  readonly mayBeRefused?: boolean
   /** Of a commit: it writes one journal frame and nothing else. */
   readonly isFrameOnly?: boolean
 }
@@ -84,6 +107,8 @@ export class PatientDisk implements Disk {
   #lackWaiters: (() => void)[] = []
   /** Done when a sync has failed, past everything else: what the next start is to know of it. */
   readonly #lastWords: readonly DiskOperation[]
+  /** Of a start a refusal is the end; whoever is served waits until it has passed. */
+  waitsForRefusals = false
   /** Called when the first group meets a lack of space, and when the last one waiting for it goes on. */
   onLack: (error: DiskError) => void = () => {}
   onSpace: () => void = () => {}
@@ -147,6 +172,13 @@ export class PatientDisk implements Disk {
     return this.#groups.some((group) => group.operations.some((operation) => paths.has(pathOf(operation))))
   }
 
+  /** Is the file made by a group that has not completed? */
+  isWaitingToMake(path: string): boolean {
+    return this.#groups.some(({ operations }) =>
+      operations.some((operation) => operation.kind === 'writeFile' && operation.path === path),
+    )
+  }
+
   read(path: string, position: number, length: number, into?: Uint8Array): Promise<Uint8Array> {
     return this.#port.read(path, position, length, into)
   }
@@ -165,6 +197,10 @@ export class PatientDisk implements Disk {
 
   size(path: string): Promise<number | null> {
     return this.#port.size(path)
+  }
+
+  refusals(paths: readonly string[]): Promise<readonly RefusedPath[]> {
+    return this.#port.refusals(paths)
   }
 
   space(path: string): Promise<{ readonly freeBytes: number; readonly totalBytes: number }> {
@@ -186,6 +222,10 @@ export class PatientDisk implements Disk {
     try {
       await this.#port.syncAside(paths)
     } catch (error) {
+      if (isRefusal(error) && this.waitsForRefusals && !this.#isGivingUp) {
+        await new Promise<void>((resolve) => void this.#clock.schedule(retryMs, resolve))
+        return await this.syncAside(paths)
+      }
       this.#end(this.#ended ?? asError(error))
       throw error
     } finally {
@@ -229,13 +269,18 @@ export class PatientDisk implements Disk {
       this.#end(this.#ended ?? error, group)
       return
     }
-    if (isSpaceError(error) && group.options.lane !== 'attempt' && !(this.#isGivingUp && this.#hasTriedLast)) {
+    if (this.#isWaitedFor(group, error) && !(this.#isGivingUp && this.#hasTriedLast)) {
       this.#hasTriedLast = this.#isGivingUp
       group.operations = group.operations.slice(error.index)
       group.wasTried = true
       this.#noteLack(error)
     } else if (!isCancelled(error) || group.previous?.hasFailed === true) this.#rejectForGood(group, error)
     this.#pump()
+  }
+
+  #isWaitedFor({ options }: Group, error: Error): error is DiskError {
+    if (options.lane === 'attempt' || options.lane === 'sign') return false
+    return isSpaceError(error) || (isRefusal(error) && this.waitsForRefusals && options.mayBeRefused !== true)
   }
 
   /** Whether they are heard changes nothing. */
@@ -262,7 +307,7 @@ export class PatientDisk implements Disk {
     group.hasFailed = true
     this.#remove(group)
     group.reject(error)
-    if (!this.#isGivingUp || !isSpaceError(error)) return
+    if (!this.#isGivingUp || !mayPass(error)) return
     // Given up: what stands behind depends on it.
     this.#lack = null
     for (const other of this.#groups.filter((each) => !each.isInPort)) this.#rejectForGood(other, cancelled(other))
@@ -321,7 +366,7 @@ export class PatientDisk implements Disk {
   #firstExpress(): Group | null {
     for (const group of this.#groups) {
       const { lane, isFrameOnly } = group.options
-      if (lane === 'relief' && !group.wasTried) return group
+      if (lane === 'sign' || (lane === 'relief' && !group.wasTried)) return group
       if (lane !== 'commit') continue
       return isFrameOnly === true && !group.wasTried && group !== this.#groups[0] ? group : this.#firstRelief()
     }
@@ -329,7 +374,9 @@ export class PatientDisk implements Disk {
   }
 
   #firstRelief(): Group | null {
-    return this.#groups.find((group) => group.options.lane === 'relief' && !group.wasTried) ?? null
+    const isNext = ({ options: { lane }, wasTried }: Group): boolean =>
+      lane === 'sign' || (lane === 'relief' && !wasTried)
+    return this.#groups.find(isNext) ?? null
   }
 
   #remove(group: Group): void {
@@ -342,7 +389,7 @@ export class PatientDisk implements Disk {
 
 function isFailedSync(error: Error): boolean {
   const isSync = error instanceof DiskError && (error.operation === 'sync' || error.operation === 'syncDirectory')
-  return isSync && !isCancelled(error)
+  return isSync && !isCancelled(error) && !isRefusal(error)
 }
 
 function isCancelled(error: Error): boolean {

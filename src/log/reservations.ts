@@ -8,7 +8,7 @@ import { asError } from '../base/errors.ts'
 import { DiskError, type DiskOperation, type Observer } from '../base/ports.ts'
 import type { CommitDriver } from './commit-driver.ts'
 import { logEvents } from './log-events.ts'
-import { isSpaceError, type PatientDisk } from './patient-disk.ts'
+import { mayPass, type PatientDisk } from './patient-disk.ts'
 import type { Segment } from './segment.ts'
 import type { UnifiedLog } from './unified-log.ts'
 
@@ -79,7 +79,7 @@ export class Reservations {
     } catch (thrown) {
       // Deleted meanwhile, or nothing that this file system has.
       const isHarmless = thrown instanceof DiskError && (thrown.code === 'ENOENT' || thrown.code === 'EOPNOTSUPP')
-      if (!isSpaceError(thrown) && !isHarmless) throw thrown
+      if (!mayPass(thrown) && !isHarmless) throw thrown
       if (!log.isDeleted) this.#tell(log, thrown.message)
       return false
     }

@@ -3,13 +3,14 @@
  * high watermark go. With a clock that is known to be wrong nothing goes by time (safety.md A32).
  */
 import { earliestTrustedWallMs } from '../base/wall-floor.ts'
-import type { Clock, DiskOperation, Observer } from '../base/ports.ts'
+import { type Clock, DiskError, type DiskOperation, type Observer } from '../base/ports.ts'
 import type { DirtyFiles } from './dirty-files.ts'
 import type { FileRemover } from './file-remover.ts'
 import { ensureMaxTimestamp } from './index-check.ts'
 import { logEvents } from './log-events.ts'
+import { indexRemovals } from './log-files.ts'
 import { logMetrics } from './log-metrics.ts'
-import type { PatientDisk } from './patient-disk.ts'
+import { isRefusal, type PatientDisk, type PatientOptions } from './patient-disk.ts'
 import { snapshotPath } from './producer-loader.ts'
 import type { ReaderParts } from './log-reader.ts'
 import type { Segment } from './segment.ts'
@@ -243,29 +244,33 @@ async function removeSegments(
   log.logStartOffset = Math.max(log.logStartOffset, first.baseOffset)
   log.epochs.truncateStart(log.logStartOffset)
   log.damage.forgetBelow(first.baseOffset)
+  const isBelow = (offset: number): boolean => offset < first.baseOffset
   const operations: DiskOperation[] = []
   const paths = going.flatMap((segment) => [segment.logPath, segment.indexPath, segment.timeIndexPath])
   // Nothing may be committed to a new segment whose file is not there yet; what removes only may go past what waits for space.
   const lane = !first.isOnDisk ? 'commit' : parts.disk.isWaitingFor(new Set(paths)) ? 'ordered' : 'relief'
-  if (!first.isOnDisk) {
+  // Past the commit that makes that file it may go with the file made: the log is never without one.
+  if (!first.isOnDisk || (lane === 'relief' && parts.disk.isWaitingToMake(first.logPath))) {
     first.isOnDisk = true
-    operations.push({ kind: 'writeFile', path: first.logPath, bytes: new Uint8Array(0) })
+    // Of nothing, and not from anew: where it goes past nothing in the end, the commit has written to the file by then.
+    operations.push({ kind: 'write', path: first.logPath, position: 0, chunks: [] })
     operations.push({ kind: 'syncDirectory', path: log.directory })
   }
-  const snapshots = log.snapshotOffsets.filter((offset) => offset < first.baseOffset)
-  log.snapshotOffsets = log.snapshotOffsets.filter((offset) => offset >= first.baseOffset)
+  const snapshots = log.snapshotOffsets.filter(isBelow)
+  log.snapshotOffsets = log.snapshotOffsets.filter((offset) => !isBelow(offset))
   const removed = parts.dirty.beginRemoval(going.map((segment) => segment.logPath))
   for (const segment of going) {
     parts.reader.indexes.forget(segment.indexPath)
     operations.push({ kind: 'rename', from: segment.logPath, to: `${segment.logPath}.deleted` })
-    for (const path of [segment.indexPath, segment.timeIndexPath, `${segment.directory}/${segment.name}.txnindex`]) {
-      operations.push({ kind: 'unlink', path })
-    }
+    operations.push(...indexRemovals(segment.directory, [segment.baseOffset]))
   }
+  // What tells of segments that were lost before has nothing to tell any more.
+  operations.push(...indexRemovals(log.directory, log.lostBases.filter(isBelow)))
+  log.lostBases = log.lostBases.filter((base) => !isBelow(base))
   operations.push({ kind: 'syncDirectory', path: log.directory })
   // A segment that a crash brings back needs the snapshot at its start: what was deleted before it is known from there only.
   for (const offset of snapshots) operations.push({ kind: 'unlink', path: snapshotPath(log, offset) })
-  await parts.disk.submit(operations, { lane })
+  await submitRemoval(operations, lane, parts.disk)
   removed()
   for (const path of paths) parts.disk.forget(path)
   const bytes = going.reduce((sum, segment) => sum + segment.sizeInBytes, 0)
@@ -279,8 +284,9 @@ async function removeSegments(
     parts.disk.retry()
   }
   if (isUrgent) {
-    for (const file of files) await parts.remover.removeNow(file)
-    await onRemoved()
+    await Promise.all(files.map((file) => parts.remover.removeNow(file)))
+      .then(onRemoved)
+      .catch(unlessRefused)
     return
   }
   parts.later(log.config.fileDeleteDelayMs, () => {
@@ -290,6 +296,25 @@ async function removeSegments(
       .then(onRemoved)
       .catch(() => {})
   })
+}
+
+/** A file that is lost, or that somebody has removed, is none to be renamed: its new name tells the next start all the same where the log begins. */
+async function submitRemoval(
+  operations: readonly DiskOperation[],
+  lane: NonNullable<PatientOptions['lane']>,
+  disk: PatientDisk,
+): Promise<void> {
+  for (let left = operations; ; ) {
+    try {
+      return await disk.submit(left, { lane })
+    } catch (thrown) {
+      if (!(thrown instanceof DiskError) || thrown.code !== 'ENOENT') throw thrown
+      const at = left.findIndex((each) => each.kind === 'rename' && each.from === thrown.path)
+      if (at < 0) throw thrown
+      const { path } = thrown
+      left = [{ kind: 'writeFile', path: `${path}.deleted`, bytes: new Uint8Array(0) }, ...left.slice(at + 1)]
+    }
+  }
 }
 
 /**
@@ -303,5 +328,10 @@ async function removeLast(log: UnifiedLog, last: Segment, parts: RetentionParts)
   log.deletedFile = isTold ? null : { path, baseOffset: last.baseOffset }
   const operations: DiskOperation[] = [isTold ? { kind: 'unlink', path } : { kind: 'truncate', path, size: 0 }]
   if (before !== null) operations.push({ kind: 'unlink', path: before.path })
-  await parts.disk.submit(operations, { lane: 'relief' })
+  await parts.disk.submit(operations, { lane: 'relief', mayBeRefused: true })
+}
+
+/** What may not be removed is removed when the log is opened next. */
+function unlessRefused(thrown: unknown): void {
+  if (!isRefusal(thrown)) throw thrown
 }

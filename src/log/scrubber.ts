@@ -4,7 +4,7 @@
  * gone bad under a page that is still cached is found by a later pass.
  */
 import { asError } from '../base/errors.ts'
-import { DiskError, type Ports, type Timer } from '../base/ports.ts'
+import { DiskError, type Entropy, type Ports, type Timer } from '../base/ports.ts'
 import { batchLastOffset } from '../protocol/records/record-batch.ts'
 import { CompactionStopped, Pacer } from './compaction/pacer.ts'
 import { findDamage } from './damage-finder.ts'
@@ -87,13 +87,13 @@ export class Scrubber {
     const startMs = clock.monotonicMs()
     const logs = [...this.#parts.logs()]
     this.#bytes = 0
-    // A box that is switched off every evening gets through all of its logs in time: each pass begins with another one.
-    const first = logs.length === 0 ? 0 : entropy.below(logs.length)
-    for (const log of [...logs.slice(first), ...logs.slice(0, first)]) {
+    for (const stretch of stretchesOf(logs, entropy)) {
+      const { log, fromOffset, endOffset } = stretch
       if (this.#isOver) return
       const digests = await this.#parts.digests.of(log)
       for (const segment of [...log.segments]) {
         if (this.#isOver) return
+        if (segment.baseOffset < fromOffset || segment.baseOffset >= endOffset) continue
         if (log.isDeleted || !log.segments.includes(segment) || segment.replacement !== null) continue
         await this.#look(log, segment, digests)
       }
@@ -172,4 +172,34 @@ export class Scrubber {
     if (error instanceof CompactionStopped || this.#isOver) return
     this.#parts.ports.observer.event(logEvents.scrubFailed, { error: error.message })
   }
+}
+
+/** Segments of a log with base offsets in a range. */
+interface Stretch {
+  readonly log: UnifiedLog
+  readonly fromOffset: number
+  readonly endOffset: number
+}
+
+/**
+ * All logs in the order of one pass. A box that is switched off every evening gets through everything in time, also where one log is more
+ * than a day's work: each pass begins with another segment, any of them as likely.
+ */
+function stretchesOf(logs: readonly UnifiedLog[], entropy: Pick<Entropy, 'below'>): readonly Stretch[] {
+  const segments = logs.reduce((sum, log) => sum + log.segments.length, 0)
+  if (segments === 0) return []
+  let left = entropy.below(segments)
+  const first = logs.findIndex((log) => {
+    if (left < log.segments.length) return true
+    left -= log.segments.length
+    return false
+  })
+  const log = logs[first] as UnifiedLog
+  const { baseOffset } = log.segments[left] as Segment
+  const whole = (each: UnifiedLog): Stretch => ({ log: each, fromOffset: 0, endOffset: Number.POSITIVE_INFINITY })
+  return [
+    { ...whole(log), fromOffset: baseOffset },
+    ...[...logs.slice(first + 1), ...logs.slice(0, first)].map(whole),
+    { ...whole(log), endOffset: baseOffset },
+  ]
 }

@@ -13,7 +13,7 @@ import type { Gate } from './append-gate.ts'
 import type { Ballast } from './ballast.ts'
 import { logEvents } from './log-events.ts'
 import { logMetrics } from './log-metrics.ts'
-import type { PatientDisk } from './patient-disk.ts'
+import { isSpaceError, type PatientDisk } from './patient-disk.ts'
 
 /** What happens to new data when the budget is used up. */
 export type WhenFull = 'reject' | 'drop-oldest'
@@ -292,7 +292,7 @@ export class SpaceGuard implements SpaceReport {
   #onLack(error: DiskError): void {
     this.#hasMetLack = true
     this.#refuse(error.message)
-    void this.#giveBallast()
+    if (isSpaceError(error)) void this.#giveBallast()
     this.#checkSoon()
   }
 

@@ -71,6 +71,8 @@ export class UnifiedLog {
   filedFirstOffset = -1
   /** An emptied `.deleted` file that tells a start why the log begins where it does, until our copy says so. */
   deletedFile: { readonly path: string; readonly baseOffset: number } | null = null
+  /** Base offsets of segments that were not there when the log was opened, while an index of theirs was. */
+  lostBases: readonly number[] = []
   /** Called after `durableEndOffset` (or, relaxed, `writtenEndOffset`) moved, when it has moved for all logs of the commit. */
   onDurable: (() => void) | null = null
   /** Answers the offset from which on retention leaves what is there, for readers that have not had it; null = it need not ask. */

@@ -24,6 +24,10 @@ export interface ComputeOptions {
 
 /** Input up to this size is packed at once with gzip and zstd: about 0.2 ms. */
 const inlineSlowBytesMax = 8 * 1024
+/** These two take so many times the processor of the others: a turn has some thirty such jobs. */
+const slowWeight = 4
+/** Above these levels eight kilobytes take milliseconds. */
+const inlineLevelMax = { gzip: 6, zstd: 9 } as const
 
 const pbkdf2OnPool = promisify(pbkdf2)
 /** Bytes of a derived key. */
@@ -49,19 +53,22 @@ class NodeCompute implements Compute {
   }
 
   async compress(codec: CompressionCodec, bytes: Uint8Array, level?: number): Promise<Uint8Array> {
-    const isSmall = this.#inline || bytes.length <= inlineSlowBytesMax
     switch (codec) {
       case 'none':
         return bytes
       case 'gzip': {
         const options = { level: level ?? zlib.constants.Z_DEFAULT_COMPRESSION }
-        return isSmall ? zlib.gzipSync(bytes, options) : this.#turns.onPool(() => gzipOnPool(bytes, options))
+        return (await this.#isForTurn(codec, bytes, level))
+          ? zlib.gzipSync(bytes, options)
+          : this.#turns.onPool(() => gzipOnPool(bytes, options))
       }
       case 'zstd': {
         const options = {
           params: { [zlib.constants.ZSTD_c_compressionLevel]: level ?? zlib.constants.ZSTD_CLEVEL_DEFAULT },
         }
-        return isSmall ? zlib.zstdCompressSync(bytes, options) : this.#turns.onPool(() => zstdOnPool(bytes, options))
+        return (await this.#isForTurn(codec, bytes, level))
+          ? zlib.zstdCompressSync(bytes, options)
+          : this.#turns.onPool(() => zstdOnPool(bytes, options))
       }
       case 'lz4': {
         if (!this.#inline && bytes.length > pieceBytes)
@@ -106,6 +113,13 @@ class NodeCompute implements Compute {
 
   gssInitiator(keytab: string, principal: string, service: string): GssInitiator {
     return openGssInitiator(keytab, principal, service)
+  }
+
+  /** Is it packed in the loop's turn? Then in the one in which this resolves. */
+  async #isForTurn(codec: 'gzip' | 'zstd', bytes: Uint8Array, level = 0): Promise<boolean> {
+    const isSmall = bytes.length <= inlineSlowBytesMax && level <= inlineLevelMax[codec]
+    if (isSmall) await this.#inlineTurn(bytes.length * slowWeight)
+    return this.#inline || isSmall
   }
 
   async #compressSnappy(bytes: Uint8Array): Promise<Uint8Array> {

@@ -12,6 +12,7 @@ import {
   type DiskOperation,
   type LockOutcome,
   type Observer,
+  type RefusedPath,
   type SubmitOptions,
 } from '../base/ports.ts'
 import type { AddOn } from './add-on.ts'
@@ -66,6 +67,7 @@ export class NodeDisk implements Disk {
       ringBytes: options.ringBytes ?? ringBytesDefault,
       descriptorsMax: options.dataDescriptorsMax - readersMax,
       addOnFile: options.addOn.file,
+      place: (ring, at, source) => options.addOn.place(ring, at, source),
       onLost: (error) => {
         options.observer.event(nodeEvents.writerLost, { reason: error.message })
         options.onWriterLost?.(error)
@@ -152,6 +154,13 @@ export class NodeDisk implements Disk {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null
       throw asDiskError(error, 'size', path)
     }
+  }
+
+  async refusals(paths: readonly string[]): Promise<readonly RefusedPath[]> {
+    return paths.flatMap((path) => {
+      const code = refusalOf(path)
+      return code === null ? [] : [{ path, code }]
+    })
   }
 
   async space(path: string): Promise<{ readonly freeBytes: number; readonly totalBytes: number }> {
@@ -298,6 +307,17 @@ export class NodeDisk implements Disk {
     this.#syncMsSeen = syncMs
     observer.set(nodeMetrics.diskDescriptors, openDescriptors, { side: 'write' })
     observer.set(nodeMetrics.diskDescriptors, this.#readers.openCount, { side: 'read' })
+  }
+}
+
+/** Asked at once, some microseconds each: who asks has looked at the file just now, so that nothing waits for the device. */
+function refusalOf(path: string): string | null {
+  try {
+    fs.accessSync(path, fs.constants.W_OK)
+    return null
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    return code === undefined || code === 'ENOENT' ? null : code
   }
 }
 

@@ -323,6 +323,23 @@ function expectWhole({ settled, others }: { readonly settled: number[]; readonly
   expect([whole > 20, others.length > 20]).toEqual([true, true])
 }
 
+describe('records that no codec makes smaller', () => {
+  it.each(['gzip', 'zstd', 'lz4', 'snappy'])(
+    'are stored as they are, up to the largest that the topic takes: %s',
+    async (codec) => {
+      const bytesMax = 400_000
+      const { node, readings } = await open(1, { 'compression.type': codec, 'max.message.bytes': `${bytesMax}` })
+      const turn = node.broker.turn()
+      const value = node.ports.entropy.bytes(bytesMax - 61 - 33)
+      expect(turn.append(readings[0] as Partition, 1_000, Buffer.from('k'), value, null)).toBeNull()
+      const told = listen(turn)
+      await node.world.run(() => told.length > 0)
+      expect([told, readings[0]?.log.logEndOffset]).toEqual([[null], 1])
+      expect(readings[0]?.log.sizeInBytes).toBeLessThanOrEqual(bytesMax)
+    },
+  )
+})
+
 describe('after a power cut', () => {
   it('a turn that writes to an internal topic is in the log whole or not at all, and whole when it was settled', async () => {
     const copies = await copiesAfterPowerCuts((turn, { readings, secret }, id, size) => {

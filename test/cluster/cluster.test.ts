@@ -32,6 +32,24 @@ describe('a cluster of one node', () => {
     expect(partition.highWatermark).toBe(2)
   })
 
+  it('tells at its start of a transaction that is left open, where readers stand still, and of none otherwise', async () => {
+    const place = clusterWorld()
+    const first = await startCluster(place)
+    await place.world.settle(first.cluster.createTopic(creationOf('readings', { partitions: 3 })))
+    const partition = first.cluster.partitions.get('readings', 1)
+    if (partition === undefined) throw new Error('not served')
+    const open = { producerId: 9, producerEpoch: 0, baseSequence: 0, isTransactional: true }
+    for (const batch of [batchOf(['a', 'b']), batchOf(['c'], open)])
+      first.cluster.partitions.appendSet([{ partition, batch, origin: 'internal' }])
+    await place.world.settle(new Promise((resolve) => partition.whenHighWatermark(3, resolve)))
+    expect(place.host.observer.eventsOf('transactions-open')).toEqual([])
+    await stopCluster(place, first)
+    await startCluster(place)
+    expect(place.host.observer.eventsOf('transactions-open').map(({ fields }) => fields)).toEqual([
+      { partitions: 1, log: 'readings-1', offset: 2 },
+    ])
+  })
+
   it('names its directory in every partition, as Apache Kafka needs to open the logs', async () => {
     const place = clusterWorld()
     const { cluster, directory } = await startCluster(place)

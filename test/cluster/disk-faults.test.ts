@@ -1,5 +1,6 @@
 /** Files of the cluster beside its log: their disk is the directory's, and so is what happens to it. */
 import { describe, expect, it } from 'vitest'
+import { confirmRecovery } from '../../src/recover-confirm.ts'
 import type { DiskFault } from '../sim/disk-faults.ts'
 import {
   type ClusterLife,
@@ -83,19 +84,50 @@ describe('the hold of deletions', () => {
     const recover = place.host.failDisk({ operation: 'writeFile', path: /recovery-hold/, code: 'ENOSPC' })
     const life = await startCluster(place)
     expect(life.cluster.hold.reason).not.toBeNull()
-    expect(place.host.fileNow('/data/state/recovery-hold')).toBeNull()
+    const written = (): string => Buffer.from(place.host.fileNow('/data/state/recovery-hold') ?? []).toString()
+    expect(written()).toBe('')
     recover()
-    await place.world.run(() => place.host.fileNow('/data/state/recovery-hold') !== null, 20_000)
+    await place.world.run(() => written().includes('metadata'), 20_000)
     expect(life.directory.failure).toBeNull()
     await stopCluster(place, life)
   })
 
-  it('that stands there and cannot be read holds', async () => {
+  it('that stands there and cannot be read holds, and is confirmed', async () => {
     const place = await withoutMetadata()
     await stopCluster(place, await startCluster(place))
     place.host.failDisk({ operation: 'readFile', path: /recovery-hold/, code: 'EIO' })
     const life = await startCluster(place)
     expect(life.cluster.hold.reason).toContain('EIO')
+    expect(await place.world.settle(confirmRecovery({ dataDir: '/data' }, life.ports.disk))).not.toBeNull()
+    await place.world.run(() => life.cluster.hold.reason === null, 20_000)
     await stopCluster(place, life)
+  })
+
+  it('outlives a start on a disk that has room for its name alone, and is confirmed there', async () => {
+    const place = await withoutMetadata()
+    place.host.failDisk({ operation: 'writeFile', path: /recovery-hold.tmp/, code: 'ENOSPC' })
+    await startCluster(place)
+    place.host.powerCut()
+    const { cluster, ports } = await startCluster(place)
+    expect(cluster.hold.reason).toMatch(/metadata/)
+    expect(await place.world.settle(confirmRecovery({ dataDir: '/data' }, ports.disk))).toMatch(/metadata/)
+    await place.world.run(() => cluster.hold.reason === null, 20_000)
+  })
+
+  it('has its name written while all else waits for room', async () => {
+    const place = clusterWorld()
+    const life = await startCluster(place)
+    await place.world.settle(life.cluster.createTopic(creationOf('a')))
+    await stopCluster(place, life)
+    const { image, faults } = place.host
+    const isGone = (path: string): boolean =>
+      path.endsWith('/recovery-points') || (path.startsWith(metadataFolder) && /\.(log|checkpoint)$/.test(path))
+    for (const path of image.filePaths()) if (isGone(path)) image.unlink(path)
+    for (const path of [metadataFolder, '/data/state']) image.syncDirectory(path)
+    faults.add({ operation: 'writeFile', path: /recovery-(points|hold).tmp/, code: 'ENOSPC' })
+    await expect(startCluster(place)).rejects.toThrow(/did not hold within/)
+    place.host.powerCut()
+    faults.clear()
+    expect((await startCluster(place)).cluster.hold.reason).toMatch(/no room/)
   })
 })

@@ -33,6 +33,24 @@ export const mutants: readonly Mutant[] = [
     ),
   },
   {
+    name: 'removal-past-its-successor',
+    test: 'test/log/retention-race.test.ts',
+    breaks: 'a log always has a segment file, on a full disk too',
+    edits: edit('log/retention.ts', "|| (lane === 'relief' && parts.disk.isWaitingToMake(first.logPath))", ''),
+  },
+  {
+    name: 'together-is-apart',
+    test: 'test/broker/turn-append.test.ts',
+    breaks: 'records that are to be kept together are one set, whatever their topics',
+    edits: edit('broker/turn-append.ts', 'this.#isTogether = true', 'this.#isTogether = bytes < 0'),
+  },
+  {
+    name: 'decoded-apart',
+    test: 'test/ingest/mqtt/sparkplug-decoding.test.ts',
+    breaks: 'a Sparkplug message and its JSON are in the log together or not at all',
+    edits: edit('ingest/mqtt/publish-handler.ts', 'if (jsonLength > 0 || route.', 'if (jsonLength < 0 || route.'),
+  },
+  {
     name: 'acknowledged-early',
     breaks: 'a waiter is told when the high watermark has passed it',
     edits: edit(

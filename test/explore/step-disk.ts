@@ -166,6 +166,10 @@ export class StepDisk implements Disk {
     })
   }
 
+  refusals(): Promise<readonly []> {
+    return Promise.resolve([])
+  }
+
   space(path: string): Promise<{ readonly freeBytes: number; readonly totalBytes: number }> {
     return this.#answer('space', path, () => {
       const totalBytes = Math.min(this.image.capacityBytes, 2 ** 40)

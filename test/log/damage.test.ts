@@ -397,6 +397,24 @@ describe('the check of a stopped directory', () => {
 describe('the scrub', () => {
   const scrub = { bytesPerSecond: 16_384, everyMs: 86_400_000 }
 
+  test('gets everywhere in a log that is more than a day of a box which is switched off every evening', async () => {
+    const place = await stopped(33)
+    const { world, host } = place
+    const names = (await listing(place)).map(({ name }) => name).filter((name) => name.endsWith('.log'))
+    const path = `${folder}/${names.filter((name) => sizeOf(host, `${folder}/${name}`) > 0).at(-2)}`
+    host.corrupt(path, 200, 1)
+    let days = 0
+    const isFound = (): boolean => host.observer.eventsOf('log-damaged').length > 0
+    for (; days < 60 && !isFound(); days++) {
+      await boot(place, { scrub: { bytesPerSecond: 4096, everyMs: 60_000 } })
+      await world.runFor(65_000)
+      expect(host.observer.eventsOf('log-scrubbed')).toEqual([])
+      await world.settle(place.directory.close())
+      host.kill()
+    }
+    expect(isFound()).toBe(true)
+  })
+
   test('finds damage that no reader has met, tells of it once, and reads no faster than it may', async () => {
     const place = await stopped(5)
     await boot(place, { scrub })

@@ -72,6 +72,8 @@ const sharesOf: Readonly<Record<FaultCode, Shares>> = {
   EDQUOT: (_, place) => (place % 3 === 0 ? [0.5] : []),
   EFBIG: (_, place) => (place % 3 === 1 ? [1] : []),
   EROFS: (_, place) => (place % 2 === 0 ? [(place % 3) / 2] : []),
+  EACCES: (_, place) => [((place + 1) % 3) / 2],
+  EMFILE: (_, place) => (place % 3 === 2 ? [0.5] : []),
   EIO: (name, place) => (name.startsWith('sync') ? [0, 0.5, 1] : [(place % 3) / 2]),
 }
 

@@ -15,10 +15,12 @@ import { type SimWorld, simWorld } from '../sim/world.ts'
 import { followHighWatermark } from './compaction/compaction-fixture.ts'
 import { batchOf, openSmall, smallConfig } from './log-fixture.ts'
 
-export const faultCodes = ['ENOSPC', 'EDQUOT', 'EFBIG', 'EROFS', 'EIO'] as const
+export const faultCodes = ['ENOSPC', 'EDQUOT', 'EFBIG', 'EROFS', 'EIO', 'EACCES', 'EMFILE'] as const
 export type FaultCode = (typeof faultCodes)[number]
 
 const spaceCodes: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT', 'EFBIG'])
+/** A file is not opened: it passes, also of a sync. */
+const refusalCodes: ReadonlySet<string> = new Set(['EACCES', 'EMFILE'])
 /** What takes room: it goes on failing while there is none. */
 const growing: ReadonlySet<string> = new Set(['write', 'writeFile', 'rename', 'makeDirectory', 'reserve'])
 const options = {
@@ -65,6 +67,7 @@ class Sweep {
   #isArmed = true
   #wasHit = false
   #hitAtMs = Number.POSITIVE_INFINITY
+  #hitPath = ''
   #count = 0
   #life = 0
 
@@ -92,19 +95,35 @@ class Sweep {
     // A folder that is there is answered without a look at the room or the mount.
     const isThere = operation === 'makeDirectory' && this.#host.image.find(path) !== null
     if (operation === 'read' || operation === 'readFile' || isThere) return null
+    if (operation === 'access') return this.#isRefused(path) ? (this.#fault?.code ?? null) : null
     const index = this.#count++
     if (this.#isArmed) this.#operations.push(`${operation} ${nameOf(path)}`)
     const fault = this.#fault
     if (fault === null || !this.#isArmed) return null
     if (index === fault.index) {
       this.#wasHit = true
+      this.#hitPath = path
       this.#hitAtMs = this.#world.nowMs
       return fault.code
     }
     if (!this.#wasHit || fault.code === 'EIO') return null
     if (fault.code === 'EROFS') return this.#world.nowMs < this.#hitAtMs + 60_000 ? fault.code : null
-    const isShort = this.#world.nowMs < this.#hitAtMs + 2_500
-    return isShort && growing.has(operation) ? fault.code : null
+    if (refusalCodes.has(fault.code)) return this.#isRefused(path) ? fault.code : null
+    return this.#isShort && growing.has(operation) ? fault.code : null
+  }
+
+  get #isShort(): boolean {
+    return this.#world.nowMs < this.#hitAtMs + 2_500
+  }
+
+  #isRefused(path: string): boolean {
+    return (
+      this.#isArmed &&
+      this.#wasHit &&
+      this.#isShort &&
+      path === this.#hitPath &&
+      refusalCodes.has(this.#fault?.code ?? '')
+    )
   }
 
   /** One life; the fault may keep it from beginning. */
@@ -126,6 +145,7 @@ class Sweep {
     await this.#look(here)
     const failed = this.#host.observer.eventsOf('log-directory-failed')
     if (isSpace && !this.#failedSync()) expect(failed, 'a lack of room fails nothing').toEqual([])
+    if (refusalCodes.has(this.#fault?.code ?? '')) expect(failed, 'a refusal fails nothing').toEqual([])
     if (failed.length > 0) expect(this.#wasHit).toBe(true)
     if (this.#life % 2 === 0) this.#host.powerCut()
     else this.#host.kill()

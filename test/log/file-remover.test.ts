@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { FileRemover } from '../../src/log/file-remover.ts'
 import { simWorld } from '../sim/world.ts'
+import { appendOne, batchOf, createSmall, done, openSmall } from './log-fixture.ts'
 
 const mebibyte = 1_048_576
 
@@ -35,4 +36,25 @@ test('large files go one after another with the disk left to commits between the
   await world.runFor(2_000)
   expect(await present()).toEqual([])
   expect(isDone).toBe(true)
+})
+
+test('what of a deleted log cannot be removed is told, costs nothing else, and goes at the next start', async () => {
+  const world = simWorld(5)
+  const host = world.host('edge')
+  const directory = await world.settle(openSmall(host.boot()))
+  const log = await world.settle(createSmall(directory, 'a'))
+  const other = await world.settle(createSmall(directory, 'b'))
+  host.faults.add({ operation: 'unlink', path: /-delete\/partition/, code: 'EPERM', times: 1 })
+  await world.settle(directory.deleteLog(log))
+  await world.runFor(100_000)
+  expect(host.observer.eventsOf('log-removal-failed')).toHaveLength(1)
+  done(appendOne(directory, other, batchOf(['x'])))
+  await world.run(() => other.durableEndOffset === 1)
+  await world.settle(directory.close())
+  host.kill()
+  const ports = host.boot()
+  await world.settle(openSmall(ports))
+  await world.runFor(1_000)
+  const names = (await world.settle(ports.disk.list('/data/log'))).map((entry) => entry.name)
+  expect(names.filter((name) => name.startsWith('a-0'))).toEqual([])
 })

@@ -29,6 +29,29 @@ function noise(length: number): Buffer {
   return bytes
 }
 
+describe('many small batches at once', () => {
+  it.each(['gzip', 'zstd'] as const)('leave the loop to others in between: %s', async (codec) => {
+    const batch = noise(8_000)
+    const turns = await turnsDuring(() =>
+      Promise.all(Array.from({ length: 400 }, () => compute.compress(codec, batch))),
+    )
+    expect(turns).toBeGreaterThanOrEqual(10)
+  })
+
+  it.each([
+    ['gzip', 9],
+    ['zstd', 19],
+  ] as const)('are packed off the loop at a level that takes long: %s %d', async (codec, level) => {
+    const batch = noise(8_000)
+    let isOver = false
+    const packed = compute.compress(codec, batch, level).then(() => (isOver = true))
+    // Nothing but the pool gives a result later than the microtasks of this turn.
+    for (let index = 0; index < 100; index++) await Promise.resolve()
+    expect(isOver).toBe(false)
+    await packed
+  })
+})
+
 describe('what Apache Kafka’s own client compressed', () => {
   for (const [name, encoded] of Object.entries(samples)) {
     const [codec, lines] = name.split(' ') as [CompressionCodec, string]

@@ -43,13 +43,33 @@ test('a partition behind a link keeps its records, and takes more', async () => 
   expect(directory.failure).toBeNull()
 })
 
-test('a deleted partition goes with its link', async () => {
-  const { folder, target } = await moved()
-  const directory = await open()
+/** Deletes the log. Answers whether its folder is gone. */
+async function deleted(directory: LogDirectory): Promise<boolean> {
   await directory.deleteLog(await createSmall(directory, 'a', { fileDeleteDelayMs: 0 }))
-  const isThere = (): boolean => fs.readdirSync(path.dirname(folder)).some((name) => name.startsWith('a-0'))
+  const isThere = (): boolean => fs.readdirSync(`${root}/data/log`).some((name) => name.startsWith('a-0'))
   for (const endMs = performance.now() + 10_000; isThere() && performance.now() < endMs; )
     await new Promise((resolve) => setTimeout(resolve, 10))
-  expect([isThere(), fs.readdirSync(target)]).toEqual([false, []])
+  return !isThere()
+}
+
+test('a deleted partition goes with its link', async () => {
+  const { target } = await moved()
+  const directory = await open()
+  expect([await deleted(directory), fs.readdirSync(target)]).toEqual([true, []])
+  await directory.close()
+})
+
+test('a deleted partition goes with the folders that were made in it, and a link there without what it names', async () => {
+  const directory = await open()
+  await createSmall(directory, 'a')
+  const folder = `${root}/data/log/a-0`
+  fs.mkdirSync(`${folder}/backup/older`, { recursive: true })
+  fs.mkdirSync(`${root}/elsewhere`)
+  for (const file of [`${folder}/backup/older/a`, `${folder}/backup/b`, `${root}/elsewhere/kept`])
+    fs.writeFileSync(file, 'x')
+  fs.symlinkSync(`${root}/elsewhere`, `${folder}/link`)
+  fs.symlinkSync(`${root}/nowhere`, `${folder}/backup/dangling`)
+  expect(await deleted(directory)).toBe(true)
+  expect([fs.readdirSync(`${root}/elsewhere`), directory.failure]).toEqual([['kept'], null])
   await directory.close()
 })

@@ -1,7 +1,8 @@
 /** Faults of a simulated disk: which operation fails, with what, how often. */
 import type { DiskOperation } from '../../src/base/ports.ts'
 
-export type FaultyOperation = DiskOperation['kind'] | 'read' | 'readFile'
+/** `access`: the process may not write there, as it is told when it asks. */
+export type FaultyOperation = DiskOperation['kind'] | 'read' | 'readFile' | 'access'
 
 export interface DiskFault {
   readonly operation: FaultyOperation

@@ -4,7 +4,14 @@
  * A group takes a seeded time for each of its operations; its effects become visible when it ends, or, when the process is
  * killed half way, as far as it had come, down to a part of a write.
  */
-import type { DirectoryEntry, Disk, DiskOperation, LockOutcome, SubmitOptions } from '../../src/base/ports.ts'
+import type {
+  DirectoryEntry,
+  Disk,
+  DiskOperation,
+  LockOutcome,
+  RefusedPath,
+  SubmitOptions,
+} from '../../src/base/ports.ts'
 import { DiskError } from '../../src/base/ports.ts'
 import type { DiskFaults } from './disk-faults.ts'
 import { type DiskImage, ImageError, SimDirectory } from './disk-image.ts'
@@ -123,6 +130,15 @@ export class SimDisk implements Disk {
       const node = this.#host.image.find(path)
       return node === null || node instanceof SimDirectory ? null : node.size
     })
+  }
+
+  refusals(paths: readonly string[]): Promise<readonly RefusedPath[]> {
+    return this.#later('access', paths[0] ?? '', () =>
+      paths.flatMap((path) => {
+        const code = this.#host.image.find(path) === null ? null : this.#host.faults.codeFor('access', path)
+        return code === null ? [] : [{ path, code }]
+      }),
+    )
   }
 
   space(path: string): Promise<{ readonly freeBytes: number; readonly totalBytes: number }> {

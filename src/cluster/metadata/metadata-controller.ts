@@ -13,9 +13,9 @@ import {
 import type { BrokerEndPoint } from './broker-end-point.ts'
 import { configResourceType, type MetadataImage, type TopicImage } from './metadata-image.ts'
 import { type FoundLog, type Rebuild, rebuildMetadata, type RebuildOptions } from './metadata-rebuild.ts'
-import { budgetFault, type NodeBudget } from './topic-budget.ts'
+import { budgetFault, type NodeBudget, RetainedBytes } from './topic-budget.ts'
 import type { MetadataLog } from './metadata-log.ts'
-import { collisionKey, topicNameFault } from './topic-names.ts'
+import { topicNameFault } from './topic-names.ts'
 import { type ConfigOwner, topicConfigFault } from './topic-config.ts'
 
 /** metadata.version of Apache Kafka 4.1 (4.1-IV1). */
@@ -29,6 +29,8 @@ const partitionsPerTopicMax = 10_000
 const partitionsMax = 20_000
 /** Records of one batch, below the largest batch that a log takes. */
 const recordsPerBatchMax = 4_000
+/** Commands decided in one turn of the loop: some milliseconds. */
+const commandsPerTurn = 32
 
 export interface Refusal {
   readonly error: KafkaErrorName
@@ -72,6 +74,8 @@ export interface ControllerOptions {
   readonly budget: () => NodeBudget | null
   /** The node's default of segment.bytes. */
   readonly segmentBytes: () => number
+  /** Resolves when the loop has served others. */
+  readonly nextTurn: () => Promise<void>
 }
 
 export class MetadataController {
@@ -81,12 +85,15 @@ export class MetadataController {
   readonly #options: ControllerOptions
   #tail: Promise<unknown> = Promise.resolve()
   #isSnapshotWanted = false
+  #commandsOfTurn = 0
+  readonly #retained: RetainedBytes
 
   constructor(log: MetadataLog, image: MetadataImage, entropy: Entropy, options: ControllerOptions) {
     this.#log = log
     this.image = image
     this.#entropy = entropy
     this.#options = options
+    this.#retained = new RetainedBytes(image, options.segmentBytes)
   }
 
   /** Registers this start of the broker; on a new log also the finalised features, behind what `bootstrap` says. */
@@ -314,9 +321,15 @@ export class MetadataController {
   }
 
   #inTurn<T>(command: () => Promise<T>): Promise<T> {
-    const result = this.#tail.then(command)
+    const result = this.#tail.then(() => (this.#isTurnOver() ? this.#options.nextTurn().then(command) : command()))
     this.#tail = result.catch(() => {})
     return result
+  }
+
+  /** Commands that write nothing come one right after the other: the loop has others to serve in between. */
+  #isTurnOver(): boolean {
+    this.#commandsOfTurn = (this.#commandsOfTurn + 1) % commandsPerTurn
+    return this.#commandsOfTurn === 0
   }
 
   async #commit(records: readonly MetadataRecordInput[]): Promise<void> {
@@ -349,8 +362,8 @@ export class MetadataController {
     }
     if (this.image.topic(name) !== undefined)
       return { error: 'TOPIC_ALREADY_EXISTS', message: `Topic '${name}' already exists.` }
-    const twin = this.#collision(name)
-    if (twin !== null)
+    const twin = this.image.twinOf(name)
+    if (twin !== undefined)
       return { error: 'INVALID_TOPIC_EXCEPTION', message: `Topic '${name}' collides with existing topic: ${twin}` }
     if (assignments.length > 0) {
       if (creation.partitions !== -1 || creation.replicationFactor !== -1) {
@@ -407,32 +420,16 @@ export class MetadataController {
   #budgetRefusal(count: number, configs: ReadonlyMap<string, string | null>): Refusal | null {
     const budget = this.#options.budget()
     if (budget === null) return null
-    let retainedBytesBefore = 0
-    for (const { name, partitions } of this.image.topics())
-      retainedBytesBefore += this.#retainedBytes(partitions.length, this.image.configs(configResourceType.topic, name))
-    const retainedBytesMore = this.#retainedBytes(count, configs)
+    const retainedBytesMore = this.#retained.of(count, configs)
+    const retainedBytesBefore = retainedBytesMore > 0 ? this.#retained.ofAll() : 0
     const partitions = { partitionsBefore: this.image.partitionCount, partitionsMore: count }
     const message = budgetFault({ ...partitions, retainedBytesBefore, retainedBytesMore }, budget)
     return message === null ? null : { error: 'POLICY_VIOLATION', message }
   }
 
-  /** What partitions with an own `retention.bytes` may fill; without one nothing is promised, and only a segment that is reserved is counted. */
-  #retainedBytes(count: number, configs: ReadonlyMap<string, string | null>): number {
-    const retentionBytes = Number(configs.get('retention.bytes') ?? -1)
-    const segmentBytes = Number(configs.get('segment.bytes') ?? this.#options.segmentBytes())
-    if (retentionBytes > 0) return count * (retentionBytes + segmentBytes)
-    return configs.get('preallocate')?.toLowerCase() === 'true' ? count * segmentBytes : 0
-  }
-
   #partitionCountOf(creation: TopicCreation): number {
     if (creation.assignments.length > 0) return creation.assignments.length
     return creation.partitions === -1 ? this.#options.defaultPartitions() : creation.partitions
-  }
-
-  #collision(name: string): string | null {
-    const key = collisionKey(name)
-    for (const topic of this.image.topics()) if (collisionKey(topic.name) === key) return topic.name
-    return null
   }
 
   #isOwnReplica(brokers: readonly number[]): boolean {

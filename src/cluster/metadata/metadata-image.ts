@@ -4,6 +4,7 @@ import { AclTable } from '../../security/acl-table.ts'
 import { ClientQuotas, entityOf } from '../../security/quotas/client-quotas.ts'
 import { scramMechanismOf } from '../../security/sasl/scram-crypto.ts'
 import { ScramCredentials } from '../../security/scram-credentials.ts'
+import { collisionKey } from './topic-names.ts'
 
 export interface PartitionImage {
   readonly partition: number
@@ -41,6 +42,10 @@ export class MetadataImage {
   readonly quotas = new ClientQuotas()
   readonly #topics = new Map<string, TopicImage>()
   readonly #names = new Map<string, string>()
+  /** Names of topics by what they collide by. Bound: the topics. */
+  readonly #twins = new Map<string, readonly string[]>()
+  #partitionCount = 0
+  #revision = 0
   readonly #configs = new Map<string, Map<string, string>>()
   readonly #features = new Map<string, number>()
   readonly #brokers = new Map<number, BrokerImage>()
@@ -64,9 +69,17 @@ export class MetadataImage {
   }
 
   get partitionCount(): number {
-    let count = 0
-    for (const topic of this.#topics.values()) count += topic.partitions.length
-    return count
+    return this.#partitionCount
+  }
+
+  /** Rises with each record: what was derived of the image with the same one still holds. */
+  get revision(): number {
+    return this.#revision
+  }
+
+  /** The topic whose name differs from this one in `.` and `_` at most. */
+  twinOf(name: string): string | undefined {
+    return this.#twins.get(collisionKey(name))?.[0]
   }
 
   /** What has been set for a topic or broker; without defaults. The cluster-wide broker defaults have the empty name. */
@@ -89,11 +102,17 @@ export class MetadataImage {
 
   /** Applies one record; kinds that mean nothing on this node are read and change nothing. */
   replay(record: MetadataRecord, offset: number): void {
+    this.#revision++
     switch (record.type) {
-      case 'TopicRecord':
-        this.#topics.set(record.value.name, { name: record.value.name, topicId: record.value.topicId, partitions: [] })
-        this.#names.set(record.value.topicId, record.value.name)
+      case 'TopicRecord': {
+        const { name, topicId } = record.value
+        this.#forgetTopic(this.#topics.get(name))
+        this.#topics.set(name, { name, topicId, partitions: [] })
+        this.#names.set(topicId, name)
+        const key = collisionKey(name)
+        this.#twins.set(key, [...(this.#twins.get(key) ?? []), name])
         return
+      }
       case 'PartitionRecord':
         this.#setPartition(record.value.topicId, {
           partition: record.value.partitionId,
@@ -124,8 +143,7 @@ export class MetadataImage {
       case 'RemoveTopicRecord': {
         const topic = this.topicById(record.value.topicId)
         if (topic === undefined) return
-        this.#topics.delete(topic.name)
-        this.#names.delete(topic.topicId)
+        this.#forgetTopic(topic)
         this.#configs.delete(`${configResourceType.topic}:${topic.name}`)
         return
       }
@@ -201,7 +219,19 @@ export class MetadataImage {
     if (topic === undefined) return
     const partitions = topic.partitions.slice()
     partitions[partition.partition] = partition
+    this.#partitionCount += partitions.length - topic.partitions.length
     this.#topics.set(topic.name, { ...topic, partitions })
+  }
+
+  #forgetTopic(topic: TopicImage | undefined): void {
+    if (topic === undefined) return
+    this.#topics.delete(topic.name)
+    this.#names.delete(topic.topicId)
+    this.#partitionCount -= topic.partitions.length
+    const key = collisionKey(topic.name)
+    const others = (this.#twins.get(key) ?? []).filter((name) => name !== topic.name)
+    if (others.length === 0) this.#twins.delete(key)
+    else this.#twins.set(key, others)
   }
 
   #setConfig(type: number, name: string, key: string, value: string | null): void {

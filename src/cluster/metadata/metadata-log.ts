@@ -169,6 +169,9 @@ export class MetadataLog {
     if (typeof (await this.#readSnapshotFile(name)) === 'string') return
     this.#newestSnapshot = endOffset
     this.#ports.observer.event(clusterEvents.snapshotTaken, { file: name, records: content.records.length })
+    const [first] = losses
+    // A front that is lost is made good by the snapshot: the log begins behind it, or each start would look for it.
+    if (first?.fromOffset === 0) await this.#log.deleteRecordsBefore(first.endOffset)
     await this.#dropOldGenerations()
   }
 

@@ -2,6 +2,7 @@
  * What partitions cost before a record is in them, and what the node has for them. A topic that does not fit is refused when it is asked
  * for, with the sum in the message: a node that runs out of it later takes all topics down with it.
  */
+import { configResourceType, type MetadataImage } from './metadata-image.ts'
 
 export interface NodeBudget {
   /** Files that the process may keep open for logs. */
@@ -43,4 +44,37 @@ export function budgetFault(question: BudgetQuestion, budget: NodeBudget): strin
   if (retainedBytesMore > 0 && budget.diskBytes !== null && bytes > budget.diskBytes)
     return `its partitions may fill ${retainedBytesMore} bytes (retention.bytes and one segment each), those of other topics ${retainedBytesBefore}, together more than the ${budget.diskBytes} of disk.budget`
   return null
+}
+
+/** What partitions may fill by their settings. */
+export class RetainedBytes {
+  readonly #image: MetadataImage
+  readonly #segmentBytes: () => number
+  /** The sum of all topics, as of one state of the image. */
+  #all: { readonly revision: number; readonly segmentBytes: number; readonly bytes: number } | null = null
+
+  constructor(image: MetadataImage, segmentBytes: () => number) {
+    this.#image = image
+    this.#segmentBytes = segmentBytes
+  }
+
+  /** `count` partitions with an own `retention.bytes`; without one nothing is promised, and only a segment that is reserved is counted. */
+  of(count: number, configs: ReadonlyMap<string, string | null>): number {
+    const retentionBytes = Number(configs.get('retention.bytes') ?? -1)
+    const segmentBytes = Number(configs.get('segment.bytes') ?? this.#segmentBytes())
+    if (retentionBytes > 0) return count * (retentionBytes + segmentBytes)
+    return configs.get('preallocate')?.toLowerCase() === 'true' ? count * segmentBytes : 0
+  }
+
+  /** All topics together: looked at once for as many questions as no record comes between. */
+  ofAll(): number {
+    const { revision } = this.#image
+    const segmentBytes = this.#segmentBytes()
+    if (this.#all?.revision === revision && this.#all.segmentBytes === segmentBytes) return this.#all.bytes
+    let bytes = 0
+    for (const { name, partitions } of this.#image.topics())
+      bytes += this.of(partitions.length, this.#image.configs(configResourceType.topic, name))
+    this.#all = { revision, segmentBytes, bytes }
+    return bytes
+  }
 }

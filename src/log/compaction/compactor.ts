@@ -12,7 +12,7 @@ import type { DirtyFiles } from '../dirty-files.ts'
 import { logEvents } from '../log-events.ts'
 import { logMetrics } from '../log-metrics.ts'
 import type { ReaderParts } from '../log-reader.ts'
-import { isSpaceError, type PatientDisk } from '../patient-disk.ts'
+import { mayPass, type PatientDisk } from '../patient-disk.ts'
 import type { Segment } from '../segment.ts'
 import type { UnifiedLog } from '../unified-log.ts'
 import { dirtyRangeOf, dirtyRatioOf, groupSegments, isDue } from './cleanable.ts'
@@ -351,7 +351,7 @@ export class Compactor {
     // A segment has been given up by retention: the next look sees what is left.
     if (thrown instanceof DiskError && thrown.operation === 'read' && thrown.code === 'ENOENT') return
     const { observer, clock } = this.#parts.ports
-    if (isSpaceError(thrown)) {
+    if (mayPass(thrown) && thrown.operation !== 'read') {
       this.#postponedUntilMs.set(log, clock.monotonicMs() + postponeMs)
       observer.event(logEvents.compactionPostponed, { log: log.key, delayMs: postponeMs, reason: thrown.message })
       return

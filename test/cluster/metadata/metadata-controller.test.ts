@@ -138,6 +138,47 @@ describe('growing a topic', () => {
   })
 })
 
+describe('a thousand topics that are asked about at once', () => {
+  it('leave the loop to others in between', async () => {
+    const { cluster, ports, settle } = await openCluster()
+    let answered = 0
+    const asked = Array.from({ length: 1_000 }, (_, index) =>
+      cluster.createTopic(creationOf(`t${index}`), true).then(() => answered++),
+    )
+    let mostInTurn = 0
+    let before = 0
+    const look = (): void => {
+      mostInTurn = Math.max(mostInTurn, answered - before)
+      before = answered
+      if (answered < asked.length) ports.clock.defer(look)
+    }
+    ports.clock.defer(look)
+    await settle(Promise.all(asked))
+    await settle(new Promise<void>((resolve) => ports.clock.defer(resolve)))
+    expect([answered, mostInTurn <= 64]).toEqual([1_000, true])
+  })
+})
+
+describe('what the image counts', () => {
+  it('follows topics that come, grow, go and come again', async () => {
+    const { cluster, settle } = await openCluster()
+    const { image } = cluster
+    const counted = (): number => [...image.topics()].reduce((sum, { partitions }) => sum + partitions.length, 0)
+    const own = counted()
+    topicOf(await settle(cluster.createTopic(creationOf('a.b', { partitions: 2 }))))
+    topicOf(await settle(cluster.createTopic(creationOf('c', { partitions: 4 }))))
+    await settle(cluster.createPartitions('a.b', 5, null, false))
+    expect([image.partitionCount - own, image.partitionCount]).toEqual([9, counted()])
+    expect(wordOf(await settle(cluster.createTopic(creationOf('a_b'))))).toBe('INVALID_TOPIC_EXCEPTION')
+    await settle(cluster.deleteTopic(image.topic('a.b')?.topicId ?? ''))
+    topicOf(await settle(cluster.createTopic(creationOf('a_b'))))
+    expect(wordOf(await settle(cluster.createTopic(creationOf('a.b'))))).toBe('INVALID_TOPIC_EXCEPTION')
+    await settle(cluster.deleteTopic(image.topic('a_b')?.topicId ?? ''))
+    topicOf(await settle(cluster.createTopic(creationOf('a.b'))))
+    expect(image.partitionCount).toBe(counted())
+  })
+})
+
 describe('changes of configs', () => {
   it('write nothing when nothing changes', async () => {
     const { cluster, settle } = await openCluster()

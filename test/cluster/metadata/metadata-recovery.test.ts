@@ -4,6 +4,7 @@ import { Cluster } from '../../../src/cluster/cluster.ts'
 import { BrokerSettings } from '../../../src/cluster/metadata/broker-config.ts'
 import type { MetadataImage } from '../../../src/cluster/metadata/metadata-image.ts'
 import { snapshotsIn } from '../../../src/cluster/metadata/metadata-snapshot.ts'
+import { checkDirectory, type Finding } from '../../../src/log/directory-check.ts'
 import { LogDirectory } from '../../../src/log/log-directory.ts'
 import { confirmRecovery } from '../../../src/recover-confirm.ts'
 import { batchOf } from '../../log/log-fixture.ts'
@@ -153,6 +154,25 @@ describe('lost metadata', () => {
       expect(place.host.observer.eventsOf('metadata-rebuilt')).toHaveLength(1)
     },
   )
+
+  it('is told by the start that finds it, and no more once it was made good', async () => {
+    const place = clusterWorld()
+    await filled(place)
+    for (const name of await lookAround(place)) if (/\.(log|checkpoint)$/.test(name)) remove(place, `${folder}/${name}`)
+    await lookAround(place)
+    expect(place.host.observer.eventsOf('metadata-rebuilt')).toHaveLength(1)
+    const { disk } = place.host.boot()
+    const findings: Finding[] = []
+    const directories = { logDirectory: '/data/log', stateDirectory: '/data/state' }
+    await place.world.settle(checkDirectory(directories, disk, (finding) => findings.push(finding)))
+    place.host.kill()
+    expect(findings).toEqual([])
+    const { cluster } = await startCluster(place)
+    expect(described(cluster.image)).toHaveLength(2)
+    for (const id of ['log-segment-missing', 'log-damaged', 'metadata-lost', 'metadata-rebuilt'])
+      expect(place.host.observer.eventsOf(id)).toEqual([])
+    expect(cluster.hold.reason).not.toBeNull()
+  })
 
   it('holds every deletion, over restarts, until it is confirmed', async () => {
     const place = clusterWorld()

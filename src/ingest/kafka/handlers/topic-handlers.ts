@@ -1,5 +1,6 @@
 /** The handlers that change topics: CreateTopics, CreatePartitions, DeleteTopics. They translate; `broker/topic-admin.ts` does it. */
 import { zeroUuid } from '../../../base/ids.ts'
+import type { Clock } from '../../../base/ports.ts'
 import type { TopicReference } from '../../../broker/topic-admin.ts'
 import type { TopicOutcome } from '../../../cluster/metadata/metadata-controller.ts'
 import { errorCode, type KafkaErrorName } from '../../../protocol/kafka/error-codes.ts'
@@ -28,24 +29,22 @@ function createTopics(parts: AdminParts): KafkaHandler<CreateTopicsRequest, Crea
   return async ({ topics, timeoutMs, validateOnly }) => {
     const { once, twice } = splitDuplicates(topics, ({ name }) => name)
     const settingsOf = settingsTeller(parts)
-    const created = await Promise.all(
-      once.map(async (topic): Promise<CreatedTopic> => {
-        const configs = new Map(topic.configs.map(({ name, value }) => [name, value]))
-        if (configs.size < topic.configs.length) {
-          return refusedTopic(topic.name, 'INVALID_REQUEST', 'Error due to duplicate config keys')
-        }
-        const nameless = topic.configs.find(({ value }) => value === null)
-        if (nameless !== undefined) {
-          const message = `Null value not supported for topic configs: ${nameless.name}`
-          return refusedTopic(topic.name, 'INVALID_CONFIG', message)
-        }
-        const { name, numPartitions: partitions, replicationFactor, assignments } = topic
-        const request = { name, partitions, replicationFactor, assignments, configs }
-        const outcome = await parts.topics.create(request, { timeoutMs, validateOnly })
-        if (outcome.kind === 'refused') return refusedTopic(name, outcome.error, outcome.message)
-        return doneTopic(outcome, settingsOf(configs), validateOnly)
-      }),
-    )
+    const created = await startEach(once, parts.clock, async (topic): Promise<CreatedTopic> => {
+      const configs = new Map(topic.configs.map(({ name, value }) => [name, value]))
+      if (configs.size < topic.configs.length) {
+        return refusedTopic(topic.name, 'INVALID_REQUEST', 'Error due to duplicate config keys')
+      }
+      const nameless = topic.configs.find(({ value }) => value === null)
+      if (nameless !== undefined) {
+        const message = `Null value not supported for topic configs: ${nameless.name}`
+        return refusedTopic(topic.name, 'INVALID_CONFIG', message)
+      }
+      const { name, numPartitions: partitions, replicationFactor, assignments } = topic
+      const request = { name, partitions, replicationFactor, assignments, configs }
+      const outcome = await parts.topics.create(request, { timeoutMs, validateOnly })
+      if (outcome.kind === 'refused') return refusedTopic(name, outcome.error, outcome.message)
+      return doneTopic(outcome, settingsOf(configs), validateOnly)
+    })
     return {
       topics: [...created, ...twice.map(({ name }) => refusedTopic(name, 'INVALID_REQUEST', 'Duplicate topic name.'))],
     }
@@ -98,14 +97,12 @@ function refusedTopic(name: string, error: KafkaErrorName, errorMessage: string)
 function createPartitions(parts: AdminParts): KafkaHandler<CreatePartitionsRequest, CreatePartitionsResponseInput> {
   return async ({ topics, timeoutMs, validateOnly }) => {
     const { once, twice } = splitDuplicates(topics, ({ name }) => name)
-    const grown = await Promise.all(
-      once.map(async ({ name, count, assignments }) => {
-        const brokers = assignments?.map(({ brokerIds }) => brokerIds) ?? null
-        const outcome = await parts.topics.grow(name, count, brokers, { timeoutMs, validateOnly })
-        if (outcome.kind === 'done') return { name, errorCode: 0 }
-        return { name, errorCode: errorCode(outcome.error), errorMessage: outcome.message }
-      }),
-    )
+    const grown = await startEach(once, parts.clock, async ({ name, count, assignments }) => {
+      const brokers = assignments?.map(({ brokerIds }) => brokerIds) ?? null
+      const outcome = await parts.topics.grow(name, count, brokers, { timeoutMs, validateOnly })
+      if (outcome.kind === 'done') return { name, errorCode: 0 }
+      return { name, errorCode: errorCode(outcome.error), errorMessage: outcome.message }
+    })
     const duplicates = twice.map(({ name }) => ({
       name,
       errorCode: errorCode('INVALID_REQUEST'),
@@ -127,17 +124,15 @@ function deleteTopics(parts: AdminParts): KafkaHandler<DeleteTopicsRequest, Dele
       references,
       (reference) => parts.topics.find(reference)?.topicId ?? `${reference.topicId ?? ''} ${reference.name ?? ''}`,
     )
-    const deleted = await Promise.all(
-      once.map(async (reference) => {
-        if ((reference.name === null) === (reference.topicId === null)) {
-          const count = reference.name === null ? 'Neither topic name nor id were specified.' : bothGiven
-          return deletedTopic(reference, 'INVALID_REQUEST', count)
-        }
-        const outcome = await parts.topics.delete(reference, request.timeoutMs)
-        if (outcome.kind === 'refused') return deletedTopic(reference, outcome.error, outcome.message)
-        return { name: outcome.topic.name, topicId: outcome.topic.topicId, errorCode: 0 }
-      }),
-    )
+    const deleted = await startEach(once, parts.clock, async (reference) => {
+      if ((reference.name === null) === (reference.topicId === null)) {
+        const count = reference.name === null ? 'Neither topic name nor id were specified.' : bothGiven
+        return deletedTopic(reference, 'INVALID_REQUEST', count)
+      }
+      const outcome = await parts.topics.delete(reference, request.timeoutMs)
+      if (outcome.kind === 'refused') return deletedTopic(reference, outcome.error, outcome.message)
+      return { name: outcome.topic.name, topicId: outcome.topic.topicId, errorCode: 0 }
+    })
     const duplicates = twice.map((reference) => deletedTopic(reference, 'INVALID_REQUEST', 'Duplicate topic.'))
     return { responses: [...deleted, ...duplicates] }
   }
@@ -149,6 +144,21 @@ type DeletedTopic = NonNullable<DeleteTopicsResponseInput['responses']>[number]
 
 function deletedTopic({ name, topicId }: TopicReference, error: KafkaErrorName, errorMessage: string): DeletedTopic {
   return { name, topicId: topicId ?? zeroUuid, errorCode: errorCode(error), errorMessage }
+}
+
+/** Verbs begun in one turn of the loop: a few milliseconds. */
+const startsPerTurn = 256
+
+/** Like Promise.all over map, with room for others on the loop between the starts. */
+async function startEach<T, R>(entries: readonly T[], clock: Clock, start: (entry: T) => Promise<R>): Promise<R[]> {
+  const started: Promise<R>[] = []
+  for (const entry of entries) {
+    const verb = start(entry)
+    // It is waited for below; until then nobody hears that it failed.
+    verb.catch(() => {})
+    if (started.push(verb) % startsPerTurn === 0) await new Promise<void>((resolve) => clock.defer(resolve))
+  }
+  return Promise.all(started)
 }
 
 /** Entries named once; and of those named more than once, one each: which of them was meant cannot be known. */

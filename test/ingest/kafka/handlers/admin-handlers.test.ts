@@ -500,3 +500,27 @@ describe('one node that leads everything', () => {
     expect(await list(0, [])).toEqual([])
   })
 })
+
+describe('a request that names very many topics', () => {
+  it('leaves the loop to others while they are taken up', async () => {
+    const setting = { name: 'retention.ms', value: '1' }
+    const topics = Array.from({ length: 2_000 }, (_, index) => ({
+      name: `t${index}`,
+      numPartitions: 1,
+      replicationFactor: 1,
+      configs: [setting, setting],
+    }))
+    let turns = 0
+    let isOver = false
+    const { clock } = admin.ports
+    const look = (): void => {
+      turns++
+      if (!isOver) clock.defer(look)
+    }
+    clock.defer(look)
+    const { topics: answers } = await ask(key.createTopics, 7, { topics, timeoutMs: 60_000, validateOnly: true })
+    isOver = true
+    expect(answers).toHaveLength(2_000)
+    expect(turns).toBeGreaterThanOrEqual(7)
+  })
+})
