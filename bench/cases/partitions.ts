@@ -107,7 +107,8 @@ async function throughput(context: BenchContext, name: string, partitions: numbe
     const requests = Math.ceil(
       Math.max(600_000_000 * Math.min(1, context.scale * 4), partitions * batchBytes * 2) / (10 * batchBytes),
     )
-    // Every file is there, index files too (they come with the eighth batch or so): what counts is how it goes on.
+    // Every file is there, index files too (they come with the eighth batch or so): what counts is how it goes on. (A run right behind another
+    // takes long to get here: ext4 looks one by one past the inodes of files that were removed within the last minutes.)
     await over(Math.max(2_000, partitions))
     const cpu = cpuSeconds(node.pid)
     const startedAt = performance.now()

@@ -172,6 +172,13 @@ export class PatientDisk implements Disk {
     return this.#groups.some((group) => group.operations.some((operation) => paths.has(pathOf(operation))))
   }
 
+  /** Is the file made by a group that has not completed? */
+  isWaitingToMake(path: string): boolean {
+    return this.#groups.some(({ operations }) =>
+      operations.some((operation) => operation.kind === 'writeFile' && operation.path === path),
+    )
+  }
+
   read(path: string, position: number, length: number, into?: Uint8Array): Promise<Uint8Array> {
     return this.#port.read(path, position, length, into)
   }

@@ -249,9 +249,11 @@ async function removeSegments(
   const paths = going.flatMap((segment) => [segment.logPath, segment.indexPath, segment.timeIndexPath])
   // Nothing may be committed to a new segment whose file is not there yet; what removes only may go past what waits for space.
   const lane = !first.isOnDisk ? 'commit' : parts.disk.isWaitingFor(new Set(paths)) ? 'ordered' : 'relief'
-  if (!first.isOnDisk) {
+  // Past the commit that makes that file it may go with the file made: the log is never without one.
+  if (!first.isOnDisk || (lane === 'relief' && parts.disk.isWaitingToMake(first.logPath))) {
     first.isOnDisk = true
-    operations.push({ kind: 'writeFile', path: first.logPath, bytes: new Uint8Array(0) })
+    // Of nothing, and not from anew: where it goes past nothing in the end, the commit has written to the file by then.
+    operations.push({ kind: 'write', path: first.logPath, position: 0, chunks: [] })
     operations.push({ kind: 'syncDirectory', path: log.directory })
   }
   const snapshots = log.snapshotOffsets.filter(isBelow)

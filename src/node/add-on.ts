@@ -9,6 +9,7 @@
  * | preallocate    | false: blocks are taken when they are written                                            |
  * | returnLarge    | false: the C library keeps some of what was freed                                          |
  * | dropFromCache  | false: the kernel decides alone                                                          |
+ * | place          | V8's `set`, which takes 3.5 us for 16 KB into memory that threads share, and not 1.6        |
  * | syncFileSystem | -EOPNOTSUPP: many files are synced one after the other                                   |
  * | sendEach       | false: each socket writes for itself                                                     |
  * | receiver       | null: each socket reads for itself                                                       |
@@ -29,6 +30,7 @@ interface NativeAddOn {
   writeBack(fd: number): number | Promise<number>
   returnLarge(bytes: number): number
   advise(fd: number, position: number, length: number, advice: number): number
+  place(target: Uint8Array, at: number, source: Uint8Array): number
   sendEach(targets: Int32Array, count: number, bytes: Uint8Array): number
   receiverOpen(bytes: Uint8Array, rows: Int32Array, callback: (count: number) => void): unknown
   receiverWatch(receiver: unknown, fd: number, id: number): number
@@ -46,6 +48,8 @@ export interface Receiver {
   close(): void
 }
 
+/** Below this the call costs more than what it saves. */
+const placedBytes = 1024
 /** POSIX_FADV_DONTNEED on Linux. */
 const adviceDontNeed = 4
 
@@ -126,6 +130,12 @@ export class AddOn {
   /** Lets a clean byte range go from the page cache; false when that cannot be had. */
   dropFromCache(fd: number, position: number, length: number): boolean {
     return (this.#native?.advise(fd, position, length, adviceDontNeed) ?? -1) >= 0
+  }
+
+  /** Copies `source` to `at` of `target`, which may be memory that threads share. Throws RangeError when it has no room there. */
+  place(target: Uint8Array, at: number, source: Uint8Array): void {
+    const isSmall = source.length < placedBytes
+    if (isSmall || (this.#native?.place(target, at, source) ?? -1) < 0) target.set(source, at)
   }
 
   /**

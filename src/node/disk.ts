@@ -67,6 +67,7 @@ export class NodeDisk implements Disk {
       ringBytes: options.ringBytes ?? ringBytesDefault,
       descriptorsMax: options.dataDescriptorsMax - readersMax,
       addOnFile: options.addOn.file,
+      place: (ring, at, source) => options.addOn.place(ring, at, source),
       onLost: (error) => {
         options.observer.event(nodeEvents.writerLost, { reason: error.message })
         options.onWriterLost?.(error)

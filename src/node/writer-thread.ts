@@ -31,6 +31,8 @@ export interface WriterThreadOptions {
   readonly descriptorsMax: number
   /** The C add-on, with which many files are synced at once; null = one after the other. */
   readonly addOnFile: string | null
+  /** Copies `source` to `at` of the ring. */
+  readonly place: (ring: Uint8Array, at: number, source: Uint8Array) => void
   /** The thread has ended by itself: nothing is written any more. */
   readonly onLost: (error: Error) => void
 }
@@ -292,8 +294,9 @@ export class WriterThread {
       const chunk = chunks[cursor.chunk] as Uint8Array
       const at = (start + copied) % size
       const count = Math.min(chunk.length - cursor.chunkBytes, free, size - at)
-      if (count === chunk.length) this.#ring.set(chunk, at)
-      else if (count > 0) this.#ring.set(chunk.subarray(cursor.chunkBytes, cursor.chunkBytes + count), at)
+      const isAll = count === chunk.length
+      const piece = isAll ? chunk : chunk.subarray(cursor.chunkBytes, cursor.chunkBytes + count)
+      if (count > 0) this.#options.place(this.#ring, at, piece)
       copied += count
       free -= count
       cursor.chunkBytes += count

@@ -33,6 +33,12 @@ export const mutants: readonly Mutant[] = [
     ),
   },
   {
+    name: 'removal-past-its-successor',
+    test: 'test/log/retention-race.test.ts',
+    breaks: 'a log always has a segment file, on a full disk too',
+    edits: edit('log/retention.ts', "|| (lane === 'relief' && parts.disk.isWaitingToMake(first.logPath))", ''),
+  },
+  {
     name: 'together-is-apart',
     test: 'test/broker/turn-append.test.ts',
     breaks: 'records that are to be kept together are one set, whatever their topics',

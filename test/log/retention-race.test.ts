@@ -1,8 +1,11 @@
 import { describe, expect, test } from 'vitest'
 import type { Loss } from '../../src/log/retention.ts'
 import type { UnifiedLog } from '../../src/log/unified-log.ts'
+import { DiskImage, SimDirectory } from '../sim/disk-image.ts'
+import { Prng } from '../sim/prng.ts'
 import { simWorld } from '../sim/world.ts'
-import { appendOne, batchOf, createSmall, done, openSmall, smallConfig } from './log-fixture.ts'
+import { appendOne, batchOf, createSmall, done, openSmall, readAll, smallConfig } from './log-fixture.ts'
+import { StagedLog } from './staged-log.ts'
 
 describe('retention by time', () => {
   test('gives up no segment of which it was not said, while DeleteRecords takes others', async () => {
@@ -72,5 +75,69 @@ describe('the loss of the oldest segment', () => {
     expect(losses.length).toBeGreaterThan(0)
     expect(new Set(losses.map(({ startOffset }) => startOffset)).size).toBe(losses.length)
     expect(log.logStartOffset).toBe(losses.at(-1)?.endOffset)
+  })
+})
+
+describe('the last segment that is full', () => {
+  const records = 5
+  const textOf = (text: string): Uint8Array => batchOf([text.repeat(400)])
+
+  /** A disk without room, on which the file of the segment behind it waits; the directory was stopped cleanly before. */
+  async function withoutRoom(life: StagedLog, medium: DiskImage) {
+    const before = await life.opened(medium)
+    const created = await life.settle(createSmall(before, 'a', { segmentBytes: 2500 }))
+    for (let index = 0; index < records; index++) done(appendOne(before, created, textOf('a')))
+    await life.runUntil(() => created.writtenEndOffset === records)
+    await life.settle(before.close())
+    const directory = await life.opened(medium)
+    const log = directory.logs.get('a-0') as UnifiedLog
+    log.updateConfig({ ...smallConfig, segmentBytes: 2500, retentionBytes: 1 })
+    log.highWatermark = records
+    medium.capacityBytes = medium.usedBytes + 4096
+    // The full segment is completed, then comes what finds no room, and behind that the commit that begins the next one.
+    done(appendOne(directory, log, textOf('c')))
+    const waits = directory.writeAside([{ kind: 'writeFile', path: '/data/state/large', bytes: new Uint8Array(8192) }])
+    await life.runUntil(() => directory.space.refusal !== null)
+    expect(log.segments.map(({ baseOffset }) => baseOffset)).toEqual([0, records])
+    return { directory, log, waits }
+  }
+
+  function filesOf(medium: DiskImage): string[] {
+    const folder = medium.find('/data/log/a-0')
+    if (!(folder instanceof SimDirectory)) throw new Error('there is no such folder')
+    return [...folder.entries.keys()].filter((name) => name.endsWith('.log'))
+  }
+
+  test('goes from a full disk, and what waits behind it is there when there is room again', async () => {
+    const life = new StagedLog()
+    const medium = new DiskImage()
+    const { directory, log, waits } = await withoutRoom(life, medium)
+    await life.settle(directory.retain())
+    expect(filesOf(medium)).toEqual(['00000000000000000005.log'])
+    expect(log.durableEndOffset).toBe(records)
+    medium.capacityBytes = Number.POSITIVE_INFINITY
+    await life.settle(waits)
+    while (log.writtenEndOffset === records && life.stage.clock.runTimer(10_000))
+      await life.runUntil(() => log.writtenEndOffset > records)
+    expect(Buffer.concat(await life.settle(readAll(log))).includes('c'.repeat(400))).toBe(true)
+    await life.settle(directory.close())
+    expect((await life.opened(medium)).logs.get('a-0')).toMatchObject({ logStartOffset: 5, logEndOffset: 6 })
+  })
+
+  test('is not gone before the file behind it is there, wherever the power goes', async () => {
+    for (let seed = 0; seed < 60; seed++) {
+      const life = new StagedLog()
+      const medium = new DiskImage()
+      const { directory } = await withoutRoom(life, medium)
+      life.stage.disk.operationsLeft = seed % 10
+      void directory.retain()
+      await life.runUntil(() => life.stage.disk.isDead)
+      expect([seed, filesOf(medium)]).not.toEqual([seed, []])
+      life.stage.disk.stop()
+      medium.crash(new Prng(seed, 'crash'))
+      medium.capacityBytes = Number.POSITIVE_INFINITY
+      const log = (await life.opened(medium)).logs.get('a-0')
+      expect([seed, life.eventIds.includes('log-damaged'), log?.logEndOffset]).toEqual([seed, false, records])
+    }
   })
 })

@@ -71,6 +71,21 @@ describe('the add-on', () => {
     expect(new AddOn({ without: true }).returnLarge(1_048_576)).toBe(false)
   })
 
+  it('copies all of the bytes to their place in shared memory and nothing else, and refuses what has no room there', () => {
+    for (const addOn of [new AddOn(), new AddOn({ without: true })]) {
+      for (const length of [0, 10, 1_023, 1_024, 16_384]) {
+        const source = Buffer.from(Array.from({ length }, (_, index) => 1 + (index % 251)))
+        const shared = new Uint8Array(new SharedArrayBuffer(20_000), 100)
+        addOn.place(shared, 7, source)
+        const expected = Buffer.alloc(shared.length)
+        source.copy(expected, 7)
+        expect(Buffer.compare(shared, expected)).toBe(0)
+        expect(() => addOn.place(shared, shared.length - length + 1, source)).toThrow(RangeError)
+        expect(Buffer.compare(shared, expected)).toBe(0)
+      }
+    }
+  })
+
   it.skipIf(!hasPython)('tells the service manager, by path and by abstract name', async () => {
     for (const name of [`${root}/notify`, `@headwater-test-${process.pid}`]) {
       await withServiceManager(name, async (next) => {

@@ -103,6 +103,22 @@ static napi_value lock_holder(napi_env env, napi_callback_info info) {
   return answer(env, lock.l_type == F_UNLCK ? 0 : lock.l_pid);
 }
 
+/* place(target, at, source): memory that threads share takes bytes at the speed of memory; V8's own way moves word by word. */
+static napi_value place(napi_env env, napi_callback_info info) {
+  napi_value values[3];
+  int64_t at;
+  void *target, *source;
+  size_t room, length;
+  napi_typedarray_type into, from;
+  if (!arguments(env, info, 3, values) || !integer(env, values[1], &at) ||
+      napi_get_typedarray_info(env, values[0], &into, &room, &target, NULL, NULL) != napi_ok ||
+      napi_get_typedarray_info(env, values[2], &from, &length, &source, NULL, NULL) != napi_ok ||
+      into != napi_uint8_array || from != napi_uint8_array || at < 0 || length > room || (uint64_t)at > room - length)
+    return answer(env, -EINVAL);
+  memcpy((char *)target + at, source, length);
+  return answer(env, (int64_t)length);
+}
+
 /* preallocate(fd, position, length): blocks without a change of the file's size. */
 static napi_value preallocate(napi_env env, napi_callback_info info) {
   napi_value values[3];
@@ -266,6 +282,7 @@ NAPI_MODULE_INIT() {
   } table[] = {
       {"notify", notify},           {"readNoWait", read_no_wait}, {"lockFile", lock_file}, {"unlockFile", unlock_file},
       {"lockHolder", lock_holder}, {"preallocate", preallocate}, {"advise", advise}, {"returnLarge", return_large},
+      {"place", place},
       {"syncFileSystem", sync_file_system}, {"syncedWith", synced_with},
       {"writeBack", write_back},    {"sendEach", send_each},
       {"receiverOpen", receiver_open}, {"receiverWatch", receiver_watch},
