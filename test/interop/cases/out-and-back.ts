@@ -45,11 +45,14 @@ class Place {
         await headwater(['topics', 'create', 'readings', ...at, ...wide])
         await headwater(['topics', 'create', 'doomed', ...at])
         await headwater(['topics', 'delete', 'doomed', ...at])
+        await headwater(['topics', 'create', 'shortened', ...at])
+        await this.#deleteRecords(daemon.kafka, 'shortened')
       } else {
         await checkContents(daemon.kafka, 2 * perRun, 2)
         assert.match(await describeTopic(daemon.kafka, 'made-by-kafka'), /PartitionCount: 2\b.*segment\.bytes=2097152/)
         assert.match(await describeTopic(daemon.kafka, 'made-by-kafka'), /Leader: 1/)
-        assert.equal((await readAll(daemon.kafka, 'made-by-kafka')).length, 6, 'what Kafka deleted stays deleted')
+        for (const topic of ['made-by-kafka', 'shortened'])
+          assert.equal((await readAll(daemon.kafka, topic)).length, 6, `what was deleted of ${topic} stays deleted`)
       }
       await produce(daemon.kafka, `headwater-${round}`)
       await readAsGroup(daemon.kafka, round === 1 ? perRun : 2 * perRun - half)
@@ -71,6 +74,7 @@ class Place {
     await openedByKafka(place, async (address) => {
       await checkContents(address, (2 * round - 1) * perRun, 2 * round - 1)
       assert.match(await describeTopic(address, 'readings'), /retention\.ms=7200000/)
+      assert.deepEqual(await readAll(address, 'shortened'), ['r4', 'r5', 'r6', 'r7', 'r8', 'r9'])
       await produce(address, `kafka-${round}`)
       if (round === 1) {
         const args = ['--bootstrap-server', address, '--create', '--topic', 'made-by-kafka', '--partitions', '2']
@@ -80,7 +84,7 @@ class Place {
           'segment.bytes=2097152',
         ])
         assert.equal(made.code, 0, made.stdout + made.stderr)
-        await this.#deleteRecords(address)
+        await this.#deleteRecords(address, 'made-by-kafka')
       }
       await readAsGroup(address, half)
     })
@@ -88,12 +92,12 @@ class Place {
     cutMetadataLog(metadata)
   }
 
-  /** Ten records in a partition of Kafka's making, the first four of them deleted. */
-  async #deleteRecords(bootstrap: string): Promise<void> {
+  /** Ten records in a partition, the first four of them deleted. */
+  async #deleteRecords(bootstrap: string, topic: string): Promise<void> {
     const stdin = `${Array.from({ length: 10 }, (_, at) => `r${at}`).join('\n')}\n`
-    await output('kcat', ['-P', '-b', bootstrap, '-t', 'made-by-kafka', '-p', '0'], { stdin })
+    await output('kcat', ['-P', '-b', bootstrap, '-t', topic, '-p', '0'], { stdin })
     const plan = join(this.#folder, 'delete.json')
-    const partitions = [{ topic: 'made-by-kafka', partition: 0, offset: 4 }]
+    const partitions = [{ topic, partition: 0, offset: 4 }]
     writeFileSync(plan, JSON.stringify({ partitions, version: 1 }))
     const args = ['--bootstrap-server', bootstrap, '--offset-json-file', plan]
     const deleted = await kafkaTool('org.apache.kafka.tools.DeleteRecordsCommand', args)
