@@ -310,6 +310,13 @@ describe('DescribeTopicPartitions', () => {
     }
     expect(seen).toEqual(['a-0', 'a-1', 'b-0', 'b-1', 'b-2'])
   })
+
+  it('tells what may be done with a topic that is not there, as Apache Kafka does', async () => {
+    const page = await ask(key.describeTopicPartitions, 0, { topics: [{ name: 'nowhere' }], responsePartitionLimit: 2 })
+    expect(page['topics']).toMatchObject([
+      { errorCode: errorCode('UNKNOWN_TOPIC_OR_PARTITION'), topicAuthorizedOperations: 3576 },
+    ])
+  })
 })
 
 describe('a question that names one thing a thousand times', () => {
@@ -387,9 +394,13 @@ describe('DescribeLogDirs', () => {
 })
 
 describe('DescribeCluster', () => {
-  it('shows no controllers', async () => {
-    expect(await ask(key.describeCluster, 1, { endpointType: 2 })).toMatchObject({
-      errorCode: errorCode('MISMATCHED_ENDPOINT_TYPE'),
+  it.each([
+    [0, 'UNSUPPORTED_ENDPOINT_TYPE'],
+    [2, 'MISMATCHED_ENDPOINT_TYPE'],
+    [3, 'UNSUPPORTED_ENDPOINT_TYPE'],
+  ] as const)('shows no endpoints of type %i: %s', async (endpointType, error) => {
+    expect(await ask(key.describeCluster, 1, { endpointType })).toMatchObject({
+      errorCode: errorCode(error),
       brokers: [],
     })
   })
