@@ -128,6 +128,8 @@ function requests(name: string): ReadonlyMap<number, readonly [request: object, 
     [55, [{ topics: [{ topicName: name, partitions: [{ partitionIndex: 0 }] }] }, 31]],
     [60, [{ includeClusterAuthorizedOperations: true }, 0]],
     [61, [{ topics: [{ name, partitionIndexes: [0] }] }, 29]],
+    [65, [{ transactionalIds: [name] }, 53]],
+    [66, [{}, 0]],
     [74, [{}, 31]],
     [75, [{ topics: [{ name }] }, 29]],
   ])

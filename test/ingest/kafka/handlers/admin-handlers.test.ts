@@ -34,6 +34,8 @@ const key = {
   alterUserScramCredentials: 51,
   describeQuorum: 55,
   describeCluster: 60,
+  describeTransactions: 65,
+  listTransactions: 66,
   listConfigResources: 74,
   describeTopicPartitions: 75,
 } as const
@@ -177,6 +179,8 @@ const probes: readonly (readonly [name: string, apiKey: number, request: (versio
       topics: [{ topicName: '__cluster_metadata', partitions: [{ partitionIndex: 0 }, { partitionIndex: 1 }] }],
     }),
   ],
+  ['DescribeTransactions', key.describeTransactions, () => ({ transactionalIds: ['nobody'] })],
+  ['ListTransactions', key.listTransactions, () => ({ stateFilters: ['Ongoing'] })],
   ['ListConfigResources', key.listConfigResources, () => ({ resourceTypes: [] })],
   ['DescribeAcls', key.describeAcls, () => anyEntry],
   [
@@ -402,6 +406,25 @@ describe('DescribeCluster', () => {
     expect(await ask(key.describeCluster, 1, { endpointType })).toMatchObject({
       errorCode: errorCode(error),
       brokers: [],
+    })
+  })
+})
+
+describe('where no transactional id is taken', () => {
+  it.each([0, 1, 2])('ListTransactions %i finds none, and names the states that are none', async (version) => {
+    expect(await ask(key.listTransactions, version, { stateFilters: ['Ongoing', 'Lost'] })).toMatchObject({
+      errorCode: 0,
+      unknownStateFilters: ['Lost'],
+      transactionStates: [],
+    })
+  })
+
+  it('DescribeTransactions knows none of the ids', async () => {
+    expect(await ask(key.describeTransactions, 0, { transactionalIds: ['bank', ''] })).toMatchObject({
+      transactionStates: [
+        { transactionalId: 'bank', errorCode: errorCode('TRANSACTIONAL_ID_NOT_FOUND') },
+        { transactionalId: '', errorCode: errorCode('INVALID_REQUEST') },
+      ],
     })
   })
 })
