@@ -130,6 +130,7 @@ function requests(name: string): ReadonlyMap<number, readonly [request: object, 
     [61, [{ topics: [{ name, partitionIndexes: [0] }] }, 29]],
     [65, [{ transactionalIds: [name] }, 53]],
     [66, [{}, 0]],
+    [68, [{ groupId: name }, 35]],
     [74, [{}, 31]],
     [75, [{ topics: [{ name }] }, 29]],
   ])

@@ -65,6 +65,7 @@ import {
   AlterPartitionReassignmentsResponse,
 } from './messages/alter-partition-reassignments.ts'
 import { DescribeQuorumRequest, DescribeQuorumResponse } from './messages/describe-quorum.ts'
+import { ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse } from './messages/consumer-group-heartbeat.ts'
 import { DescribeTransactionsRequest, DescribeTransactionsResponse } from './messages/describe-transactions.ts'
 import { ListTransactionsRequest, ListTransactionsResponse } from './messages/list-transactions.ts'
 import { ListConfigResourcesRequest, ListConfigResourcesResponse } from './messages/list-config-resources.ts'
@@ -169,6 +170,11 @@ export const describeTransactionsApi = api(
   DescribeTransactionsResponse,
 )
 export const listTransactionsApi = api('ListTransactions', ListTransactionsRequest, ListTransactionsResponse)
+export const consumerGroupHeartbeatApi = api(
+  'ConsumerGroupHeartbeat',
+  ConsumerGroupHeartbeatRequest,
+  ConsumerGroupHeartbeatResponse,
+)
 export const listConfigResourcesApi = api(
   'ListConfigResources',
   ListConfigResourcesRequest,
@@ -221,6 +227,7 @@ export const kafkaApis: readonly KafkaApi[] = [
   describeProducersApi,
   describeTransactionsApi,
   listTransactionsApi,
+  consumerGroupHeartbeatApi,
   listConfigResourcesApi,
   describeTopicPartitionsApi,
 ]

@@ -78,6 +78,7 @@ describe('the table of APIs', () => {
       '61 DescribeProducers 0-0 0',
       '65 DescribeTransactions 0-0 0',
       '66 ListTransactions 0-2 0',
+      '68 ConsumerGroupHeartbeat 0-1 0',
       '74 ListConfigResources 0-1 0',
       '75 DescribeTopicPartitions 0-0 0',
     ])
