@@ -229,7 +229,8 @@ export class ConfigAdmin {
         return refuse('INVALID_REQUEST', `Unexpected broker id, expected ${nodeId} but received ${name}`)
       case configResourceType.group:
       case configResourceType.clientMetrics:
-        return refuse('INVALID_REQUEST', 'Settings of groups and of client metrics are not served.')
+        if (verb === 'alter') return refuse('INVALID_REQUEST', 'Groups and client metrics have no settings here.')
+        return name === '' ? refuse('INVALID_REQUEST', 'Groups and client metrics have names.') : null
       default:
         return refuse('INVALID_REQUEST', `Unexpected resource type ${type}.`)
     }

@@ -4,7 +4,8 @@ import { topicPartitionKey } from '../base/ids.ts'
 import { type Clock, DiskError } from '../base/ports.ts'
 import type { Partition } from '../cluster/partition/partition.ts'
 import type { PartitionTable } from '../cluster/partition/partition-table.ts'
-import { errorCode, type KafkaErrorName } from '../protocol/kafka/error-codes.ts'
+import { topicNameFault } from '../cluster/metadata/topic-names.ts'
+import { errorCode, errorSentence, type KafkaErrorName } from '../protocol/kafka/error-codes.ts'
 import type { DeleteRecordsRequest, DeleteRecordsResponseInput } from '../protocol/kafka/messages/delete-records.ts'
 import type {
   DescribeProducersRequest,
@@ -235,8 +236,10 @@ export function describeProducers(
     topics: request.topics.map(({ name, partitionIndexes }) => ({
       name,
       partitions: partitionIndexes.map((partitionIndex) => {
-        const partition = readablePartition(parts, name, partitionIndex)
-        if (typeof partition === 'string') return { partitionIndex, errorCode: errorCode(partition) }
+        const partition =
+          topicNameFault(name) === null ? readablePartition(parts, name, partitionIndex) : 'INVALID_TOPIC_EXCEPTION'
+        if (typeof partition === 'string')
+          return { partitionIndex, errorCode: errorCode(partition), errorMessage: errorSentence(partition) }
         return {
           partitionIndex,
           errorCode: 0,

@@ -70,8 +70,14 @@ export interface UnheardRefusal {
 }
 
 /**
- * Answers the response; for acks=0 null, or what was refused. Past `timeoutMs` what still waits is answered REQUEST_TIMED_OUT and
- * stays appended.
+ * The client's time is that of followers: for Kafka the append of the leader takes none. Ours is a flush, which worn flash may hold back for seconds,
+ * and clients that give it 100 ms (kafka-node, no-kafka) would send again what is stored.
+ */
+const ownFlushMs = 5_000
+
+/**
+ * Answers the response; for acks=0 null, or what was refused. Past `timeoutMs` and `ownFlushMs` what still waits is answered
+ * REQUEST_TIMED_OUT and stays appended.
  */
 export function produce(
   request: ProduceRequest,
@@ -106,7 +112,7 @@ function appendAndAnswer(
   appends: readonly Append[],
   parts: ProduceParts,
 ): Promise<ProduceResponseInput> | ProduceResponseInput | UnheardRefusal | null {
-  const pending = new PendingProduce(parts.clock, timeoutMs)
+  const pending = new PendingProduce(parts.clock, Math.max(timeoutMs, ownFlushMs))
   append(appends, acks, pending, parts)
   if (acks === 0) return unheardRefusal(topics)
   const respond = (): ProduceResponseInput => ({
@@ -279,7 +285,7 @@ class PendingProduce {
   whenDone(respond: () => ProduceResponseInput): Promise<ProduceResponseInput> {
     return new Promise((resolve) => {
       this.#onDone = () => resolve(respond())
-      this.#timer = this.#clock.schedule(Math.max(1, this.#timeoutMs), () => this.#expire())
+      this.#timer = this.#clock.schedule(this.#timeoutMs, () => this.#expire())
     })
   }
 

@@ -240,9 +240,13 @@ describe('a description', () => {
     }
   })
 
-  it('of broker loggers is empty', async () => {
+  it.each([
+    ['broker loggers', configResourceType.brokerLogger, '1'],
+    ['a group', configResourceType.group, 'g'],
+    ['client metrics', configResourceType.clientMetrics, 'm'],
+  ])('of %s is empty, as tools that describe all there is ask for it unasked', async (_, type, name) => {
     const { configs } = await worldWithTopic()
-    const resource = { type: configResourceType.brokerLogger, name: '1' }
-    expect(configs.describe(resource, null)).toEqual({ kind: 'described', configs: [] })
+    expect(configs.describe({ type, name }, null)).toEqual({ kind: 'described', configs: [] })
+    expect(configs.describe({ type, name: '' }, null)).toMatchObject({ kind: 'refused', error: 'INVALID_REQUEST' })
   })
 })

@@ -361,6 +361,7 @@ describe('DescribeProducers', () => {
     expect(describe(node)).toEqual(producers)
     expect([describe(node, 'readings', 1), describe(node, 'readings', 9)]).toEqual([[], 'UNKNOWN_TOPIC_OR_PARTITION'])
     expect(describe(node, '__headwater_secret')).toBe('TOPIC_AUTHORIZATION_FAILED')
+    expect([describe(node, 'a/b'), describe(node, '')]).toEqual(['INVALID_TOPIC_EXCEPTION', 'INVALID_TOPIC_EXCEPTION'])
     node.host.powerCut()
     const again = await openRecords(node)
     expect(describe(again)).toEqual(producers)

@@ -108,10 +108,13 @@ describe('the timeout', () => {
     const { node, partition } = await open()
     node.host.stallDisk(10_000)
     const startMs = node.world.nowMs
-    const state = start(node, produceRequest([['readings', 0, batchOf(['slow'])]], { timeoutMs: 500 }))
+    const state = start(node, produceRequest([['readings', 0, batchOf(['slow'])]], { timeoutMs: 6_000 }))
     await node.world.run(() => state.answer !== null)
     const answer = state.answer
-    expect([produced(answer), Math.round(node.world.nowMs - startMs)]).toEqual([['readings-0: REQUEST_TIMED_OUT'], 500])
+    expect([produced(answer), Math.round(node.world.nowMs - startMs)]).toEqual([
+      ['readings-0: REQUEST_TIMED_OUT'],
+      6_000,
+    ])
     expect([partition.log.logEndOffset, partition.highWatermark]).toEqual([1, 0])
     await node.world.run(() => partition.highWatermark === 1)
     expect(await batchesOf(node, partition)).toEqual([['slow']])
@@ -142,6 +145,16 @@ describe('the timeout', () => {
     )
     expect(await send(node, request)).toEqual(['quick-0: 0', 'readings-1: REQUEST_TIMED_OUT'])
   })
+
+  it.each([-1, 1])(
+    'of a moment is that of followers: with acks=%i a flush of three seconds is waited for',
+    async (acks) => {
+      const { node } = await open()
+      node.host.stallDisk(3_000)
+      const request = produceRequest([['readings', 0, batchOf(['once'])]], { acks, timeoutMs: 100 })
+      expect(await send(node, request)).toEqual(['readings-0: 0'])
+    },
+  )
 })
 
 describe('a duplicate', () => {

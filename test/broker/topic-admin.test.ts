@@ -157,6 +157,10 @@ describe('an internal topic', () => {
     const refused = { kind: 'refused', error: 'INVALID_TOPIC_EXCEPTION' }
     expect(await settle(topics.create(topicRequest(secretTopic.name), patient))).toMatchObject(refused)
     await settle(topics.ensureInternal(secretTopic))
+    expect(await settle(topics.create(topicRequest(secretTopic.name), patient))).toMatchObject({
+      kind: 'refused',
+      error: 'TOPIC_ALREADY_EXISTS',
+    })
     expect(await settle(topics.grow(secretTopic.name, 9, null, patient))).toMatchObject(refused)
     const reference = { name: secretTopic.name, topicId: null }
     expect(await settle(topics.delete(reference, 1_000))).toMatchObject(refused)

@@ -357,11 +357,11 @@ export class MetadataController {
     const { name, assignments } = creation
     const fault = topicNameFault(name)
     if (fault !== null) return { error: 'INVALID_TOPIC_EXCEPTION', message: `Topic name is invalid: ${fault}` }
+    if (this.image.topic(name) !== undefined)
+      return { error: 'TOPIC_ALREADY_EXISTS', message: `Topic '${name}' already exists.` }
     if (creation.owner === 'client' && this.#options.isInternal(name)) {
       return { error: 'INVALID_TOPIC_EXCEPTION', message: `${name} is an internal topic of this node` }
     }
-    if (this.image.topic(name) !== undefined)
-      return { error: 'TOPIC_ALREADY_EXISTS', message: `Topic '${name}' already exists.` }
     const twin = this.image.twinOf(name)
     if (twin !== undefined)
       return { error: 'INVALID_TOPIC_EXCEPTION', message: `Topic '${name}' collides with existing topic: ${twin}` }

@@ -65,6 +65,9 @@ import {
   AlterPartitionReassignmentsResponse,
 } from './messages/alter-partition-reassignments.ts'
 import { DescribeQuorumRequest, DescribeQuorumResponse } from './messages/describe-quorum.ts'
+import { ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse } from './messages/consumer-group-heartbeat.ts'
+import { DescribeTransactionsRequest, DescribeTransactionsResponse } from './messages/describe-transactions.ts'
+import { ListTransactionsRequest, ListTransactionsResponse } from './messages/list-transactions.ts'
 import { ListConfigResourcesRequest, ListConfigResourcesResponse } from './messages/list-config-resources.ts'
 import type { MessageSchema } from './schema.ts'
 
@@ -161,6 +164,17 @@ export const alterPartitionReassignmentsApi = api(
   AlterPartitionReassignmentsResponse,
 )
 export const describeQuorumApi = api('DescribeQuorum', DescribeQuorumRequest, DescribeQuorumResponse)
+export const describeTransactionsApi = api(
+  'DescribeTransactions',
+  DescribeTransactionsRequest,
+  DescribeTransactionsResponse,
+)
+export const listTransactionsApi = api('ListTransactions', ListTransactionsRequest, ListTransactionsResponse)
+export const consumerGroupHeartbeatApi = api(
+  'ConsumerGroupHeartbeat',
+  ConsumerGroupHeartbeatRequest,
+  ConsumerGroupHeartbeatResponse,
+)
 export const listConfigResourcesApi = api(
   'ListConfigResources',
   ListConfigResourcesRequest,
@@ -211,6 +225,9 @@ export const kafkaApis: readonly KafkaApi[] = [
   describeQuorumApi,
   describeClusterApi,
   describeProducersApi,
+  describeTransactionsApi,
+  listTransactionsApi,
+  consumerGroupHeartbeatApi,
   listConfigResourcesApi,
   describeTopicPartitionsApi,
 ]

@@ -16,6 +16,7 @@ const tools = {
   deleteRecords: 'org.apache.kafka.tools.DeleteRecordsCommand',
   logDirs: 'org.apache.kafka.tools.LogDirsCommand',
   cluster: 'org.apache.kafka.tools.ClusterTool',
+  transactions: 'org.apache.kafka.tools.TransactionsCommand',
   consoleConsumer: 'org.apache.kafka.tools.consumer.ConsoleConsumer',
   dumpLog: 'org.apache.kafka.tools.DumpLogSegments',
 } as const
@@ -88,6 +89,9 @@ export const kafkaTools: InteropCase = {
       assert.equal(lagOf(lag), 40, lag)
       assert.match(await tool('groups', [...at, '--list']), /^readers$/m)
       assert.match(await tool('groups', [...at, '--describe', '--group', 'readers', '--state']), /Empty/)
+      assert.match(await tool('configs', [...at, '--entity-type', 'groups', '--describe']), /configs for group readers/)
+      assert.match(await tool('transactions', [...at, 'list']), /^TransactionalId\s/)
+      assert.match(await tool('transactions', [...at, 'find-hanging', '--broker-id', '1']), /^Topic\s/)
       await tool('groups', [
         ...at,
         '--reset-offsets',

@@ -76,6 +76,9 @@ describe('the table of APIs', () => {
       '55 DescribeQuorum 0-2 0',
       '60 DescribeCluster 0-2 0',
       '61 DescribeProducers 0-0 0',
+      '65 DescribeTransactions 0-0 0',
+      '66 ListTransactions 0-2 0',
+      '68 ConsumerGroupHeartbeat 0-1 0',
       '74 ListConfigResources 0-1 0',
       '75 DescribeTopicPartitions 0-0 0',
     ])

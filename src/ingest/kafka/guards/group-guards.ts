@@ -25,6 +25,7 @@ import {
   refusedTopics,
   seesCluster,
   seesGroup,
+  open,
   seesTopic,
   split,
   topicDenied,
@@ -48,6 +49,8 @@ export function groupGuards(): readonly GuardEntry[] {
     guardEntry(16, 'CLUSTER DESCRIBE; without it the groups with GROUP DESCRIBE', listGroups),
     guardEntry(42, 'GROUP DELETE', deleteGroups),
     guardEntry(47, 'GROUP DELETE and TOPIC READ', offsetDelete),
+    // Refused for everybody.
+    guardEntry(68, 'nothing', open),
   ]
 }
 

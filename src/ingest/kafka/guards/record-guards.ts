@@ -10,6 +10,10 @@ import type {
   DescribeProducersResponseInput,
 } from '../../../protocol/kafka/messages/describe-producers.ts'
 import type {
+  DescribeTransactionsRequest,
+  DescribeTransactionsResponseInput,
+} from '../../../protocol/kafka/messages/describe-transactions.ts'
+import type {
   InitProducerIdRequest,
   InitProducerIdResponseInput,
 } from '../../../protocol/kafka/messages/init-producer-id.ts'
@@ -46,6 +50,9 @@ export function recordGuards(image: MetadataImage): readonly GuardEntry[] {
     guardEntry(22, 'CLUSTER IDEMPOTENT_WRITE, or TOPIC WRITE on any topic', initProducerId),
     guardEntry(23, 'TOPIC DESCRIBE', offsetForLeaderEpoch),
     guardEntry(61, 'TOPIC READ', describeProducers),
+    guardEntry(65, 'TRANSACTIONAL_ID DESCRIBE', describeTransactions),
+    // Of transactional ids that may not be seen none is listed; there is none.
+    guardEntry(66, 'nothing', open),
   ]
 }
 
@@ -120,4 +127,20 @@ const initProducerId: Guard<InitProducerIdRequest, InitProducerIdResponseInput> 
   const may = seesCluster(context, idempotentWrite) || context.subject.allowsSome(write, aclResource.topic)
   if (may || mayCluster(context, idempotentWrite)) return next(request)
   return { errorCode: errorCode('CLUSTER_AUTHORIZATION_FAILED'), producerId: -1, producerEpoch: -1 }
+}
+
+const describeTransactions: Guard<DescribeTransactionsRequest, DescribeTransactionsResponseInput> = async (
+  request,
+  context,
+  next,
+) => {
+  const { allowed, denied } = split(request.transactionalIds, (id) =>
+    context.subject.demands(describe, aclResource.transactionalId, id),
+  )
+  const answer = allowed.length === 0 ? null : await next({ transactionalIds: allowed })
+  const refused = denied.map((transactionalId) => ({
+    errorCode: errorCode('TRANSACTIONAL_ID_AUTHORIZATION_FAILED'),
+    transactionalId,
+  }))
+  return { ...answer, transactionStates: [...(answer?.transactionStates ?? []), ...refused] }
 }

@@ -19,6 +19,7 @@ import { quorumHandlers } from './quorum-handlers.ts'
 import { quotaHandlers } from './quota-handlers.ts'
 import { replicaHandlers } from './replica-handlers.ts'
 import { topicHandlers } from './topic-handlers.ts'
+import { transactionHandlers } from './transaction-handlers.ts'
 
 export interface AdminHandlerOptions {
   readonly cluster: Cluster
@@ -52,6 +53,7 @@ export function adminHandlers(options: AdminHandlerOptions): readonly HandlerEnt
     ...configHandlers(parts),
     ...replicaHandlers(parts),
     ...quorumHandlers(parts),
+    ...transactionHandlers(),
     ...quotaHandlers(new QuotaAdmin(cluster, ports.observer)),
     ...credentialHandlers(new ScramAdmin(cluster, ports.observer)),
     ...aclHandlers(new AclAdmin({ cluster, ...ports }), () => settings.text('authorizer.class.name') !== ''),

@@ -32,8 +32,8 @@ export function configHandlers(parts: AdminParts): readonly HandlerEntry[] {
 }
 
 /**
- * DescribeConfigs 1-4: topics, brokers, and broker loggers (which have no settings). Groups and client metrics are refused. What is named
- * twice is told once: a name is a few bytes, and its settings are thousands.
+ * DescribeConfigs 1-4: topics and brokers; broker loggers, groups and client metrics have no settings, of which tools list none. What is
+ * named twice is told once: a name is a few bytes, and its settings are thousands.
  */
 function describeConfigs({ configs }: AdminParts): KafkaHandler<DescribeConfigsRequest, DescribeConfigsResponseInput> {
   return ({ resources, includeSynonyms, includeDocumentation }) => ({

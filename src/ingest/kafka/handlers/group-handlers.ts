@@ -1,6 +1,10 @@
 /** The handlers of the group APIs: they translate between the wire and the group coordinator, and decide nothing. */
 import type { GroupCoordinator } from '../../../coordinator/group/group-coordinator.ts'
 import { errorCode, type KafkaErrorName } from '../../../protocol/kafka/error-codes.ts'
+import type {
+  ConsumerGroupHeartbeatRequest,
+  ConsumerGroupHeartbeatResponseInput,
+} from '../../../protocol/kafka/messages/consumer-group-heartbeat.ts'
 import type { DeleteGroupsRequest, DeleteGroupsResponseInput } from '../../../protocol/kafka/messages/delete-groups.ts'
 import type {
   DescribeGroupsRequest,
@@ -37,6 +41,7 @@ export function groupHandlers(coordinator: GroupCoordinator, facts: GroupHandler
     [15, describeGroups(coordinator)],
     [16, listGroups(coordinator)],
     [42, deleteGroups(coordinator)],
+    [68, consumerGroupHeartbeat],
     ...offsetHandlers(coordinator, facts.partitionCountOf),
   ]
 }
@@ -216,6 +221,18 @@ function deleteGroups(coordinator: GroupCoordinator): KafkaHandler<DeleteGroupsR
     ),
   })
 }
+
+/**
+ * ConsumerGroupHeartbeat 0-1: refused, as by an Apache Kafka that has these groups (KIP-848) switched off. Announced all the same: a librdkafka that
+ * does not find it asks for its coordinator for ever and tells nobody, franz-go goes back to classic groups by this answer.
+ */
+const consumerGroupHeartbeat: KafkaHandler<
+  ConsumerGroupHeartbeatRequest,
+  ConsumerGroupHeartbeatResponseInput
+> = () => ({
+  errorCode: errorCode('UNSUPPORTED_VERSION'),
+  errorMessage: 'Only classic groups are served by this broker (group.protocol=classic).',
+})
 
 /** Kafka writes an address with a slash before it. */
 function clientOf(context: RequestContext): { readonly clientId: string; readonly clientHost: string } {

@@ -133,16 +133,20 @@ function partitionFacts(
   }
 }
 
-/** Broker endpoints; the other kind are those of controllers, which this listener does not show. */
-const brokerEndpointType = 1
+/** The kinds of endpoints there are. Those of controllers are not shown by this listener. */
+const endpointTypes = { broker: 1, controller: 2 } as const
 
 /** DescribeCluster 0-2. Not implemented: endpoints of controllers (MISMATCHED_ENDPOINT_TYPE), fenced brokers (there is none). */
 function describeCluster(parts: AdminParts): KafkaHandler<DescribeClusterRequest, DescribeClusterResponseInput> {
   return (request, { advertised }) => {
-    if (request.endpointType !== brokerEndpointType) {
+    const { endpointType } = request
+    if (endpointType !== endpointTypes.broker) {
+      const isKnown = endpointType === endpointTypes.controller
       return {
-        errorCode: errorCode('MISMATCHED_ENDPOINT_TYPE'),
-        errorMessage: 'This listener answers for brokers, not for controllers.',
+        errorCode: errorCode(isKnown ? 'MISMATCHED_ENDPOINT_TYPE' : 'UNSUPPORTED_ENDPOINT_TYPE'),
+        errorMessage: isKnown
+          ? 'This listener answers for brokers, not for controllers.'
+          : `There are no endpoints of type ${endpointType}.`,
         clusterId: parts.clusterId,
       }
     }
@@ -182,7 +186,7 @@ function describeTopicPartitions(
       if (left === 0) return { topics: pages, nextCursor: { topicName: name, partitionIndex: from } }
       if (topic === undefined) {
         const error = topicNameFault(name) === null ? 'UNKNOWN_TOPIC_OR_PARTITION' : 'INVALID_TOPIC_EXCEPTION'
-        pages.push({ errorCode: errorCode(error), name, partitions: [] })
+        pages.push({ errorCode: errorCode(error), name, partitions: [], topicAuthorizedOperations: topicOperations })
         continue
       }
       const page = topic.partitions.slice(from, from + left)

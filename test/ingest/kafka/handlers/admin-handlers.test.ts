@@ -34,6 +34,8 @@ const key = {
   alterUserScramCredentials: 51,
   describeQuorum: 55,
   describeCluster: 60,
+  describeTransactions: 65,
+  listTransactions: 66,
   listConfigResources: 74,
   describeTopicPartitions: 75,
 } as const
@@ -177,6 +179,8 @@ const probes: readonly (readonly [name: string, apiKey: number, request: (versio
       topics: [{ topicName: '__cluster_metadata', partitions: [{ partitionIndex: 0 }, { partitionIndex: 1 }] }],
     }),
   ],
+  ['DescribeTransactions', key.describeTransactions, () => ({ transactionalIds: ['nobody'] })],
+  ['ListTransactions', key.listTransactions, () => ({ stateFilters: ['Ongoing'] })],
   ['ListConfigResources', key.listConfigResources, () => ({ resourceTypes: [] })],
   ['DescribeAcls', key.describeAcls, () => anyEntry],
   [
@@ -310,6 +314,13 @@ describe('DescribeTopicPartitions', () => {
     }
     expect(seen).toEqual(['a-0', 'a-1', 'b-0', 'b-1', 'b-2'])
   })
+
+  it('tells what may be done with a topic that is not there, as Apache Kafka does', async () => {
+    const page = await ask(key.describeTopicPartitions, 0, { topics: [{ name: 'nowhere' }], responsePartitionLimit: 2 })
+    expect(page['topics']).toMatchObject([
+      { errorCode: errorCode('UNKNOWN_TOPIC_OR_PARTITION'), topicAuthorizedOperations: 3576 },
+    ])
+  })
 })
 
 describe('a question that names one thing a thousand times', () => {
@@ -387,10 +398,33 @@ describe('DescribeLogDirs', () => {
 })
 
 describe('DescribeCluster', () => {
-  it('shows no controllers', async () => {
-    expect(await ask(key.describeCluster, 1, { endpointType: 2 })).toMatchObject({
-      errorCode: errorCode('MISMATCHED_ENDPOINT_TYPE'),
+  it.each([
+    [0, 'UNSUPPORTED_ENDPOINT_TYPE'],
+    [2, 'MISMATCHED_ENDPOINT_TYPE'],
+    [3, 'UNSUPPORTED_ENDPOINT_TYPE'],
+  ] as const)('shows no endpoints of type %i: %s', async (endpointType, error) => {
+    expect(await ask(key.describeCluster, 1, { endpointType })).toMatchObject({
+      errorCode: errorCode(error),
       brokers: [],
+    })
+  })
+})
+
+describe('where no transactional id is taken', () => {
+  it.each([0, 1, 2])('ListTransactions %i finds none, and names the states that are none', async (version) => {
+    expect(await ask(key.listTransactions, version, { stateFilters: ['Ongoing', 'Lost'] })).toMatchObject({
+      errorCode: 0,
+      unknownStateFilters: ['Lost'],
+      transactionStates: [],
+    })
+  })
+
+  it('DescribeTransactions knows none of the ids', async () => {
+    expect(await ask(key.describeTransactions, 0, { transactionalIds: ['bank', ''] })).toMatchObject({
+      transactionStates: [
+        { transactionalId: 'bank', errorCode: errorCode('TRANSACTIONAL_ID_NOT_FOUND') },
+        { transactionalId: '', errorCode: errorCode('INVALID_REQUEST') },
+      ],
     })
   })
 })

@@ -3,6 +3,7 @@ import { GroupCoordinator } from '../../../../src/coordinator/group/group-coordi
 import { groupOptionDefaults } from '../../../../src/coordinator/group/group-options.ts'
 import { groupHandlers } from '../../../../src/ingest/kafka/handlers/group-handlers.ts'
 import {
+  consumerGroupHeartbeatApi,
   deleteGroupsApi,
   describeGroupsApi,
   findCoordinatorApi,
@@ -210,6 +211,21 @@ describe('the coordinator', () => {
       ],
     })
   })
+})
+
+describe('a group whose broker assigns the partitions (KIP-848)', () => {
+  test.each([0, 1])(
+    'is refused with the error of an Apache Kafka that has them off, by version %i',
+    async (version) => {
+      const { ask } = await openGroups()
+      const joins = { groupId: 'g', memberId: 'm', memberEpoch: 0, subscribedTopicNames: ['t'], topicPartitions: [] }
+      expect(await ask(consumerGroupHeartbeatApi, version, joins)).toMatchObject({
+        errorCode: errorCode('UNSUPPORTED_VERSION'),
+        memberId: null,
+        assignment: null,
+      })
+    },
+  )
 })
 
 describe('an administrator', () => {
