@@ -66,6 +66,8 @@ export class RetainedDebt {
   }
 }
 
+const none: readonly RetainedDebt[] = []
+
 /** The debts of one session, by the filters of its subscriptions. */
 export class RetainedDebts {
   private readonly debts = new LateMap<string, RetainedDebt>()
@@ -121,16 +123,16 @@ export class RetainedDebts {
   }
 
   /** Sent and acknowledged, or at QoS 2 carried by the log. `begun`: what the session has begun and not finished. */
-  paid(begun: Iterable<InflightDelivery>): RetainedDebt[] {
+  paid(begun: Iterable<InflightDelivery>): readonly RetainedDebt[] {
+    if (this.debts.size === 0) return none
     const walked = [...this.debts.values()].filter(({ walk }) => walk === 'ended')
-    if (walked.length === 0) return walked
     const open = openTopics(begun)
     return walked.filter((debt) => !open.has(debt))
   }
 
   /** Those of which it is known by now what is left of them: they have all been sent. */
-  narrow(begun: Iterable<InflightDelivery>): RetainedDebt[] {
-    if (this.debts.size === 0) return []
+  narrow(begun: Iterable<InflightDelivery>): readonly RetainedDebt[] {
+    if (this.debts.size === 0) return none
     const open = [...openTopics(begun)].filter(([{ walk, isOver }]) => walk === 'ended' && !isOver)
     for (const [debt, topics] of open) debt.narrow(topics)
     return open.map(([debt]) => debt)
