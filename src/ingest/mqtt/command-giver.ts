@@ -1,9 +1,9 @@
-/** Gives sessions the commands that have waited for them: reads each again, at the pace that the session takes them. */
+/** Gives sessions the commands that have waited for them: reads them again, at the pace that the session takes them. */
 import { copyBytes } from '../../base/bytes.ts'
 import type { Clock } from '../../base/ports.ts'
 import { filterMatches, plainFilterOf } from '../../protocol/mqtt/topic-filter.ts'
 import type { RecordView } from '../../protocol/records/record.ts'
-import { type CommandReadingOptions, readCommand } from './command-reading.ts'
+import type { CommandBatches } from './command-batches.ts'
 import {
   type CommandOutcome,
   type CommandTrack,
@@ -18,12 +18,14 @@ import type { WaitingCommands } from './waiting-commands.ts'
 export interface CommandGiverOptions {
   readonly clock: Clock
   readonly waiting: WaitingCommands
-  readonly reading: CommandReadingOptions
+  readonly batches: CommandBatches
   readonly count: (track: CommandTrack, outcome: CommandOutcome) => void
   /** A session has been given a command. */
   readonly onGiven: (session: MqttSession) => void
   /** What waits has changed. */
   readonly onChange: () => void
+  /** Nothing more is given then. */
+  readonly isStopped: () => boolean
 }
 
 /** Sessions that are given something at a time: each reads the log. */
@@ -47,7 +49,7 @@ export class CommandGiver {
 
   /** Gives the session what waits for these of its subscriptions. */
   give(session: MqttSession, filters: Iterable<string>): void {
-    if (this.options.reading.isStopped()) return
+    if (this.options.isStopped()) return
     add(this.due, session, filters)
     this.startSome()
   }
@@ -79,7 +81,7 @@ export class CommandGiver {
       this.running.add(session)
       void this.giveAll(session, filters).then((left) => {
         this.running.delete(session)
-        if (left !== null && !this.options.reading.isStopped()) this.giveLater(session, left)
+        if (left !== null && !this.options.isStopped()) this.giveLater(session, left)
         this.startSome()
       })
     }
@@ -95,7 +97,7 @@ export class CommandGiver {
         if (!session.subscriptions.has(filter)) break
         if (!session.wantsMore) return filters
         const outcome = await this.giveOne(session, command)
-        if (this.options.reading.isStopped()) return null
+        if (this.options.isStopped()) return null
         if (outcome === 'full') {
           if (session.wantsMore) clock.schedule(crowdedMs, () => this.onRoom(session))
           return filters
@@ -107,9 +109,9 @@ export class CommandGiver {
   }
 
   private async giveOne(session: MqttSession, command: WaitingCommand): Promise<'done' | 'full'> {
-    const { clock, waiting, reading, count, onChange } = this.options
+    const { clock, waiting, batches, count, onChange } = this.options
     const { track, offset, expiresMs } = command
-    const record = await readCommand(track.partition, offset, reading)
+    const record = await batches.record(track.partition, offset)
     if (track.waiting.get(offset) !== command || command.holder !== null) return 'done'
     if (record !== null && expiresMs > clock.wallMs()) return this.offer(session, command, record) ? 'done' : 'full'
     waiting.delete(command)

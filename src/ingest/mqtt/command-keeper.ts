@@ -14,7 +14,8 @@ import type { RecordView } from '../../protocol/records/record.ts'
 import { CommandGiver } from './command-giver.ts'
 import { CommandLedger, isDurable } from './command-ledger.ts'
 import type { CommandOffsets } from './command-offsets.ts'
-import { type CommandReadingOptions, readCommand, readCommands } from './command-reading.ts'
+import { CommandBatches } from './command-batches.ts'
+import { type CommandReadingOptions, readCommands } from './command-reading.ts'
 import { type CommandPlan, type CompiledCommandRoute, commandGroup } from './command-route.ts'
 import {
   addOrphans,
@@ -66,6 +67,7 @@ export class CommandKeeper {
   private readonly options: CommandKeeperOptions
   private readonly reading: CommandReadingOptions
   private readonly tracks = new Map<Partition, CommandTrack>()
+  private readonly batches: CommandBatches
   private readonly giver: CommandGiver
   private readonly ledger: CommandLedger
   private readonly waiting = new WaitingCommands()
@@ -80,12 +82,21 @@ export class CommandKeeper {
   constructor(options: CommandKeeperOptions) {
     this.options = options
     this.reading = { ...options, isStopped: () => this.isStopped }
-    const { tracks, reading, waiting, holders } = this
+    this.batches = new CommandBatches(this.reading)
+    const { tracks, batches, waiting, holders } = this
     const count = (track: CommandTrack, outcome: CommandOutcome): void => this.count(track, outcome)
     this.ledger = new CommandLedger({ ...options, tracks, waiting, holders, count })
     const onChange = (): void => this.ledger.settleSoon()
     const onGiven = (session: MqttSession): void => void holders.add(session)
-    this.giver = new CommandGiver({ clock: options.clock, waiting, reading, count, onGiven, onChange })
+    this.giver = new CommandGiver({
+      clock: options.clock,
+      waiting,
+      batches,
+      count,
+      onGiven,
+      onChange,
+      isStopped: this.reading.isStopped,
+    })
   }
 
   // ------------------------------------------------------------------------------------------ the start
@@ -125,7 +136,7 @@ export class CommandKeeper {
     if (compiled.route.unmatched === 'skip') return
     // As many as the metadata holds.
     for (const each of undone) {
-      const record = await readCommand(partition, each, this.reading)
+      const record = await this.batches.record(partition, each)
       if (record === null) this.count(track, 'lost')
       else this.keepWaiting(track, record, () => true)
     }
@@ -402,6 +413,7 @@ export class CommandKeeper {
   async stop(): Promise<void> {
     if (this.isStopped) return
     this.isStopped = true
+    this.batches.stop()
     await this.ledger.stop()
   }
 }

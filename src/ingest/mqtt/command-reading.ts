@@ -1,9 +1,11 @@
-/** Reads commands that are not new: single ones that have waited, and what a session left behind. */
+/** Reads commands that are not new: batches of what has waited, and what a session left behind. */
+import { copyBytes } from '../../base/bytes.ts'
 import { type Clock, type Compute, ComputeError, DiskError } from '../../base/ports.ts'
 import type { Broker } from '../../broker/broker.ts'
 import type { Partition } from '../../cluster/partition/partition.ts'
 import {
   batchBaseOffset,
+  batchCodec,
   batchIsControl,
   batchLastOffset,
   batchSizeInBytes,
@@ -24,20 +26,6 @@ export interface CommandReadingOptions {
 /** A failed read is tried again after this. */
 const retryMs = 1000
 
-/** The record at an offset; null when it is not there any more, or cannot be read. */
-export async function readCommand(
-  partition: Partition,
-  offset: number,
-  options: CommandReadingOptions,
-): Promise<RecordView | null> {
-  let found: RecordView | null = null
-  await readCommands(partition, { from: offset, to: offset + 1 }, options, (record) => {
-    if (record.offset === offset) found = record
-    return true
-  })
-  return found
-}
-
 /** Visits the records of [from, to), as far as the log has them; the visitor ends it with false. Answers where it ended. */
 export async function readCommands(
   partition: Partition,
@@ -45,10 +33,60 @@ export async function readCommands(
   options: CommandReadingOptions,
   visit: (record: RecordView) => boolean | Promise<boolean>,
 ): Promise<number> {
-  const { broker, clock, compute, readBytes, decompressedBytesMax } = options
+  const batches = batchesIn(partition, { from, to, bytesMax: options.readBytes }, options)
+  for (let next = await batches.next(); ; next = await batches.next()) {
+    if (next.done === true) return next.value
+    for (const record of await recordsIn(next.value, options)) {
+      if (record.offset < from || record.offset >= to) continue
+      if (!(await visit(record))) return record.offset
+    }
+  }
+}
+
+/** A batch in memory of its own. */
+export interface CommandBatch {
+  readonly baseOffset: number
+  readonly endOffset: number
+  readonly records: ReadonlyMap<number, RecordView>
+  readonly sizeInBytes: number
+}
+
+/** The batch that an offset is in; null when it is not there any more, or cannot be read. */
+export async function readBatch(
+  partition: Partition,
+  offset: number,
+  options: CommandReadingOptions,
+): Promise<CommandBatch | null> {
+  for await (const batch of batchesIn(partition, { from: offset, to: offset + 1, bytesMax: 1 }, options)) {
+    // What has been unpacked is nobody else's; the rest may be a part of what the log holds in memory.
+    const records = await recordsIn(batchCodec(batch) === 'none' ? copyBytes(batch) : batch, options)
+    return {
+      baseOffset: batchBaseOffset(batch),
+      endOffset: batchLastOffset(batch) + 1,
+      records: new Map(records.map((record) => [record.offset, record])),
+      sizeInBytes: records.reduce((sum, record) => sum + sizeOf(record), 0),
+    }
+  }
+  return null
+}
+
+/** What a record takes beside its bytes, about. */
+const recordBytes = 200
+
+function sizeOf({ key, value, headers }: RecordView): number {
+  const ofHeaders = headers.reduce((sum, header) => sum + header.key.length + (header.value?.length ?? 0), 0)
+  return recordBytes + (key?.length ?? 0) + (value?.length ?? 0) + ofHeaders
+}
+
+/** Batches that hold something of [from, to), as they are stored. Answers where they ended. */
+async function* batchesIn(
+  partition: Partition,
+  { from, to, bytesMax }: { readonly from: number; readonly to: number; readonly bytesMax: number },
+  options: CommandReadingOptions,
+): AsyncGenerator<Uint8Array, number> {
+  const { broker, clock } = options
   let at = from
   while (at < to && at < partition.highWatermark && !partition.log.isDeleted && !options.isStopped()) {
-    const bytesMax = to === from + 1 ? 1 : readBytes
     // Others have the loop between two reads.
     await new Promise<void>((resolve) => clock.defer(resolve))
     const read = await broker.readTailCold(partition, at, bytesMax).catch((error: unknown) => {
@@ -68,22 +106,22 @@ export async function readCommands(
     }
     for (let place = 0; place < batches.length && at < to; place += batchSizeInBytes(batches, place)) {
       const batch = batches.subarray(place, place + batchSizeInBytes(batches, place))
-      const endOffset = batchLastOffset(batch) + 1
       if (batchBaseOffset(batch) >= to) return to
-      for (const record of batchIsControl(batch) ? [] : await recordsIn(batch, compute, decompressedBytesMax)) {
-        if (record.offset < at || record.offset >= to) continue
-        if (!(await visit(record))) return record.offset
-      }
-      at = Math.max(at, endOffset)
+      yield batch
+      at = Math.max(at, batchLastOffset(batch) + 1)
     }
   }
   return at
 }
 
 /** Nothing of a batch that cannot be read. */
-async function recordsIn(batch: Uint8Array, compute: Compute, bytesMax: number): Promise<readonly RecordView[]> {
+async function recordsIn(
+  batch: Uint8Array,
+  { compute, decompressedBytesMax }: CommandReadingOptions,
+): Promise<readonly RecordView[]> {
+  if (batchIsControl(batch)) return []
   try {
-    return await recordsOf(batch, compute, bytesMax)
+    return await recordsOf(batch, compute, decompressedBytesMax)
   } catch (error) {
     if (error instanceof ComputeError || error instanceof RecordFormatError) return []
     throw error

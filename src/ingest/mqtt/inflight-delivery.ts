@@ -2,6 +2,7 @@ import type { QualityOfService } from '../../protocol/mqtt/packet-types.ts'
 import type { LogReplay } from './log-replay.ts'
 import type { OutgoingPlace } from './outgoing-ids.ts'
 import type { OutgoingMessage } from './outgoing-message.ts'
+import type { RetainedDebt } from './retained-debt.ts'
 import type { Delivery } from './session-types.ts'
 import type { SharedGroup } from './shared-group.ts'
 
@@ -17,6 +18,7 @@ export class InflightDelivery implements Delivery {
   readonly subscriptionIds: readonly number[]
   readonly group: SharedGroup | null
   readonly replay: LogReplay | undefined
+  readonly debt: RetainedDebt | undefined
   packetId = 0
   /** False until it was sent on this connection. */
   isSent = false
@@ -30,13 +32,14 @@ export class InflightDelivery implements Delivery {
   order = 0
   next: InflightDelivery | null = null
 
-  constructor({ message, qos, retain, subscriptionIds, group, replay }: Delivery) {
+  constructor({ message, qos, retain, subscriptionIds, group, replay, debt }: Delivery) {
     this.message = message
     this.qos = qos
     this.retain = retain
     this.subscriptionIds = subscriptionIds
     this.group = group
     this.replay = replay
+    this.debt = debt
   }
 
   /** The delivery as one that can begin. */

@@ -36,7 +36,7 @@ import type { ReplayOutcome } from './state-replay.ts'
 import { SessionExpiries } from './session-expiries.ts'
 import { SessionKeeper } from './session-keeper.ts'
 import { SessionTable } from './session-table.ts'
-import { dropSubscriptions } from './subscribe-handler.ts'
+import { deliverOwed, dropSubscriptions } from './subscribe-handler.ts'
 import type { SharedGroup } from './shared-group.ts'
 import { SparkplugDecoder } from './sparkplug-decoder.ts'
 import { SubscriptionIndex } from './subscription-index.ts'
@@ -389,6 +389,7 @@ export class MqttDoor {
 
   private onAttached(session: MqttSession): void {
     this.expiries.clear(session)
+    deliverOwed(this.services, session)
     this.commands?.onAttached(session)
     this.figures.reportSoon()
   }

@@ -4,6 +4,7 @@
  */
 import { LateMap } from '../../base/late-map.ts'
 import type { MessageOrigin } from './outgoing-message.ts'
+import type { RetainedMark } from './retained-debt.ts'
 import type { SharedGroup } from './shared-group.ts'
 
 export interface OutgoingId {
@@ -15,8 +16,9 @@ export interface OutgoingId {
 /** What a begun message of QoS 2 is called in the log of its session. */
 export interface OutgoingPlace {
   readonly key: string
-  /** Null = it is a retained one: nothing has to be passed for its id to be free. */
+  /** Null = it is a retained one: nothing has to be passed for its id to be free, unless a start would begin it again (`retained`). */
   readonly origin: MessageOrigin | null
+  readonly retained: RetainedMark | null
   /** The shared subscription that it came by: another place has to pass it than the session's own. */
   readonly group: SharedGroup | null
 }
@@ -33,11 +35,11 @@ function placeOf({ partition, offset }: MessageOrigin): string {
 
 /** A record of the log, by a subscription of the session's own or by a shared one. */
 export function recordPlace(origin: MessageOrigin, group: SharedGroup | null): OutgoingPlace {
-  return { key: group === null ? placeOf(origin) : `${placeOf(origin)} ${group.key}`, origin, group }
+  return { key: group === null ? placeOf(origin) : `${placeOf(origin)} ${group.key}`, origin, retained: null, group }
 }
 
-export function retainedPlace(packetId: number): OutgoingPlace {
-  return { key: `${retainedWord} ${packetId}`, origin: null, group: null }
+export function retainedPlace(packetId: number, retained: RetainedMark | null): OutgoingPlace {
+  return { key: `${retainedWord} ${packetId}`, origin: null, retained, group: null }
 }
 
 /** The parts of such a key; null = a retained message. */

@@ -17,7 +17,7 @@ export const mqttSessionsTopic: InternalTopicDefinition = {
   configs: { 'cleanup.policy': 'compact', 'segment.bytes': '16777216' },
   readable: false,
   holds:
-    'Sessions of MQTT clients: how long they are kept, wills, subscriptions, where they are in the log, packet ids of QoS 2 messages, and of those on their way some with their content.',
+    'Sessions of MQTT clients: how long they are kept, wills, subscriptions and the retained messages that they are owed, where they are in the log, packet ids of QoS 2 messages, and of those on their way some with their content.',
 }
 
 const recordVersion = 1

@@ -22,6 +22,8 @@ export interface PlaceWriterOptions {
   readonly livePositions: () => Iterable<readonly [Partition, number]>
   /** Readers whose places are written in one turn of the loop. */
   readonly readersPerPart: number
+  /** Writes a subscription as it is now into the current turn's set; false when the log does not take it. */
+  readonly saveSubscription: (session: MqttSession, filter: string) => boolean
 }
 
 /** Positions are written this long after they have changed: what a crash makes a client hear twice. */
@@ -257,6 +259,7 @@ export class PlaceWriter {
     if (!this.dirtySessions.has(reader)) return true
     const pending = [...reader.pendingOrigins(null)]
     if (!this.writePositions(nameOf(reader), placesToStore(reader, pending, bounds))) return false
+    if (!this.settleDebts(reader)) return false
     const own = lowestPlaces(reader.behind, pending)
     this.forgetPassed(reader, (place) => this.isPassed(place, tails, own))
     // Ids that can be forgotten when the common reader's place is durable: next time.
@@ -264,13 +267,34 @@ export class PlaceWriter {
     return true
   }
 
+  /** Of the retained messages that are owed no longer the log is told in the same set that forgets their ids, or an earlier one. */
+  private settleDebts(session: MqttSession): boolean {
+    for (const debt of session.debts.paid(session.begunDeliveries())) {
+      session.debts.end(debt.filter)
+      if (this.options.saveSubscription(session, debt.filter)) continue
+      session.debts.keep(debt)
+      return false
+    }
+    return true
+  }
+
+  /** What was acknowledged does not come again after a stop. */
+  private narrowDebts(): void {
+    for (const session of this.options.sessions.values()) {
+      for (const { filter } of session.debts.narrow(session.begunDeliveries())) {
+        if (session.isStored && !this.options.saveSubscription(session, filter)) return
+      }
+    }
+  }
+
   /** No start reads the record again. `own`: the places of the session, where it is no shared subscription's. */
   private isPassed(
-    { origin, group }: OutgoingPlace,
+    { origin, retained, group }: OutgoingPlace,
     tails: ReadonlyMap<Partition, number>,
     own: ReadonlyMap<Partition, number>,
   ): boolean {
-    if (origin === null || isGone(origin.partition)) return true
+    if (origin === null) return retained === null || retained.debt.isOver
+    if (isGone(origin.partition)) return true
     const { partition, offset } = origin
     if (group !== null && group.size === 0) return true
     if (offset >= (tails.get(partition) ?? 0)) return false
@@ -370,6 +394,7 @@ export class PlaceWriter {
     for (const session of this.options.sessions.values()) if (session.pendingCount > 0) this.makeDue(session)
     for (const group of this.options.subscriptions.shared()) this.dirtyGroups.add(group)
     this.checkpoint(openMax.stop)
+    this.narrowDebts()
   }
 }
 

@@ -150,6 +150,17 @@ export class RetainedKeeper {
     this.pending.splice(0, count)
   }
 
+  /** Something is retained under the filter or will be in a moment, or it takes more than so many steps to see that nothing is. */
+  mayHave(filter: string, stepsMax: number): boolean {
+    if (this.pending.length > 0) return true
+    let steps = 0
+    for (const entry of this.walk(filter)) {
+      steps += 1
+      if (entry !== null || steps > stepsMax) return true
+    }
+    return false
+  }
+
   /** Walks what is retained under topics that match the (valid) filter; null = a step at which nothing was found. */
   walk(filter: string): Generator<RetainedEntry | null, void, undefined> {
     return this.store.walk(filter)

@@ -4,6 +4,7 @@
  */
 import type { QualityOfService } from '../../protocol/mqtt/packet-types.ts'
 import { qosOf } from './delivery-form.ts'
+import type { RetainedDebt } from './retained-debt.ts'
 import type { RetainedEntry } from './retained-store.ts'
 import type { Delivery } from './session-types.ts'
 
@@ -18,6 +19,9 @@ export interface RetainedWalkOptions {
   readonly subscriptionIds: readonly number[]
   /** May it be given? */
   readonly isWanted: (entry: RetainedEntry, clientId: string | null) => boolean
+  /** What they are sent for. */
+  readonly debt?: RetainedDebt | undefined
+  readonly onEnd: () => void
   /** Calls back in another turn of the loop, with the wall ms. */
   readonly defer: (goOn: (wallMs: number) => void) => void
 }
@@ -45,7 +49,7 @@ export class RetainedWalk {
   /** The next one that may be sent now. */
   next(isWindowOpen: boolean, wallMs: number, reader: WalkReader): WalkStep {
     if (this.isDeferred) return 'later'
-    const { entries, qos, subscriptionIds, isWanted } = this.options
+    const { entries, qos, subscriptionIds, isWanted, debt, onEnd } = this.options
     for (;;) {
       let entry = this.waiting
       this.waiting = null
@@ -53,7 +57,10 @@ export class RetainedWalk {
         if (this.steps >= stepsMax) return this.goOnLater(reader)
         this.steps += 1
         const step = entries.next()
-        if (step.done === true) return 'end'
+        if (step.done === true) {
+          onEnd()
+          return 'end'
+        }
         entry = step.value
       }
       const message = entry?.message ?? null
@@ -63,7 +70,7 @@ export class RetainedWalk {
         this.waiting = entry
         return 'later'
       }
-      return { message, qos, retain: true, subscriptionIds, group: null }
+      return { message, qos, retain: true, subscriptionIds, group: null, debt }
     }
   }
 

@@ -6,6 +6,10 @@
 /** Subschemas and lists of one schema, and how deep they are nested. */
 const nodesMax = 10_000
 const depthMax = 64
+/** The same where references are followed. */
+const heightMax = 256
+/** Subschemas on all ways from the root: one that is referred to twice is checked twice, and what it refers to twice four times. */
+const checksMax = 100_000
 /** Characters of one pattern. */
 const patternLengthMax = 256
 /** Items of any kind that may be compared with each other. */
@@ -30,12 +34,24 @@ const refusedKeywords: ReadonlyMap<string, string> = new Map([
   ['$async', 'payloads are checked at once'],
 ])
 
+/** Those of them whose subschemas are checked where they are referred to. */
+const definingKeywords: ReadonlySet<string> = new Set(['$defs', 'definitions'])
+
 type Node = Readonly<Record<string, unknown>>
+
+interface Edges {
+  /** In it, and checked with it, or referred to. */
+  readonly applied: Node[]
+  /** In it alone. */
+  readonly defined: Node[]
+}
+
+const noEdges: Edges = { applied: [], defined: [] }
 
 /** Why a schema is refused; null when it may be compiled. */
 export function schemaFault(schema: object): string | null {
   const walk = new Walk(schema as Node)
-  return walk.fault() ?? walk.recursion()
+  return walk.fault() ?? walk.ways()
 }
 
 /** Why a pattern is refused. */
@@ -46,8 +62,12 @@ export function patternFault(pattern: string): string | null {
 class Walk {
   private readonly root: Node
   private readonly rootId: string
-  /** Each subschema with the ones it leads to: those in it, and those that it refers to. */
-  private readonly edges = new Map<Node, Node[]>()
+  /** Each subschema with the ones it leads to. */
+  private readonly edges = new Map<Node, Edges>()
+  private readonly sizes = new Map<Node, { readonly height: number; readonly checks: number }>()
+  /** Those that are being measured. */
+  private readonly open = new Set<Node>()
+  private isCut = false
   private readonly anchors = new Map<string, Node>()
   private readonly references: (readonly [from: Node, to: string])[] = []
   private nodes = 0
@@ -63,7 +83,7 @@ class Walk {
     for (const [from, reference] of this.references) {
       const target = this.resolve(reference)
       if (target === null) return `$ref "${reference}" is not within the schema`
-      this.edges.get(from)?.push(target)
+      this.edges.get(from)?.applied.push(target)
     }
     return null
   }
@@ -72,14 +92,14 @@ class Walk {
     this.nodes += 1
     if (this.nodes > nodesMax) return `it has more than ${nodesMax} parts`
     if (depth > depthMax) return `it is nested more than ${depthMax} deep`
-    const edges: Node[] = []
+    const edges: Edges = { applied: [], defined: [] }
     this.edges.set(node, edges)
     const own = this.keywordFault(node)
     if (own !== null) return own
     for (const [keyword, value] of Object.entries(node)) {
       if (dataKeywords.has(keyword)) continue
       for (const part of partsOf(keyword, value)) {
-        edges.push(part)
+        edges[definingKeywords.has(keyword) ? 'defined' : 'applied'].push(part)
         const fault = this.visit(part, depth + 1)
         if (fault !== null) return fault
       }
@@ -116,18 +136,33 @@ class Walk {
     return isNode(value) && this.edges.has(value) ? value : null
   }
 
-  /** A way from a part of the schema back to itself. */
-  recursion(): string | null {
-    const state = new Map<Node, 'open' | 'done'>()
-    const isRound = (node: Node): boolean => {
-      const known = state.get(node)
-      if (known !== undefined) return known === 'open'
-      state.set(node, 'open')
-      const found = (this.edges.get(node) ?? []).some(isRound)
-      state.set(node, 'done')
-      return found
+  /** What references multiply: a way back, a way that is very long, or more ways than can be gone. */
+  ways(): string | null {
+    if (this.measure(this.root, 0) === 'recursive') return 'a recursive $ref is not supported: its work has no bound'
+    const { height = 0, checks = 0 } = this.sizes.get(this.root) ?? {}
+    if (height > heightMax || this.isCut) return `with each $ref followed it is nested more than ${heightMax} deep`
+    return checks > checksMax ? `with each $ref followed it has more than ${checksMax} parts to check` : null
+  }
+
+  /** Finds the size of a part and of all that it leads to, unless that is too deep. */
+  private measure(node: Node, depth: number): 'recursive' | 'measured' {
+    if (this.sizes.has(node)) return 'measured'
+    if (this.open.has(node)) return 'recursive'
+    this.isCut ||= depth > heightMax
+    if (this.isCut) return 'measured'
+    this.open.add(node)
+    const { applied, defined } = this.edges.get(node) ?? noEdges
+    let [height, checks] = [0, 1]
+    for (const part of [...applied, ...defined]) if (this.measure(part, depth + 1) === 'recursive') return 'recursive'
+    for (const part of applied) {
+      const size = this.sizes.get(part)
+      height = Math.max(height, 1 + (size?.height ?? 0))
+      checks = Math.min(checksMax + 1, checks + (size?.checks ?? 0))
     }
-    return isRound(this.root) ? 'a recursive $ref is not supported: its work has no bound' : null
+    for (const part of defined) height = Math.max(height, this.sizes.get(part)?.height ?? 0)
+    this.open.delete(node)
+    this.sizes.set(node, { height, checks })
+    return 'measured'
   }
 }
 

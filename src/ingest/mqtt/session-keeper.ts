@@ -15,6 +15,7 @@ import type { OutgoingRecord, Subscription } from './session-types.ts'
 import { applyRecord, emptyState, SessionLog, type StoredSession, type StoredState, tailKey } from './session-log.ts'
 import { nameOf, PlaceWriter } from './place-writer.ts'
 import { doneAboveOf, lowestPlaces, type StoredPosition } from './reader-places.ts'
+import type { RetainedDebt } from './retained-debt.ts'
 import type { SessionExpiries } from './session-expiries.ts'
 import type { SessionTable } from './session-table.ts'
 import type { SharedGroup } from './shared-group.ts'
@@ -55,7 +56,9 @@ export class SessionKeeper {
   constructor(options: SessionKeeperOptions) {
     this.options = options
     this.log = new SessionLog(options.broker)
-    this.places = new PlaceWriter(this.log, options)
+    const saveSubscription = (session: MqttSession, filter: string): boolean =>
+      this.saveSubscription(options.commits.current(), session, filter, options.clock.wallMs())
+    this.places = new PlaceWriter(this.log, { ...options, saveSubscription })
   }
 
   // ------------------------------------------------------------------------------------------ the start
@@ -82,8 +85,9 @@ export class SessionKeeper {
       session.will = stored.will
       session.isStored = true
       this.places.onStored()
-      for (const [filter, options] of this.state.subscriptions.get(clientId) ?? []) {
-        const since = this.placesOf(options.since ?? [])
+      for (const [filter, { owed, left, since: places, ...options }] of this.state.subscriptions.get(clientId) ?? []) {
+        if (owed !== undefined) session.debts.restore(filter, owed, left ?? null)
+        const since = this.placesOf(places ?? [])
         const subscription = { session, filter, ...options, since: since.size === 0 ? null : since }
         session.subscriptions.set(filter, subscription)
         subscriptions.set(subscription)
@@ -112,11 +116,13 @@ export class SessionKeeper {
 
   private restoreOutgoing(session: MqttSession): void {
     const { broker } = this.options
-    for (const [key, { packetId, isReleased, carried }] of this.state.outgoing.get(session.clientId) ?? []) {
+    for (const [key, known] of this.state.outgoing.get(session.clientId) ?? []) {
+      const { packetId, isReleased, carried, retained } = known
       const read = readPlaceKey(key)
       const id = { packetId, isReleased }
       if (read === null) {
-        const place = retainedPlace(packetId)
+        const mark = retained === undefined ? null : session.debts.restoreBegun(retained.owed, retained.topic)
+        const place = retainedPlace(packetId, mark)
         session.restoreOutgoing(place, id, carried === undefined ? null : deliveryOf(carried, place))
         continue
       }
@@ -140,7 +146,7 @@ export class SessionKeeper {
     // Nobody else of the subscription is given it [MQTT-4.8.2-5].
     group?.take(origin)
     const isShared = readPlaceKey(key)?.groupKey !== null
-    const place = { key, origin: isShared && group === null ? null : origin, group }
+    const place = { key, origin: isShared && group === null ? null : origin, retained: null, group }
     session.restoreOutgoing(place, id, carried === undefined ? null : deliveryOf(carried, place))
   }
 
@@ -170,15 +176,30 @@ export class SessionKeeper {
     const { clock, commits } = this.options
     const batch = commits.current()
     const at = { clientId: session.clientId, place: place.key }
-    const value = carried === null ? id : { ...id, carried: carriedMessage(carried) }
+    const owedBy = carried?.debt
+    // Or a start would begin the message again.
+    if (owedBy !== undefined && place.retained === null && !this.giveUp(session, owedBy, batch)) return true
+    const { debt, topic } = place.retained ?? {}
+    const retained = debt === undefined || topic === undefined ? undefined : { owed: debt.id, topic }
+    const value = { ...id, retained, carried: carried === null ? undefined : carriedMessage(carried) }
     const error = this.log.outgoing(batch.turn, clock.wallMs(), at, value)
-    if (error === 'MESSAGE_TOO_LARGE') return false
+    if (error === 'MESSAGE_TOO_LARGE') {
+      if (owedBy !== undefined) this.giveUp(session, owedBy, batch)
+      return false
+    }
     // A log that does not take it has failed: the client is not told of the message until the next start.
     if (error !== null) return true
     batch.whenSettled((isDurable) => {
       if (isDurable) then(clock.wallMs())
     })
     return true
+  }
+
+  /** Nothing is owed by the debt after a crash. False when the log does not take that. */
+  private giveUp(session: MqttSession, debt: RetainedDebt, batch: CommitBatch): boolean {
+    if (debt.isOver) return true
+    session.debts.end(debt.filter)
+    return this.saveSubscription(batch, session, debt.filter, this.options.clock.wallMs())
   }
 
   private restorePositions(reader: MqttSession | SharedGroup): void {
@@ -270,7 +291,10 @@ export class SessionKeeper {
     }
     const { qos, noLocal, retainAsPublished, subscriptionId } = subscription
     const since = this.sinceOf(subscription)
-    const value = { qos, noLocal, retainAsPublished, subscriptionId, since: since.length === 0 ? undefined : since }
+    const places = since.length === 0 ? undefined : since
+    const debt = session.debts.of(filter)
+    const owed = { owed: debt?.id, left: debt?.left ?? undefined }
+    const value = { qos, noLocal, retainAsPublished, subscriptionId, since: places, ...owed }
     return this.log.subscription(batch.turn, wallMs, { clientId, filter }, value) === null
   }
 

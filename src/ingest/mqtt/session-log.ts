@@ -41,10 +41,16 @@ export interface StoredSubscription {
   readonly subscriptionId: number
   /** Where it begins in partitions in which older messages were still to be handed over; left out where there were none. */
   readonly since?: readonly StoredPosition[] | undefined
+  /** The debt of retained messages that have not all been sent and acknowledged; left out where nothing is owed. */
+  readonly owed?: number | undefined
+  /** Their topics, where a stop could tell. */
+  readonly left?: readonly string[] | undefined
 }
 
 export interface StoredOutgoing extends OutgoingId {
   readonly carried?: CarriedMessage | undefined
+  /** A retained message: for which debt it was sent, and of which topic. */
+  readonly retained?: { readonly owed: number; readonly topic: string } | undefined
 }
 
 /** Everything that the topic says. */

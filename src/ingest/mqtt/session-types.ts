@@ -6,6 +6,7 @@ import type { AckGroup, Committer } from './ack-queue.ts'
 import type { InflightDelivery } from './inflight-delivery.ts'
 import type { OutgoingId, OutgoingPlace } from './outgoing-ids.ts'
 import type { LogReplay } from './log-replay.ts'
+import type { RetainedDebt } from './retained-debt.ts'
 import type { OutgoingMessage } from './outgoing-message.ts'
 import type { MqttSession } from './session.ts'
 import type { TopicAliases } from './topic-aliases.ts'
@@ -55,6 +56,8 @@ export interface Delivery {
   readonly group: SharedGroup | null
   /** The replay that it came by; such a message is never kept beyond the connection, unless it was sent. */
   readonly replay?: LogReplay | undefined
+  /** What is owed until it is acknowledged: it is a retained message of a kept session. */
+  readonly debt?: RetainedDebt | undefined
 }
 
 /** What the log is told of a QoS 2 message that has begun. */

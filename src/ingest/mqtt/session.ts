@@ -15,6 +15,7 @@ import type { MessageOrigin, OutgoingMessage } from './outgoing-message.ts'
 import { type OutgoingId, OutgoingIds, type OutgoingPlace, recordPlace, retainedPlace } from './outgoing-ids.ts'
 import type { LogReplay } from './log-replay.ts'
 import type { DoneAbove, PlacedReader } from './reader-places.ts'
+import { RetainedDebts } from './retained-debt.ts'
 import type { RetainedWalk } from './retained-walk.ts'
 import type { Delivery, ReceivedPublish, Release, SessionBounds, SessionLink, Subscription } from './session-types.ts'
 import type { Will } from './will-keeper.ts'
@@ -35,6 +36,7 @@ export class MqttSession implements PlacedReader {
   /** Partitions of the log that it reads at a place of its own, and where: what it could not take waits there. */
   readonly behind = new LateMap<Partition, number>()
   readonly done = new LateMap<Partition, DoneAbove>()
+  readonly debts: RetainedDebts
   /** The log knows of it. */
   isStored = false
   /** Owed when its connection is lost, or by now. */
@@ -66,6 +68,7 @@ export class MqttSession implements PlacedReader {
     this.clientId = clientId
     this.bounds = bounds
     this.queue = new DeliveryQueue(bounds)
+    this.debts = new RetainedDebts(bounds.finishedIdsMax / 2)
     this.inflight = new InflightTable(bounds)
   }
 
@@ -137,10 +140,12 @@ export class MqttSession implements PlacedReader {
     this.bounds.onProgress(this)
   }
 
-  /** Takes the retained messages of a new subscription: they wait for the socket and the window, at QoS 0 too. */
-  offerRetained(walk: RetainedWalk, wallMs: number): void {
-    if (!this.queue.push(walk)) this.bounds.onDrop(this, 'queue_full')
+  /** Takes the retained messages of a subscription: they wait for the socket and the window, at QoS 0 too. False = it has no room for the walk. */
+  offerRetained(walk: RetainedWalk, wallMs: number): boolean {
+    const isTaken = this.queue.push(walk)
+    if (!isTaken) this.bounds.onDrop(this, 'queue_full')
     this.pump(wallMs)
+    return isTaken
   }
 
   /** It has a connection and room for more than a few messages. */
@@ -220,7 +225,8 @@ export class MqttSession implements PlacedReader {
     const isOwn = origin !== null && started.group === null
     const before = isOwn ? this.outgoing.before(origin) : undefined
     const packetId = before?.packetId ?? this.freePacketId()
-    const place = origin === null ? retainedPlace(packetId) : recordPlace(origin, started.group)
+    const place =
+      origin === null ? retainedPlace(packetId, this.debts.mark(started)) : recordPlace(origin, started.group)
     this.outgoing.take(place)
     started.packetId = packetId
     started.place = place
@@ -363,6 +369,11 @@ export class MqttSession implements PlacedReader {
     delivery.record = 'durable'
     delivery.wasSent = true
     this.inflight.add(delivery)
+  }
+
+  /** Messages of QoS 1 and 2 that it has begun and its client has not acknowledged, in any order. */
+  begunDeliveries(): Iterable<InflightDelivery> {
+    return this.inflight.values()
   }
 
   /** Places of QoS 2 messages that have been begun and are not finished. */

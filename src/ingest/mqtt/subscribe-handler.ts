@@ -10,6 +10,7 @@ import type { DoorServices } from './door-services.ts'
 import { isOfLog } from './replay-request.ts'
 import type { ReplayAnswer } from './replay-table.ts'
 import { mqttEvents } from './mqtt-events.ts'
+import type { RetainedDebt } from './retained-debt.ts'
 import type { RetainedEntry } from './retained-store.ts'
 import { RetainedWalk } from './retained-walk.ts'
 import type { MqttSession } from './session.ts'
@@ -21,8 +22,17 @@ export interface SubscribeOutcome {
   /** Replays that were asked for, in the order of their filters. */
   readonly starting: readonly Promise<ReplayAnswer>[]
   /** Subscriptions that are owed the retained messages. */
-  readonly retainedFor: readonly Subscription[]
+  readonly retainedFor: readonly OwedRetained[]
 }
+
+/** `debt`: where the session is kept, and is owed them after a restart too. */
+interface OwedRetained {
+  readonly subscription: Subscription
+  readonly debt: RetainedDebt | undefined
+}
+
+/** Steps in the tree of retained messages that a SUBSCRIBE goes, to see whether there is anything. */
+const lookStepsMax = 64
 
 /** Subscribes one filter after the other. Throws MqttProtocolError for a filter that is none. */
 export function subscribe(services: DoorServices, session: MqttSession, packet: SubscribePacket): SubscribeOutcome {
@@ -33,7 +43,7 @@ export function subscribe(services: DoorServices, session: MqttSession, packet: 
     }
   }
   const subscriptionId = packet.properties.subscriptionIdentifier ?? 0
-  const retainedFor: Subscription[] = []
+  const retainedFor: OwedRetained[] = []
   const starting: Promise<ReplayAnswer>[] = []
   const unread = unreadBy(session, services)
   const reasons = packet.subscriptions.map((request) => {
@@ -48,7 +58,8 @@ export function subscribe(services: DoorServices, session: MqttSession, packet: 
     const isOwed =
       sharedFilterOf(request.filter) === null &&
       (request.retainHandling === 0 || (request.retainHandling === 1 && isNew))
-    if (reason < 0x80 && isOwed && subscription !== undefined) retainedFor.push(subscription)
+    if (reason < 0x80 && isOwed && subscription !== undefined)
+      retainedFor.push({ subscription, debt: debtOf(services, subscription) })
     return reason
   })
   if (starting.length < reasons.length) services.onSubscriptionsChanged()
@@ -56,21 +67,49 @@ export function subscribe(services: DoorServices, session: MqttSession, packet: 
 }
 
 /** Gives the session what is retained under each filter [MQTT-3.3.1-8]: with the retain flag, whatever retain-as-published says. */
-export function deliverRetained(services: DoorServices, subscriptions: readonly Subscription[]): void {
+export function deliverRetained(services: DoorServices, retainedFor: readonly OwedRetained[]): void {
   const { clock } = services
   const wallMs = clock.wallMs()
-  for (const { session, filter, qos, noLocal, subscriptionId } of subscriptions) {
-    if (services.retained.size === 0 && !isOfSys(filter)) continue
+  for (const { subscription, debt } of retainedFor) {
+    const { session, filter, qos, noLocal, subscriptionId } = subscription
+    if (services.retained.size === 0 && debt === undefined && !isOfSys(filter)) continue
+    // A later connection of the client has begun.
+    if (debt !== undefined && debt.walk !== 'due') continue
+    if (debt !== undefined) debt.walk = 'walking'
     const walk = new RetainedWalk({
       entries: retainedEntries(services, filter),
       qos,
       subscriptionIds: subscriptionId === 0 ? [] : [subscriptionId],
+      debt,
       isWanted: ({ topic }, publisher) =>
-        session.rights?.mayReceive(topic) !== false && !(noLocal && publisher === session.clientId),
+        session.rights?.mayReceive(topic) !== false &&
+        !(noLocal && publisher === session.clientId) &&
+        debt?.wants(topic) !== false,
+      onEnd: () => {
+        debt?.endWalk()
+        if (debt !== undefined) services.keeper.places.onProgress(session)
+      },
       defer: (goOn) => clock.defer(() => goOn(clock.wallMs())),
     })
-    session.offerRetained(walk, wallMs)
+    if (!session.offerRetained(walk, wallMs) && debt !== undefined) debt.walk = 'due'
   }
+}
+
+/** A session that is attached is given what it is still owed from before a restart, or could not take on its last connection. */
+export function deliverOwed(services: DoorServices, session: MqttSession): void {
+  const owed: OwedRetained[] = []
+  for (const debt of session.debts.due()) {
+    const subscription = session.subscriptions.get(debt.filter)
+    if (subscription !== undefined) owed.push({ subscription, debt })
+  }
+  deliverRetained(services, owed)
+}
+
+/** The record of a kept session's subscription says that it is owed retained messages: where there are any, or that takes long to find out. */
+function debtOf({ retained }: DoorServices, { session, filter }: Subscription): RetainedDebt | undefined {
+  session.debts.end(filter)
+  const isKept = session.isStored && session.expiryMs > 0
+  return isKept && retained.mayHave(filter, lookStepsMax) ? session.debts.begin(filter) : undefined
 }
 
 function* retainedEntries({ retained, sys }: DoorServices, filter: string): Generator<RetainedEntry | null> {
@@ -171,6 +210,7 @@ export function unsubscribe(services: DoorServices, session: MqttSession, packet
       return isEnded ? reasonCodes.success : reasonCodes.noSubscriptionExisted
     }
     if (!session.subscriptions.delete(filter)) return reasonCodes.noSubscriptionExisted
+    session.debts.end(filter)
     services.commands?.onUnsubscribed(session, filter)
     services.subscriptions.delete(filter, session, services.clock.wallMs())
     return reasonCodes.success

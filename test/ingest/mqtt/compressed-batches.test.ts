@@ -37,6 +37,32 @@ it(
   thousandTimeoutMs,
 )
 
+it('commands that have waited are unpacked once a batch, whoever takes them, of two partitions in turn, and once more after a start', async () => {
+  const world = await commandWorld()
+  const other = await world.subscribed(['other', 5], 'other')
+  const wallMs = world.broker.clock.wallMs()
+  for (const index of [0, 1]) world.produce('commands', index, await gzipped(`${index}`, 100, wallMs))
+  await world.runFor(3000)
+  const { codecs } = world.host
+  const before = codecs.decompressed
+  const connect = { properties: { receiveMaximum: 2, sessionExpiryInterval: 600 } }
+  const clients = [
+    await world.subscribed(['a', 5, connect], 'pump/#'),
+    await world.subscribed(['b', 5, connect], 'pump/#'),
+  ]
+  const heard = await Promise.all(clients.map((client) => take(world, client, 30)))
+  expect(heard.flat().length).toBeGreaterThanOrEqual(30)
+  expect(codecs.decompressed - before).toBe(2)
+  await world.stopAndStart()
+  const started = world.host.codecs.decompressed
+  const client = await world.subscribed(['c', 5, { properties: { receiveMaximum: 2 } }], 'pump/#')
+  const rest = await take(world, client, 200)
+  expect(new Set([...heard.flat(), ...rest]).size).toBe(100)
+  expect(heard.flat().length + rest.length).toBeGreaterThanOrEqual(200)
+  expect(world.host.codecs.decompressed - started).toBeLessThanOrEqual(2)
+  other.drop()
+})
+
 it(
   'it is given back when the daemon stops, and goes on after the start',
   async () => {

@@ -119,6 +119,23 @@ describe('patterns', () => {
   })
 })
 
+/** `count` parts, each of which leads to the next one, in so many ways. */
+function referring(count: number, ways: number): { readonly $defs: object; readonly $ref: string } {
+  const next = (index: number): object => ({
+    anyOf: Array.from({ length: ways }, () => ({ $ref: `#/$defs/d${index + 1}` })),
+  })
+  const parts = Array.from({ length: count }, (_each, index) => [
+    `d${index}`,
+    index < count - 1 ? next(index) : { minimum: 5 },
+  ])
+  return { $ref: '#/$defs/d0', $defs: Object.fromEntries(parts) as object }
+}
+
+/** The last definition comes first. */
+function turned({ $ref, $defs }: { readonly $defs: object; readonly $ref: string }): object {
+  return { $ref, $defs: Object.fromEntries(Object.entries($defs).toReversed()) as object }
+}
+
 describe('a schema', () => {
   it.each<[unknown, string]>([
     ['{', 'it is no JSON'],
@@ -150,6 +167,27 @@ describe('a schema', () => {
   ])('%j is refused: %s', (schema, reason) => {
     const answer = compilePayloadSchema(typeof schema === 'string' ? schema : JSON.stringify(schema), 1000)
     expect(answer).toContain(reason)
+  })
+
+  it.each([
+    [17, 2, 'with each $ref followed it has more than 100000 parts to check'],
+    [258, 1, 'with each $ref followed it is nested more than 256 deep'],
+    [4000, 1, 'with each $ref followed it is nested more than 256 deep'],
+  ])('of %i parts, each of which refers to the next one %i times, is refused: %s', (count, ways, reason) => {
+    for (const schema of [referring(count, ways), turned(referring(count, ways))]) {
+      expect(compilePayloadSchema(JSON.stringify(schema), 1000)).toBe(reason)
+    }
+  })
+
+  it('may refer to one part in many places, and to parts that refer to others', () => {
+    for (const schema of [referring(120, 1), referring(14, 2), turned(referring(14, 2))]) {
+      const check = compilePayloadSchema(JSON.stringify(schema), 1000)
+      if (typeof check === 'string') throw new Error(check)
+      expect([check.fault(Buffer.from('1'), 0, 1), check.fault(Buffer.from('7'), 0, 1)]).toEqual([
+        '/ must be >= 5',
+        null,
+      ])
+    }
   })
 
   it.each<[unknown, string, string]>([

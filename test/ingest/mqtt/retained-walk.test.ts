@@ -20,6 +20,7 @@ function walkThrough(entries: readonly (RetainedEntry | null)[]): { walk: Retain
     qos: 1,
     subscriptionIds: [],
     isWanted: () => true,
+    onEnd: () => {},
     defer: (goOn) => deferred.push(() => goOn(0)),
   })
   return { walk, deferred }

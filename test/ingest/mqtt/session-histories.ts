@@ -422,6 +422,70 @@ async function repeatsNothing(seed: number): Promise<void> {
   assert.deepEqual(heard.toSorted(), all.filter((each) => !done.has(each)).toSorted(), `seed ${seed}`)
 }
 
+/**
+ * Retained messages to a kept session whose subscription was made before they could be sent: all come, over whatever ends, at QoS 2 once; what is news
+ * meanwhile comes too.
+ */
+async function owesRetained(seed: number): Promise<void> {
+  const qos = seed % 2 === 0 ? 2 : 1
+  const parts = { checkpointReaders: seed % 8 < 4 ? 1 : 64, sendWindowMax: 1 + (seed % 5) }
+  const world = await DoorWorld.start(parts, seed)
+  const chance = world.world.prng
+  let messageId = 0
+  const said: string[] = []
+  const publish = async (topics: readonly string[], value: string): Promise<void> => {
+    const publisher = await world.connect('p')
+    for (const topic of topics) {
+      messageId += 1
+      publisher.publish(topic, `${topic} ${value}`, qos, messageId, { retain: true })
+      await publisher.until(qos === 1 ? `puback#${messageId}` : `pubrec#${messageId}`)
+      said.push(`${topic} ${value}`)
+    }
+    publisher.drop()
+  }
+  const topics = Array.from({ length: 1 + chance.below(12) }, (_each, index) => `a/${index}`)
+  await publish(topics, 'first')
+  const receiver = new CarefulReceiver()
+  const heard: string[] = []
+  let client = await world.subscribed(['c', 4, kept], { topic: 'a/#', qos })
+  const react = (acksMax: number): void => {
+    if (qos === 2) return acksMax > 0 ? receiver.react(client) : undefined
+    for (const packet of client.packets.splice(0, acksMax)) {
+      if (packet.cmd !== 'publish') continue
+      heard.push(String(packet.payload))
+      client.puback(packet.messageId ?? 0)
+    }
+  }
+  let hasNews = false
+  for (let round = 0; round < 4; round += 1) {
+    for (let turn = chance.below(12); turn > 0; turn -= 1) {
+      react(chance.below(3))
+      await world.runFor(chance.below(6))
+    }
+    if (chance.below(4) === 0) client.drop()
+    if (seed % 3 === 0 && chance.below(3) === 0) {
+      hasNews = true
+      await publish(
+        topics.filter(() => chance.below(3) === 0),
+        `of round ${round}`,
+      )
+    }
+    if (chance.below(3) === 0) await world.runFor(1500)
+    if (chance.below(3) === 0) await world.untilSessionsAreWritten(1500, () => react(1))
+    const end = (['powerCut', 'restart', 'stopAndStart'] as const)[chance.below(4)]
+    if (end !== undefined) await world[end]()
+    client = await world.connect('c', 4, kept)
+  }
+  const missing = (): string[] => said.filter((each) => ![...heard, ...receiver.taken].includes(each))
+  for (let turn = 0; turn < 150 || (turn < 2000 && missing().length > 0); turn += 1) {
+    await world.runFor(10)
+    react(10)
+  }
+  // A value that another has replaced may never have been retained when its turn came; as news it has come.
+  assert.deepEqual(missing(), hasNews ? missing().filter((each) => each.endsWith('first')) : [], `seed ${seed}`)
+  if (qos === 2 && !hasNews) assert.deepEqual(receiver.taken.toSorted(), said.toSorted(), `seed ${seed}`)
+}
+
 /** All of them. */
 export const sessionHistories = {
   storesOnce: { name: 'QoS 2 into the log', run: storesOnce },
@@ -432,4 +496,5 @@ export const sessionHistories = {
   keepsPlaces: { name: 'places of kept sessions', run: keepsPlaces },
   firesOnce: { name: 'wills', run: firesOnce },
   keepsRetained: { name: 'retained messages', run: keepsRetained },
+  owesRetained: { name: 'retained messages to a kept session', run: owesRetained },
 } as const satisfies Readonly<Record<string, SessionHistory>>

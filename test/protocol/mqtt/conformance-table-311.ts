@@ -243,9 +243,10 @@ export const conformance311: readonly ConformanceRow[] = [
   },
   {
     ids: ['3.3.1-5', '3.3.1-6', '3.3.1-8', '3.3.1-9'],
-    how: 'The newest message with the flag is kept and given to new subscriptions with the flag; other deliveries have none.',
+    how: 'The newest message with the flag is kept and given to new subscriptions with the flag; other deliveries have none. What a kept session has not been sent or has not acknowledged by a crash of the daemon comes after it.',
     tests: [
       ['retained', 'is given to a later subscriber with the flag, at level %i'],
+      ['owed', 'come after a %s: those that were not acknowledged, and those that were not sent'],
       ['old', 'is sent the retained messages again when it subscribes again, at the quality of the new subscription'],
     ],
   },

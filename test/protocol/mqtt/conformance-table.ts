@@ -16,6 +16,7 @@ export const testFiles = {
   payloadSchema: 'test/ingest/mqtt/payload-schema.test.ts',
   replay: 'test/ingest/mqtt/replay.test.ts',
   retained: 'test/ingest/mqtt/retained.test.ts',
+  owed: 'test/ingest/mqtt/retained-owed.test.ts',
   shared: 'test/ingest/mqtt/shared-subscription.test.ts',
   durable: 'test/ingest/mqtt/durable-session.test.ts',
   exactlyOnce: 'test/ingest/mqtt/exactly-once.test.ts',
@@ -40,6 +41,7 @@ const foreign = 'PUBLISH of every shape'
 const storedOnce = 'stores a repeated message once, over a reconnect, and forgets the id with PUBREL'
 const options = 'honours no-local, retain-as-published, identifiers, and sends properties unaltered'
 const tooLarge = 'is never sent a packet that is larger than it takes; the others come'
+const owed = 'come after a %s: those that were not acknowledged, and those that were not sent'
 const handling = 'is given by the retain handling of the subscription'
 const kept = 'keeps a session: what came meanwhile is delivered, what was not acknowledged comes again with DUP'
 const wills = 'publishes the will when the connection is lost, not after DISCONNECT'
@@ -276,8 +278,11 @@ export const conformance5: readonly ConformanceRow[] = [
   },
   {
     ids: ['3.3.1-9', '3.3.1-10', '3.3.1-11', '3.8.4-4'],
-    how: 'Retain Handling 0, 1 and 2.',
-    tests: [['retained', handling]],
+    how: 'Retain Handling 0, 1 and 2. What a kept session has not been sent or has not acknowledged by a crash of the daemon comes after it.',
+    tests: [
+      ['retained', handling],
+      ['owed', owed],
+    ],
   },
   { ids: ['3.3.1-12', '3.3.1-13'], how: 'Retain As Published 0 and 1.', tests: [['door', options]] },
   {
