@@ -262,7 +262,7 @@ describe('a message and its JSON', () => {
       const name = `m${id}-${'x'.repeat(chance.below(200_000))}`
       edge.publish(`spBv1.0/g/NDATA/e${id}`, '', 1, id, { payload: Buffer.from(payloadOf({ name, value: id })) })
       // The power goes somewhere on its way: before it has come, while it is written, after it was acknowledged.
-      await world.runFor(chance.below(30))
+      await world.runFor(chance.below(20))
       if (edge.packets.some((packet) => packet.cmd === 'puback')) told.add(`e${id}`)
       await world.powerCut()
     }
