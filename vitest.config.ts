@@ -10,13 +10,20 @@ class LongestFirst extends BaseSequencer {
   }
 }
 
+/** Their tests bring worlds of their own and change nothing of the process: the modules are evaluated once a worker, not once a file. */
+const sharedRooms = ['base', 'broker', 'cluster', 'coordinator', 'ingest', 'log', 'mirror', 'protocol']
+const shared = sharedRooms.map((room) => `test/${room}/**/*.test.ts`)
+const never = ['test/interop/**', 'test/crash/**']
+
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
-    exclude: ['test/interop/**', 'test/crash/**'],
     testTimeout: 30_000,
     hookTimeout: 30_000,
     maxWorkers: 2,
     sequence: { sequencer: LongestFirst },
+    projects: [
+      { extends: true, test: { name: 'shared', include: shared, exclude: never, isolate: false } },
+      { extends: true, test: { name: 'alone', include: ['test/**/*.test.ts'], exclude: [...never, ...shared] } },
+    ],
   },
 })

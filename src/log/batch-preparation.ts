@@ -89,12 +89,12 @@ async function prepareRecords(
   return misfit === null ? { kind: 'ready', batch: made } : { kind: 'refused', ...misfit }
 }
 
-/** A batch that this node has built, in the codec of its topic; as it is where that makes it no smaller: it was built as large as its topic takes at most. */
+/** A batch that this node has built, in the codec of its topic; as it is where that would make it larger than its topic takes: it was built as large as that. */
 export async function compressOwnBatch(batch: Uint8Array, config: LogConfig, compute: Compute): Promise<Uint8Array> {
   const target = targetCodec('none', config)
   if (target === 'none') return batch
   const made = await inCodec(batch, batch.subarray(batchHeaderBytes), target, config, compute)
-  return made.length < batch.length ? made : batch
+  return made.length <= config.maxMessageBytes ? made : batch
 }
 
 /** Does the topic ask for a codec of its own? */
