@@ -324,20 +324,17 @@ function expectWhole({ settled, others }: { readonly settled: number[]; readonly
 }
 
 describe('records that a codec would make too large', () => {
-  it.each(['gzip', 'zstd', 'lz4', 'snappy'])(
-    'are stored as they are: %s',
-    async (codec) => {
-      const bytesMax = 400_000
-      const { node, readings } = await open(1, { 'compression.type': codec, 'max.message.bytes': `${bytesMax}` })
-      const turn = node.broker.turn()
-      const value = node.ports.entropy.bytes(bytesMax - 61 - 33)
-      expect(turn.append(readings[0] as Partition, 1_000, Buffer.from('k'), value, null)).toBeNull()
-      const told = listen(turn)
-      await node.world.run(() => told.length > 0)
-      expect([told, readings[0]?.log.logEndOffset]).toEqual([[null], 1])
-      expect(readings[0]?.log.sizeInBytes).toBeLessThanOrEqual(bytesMax)
-    },
-  )
+  it.each(['gzip', 'zstd', 'lz4', 'snappy'])('are stored as they are: %s', async (codec) => {
+    const bytesMax = 400_000
+    const { node, readings } = await open(1, { 'compression.type': codec, 'max.message.bytes': `${bytesMax}` })
+    const turn = node.broker.turn()
+    const value = node.ports.entropy.bytes(bytesMax - 61 - 33)
+    expect(turn.append(readings[0] as Partition, 1_000, Buffer.from('k'), value, null)).toBeNull()
+    const told = listen(turn)
+    await node.world.run(() => told.length > 0)
+    expect([told, readings[0]?.log.logEndOffset]).toEqual([[null], 1])
+    expect(readings[0]?.log.sizeInBytes).toBeLessThanOrEqual(bytesMax)
+  })
 })
 
 describe('after a power cut', () => {
