@@ -9,6 +9,7 @@
  */
 import { ApplianceError } from '../base/errors.ts'
 import { topicPartitionKey, uuidToString, zeroUuid } from '../base/ids.ts'
+import { nextTurn } from '../base/next-turn.ts'
 import type { Ports } from '../base/ports.ts'
 import { defaultLogConfig } from '../log/log-config.ts'
 import { logErrors } from '../log/log-errors.ts'
@@ -108,7 +109,7 @@ export class Cluster {
       isInternal: options.isInternal,
       budget: options.budget ?? (() => null),
       segmentBytes: () => Number(options.settings.topicDefault('segment.bytes')),
-      nextTurn: () => new Promise((resolve) => options.ports.clock.defer(resolve)),
+      nextTurn: () => nextTurn(options.ports.clock),
     })
     const own = String(options.directory.nodeId)
     options.settings.useDynamic(

@@ -2,6 +2,7 @@
  * What a codec is needed for before a batch may be appended: a client's compressed batch is unpacked and its records are looked at
  * (as Apache Kafka does), and a batch goes into the codec that its topic asks for (`compression.type`). The codecs run off the loop.
  */
+import { nextTurn } from '../base/next-turn.ts'
 import { type Clock, type CompressionCodec, type Compute, ComputeError } from '../base/ports.ts'
 import { attributesOfCodec, codecMask } from '../protocol/records/compression.ts'
 import {
@@ -75,7 +76,7 @@ async function prepareRecords(
   parts: PreparationParts,
 ): Promise<Preparation> {
   const walk = walkOf(batch, records, 0, context)
-  while (!walk.step(recordsPerTurn)) await new Promise<void>((resolve) => parts.clock.defer(resolve))
+  while (!walk.step(recordsPerTurn)) await nextTurn(parts.clock)
   const { refusal } = walk
   if (refusal !== null) return { kind: 'refused', ...refusal }
   finishTimes(batch, walk.maxTimestampMs)

@@ -4,6 +4,7 @@
  * producer snapshots, epochs) goes to its files. Also finishes off sealed segments. Does nothing where nothing was appended.
  */
 import { asError } from '../base/errors.ts'
+import { nextTurn } from '../base/next-turn.ts'
 import type { Clock, Disk, DiskOperation, Observer } from '../base/ports.ts'
 import { replaceFile } from '../base/replace-file.ts'
 import { formatEpochs, formatOffsetsOf } from './checkpoint-file.ts'
@@ -200,7 +201,7 @@ export class Checkpointer {
     const { logDirectory, stateDirectory } = this.#parts
     const logs = [...this.#parts.logs()]
     const breathe = async (): Promise<void> => {
-      if (logs.length > logsPerTurn) await this.#nextTurn()
+      if (logs.length > logsPerTurn) await nextTurn(this.#parts.clock)
     }
     // What a log's line says stays true while the others are written down: recovery points only rise.
     const known = knownLogsWriter(logs.length)
@@ -272,7 +273,7 @@ export class Checkpointer {
         for (const log of present) ends.push(endOf(log))
         const operations = [...writes.flatMap((write) => write.operations), ...changed.map((file) => file.write)]
         // With nothing to write there is nothing to wait for but the loop.
-        if (operations.length === 0) return this.#nextTurn()
+        if (operations.length === 0) return nextTurn(this.#parts.clock)
         await disk.submit(operations)
         for (const write of writes) write.done()
       })
@@ -334,10 +335,6 @@ export class Checkpointer {
     complete()
     for (const write of writes) write.done()
     for (const end of ends) setRecoveryPoint(end)
-  }
-
-  #nextTurn(): Promise<void> {
-    return new Promise((resolve) => this.#parts.clock.defer(resolve))
   }
 
   #dirtyPaths(log: UnifiedLog): readonly string[] {

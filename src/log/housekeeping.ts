@@ -3,6 +3,7 @@
  * live in memory; a pass that finds nothing to do writes nothing.
  */
 import { asError } from '../base/errors.ts'
+import { nextTurn } from '../base/next-turn.ts'
 import { DiskError, type Ports, type Timer } from '../base/ports.ts'
 import type { CommitDriver } from './commit-driver.ts'
 import type { DirtyFiles } from './dirty-files.ts'
@@ -134,8 +135,7 @@ export class Housekeeping {
         if (this.#parts.isStopped() || this.isHeld) return
         await retainLog(log, nowMs, this.#retention)
         this.#parts.reservations.tend(log)
-        if (index % logsPerTurn === logsPerTurn - 1)
-          await new Promise<void>((resolve) => this.#parts.ports.clock.defer(resolve))
+        if (index % logsPerTurn === logsPerTurn - 1) await nextTurn(this.#parts.ports.clock)
       }
       this.#tellKept()
     })

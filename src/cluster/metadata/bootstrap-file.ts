@@ -4,6 +4,7 @@
  * to the formatting. Here the same; a directory without one gets one, and one that stands there stays as it is.
  */
 import { asError } from '../../base/errors.ts'
+import { nextTurn } from '../../base/next-turn.ts'
 import type { Clock, Disk, DiskOperation } from '../../base/ports.ts'
 import { replaceFile } from '../../base/replace-file.ts'
 import type { MetadataRecord, MetadataRecordInput } from '../../protocol/kafka/stored/metadata-record.ts'
@@ -42,7 +43,7 @@ export async function bootstrapWrites(
     }),
   )
   const content = { records, epoch: 0, timestampMs: clock.wallMs(), coversUntilMs: 0, voter: null }
-  const bytes = await encodeSnapshotFile(content, () => new Promise((resolve) => clock.defer(resolve)))
+  const bytes = await encodeSnapshotFile(content, () => nextTurn(clock))
   return [...replaceFile(`${logDirectory}/${bootstrapName}`, bytes), { kind: 'syncDirectory', path: logDirectory }]
 }
 

@@ -5,6 +5,7 @@
  * control record; the very first batch also names the kraft.version and the voters, as `kafka-storage format --standalone` does.
  */
 import { ApplianceError, asError } from '../../base/errors.ts'
+import { nextTurn } from '../../base/next-turn.ts'
 import type { DiskOperation, Ports } from '../../base/ports.ts'
 import { replaceFile } from '../../base/replace-file.ts'
 import type { LogDirectory } from '../../log/log-directory.ts'
@@ -161,7 +162,7 @@ export class MetadataLog {
       coversUntilMs: nowMs,
       voter: { nodeId, directoryId },
     }
-    const bytes = await encodeSnapshotFile(content, () => new Promise((resolve) => clock.defer(resolve)))
+    const bytes = await encodeSnapshotFile(content, () => nextTurn(clock))
     const folder = this.#log.directory
     const writes = [...replaceFile(`${folder}/${name}`, bytes), { kind: 'syncDirectory', path: folder } as const]
     // Without room it is written another time: the log says the same.

@@ -1,5 +1,6 @@
 /** Reads commands that are not new: batches of what has waited, and what a session left behind. */
 import { copyBytes } from '../../base/bytes.ts'
+import { nextTurn } from '../../base/next-turn.ts'
 import { type Clock, type Compute, ComputeError, DiskError } from '../../base/ports.ts'
 import type { Broker } from '../../broker/broker.ts'
 import type { Partition } from '../../cluster/partition/partition.ts'
@@ -88,7 +89,7 @@ async function* batchesIn(
   let at = from
   while (at < to && at < partition.highWatermark && !partition.log.isDeleted && !options.isStopped()) {
     // Others have the loop between two reads.
-    await new Promise<void>((resolve) => clock.defer(resolve))
+    await nextTurn(clock)
     const read = await broker.readTailCold(partition, at, bytesMax).catch((error: unknown) => {
       if (error instanceof DiskError) return null
       throw error

@@ -1,3 +1,4 @@
+import { nextTurn } from '../../base/next-turn.ts'
 import type { Clock } from '../../base/ports.ts'
 import type { Partition } from '../../cluster/partition/partition.ts'
 import type { MqttSession } from './session.ts'
@@ -60,7 +61,7 @@ export class KeptRecords {
     for (const session of sessions()) {
       if (session.expiryMs > 0) take(session.behind.get(partition), session.pendingOrigins(null))
       looked += 1
-      if (looked % sessionsPerTurn === 0) await new Promise<void>((resolve) => clock.defer(resolve))
+      if (looked % sessionsPerTurn === 0) await nextTurn(clock)
     }
     for (const group of groups()) take(group.behind.get(partition), group.pendingOrigins())
     return this.isStopped ? 0 : lowest

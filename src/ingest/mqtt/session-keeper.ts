@@ -179,8 +179,7 @@ export class SessionKeeper {
     const owedBy = carried?.debt
     // Or a start would begin the message again.
     if (owedBy !== undefined && place.retained === null && !this.giveUp(session, owedBy, batch)) return true
-    const { debt, topic } = place.retained ?? {}
-    const retained = debt === undefined || topic === undefined ? undefined : { owed: debt.id, topic }
+    const retained = place.retained === null ? undefined : { owed: place.retained.debt.id, topic: place.retained.topic }
     const value = { ...id, retained, carried: carried === null ? undefined : carriedMessage(carried) }
     const error = this.log.outgoing(batch.turn, clock.wallMs(), at, value)
     if (error === 'MESSAGE_TOO_LARGE') {

@@ -2,6 +2,7 @@
  * Keeps compaction out of the way: it gives the loop back every millisecond, leaves a busy loop most of its time, moves no more bytes
  * a second than it may, stops where it is while it is paused, and ends soon when it is to stop.
  */
+import { nextTurn } from '../../base/next-turn.ts'
 import type { Clock, Timer } from '../../base/ports.ts'
 
 /** Longest stretch of work in one turn of the loop: a request takes several turns, and each may meet one. */
@@ -64,9 +65,7 @@ export class Pacer {
     let owedMs = Math.min(nowMs - this.#sliceStartMs, 2 * sliceMs) * othersShare
     for (let idle = 0; owedMs > 0 && idle < idleTurns && !this.#isStopped; ) {
       const beganMs = nowMs
-      await new Promise<void>((resolve) => {
-        this.#clock.defer(resolve)
-      })
+      await nextTurn(this.#clock)
       nowMs = this.#clock.monotonicMs()
       owedMs -= nowMs - beganMs
       idle = nowMs - beganMs > idleTurnMs ? 0 : idle + 1

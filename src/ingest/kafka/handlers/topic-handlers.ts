@@ -1,5 +1,6 @@
 /** The handlers that change topics: CreateTopics, CreatePartitions, DeleteTopics. They translate; `broker/topic-admin.ts` does it. */
 import { zeroUuid } from '../../../base/ids.ts'
+import { nextTurn } from '../../../base/next-turn.ts'
 import type { Clock } from '../../../base/ports.ts'
 import type { TopicReference } from '../../../broker/topic-admin.ts'
 import type { TopicOutcome } from '../../../cluster/metadata/metadata-controller.ts'
@@ -156,7 +157,7 @@ async function startEach<T, R>(entries: readonly T[], clock: Clock, start: (entr
     const verb = start(entry)
     // It is waited for below; until then nobody hears that it failed.
     verb.catch(() => {})
-    if (started.push(verb) % startsPerTurn === 0) await new Promise<void>((resolve) => clock.defer(resolve))
+    if (started.push(verb) % startsPerTurn === 0) await nextTurn(clock)
   }
   return Promise.all(started)
 }
