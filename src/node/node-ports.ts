@@ -32,10 +32,10 @@ export interface NodePorts extends Ports {
   close(): Promise<void>
 }
 
-/** Half of a hard limit of 1,024 leaves 500 for connections; 16,384 let 10,000 partitions be written to without a file being opened. */
-const dataDescriptorsCeiling = 16_384
+/** Half of a hard limit of 1,024 leaves 500 for connections; 15,904 (of 20,000) let 10,000 partitions be written to without a file being opened. */
+const dataDescriptorsCeiling = 24_576
 /** What is left for connections and all else is enough: of a high limit more than the half is for data files. */
-const otherDescriptorsEnough = 7_168
+const otherDescriptorsEnough = 4_096
 const dataDescriptorsFloor = 16
 
 /** Frames and batches of a usual size stay below: the C library keeps memory for those. */

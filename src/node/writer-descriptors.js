@@ -83,3 +83,16 @@ export class NamedPaths {
     this.#found[name] = descriptor
   }
 }
+
+/**
+ * @param {Map<string, Descriptor>} byPath
+ * @param {string} from
+ * @param {string} to
+ */
+export function rename(byPath, from, to) {
+  const descriptor = byPath.get(from)
+  if (descriptor === undefined) return
+  byPath.delete(from)
+  descriptor.path = to
+  byPath.set(to, descriptor)
+}

@@ -11,7 +11,7 @@ import fs from 'node:fs'
 import { performance } from 'node:perf_hooks'
 import { receiveMessageOnPort, workerData } from 'node:worker_threads'
 import { loadAddOn } from './writer-add-on.js'
-import { DescriptorChain, NamedPaths } from './writer-descriptors.js'
+import { DescriptorChain, NamedPaths, rename } from './writer-descriptors.js'
 import { makeDirectory, removeDirectory } from './writer-paths.js'
 import { check, codeOf, ignoreMissing, isUnder, LostErrors, nameOf, unsupported } from './writer-faults.js'
 import { Guard } from './writer-guard.js'
@@ -352,13 +352,14 @@ function unlink(path) {
 function renamed(from, to) {
   closeDescriptor(to)
   lostErrors.delete(to)
-  for (const descriptor of [...byPath.values()]) {
-    if (!isUnder(descriptor.path, from)) continue
-    byPath.delete(descriptor.path)
-    descriptor.path = to + descriptor.path.slice(from.length)
-    byPath.set(descriptor.path, descriptor)
-  }
   lostErrors.renamed(from, to)
+  if (byPath.has(from)) rename(byPath, from, to)
+  // Not for each file that is replaced: there may be thousands of descriptors.
+  else if (fs.statSync(to, { throwIfNoEntry: false })?.isDirectory() === true) {
+    for (const path of [...byPath.keys()]) {
+      if (isUnder(path, from)) rename(byPath, path, to + path.slice(from.length))
+    }
+  }
 }
 
 /** @param {string} path */

@@ -288,9 +288,12 @@ describe('descriptors', () => {
       await disk.submit([write(`${root}/a`, 0, text('a')), write(`${root}/b`, 0, text('b'))])
       await disk.read(`${root}/a`, 0, 1)
       await disk.read(`${root}/b`, 0, 1)
+      await disk.submit([{ kind: 'makeDirectory', path: `${root}/d` }, write(`${root}/d/x`, 0, text('x'))])
       await disk.submit([
         { kind: 'unlink', path: `${root}/a` },
         { kind: 'rename', from: `${root}/b`, to: `${root}/c` },
+        { kind: 'rename', from: `${root}/d`, to: `${root}/e` },
+        { kind: 'unlink', path: `${root}/e/x` },
       ])
       await eventually(() => {
         const open = fs.readdirSync('/proc/self/fd').map((fd) => linkOf(fd))
