@@ -60,6 +60,12 @@ export function sealText(bytes: Uint8Array): Uint8Array {
   return Buffer.concat([bytes, Buffer.from(`crc ${crcOf(bytes)}\n`)])
 }
 
+/** The same of what was written, without a copy of it. */
+export function sealLines(lines: LineWriter): LineWriter {
+  const crc = crcOf(lines.bytes())
+  return lines.text('crc ').text(crc).text('\n')
+}
+
 /** What stands before the CRC line, or null when there is none or it does not fit. */
 export function unsealText(bytes: Uint8Array | null): Uint8Array | null {
   if (bytes === null) return null

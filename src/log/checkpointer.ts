@@ -1,7 +1,8 @@
 /**
  * Moves the recovery points on, so that an unclean start never has more than 256 MiB to scan in the node: every 96 MiB of
- * appended bytes the dirty files are synced, a few at a time between the commits, and what recovery wants (index entries,
- * producer snapshots, epochs) goes to its files. Also finishes off sealed segments. Does nothing where nothing was appended.
+ * appended bytes the dirty files are synced, a few at a time between the commits or all beside them, and what recovery wants
+ * (index entries, producer snapshots, epochs) goes to its files. Also finishes off sealed segments. Does nothing where
+ * nothing was appended.
  */
 import { asError } from '../base/errors.ts'
 import { nextTurn } from '../base/next-turn.ts'
@@ -13,6 +14,7 @@ import type { DigestFile } from './digest-file.ts'
 import type { DirtyFiles } from './dirty-files.ts'
 import type { IndexCache } from './index-cache.ts'
 import { indexReplacement, indexWrites, type Writes } from './index-files.ts'
+import { LineWriter } from './line-writer.ts'
 import { snapshotPath } from './producer-loader.ts'
 import { logMetrics } from './log-metrics.ts'
 import { encodeSnapshot } from './producer-snapshot.ts'
@@ -22,7 +24,6 @@ import type { ChainPoint } from './segment-digest.ts'
 import {
   chainPointOf,
   indexTailMax,
-  knownLogsWriter,
   logFileNames,
   sealKnownLogs,
   stateFileNames,
@@ -30,18 +31,27 @@ import {
 } from './side-files.ts'
 import type { UnifiedLog } from './unified-log.ts'
 
-/** Appended bytes from one checkpoint to the next. */
-export const checkpointEveryBytesDefault = 96 * 1_048_576
 /** Above this many of them (224 MiB) commits wait for the checkpoint: the rest of the 256 MiB is what the last commit may add. */
 const holdAboveCheckpoints = 7 / 3
 /** Logs written down in one turn of the loop: some three milliseconds. */
-const logsPerTurn = 1_000
-/** Index entries of all logs together that may wait for their files, where there are many logs. */
-const unfiledEntriesMax = 65_536
+const logsPerTurn = 500
+/** Index files of some logs go out at one checkpoint, of others at another: each takes a descriptor until it is synced. */
+const indexTurns = 32
 /** Logs whose files go out in one turn of the loop, where no commit waits for a sync of each. */
 const logsPerGroup = 64
 const deletedMax = 4096
-export interface CheckpointParts {
+
+/** How far checkpoints lie apart, and what they leave in memory. */
+export interface CheckpointPace {
+  /** Appended bytes from one to the next. */
+  readonly everyBytes: number
+  /** Index entries of all logs together that may wait for their files, where many logs are written to. */
+  readonly unfiledEntriesMax: number
+  /** Up to this many logs are synced one by one, more of them together. */
+  readonly filesSyncedAlone: number
+}
+
+export interface CheckpointParts extends CheckpointPace {
   readonly clock: Pick<Clock, 'defer'>
   readonly disk: Disk
   readonly observer: Observer
@@ -51,10 +61,6 @@ export interface CheckpointParts {
   readonly digests: DigestFile
   readonly logDirectory: string
   readonly stateDirectory: string
-  /** Appended bytes from one checkpoint to the next. */
-  readonly everyBytes: number
-  /** Up to this many logs are synced one by one, more of them together. */
-  readonly filesSyncedAlone: number
   logs(): Iterable<UnifiedLog>
   onFailure(error: Error): void
   /** This many bytes were written beside the records. */
@@ -76,6 +82,8 @@ export class Checkpointer {
   readonly #background = new Set<Promise<void>>()
   /** Logs deleted since the recovery points were written. Bound: they are written when there are `deletedMax` more. */
   readonly #deleted = new Set<string>()
+  /** Kept from one checkpoint to the next: of 10,000 logs it has grown to some megabytes. */
+  readonly #knownLogs = new LineWriter()
   /** Ends with the newest writing of the node-wide files. */
   #nodeFiles: Promise<void> = Promise.resolve()
 
@@ -204,7 +212,7 @@ export class Checkpointer {
       if (logs.length > logsPerTurn) await nextTurn(this.#parts.clock)
     }
     // What a log's line says stays true while the others are written down: recovery points only rise.
-    const known = knownLogsWriter(logs.length)
+    const known = this.#knownLogs.clear()
     const firsts: number[] = []
     for (let at = 0; at < logs.length; at += logsPerTurn) {
       for (const log of logs.slice(at, at + logsPerTurn)) firsts.push((log.segments[0] as Segment).baseOffset)
@@ -260,14 +268,18 @@ export class Checkpointer {
    * are: writeNodeFiles keeps them, in one file.
    */
   async #checkpointTogether(logs: readonly UnifiedLog[]): Promise<void> {
-    const { disk, driver } = this.#parts
+    const { disk, driver, unfiledEntriesMax } = this.#parts
     const ends: LogEnd[] = []
     const epochs: EpochFile[] = []
     const entriesMax = Math.min(indexTailMax, Math.ceil(unfiledEntriesMax / [...this.#parts.logs()].length))
+    const filed: string[] = []
     for (let at = 0; at < logs.length; at += logsPerGroup) {
       await this.#whenBehind(logs.slice(at, at + logsPerGroup), async (present) => {
-        const grown = present.filter((log) => log.activeSegment.index.unfiledOffsets > entriesMax)
-        const writes = grown.map((log) => indexWrites(log.activeSegment, this.#parts.indexes))
+        const grown = present
+          .map(({ activeSegment }) => activeSegment)
+          .filter(({ index }, at) => index.unfiledOffsets > (entriesMax * (1 + (at % indexTurns) / indexTurns)) / 2)
+        for (const { indexPath, timeIndexPath } of grown) filed.push(indexPath, timeIndexPath)
+        const writes = grown.map((segment) => indexWrites(segment, this.#parts.indexes))
         const changed = present.filter((log) => log.epochs.isDirty).map(takeEpochs)
         epochs.push(...changed)
         for (const log of present) ends.push(endOf(log))
@@ -278,12 +290,15 @@ export class Checkpointer {
         for (const write of writes) write.done()
       })
     }
+    const records = ends.flatMap(({ log }) => this.#dirtyPaths(log))
+    const replacements = epochs.map(({ sync }) => sync.path)
     // Beside the queue: what is written to so many files takes the medium longer than a commit may wait.
-    await driver.syncFilesAside(ends.flatMap(({ log }) => this.#dirtyPaths(log)))
+    await driver.syncFilesAside([...records, ...replacements])
+    // Nothing is written to them for a while: their descriptors would cost the files of records theirs.
+    for (const path of filed) disk.forget(path)
     for (let at = 0; at < epochs.length; at += logsPerTurn) {
       const present = epochs.slice(at, at + logsPerTurn).filter(({ log }) => !log.isDeleted)
-      // The syncs stand together: the disk makes one flush of many.
-      await disk.submit([...present.map((file) => file.sync), ...present.map((file) => file.rename)])
+      await disk.submit(present.map((file) => file.rename))
     }
     if (driver.hasStopped) throw new Error('the directory has failed during the checkpoint')
     for (const end of ends) setRecoveryPoint(end)
@@ -425,7 +440,7 @@ function snapshotWrites(log: UnifiedLog, offset: number, bytes: Uint8Array): Wri
 interface EpochFile {
   readonly log: UnifiedLog
   readonly write: DiskOperation
-  readonly sync: DiskOperation
+  readonly sync: Extract<DiskOperation, { readonly kind: 'sync' }>
   readonly rename: DiskOperation
 }
 

@@ -1,5 +1,6 @@
 /** What a log directory is opened with, and what a log is created from. */
 import { uuidFromString } from '../base/ids.ts'
+import type { CheckpointPace } from './checkpointer.ts'
 import type { JournalOptions } from './commit-journal.ts'
 import type { CompactionOptions } from './compaction/compaction-options.ts'
 import type { HeldDirectory } from './directory-hold.ts'
@@ -22,6 +23,8 @@ export interface LogDirectoryOptions {
   readonly journalStepBytes?: number
   /** Appended bytes after which the recovery points move on; default 96 MiB. */
   readonly checkpointEveryBytes?: number
+  /** Index entries of all logs together that may wait for their files, where many logs are written to; default 655,360, some 20 MB. */
+  readonly unfiledIndexEntriesMax?: number
   /** Files synced one by one, each between two commits; above that many all together. Default 128. */
   readonly filesSyncedAlone?: number
   /** Newest batches kept in memory for readers; default 16 MiB. */
@@ -48,7 +51,7 @@ export interface LogCreation {
 }
 
 /** A commit waits for the sync before it, some milliseconds a file; of more the disk flushes thousands in the time of some dozen. */
-export const syncedAloneMax = 128
+const filesSyncedAloneDefault = 128
 
 /** The journal of a directory that is opened with these. */
 export function journalOptionsOf(options: LogDirectoryOptions, held: HeldDirectory): JournalOptions {
@@ -57,6 +60,18 @@ export function journalOptionsOf(options: LogDirectoryOptions, held: HeldDirecto
     bytesMax: options.journalBytesMax ?? journalBytesMaxOf(options.space?.budgetBytes),
     stepBytes: options.journalStepBytes ?? 4 * 1_048_576,
     directoryId: uuidFromString(held.identity.directoryId),
+  }
+}
+
+const checkpointEveryBytesDefault = 96 * 1_048_576
+const unfiledEntriesMaxDefault = 655_360
+
+/** How far checkpoints of a directory lie apart that is opened with these. */
+export function checkpointPaceOf(options: LogDirectoryOptions): CheckpointPace {
+  return {
+    everyBytes: options.checkpointEveryBytes ?? checkpointEveryBytesDefault,
+    unfiledEntriesMax: options.unfiledIndexEntriesMax ?? unfiledEntriesMaxDefault,
+    filesSyncedAlone: options.filesSyncedAlone ?? filesSyncedAloneDefault,
   }
 }
 

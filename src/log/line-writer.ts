@@ -16,6 +16,12 @@ export class LineWriter {
     this.#bytes = Buffer.allocUnsafe(bytesFirst)
   }
 
+  /** Begins anew, with the memory that it has. */
+  clear(): this {
+    this.#at = 0
+    return this
+  }
+
   /** ASCII. */
   text(text: string): this {
     this.#reserve(text.length)

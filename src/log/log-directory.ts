@@ -10,7 +10,7 @@ import { type Gate, passEach, refuseSet } from './append-gate.ts'
 import type { AppendEntry, AppendOutcome } from './append.ts'
 import { AsideBytes } from './aside-bytes.ts'
 import { Ballast } from './ballast.ts'
-import { Checkpointer, checkpointEveryBytesDefault } from './checkpointer.ts'
+import { Checkpointer } from './checkpointer.ts'
 import { compactionOptions } from './compaction/compaction-options.ts'
 import { Compactor } from './compaction/compactor.ts'
 import { CommitDriver, type CommitFigures } from './commit-driver.ts'
@@ -19,7 +19,7 @@ import { damageOf, examineWritten, type KnownDamage, type WrittenParts } from '.
 import { DigestFile } from './digest-file.ts'
 import { loadDirectory, reportOpened } from './directory-loader.ts'
 import { DirtyFiles } from './dirty-files.ts'
-import { journalOptionsOf, type LogCreation, type LogDirectoryOptions, syncedAloneMax } from './directory-options.ts'
+import { checkpointPaceOf, journalOptionsOf, type LogCreation, type LogDirectoryOptions } from './directory-options.ts'
 import { Housekeeping } from './housekeeping.ts'
 import type { Identity } from './identity.ts'
 import { IndexCache } from './index-cache.ts'
@@ -122,9 +122,9 @@ export class LogDirectory {
     const onFailure = (error: Error): void => this.#fail(error)
     const logs = (): Iterable<UnifiedLog> => this.#logs.values()
     const isStopped = (): boolean => this.#isClosed || this.#failure !== null
-    const filesSyncedAlone = options.filesSyncedAlone ?? syncedAloneMax
+    const pace = checkpointPaceOf(options)
     this.#driver = new CommitDriver(ports, this.#journal, this.#dirty, {
-      ...{ onFailure, filesSyncedAlone },
+      ...{ onFailure, filesSyncedAlone: pace.filesSyncedAlone },
       mayCommit: () => this.#checkpointer.mayCommit,
       onCommitted: (bytes) => this.#onCommitted(bytes),
       onWritten: (batches) => this.#tails.written(batches),
@@ -134,8 +134,7 @@ export class LogDirectory {
       ...{ clock: ports.clock, disk: ports.disk, observer: ports.observer, driver: this.#driver },
       ...{ dirty: this.#dirty, indexes: this.#indexes, digests: this.#digests },
       ...{ logDirectory: held.logDirectory, stateDirectory: held.stateDirectory },
-      ...{ everyBytes: options.checkpointEveryBytes ?? checkpointEveryBytesDefault, filesSyncedAlone },
-      ...{ logs, onFailure, onAside: (bytes) => this.#guard.onCommitted(bytes) },
+      ...{ ...pace, logs, onFailure, onAside: (bytes) => this.#guard.onCommitted(bytes) },
     })
     this.#appendParts = {
       ...{ clock: ports.clock, entropy: ports.entropy, observer: ports.observer },

@@ -4,8 +4,8 @@
  * - offset index: (last offset of a batch less the segment's base offset i32, position of that batch i32), rising
  * - time index: (greatest timestamp so far i64, offset of the batch that has it less the base offset i32), rising
  *
- * Memory holds only the entries that the files do not have yet: a node-wide checkpoint moves them out every 96 MiB of appended
- * bytes, so the tails of all logs together stay small, however large the segments are.
+ * Memory holds only the entries that the files do not have yet: node-wide checkpoints move them out (where many logs grow: of each log when
+ * it has some dozen), so the tails of all logs together stay small, however large the segments are.
  */
 import { readInt32, readInt64, writeInt32, writeInt64 } from '../protocol/records/record-batch.ts'
 

@@ -1,7 +1,7 @@
 /** The node-wide small files: where they are, how they are replaced, what they say. */
 import type { DiskOperation } from '../base/ports.ts'
-import { crcOf, formatEpochs, sealText, unsealText } from './checkpoint-file.ts'
-import { LineWriter } from './line-writer.ts'
+import { crcOf, formatEpochs, sealLines, unsealText } from './checkpoint-file.ts'
+import type { LineWriter } from './line-writer.ts'
 import { type ChainPoint, HeaderChain } from './segment-digest.ts'
 import {
   type IndexTail,
@@ -50,9 +50,6 @@ export function failedSyncNote(stateDirectory: string): readonly DiskOperation[]
   return [{ kind: 'writeFile', path: `${stateDirectory}/${stateFileNames.failedSync}`, bytes: new Uint8Array(0) }]
 }
 
-/** Room that most of its lines need. */
-const knownLogLine = 160
-
 /** What our own copy of the recovery points says of one log. */
 export interface KnownLog {
   readonly topicId: string
@@ -88,12 +85,7 @@ export const indexTailMax = 64
  * file and not three a log.
  */
 export function sealKnownLogs(lines: LineWriter): Uint8Array {
-  return sealText(lines.bytes())
-}
-
-/** Takes the lines of so many logs. */
-export function knownLogsWriter(logs: number): LineWriter {
-  return new LineWriter((logs + 1) * knownLogLine)
+  return sealLines(lines).bytes()
 }
 
 /** The lines of some logs for `sealKnownLogs`. */

@@ -288,8 +288,8 @@ export const mutants: readonly Mutant[] = [
     breaks: 'the files of many logs are synced before their recovery points move',
     edits: edit(
       'log/checkpointer.ts',
-      'await driver.syncFilesAside(ends.flatMap(({ log }) => this.#dirtyPaths(log)))',
-      'await driver.syncFilesAside([])',
+      'await driver.syncFilesAside([...records, ...replacements])',
+      'await driver.syncFilesAside(replacements)',
     ),
   },
   {

@@ -46,6 +46,8 @@ export function drawSettings(prng: Prng): Settings {
       checkpointEveryBytes: prng.pick([4_000, 12_000, 1_000_000]),
       // Two logs are many then: one checkpoint brings all to the medium together, as over thousands.
       filesSyncedAlone: prng.fork('checkpoint').chance(0.5) ? 1 : 128,
+      // Few enough that index files of growing segments are written too.
+      unfiledIndexEntriesMax: prng.fork('index').pick([6, 655_360]),
       tailCacheBytes: prng.pick([0, 8192]),
       indexCacheBytes: 65_536,
       producerExpirationMs: Number.POSITIVE_INFINITY,

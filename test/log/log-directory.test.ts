@@ -395,7 +395,7 @@ describe('starting again', () => {
       let directory = await open(options)
       const logs: UnifiedLog[] = []
       for (const topic of ['a', 'b', 'c']) logs.push(await create(directory, topic, { segmentBytes: 1_000_000 }))
-      for (let batch = 0; batch < 40; batch++) {
+      for (let batch = 0; batch < 30; batch++) {
         directory.appendSet(
           logs.map((log) => ({
             log,
@@ -421,7 +421,7 @@ describe('starting again', () => {
       bytesRead.push(read)
       const log = directory.logs.get('a-0') as UnifiedLog
       log.highWatermark = log.logEndOffset
-      expect(valuesOf(await world.settle(readAll(log)))).toEqual(Array.from({ length: 40 }, (_, index) => `${index}`))
+      expect(valuesOf(await world.settle(readAll(log)))).toEqual(Array.from({ length: 30 }, (_, index) => `${index}`))
       await world.settle(directory.close(9))
       const files = [`${path}.index`, `${path}.timeindex`].map((file) => ports.disk.readFile(file, 100_000))
       indexes.push(await world.settle(Promise.all(files)))
