@@ -11,7 +11,18 @@ class LongestFirst extends BaseSequencer {
 }
 
 /** Their tests bring worlds of their own and change nothing of the process: the modules are evaluated once a worker, not once a file. */
-const sharedRooms = ['base', 'broker', 'cluster', 'coordinator', 'ingest', 'log', 'mirror', 'protocol']
+const sharedRooms = [
+  'base',
+  'security',
+  'admin',
+  'broker',
+  'cluster',
+  'coordinator',
+  'ingest',
+  'log',
+  'mirror',
+  'protocol',
+]
 const shared = sharedRooms.map((room) => `test/${room}/**/*.test.ts`)
 const never = ['test/interop/**', 'test/crash/**']
 
