@@ -57,13 +57,16 @@ export function crcOf(bytes: Uint8Array): string {
 
 /** The same table with a last line that carries the CRC-32C of what stands before it: our own copy, which can be trusted. */
 export function sealText(bytes: Uint8Array): Uint8Array {
-  return Buffer.concat([bytes, Buffer.from(`crc ${crcOf(bytes)}\n`)])
+  return Buffer.concat([bytes, Buffer.from(sealOf(bytes))])
 }
 
 /** The same of what was written, without a copy of it. */
 export function sealLines(lines: LineWriter): LineWriter {
-  const crc = crcOf(lines.bytes())
-  return lines.text('crc ').text(crc).text('\n')
+  return lines.text(sealOf(lines.bytes()))
+}
+
+function sealOf(bytes: Uint8Array): string {
+  return `crc ${crcOf(bytes)}\n`
 }
 
 /** What stands before the CRC line, or null when there is none or it does not fit. */

@@ -277,7 +277,7 @@ export class Checkpointer {
       await this.#whenBehind(logs.slice(at, at + logsPerGroup), async (present) => {
         const grown = present
           .map(({ activeSegment }) => activeSegment)
-          .filter(({ index }, at) => index.unfiledOffsets > (entriesMax * (1 + (at % indexTurns) / indexTurns)) / 2)
+          .filter(({ index }, turn) => index.unfiledOffsets > (entriesMax * (1 + (turn % indexTurns) / indexTurns)) / 2)
         for (const { indexPath, timeIndexPath } of grown) filed.push(indexPath, timeIndexPath)
         const writes = grown.map((segment) => indexWrites(segment, this.#parts.indexes))
         const changed = present.filter((log) => log.epochs.isDirty).map(takeEpochs)
