@@ -23,7 +23,7 @@ export async function compiled(name: string, options: { readonly tls?: boolean }
   if (!existsSync(binary) || statSync(binary).mtimeMs < newest) {
     const libraries = options.tls === true ? ['-lssl', '-lcrypto'] : []
     await run('gcc', [
-      ...['-O2', '-Wall', ...(options.tls === true ? ['-DWITH_TLS'] : [])],
+      ...['-O2', '-Wall', '-pthread', ...(options.tls === true ? ['-DWITH_TLS'] : [])],
       ...['-o', binary, source, ...libraries],
     ])
   }

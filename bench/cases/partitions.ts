@@ -1,15 +1,20 @@
 /** What partitions cost: memory of an idle one, a node with 10,000 of them, and throughput over 10 against 10,000. */
+import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { hasPrograms } from '../../test/interop/foreign.ts'
 import type { BenchCase, BenchContext } from '../case.ts'
 import { batchOf, KafkaLoad, settled, type Topic } from '../load.ts'
-import { cpuSeconds, median, openDescriptors, rssMiB } from '../measure.ts'
+import { cpuSeconds, median, openDescriptors, rssMiB, run } from '../measure.ts'
 import { headwaterPeer } from '../peers.ts'
+import { compiled } from '../programs.ts'
 
 const partitionsFew = 10
 const partitionsMany = 10_000
 /** One request may ask for so many new ones. */
 const partitionsPerTopic = 1_000
 const batchBytes = 16_384
+const batchesPerRequest = 10
+const requestsUnderWay = 8
 
 export const idlePartitions: BenchCase = {
   name: 'partitions-idle',
@@ -69,18 +74,37 @@ export const idlePartitions: BenchCase = {
 
 export const partitionSpread: BenchCase = {
   name: 'partitions-throughput',
-  missing: () => null,
+  missing: () => hasPrograms('gcc'),
   async run(context) {
     const many = Math.max(partitionsFew, Math.round(partitionsMany * context.scale))
     const few: number[] = []
     const all: number[] = []
+    const filesFew: number[] = []
+    const filesMany: number[] = []
     const notes: string[] = []
     for (let round = 0; round < context.rounds; round++) {
       few.push(await throughput(context, `few-${round}`, partitionsFew, notes))
       all.push(await throughput(context, `many-${round}`, many, notes))
+      filesFew.push(await fileFloor(context, `files-few-${round}`, partitionsFew))
+      filesMany.push(await fileFloor(context, `files-many-${round}`, many))
     }
+    const floor = { unit: 'MB/s', reach: null } as const
     return {
       comparisons: [
+        {
+          ...floor,
+          name: `the same writes and syncs by a program that does nothing else, over ${many} files / over ${partitionsFew}`,
+          ours: filesMany,
+          peer: filesFew,
+          peerName: `that program, ${partitionsFew} files`,
+        },
+        {
+          ...floor,
+          name: `produce over ${many} partitions / those writes alone`,
+          ours: all,
+          peer: filesMany,
+          peerName: `that program, ${many} files`,
+        },
         {
           name: `produce of 16 KB batches over ${many} partitions / over ${partitionsFew}`,
           unit: 'MB/s',
@@ -95,31 +119,48 @@ export const partitionSpread: BenchCase = {
   },
 }
 
-/** Requests of 10 batches for 10 partitions, eight under way; MB/s. */
+/** Requests of ten batches for ten partitions, eight under way; MB/s. */
 async function throughput(context: BenchContext, name: string, partitions: number, notes: string[]): Promise<number> {
   const node = await headwaterPeer(join(context.folder, name))
   try {
     const load = await KafkaLoad.open(node.bootstrap)
     const topics = await topicsOf(load, 'spread', partitions)
-    const shape = { batch: batchOf(batchBytes), batchesPerRequest: 10, inFlight: 1 }
+    const shape = { batch: batchOf(batchBytes), batchesPerRequest, inFlight: 1 }
     // Each topic has its own loop, so that the batches go round over all of them.
-    const over = (requests: number): Promise<unknown> => spread(load, topics, { ...shape, inFlight: 8 }, requests)
-    const requests = Math.ceil(
-      Math.max(600_000_000 * Math.min(1, context.scale * 4), partitions * batchBytes * 2) / (10 * batchBytes),
-    )
+    const over = (requests: number): Promise<unknown> =>
+      spread(load, topics, { ...shape, inFlight: requestsUnderWay }, requests)
+    const requests = Math.ceil(measuredBytes(context, partitions) / (batchesPerRequest * batchBytes))
     // Every file is there, index files too (they come with the eighth batch or so): what counts is how it goes on. (A run right behind another
     // takes long to get here: ext4 looks one by one past the inodes of files that were removed within the last minutes.)
-    await over(Math.max(2_000, partitions))
+    await over(warmRequests(partitions))
     const cpu = cpuSeconds(node.pid)
     const startedAt = performance.now()
     await over(requests)
     const seconds = (performance.now() - startedAt) / 1000
     notes.push(`${partitions}: cpu ${(((cpuSeconds(node.pid) - cpu) / seconds) * 100).toFixed(0)} %`)
     await load.close()
-    return (requests * 10 * batchBytes) / 1e6 / seconds
+    return (requests * batchesPerRequest * batchBytes) / 1e6 / seconds
   } finally {
     await node.stop()
   }
+}
+
+function warmRequests(partitions: number): number {
+  return Math.max(2_000, partitions)
+}
+
+function measuredBytes(context: BenchContext, partitions: number): number {
+  return Math.max(600_000_000 * Math.min(1, context.scale * 4), partitions * batchBytes * 2)
+}
+
+/** What the file system allows at most for the same batches, all that are under way in one frame; MB/s. */
+async function fileFloor(context: BenchContext, name: string, files: number): Promise<number> {
+  const folder = join(context.folder, name)
+  mkdirSync(folder, { recursive: true })
+  const counts = [warmRequests(files) * batchesPerRequest, Math.ceil(measuredBytes(context, files) / batchBytes)]
+  const words = [files, ...counts, requestsUnderWay * batchesPerRequest].map(String)
+  const { stdout } = await run(await compiled('file-floor'), [folder, ...words])
+  return Number(stdout)
 }
 
 async function spread(
