@@ -176,8 +176,7 @@ export class SimDisk implements Disk {
             end?.()
             continue
           }
-          const node = image.find(path)
-          if (node && !(node instanceof SimDirectory)) node.failSync(prng)
+          failOperation(image, { kind: 'sync', path }, { prng, code })
           this.#asideFailed = true
           return reject(new DiskError(code, 'sync', path))
         }
@@ -243,7 +242,8 @@ export class SimDisk implements Disk {
     }
     if (!failure && running.failure) {
       failure = running.failure
-      if (failure.code !== 'ECANCELED') failOperation(image, running.operations[end] as DiskOperation, prng)
+      const { code } = failure
+      if (code !== 'ECANCELED') failOperation(image, running.operations[end] as DiskOperation, { prng, code })
     }
     this.#previousFailed = failure !== null
     if (failure) running.reject(failure)
@@ -330,8 +330,16 @@ export function applyPart(image: DiskImage, operation: DiskOperation, prng: Prng
   tryApply(image, { kind: 'write', path: operation.path, position, chunks: [Buffer.concat(chunks).subarray(0, part)] })
 }
 
+/** The file was not opened. */
+const refusalCodes: ReadonlySet<string> = new Set(['EACCES', 'EPERM', 'EMFILE', 'ENFILE'])
+
 /** What an operation that is made to fail leaves behind. */
-function failOperation(image: DiskImage, operation: DiskOperation, prng: Prng): void {
+function failOperation(
+  image: DiskImage,
+  operation: DiskOperation,
+  { prng, code }: { readonly prng: Prng; readonly code: string },
+): void {
+  if (refusalCodes.has(code)) return
   if (operation.kind === 'write' || operation.kind === 'writeFile') applyPart(image, operation, prng)
   if (operation.kind !== 'sync') return
   const node = image.find(operation.path)
