@@ -41,8 +41,10 @@ export class OutgoingRecords {
     this.#connection.send(chunks)
     const bytes = chunks.reduce((sum, { length }) => sum + length, 0)
     const queued = this.#connection.backlogBytes - before
-    // A connection that ends takes nothing: then nobody can tell when these are read, and they are a collection's.
     if (queued === bytes) this.#follow(chunks, own)
+    // A connection that ends takes nothing, and one that has copied all keeps nothing. Of anything between nobody can tell when it is read:
+    // that is a collection's.
+    else if (queued === 0) for (const records of own) giveBack(records)
     this.#queuedBytes += queued
   }
 
