@@ -78,8 +78,11 @@ int main(int count, char **words) {
     return 2;
   }
   long files = atol(words[2]), warm = atol(words[3]), batches = atol(words[4]), frame = atol(words[5]);
+  if (files < 1 || frame < 1) {
+    fprintf(stderr, "file-floor: FILES and FRAME must be at least 1\n");
+    return 2;
+  }
   struct rlimit limit;
-  if (files < 1 || frame < 1) return fprintf(stderr, "file-floor: FILES and FRAME must be at least 1\n"), 2;
   getrlimit(RLIMIT_NOFILE, &limit);
   limit.rlim_cur = limit.rlim_max;
   setrlimit(RLIMIT_NOFILE, &limit);
@@ -87,7 +90,8 @@ int main(int count, char **words) {
   int *fds = malloc(files * sizeof *fds);
   long *ends = calloc(files, sizeof *ends);
   char *bytes = malloc(frame * BATCH_BYTES);
-  if (fds == NULL || ends == NULL || bytes == NULL) fail("malloc");
+  char *zeros = calloc(1, 1 << 20);
+  if (fds == NULL || ends == NULL || bytes == NULL || zeros == NULL) fail("malloc");
   memset(bytes, 'r', frame * BATCH_BYTES);
   if ((folder = open(words[1], O_RDONLY | O_DIRECTORY)) < 0) fail(words[1]);
   for (long i = 0; i < files; i++) {
@@ -97,15 +101,17 @@ int main(int count, char **words) {
   snprintf(path, sizeof path, "%s/journal", words[1]);
   int ring = open(path, O_RDWR | O_CREAT | O_TRUNC, 0644);
   if (ring < 0) fail(path);
-  char *zeros = calloc(1, 1 << 20);
   for (long at = 0; at < RING_BYTES; at += 1 << 20) write_all(ring, zeros, 1 << 20, at);
   if (syncfs(folder) < 0) fail("syncfs");
   pthread_t thread;
   if (pthread_create(&thread, NULL, flusher, NULL) != 0) fail("pthread_create");
-  long at = 0, unflushed = 0, next = 0;
-  double began = seconds();
-  for (long done = 0; done < warm + batches; done += frame) {
-    if (done >= warm && done < warm + frame) began = seconds();
+  long at = 0, unflushed = 0, next = 0, measured = 0;
+  double began = 0;
+  for (long done = 0; done < warm || measured < batches; done += frame) {
+    if (done >= warm) {
+      if (measured == 0) began = seconds();
+      measured += frame;
+    }
     if (at + frame * BATCH_BYTES > RING_BYTES) at = 0;
     write_all(ring, bytes, frame * BATCH_BYTES, at);
     if (fdatasync(ring) < 0) fail("fdatasync");
@@ -124,7 +130,6 @@ int main(int count, char **words) {
       flush_aside();
     }
   }
-  long measured = (batches + frame - 1) / frame * frame;
   printf("%.1f\n", measured * BATCH_BYTES / 1e6 / (seconds() - began));
   return 0;
 }

@@ -9,7 +9,7 @@ import type { LogDirectory } from '../../src/log/log-directory.ts'
 import type { UnifiedLog } from '../../src/log/unified-log.ts'
 import { batchSizeInBytes } from '../../src/protocol/records/record-batch.ts'
 import { forEachRecord } from '../../src/protocol/records/record.ts'
-import type { FaultyOperation } from '../sim/disk-faults.ts'
+import { type FaultyOperation, refusalCodes } from '../sim/disk-faults.ts'
 import type { SimHost } from '../sim/host.ts'
 import { type SimWorld, simWorld } from '../sim/world.ts'
 import { followHighWatermark } from './compaction/compaction-fixture.ts'
@@ -19,8 +19,6 @@ export const faultCodes = ['ENOSPC', 'EDQUOT', 'EFBIG', 'EROFS', 'EIO', 'EACCES'
 export type FaultCode = (typeof faultCodes)[number]
 
 const spaceCodes: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT', 'EFBIG'])
-/** A file is not opened: it passes, also of a sync. */
-const refusalCodes: ReadonlySet<string> = new Set(['EACCES', 'EMFILE'])
 /** What takes room: it goes on failing while there is none. */
 const growing: ReadonlySet<string> = new Set(['write', 'writeFile', 'rename', 'makeDirectory', 'reserve'])
 const options = {

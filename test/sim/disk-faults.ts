@@ -16,6 +16,9 @@ export interface DiskFault {
   readonly times?: number
 }
 
+/** The system has not opened the file, or changed no name. */
+export const refusalCodes: ReadonlySet<string> = new Set(['EACCES', 'EPERM', 'EMFILE', 'ENFILE'])
+
 interface ArmedFault {
   readonly fault: DiskFault
   passed: number

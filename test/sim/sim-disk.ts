@@ -13,7 +13,7 @@ import type {
   SubmitOptions,
 } from '../../src/base/ports.ts'
 import { DiskError } from '../../src/base/ports.ts'
-import type { DiskFaults } from './disk-faults.ts'
+import { type DiskFaults, refusalCodes } from './disk-faults.ts'
 import { type DiskImage, ImageError, SimDirectory } from './disk-image.ts'
 import type { Prng } from './prng.ts'
 
@@ -242,8 +242,7 @@ export class SimDisk implements Disk {
     }
     if (!failure && running.failure) {
       failure = running.failure
-      const { code } = failure
-      if (code !== 'ECANCELED') failOperation(image, running.operations[end] as DiskOperation, { prng, code })
+      failOperation(image, running.operations[end] as DiskOperation, { prng, code: failure.code })
     }
     this.#previousFailed = failure !== null
     if (failure) running.reject(failure)
@@ -330,16 +329,13 @@ export function applyPart(image: DiskImage, operation: DiskOperation, prng: Prng
   tryApply(image, { kind: 'write', path: operation.path, position, chunks: [Buffer.concat(chunks).subarray(0, part)] })
 }
 
-/** The file was not opened. */
-const refusalCodes: ReadonlySet<string> = new Set(['EACCES', 'EPERM', 'EMFILE', 'ENFILE'])
-
-/** What an operation that is made to fail leaves behind. */
+/** What an operation that is made to fail leaves behind: nothing when it was not begun. */
 function failOperation(
   image: DiskImage,
   operation: DiskOperation,
   { prng, code }: { readonly prng: Prng; readonly code: string },
 ): void {
-  if (refusalCodes.has(code)) return
+  if (code === 'ECANCELED' || refusalCodes.has(code)) return
   if (operation.kind === 'write' || operation.kind === 'writeFile') applyPart(image, operation, prng)
   if (operation.kind !== 'sync') return
   const node = image.find(operation.path)
