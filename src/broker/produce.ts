@@ -5,10 +5,12 @@
  */
 import { zeroUuid } from '../base/ids.ts'
 import type { Clock, Compute, Timer } from '../base/ports.ts'
-import type { Partition, WaitCallback } from '../cluster/partition/partition.ts'
-import type { PartitionAppend, PartitionTable } from '../cluster/partition/partition-table.ts'
+import type { OffsetWaiter, Partition } from '../cluster/partition/partition.ts'
+import type { PartitionTable } from '../cluster/partition/partition-table.ts'
+import type { AppendEntry } from '../log/append.ts'
 import { needsPreparation, prepareBatch } from '../log/batch-preparation.ts'
 import type { RecordError } from '../log/record-walk.ts'
+import type { UnifiedLog } from '../log/unified-log.ts'
 import { errorCode, errorName, type KafkaErrorName } from '../protocol/kafka/error-codes.ts'
 import { batchCodec, batchHeaderBytes, batchIsTransactional, batchMagic } from '../protocol/records/record-batch.ts'
 import type { ProduceRequest, ProduceResponseInput } from '../protocol/kafka/messages/produce.ts'
@@ -28,12 +30,10 @@ export interface ProduceParts {
   readonly isInternal: (topic: string) => boolean
 }
 
-/** What one partition of a request has come to. */
+/** One partition of a request. */
 interface Slot {
-  readonly index: number
-  answer: PartitionAnswer
-  /** Counted in `PendingProduce`. */
-  isWaiting: boolean
+  /** What it has come to. */
+  readonly answer: PartitionAnswer
 }
 
 interface Refusal {
@@ -47,11 +47,6 @@ export interface ProduceCaller {
   readonly apiVersion: number
   /** Requests of one connection are appended in order. */
   readonly connectionId: number
-}
-
-/** What the log is asked to append, and whose answer that makes. */
-interface Append extends PartitionAppend {
-  readonly slot: Slot
 }
 
 /** The facts of one request that each of its partitions needs. */
@@ -95,8 +90,8 @@ export function produce(
     ready: readonly Append[],
   ): Promise<ProduceResponseInput> | ProduceResponseInput | UnheardRefusal | null =>
     appendAndAnswer(request, topics, ready, parts)
-  const unready = appends.filter(({ batch, partition }) => needsPreparation(batch, partition.log.config))
-  if (appends.length === 0 || (unready.length === 0 && !parts.order.isBusy(connectionId))) return finish(appends)
+  const isReady = !appends.some(({ batch, log }) => needsPreparation(batch, log.config))
+  if (appends.length === 0 || (isReady && !parts.order.isBusy(connectionId))) return finish(appends)
   return parts.order.run(connectionId, prepareAll(appends, parts), finish)
 }
 
@@ -112,7 +107,7 @@ function appendAndAnswer(
   appends: readonly Append[],
   parts: ProduceParts,
 ): Promise<ProduceResponseInput> | ProduceResponseInput | UnheardRefusal | null {
-  const pending = new PendingProduce(parts.clock, Math.max(timeoutMs, ownFlushMs))
+  const pending = new PendingProduce(parts.clock, Math.max(timeoutMs, ownFlushMs), appends)
   append(appends, acks, pending, parts)
   if (acks === 0) return unheardRefusal(topics)
   const respond = (): ProduceResponseInput => ({
@@ -136,12 +131,15 @@ async function prepareAll(appends: readonly Append[], parts: ProduceParts): Prom
   const clockTrusted = parts.clock.wallTrusted()
   const prepared = await Promise.all(
     appends.map(async (each): Promise<Append | null> => {
-      const { batch, partition, slot } = each
-      const { config } = partition.log
-      if (!needsPreparation(batch, config)) return each
-      const outcome = await prepareBatch(batch, { config, origin: 'client', nowMs, clockTrusted }, parts)
-      if (outcome.kind === 'ready') return { ...each, batch: outcome.batch, recordsChecked: true }
-      slot.answer = failure(slot.index, outcome)
+      const { config } = each.log
+      if (!needsPreparation(each.batch, config)) return each
+      const outcome = await prepareBatch(each.batch, { config, origin: 'client', nowMs, clockTrusted }, parts)
+      if (outcome.kind === 'ready') {
+        each.batch = outcome.batch
+        each.recordsChecked = true
+        return each
+      }
+      each.answer = failure(each.index, outcome)
       return null
     }),
   )
@@ -171,9 +169,9 @@ function produceOne(name: string, topicId: string, data: ProducedData, producing
     const message = `${partition.topic} is an internal topic: clients cannot write to it`
     return failed(data.index, { error: 'INVALID_TOPIC_EXCEPTION', message })
   }
-  const slot: Slot = { index: data.index, answer: { index: data.index }, isWaiting: false }
-  producing.appends.push({ partition, batch: records, origin: 'client', slot })
-  return slot
+  const append = new Append(data.index, partition, records)
+  producing.appends.push(append)
+  return append
 }
 
 /** From this version on topics are named by their id. */
@@ -217,26 +215,26 @@ function append(appends: readonly Append[], acks: number, pending: PendingProduc
   if (appends.length === 0) return
   const outcomes = parts.partitions.appendEach(appends)
   for (let at = 0; at < appends.length; at++) {
-    const { slot, partition } = appends[at] as Append
+    const each = appends[at] as Append
     const outcome = outcomes[at]
     if (outcome === undefined || outcome.kind === 'refused') {
-      slot.answer = failure(slot.index, outcome ?? noOutcome)
+      each.answer = failure(each.index, outcome ?? noOutcome)
       continue
     }
     const { baseOffset, logAppendTimeMs, logStartOffset } = outcome
-    slot.answer = { index: slot.index, errorCode: 0, baseOffset, logAppendTimeMs, logStartOffset }
+    each.answer = { index: each.index, errorCode: 0, baseOffset, logAppendTimeMs, logStartOffset }
     if (acks === 0) continue
     // A duplicate waits as its original does: that one may not be durable yet.
-    const done = pending.wait(slot)
-    if (acks === 1) partition.whenDurable(outcome.lastOffset + 1, done)
-    else partition.whenHighWatermark(outcome.lastOffset + 1, done)
+    each.wait(outcome.lastOffset + 1, pending)
+    if (acks === 1) each.partition.awaitDurable(each)
+    else each.partition.awaitHighWatermark(each)
   }
 }
 
 const noOutcome: Refusal = { error: 'UNKNOWN_SERVER_ERROR', message: null }
 
 function failed(index: number, refusal: Refusal): Slot {
-  return { index, answer: failure(index, refusal), isWaiting: false }
+  return { answer: failure(index, refusal) }
 }
 
 function failure(index: number, { error, message, recordErrors = [] }: Refusal): PartitionAnswer {
@@ -252,58 +250,95 @@ function failure(index: number, { error, message, recordErrors = [] }: Refusal):
   }
 }
 
+const unanswered: PartitionAnswer = { index: -1 }
+const noBytes = new Uint8Array(0)
+
+/** A partition whose batch goes to the log: what is appended, the answer that this makes, and the waiter for its end. */
+class Append implements Slot, AppendEntry, OffsetWaiter {
+  readonly index: number
+  readonly partition: Partition
+  batch: Uint8Array
+  recordsChecked = false
+  answer = unanswered
+  endOffset = -1
+  /** Counts it while it waits. */
+  #pending: PendingProduce | null = null
+
+  constructor(index: number, partition: Partition, batch: Uint8Array) {
+    this.index = index
+    this.partition = partition
+    this.batch = batch
+  }
+
+  get log(): UnifiedLog {
+    return this.partition.log
+  }
+
+  get leaderEpoch(): number {
+    return this.partition.leaderEpoch
+  }
+
+  get origin(): 'client' {
+    return 'client'
+  }
+
+  /** It has been appended. Who waits for longer than the request does holds nothing of the frame. */
+  wait(endOffset: number, pending: PendingProduce): void {
+    this.batch = noBytes
+    this.endOffset = endOffset
+    this.#pending = pending
+    pending.add()
+  }
+
+  reached(error: KafkaErrorName | null): void {
+    const pending = this.#pending
+    if (pending === null) return
+    this.#pending = null
+    if (error !== null) this.answer = failure(this.index, { error, message: null })
+    pending.settle()
+  }
+}
+
 /** Counts the partitions of one request that wait, and gives up at the request's timeout. */
 class PendingProduce {
   readonly #clock: Clock
   readonly #timeoutMs: number
-  readonly #slots: Slot[] = []
+  readonly #appends: readonly Append[]
   #waiting = 0
   #timer: Timer | null = null
   #onDone: (() => void) | null = null
 
-  constructor(clock: Clock, timeoutMs: number) {
+  constructor(clock: Clock, timeoutMs: number, appends: readonly Append[]) {
     this.#clock = clock
     this.#timeoutMs = timeoutMs
+    this.#appends = appends
   }
 
   get isDone(): boolean {
     return this.#waiting === 0
   }
 
-  wait(slot: Slot): WaitCallback {
-    slot.isWaiting = true
-    this.#slots.push(slot)
+  /** One more waits. */
+  add(): void {
     this.#waiting++
-    return (error) => {
-      if (!slot.isWaiting) return
-      slot.isWaiting = false
-      if (error !== null) slot.answer = failure(slot.index, { error, message: null })
-      if (--this.#waiting === 0) this.#finish()
-    }
+  }
+
+  /** One of them does not wait any more. */
+  settle(): void {
+    if (--this.#waiting > 0) return
+    if (this.#timer !== null) this.#clock.cancel(this.#timer)
+    this.#timer = null
+    this.#onDone?.()
+    this.#onDone = null
   }
 
   whenDone(respond: () => ProduceResponseInput): Promise<ProduceResponseInput> {
     return new Promise((resolve) => {
       this.#onDone = () => resolve(respond())
-      this.#timer = this.#clock.schedule(this.#timeoutMs, () => this.#expire())
+      this.#timer = this.#clock.schedule(this.#timeoutMs, () => {
+        this.#timer = null
+        for (const append of this.#appends) append.reached('REQUEST_TIMED_OUT')
+      })
     })
-  }
-
-  #expire(): void {
-    this.#timer = null
-    for (const slot of this.#slots) {
-      if (!slot.isWaiting) continue
-      slot.isWaiting = false
-      slot.answer = failure(slot.index, { error: 'REQUEST_TIMED_OUT', message: null })
-    }
-    this.#waiting = 0
-    this.#finish()
-  }
-
-  #finish(): void {
-    if (this.#timer !== null) this.#clock.cancel(this.#timer)
-    this.#timer = null
-    this.#onDone?.()
-    this.#onDone = null
   }
 }

@@ -26,8 +26,8 @@ export const mutants: readonly Mutant[] = [
     edits: [
       {
         file: 'src/cluster/partition/partition.ts',
-        from: 'if (this.highWatermark >= endOffset) callback(null)\n',
-        to: 'if (this.log.logEndOffset >= endOffset) callback(null)\n',
+        from: 'this.#wait(waiter, this.highWatermark, ',
+        to: 'this.#wait(waiter, this.log.logEndOffset, ',
       },
     ],
   },

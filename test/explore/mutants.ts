@@ -55,8 +55,8 @@ export const mutants: readonly Mutant[] = [
     breaks: 'a waiter is told when the high watermark has passed it',
     edits: edit(
       'cluster/partition/partition.ts',
-      'if (this.highWatermark >= endOffset) callback',
-      'if (this.log.logEndOffset >= endOffset) callback',
+      'this.#wait(waiter, this.highWatermark, ',
+      'this.#wait(waiter, this.log.logEndOffset, ',
     ),
   },
   {

@@ -73,8 +73,8 @@ export class PartitionTable {
   }
 
   /** Appends each as a set of its own, in order. */
-  appendEach(entries: readonly PartitionAppend[]): readonly AppendOutcome[] {
-    return this.#directory.appendEach(entries.map(entryOf))
+  appendEach(entries: readonly AppendEntry[]): readonly AppendOutcome[] {
+    return this.#directory.appendEach(entries)
   }
 }
 

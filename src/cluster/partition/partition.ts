@@ -7,11 +7,13 @@
 import type { KafkaErrorName } from '../../protocol/kafka/error-codes.ts'
 import type { UnifiedLog } from '../../log/unified-log.ts'
 
-export type WaitCallback = (error: KafkaErrorName | null) => void
+type WaitCallback = (error: KafkaErrorName | null) => void
 
-interface Waiter {
+/** Who waits until an offset of a partition is reached. */
+export interface OffsetWaiter {
   readonly endOffset: number
-  readonly callback: WaitCallback
+  /** Once; with the reason when it will not be. */
+  reached(error: KafkaErrorName | null): void
 }
 
 export class Partition {
@@ -45,16 +47,17 @@ export class Partition {
 
   /** Calls back, maybe at once, when the high watermark is at or above `endOffset`, or with the reason why that will not happen. */
   whenHighWatermark(endOffset: number, callback: WaitCallback): void {
-    if (this.highWatermark >= endOffset) callback(null)
-    else if (this.#failure !== null) callback(this.#failure)
-    else this.#watermarkWaiters.add({ endOffset, callback })
+    this.awaitHighWatermark({ endOffset, reached: callback })
+  }
+
+  /** The same for whoever is a waiter himself. */
+  awaitHighWatermark(waiter: OffsetWaiter): void {
+    this.#wait(waiter, this.highWatermark, this.#watermarkWaiters)
   }
 
   /** The same for what this node's own disk holds (acks=1). */
-  whenDurable(endOffset: number, callback: WaitCallback): void {
-    if (this.#committedEnd() >= endOffset) callback(null)
-    else if (this.#failure !== null) callback(this.#failure)
-    else this.#durableWaiters.add({ endOffset, callback })
+  awaitDurable(waiter: OffsetWaiter): void {
+    this.#wait(waiter, this.#committedEnd(), this.#durableWaiters)
   }
 
   /** Calls back after the high watermark or the durable end moved; the answer ends it. */
@@ -72,6 +75,12 @@ export class Partition {
     for (const listener of [...this.#listeners]) listener()
   }
 
+  #wait(waiter: OffsetWaiter, end: number, waiters: WaiterQueue): void {
+    if (end >= waiter.endOffset) waiter.reached(null)
+    else if (this.#failure !== null) waiter.reached(this.#failure)
+    else waiters.add(waiter)
+  }
+
   #committedEnd(): number {
     return this.log.config.flush === 'relaxed' ? this.log.writtenEndOffset : this.log.durableEndOffset
   }
@@ -85,36 +94,56 @@ export class Partition {
   }
 }
 
-/** Waiters in offset order; appends come in offset order, so a wait is nearly always put at the end. */
+/** Waiters in offset order; appends come in offset order, so a wait is nearly always put at the end. Of most partitions one waits at a time: without a list. */
 class WaiterQueue {
-  #waiters: Waiter[] = []
-  #first = 0
+  #foremost: OffsetWaiter | null = null
+  /** Those behind it, from `#next` on. */
+  #others: OffsetWaiter[] = []
+  #next = 0
 
-  add(waiter: Waiter): void {
-    let at = this.#waiters.length
-    while (at > this.#first && (this.#waiters[at - 1] as Waiter).endOffset > waiter.endOffset) at--
-    if (at === this.#waiters.length) this.#waiters.push(waiter)
-    else this.#waiters.splice(at, 0, waiter)
+  add(waiter: OffsetWaiter): void {
+    if (this.#foremost === null) this.#foremost = waiter
+    else if (this.#foremost.endOffset <= waiter.endOffset) this.#addBehind(waiter)
+    else {
+      this.#addBehind(this.#foremost)
+      this.#foremost = waiter
+    }
   }
 
   release(endOffset: number): void {
-    if (this.#waiters.length === 0) return
-    while (this.#first < this.#waiters.length) {
-      const waiter = this.#waiters[this.#first] as Waiter
-      if (waiter.endOffset > endOffset) break
-      this.#first++
-      waiter.callback(null)
-    }
-    if (this.#first === this.#waiters.length || this.#first > 1024) {
-      this.#waiters = this.#waiters.slice(this.#first)
-      this.#first = 0
+    for (let waiter = this.#foremost; waiter !== null && waiter.endOffset <= endOffset; waiter = this.#foremost) {
+      this.#foremost = this.#takeNext()
+      waiter.reached(null)
     }
   }
 
   failAll(error: KafkaErrorName): void {
-    const waiters = this.#waiters.slice(this.#first)
-    this.#waiters = []
-    this.#first = 0
-    for (const { callback } of waiters) callback(error)
+    const foremost = this.#foremost
+    const others = this.#others.slice(this.#next)
+    this.#foremost = null
+    this.#others = []
+    this.#next = 0
+    foremost?.reached(error)
+    for (const waiter of others) waiter.reached(error)
+  }
+
+  #addBehind(waiter: OffsetWaiter): void {
+    let at = this.#others.length
+    while (at > this.#next && (this.#others[at - 1] as OffsetWaiter).endOffset > waiter.endOffset) at--
+    if (at === this.#others.length) this.#others.push(waiter)
+    else this.#others.splice(at, 0, waiter)
+  }
+
+  #takeNext(): OffsetWaiter | null {
+    if (this.#others.length === 0) return null
+    const waiter = this.#others[this.#next++]
+    if (this.#next >= this.#others.length || this.#next > takenMax) {
+      this.#others = this.#others.slice(this.#next)
+      this.#next = 0
+    }
+    return waiter ?? null
   }
 }
+
+/** Waiters that have gone and may still stand at the front of the list. */
+const takenMax = 1024

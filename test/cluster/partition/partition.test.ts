@@ -46,7 +46,7 @@ describe('a partition with one replica', () => {
     const { place, table, partitions } = await twoPartitions()
     const [partition] = partitions
     const told: number[] = []
-    for (let at = 1; at <= 5_000; at++) partition.whenDurable(at, () => told.push(at))
+    for (let at = 1; at <= 5_000; at++) partition.awaitDurable({ endOffset: at, reached: () => told.push(at) })
     for (let at = 0; at < 5; at++) {
       const texts = Array.from({ length: 1_000 }, () => 'x')
       table.appendSet([{ partition, batch: batchOf(texts), origin: 'client' }])
@@ -62,7 +62,7 @@ describe('a partition with one replica', () => {
     await place.world.run(() => partition.highWatermark === 1)
     const told: (KafkaErrorName | null)[] = []
     partition.whenHighWatermark(2, (error) => told.push(error))
-    partition.whenDurable(2, (error) => told.push(error))
+    partition.awaitDurable({ endOffset: 2, reached: (error) => told.push(error) })
     partition.fail('KAFKA_STORAGE_ERROR')
     partition.fail('UNKNOWN_TOPIC_OR_PARTITION')
     partition.whenHighWatermark(2, (error) => told.push(error))
