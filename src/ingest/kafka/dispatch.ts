@@ -4,7 +4,6 @@ import { decodeMessage } from '../../protocol/kafka/compile.ts'
 import { decodeRequestHeader, encodeResponse } from '../../protocol/kafka/header.ts'
 import type { AnyKafkaHandler, HandlerTable, KafkaHandler } from './handler.ts'
 import { apiVersionsKey, refuseApiVersions } from './handlers/api-versions.ts'
-import { namedMax, tooMany } from './request-bounds.ts'
 
 /** What a frame is: a request for a handler, a request that has its answer already, or none at all. */
 export type Dispatched =
@@ -27,6 +26,11 @@ interface Route {
 
 /** Fewest bytes of a request: API key, version, correlation id. */
 const headerBytesMin = 8
+/**
+ * Members of all lists of a request together: each thing that it names is work of the loop and bytes of an answer, and a frame has room for
+ * millions. A node has 20,000 partitions at most: each may stand in a topic of its own, with a list of its one replica.
+ */
+const namedMax = 60_000
 
 export class Dispatcher {
   readonly #routes = new Map<number, Route>()
@@ -56,8 +60,8 @@ export class Dispatcher {
     }
     try {
       const header = decodeRequestHeader(frame)
-      const { value } = decodeMessage(api.request, version, frame, header.end)
-      if (tooMany(value, frame.length)) {
+      const { value, members } = decodeMessage(api.request, version, frame, header.end)
+      if (members > namedMax) {
         return { kind: 'refused', reason: `${api.name} names more than ${namedMax} things in one request` }
       }
       return {

@@ -38,8 +38,8 @@ export interface Source {
 }
 
 /**
- * The body of `(bytes, view, at, cursor, tools, constants) => value`. The end position is left in `cursor.at`. Reading past the end of the
- * view throws a RangeError, everything else that is wrong is reported through `tools.fail`.
+ * The body of `(bytes, view, at, cursor, tools, constants) => value`. The end position is left in `cursor.at`, the members of lists are added to
+ * `cursor.members`. Reading past the end of the view throws a RangeError, everything else that is wrong is reported through `tools.fail`.
  */
 export function readerSource(message: MessageSchema, version: number): Source {
   const target: Target = {
@@ -161,7 +161,7 @@ function readElements(target: Target, field: Field, into: string, path: string):
   const count = `v${target.names++}`
   const index = `v${target.names++}`
   return `if (n > (end - p) / ${elementBytesMin(target, element)}) fail(${JSON.stringify(path)}, 'more elements than bytes');
-const ${count} = n; ${into} = new Array(${count});
+const ${count} = n; ${into} = new Array(${count}); cursor.members += ${count};
 for (let ${index} = 0; ${index} < ${count}; ${index}++) {
   let ${each}; ${readField(target, element, each, path)}
   ${into}[${index}] = ${each};

@@ -11,9 +11,10 @@ import { EncodeSink, putBytes, putSizeBefore, putString, putUuid, putUvarint } f
 import { ProtocolError } from './protocol-error.ts'
 import type { InferInput, InferMessage, MessageSchema, TaggedField } from './schema.ts'
 
-/** Where a decoder leaves the position behind what it read. */
+/** Where a decoder leaves the position behind what it read, and how many members all lists in it have together. */
 interface Cursor {
   at: number
+  members: number
 }
 
 interface Codec {
@@ -23,13 +24,15 @@ interface Codec {
   write(sink: EncodeSink, at: number, value: unknown): number
 }
 
-const cursor: Cursor = { at: 0 }
+const cursor: Cursor = { at: 0, members: 0 }
 const sink = new EncodeSink()
 
 export interface Decoded<T> {
   readonly value: T
   /** Position behind the message. */
   readonly end: number
+  /** Of all its lists together. */
+  readonly members: number
 }
 
 /**
@@ -45,8 +48,9 @@ export function decodeMessage<M extends MessageSchema>(
   const codec = codecOf(message, version)
   try {
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+    cursor.members = 0
     const value = codec.read(bytes, view, offset, cursor) as InferMessage<M>
-    return { value, end: cursor.at }
+    return { value, end: cursor.at, members: cursor.members }
   } catch (thrown) {
     if (thrown instanceof RangeError) throw new ProtocolError(`${message.name} v${version}: ends early`)
     throw thrown
