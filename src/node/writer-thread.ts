@@ -75,6 +75,36 @@ interface Group extends WriterGroupOptions {
 
 type Command = string | number
 
+/** The commands of one message. Their memory is that of the next message too: a list that grows anew each time takes three times what it comes to. */
+class CommandList {
+  readonly #words: Command[] = []
+  #count = 0
+
+  get isEmpty(): boolean {
+    return this.#count === 0
+  }
+
+  add(word: Command): void {
+    if (this.#count < this.#words.length) this.#words[this.#count] = word
+    else this.#words.push(word)
+    this.#count++
+  }
+
+  addAll(...words: readonly Command[]): void {
+    for (const word of words) this.add(word)
+  }
+
+  take(): Command[] {
+    const taken = this.#words.slice(0, this.#count)
+    this.#count = 0
+    if (this.#words.length > keptWordsMax) this.#words.length = 0
+    return taken
+  }
+}
+
+/** Of some thousand writes; more come with the first batches of many partitions, and seldom. */
+const keptWordsMax = 65_536
+
 /**
  * From so many files on a flush of the whole file system is asked for: 256 files of 16 KB take 63 ms one after the other and 11 ms so,
  * 4,096 take 36 ms. Below, the dirty pages of strangers on the same file system are none of our commits' affair.
@@ -93,7 +123,7 @@ export class WriterThread {
   readonly #figures = new Float64Array(new SharedArrayBuffer(40))
   /** Bytes ever put into the ring, modulo 2^32 like the writer's count of released ones. */
   #usedBytes = 0
-  #commands: Command[] = []
+  readonly #commands = new CommandList()
   /** Numbers of the paths that the writer knows; begun anew when there are as many as the writer may keep files open. */
   readonly #names = new Map<string, number>()
   #flushPending = false
@@ -179,7 +209,7 @@ export class WriterThread {
     if (this.#end) return
     // Behind a group that waits for the ring this is only a hint lost.
     if (this.#waiting.length > 0) return
-    this.#commands.push('forget', path)
+    this.#commands.addAll('forget', path)
     this.#flushLater()
   }
 
@@ -215,7 +245,7 @@ export class WriterThread {
       this.#cursor.operation = 0
       this.#sent.push(group)
       this.#sentCount = (this.#sentCount + 1) | 0
-      this.#commands.push('end', this.#sentCount)
+      this.#commands.addAll('end', this.#sentCount)
     }
     this.#flushLater()
   }
@@ -223,9 +253,9 @@ export class WriterThread {
   /** False when the ring is full: the cursor tells where to go on. */
   #encode(group: Group): boolean {
     const cursor = this.#cursor
-    if (group.needsPrevious === true && !cursor.hasBegun) this.#commands.push('needsPrevious', 0)
-    if (group.mark !== undefined && !cursor.hasBegun) this.#commands.push('mark', group.mark)
-    if (group.covers !== undefined && !cursor.hasBegun) this.#commands.push('covered', group.covers)
+    if (group.needsPrevious === true && !cursor.hasBegun) this.#commands.addAll('needsPrevious', 0)
+    if (group.mark !== undefined && !cursor.hasBegun) this.#commands.addAll('mark', group.mark)
+    if (group.covers !== undefined && !cursor.hasBegun) this.#commands.addAll('covered', group.covers)
     cursor.hasBegun = true
     for (; cursor.operation < group.operations.length; cursor.operation++) {
       const operation = group.operations[cursor.operation] as DiskOperation
@@ -234,15 +264,15 @@ export class WriterThread {
           if (!this.#encodeBytes(operation.path, operation.position, operation.chunks)) return false
           break
         case 'writeFile':
-          if (cursor.operationBytes === 0) this.#commands.push('create', cursor.operation, operation.path)
+          if (cursor.operationBytes === 0) this.#commands.addAll('create', cursor.operation, operation.path)
           if (!this.#encodeBytes(operation.path, 0, [operation.bytes])) return false
           break
         case 'truncate':
         case 'reserve':
-          this.#commands.push(operation.kind, cursor.operation, operation.path, operation.size)
+          this.#commands.addAll(operation.kind, cursor.operation, operation.path, operation.size)
           break
         case 'rename':
-          this.#commands.push('rename', cursor.operation, operation.from, operation.to)
+          this.#commands.addAll('rename', cursor.operation, operation.from, operation.to)
           break
         case 'sync':
         case 'syncDirectory':
@@ -250,7 +280,7 @@ export class WriterThread {
           else this.#encodeCheck(operation.path, group.checks)
           break
         default:
-          this.#commands.push(operation.kind, cursor.operation, operation.path)
+          this.#commands.addAll(operation.kind, cursor.operation, operation.path)
       }
     }
     return true
@@ -267,13 +297,13 @@ export class WriterThread {
     }
     const first = syncs.find((operation) => operation.kind === 'sync')
     const isFlushed = syncs.length >= syncsPerFlush && first !== undefined
-    if (isFlushed) this.#commands.push('flush', cursor.operation, first.path)
+    if (isFlushed) this.#commands.addAll('flush', cursor.operation, first.path)
     syncs.forEach(({ kind, path }, index) => {
-      if (!isFlushed) this.#commands.push(kind, cursor.operation + index, path)
-      else if (kind === 'syncDirectory') this.#commands.push('flushedDirectory', cursor.operation + index, path)
+      if (!isFlushed) this.#commands.addAll(kind, cursor.operation + index, path)
+      else if (kind === 'syncDirectory') this.#commands.addAll('flushedDirectory', cursor.operation + index, path)
       else {
         const name = this.#nameOf(path)
-        this.#commands.push('flushed', cursor.operation + index, name)
+        this.#commands.addAll('flushed', cursor.operation + index, name)
       }
     })
     cursor.operation += syncs.length - 1
@@ -281,7 +311,7 @@ export class WriterThread {
 
   #encodeCheck(path: string, { mark, folder }: FlushAside): void {
     const name = this.#nameOf(path)
-    this.#commands.push('checked', this.#cursor.operation, name, mark, folder ?? -1)
+    this.#commands.addAll('checked', this.#cursor.operation, name, mark, folder ?? -1)
   }
 
   #encodeBytes(path: string, position: number, chunks: readonly Uint8Array[]): boolean {
@@ -311,7 +341,15 @@ export class WriterThread {
       const first = Math.min(copied, size - start)
       const at = position + cursor.operationBytes
       const name = this.#nameOf(path)
-      this.#commands.push('write', cursor.operation, name, at, start, first, 0, copied - first)
+      const commands = this.#commands
+      commands.add('write')
+      commands.add(cursor.operation)
+      commands.add(name)
+      commands.add(at)
+      commands.add(start)
+      commands.add(first)
+      commands.add(0)
+      commands.add(copied - first)
       this.#usedBytes = (this.#usedBytes + copied) >>> 0
       cursor.operationBytes += copied
     }
@@ -328,7 +366,7 @@ export class WriterThread {
     if (this.#names.size >= Math.max(namesMin, this.#options.descriptorsMax)) this.#names.clear()
     const name = this.#names.size
     this.#names.set(path, name)
-    this.#commands.push('name', name, path)
+    this.#commands.addAll('name', name, path)
     return name
   }
 
@@ -346,7 +384,7 @@ export class WriterThread {
 
   /** A busy writer gets one message per turn; an idle one is not kept waiting for the end of the turn. */
   #flushLater(): void {
-    if (this.#flushPending || this.#commands.length === 0) return
+    if (this.#flushPending || this.#commands.isEmpty) return
     this.#flushPending = true
     const flush = (): void => {
       this.#flushPending = false
@@ -357,9 +395,8 @@ export class WriterThread {
   }
 
   #flush(): void {
-    if (this.#end || this.#commands.length === 0) return
-    this.#port.postMessage(this.#commands, [])
-    this.#commands = []
+    if (this.#end || this.#commands.isEmpty) return
+    this.#port.postMessage(this.#commands.take(), [])
   }
 
   // ---- from the writer
