@@ -138,8 +138,13 @@ export class NodeDisk implements Disk {
   async list(path: string): Promise<readonly DirectoryEntry[]> {
     try {
       const found = await fs.promises.readdir(path, { withFileTypes: true })
-      const entries = found.map(async (entry) => ({ name: entry.name, isDirectory: await isDirectory(path, entry) }))
-      return (await Promise.all(entries)).sort((left, right) => (left.name < right.name ? -1 : 1))
+      const links = found.filter((entry) => entry.isSymbolicLink())
+      const folders = new Set(await Promise.all(links.map(({ name }) => folderOfLink(path, name))))
+      const entries = found.map((entry) => ({
+        name: entry.name,
+        isDirectory: entry.isDirectory() || folders.has(entry.name),
+      }))
+      return entries.sort((left, right) => (left.name < right.name ? -1 : 1))
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
       throw asDiskError(error, 'list', path)
@@ -374,9 +379,8 @@ function asDiskError(error: unknown, operation: string, path: string): DiskError
   return new DiskError(code, operation, path)
 }
 
-/** A link to a folder is one: whoever has moved a partition to another disk has left one in its place. */
-async function isDirectory(folder: string, entry: fs.Dirent): Promise<boolean> {
-  if (!entry.isSymbolicLink()) return entry.isDirectory()
-  const facts = await fs.promises.stat(`${folder}/${entry.name}`).catch(() => null)
-  return facts?.isDirectory() === true
+/** The name of a link to a folder, which counts as one: whoever has moved a partition to another disk has left one in its place. Else null. */
+async function folderOfLink(folder: string, name: string): Promise<string | null> {
+  const facts = await fs.promises.stat(`${folder}/${name}`).catch(() => null)
+  return facts?.isDirectory() === true ? name : null
 }
