@@ -14,7 +14,7 @@ const freeBytesMax = 4 * 1024 * 1024
 
 export class MemoryPool {
   /** Free memory by the logarithm of its size. */
-  readonly #free = new Map<number, Uint8Array[]>()
+  readonly #free = new Map<number, ArrayBuffer[]>()
   #freeBytes = 0
 
   /** Memory of `bytes`, its content arbitrary. */
@@ -25,9 +25,8 @@ export class MemoryPool {
     }
     const size = sizeClass(bytes)
     const free = this.#free.get(size)?.pop()
-    if (free === undefined) return new Uint8Array(new ArrayBuffer(2 ** size), 0, bytes)
-    this.#freeBytes -= free.length
-    return free.subarray(0, bytes)
+    if (free !== undefined) this.#freeBytes -= free.byteLength
+    return new Uint8Array(free ?? new ArrayBuffer(2 ** size), 0, bytes)
   }
 
   /** The same, as long as the next power of two: for what grows. */
@@ -49,7 +48,7 @@ export class MemoryPool {
       this.#free.set(size, free)
     }
     this.#freeBytes += buffer.byteLength
-    free.push(new Uint8Array(buffer))
+    free.push(buffer as ArrayBuffer)
   }
 }
 
