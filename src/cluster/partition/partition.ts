@@ -4,6 +4,7 @@
  * With one replica the in-sync set is this node itself, so the high watermark follows the durable end of the log (in the relaxed
  * flush class: its log end). Waiters are told in offset order. Followers, and a minimum over their ends, come with replication.
  */
+import { ShortQueue } from '../../base/short-queue.ts'
 import type { KafkaErrorName } from '../../protocol/kafka/error-codes.ts'
 import type { UnifiedLog } from '../../log/unified-log.ts'
 
@@ -94,56 +95,36 @@ export class Partition {
   }
 }
 
-/** Waiters in offset order; appends come in offset order, so a wait is nearly always put at the end. Of most partitions one waits at a time: without a list. */
+/** Waiters in offset order; appends come in offset order, so a wait is nearly always put at the end. */
 class WaiterQueue {
-  #foremost: OffsetWaiter | null = null
-  /** Those behind it, from `#next` on. */
-  #others: OffsetWaiter[] = []
-  #next = 0
+  readonly #waiters = new ShortQueue<OffsetWaiter>()
+  /** What the last of them waits for, while there are any. */
+  #lastEndOffset = 0
 
   add(waiter: OffsetWaiter): void {
-    if (this.#foremost === null) this.#foremost = waiter
-    else if (this.#foremost.endOffset <= waiter.endOffset) this.#addBehind(waiter)
-    else {
-      this.#addBehind(this.#foremost)
-      this.#foremost = waiter
-    }
+    if (this.#waiters.first === null || waiter.endOffset >= this.#lastEndOffset) {
+      this.#lastEndOffset = waiter.endOffset
+      this.#waiters.push(waiter)
+    } else this.#insert(waiter)
   }
 
   release(endOffset: number): void {
-    for (let waiter = this.#foremost; waiter !== null && waiter.endOffset <= endOffset; waiter = this.#foremost) {
-      this.#foremost = this.#takeNext()
-      waiter.reached(null)
+    for (let first = this.#waiters.first; first !== null; first = this.#waiters.first) {
+      if (first.endOffset > endOffset) break
+      this.#waiters.shift()
+      first.reached(null)
     }
   }
 
   failAll(error: KafkaErrorName): void {
-    const foremost = this.#foremost
-    const others = this.#others.slice(this.#next)
-    this.#foremost = null
-    this.#others = []
-    this.#next = 0
-    foremost?.reached(error)
-    for (const waiter of others) waiter.reached(error)
+    for (const waiter of this.#waiters.takeAll()) waiter.reached(error)
   }
 
-  #addBehind(waiter: OffsetWaiter): void {
-    let at = this.#others.length
-    while (at > this.#next && (this.#others[at - 1] as OffsetWaiter).endOffset > waiter.endOffset) at--
-    if (at === this.#others.length) this.#others.push(waiter)
-    else this.#others.splice(at, 0, waiter)
-  }
-
-  #takeNext(): OffsetWaiter | null {
-    if (this.#others.length === 0) return null
-    const waiter = this.#others[this.#next++]
-    if (this.#next >= this.#others.length || this.#next > takenMax) {
-      this.#others = this.#others.slice(this.#next)
-      this.#next = 0
-    }
-    return waiter ?? null
+  /** Before those that wait for more. */
+  #insert(waiter: OffsetWaiter): void {
+    const waiters = this.#waiters.takeAll()
+    const later = waiters.findIndex(({ endOffset }) => endOffset > waiter.endOffset)
+    waiters.splice(later, 0, waiter)
+    for (const each of waiters) this.#waiters.push(each)
   }
 }
-
-/** Waiters that have gone and may still stand at the front of the list. */
-const takenMax = 1024

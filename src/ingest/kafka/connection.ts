@@ -133,13 +133,11 @@ export class KafkaConnection {
   flush(): void {
     this.#isFlushScheduled = false
     if (this.#isClosed) return
-    const chunks: Uint8Array[] = []
-    const own: Uint8Array[] = []
-    const bytes = this.#queue.takeReady(chunks, own)
-    if (bytes > 0) {
+    const ready = this.#queue.takeReady()
+    if (ready !== null) {
       this.#activeAtMs = this.#host.clock.monotonicMs()
-      this.#host.observer.add(kafkaDoorMetrics.sentBytes, bytes)
-      this.#outgoing.send(chunks, own)
+      this.#host.observer.add(kafkaDoorMetrics.sentBytes, ready.bytes)
+      this.#outgoing.send(ready.chunks, ready.own)
     }
     this.#countUnsent()
     this.#pump()
@@ -475,7 +473,7 @@ export class KafkaConnection {
     requestMemory.forget(this.#proceed)
     responseMemory.forget(this.#proceed)
     this.#frames.drop()
-    this.#outgoing.close(this.#queue.ownLeft)
+    this.#outgoing.close(this.#queue.takeOwn())
     this.#countUnsent()
     const abandoned = [...this.#running.keys()]
     this.#running.clear()

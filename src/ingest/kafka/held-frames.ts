@@ -2,6 +2,7 @@
  * The frames of one connection from their first large piece to the end of their request, and the part of the memory of all requests that
  * they have meanwhile: whatever it is that a frame waits for, nobody else gets its memory.
  */
+import { ShortQueue } from '../../base/short-queue.ts'
 import type { MemoryBudget } from './memory-budget.ts'
 
 /** Less than this waits beside a large frame in any read: nobody is closed for it. */
@@ -10,8 +11,7 @@ const blockingBytesMin = 64 * 1024
 export class HeldFrames {
   readonly #budget: MemoryBudget
   /** Whole, and not begun; no more than one read holds, and a large one. */
-  readonly #waiting: Uint8Array[] = []
-  #head = 0
+  readonly #waiting = new ShortQueue<Uint8Array>()
   #waitingBytes = 0
   /** Reserved for a large frame that is being received. */
   #assemblingBytes = 0
@@ -21,7 +21,7 @@ export class HeldFrames {
   }
 
   get waitingCount(): number {
-    return this.#waiting.length - this.#head
+    return this.#waiting.length
   }
 
   /** What others could have if this connection did not hold it; 0: too little to matter. */
@@ -53,14 +53,12 @@ export class HeldFrames {
    * call this again from inside: a frame is gone from here before it begins.
    */
   beginEach(mayBegin: (frame: Uint8Array) => boolean, begin: (frame: Uint8Array) => void): void {
-    for (let frame = this.#waiting[this.#head]; frame !== undefined; frame = this.#waiting[this.#head]) {
+    for (let frame = this.#waiting.first; frame !== null; frame = this.#waiting.first) {
       if (!mayBegin(frame)) break
-      this.#head++
+      this.#waiting.shift()
       this.#waitingBytes -= frame.length
       begin(frame)
     }
-    this.#waiting.splice(0, this.#head)
-    this.#head = 0
   }
 
   /** Nobody reads this frame any more. */
@@ -71,8 +69,7 @@ export class HeldFrames {
   /** What has not begun will not. */
   drop(): void {
     const bytes = this.#waitingBytes + this.#assemblingBytes
-    this.#waiting.length = 0
-    this.#head = 0
+    this.#waiting.takeAll()
     this.#waitingBytes = 0
     this.#assemblingBytes = 0
     if (bytes > 0) this.#budget.add(-bytes)

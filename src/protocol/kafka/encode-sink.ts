@@ -30,7 +30,8 @@ export class EncodeSink {
   capacity: number
   /** First byte of the piece being written. */
   start: number
-  #chunks: Uint8Array[] = []
+  /** The pieces that are finished; null: there is none yet. */
+  #chunks: Uint8Array[] | null = null
   #chunkBytes = 0
 
   constructor() {
@@ -42,7 +43,7 @@ export class EncodeSink {
 
   /** Begins a message; answers the position of its first byte. What an encoder that threw has left behind is forgotten. */
   begin(): number {
-    this.#chunks = []
+    this.#chunks = null
     this.#chunkBytes = 0
     return this.start
   }
@@ -51,7 +52,9 @@ export class EncodeSink {
   finish(at: number): Uint8Array[] {
     this.#flush(at)
     if (this.capacity > slabBytes) this.#take(slabBytes)
-    return this.#chunks
+    const chunks = this.#chunks ?? []
+    this.#chunks = null
+    return chunks
   }
 
   /** Bytes of the message up to `at`. */
@@ -71,8 +74,7 @@ export class EncodeSink {
   /** Puts `chunk` behind what is written, without a copy. */
   reference(at: number, chunk: Uint8Array): void {
     this.#flush(at)
-    this.#chunks.push(chunk)
-    this.#chunkBytes += chunk.length
+    this.#addChunk(chunk)
   }
 
   #take(capacity: number): void {
@@ -84,9 +86,14 @@ export class EncodeSink {
 
   #flush(at: number): void {
     if (at === this.start) return
-    this.#chunks.push(this.bytes.subarray(this.start, at))
-    this.#chunkBytes += at - this.start
+    this.#addChunk(this.bytes.subarray(this.start, at))
     this.start = at
+  }
+
+  #addChunk(chunk: Uint8Array): void {
+    if (this.#chunks === null) this.#chunks = [chunk]
+    else this.#chunks.push(chunk)
+    this.#chunkBytes += chunk.length
   }
 }
 
