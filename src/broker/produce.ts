@@ -86,13 +86,12 @@ export function produce(
     slots: partitionData.map((data) => produceOne(name, topicId, data, producing)),
   }))
   const { appends } = producing
-  const finish = (
-    ready: readonly Append[],
-  ): Promise<ProduceResponseInput> | ProduceResponseInput | UnheardRefusal | null =>
-    appendAndAnswer(request, topics, ready, parts)
   const isReady = !appends.some(({ batch, log }) => needsPreparation(batch, log.config))
-  if (appends.length === 0 || (isReady && !parts.order.isBusy(connectionId))) return finish(appends)
-  return parts.order.run(connectionId, prepareAll(appends, parts), finish)
+  if (appends.length === 0 || (isReady && !parts.order.isBusy(connectionId)))
+    return appendAndAnswer(request, topics, appends, parts)
+  return parts.order.run(connectionId, prepareAll(appends, parts), (ready) =>
+    appendAndAnswer(request, topics, ready, parts),
+  )
 }
 
 interface TopicSlots {
