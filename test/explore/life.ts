@@ -8,6 +8,7 @@ import { BrokerSettings } from '../../src/cluster/metadata/broker-config.ts'
 import type { Partition } from '../../src/cluster/partition/partition.ts'
 import type { PartitionAppend } from '../../src/cluster/partition/partition-table.ts'
 import { LogDirectory } from '../../src/log/log-directory.ts'
+import type { UnifiedLog } from '../../src/log/unified-log.ts'
 import { RecordBatchBuilder } from '../../src/protocol/records/record-batch-builder.ts'
 import type { Prng } from '../sim/prng.ts'
 import { Broken } from './judge.ts'
@@ -32,6 +33,8 @@ export class Life {
   readonly #flushPrng: Prng | null
   #cluster: Cluster | null = null
   #broken: Broken | null = null
+  /** As they were found, those that have been deleted since among them: a full disk may have cost them records before. */
+  readonly #found: ReadonlyMap<string, UnifiedLog>
   /** Calls that have not been answered. */
   #open = 0
 
@@ -42,6 +45,7 @@ export class Life {
     this.#model = model
     this.#prng = prng
     this.#flushPrng = settings.kinds.includes('relaxed') ? prng.fork('flush') : null
+    this.#found = new Map(directory.logs)
     directory.onLoss(() => Promise.resolve(true))
   }
 
@@ -151,10 +155,11 @@ export class Life {
   /** What the engine says of itself is a promise too. */
   noteEnds(): void {
     for (const model of this.#model.logs.values()) {
-      const log = this.directory.logs.get(`${model.topic}-0`)
+      const key = `${model.topic}-0`
+      const log = this.directory.logs.get(key)
+      model.startMax = Math.max(model.startMax, (log ?? this.#found.get(key))?.logStartOffset ?? 0)
       if (log === undefined) continue
       model.acknowledgedEnd = Math.max(model.acknowledgedEnd, Math.min(log.durableEndOffset, model.end))
-      model.startMax = Math.max(model.startMax, log.logStartOffset)
     }
     for (const topic of this.#model.changing) {
       const isLeft = this.#model.logs.has(topic) && this.#cluster?.image.topic(topic) === undefined
