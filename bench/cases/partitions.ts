@@ -14,7 +14,8 @@ const partitionsMany = 10_000
 const partitionsPerTopic = 1_000
 const batchBytes = 16_384
 const batchesPerRequest = 10
-const requestsUnderWay = 8
+/** Eight producers: each with one request, or with the five that max.in.flight.requests.per.connection allows. */
+const loads = [8, 40] as const
 
 export const idlePartitions: BenchCase = {
   name: 'partitions-idle',
@@ -77,14 +78,18 @@ export const partitionSpread: BenchCase = {
   missing: () => hasPrograms('gcc'),
   async run(context) {
     const many = Math.max(partitionsFew, Math.round(partitionsMany * context.scale))
-    const few: number[] = []
-    const all: number[] = []
+    const figures = loads.map(() => ({ few: [] as number[], many: [] as number[] }))
     const filesFew: number[] = []
     const filesMany: number[] = []
     const notes: string[] = []
     for (let round = 0; round < context.rounds; round++) {
-      few.push(await throughput(context, `few-${round}`, partitionsFew, notes))
-      all.push(await throughput(context, `many-${round}`, many, notes))
+      for (const [index, underWay] of loads.entries()) {
+        const { few, many: all } = figures[index] as { few: number[]; many: number[] }
+        few.push(
+          await throughput(context, { name: `few-${round}-${underWay}`, partitions: partitionsFew, underWay }, notes),
+        )
+        all.push(await throughput(context, { name: `many-${round}-${underWay}`, partitions: many, underWay }, notes))
+      }
       filesFew.push(await fileFloor(context, `files-few-${round}`, partitionsFew))
       filesMany.push(await fileFloor(context, `files-many-${round}`, many))
     }
@@ -93,7 +98,7 @@ export const partitionSpread: BenchCase = {
       comparisons: [
         {
           ...floor,
-          name: `the same writes and syncs by a program that does nothing else, over ${many} files / over ${partitionsFew}`,
+          name: `writes and syncs of a batch each by a program that does nothing else, over ${many} files / over ${partitionsFew}`,
           ours: filesMany,
           peer: filesFew,
           peerName: `that program, ${partitionsFew} files`,
@@ -101,26 +106,36 @@ export const partitionSpread: BenchCase = {
         {
           ...floor,
           name: `produce over ${many} partitions / those writes alone`,
-          ours: all,
+          ours: figures[0]?.many ?? [],
           peer: filesMany,
           peerName: `that program, ${many} files`,
         },
-        {
-          name: `produce of 16 KB batches over ${many} partitions / over ${partitionsFew}`,
+        ...figures.map(({ few, many: all }, index) => ({
+          name: `produce of 16 KB batches over ${many} partitions / over ${partitionsFew}, ${loads[index]} requests under way`,
           unit: 'MB/s',
           ours: all,
           peer: few,
           peerName: `ours, ${partitionsFew} partitions`,
           reach: { atLeast: 0.8 },
-          note: notes.join('; '),
-        },
+          note: notes.filter((note) => note.includes(` ${loads[index]} under way`)).join('; '),
+        })),
       ],
     }
   },
 }
 
-/** Requests of ten batches for ten partitions, eight under way; MB/s. */
-async function throughput(context: BenchContext, name: string, partitions: number, notes: string[]): Promise<number> {
+interface Load {
+  readonly name: string
+  readonly partitions: number
+  readonly underWay: number
+}
+
+/** Requests of ten batches for ten partitions; MB/s. */
+async function throughput(
+  context: BenchContext,
+  { name, partitions, underWay }: Load,
+  notes: string[],
+): Promise<number> {
   const node = await headwaterPeer(join(context.folder, name))
   try {
     const load = await KafkaLoad.open(node.bootstrap)
@@ -128,7 +143,7 @@ async function throughput(context: BenchContext, name: string, partitions: numbe
     const shape = { batch: batchOf(batchBytes), batchesPerRequest, inFlight: 1 }
     // Each topic has its own loop, so that the batches go round over all of them.
     const over = (requests: number): Promise<unknown> =>
-      spread(load, topics, { ...shape, inFlight: requestsUnderWay }, requests)
+      spread(load, topics, { ...shape, inFlight: underWay }, requests)
     const requests = Math.ceil(measuredBytes(context, partitions) / (batchesPerRequest * batchBytes))
     // Every file is there, index files too (they come with the eighth batch or so): what counts is how it goes on. (A run right behind another
     // takes long to get here: ext4 looks one by one past the inodes of files that were removed within the last minutes.)
@@ -137,7 +152,9 @@ async function throughput(context: BenchContext, name: string, partitions: numbe
     const startedAt = performance.now()
     await over(requests)
     const seconds = (performance.now() - startedAt) / 1000
-    notes.push(`${partitions}: cpu ${(((cpuSeconds(node.pid) - cpu) / seconds) * 100).toFixed(0)} %`)
+    notes.push(
+      `${partitions}, ${underWay} under way: cpu ${(((cpuSeconds(node.pid) - cpu) / seconds) * 100).toFixed(0)} %`,
+    )
     await load.close()
     return (requests * batchesPerRequest * batchBytes) / 1e6 / seconds
   } finally {
@@ -153,12 +170,12 @@ function measuredBytes(context: BenchContext, partitions: number): number {
   return Math.max(600_000_000 * Math.min(1, context.scale * 4), partitions * batchBytes * 2)
 }
 
-/** What the file system allows at most for the same batches, all that are under way in one frame; MB/s. */
+/** What the file system allows for the same batches, each written for itself, all of eight requests in one frame; MB/s. */
 async function fileFloor(context: BenchContext, name: string, files: number): Promise<number> {
   const folder = join(context.folder, name)
   mkdirSync(folder, { recursive: true })
   const counts = [warmRequests(files) * batchesPerRequest, Math.ceil(measuredBytes(context, files) / batchBytes)]
-  const words = [files, ...counts, requestsUnderWay * batchesPerRequest].map(String)
+  const words = [files, ...counts, loads[0] * batchesPerRequest].map(String)
   const { stdout } = await run(await compiled('file-floor'), [folder, ...words])
   return Number(stdout)
 }
