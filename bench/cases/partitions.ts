@@ -78,13 +78,16 @@ export const partitionSpread: BenchCase = {
   missing: () => hasPrograms('gcc'),
   async run(context) {
     const many = Math.max(partitionsFew, Math.round(partitionsMany * context.scale))
-    const figures = loads.map(() => ({ few: [] as number[], many: [] as number[] }))
+    const measured = loads.map((underWay) => ({
+      underWay,
+      few: [] as number[],
+      all: [] as number[],
+      notes: [] as string[],
+    }))
     const filesFew: number[] = []
     const filesMany: number[] = []
-    const notes: string[] = []
     for (let round = 0; round < context.rounds; round++) {
-      for (const [index, underWay] of loads.entries()) {
-        const { few, many: all } = figures[index] as { few: number[]; many: number[] }
+      for (const { underWay, few, all, notes } of measured) {
         few.push(
           await throughput(context, { name: `few-${round}-${underWay}`, partitions: partitionsFew, underWay }, notes),
         )
@@ -106,18 +109,18 @@ export const partitionSpread: BenchCase = {
         {
           ...floor,
           name: `produce over ${many} partitions / those writes alone`,
-          ours: figures[0]?.many ?? [],
+          ours: measured[0]?.all ?? [],
           peer: filesMany,
           peerName: `that program, ${many} files`,
         },
-        ...figures.map(({ few, many: all }, index) => ({
-          name: `produce of 16 KB batches over ${many} partitions / over ${partitionsFew}, ${loads[index]} requests under way`,
+        ...measured.map(({ underWay, few, all, notes }) => ({
+          name: `produce of 16 KB batches over ${many} partitions / over ${partitionsFew}, ${underWay} requests under way`,
           unit: 'MB/s',
           ours: all,
           peer: few,
           peerName: `ours, ${partitionsFew} partitions`,
           reach: { atLeast: 0.8 },
-          note: notes.filter((note) => note.includes(` ${loads[index]} under way`)).join('; '),
+          note: notes.join('; '),
         })),
       ],
     }
@@ -152,9 +155,7 @@ async function throughput(
     const startedAt = performance.now()
     await over(requests)
     const seconds = (performance.now() - startedAt) / 1000
-    notes.push(
-      `${partitions}, ${underWay} under way: cpu ${(((cpuSeconds(node.pid) - cpu) / seconds) * 100).toFixed(0)} %`,
-    )
+    notes.push(`${partitions}: cpu ${(((cpuSeconds(node.pid) - cpu) / seconds) * 100).toFixed(0)} %`)
     await load.close()
     return (requests * batchesPerRequest * batchBytes) / 1e6 / seconds
   } finally {

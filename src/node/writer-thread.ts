@@ -341,6 +341,7 @@ export class WriterThread {
       const first = Math.min(copied, size - start)
       const at = position + cursor.operationBytes
       const name = this.#nameOf(path)
+      // Word by word: each batch has a write, and no list is made for it.
       const commands = this.#commands
       commands.add('write')
       commands.add(cursor.operation)

@@ -56,12 +56,13 @@ export class ResponseQueue {
   /** Takes every answer that is ready and has none unready before it; null: there is none. */
   takeReady(): ReadyAnswers | null {
     const first = this.#takeOne()
-    let next = first === null ? null : this.#takeOne()
+    if (first === null) return null
+    let next = this.#takeOne()
+    // Mostly one is ready at a time: it goes as it was made.
     if (next === null) return first
-    const { chunks, own } = first as ReadyAnswers
-    const ready = { chunks: [...chunks], bytes: (first as ReadyAnswers).bytes, own: [...own] }
+    const ready = { chunks: [...first.chunks], bytes: first.bytes, own: [...first.own] }
     for (; next !== null; next = this.#takeOne()) {
-      ready.chunks.push(...next.chunks)
+      for (const chunk of next.chunks) ready.chunks.push(chunk)
       ready.own.push(...next.own)
       ready.bytes += next.bytes
     }
