@@ -59,6 +59,14 @@ export interface Entropy {
 export type DiskOperation =
   /** Bytes go to `position`; `chunks` must stay unchanged until the group completes. */
   | { readonly kind: 'write'; readonly path: string; readonly position: number; readonly chunks: readonly Uint8Array[] }
+  /** Bytes of another file go to `position`, as the operations before have left it. Of each piece its place there and its length; EIO where it ends sooner. */
+  | {
+      readonly kind: 'copy'
+      readonly from: string
+      readonly pieces: readonly number[]
+      readonly path: string
+      readonly position: number
+    }
   /** Replaces the content of a whole (small) file in place; not atomic: write a temporary name and rename. */
   | { readonly kind: 'writeFile'; readonly path: string; readonly bytes: Uint8Array }
   /** Blocks that were reserved behind the new end are given back, also when the size stays as it is. */

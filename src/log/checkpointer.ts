@@ -1,6 +1,6 @@
 /**
- * Moves the recovery points on, so that an unclean start never has more than 256 MiB to scan in the node: every 96 MiB of
- * appended bytes the dirty files are synced, a few at a time between the commits or all beside them, and what recovery wants
+ * Moves the recovery points on, so that an unclean start never has more than 256 MiB to scan in the node (more where the journal holds the
+ * bytes of thousands of files, `checkpoint-pace`): every 96 MiB of appended bytes the dirty files are synced, a few at a time between the commits or all beside them, and what recovery wants
  * (index entries, producer snapshots, epochs) goes to its files. Also finishes off sealed segments. Does nothing where
  * nothing was appended.
  */
@@ -8,10 +8,14 @@ import { asError } from '../base/errors.ts'
 import { nextTurn } from '../base/next-turn.ts'
 import type { Clock, Disk, DiskOperation, Observer } from '../base/ports.ts'
 import { replaceFile } from '../base/replace-file.ts'
-import { formatEpochs, formatOffsetsOf } from './checkpoint-file.ts'
+import { formatOffsetsOf } from './checkpoint-file.ts'
+import { type CheckpointPace, CheckpointProgress } from './checkpoint-pace.ts'
 import type { CommitDriver } from './commit-driver.ts'
+import type { CommitJournal } from './commit-journal.ts'
 import type { DigestFile } from './digest-file.ts'
 import type { DirtyFiles } from './dirty-files.ts'
+import { type EpochFile, epochWrites, takeEpochs } from './epoch-files.ts'
+import type { HeldWrites } from './held-writes.ts'
 import type { IndexCache } from './index-cache.ts'
 import { indexReplacement, indexWrites, type Writes } from './index-files.ts'
 import { LineWriter } from './line-writer.ts'
@@ -31,8 +35,6 @@ import {
 } from './side-files.ts'
 import type { UnifiedLog } from './unified-log.ts'
 
-/** Above this many of them (224 MiB) commits wait for the checkpoint: the rest of the 256 MiB is what the last commit may add. */
-const holdAboveCheckpoints = 7 / 3
 /** Logs written down in one turn of the loop: some three milliseconds. */
 const logsPerTurn = 500
 /** Index files of some logs go out at one checkpoint, of others at another: each takes a descriptor until it is synced. */
@@ -41,21 +43,13 @@ const indexTurns = 32
 const logsPerGroup = 64
 const deletedMax = 4096
 
-/** How far checkpoints lie apart, and what they leave in memory. */
-export interface CheckpointPace {
-  /** Appended bytes from one to the next. */
-  readonly everyBytes: number
-  /** Index entries of all logs together that may wait for their files, where many logs are written to. */
-  readonly unfiledEntriesMax: number
-  /** Up to this many logs are synced one by one, more of them together. */
-  readonly filesSyncedAlone: number
-}
-
 export interface CheckpointParts extends CheckpointPace {
   readonly clock: Pick<Clock, 'defer'>
   readonly disk: Disk
   readonly observer: Observer
   readonly driver: CommitDriver
+  readonly held: HeldWrites
+  readonly journal: Pick<CommitJournal, 'allow' | 'liveBytes'>
   readonly dirty: DirtyFiles
   readonly indexes: IndexCache
   readonly digests: DigestFile
@@ -69,11 +63,10 @@ export interface CheckpointParts extends CheckpointPace {
 
 export class Checkpointer {
   readonly #parts: CheckpointParts
-  /** Appended since the running checkpoint began (or the last one did). */
-  #appendedBytes = 0
-  /** What the running checkpoint is to cover. */
-  #coveringBytes = 0
+  readonly #progress: CheckpointProgress
   #isRunning = false
+  /** The next one is to cover all. */
+  #wantsWhole = false
   /** The checkpoint goes on when the queue of appends is empty. */
   #isWaiting = false
   #isStopped = false
@@ -89,34 +82,37 @@ export class Checkpointer {
 
   constructor(parts: CheckpointParts) {
     this.#parts = parts
+    this.#progress = new CheckpointProgress(parts, parts.held, parts.journal)
   }
 
   /** May another commit start, or is there too much to scan already? */
   get mayCommit(): boolean {
-    return this.#isWaiting || this.unscannedBytes <= this.#parts.everyBytes * holdAboveCheckpoints
+    return this.#isWaiting || !this.#progress.isTooMuch
   }
 
   /** Bytes above the recovery points. */
   get unscannedBytes(): number {
-    return this.#appendedBytes + this.#coveringBytes
+    return this.#progress.unscannedBytes
   }
 
   /** This many bytes have been committed. */
   onCommitted(bytes: number): void {
-    this.#appendedBytes += bytes
-    this.#runIfDue()
+    this.#progress.append(bytes)
+    this.runIfDue()
   }
 
   /** Brings the recovery points up to what is in the books now; resolves when they are durable, or nothing can be written any more. */
   async checkpointNow(): Promise<void> {
+    this.#wantsWhole = true
     // The one under way may have begun before what is asked for.
     await this.#latest
     if (!this.#isRunning && !this.#isStopped) this.#latest = this.#inBackground(this.#run())
     await this.#latest
   }
 
-  #runIfDue(): void {
-    if (this.#appendedBytes < this.#parts.everyBytes || this.#isRunning || this.#isStopped) return
+  /** To be called when more is in the files, or less is held. */
+  runIfDue(): void {
+    if (!this.#progress.isDue || this.#isRunning || this.#isStopped) return
     this.#latest = this.#inBackground(this.#run())
   }
 
@@ -127,6 +123,7 @@ export class Checkpointer {
     this.#parts.digests.noteSealed(log, segment)
     this.#parts.driver.whenSubmitted(() => {
       if (log.isDeleted || !log.segments.includes(segment)) return
+      this.#parts.driver.release([log])
       void this.#inBackground(this.#finishSegment(log, segment, { offset, bytes: snapshot }))
     })
   }
@@ -245,17 +242,24 @@ export class Checkpointer {
 
   async #run(): Promise<void> {
     this.#isRunning = true
-    this.#coveringBytes = this.#appendedBytes
-    this.#appendedBytes = 0
-    const behind = [...this.#parts.logs()].filter((log) => log.logEndOffset > log.recoveryPoint)
+    const behind = this.#takeBehind(this.#wantsWhole)
+    this.#wantsWhole = false
     if (behind.length <= this.#parts.filesSyncedAlone) for (const log of behind) await this.#checkpointBehind([log])
     else await this.#checkpointTogether(behind)
     await this.writeNodeFiles()
-    this.#coveringBytes = 0
+    this.#progress.end()
     this.#isRunning = false
     this.#parts.observer.set(logMetrics.unscannedBytes, this.unscannedBytes)
-    this.#runIfDue()
+    this.runIfDue()
     this.#parts.driver.poke()
+  }
+
+  /** The logs that a checkpoint is to cover: all that are behind, or of those that are held the ones whose frames are the oldest. */
+  #takeBehind(isWhole: boolean): readonly UnifiedLog[] {
+    const { held, dirty } = this.#parts
+    const behind = [...this.#parts.logs()].filter((log) => log.logEndOffset > log.recoveryPoint)
+    const { released, leavesSome } = this.#progress.begin(dirty.paths(), isWhole)
+    return leavesSome ? behind.filter((log) => released.has(log) || !held.has(log)) : behind
   }
 
   /** A checkpoint of these logs at the moment when everything in their books has been submitted. */
@@ -311,7 +315,9 @@ export class Checkpointer {
       this.#isWaiting = true
       const task = (): void => {
         this.#isWaiting = false
-        run(logs.filter((log) => !log.isDeleted)).then(resolve, reject)
+        const present = logs.filter((log) => !log.isDeleted)
+        driver.release(present)
+        run(present).then(resolve, reject)
       }
       // A stop waits for this checkpoint: it must end also when the commits do not go on.
       driver.whenSubmitted(task, () => reject(new Error('the appends were given up before the checkpoint')))
@@ -434,28 +440,6 @@ function snapshotWrites(log: UnifiedLog, offset: number, bytes: Uint8Array): Wri
       log.snapshotOffsets = [...log.snapshotOffsets, offset].sort((a, b) => a - b)
     },
   }
-}
-
-/** How `leader-epoch-checkpoint` of a log is replaced, step by step. */
-interface EpochFile {
-  readonly log: UnifiedLog
-  readonly write: DiskOperation
-  readonly sync: Extract<DiskOperation, { readonly kind: 'sync' }>
-  readonly rename: DiskOperation
-}
-
-/** The epochs count as filed from now on. */
-function takeEpochs(log: UnifiedLog): EpochFile {
-  log.epochs.filed()
-  const path = `${log.directory}/leader-epoch-checkpoint`
-  const [write, sync, rename] = replaceFile(path, formatEpochs(log.epochs.entries))
-  return { log, write, sync, rename }
-}
-
-function epochWrites(log: UnifiedLog): Writes {
-  if (!log.epochs.isDirty) return { operations: [], done() {} }
-  const { write, sync, rename } = takeEpochs(log)
-  return { operations: [write, sync, rename], done() {} }
 }
 
 /** The file of a segment that nothing has been written to yet: its name keeps the log's end. */

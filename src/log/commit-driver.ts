@@ -10,8 +10,9 @@ import type { Clock, DiskOperation, Observer } from '../base/ports.ts'
 import type { CommitJournal } from './commit-journal.ts'
 import { type CommitPlan, planCommit, type QueuedBatch } from './commit-plan.ts'
 import type { DirtyFiles } from './dirty-files.ts'
+import type { HeldExtent, HeldWrites } from './held-writes.ts'
 import { logMetrics } from './log-metrics.ts'
-import type { PatientDisk } from './patient-disk.ts'
+import type { PatientDisk, Submitted } from './patient-disk.ts'
 import type { UnifiedLog } from './unified-log.ts'
 
 /** A relaxed log is synced this long after the first byte that is not. */
@@ -20,17 +21,30 @@ const relaxedSyncMs = 1000
 const filesPerSyncGroup = 1
 /** The same when the ring is nearly full: a full one would hold the commit until every dirty file is synced. */
 const filesPerSyncGroupUrgent = 16
+/** What has been held so long goes to its file: who copies the directory, or looks into it, finds it there. */
+const heldMs = 5000
+const heldCheckMs = 1000
+/** Logs released in one group, so that commits come between. */
+const logsPerRelease = 64
+/** In the time of each commits hold a part of those logs again: about a quarter of two thousand, half of ten thousand. */
+const releasesBeforeSync = 4
 
 export interface CommitDriverHooks {
   /** Up to this many dirty files are synced a few at a time, more of them together. */
   readonly filesSyncedAlone: number
+  /** Where more files than this are dirty, what frames have is held back from the files. */
+  readonly filesWrittenAtOnce: number
+  /** There is so much room that the disk will take what is held. */
+  mayHold(): boolean
+  /** What was held long enough is on its way to the files. */
+  onReleased(): void
   /** The disk refused an operation: final for the directory. */
   onFailure(error: Error): void
   /** Asked before a commit starts; false holds it until `poke`. */
   mayCommit(): boolean
   /** A commit of this many bytes has completed. */
   onCommitted(bytes: number): void
-  /** The disk has taken the bytes of so many more batches of the queue, for their files too. */
+  /** The disk has taken the bytes of so many more batches of the queue, for their files or to hold them. */
   onWritten(batches: number): void
   logs(): readonly UnifiedLog[]
 }
@@ -54,9 +68,15 @@ export class CommitDriver {
   #queue: QueuedBatch[] = []
   #queuedBytes = 0
   #runningBytes = 0
+  /** The group of the newest commit. */
+  #newest: Submitted | null = null
+  readonly #held: HeldWrites
+  #heldTimer = false
+  /** How many batches the commits had whose bytes are not all handed over, oldest first. */
+  readonly #handingOver: { readonly batches: number; isDone: boolean }[] = []
   #setNumber = 0
   #isRunning = false
-  /** Commits whose frame is submitted and whose files are not yet written. */
+  /** Writes of files that are submitted behind their frames and not done. */
   #unwritten = 0
   #isDeferred = false
   #isDraining = false
@@ -68,16 +88,18 @@ export class CommitDriver {
 
   constructor(
     ports: { readonly disk: PatientDisk; readonly clock: Clock; readonly observer: Observer },
-    journal: CommitJournal,
-    dirty: DirtyFiles,
+    books: { readonly journal: CommitJournal; readonly dirty: DirtyFiles; readonly held: HeldWrites },
     hooks: CommitDriverHooks,
   ) {
     this.#disk = ports.disk
     this.#clock = ports.clock
     this.#observer = ports.observer
-    this.#journal = journal
-    this.#dirty = dirty
+    this.#journal = books.journal
+    this.#dirty = books.dirty
+    this.#held = books.held
     this.#hooks = hooks
+    this.#observer.set(logMetrics.heldBytes, 0)
+    this.#dirty.beforeSync = (paths) => this.release(this.#held.firstOf(paths, Number.POSITIVE_INFINITY).logs)
   }
 
   /** A number for the batches of one set. */
@@ -116,9 +138,14 @@ export class CommitDriver {
     else this.#afterSubmit.push({ task, onDropped })
   }
 
-  /** Resolves when nothing is queued or under way (at once after a failure). */
+  /** Resolves when nothing is queued, held or under way (at once after a failure). */
   async idle(): Promise<void> {
-    while (this.isCommitting || (this.#isDraining && !this.#hasFailed)) {
+    for (;;) {
+      await this.#releaseSince(Number.POSITIVE_INFINITY)
+      const isAtWork = this.isCommitting || this.#isDraining
+      if (this.#hasFailed || !(isAtWork || this.#held.size > 0)) return
+      // The last commit was, while others were released.
+      if (!isAtWork) continue
       await new Promise<void>((resolve) => {
         this.#idleWaiters.push(resolve)
       })
@@ -151,23 +178,122 @@ export class CommitDriver {
     this.#wakeWaiters()
   }
 
+  /** What is held of these logs is submitted: it stands in their files before whatever is submitted next. */
+  release(logs: Iterable<UnifiedLog>): void {
+    if (this.#hasFailed || this.#held.size === 0) return
+    const { operations, extents } = this.#held.release(logs, this.#journal.path)
+    if (operations.length === 0) return
+    this.#unwritten++
+    // As behind each frame: without the newest nothing of its sets may stand in the files.
+    this.#disk.submit(operations, { needs: this.#newest }).then(
+      () => this.#completeRelease(extents),
+      (error: unknown) => this.#fail(error),
+    )
+  }
+
+  #completeRelease(extents: readonly HeldExtent[]): void {
+    this.#unwritten--
+    this.#held.written(extents)
+    this.#observer.set(logMetrics.heldBytes, this.#held.lackingBytes)
+    this.#wakeWaiters()
+  }
+
+  /** The log is deleted. */
+  forget(log: UnifiedLog): void {
+    this.#held.drop(log)
+    this.#observer.set(logMetrics.heldBytes, this.#held.lackingBytes)
+  }
+
+  #releaseInTime(): void {
+    if (this.#heldTimer || this.#hasFailed || this.#held.size === 0) return
+    this.#heldTimer = true
+    this.#clock.schedule(heldCheckMs, () => {
+      const atMs = this.#hooks.mayHold() ? this.#clock.monotonicMs() - heldMs : Number.POSITIVE_INFINITY
+      // What waits for room need not wait in the queue.
+      const released = this.#disk.lack === null ? this.#releaseSince(atMs) : Promise.resolve()
+      void released.then(() => {
+        this.#heldTimer = false
+        if (this.#hasFailed) return
+        this.#releaseInTime()
+        this.#hooks.onReleased()
+      })
+    })
+  }
+
+  /** A few at a time, of those that are held now. That one fails is told by itself. */
+  #releaseSince(atMs: number): Promise<void> {
+    return this.#releaseInTurns(this.#held.heldSince(atMs))
+  }
+
+  async #releaseInTurns(logs: readonly UnifiedLog[]): Promise<void> {
+    for (let at = 0; at < logs.length && !this.#hasFailed; at += logsPerRelease) {
+      this.release(logs.slice(at, at + logsPerRelease))
+      await this.#disk.submit([]).catch(() => {})
+    }
+  }
+
   #start(): void {
     if (this.#isRunning || this.#hasFailed || this.#queue.length === 0 || !this.#hooks.mayCommit()) return
     this.#isRunning = true
     const startMs = this.#clock.monotonicMs()
-    const plan = planCommit(this.#queue, this.#journal, this.#dirty)
+    const mayHold = this.#dirty.size > this.#hooks.filesWrittenAtOnce && this.#hooks.mayHold()
+    const mayBeginAnew = this.#unwritten === 0 && this.#held.size === 0
+    const plan = planCommit(this.#queue, this.#journal, this.#dirty, { mayHold, mayBeginAnew })
+    if (plan === null) {
+      void this.#writeAllFirst()
+      return
+    }
+    const handingOver = { batches: plan.taken, isDone: false }
+    this.#handingOver.push(handingOver)
     this.#queue = plan.taken === this.#queue.length ? [] : this.#queue.slice(plan.taken)
     this.#queuedBytes -= plan.bytes
     this.#runningBytes = plan.bytes
     const fail = (error: unknown): void => this.#fail(error)
     const lane = { lane: 'commit', isFrameOnly: plan.isFrameOnly } as const
-    this.#disk.submit(plan.operations, lane).then(() => this.#complete(plan, startMs), fail)
+    // What goes into a file at once goes behind what is held of it.
+    if (this.#held.size > 0) this.release(plan.commits.filter(({ isHeld }) => !isHeld).map(({ log }) => log))
+    this.#disk.submit(plan.operations, lane).then(() => this.#complete(plan, startMs, handingOver), fail)
+    this.#newest = this.#disk.newest
     if (plan.writes.length > 0) {
       this.#unwritten++
       // Without its frame a set must not stand in the files, not even in a part.
-      this.#disk.submit(plan.writes, { needsPrevious: true }).then(() => this.#completeWrites(plan), fail)
+      this.#disk.submit(plan.writes, { needsPrevious: true }).then(() => this.#completeWrites(plan, handingOver), fail)
     }
+    this.#hold(plan, startMs)
     if (this.#queue.length === 0) this.#runAfterSubmit()
+  }
+
+  /** The ring is full: what it has for the files goes there, then the commits go on. */
+  async #writeAllFirst(): Promise<void> {
+    await this.#releaseSince(Number.POSITIVE_INFINITY)
+    while (this.#unwritten > 0 && !this.#hasFailed) {
+      await new Promise<void>((resolve) => {
+        this.#commitWaiters.push(resolve)
+      })
+    }
+    this.#isRunning = false
+    this.#start()
+    this.#wakeWaiters()
+  }
+
+  #hold(plan: CommitPlan, nowMs: number): void {
+    for (const { log, ranges, isHeld } of plan.commits) {
+      const range = ranges[0]
+      if (!isHeld || range === undefined) continue
+      const { segment, position, ringPosition, bytes } = range
+      this.#held.add(log, { path: segment.logPath, position, ringPosition, bytes }, nowMs)
+    }
+    if (this.#held.size === 0) return
+    this.#observer.set(logMetrics.heldBytes, this.#held.lackingBytes)
+    this.#releaseInTime()
+  }
+
+  /** The bytes of these batches are needed no more; told in the order of the queue, whichever way they went. */
+  #handOver(done: { isDone: boolean }): void {
+    done.isDone = true
+    let batches = 0
+    while (this.#handingOver[0]?.isDone === true) batches += this.#handingOver.shift()?.batches ?? 0
+    if (batches > 0) this.#hooks.onWritten(batches)
   }
 
   #runAfterSubmit(): void {
@@ -176,19 +302,19 @@ export class CommitDriver {
     for (const { task } of tasks) task()
   }
 
-  #complete(plan: CommitPlan, startMs: number): void {
+  #complete(plan: CommitPlan, startMs: number, handingOver: { isDone: boolean }): void {
     if (this.#hasFailed) return
     this.#isRunning = false
     this.#runningBytes = 0
     for (const complete of plan.completeSyncs) complete()
     let relaxed = false
-    for (const { log, endOffset, way } of plan.commits) {
-      if (way !== 'journal') log.writtenEndOffset = endOffset
+    for (const { log, endOffset, way, isHeld } of plan.commits) {
+      if (way !== 'journal' || isHeld) log.writtenEndOffset = endOffset
       if (way === 'relaxed') relaxed = true
       else log.durableEndOffset = endOffset
     }
     this.#hooks.onCommitted(plan.bytes)
-    if (plan.writes.length === 0) this.#hooks.onWritten(plan.taken)
+    if (plan.writes.length === 0) this.#handOver(handingOver)
     // The disk goes on before anyone is told, so that acknowledging costs it nothing.
     this.#start()
     for (const { log } of plan.commits) log.onDurable?.()
@@ -198,11 +324,12 @@ export class CommitDriver {
     this.#wakeWaiters()
   }
 
-  #completeWrites(plan: CommitPlan): void {
+  #completeWrites(plan: CommitPlan, handingOver: { isDone: boolean }): void {
     if (this.#hasFailed) return
     this.#unwritten--
-    this.#hooks.onWritten(plan.taken)
-    for (const { log, endOffset, way } of plan.commits) if (way === 'journal') log.writtenEndOffset = endOffset
+    this.#handOver(handingOver)
+    for (const { log, endOffset, way, isHeld } of plan.commits)
+      if (way === 'journal' && !isHeld) log.writtenEndOffset = endOffset
     this.#wakeWaiters()
   }
 
@@ -233,6 +360,8 @@ export class CommitDriver {
   #tendJournal(): void {
     this.#journal.growIfWanted().catch((error: unknown) => this.#fail(error))
     if (this.#isDraining || !this.#journal.wantsDrain) return
+    // What is held takes half of the ring by design; the checkpoints give it back.
+    if (this.#held.size > 0 && !this.#journal.isNearlyFull) return
     // What is being synced beside the queue gives its frames back soon: a second flush would write the last page of each file once more.
     if (this.#dirty.isSyncingAside && !this.#journal.isNearlyFull) return
     this.#isDraining = true
@@ -248,7 +377,10 @@ export class CommitDriver {
   async #drain(): Promise<void> {
     // Half of the dirty files at most: the oldest first, whatever gets dirty meanwhile has its turn in the next drain.
     let left = Math.ceil(this.#dirty.size / 2)
-    if (this.#dirty.size > this.#hooks.filesSyncedAlone) return this.syncFilesAside([...this.#dirty.paths()])
+    if (this.#dirty.size > this.#hooks.filesSyncedAlone) {
+      await this.#releaseSince(Number.POSITIVE_INFINITY)
+      return this.syncFilesAside([...this.#dirty.paths()])
+    }
     while (left > 0 && this.#dirty.size > 0 && !this.#hasFailed) {
       const perGroup = this.#journal.isNearlyFull ? filesPerSyncGroupUrgent : filesPerSyncGroup
       const paths = [...this.#dirty.paths()].slice(0, Math.min(left, perGroup))
@@ -266,6 +398,12 @@ export class CommitDriver {
 
   /** The same of many files beside the queue: no commit waits for it. */
   async syncFilesAside(paths: readonly string[]): Promise<void> {
+    // Commits may have held more of these logs since they were released: what is left goes in one group, and should be little.
+    for (let turn = 0; turn < releasesBeforeSync; turn++) {
+      const { logs } = this.#held.firstOf(paths, Number.POSITIVE_INFINITY)
+      if (logs.size <= logsPerRelease) break
+      await this.#releaseInTurns([...logs])
+    }
     const complete = this.#dirty.beginSyncAside(paths)
     await this.#disk.syncAside(paths)
     complete()

@@ -8,6 +8,7 @@ import type { DirtyFiles } from './dirty-files.ts'
 import {
   encodeFrame,
   encodeJournalHead,
+  frameDataAt,
   frameFootprint,
   type JournalRange,
   journalBlockBytes,
@@ -17,6 +18,8 @@ export interface JournalOptions {
   readonly path: string
   /** Most bytes of the ring. */
   readonly bytesMax: number
+  /** The same once `allow` has asked for more. */
+  readonly bytesMaxSpread?: number
   /** The file is pre-written in steps of this many bytes, so that a first start is quick and a quiet node keeps it small. */
   readonly stepBytes: number
   readonly directoryId: Uint8Array
@@ -41,6 +44,7 @@ export class CommitJournal {
   #newest: LiveFrame | null = null
   #incarnation: Uint8Array = new Uint8Array(16)
   #capacity = 0
+  #bytesMax: number
   #head = journalBlockBytes
   #liveBytes = 0
   #isGrowing = false
@@ -53,7 +57,13 @@ export class CommitJournal {
   constructor(disk: Disk, options: JournalOptions, dirty: DirtyFiles) {
     this.#disk = disk
     this.#options = options
+    this.#bytesMax = wholeBlocks(options.bytesMax)
     this.#dirty = dirty
+  }
+
+  /** More is to be kept in the ring: it may grow to so many bytes, up to `bytesMaxSpread`. It never has to be smaller again. */
+  allow(bytes: number): void {
+    this.#bytesMax = Math.max(this.#bytesMax, wholeBlocks(Math.min(bytes, this.#options.bytesMaxSpread ?? 0)))
   }
 
   get path(): string {
@@ -77,19 +87,20 @@ export class CommitJournal {
 
   /** Half of what the ring may hold is live: sync files, oldest first. */
   get wantsDrain(): boolean {
-    return this.liveBytes * 2 > this.#options.bytesMax
+    return this.liveBytes * 2 > this.#bytesMax
   }
 
   /** Three quarters of what the ring may hold are live. */
   get isNearlyFull(): boolean {
-    return this.liveBytes * 4 > this.#options.bytesMax * 3
+    return this.liveBytes * 4 > this.#bytesMax * 3
   }
 
   /** Empties the journal under a new incarnation; creates and pre-writes the file when it is too small. Durable when it resolves. */
   async reset(incarnation: Uint8Array): Promise<void> {
     const { path, stepBytes, directoryId } = this.#options
     const size = (await this.#disk.size(path)) ?? 0
-    const wanted = Math.max(size - (size % journalBlockBytes), stepBytes)
+    const most = wholeBlocks(this.#options.bytesMax)
+    const wanted = Math.max(Math.min(wholeBlocks(size), most), stepBytes)
     this.#incarnation = incarnation
     const head: DiskOperation = {
       kind: 'write',
@@ -98,7 +109,10 @@ export class CommitJournal {
       chunks: [encodeJournalHead(incarnation, directoryId)],
     }
     const grow = size < wanted ? [zeros(path, Math.max(size, journalBlockBytes), wanted)] : []
-    await this.#disk.submit([...grow, head, { kind: 'sync', path }])
+    // What a load over thousands of files has made of it is given back, when no frame there counts any more.
+    const shrink: DiskOperation[] = size > wanted ? [{ kind: 'truncate', path, size: wanted }] : []
+    await this.#disk.submit([...grow, head, { kind: 'sync', path }, ...shrink])
+    this.#bytesMax = most
     this.#capacity = wanted
     this.#live.length = 0
     this.#newest = null
@@ -119,9 +133,13 @@ export class CommitJournal {
 
   /**
    * The write of one frame that holds these ranges; there must be room. The caller submits it at once, with a sync of `path`,
-   * and has marked the files that it writes as dirty since this frame.
+   * and has marked the files that it writes as dirty since this frame. `dataAt`: where the bytes of the ranges stand in the file, one
+   * behind the other.
    */
-  append(ranges: readonly JournalRange[], bytes: number): DiskOperation {
+  append(
+    ranges: readonly JournalRange[],
+    bytes: number,
+  ): { readonly operation: DiskOperation; readonly dataAt: number } {
     const footprint = frameFootprint(ranges.length, bytes)
     const position = this.#place(footprint)
     assert(position !== null, 'a journal frame without room')
@@ -134,7 +152,8 @@ export class CommitJournal {
     this.#live.push(this.#newest)
     this.#liveBytes += footprint
     this.#head = position + footprint
-    return { kind: 'write', path: this.#options.path, position, chunks }
+    const operation: DiskOperation = { kind: 'write', path: this.#options.path, position, chunks }
+    return { operation, dataAt: position + frameDataAt(ranges.length) }
   }
 
   /**
@@ -142,18 +161,18 @@ export class CommitJournal {
    * the ring begins anew. Answers the operations that make it large enough for a frame of that size; they belong into the group.
    */
   beginAnew(ranges: number, bytes: number): readonly DiskOperation[] {
-    const { path, bytesMax, stepBytes } = this.#options
+    const { path, stepBytes } = this.#options
     this.#live.length = 0
     this.#liveBytes = 0
     const footprint = frameFootprint(ranges, bytes)
     const behind = this.#behindNewest(footprint)
     this.#wasFull = true
     // A frame that fits nowhere else takes the place of all.
-    this.#head = behind + footprint <= bytesMax ? behind : journalBlockBytes
+    this.#head = behind + footprint <= this.#bytesMax ? behind : journalBlockBytes
     if (this.#head === journalBlockBytes) this.#newest = null
     const needed = this.#head + footprint
     if (needed <= this.#capacity) return []
-    const wanted = Math.max(needed, Math.min(bytesMax, Math.ceil(needed / stepBytes) * stepBytes))
+    const wanted = Math.max(needed, Math.min(this.#bytesMax, Math.ceil(needed / stepBytes) * stepBytes))
     const grow = zeros(path, this.#capacity, wanted)
     this.#capacity = wanted
     return [grow]
@@ -164,8 +183,8 @@ export class CommitJournal {
    * when the disk fails.
    */
   async growIfWanted(): Promise<void> {
-    const { path, bytesMax } = this.#options
-    if (this.#isGrowing || this.#capacity >= bytesMax) return
+    const { path } = this.#options
+    if (this.#isGrowing || this.#capacity >= this.#bytesMax) return
     if (!this.#wasFull && this.liveBytes * 4 < this.#capacity * 3) return
     this.#isGrowing = true
     const wanted = this.#growsTo
@@ -184,8 +203,8 @@ export class CommitJournal {
    * that needs all of it had them written a hundred times on the way in steps.
    */
   get #growsTo(): number {
-    const { bytesMax, stepBytes } = this.#options
-    return Math.min(bytesMax, Math.max(2 * this.#capacity, this.#capacity + stepBytes))
+    const { stepBytes } = this.#options
+    return Math.min(this.#bytesMax, Math.max(2 * this.#capacity, this.#capacity + stepBytes))
   }
 
   /** Where a frame of this many bytes may go: behind the newest, or at the start of the ring, never over a live one. */
@@ -226,4 +245,8 @@ function zeros(path: string, from: number, to: number): DiskOperation {
   for (let at = from; at < to; at += zeroChunkBytes)
     chunks.push(at + zeroChunkBytes <= to ? chunk : chunk.subarray(0, to - at))
   return { kind: 'write', path, position: from, chunks }
+}
+
+function wholeBlocks(bytes: number): number {
+  return Math.floor(bytes / journalBlockBytes) * journalBlockBytes
 }

@@ -10,6 +10,7 @@
  * is written only after the frame is durable, so after a crash the frame puts back all of the set or there is none of it.
  */
 import type { DiskOperation } from '../base/ports.ts'
+import { batchBaseOffset } from '../protocol/records/record-batch.ts'
 import type { CommitJournal } from './commit-journal.ts'
 import type { DirtyFiles } from './dirty-files.ts'
 import { frameBytesMax, type JournalRange } from './journal-frame.ts'
@@ -38,6 +39,8 @@ export interface LogCommit {
   endOffset: number
   isInSet: boolean
   way: CommitWay
+  /** Of the way `journal`: the frame keeps its bytes, the file gets them later. */
+  isHeld: boolean
 }
 
 interface CommitRange {
@@ -45,6 +48,8 @@ interface CommitRange {
   readonly position: number
   readonly chunks: Uint8Array[]
   bytes: number
+  /** Where the journal has it; -1 = it has not. */
+  ringPosition: number
 }
 
 export interface CommitPlan {
@@ -72,15 +77,30 @@ const journalUsPerByte = 1 / 500
 /** Bytes of one commit: bounds the time until the first of its acknowledgements. */
 const commitBytesMax = 32 * 1_048_576
 
-/** Takes as much of the queue as one commit may hold. */
-export function planCommit(queue: readonly QueuedBatch[], journal: CommitJournal, dirty: DirtyFiles): CommitPlan {
+export interface CommitPermits {
+  /** Files may get their bytes later. */
+  readonly mayHold: boolean
+  /** Its frame may take the place of others: files have the bytes of all. */
+  readonly mayBeginAnew: boolean
+}
+
+/** Takes as much of the queue as one commit may hold; null when the ring would have to begin anew for it, and may not. */
+export function planCommit(
+  queue: readonly QueuedBatch[],
+  journal: CommitJournal,
+  dirty: DirtyFiles,
+  { mayHold, mayBeginAnew }: CommitPermits,
+): CommitPlan | null {
   const { commits, taken, bytes } = gather(queue)
   chooseWays(commits)
+  const content = frameContent(commits, journal)
+  if (content.beginsAnew && !mayBeginAnew) return null
+  if (mayHold) for (const commit of commits) commit.isHeld = goesOnInOneFile(commit)
   const operations: DiskOperation[] = []
   const writes: DiskOperation[] = []
   const completeSyncs: (() => void)[] = []
   createSegments(commits, dirty, { operations, completeSyncs })
-  const frame = addFrame(commits, journal, dirty, { operations, completeSyncs })
+  const frame = addFrame(commits, content, { journal, dirty, operations, completeSyncs })
   const direct = new Set<string>()
   for (const commit of commits) {
     let previous: CommitRange | null = null
@@ -88,7 +108,7 @@ export function planCommit(queue: readonly QueuedBatch[], journal: CommitJournal
       const path = range.segment.logPath
       const write: DiskOperation = { kind: 'write', path, position: range.position, chunks: range.chunks }
       if (commit.way === 'journal') {
-        writes.push(write)
+        if (!commit.isHeld) writes.push(write)
         continue
       }
       // A later segment must not survive a crash that its predecessor's end does not: that would be a hole in the log.
@@ -105,6 +125,14 @@ export function planCommit(queue: readonly QueuedBatch[], journal: CommitJournal
   const usesJournal = frame !== 'none'
   const isFrameOnly = frame === 'free' && operations.length === 2
   return { commits, operations, writes, bytes, taken, usesJournal, isFrameOnly, completeSyncs }
+}
+
+/** Nothing is begun with it, and all that stands before it is durable, and in the file or held as well. */
+function goesOnInOneFile({ way, log, ranges }: LogCommit): boolean {
+  const [{ segment, chunks }, ...more] = ranges as [CommitRange, ...CommitRange[]]
+  if (way !== 'journal' || more.length > 0 || !segment.isOnDisk) return false
+  const { writtenEndOffset, durableEndOffset } = log
+  return writtenEndOffset >= batchBaseOffset(chunks[0] as Uint8Array) && durableEndOffset >= writtenEndOffset
 }
 
 function gather(queue: readonly QueuedBatch[]): { commits: LogCommit[]; taken: number; bytes: number } {
@@ -141,11 +169,11 @@ function endOfSet(queue: readonly QueuedBatch[], start: number): number {
 
 function addBatch(byLog: Map<UnifiedLog, LogCommit>, item: QueuedBatch, isInSet: boolean): void {
   if (item.log.isDeleted) return
-  const { log, segment, position, bytes, endOffset } = item
+  const { log, segment, bytes, endOffset } = item
   const commit = byLog.get(log)
   if (commit === undefined) {
-    const ranges = [{ segment, position, chunks: [bytes], bytes: bytes.length }]
-    byLog.set(log, { log, ranges, bytes: bytes.length, endOffset, isInSet, way: 'direct' })
+    const ranges = [rangeOf(item)]
+    byLog.set(log, { log, ranges, bytes: bytes.length, endOffset, isInSet, way: 'direct', isHeld: false })
     return
   }
   commit.bytes += bytes.length
@@ -155,7 +183,11 @@ function addBatch(byLog: Map<UnifiedLog, LogCommit>, item: QueuedBatch, isInSet:
   if (last !== undefined && last.segment === segment) {
     last.chunks.push(bytes)
     last.bytes += bytes.length
-  } else commit.ranges.push({ segment, position, chunks: [bytes], bytes: bytes.length })
+  } else commit.ranges.push(rangeOf(item))
+}
+
+function rangeOf({ segment, position, bytes }: QueuedBatch): CommitRange {
+  return { segment, position, chunks: [bytes], bytes: bytes.length, ringPosition: -1 }
 }
 
 function chooseWays(commits: readonly LogCommit[]): void {
@@ -231,11 +263,10 @@ type AddedFrame = 'none' | 'free' | 'inTurn'
 
 function addFrame(
   commits: readonly LogCommit[],
-  journal: CommitJournal,
-  dirty: DirtyFiles,
-  parts: PlanParts,
+  { ranges, bytes, beginsAnew }: FrameContent,
+  parts: PlanParts & { readonly journal: CommitJournal; readonly dirty: DirtyFiles },
 ): AddedFrame {
-  const { ranges, bytes } = frameRanges(commits)
+  const { journal, dirty } = parts
   let waits = false
   for (const { way, log } of commits) {
     // Bytes that were written while the log was relaxed stand below the frame's: they must be there when the frame is replayed.
@@ -243,8 +274,7 @@ function addFrame(
     waits = true
     syncEarlier(log, dirty, parts)
   }
-  const begins = ranges.length > 0 && !journal.hasRoom(ranges.length, bytes)
-  if (begins) {
+  if (beginsAnew) {
     // Everything dirty is synced first, in this group, and the ring begins anew.
     const paths = [...dirty.unsynced()]
     dirty.beginSync(paths)()
@@ -256,11 +286,32 @@ function addFrame(
     for (const range of commit.ranges) dirty.mark(range.segment.logPath, journal.nextSequence)
   }
   if (ranges.length === 0) return 'none'
-  parts.operations.push(journal.append(ranges, bytes), { kind: 'sync', path: journal.path })
-  return begins || waits ? 'inTurn' : 'free'
+  const { operation, dataAt } = journal.append(ranges, bytes)
+  parts.operations.push(operation, { kind: 'sync', path: journal.path })
+  placeInRing(commits, dataAt)
+  return beginsAnew || waits ? 'inTurn' : 'free'
 }
 
-function frameRanges(commits: readonly LogCommit[]): { readonly ranges: JournalRange[]; readonly bytes: number } {
+/** In the order of `frameContent`. */
+function placeInRing(commits: readonly LogCommit[], dataAt: number): void {
+  let position = dataAt
+  for (const { way, ranges } of commits) {
+    if (way !== 'journal') continue
+    for (const range of ranges) {
+      range.ringPosition = position
+      position += range.bytes
+    }
+  }
+}
+
+interface FrameContent {
+  readonly ranges: readonly JournalRange[]
+  readonly bytes: number
+  /** The ring has no room for it. */
+  readonly beginsAnew: boolean
+}
+
+function frameContent(commits: readonly LogCommit[], journal: CommitJournal): FrameContent {
   const ranges: JournalRange[] = []
   let bytes = 0
   for (const { way, log, ranges: ofLog } of commits) {
@@ -277,7 +328,7 @@ function frameRanges(commits: readonly LogCommit[]): { readonly ranges: JournalR
       bytes += range.bytes
     }
   }
-  return { ranges, bytes }
+  return { ranges, bytes, beginsAnew: ranges.length > 0 && !journal.hasRoom(ranges.length, bytes) }
 }
 
 /** What earlier commits of this log wrote without a sync. */

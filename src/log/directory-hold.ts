@@ -7,7 +7,7 @@ import { logErrors } from './log-errors.ts'
 import { parseLogName } from './log-files.ts'
 import { readSmall } from './load-parts.ts'
 import { isSpaceError } from './patient-disk.ts'
-import { logFileNames } from './side-files.ts'
+import { logFileNames, stateFileNames } from './side-files.ts'
 
 export interface HeldDirectory {
   readonly logDirectory: string
@@ -17,6 +17,10 @@ export interface HeldDirectory {
   /** Broker epoch of the marker of a clean stop; null = there is none. */
   readonly brokerEpoch: number | null
   release(): Promise<void>
+}
+
+export function journalPathOf({ stateDirectory }: HeldDirectory): string {
+  return `${stateDirectory}/${stateFileNames.journal}`
 }
 
 /** Throws an ApplianceError when the directory cannot be made, is locked, or belongs to others. */

@@ -1,12 +1,11 @@
 /** What a log directory is opened with, and what a log is created from. */
 import { uuidFromString } from '../base/ids.ts'
-import type { CheckpointPace } from './checkpointer.ts'
+import { type CheckpointPace, ringBytesPerDue } from './checkpoint-pace.ts'
 import type { JournalOptions } from './commit-journal.ts'
 import type { CompactionOptions } from './compaction/compaction-options.ts'
-import type { HeldDirectory } from './directory-hold.ts'
+import { type HeldDirectory, journalPathOf } from './directory-hold.ts'
 import type { LogConfig } from './log-config.ts'
 import type { ScrubOptions } from './scrubber.ts'
-import { stateFileNames } from './side-files.ts'
 import type { SpaceOptions } from './space-guard.ts'
 
 export interface LogDirectoryOptions {
@@ -25,6 +24,12 @@ export interface LogDirectoryOptions {
   readonly checkpointEveryBytes?: number
   /** Index entries of all logs together that may wait for their files, where many logs are written to; default 655,360, some 20 MB. */
   readonly unfiledIndexEntriesMax?: number
+  /** Dirty files above which the journal keeps their bytes for a while; default 1,024. */
+  readonly filesWrittenAtOnce?: number
+  /** How much of each of those logs it keeps before the first of them get their bytes; default 64 KiB. */
+  readonly heldBytesPerLog?: number
+  /** The same of all together, as the ring has it; default 384 MiB. */
+  readonly heldBytesMax?: number
   /** Files synced one by one, each between two commits; above that many all together. Default 128. */
   readonly filesSyncedAlone?: number
   /** Newest batches kept in memory for readers; default 16 MiB. */
@@ -56,8 +61,9 @@ const filesSyncedAloneDefault = 128
 /** The journal of a directory that is opened with these. */
 export function journalOptionsOf(options: LogDirectoryOptions, held: HeldDirectory): JournalOptions {
   return {
-    path: `${held.stateDirectory}/${stateFileNames.journal}`,
+    path: journalPathOf(held),
     bytesMax: options.journalBytesMax ?? journalBytesMaxOf(options.space?.budgetBytes),
+    bytesMaxSpread: Math.floor(ringBytesPerDue * heldBytesMaxOf(options)),
     stepBytes: options.journalStepBytes ?? 4 * 1_048_576,
     directoryId: uuidFromString(held.identity.directoryId),
   }
@@ -65,13 +71,32 @@ export function journalOptionsOf(options: LogDirectoryOptions, held: HeldDirecto
 
 const checkpointEveryBytesDefault = 96 * 1_048_576
 const unfiledEntriesMaxDefault = 655_360
+/** Four batches of 16 KB: two of them make a write half as dear, eight no less than four. */
+const heldBytesPerLogDefault = 65_536
+const filesWrittenAtOnceDefault = 1024
+const heldBytesMaxDefault = 384 * 1_048_576
+/** What is held takes room for itself, and for the ring that keeps it; the rest is for others. */
+const roomPerHeldByte = 4
+/** The largest ring is such a part of the budget. */
+const ringsPerBudget = 16
 
 /** How far checkpoints of a directory lie apart that is opened with these. */
 export function checkpointPaceOf(options: LogDirectoryOptions): CheckpointPace {
+  const everyBytes = options.checkpointEveryBytes ?? checkpointEveryBytesDefault
+  // A smaller ring would run full before a checkpoint is due.
+  const mayHold = heldBytesMaxOf(options) >= everyBytes
   return {
-    everyBytes: options.checkpointEveryBytes ?? checkpointEveryBytesDefault,
+    everyBytes,
+    heldBytesPerLog: options.heldBytesPerLog ?? heldBytesPerLogDefault,
+    heldBytesMax: heldBytesMaxOf(options),
+    holdsWith: {
+      roomBytes: roomPerHeldByte * heldBytesMaxOf(options),
+      // A budget in bytes has bounded the ring; one that is a share of the file system is known when it is looked at.
+      budgetBytes: Math.floor(ringBytesPerDue * heldBytesMaxOf(options)) * ringsPerBudget,
+    },
     unfiledEntriesMax: options.unfiledIndexEntriesMax ?? unfiledEntriesMaxDefault,
     filesSyncedAlone: options.filesSyncedAlone ?? filesSyncedAloneDefault,
+    filesWrittenAtOnce: mayHold ? (options.filesWrittenAtOnce ?? filesWrittenAtOnceDefault) : Number.POSITIVE_INFINITY,
   }
 }
 
@@ -80,6 +105,14 @@ export function checkpointPaceOf(options: LogDirectoryOptions): CheckpointPace {
  * the file system some 40 KB of its own books each time that it is synced, and a full ring has every file synced.
  */
 function journalBytesMaxOf(budgetBytes = Number.POSITIVE_INFINITY): number {
-  const share = Math.max(budgetBytes / 16, Math.min(64 * 1_048_576, budgetBytes / 8))
+  const share = Math.max(budgetBytes / ringsPerBudget, Math.min(64 * 1_048_576, budgetBytes / 8))
   return Math.max(17 * 1_048_576, Math.min(256 * 1_048_576, share))
+}
+
+function heldBytesMaxOf({ heldBytesMax, space }: LogDirectoryOptions): number {
+  if (heldBytesMax !== undefined) return heldBytesMax
+  return Math.min(
+    heldBytesMaxDefault,
+    (space?.budgetBytes ?? Number.POSITIVE_INFINITY) / ringsPerBudget / ringBytesPerDue,
+  )
 }

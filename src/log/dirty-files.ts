@@ -12,6 +12,8 @@ export class DirtyFiles {
   readonly #syncing = new Set<{ readonly firstFrame: number }>()
   /** Paths that are being synced beside the queue. */
   readonly #aside = new Set<ReadonlySet<string>>()
+  /** Set by the commit driver: submits what is held back from these files, so that a sync which is submitted next covers it. */
+  beforeSync: (paths: readonly string[]) => void = () => {}
 
   get size(): number {
     return this.#firstFrame.size
@@ -55,8 +57,10 @@ export class DirtyFiles {
 
   /** A sync of these paths is being submitted. Call the answer when it has completed. */
   beginSync(paths: Iterable<string>): () => void {
+    const all = [...paths]
+    this.beforeSync(all)
     let firstFrame = Number.POSITIVE_INFINITY
-    for (const path of paths) {
+    for (const path of all) {
       firstFrame = Math.min(firstFrame, this.#firstFrame.get(path) ?? Number.POSITIVE_INFINITY)
       this.#firstFrame.delete(path)
     }
@@ -71,7 +75,7 @@ export class DirtyFiles {
   /** The same for a sync beside the queue, of what was submitted so far. */
   beginSyncAside(paths: readonly string[]): () => void {
     const aside = new Set(paths)
-    const complete = this.beginSync(aside)
+    const complete = this.beginSync(paths)
     this.#aside.add(aside)
     return () => {
       this.#aside.delete(aside)

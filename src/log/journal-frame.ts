@@ -62,9 +62,14 @@ export interface ReplayRange {
   readonly bytes: Uint8Array
 }
 
+/** Where the bytes of the first of so many ranges begin in a frame; those of the others follow. */
+export function frameDataAt(ranges: number): number {
+  return frameHeaderBytes + ranges * rangeHeaderBytes
+}
+
 /** Bytes that a frame of these ranges takes in the ring, padding included. */
 export function frameFootprint(ranges: number, bytes: number): number {
-  return Math.ceil((frameHeaderBytes + ranges * rangeHeaderBytes + bytes) / journalBlockBytes) * journalBlockBytes
+  return Math.ceil((frameDataAt(ranges) + bytes) / journalBlockBytes) * journalBlockBytes
 }
 
 export function encodeJournalHead(incarnation: Uint8Array, directoryId: Uint8Array): Uint8Array {

@@ -2,7 +2,7 @@
  * Reads the frames that an unclean stop left in the commit journal, and puts their bytes where they belong.
  *
  * Every block is looked at, because frames begin at any block and old ones lie between. Only frames of the header's incarnation
- * count; the newest whole one says from which sequence on they are needed. Bounded memory: some megabytes of frames at a time.
+ * count; the newest whole one says from which sequence on they are needed. Bounded memory: one frame, and where some ten thousand ranges belong.
  */
 import { uuidToString } from '../base/ids.ts'
 import type { Disk, DiskOperation } from '../base/ports.ts'
@@ -19,13 +19,18 @@ import {
   decodeJournalHead,
   type FrameHeader,
   frameBytesMax,
+  frameDataAt,
   frameHeaderBytes,
   journalBlockBytes,
   type ReplayRange,
 } from './journal-frame.ts'
 
-/** One memory for everything that is read of the journal. Of frames so many bytes are gathered before they are written; a larger one goes alone. */
+/** One memory for everything that is read of the journal; a larger frame has its own. */
 const memoryBytes = 4 * 1_048_576
+/** Of so many ranges what belongs together is found: some 10 MB. */
+const rangesGathered = 65_536
+/** What is compared with a file, and written to it, at once; a larger range goes alone. */
+const runBytesMax = 1_048_576
 /** Paths kept by what the frames call them. */
 const pathsMax = 65_536
 
@@ -41,6 +46,8 @@ export interface ReplayResult {
   /** Why there was nothing to replay; null = it was read. */
   readonly reason: string | null
 }
+
+type CopyOperation = Extract<DiskOperation, { readonly kind: 'copy' }>
 
 interface JournalFile {
   readonly disk: Disk
@@ -75,17 +82,26 @@ export async function replayJournal(
   return { frames: frames.length, paths: gatherer.paths, reason: null }
 }
 
+/** Where a range stands in the journal and where it belongs. */
+interface PlacedRange {
+  readonly position: number
+  readonly ringPosition: number
+  readonly bytes: number
+  /** Of its first batch. */
+  readonly crc: number
+}
+
 /** Ranges that follow each other in one file. */
 interface Run {
   readonly path: string
   readonly position: number
   end: number
-  readonly ranges: ReplayRange[]
+  readonly ranges: PlacedRange[]
 }
 
 /**
- * Gathers the ranges of some megabytes of frames, and writes what belongs together at once: a journal full of small batches holds
- * hundreds of thousands of ranges, and a look at the file and a write for each took a minute.
+ * Gathers the ranges of many frames, and has what belongs together copied at once from the journal into its file: a journal full of
+ * small batches holds hundreds of thousands of ranges, and a look at the file and a write for each took a minute.
  */
 class FrameGatherer {
   /** Files written to. */
@@ -98,41 +114,44 @@ class FrameGatherer {
   readonly #runs: Run[] = []
   /** The newest run of each file. */
   readonly #newest = new Map<string, Run>()
-  /** Bodies of the frames gathered so far; the ranges are views of it. */
-  #memory: Uint8Array
-  #used = 0
+  /** Of what has been gathered. */
+  #ranges = 0
+  /** One frame at a time. */
+  #body: Uint8Array
+  /** What a file has where a run belongs. */
   #standing = new Uint8Array(0)
 
   constructor({ disk, path, memory }: JournalFile, target: ReplayTarget) {
     this.#disk = disk
     this.#journal = path
-    this.#memory = memory
+    this.#body = memory
     this.#target = target
   }
 
   async add(frame: FoundFrame): Promise<void> {
-    if (this.#used + frame.bodyBytes > this.#memory.length) await this.write()
-    if (frame.bodyBytes > this.#memory.length) this.#memory = new Uint8Array(frame.bodyBytes)
-    const into = this.#memory.subarray(this.#used)
-    const body = await this.#disk.read(this.#journal, frame.position + frameHeaderBytes, frame.bodyBytes, into)
+    if (frame.bodyBytes > this.#body.length) this.#body = new Uint8Array(frame.bodyBytes)
+    const body = await this.#disk.read(this.#journal, frame.position + frameHeaderBytes, frame.bodyBytes, this.#body)
     const ranges = decodeFrameBody(frame, body)
     if (ranges === null) return
-    this.#used += frame.bodyBytes
+    let ringPosition = frame.position + frameDataAt(ranges.length)
     for (const range of ranges) {
       const path = await this.#find(range)
-      if (path !== null) this.#gather(path, range)
+      const { position, bytes } = range
+      if (path !== null) this.#gather(path, { position, ringPosition, bytes: bytes.length, crc: batchCrc(bytes) })
+      ringPosition += bytes.length
     }
+    if (this.#ranges >= rangesGathered) await this.write()
   }
 
-  /** Writes what is gathered to the files. */
+  /** Brings what is gathered into the files. */
   async write(): Promise<void> {
-    const operations: DiskOperation[] = []
-    for (const run of this.#runs) operations.push(...(await this.#writesOf(run)))
-    for (const operation of operations) if (operation.kind === 'write') this.paths.add(operation.path)
-    await this.#disk.submit(operations)
+    const copies: CopyOperation[] = []
+    for (const run of this.#runs) copies.push(...(await this.#copiesOf(run)))
+    for (const { path } of copies) this.paths.add(path)
+    await this.#disk.submit(copies)
     this.#runs.length = 0
     this.#newest.clear()
-    this.#used = 0
+    this.#ranges = 0
   }
 
   async #find(range: ReplayRange): Promise<string | null> {
@@ -145,32 +164,35 @@ class FrameGatherer {
     return path
   }
 
-  #gather(path: string, range: ReplayRange): void {
+  #gather(path: string, range: PlacedRange): void {
+    this.#ranges++
+    const end = range.position + range.bytes
     const newest = this.#newest.get(path)
-    if (newest?.end === range.position) {
+    if (newest?.end === range.position && end - newest.position <= runBytesMax) {
       newest.ranges.push(range)
-      newest.end += range.bytes.length
+      newest.end = end
       return
     }
-    const run = { path, position: range.position, end: range.position + range.bytes.length, ranges: [range] }
+    const run = { path, position: range.position, end, ranges: [range] }
     this.#runs.push(run)
     this.#newest.set(path, run)
   }
 
-  async #writesOf(run: Run): Promise<readonly DiskOperation[]> {
+  async #copiesOf(run: Run): Promise<readonly CopyOperation[]> {
     const { path, position } = run
     const bytes = run.end - position
-    if (this.#standing.length < bytes) this.#standing = new Uint8Array(Math.max(bytes, this.#memory.length))
+    if (this.#standing.length < bytes) this.#standing = new Uint8Array(Math.max(bytes, runBytesMax))
     const standing = await this.#disk.read(path, position, bytes, this.#standing)
-    const writes: { kind: 'write'; path: string; position: number; chunks: Uint8Array[] }[] = []
+    const copies: (CopyOperation & { readonly pieces: number[] })[] = []
     let end = -1
     for (const range of run.ranges) {
       if (await this.#holdsOther(path, standing.subarray(range.position - position), range)) continue
-      if (end === range.position) writes.at(-1)?.chunks.push(range.bytes)
-      else writes.push({ kind: 'write', path, position: range.position, chunks: [range.bytes] })
-      end = range.position + range.bytes.length
+      const pieces = [range.ringPosition, range.bytes]
+      if (end === range.position) copies.at(-1)?.pieces.push(...pieces)
+      else copies.push({ kind: 'copy', from: this.#journal, pieces, path, position: range.position })
+      end = range.position + range.bytes
     }
-    return writes
+    return copies
   }
 
   /**
@@ -178,12 +200,12 @@ class FrameGatherer {
    * Apache Kafka on the same directory) has cut the log there and gone on. Its data stays. `standing`: what the file has there, as
    * far as the run goes.
    */
-  async #holdsOther(path: string, standing: Uint8Array, range: ReplayRange): Promise<boolean> {
+  async #holdsOther(path: string, standing: Uint8Array, range: PlacedRange): Promise<boolean> {
     if (standing.length < batchHeaderBytes || batchMagic(standing) !== 2) return false
     const size = batchSizeInBytes(standing)
     if (size < batchHeaderBytes || size > frameBytesMax) return false
     // Not by the base offset: it lies outside the CRC, and a torn write may have left all of our batch but that.
-    if (batchCrc(standing) === batchCrc(range.bytes)) return false
+    if (batchCrc(standing) === range.crc) return false
     const whole = size <= standing.length ? standing : await this.#disk.read(path, range.position, size)
     return whole.length >= size && batchCrcIsValid(whole)
   }

@@ -20,6 +20,7 @@ import { DigestFile } from './digest-file.ts'
 import { loadDirectory, reportOpened } from './directory-loader.ts'
 import { DirtyFiles } from './dirty-files.ts'
 import { checkpointPaceOf, journalOptionsOf, type LogCreation, type LogDirectoryOptions } from './directory-options.ts'
+import { type DirectoryDisk, diskOf } from './held-disk.ts'
 import { Housekeeping } from './housekeeping.ts'
 import type { Identity } from './identity.ts'
 import { IndexCache } from './index-cache.ts'
@@ -32,11 +33,11 @@ import { LogMaker } from './log-maker.ts'
 import { LogStartFile } from './log-start-file.ts'
 import { logMetrics } from './log-metrics.ts'
 import { cleanShutdownWrites, type HeldDirectory, holdDirectory, markerRemoval, openFailure } from './directory-hold.ts'
-import { mayPass, PatientDisk, type PatientOptions } from './patient-disk.ts'
+import { mayPass, type PatientOptions } from './patient-disk.ts'
 import { Reservations } from './reservations.ts'
 import { noScrub, Scrubber } from './scrubber.ts'
 import type { Segment } from './segment.ts'
-import { failedSyncNote, stateFileNames, temporariesOf } from './side-files.ts'
+import { stateFileNames, temporariesOf } from './side-files.ts'
 import { SpaceGuard, type SpaceReport } from './space-guard.ts'
 import type { Loss } from './retention.ts'
 import { TailCache } from './tail-cache.ts'
@@ -44,7 +45,7 @@ import type { LogHome, UnifiedLog } from './unified-log.ts'
 
 export type { LogCreation, LogDirectoryOptions } from './directory-options.ts'
 
-type LogPorts = Ports & { readonly disk: PatientDisk }
+type LogPorts = Ports & DirectoryDisk
 
 export class LogDirectory {
   readonly logDirectory: string
@@ -92,8 +93,7 @@ export class LogDirectory {
     const startMs = ports.clock.monotonicMs()
     const held = await holdDirectory(options, ports)
     try {
-      const disk = new PatientDisk(ports.disk, ports.clock, failedSyncNote(held.stateDirectory))
-      const directory = new LogDirectory(options, { ...ports, disk }, held)
+      const directory = new LogDirectory(options, { ...ports, ...diskOf(ports, held) }, held)
       await directory.#load(startMs)
       return directory
     } catch (thrown) {
@@ -123,16 +123,16 @@ export class LogDirectory {
     const logs = (): Iterable<UnifiedLog> => this.#logs.values()
     const isStopped = (): boolean => this.#isClosed || this.#failure !== null
     const pace = checkpointPaceOf(options)
-    this.#driver = new CommitDriver(ports, this.#journal, this.#dirty, {
-      ...{ onFailure, filesSyncedAlone: pace.filesSyncedAlone },
-      mayCommit: () => this.#checkpointer.mayCommit,
-      onCommitted: (bytes) => this.#onCommitted(bytes),
+    const books = { journal: this.#journal, dirty: this.#dirty, held: ports.heldWrites }
+    this.#driver = new CommitDriver(ports, books, {
+      ...{ onFailure, ...pace, mayHold: () => this.#guard.hasRoom(pace.holdsWith) },
+      ...{ mayCommit: () => this.#checkpointer.mayCommit, onReleased: () => this.#checkpointer.runIfDue() },
+      ...{ onCommitted: (bytes) => this.#onCommitted(bytes), logs: () => [...this.#logs.values()] },
       onWritten: (batches) => this.#tails.written(batches),
-      logs: () => [...this.#logs.values()],
     })
     this.#checkpointer = new Checkpointer({
       ...{ clock: ports.clock, disk: ports.disk, observer: ports.observer, driver: this.#driver },
-      ...{ dirty: this.#dirty, indexes: this.#indexes, digests: this.#digests },
+      ...{ ...books, indexes: this.#indexes, digests: this.#digests },
       ...{ logDirectory: held.logDirectory, stateDirectory: held.stateDirectory },
       ...{ ...pace, logs, onFailure, onAside: (bytes) => this.#guard.onCommitted(bytes) },
     })
@@ -275,6 +275,7 @@ export class LogDirectory {
     if (log.isDeleted || this.#logs.get(log.key) !== log) return
     this.#assertWritable()
     log.leave()
+    this.#driver.forget(log)
     this.#logs.delete(log.key)
     this.#ports.observer.set(logMetrics.logs, this.#logs.size)
     const removed = this.#dirty.beginRemoval(log.segments.map((segment) => segment.logPath))
@@ -283,7 +284,8 @@ export class LogDirectory {
     const folder = `${this.logDirectory}/${name}`
     const rename: DiskOperation = { kind: 'rename', from: log.directory, to: folder }
     const paths = log.segments.flatMap((each) => [each.logPath, each.indexPath, each.timeIndexPath])
-    const lane = this.#ports.disk.isWaitingFor(new Set(paths)) ? 'ordered' : 'relief'
+    this.#ports.disk.dropCopies(log.directory)
+    const lane = this.#ports.disk.isWaitingIn(log.directory) ? 'ordered' : 'relief'
     await this.#write([rename, { kind: 'syncDirectory', path: this.logDirectory }], { lane })
     removed()
     for (const path of paths) this.#ports.disk.forget(path)
@@ -390,6 +392,7 @@ export class LogDirectory {
       usedBytes: () => this.#journal.sizeSoon + this.#housekeeping.usedBytes() + aside.bytes,
       ...{ passingBytes: () => this.compactor.cleaningBytes, measure: (isDue) => aside.look(isDue) },
       pendingBytes: () => this.#driver.pendingBytes,
+      heldBytes: () => this.#ports.heldWrites.lackingBytes,
       dropOldest: (isKeptOnly) => this.#housekeeping.dropOldest(this.#onLoss, isKeptOnly),
       ...{ isStopped: () => this.#isClosed || this.#failure !== null, onFailure: (error) => this.#fail(error) },
     })
@@ -413,8 +416,7 @@ export class LogDirectory {
     }
     const digestsOf: WrittenParts['digestsOf'] = (log) => this.#digests.of(log)
     return {
-      ...{ disk, clock, observer, compute },
-      indexes: this.#indexes,
+      ...{ disk, clock, observer, compute, indexes: this.#indexes },
       ...{ nextCommit: () => this.#driver.nextCommit(), isCommitting: () => this.#driver.isCommitting },
       indexRebuilt: (log, segment) => {
         if (this.#failure === null && !this.#isClosed) this.#checkpointer.onIndexRebuilt(log, segment)

@@ -46,6 +46,12 @@ export const logMetrics = defineMetrics({
     help: 'Bytes above the recovery points: what an unclean start would scan.',
     labels: [],
   },
+  heldBytes: {
+    name: 'headwater_log_held_bytes',
+    kind: 'gauge',
+    help: 'Bytes that the commit journal keeps for the files of partitions, where thousands are written to.',
+    labels: [],
+  },
   compactionRuns: {
     name: 'headwater_log_compaction_runs_total',
     kind: 'counter',

@@ -168,7 +168,10 @@ async function firstOffsetSince(
   parts: ReaderParts,
 ): Promise<number | null> {
   const relative = await timeLookup(log, segment, timestampMs, parts)
-  const from = await findPosition(log, segment, Math.max(segment.baseOffset + relative, fromOffset), parts)
+  const since = Math.max(segment.baseOffset + relative, fromOffset)
+  const writtenEndOffset = log.writtenEndOffset
+  if (since >= writtenEndOffset) return null
+  const from = await findPosition(log, segment, since, parts)
   let offset = -1
   let isFirst = true
   let isWrong = false
@@ -194,6 +197,8 @@ async function firstOffsetSince(
     const end = await scanSegment({ ...headersOf(segment), disk: parts.disk, from: position, to, visit })
     position = end.position
     if (end.reason === null) continue
+    // Behind that the file need not have anything yet.
+    if (end.nextOffset >= writtenEndOffset) break
     if (isFirst && (from.indexedOffset ?? null) !== null) {
       isWrong = true
       break

@@ -107,6 +107,9 @@ export class MeteredDisk implements Disk {
       let bytes = 0
       for (const chunk of operation.chunks) bytes += chunk.length
       this.#add(operation.path, bytes, pagesOf(operation.position, bytes), 0)
+    } else if (operation.kind === 'copy') {
+      const bytes = copiedBytes(operation.pieces)
+      this.#add(operation.path, bytes, pagesOf(operation.position, bytes), 0)
     } else if (operation.kind === 'writeFile') {
       this.#add(operation.path, operation.bytes.length, pagesOf(0, operation.bytes.length), 0)
     } else if (operation.kind === 'sync' || operation.kind === 'syncDirectory') this.#add(operation.path, 0, 0, 1)
@@ -147,6 +150,13 @@ export class MeteredDisk implements Disk {
     this.#byTopic.set(topic, figures)
     return figures
   }
+}
+
+/** Every second number is a length. */
+export function copiedBytes(pieces: readonly number[]): number {
+  let bytes = 0
+  for (let index = 1; index < pieces.length; index += 2) bytes += pieces[index] as number
+  return bytes
 }
 
 function newFigures(): WriteFigures {

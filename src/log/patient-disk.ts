@@ -54,7 +54,14 @@ export function isRefusal(error: unknown): boolean {
   return error instanceof DiskError && refusalCodes.has(error.code)
 }
 
+/** A group that was submitted, for others to count on. */
+export interface Submitted {
+  readonly hasFailed: boolean
+}
+
 export interface PatientOptions extends SubmitOptions {
+  /** As `needsPrevious`, of a group that need not be the one right before. */
+  readonly needs?: Submitted | null
   /** `ordered` when omitted. An `attempt` and a `sign` do not wait for space: they are rejected when they meet a lack. */
   readonly lane?: 'ordered' | 'relief' | 'commit' | 'attempt' | 'sign'
   /** A refusal is told to the caller, who can do without: nothing else waits for that. */
@@ -63,12 +70,12 @@ export interface PatientOptions extends SubmitOptions {
   readonly isFrameOnly?: boolean
 }
 
-interface Group {
+interface Group extends Submitted {
   /** What is still to be done. */
   operations: readonly DiskOperation[]
   readonly options: PatientOptions
-  /** Set while it matters: when the caller said `needsPrevious`. */
-  previous: Group | null
+  /** The one that it needs, while that matters. */
+  previous: Submitted | null
   /** Rejected for good. */
   hasFailed: boolean
   isInPort: boolean
@@ -130,7 +137,7 @@ export class PatientDisk implements Disk {
       const group: Group = {
         operations,
         options,
-        previous: options.needsPrevious === true ? this.#last : null,
+        previous: options.needs ?? (options.needsPrevious === true ? this.#last : null),
         hasFailed: false,
         isInPort: false,
         wasTried: false,
@@ -142,6 +149,11 @@ export class PatientDisk implements Disk {
       if (this.#isHolding) this.#pump()
       else this.#send(group)
     })
+  }
+
+  /** The group that was submitted last. */
+  get newest(): Submitted | null {
+    return this.#last
   }
 
   /** Tries now what waits for space. */
@@ -170,6 +182,22 @@ export class PatientDisk implements Disk {
   /** Does a group that has not completed speak of one of these paths? */
   isWaitingFor(paths: ReadonlySet<string>): boolean {
     return this.#groups.some((group) => group.operations.some((operation) => paths.has(pathOf(operation))))
+  }
+
+  /** The same of any path in this folder. */
+  isWaitingIn(folder: string): boolean {
+    const prefix = `${folder}/`
+    return this.#groups.some(({ operations }) => operations.some((operation) => pathOf(operation).startsWith(prefix)))
+  }
+
+  /** Files in this folder are wanted no more: copies to them that wait for space are not made. */
+  dropCopies(folder: string): void {
+    const prefix = `${folder}/`
+    const isDropped = (operation: DiskOperation): boolean =>
+      operation.kind === 'copy' && operation.path.startsWith(prefix)
+    for (const group of this.#groups)
+      if (!group.isInPort && group.operations.some(isDropped))
+        group.operations = group.operations.filter((operation) => !isDropped(operation))
   }
 
   /** Is the file made by a group that has not completed? */
@@ -238,6 +266,11 @@ export class PatientDisk implements Disk {
   }
 
   #send(group: Group): void {
+    if (group.previous?.hasFailed === true) {
+      this.#rejectForGood(group, cancelled(group))
+      this.#pump()
+      return
+    }
     group.isInPort = true
     // Behind a group that has failed, and is known to have, nothing is chained: it would be cancelled as often as it is sent.
     const isChained = this.#inPort > 0 || (this.#asides > 0 && !this.#hasLastFailed)

@@ -95,6 +95,8 @@ export class Scrubber {
         if (this.#isOver) return
         if (segment.baseOffset < fromOffset || segment.baseOffset >= endOffset) continue
         if (log.isDeleted || !log.segments.includes(segment) || segment.replacement !== null) continue
+        // Its end is on its way to the file still.
+        if ((log.segments[log.segments.indexOf(segment) + 1]?.baseOffset ?? 0) > log.writtenEndOffset) continue
         await this.#look(log, segment, digests)
       }
     }

@@ -39,6 +39,8 @@ export interface SpaceGuardParts {
   usedBytes(): number
   /** Appended and not yet committed. */
   pendingBytes(): number
+  /** Committed, and not in their files yet: the file system does not know of them. */
+  heldBytes(): number
   /** What compaction has written beside what it will take the place of: no reason to give up data. */
   passingBytes(): number
   /** Looks at what is not counted as it grows; not more often than it likes unless `isDue`. */
@@ -105,6 +107,12 @@ export class SpaceGuard implements SpaceReport {
   /** Why new data is refused; null = it is taken. */
   get refusal(): string | null {
     return this.#refusal
+  }
+
+  /** Nothing lacks, so much may still be taken, and the budget is not smaller than that. */
+  hasRoom({ roomBytes, budgetBytes }: { readonly roomBytes: number; readonly budgetBytes: number }): boolean {
+    if (this.#refusal !== null || this.#parts.disk.lack !== null) return false
+    return this.#roomBytes >= roomBytes && this.#budgetBytes >= budgetBytes
   }
 
   get isSpokenFor(): boolean {
@@ -195,7 +203,10 @@ export class SpaceGuard implements SpaceReport {
     if (hasGrown) this.#measuredAtBytes = this.#committedBytes
     await this.#parts.measure(hasGrown)
     const look = (): Promise<{ readonly freeBytes: number; readonly totalBytes: number }> =>
-      disk.space(dataDir).catch(() => unknownSpace)
+      disk.space(dataDir).then(
+        ({ freeBytes, totalBytes }) => ({ freeBytes: freeBytes - this.#parts.heldBytes(), totalBytes }),
+        () => unknownSpace,
+      )
     let space = await look()
     const share = (options.budgetShare ?? Number.POSITIVE_INFINITY) * space.totalBytes
     this.#budgetBytes = Math.min(options.budgetBytes ?? Number.POSITIVE_INFINITY, share)

@@ -1,6 +1,6 @@
 /**
  * The newest batches of all logs, as they were appended: consumers that keep up are answered from here without touching a file.
- * One byte budget for the node, oldest out first; what its file does not have yet stays, because it can be read nowhere else.
+ * One byte budget for the node, oldest out first; what cannot be read through its file yet stays, because it can be read nowhere else.
  *
  * The cache is also where a batch lives until its file has it. What is appended is copied into slabs that are used again and again:
  * whoever brought it may use its memory again at once, and a steady stream of batches makes no garbage. (Memory outside of V8's heap
@@ -27,7 +27,7 @@ export class LogTail {
   /** Index of the oldest batch that is still cached. */
   #head = 0
 
-  /** `writtenEndOffset`: end of what the log's file holds. */
+  /** `writtenEndOffset`: end of what can be read through the log's file. */
   constructor(writtenEndOffset: () => number) {
     this.#writtenEndOffset = writtenEndOffset
   }
@@ -37,7 +37,7 @@ export class LogTail {
     this.#writtenEndOffset = everything
   }
 
-  /** Can the oldest batch be read from the file? */
+  /** Can the oldest batch be read through the file? */
   get isOldestWritten(): boolean {
     const oldest = this.#batches[this.#head]
     return oldest === undefined || oldest.lastOffset < this.#writtenEndOffset()

@@ -67,20 +67,17 @@ export class NamedPaths {
   }
 
   /**
-   * The open descriptor that was found for the name, if it is still that of its path.
+   * The open descriptor that was found for the name, if it is still that of its path; else the one that is opened now.
    * @param {number} name
+   * @param {(path: string) => Descriptor} open
    */
-  find(name) {
+  descriptorOf(name, open) {
+    const path = this.pathOf(name)
     const found = this.#found[name]
-    return found !== undefined && found.fd >= 0 && found.path === this.#paths[name] ? found : undefined
-  }
-
-  /**
-   * @param {number} name
-   * @param {Descriptor} descriptor
-   */
-  note(name, descriptor) {
-    this.#found[name] = descriptor
+    if (found !== undefined && found.fd >= 0 && found.path === path) return found
+    const opened = open(path)
+    this.#found[name] = opened
+    return opened
   }
 }
 

@@ -267,6 +267,9 @@ export class WriterThread {
           if (cursor.operationBytes === 0) this.#commands.addAll('create', cursor.operation, operation.path)
           if (!this.#encodeBytes(operation.path, 0, [operation.bytes])) return false
           break
+        case 'copy':
+          this.#encodeCopy(operation)
+          break
         case 'truncate':
         case 'reserve':
           this.#commands.addAll(operation.kind, cursor.operation, operation.path, operation.size)
@@ -307,6 +310,15 @@ export class WriterThread {
       }
     })
     cursor.operation += syncs.length - 1
+  }
+
+  #encodeCopy({ path, position, from, pieces }: Extract<DiskOperation, { readonly kind: 'copy' }>): void {
+    let name = this.#nameOf(path)
+    const source = this.#nameOf(from)
+    // The names have begun anew in between.
+    if (this.#names.get(path) !== name) name = this.#nameOf(path)
+    this.#commands.addAll('copy', this.#cursor.operation, name, position, source, pieces.length)
+    for (const word of pieces) this.#commands.add(word)
   }
 
   #encodeCheck(path: string, { mark, folder }: FlushAside): void {
@@ -425,8 +437,10 @@ export class WriterThread {
     if (!Array.isArray(message)) return
     const [sequence, index, code] = message as [number, number, string]
     const group = this.#sent[((sequence - this.#settledCount) | 0) - 1] ?? this.#waiting[0]
-    const operation = group?.operations[index]
-    if (group && operation) group.failure = new DiskError(code, operation.kind, pathOf(operation), index)
+    if (group === undefined) return
+    const operation = group.operations[index]
+    // A group without operations is cancelled like any other.
+    group.failure = new DiskError(code, operation?.kind ?? 'submit', operation ? pathOf(operation) : '', index)
   }
 
   #lost(error: Error): void {

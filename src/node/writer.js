@@ -11,6 +11,7 @@ import fs from 'node:fs'
 import { performance } from 'node:perf_hooks'
 import { receiveMessageOnPort, workerData } from 'node:worker_threads'
 import { loadAddOn } from './writer-add-on.js'
+import { copyPieces, writeTwo } from './writer-bytes.js'
 import { DescriptorChain, NamedPaths, rename } from './writer-descriptors.js'
 import { makeDirectory, removeDirectory } from './writer-paths.js'
 import { check, codeOf, ignoreMissing, isUnder, LostErrors, nameOf, unsupported } from './writer-faults.js'
@@ -34,7 +35,6 @@ const releasedBytes = 0
 const completedGroups = 1
 const isNotified = 2
 const isWaiting = 3
-// Figures.
 const syncCount = 0
 const syncMsTotal = 1
 const openDescriptors = 2
@@ -78,9 +78,10 @@ port.on('message', (commands) => {
   for (let next = receiveMessageOnPort(port); next; next = receiveMessageOnPort(port)) run(next.message)
 })
 
-/** Words of commands that have not three. */
+/** Words of commands that have not three; of a copy those before its pieces. */
 const sizes = new Map([
   ['write', 8],
+  ['copy', 6],
   ['checked', 5],
   ['rename', 4],
   ['truncate', 4],
@@ -121,7 +122,7 @@ function run(commands) {
       at += 2
       continue
     }
-    const size = sizes.get(kind) ?? 3
+    const size = (sizes.get(kind) ?? 3) + (kind === 'copy' ? commands[at + 5] : 0)
     if (!hasFailed) {
       try {
         runOperation(kind, commands, at + 2)
@@ -151,10 +152,11 @@ function fail(index, code) {
  */
 function runOperation(kind, commands, at) {
   if (kind === 'write') return write(commands[at], commands, at + 1)
+  if (kind === 'copy') return copy(commands, at)
   const path = commands[at]
   switch (kind) {
     case 'create':
-      return fs.ftruncateSync(dirtied(open(path, fs.constants.O_RDWR | fs.constants.O_CREAT)).fd, 0)
+      return fs.ftruncateSync(dirtied(openOrCreate(path)).fd, 0)
     case 'truncate':
       return fs.ftruncateSync(dirtied(open(path, fs.constants.O_RDWR)).fd, commands[at + 1])
     case 'reserve':
@@ -188,31 +190,29 @@ function runOperation(kind, commands, at) {
 }
 
 /**
- * Arguments: position, then offset and length of two pieces of the ring; the second is empty unless the bytes wrap.
  * @param {number} name
  * @param {any[]} commands
- * @param {number} at
+ * @param {number} at position, then offset and length of two pieces of the ring; the second is empty unless the bytes wrap
  */
 function write(name, commands, at) {
-  let descriptor = names.find(name)
-  if (descriptor === undefined) {
-    descriptor = open(names.pathOf(name), fs.constants.O_RDWR | fs.constants.O_CREAT)
-    names.note(name, descriptor)
-  }
-  dirtied(descriptor)
-  let position = commands[at]
-  for (const piece of [at + 1, at + 3]) {
-    let offset = commands[piece]
-    let left = commands[piece + 1]
-    while (left > 0) {
-      const written = fs.writeSync(descriptor.fd, ringBytes, offset, left, position)
-      if (written === 0) throw Object.assign(new Error('nothing was written'), { code: 'EIO' })
-      offset += written
-      position += written
-      left -= written
-    }
+  writeTwo(dirtied(names.descriptorOf(name, openOrCreate)).fd, ringBytes, commands.slice(at, at + 5))
+}
+
+/**
+ * @param {any[]} commands
+ * @param {number} at name, position, name of the file to copy from, then a count and as many numbers: position and length of each piece
+ */
+function copy(commands, at) {
+  for (;;) {
+    const source = open(names.pathOf(commands[at + 2]), fs.constants.O_RDWR)
+    const { fd } = dirtied(names.descriptorOf(commands[at], openOrCreate))
+    // Else it was closed to make room for the other.
+    if (source.fd >= 0) return copyPieces(source.fd, fd, commands[at + 1], commands.slice(at + 4, at + 4 + commands[at + 3]))
   }
 }
+
+/** @param {string} path */
+const openOrCreate = (path) => open(path, fs.constants.O_RDWR | fs.constants.O_CREAT)
 
 /** @param {string} path */
 function sync(path) {

@@ -230,7 +230,7 @@ export const recoveryMutants: readonly Mutant[] = [
     name: 'frame-past-its-syncs',
     test: 'test/log/commit-plan.test.ts',
     breaks: 'a frame takes no place of another whose file is not synced',
-    edits: edit('log/commit-plan.ts', 'begins || waits ?', 'waits ?'),
+    edits: edit('log/commit-plan.ts', 'beginsAnew || waits ?', 'waits ?'),
   },
   {
     name: 'relaxed-bytes-below-a-frame',

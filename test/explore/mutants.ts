@@ -6,7 +6,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'journal-not-synced',
     breaks: 'nothing is acknowledged before its frame is durable',
-    edits: edit('log/commit-plan.ts', "bytes), { kind: 'sync', path: journal.path })", 'bytes))'),
+    edits: edit('log/commit-plan.ts', "(operation, { kind: 'sync', path: journal.path })", '(operation)'),
   },
   {
     name: 'direct-files-not-synced',
@@ -262,7 +262,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'files-before-frame',
     breaks: 'a segment file has no byte of a frame that is not durable',
-    edits: edit('log/commit-plan.ts', '        writes.push(write)\n', '        operations.unshift(write)\n'),
+    edits: edit('log/commit-plan.ts', 'if (!commit.isHeld) writes.push(write)', 'operations.unshift(write)'),
   },
   {
     name: 'partial-set',
@@ -306,6 +306,73 @@ export const mutants: readonly Mutant[] = [
       'log/commit-driver.ts',
       '    await this.#disk.syncAside(paths)\n    complete()',
       '    complete()\n    await this.#disk.syncAside(paths)',
+    ),
+  },
+  {
+    name: 'synced-without-what-is-held',
+    breaks: 'frames stay needed until the files that get their bytes later have them, and are synced',
+    edits: edit('log/dirty-files.ts', '    this.beforeSync(all)\n', ''),
+  },
+  {
+    name: 'held-is-behind',
+    test: 'test/log/held-writes.test.ts',
+    breaks: 'what goes to a file at once goes behind what is held of it',
+    edits: edit(
+      'log/commit-driver.ts',
+      'if (this.#held.size > 0) this.release(plan',
+      'if (this.#held.size < 0) this.release(plan',
+    ),
+  },
+  {
+    name: 'released-without-its-frame',
+    test: 'test/log/held-writes.test.ts',
+    breaks: 'nothing of a set is in a file without its frame, though it was released while that was being written',
+    edits: edit('log/commit-driver.ts', 'submit(operations, { needs: this.#newest })', 'submit(operations)'),
+  },
+  {
+    name: 'held-unread',
+    test: 'test/log/held-writes.test.ts',
+    breaks: 'what is held is read from the journal',
+    edits: edit('log/held-disk.ts', 'if (this.#held.lackingIn(path) === null) return', 'return'),
+  },
+  {
+    name: 'taken-for-what-was-held',
+    test: 'test/log/held-disk.test.ts',
+    breaks: 'what was read while its file got it is read again',
+    edits: edit(
+      'log/held-disk.ts',
+      'if (lacking.every((extent) => this.#held.isLacking(extent))) return bytes',
+      'return bytes',
+    ),
+  },
+  {
+    name: 'ring-in-fractions',
+    test: 'test/log/held-writes.test.ts',
+    breaks: 'the ring grows by whole blocks',
+    edits: edit(
+      'log/commit-journal.ts',
+      'return Math.floor(bytes / journalBlockBytes) * journalBlockBytes',
+      'return bytes',
+    ),
+  },
+  {
+    name: 'anew-over-what-is-held',
+    test: 'test/log/held-writes.test.ts',
+    breaks: 'no frame takes the place of others before the files have their bytes',
+    edits: edit(
+      'log/commit-driver.ts',
+      'const mayBeginAnew = this.#unwritten === 0 && this.#held.size === 0',
+      'const mayBeginAnew = true',
+    ),
+  },
+  {
+    name: 'held-behind-a-hole',
+    test: 'test/log/commit-plan.test.ts',
+    breaks: 'what counts as written has all that stands before it',
+    edits: edit(
+      'log/commit-plan.ts',
+      'return writtenEndOffset >= batchBaseOffset(chunks[0] as Uint8Array) && ',
+      'return ',
     ),
   },
   ...recoveryMutants,

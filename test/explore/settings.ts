@@ -46,6 +46,10 @@ export function drawSettings(prng: Prng): Settings {
       checkpointEveryBytes: prng.pick([4_000, 12_000, 1_000_000]),
       // Two logs are many then: one checkpoint brings all to the medium together, as over thousands.
       filesSyncedAlone: prng.fork('checkpoint').chance(0.5) ? 1 : 128,
+      // The journal keeps the bytes of one log, or of all, for a while.
+      filesWrittenAtOnce: prng.fork('held').pick([0, 0, 1, 1024]),
+      heldBytesPerLog: prng.fork('held bytes').pick([2_000, 12_000]),
+      heldBytesMax: prng.fork('held most').pick([12_000, 1_000_000]),
       // Few enough that index files of growing segments are written too.
       unfiledIndexEntriesMax: prng.fork('index').pick([6, 655_360]),
       tailCacheBytes: prng.pick([0, 8192]),

@@ -5,6 +5,7 @@ import { type CommitPlan, planCommit } from '../../src/log/commit-plan.ts'
 import { DirtyFiles } from '../../src/log/dirty-files.ts'
 import type { LogDirectory } from '../../src/log/log-directory.ts'
 import type { UnifiedLog } from '../../src/log/unified-log.ts'
+import { setBatchBaseOffset } from '../../src/protocol/records/record-batch.ts'
 import { DiskImage } from '../sim/disk-image.ts'
 import { Prng } from '../sim/prng.ts'
 import { appendOne, batchOf, createSmall, done } from './log-fixture.ts'
@@ -32,8 +33,23 @@ async function smallRing(dirty: DirtyFiles): Promise<CommitJournal> {
 function planOf(log: UnifiedLog, journal: CommitJournal, dirty: DirtyFiles): CommitPlan {
   const { activeSegment: segment } = log
   const place = { position: segment.sizeInBytes, endOffset: log.logEndOffset + 1, set: 1 }
-  return planCommit([{ log, segment, bytes: batchOf(['x']), ...place }], journal, dirty)
+  const bytes = batchOf(['x'])
+  setBatchBaseOffset(bytes, 0, log.logEndOffset)
+  const permits = { mayHold: true, mayBeginAnew: true }
+  return planCommit([{ log, segment, bytes, ...place }], journal, dirty, permits) as CommitPlan
 }
+
+test('what stands behind bytes that the file does not have yet is not held: a reader would miss those', async () => {
+  const log = await life.settle(createSmall(directory, 'a'))
+  done(appendOne(directory, log, batchOf(['first'])))
+  await life.runUntil(() => log.writtenEndOffset === log.logEndOffset)
+  const dirty = new DirtyFiles()
+  const journal = await smallRing(dirty)
+  const isHeld = () => planOf(log, journal, dirty).commits[0]?.isHeld
+  expect(isHeld()).toBe(true)
+  log.writtenEndOffset = 0
+  expect(isHeld()).toBe(false)
+})
 
 describe('a commit that is nothing but a frame', () => {
   test('goes past nothing when its frame takes the place of those whose files are synced before it', async () => {

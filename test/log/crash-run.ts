@@ -68,7 +68,9 @@ export class CrashRun {
   async #start(): Promise<LogDirectory> {
     for (;;) {
       const filesSyncedAlone = this.#prng.chance(0.5) ? 1 : 256
-      const opening = openSmall(mutated(this.#host.boot(), this.#mutant), { filesSyncedAlone })
+      const filesWrittenAtOnce = this.#prng.chance(0.5) ? 0 : 1024
+      const options = { filesSyncedAlone, filesWrittenAtOnce, heldBytesPerLog: 20_000, heldBytesMax: 60_000 }
+      const opening = openSmall(mutated(this.#host.boot(), this.#mutant), options)
       if (this.#prng.chance(0.3)) {
         await this.world.runFor(this.#prng.below(60))
         this.#crash()

@@ -359,7 +359,7 @@ describe('the newest frame of the journal', () => {
     const positions: number[] = []
     for (let frames = 0; frames < 6; frames++) {
       expect(journal.hasRoom(0, 0)).toBe(true)
-      const write = journal.append([], 0)
+      const write = journal.append([], 0).operation
       positions.push(write.kind === 'write' ? write.position : -1)
     }
     for (let at = 1; at < positions.length; at++) expect(positions[at]).not.toBe(positions[at - 1])

@@ -30,6 +30,7 @@ describe('the scripted history', () => {
       ...[
         'write state/journal',
         'write log/a-0/N.log',
+        'copy log/a-0/N.log',
         'sync log/a-0/N.log',
         'rename log/a-0/N.log',
         'unlink log/a-0/N.log.deleted',

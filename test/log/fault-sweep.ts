@@ -20,9 +20,11 @@ export type FaultCode = (typeof faultCodes)[number]
 
 const spaceCodes: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT', 'EFBIG'])
 /** What takes room: it goes on failing while there is none. */
-const growing: ReadonlySet<string> = new Set(['write', 'writeFile', 'rename', 'makeDirectory', 'reserve'])
+const growing: ReadonlySet<string> = new Set(['write', 'copy', 'writeFile', 'rename', 'makeDirectory', 'reserve'])
 const options = {
   ...{ checkpointEveryBytes: 5000, filesSyncedAlone: 2 },
+  // Where more than one file is dirty the journal keeps the bytes of the others.
+  ...{ filesWrittenAtOnce: 1, heldBytesPerLog: 2000, heldBytesMax: 20_000 },
   scrub: { bytesPerSecond: 1_000_000, everyMs: 86_400_000 },
 }
 

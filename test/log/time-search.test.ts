@@ -3,7 +3,7 @@ import type { UnifiedLog } from '../../src/log/unified-log.ts'
 import { RecordBatchBuilder } from '../../src/protocol/records/record-batch-builder.ts'
 import { type SimWorld, simWorld } from '../sim/world.ts'
 import { batchesIn, boot, folder, logOf, stopped } from './damage-fixture.ts'
-import { appendOne, createSmall, done, openSmall } from './log-fixture.ts'
+import { appendOne, batchOf, createSmall, done, openSmall } from './log-fixture.ts'
 
 interface Scene {
   readonly world: SimWorld
@@ -37,6 +37,22 @@ describe('a search by time', () => {
     expect(await world.settle(log.offsetForTimestamp(850))).toMatchObject({ offset: 6, timestampMs: 950 })
     expect(await world.settle(log.offsetForTimestamp(150))).toMatchObject({ offset: 2, timestampMs: 200 })
     expect(await world.settle(log.offsetForTimestamp(951))).toBeNull()
+  })
+
+  test('beside an append that is being written ends no segment', async () => {
+    for (let seed = 1; seed <= 30; seed++) {
+      const world = simWorld(seed)
+      const directory = await world.settle(openSmall(world.host('edge').boot()))
+      const log = await world.settle(createSmall(directory, 'a', { segmentBytes: 1_000_000 }))
+      for (let index = 0; index < 10; index++) {
+        done(appendOne(directory, log, batchOf(['v'], { timestampMs: 100 + index })))
+        await world.runFor(seed / 3)
+        await world.settle(log.offsetForTimestamp(100))
+        expect(await world.settle(log.offsetForTimestamp(10_000))).toBeNull()
+      }
+      expect(log.segments.length).toBe(1)
+      await world.settle(directory.close())
+    }
   })
 
   test('finds what stands behind a damage in the same segment', async () => {

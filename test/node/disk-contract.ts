@@ -51,6 +51,53 @@ export function disksKeepTheirPromises(withBench: (body: (bench: DiskBench) => P
     expect(await settle(disk.read(path, 0, 10))).toEqual(bytes([0, 0, 0, 0x78]))
   })
 
+  promise(
+    'a copy takes pieces of another file as the operations before it have left that',
+    async ({ disk, root, settle }) => {
+      const [from, path] = [`${root}/from`, `${root}/to`]
+      const copy: DiskOperation = { kind: 'copy', from, pieces: [6, 5, 0, 5, 5, 1], path, position: 2 }
+      await settle(disk.submit([write(from, 0, text('hello '), text('earth')), write(from, 6, text('world')), copy]))
+      expect(string(await settle(disk.read(path, 0, 99)))).toBe('\0\0worldhello ')
+      await settle(disk.submit([write(from, 0, text('HELLO')), { kind: 'sync', path }]))
+      expect(string(await settle(disk.read(path, 0, 99)))).toBe('\0\0worldhello ')
+    },
+  )
+
+  promise(
+    'a copy of many megabytes in pieces of any length has every byte in its place',
+    async ({ disk, root, settle }) => {
+      const [from, path] = [`${root}/from`, `${root}/to`]
+      const source = new Uint8Array(3_000_000)
+      for (let index = 0; index < source.length; index++) source[index] = (index * 31 + (index >> 8) * 7) & 0xff
+      const pieces: number[] = []
+      const expected: Uint8Array[] = []
+      for (
+        let position = 0, length = 1;
+        position + length <= source.length;
+        position += length, length = length * 5 + 3
+      ) {
+        pieces.push(position, length)
+        expected.push(source.subarray(position, position + length))
+      }
+      pieces.push(0, source.length)
+      expected.push(source)
+      await settle(disk.submit([write(from, 0, source), { kind: 'copy', from, pieces, path, position: 0 }]))
+      const copied = await settle(disk.read(path, 0, 9_000_000))
+      expect(Buffer.compare(copied, Buffer.concat(expected))).toBe(0)
+    },
+  )
+
+  promise('a copy of more than a file has, or of none, fails', async ({ disk, root, settle }) => {
+    const [from, path] = [`${root}/from`, `${root}/to`]
+    await settle(disk.submit([write(from, 0, text('short'))]))
+    const tooMuch = disk.submit([{ kind: 'copy', from, pieces: [0, 2, 3, 3], path, position: 0 }])
+    expect(await settle(failureOf(tooMuch))).toMatchObject({ code: 'EIO', operation: 'copy', path, index: 0 })
+    const next = disk.submit([write(`${root}/next`, 0, text('n')), { kind: 'sync', path: `${root}/next` }])
+    await settle(next)
+    const ofNone = disk.submit([{ kind: 'copy', from: `${root}/none`, pieces: [0, 1], path, position: 0 }])
+    expect(await settle(failureOf(ofNone))).toMatchObject({ code: 'ENOENT', operation: 'copy', path })
+  })
+
   promise('groups run in the order of their submission', async ({ disk, root, settle }) => {
     const path = `${root}/order`
     const order: number[] = []
@@ -92,11 +139,13 @@ export function disksKeepTheirPromises(withBench: (body: (bench: DiskBench) => P
     const one = (name: string): readonly DiskOperation[] => [write(`${root}/${name}`, 0, text('1'))]
     const broken = failureOf(disk.submit(one('missing/file')))
     const dependent = failureOf(disk.submit(one('dependent'), { needsPrevious: true }))
+    const empty = failureOf(disk.submit([], { needsPrevious: true }))
     const further = failureOf(disk.submit(one('further'), { needsPrevious: true }))
     await settle(disk.submit(one('next')))
     await settle(disk.submit(one('behind'), { needsPrevious: true }))
     expect(await settle(broken)).toMatchObject({ code: 'ENOENT' })
     expect(await settle(dependent)).toMatchObject({ code: 'ECANCELED', path: `${root}/dependent` })
+    expect(await settle(empty)).toMatchObject({ code: 'ECANCELED' })
     expect(await settle(further)).toMatchObject({ code: 'ECANCELED' })
     const sizes = ['dependent', 'further', 'next', 'behind'].map((name) => disk.size(`${root}/${name}`))
     expect(await settle(Promise.all(sizes))).toEqual([null, null, 1, 1])

@@ -314,6 +314,38 @@ describe('descriptors', () => {
   })
 })
 
+describe('a copy from a file that is not open', () => {
+  const copies = async (disk: NodeDisk, root: string): Promise<void> => {
+    const [from, path] = [`${root}/from`, `${root}/0`]
+    await disk.submit([
+      { kind: 'copy', from, pieces: [0, 4], path, position: 4 },
+      { kind: 'sync', path },
+    ])
+    expect([fs.readFileSync(path, 'utf8'), fs.readFileSync(from, 'utf8')]).toEqual(['old0abcd', 'abcdefgh'])
+  }
+
+  it('keeps the two apart, though all descriptors are in use and the oldest is that of the target', async () => {
+    // Among these counts is the one that leaves no room for one more.
+    for (let files = 40; files < 72; files++) {
+      await withDisk({ dataDescriptorsMax: 64 }, async (disk, root) => {
+        await disk.submit([write(`${root}/0`, 0, text('old0')), write(`${root}/from`, 0, text('abcdefgh'))])
+        await disk.submit([{ kind: 'sync', path: `${root}/from` }])
+        for (let file = 1; file < files; file++) await disk.submit([write(`${root}/${file}`, 0, text('x'))])
+        await copies(disk, root)
+      })
+    }
+  })
+
+  it('keeps the two apart, though their numbers begin anew between them', async () => {
+    await withDisk({}, async (disk, root) => {
+      fs.writeFileSync(`${root}/from`, 'abcdefgh')
+      const files = Array.from({ length: 4096 }, (_, file) => write(`${root}/${file}`, 0, text(`old${file}`)))
+      await disk.submit(files)
+      await copies(disk, root)
+    })
+  })
+})
+
 describe('a device that is full', () => {
   it.skipIf(!fs.existsSync('/dev/full'))('is told as ENOSPC, and the next group is tried', async () => {
     await withDisk({}, async (disk, root) => {

@@ -143,6 +143,7 @@ export class DiskImage {
 
   /** Writes as much as fits; ENOSPC when that was not all. */
   write(path: string, position: number, chunks: readonly Uint8Array[]): void {
+    if (!Number.isSafeInteger(position)) throw new ImageError('EINVAL')
     const file = this.openOrCreate(path)
     let at = position
     for (const chunk of chunks) {

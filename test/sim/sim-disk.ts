@@ -13,6 +13,7 @@ import type {
   SubmitOptions,
 } from '../../src/base/ports.ts'
 import { DiskError } from '../../src/base/ports.ts'
+import { copiedBytes } from '../../src/log/metered-disk.ts'
 import { type DiskFaults, refusalCodes } from './disk-faults.ts'
 import { type DiskImage, ImageError, SimDirectory } from './disk-image.ts'
 import type { Prng } from './prng.ts'
@@ -70,6 +71,8 @@ export class SimDisk implements Disk {
   #previousFailed = false
   /** A sync beside the queue has failed: to the group that comes next it is the one before. */
   #asideFailed = false
+  /** Files of which that sync has lost bytes: another descriptor is told so too, the next time that it syncs. */
+  readonly #lostAside = new Set<string>()
 
   constructor(host: DiskHost) {
     this.#host = host
@@ -178,6 +181,7 @@ export class SimDisk implements Disk {
           }
           failOperation(image, { kind: 'sync', path }, { prng, code })
           this.#asideFailed = true
+          if (!refusalCodes.has(code)) this.#lostAside.add(path)
           return reject(new DiskError(code, 'sync', path))
         }
         resolve()
@@ -225,6 +229,7 @@ export class SimDisk implements Disk {
       failure = new DiskError(code, operation.kind, pathOf(operation), index)
       break
     }
+    if (isCancelled && group.operations.length === 0) failure = new DiskError('ECANCELED', 'submit', '')
     this.#running = { ...group, endsMs, failure }
     this.#host.at(atMs, `disk ${group.operations.length} operations`, () => this.#finish())
   }
@@ -233,16 +238,19 @@ export class SimDisk implements Disk {
     const running = this.#running as RunningGroup
     const { image, prng } = this.#host
     this.#running = null
-    const end = running.endsMs.length - (running.failure ? 1 : 0)
+    const end = Math.max(0, running.endsMs.length - (running.failure ? 1 : 0))
     let failure: DiskError | null = null
     for (const [index, operation] of running.operations.slice(0, end).entries()) {
-      failure = tryApply(image, operation, index)
+      const isTold = operation.kind === 'sync' && this.#lostAside.delete(operation.path)
+      failure = isTold ? new DiskError('EIO', 'sync', operation.path, index) : tryApply(image, operation, index)
       if (failure) break
-      if (operation.kind === 'write' && prng.chance(0.05)) image.file(operation.path).writeBack(prng)
+      if ((operation.kind === 'write' || operation.kind === 'copy') && prng.chance(0.05))
+        image.file(operation.path).writeBack(prng)
     }
     if (!failure && running.failure) {
       failure = running.failure
-      failOperation(image, running.operations[end] as DiskOperation, { prng, code: failure.code })
+      const operation = running.operations[end]
+      if (operation !== undefined) failOperation(image, operation, { prng, code: failure.code })
     }
     this.#previousFailed = failure !== null
     if (failure) running.reject(failure)
@@ -275,6 +283,7 @@ export function pathOf(operation: DiskOperation): string {
 
 function bytesOf(operation: DiskOperation): number {
   if (operation.kind === 'writeFile') return operation.bytes.length
+  if (operation.kind === 'copy') return copiedBytes(operation.pieces)
   if (operation.kind !== 'write') return 0
   return operation.chunks.reduce((sum, chunk) => sum + chunk.length, 0)
 }
@@ -283,6 +292,8 @@ function apply(image: DiskImage, operation: DiskOperation): void {
   switch (operation.kind) {
     case 'write':
       return image.write(operation.path, operation.position, operation.chunks)
+    case 'copy':
+      return image.write(operation.path, operation.position, copied(image, operation))
     case 'writeFile':
       image.openOrCreate(operation.path)
       image.truncate(operation.path, 0)
@@ -306,6 +317,16 @@ function apply(image: DiskImage, operation: DiskOperation): void {
   }
 }
 
+function copied(image: DiskImage, { from, pieces }: Extract<DiskOperation, { readonly kind: 'copy' }>): Uint8Array[] {
+  const chunks: Uint8Array[] = []
+  for (let index = 0; index < pieces.length; index += 2) {
+    const chunk = image.file(from).read(pieces[index] as number, pieces[index + 1] as number)
+    if (chunk.length < (pieces[index + 1] as number)) throw new ImageError('EIO')
+    chunks.push(chunk)
+  }
+  return chunks
+}
+
 export function tryApply(image: DiskImage, operation: DiskOperation, index = 0): DiskError | null {
   try {
     apply(image, operation)
@@ -315,17 +336,25 @@ export function tryApply(image: DiskImage, operation: DiskOperation, index = 0):
   }
 }
 
+function chunksOf(
+  image: DiskImage,
+  operation: Extract<DiskOperation, { readonly kind: 'write' | 'copy' | 'writeFile' }>,
+): readonly Uint8Array[] {
+  if (operation.kind === 'write') return operation.chunks
+  return operation.kind === 'copy' ? copied(image, operation) : [operation.bytes]
+}
+
 /** An operation that the process did not live to see the end of. */
 export function applyPart(image: DiskImage, operation: DiskOperation, prng: Prng): void {
-  if (operation.kind !== 'write' && operation.kind !== 'writeFile') {
+  if (operation.kind !== 'write' && operation.kind !== 'copy' && operation.kind !== 'writeFile') {
     if (prng.chance(0.5)) tryApply(image, operation)
     return
   }
   if (prng.chance(0.25)) return
-  const chunks = operation.kind === 'write' ? operation.chunks : [operation.bytes]
+  const chunks = chunksOf(image, operation)
   if (operation.kind === 'writeFile') tryApply(image, { ...operation, bytes: new Uint8Array(0) })
   const part = prng.below(bytesOf(operation) + 1)
-  const position = operation.kind === 'write' ? operation.position : 0
+  const position = operation.kind === 'writeFile' ? 0 : operation.position
   tryApply(image, { kind: 'write', path: operation.path, position, chunks: [Buffer.concat(chunks).subarray(0, part)] })
 }
 
@@ -336,7 +365,8 @@ function failOperation(
   { prng, code }: { readonly prng: Prng; readonly code: string },
 ): void {
   if (code === 'ECANCELED' || refusalCodes.has(code)) return
-  if (operation.kind === 'write' || operation.kind === 'writeFile') applyPart(image, operation, prng)
+  if (operation.kind === 'write' || operation.kind === 'copy' || operation.kind === 'writeFile')
+    applyPart(image, operation, prng)
   if (operation.kind !== 'sync') return
   const node = image.find(operation.path)
   if (node && !(node instanceof SimDirectory)) node.failSync(prng)

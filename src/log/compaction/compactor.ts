@@ -191,7 +191,7 @@ export class Compactor {
     if (!journal.hasPassed(sequence)) {
       if (dirty.oldestNeeded(journal.nextSequence) < sequence || !journal.hasRoom(0, 0)) return null
       // A frame without bytes says that a replay need not begin before it.
-      await ports.disk.submit([journal.append([], 0), { kind: 'sync', path: journal.path }])
+      await ports.disk.submit([journal.append([], 0).operation, { kind: 'sync', path: journal.path }])
     }
     return new Map(logs.map((log, index) => [log, Math.min(ends[index] as number, log.recoveryPoint)]))
   }
