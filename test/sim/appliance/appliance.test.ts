@@ -5,7 +5,7 @@ import { ApplianceRun } from './appliance-run.ts'
 import type { EdgeOptions, Sabotage } from './edge.ts'
 
 /** They take about 30 s of one core. */
-const seeds = 120
+const seeds = 90
 const seedsTimeoutMs = 240_000
 
 describe('an appliance with clients, crashes, faults and restarts', () => {
