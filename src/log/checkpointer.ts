@@ -1,8 +1,8 @@
 /**
  * Moves the recovery points on, so that an unclean start never has more than 256 MiB to scan in the node (more where the journal holds the
- * bytes of thousands of files, `checkpoint-pace`): every 96 MiB of appended bytes the dirty files are synced, a few at a time between the commits or all beside them, and what recovery wants
- * (index entries, producer snapshots, epochs) goes to its files. Also finishes off sealed segments. Does nothing where
- * nothing was appended.
+ * bytes of thousands of files, `checkpoint-pace`): every 96 MiB of appended bytes the dirty files are synced, a few at a time between the
+ * commits or all beside them, and what recovery wants (index entries, producer snapshots, epochs) goes to its files. Also finishes off
+ * sealed segments. Does nothing where nothing was appended.
  */
 import { asError } from '../base/errors.ts'
 import { nextTurn } from '../base/next-turn.ts'
@@ -123,7 +123,6 @@ export class Checkpointer {
     this.#parts.digests.noteSealed(log, segment)
     this.#parts.driver.whenSubmitted(() => {
       if (log.isDeleted || !log.segments.includes(segment)) return
-      this.#parts.driver.release([log])
       void this.#inBackground(this.#finishSegment(log, segment, { offset, bytes: snapshot }))
     })
   }

@@ -266,11 +266,7 @@ export class CommitDriver {
   /** The ring is full: what it has for the files goes there, then the commits go on. */
   async #writeAllFirst(): Promise<void> {
     await this.#releaseSince(Number.POSITIVE_INFINITY)
-    while (this.#unwritten > 0 && !this.#hasFailed) {
-      await new Promise<void>((resolve) => {
-        this.#commitWaiters.push(resolve)
-      })
-    }
+    while (this.#unwritten > 0 && !this.#hasFailed) await this.nextCommit()
     this.#isRunning = false
     this.#start()
     this.#wakeWaiters()
@@ -377,10 +373,7 @@ export class CommitDriver {
   async #drain(): Promise<void> {
     // Half of the dirty files at most: the oldest first, whatever gets dirty meanwhile has its turn in the next drain.
     let left = Math.ceil(this.#dirty.size / 2)
-    if (this.#dirty.size > this.#hooks.filesSyncedAlone) {
-      await this.#releaseSince(Number.POSITIVE_INFINITY)
-      return this.syncFilesAside([...this.#dirty.paths()])
-    }
+    if (this.#dirty.size > this.#hooks.filesSyncedAlone) return this.syncFilesAside([...this.#dirty.paths()])
     while (left > 0 && this.#dirty.size > 0 && !this.#hasFailed) {
       const perGroup = this.#journal.isNearlyFull ? filesPerSyncGroupUrgent : filesPerSyncGroup
       const paths = [...this.#dirty.paths()].slice(0, Math.min(left, perGroup))
@@ -398,7 +391,7 @@ export class CommitDriver {
 
   /** The same of many files beside the queue: no commit waits for it. */
   async syncFilesAside(paths: readonly string[]): Promise<void> {
-    // Commits may have held more of these logs since they were released: what is left goes in one group, and should be little.
+    // Commits hold more of these logs while they are released: what is left goes in one group, and should be little.
     for (let turn = 0; turn < releasesBeforeSync; turn++) {
       const { logs } = this.#held.firstOf(paths, Number.POSITIVE_INFINITY)
       if (logs.size <= logsPerRelease) break

@@ -83,16 +83,17 @@ const ringsPerBudget = 16
 /** How far checkpoints of a directory lie apart that is opened with these. */
 export function checkpointPaceOf(options: LogDirectoryOptions): CheckpointPace {
   const everyBytes = options.checkpointEveryBytes ?? checkpointEveryBytesDefault
+  const heldBytesMax = heldBytesMaxOf(options)
   // A smaller ring would run full before a checkpoint is due.
-  const mayHold = heldBytesMaxOf(options) >= everyBytes
+  const mayHold = heldBytesMax >= everyBytes
   return {
     everyBytes,
     heldBytesPerLog: options.heldBytesPerLog ?? heldBytesPerLogDefault,
-    heldBytesMax: heldBytesMaxOf(options),
+    heldBytesMax,
     holdsWith: {
-      roomBytes: roomPerHeldByte * heldBytesMaxOf(options),
+      roomBytes: roomPerHeldByte * heldBytesMax,
       // A budget in bytes has bounded the ring; one that is a share of the file system is known when it is looked at.
-      budgetBytes: Math.floor(ringBytesPerDue * heldBytesMaxOf(options)) * ringsPerBudget,
+      budgetBytes: Math.floor(ringBytesPerDue * heldBytesMax) * ringsPerBudget,
     },
     unfiledEntriesMax: options.unfiledIndexEntriesMax ?? unfiledEntriesMaxDefault,
     filesSyncedAlone: options.filesSyncedAlone ?? filesSyncedAloneDefault,

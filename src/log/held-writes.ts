@@ -4,7 +4,7 @@
  * them, and pages and books of the file would be written again each time.
  *
  * What is held is durable and acknowledged, in frames that stay needed until the file has it and is synced. Whoever reads the file finds it
- * there (`held-disk`). Whoever is about to count on the file itself (a sync, a roll, a write of another way) has its log released first.
+ * there (`held-reads`). Whoever is about to count on the file itself (a sync, a roll, a write of another way) has its log released first.
  */
 import { assert } from '../base/assert.ts'
 import type { DiskOperation } from '../base/ports.ts'

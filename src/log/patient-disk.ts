@@ -89,8 +89,12 @@ const chained: SubmitOptions = { needsPrevious: true }
 const ordered: PatientOptions = {}
 const none: readonly DiskOperation[] = []
 
+/** How the bytes of files are looked at. */
+export type DiskReads = Pick<Disk, 'read' | 'readHot' | 'size'>
+
 export class PatientDisk implements Disk {
   readonly #port: Disk
+  readonly #reads: DiskReads
   readonly #clock: Clock
   /** Not settled yet, in the order of submission. Bounded by those who submit, as in the port. */
   readonly #groups: Group[] = []
@@ -120,8 +124,13 @@ export class PatientDisk implements Disk {
   onLack: (error: DiskError) => void = () => {}
   onSpace: () => void = () => {}
 
-  constructor(port: Disk, clock: Clock, lastWords: readonly DiskOperation[] = none) {
+  constructor(
+    { port, reads }: { readonly port: Disk; readonly reads: DiskReads },
+    clock: Clock,
+    lastWords: readonly DiskOperation[] = none,
+  ) {
     this.#port = port
+    this.#reads = reads
     this.#lastWords = lastWords
     this.#clock = clock
   }
@@ -208,11 +217,11 @@ export class PatientDisk implements Disk {
   }
 
   read(path: string, position: number, length: number, into?: Uint8Array): Promise<Uint8Array> {
-    return this.#port.read(path, position, length, into)
+    return this.#reads.read(path, position, length, into)
   }
 
   readHot(path: string, position: number, length: number): Uint8Array | null {
-    return this.#port.readHot(path, position, length)
+    return this.#reads.readHot(path, position, length)
   }
 
   readFile(path: string, bytesMax: number): Promise<Uint8Array | null> {
@@ -224,7 +233,7 @@ export class PatientDisk implements Disk {
   }
 
   size(path: string): Promise<number | null> {
-    return this.#port.size(path)
+    return this.#reads.size(path)
   }
 
   refusals(paths: readonly string[]): Promise<readonly RefusedPath[]> {

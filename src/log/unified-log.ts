@@ -55,7 +55,7 @@ export class UnifiedLog {
   logStartOffset = 0
   /** Next offset to be given. */
   logEndOffset = 0
-  /** End of what the file has, or the journal holds for it (`held-disk`). */
+  /** End of what the file has, or the journal holds for it (`held-reads`). */
   writtenEndOffset = 0
   /** End of what survives a power cut: the log end of the last completed group commit. */
   durableEndOffset = 0

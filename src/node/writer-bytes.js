@@ -7,14 +7,17 @@ const memoryBytes = 1_048_576
 let memory = null
 
 /**
- * Two pieces of memory go behind each other.
+ * Two pieces of memory go behind each other. The numbers are read where they stand: a list of them for each batch would be garbage.
  * @param {number} fd
  * @param {Uint8Array} bytes
- * @param {number[]} words position in the file, then offset and length of each piece
+ * @param {ArrayLike<number>} numbers
+ * @param {number} at position in the file, then offset and length of each piece
  */
-export function writeTwo(fd, bytes, [position = 0, offset = 0, length = 0, offset2 = 0, length2 = 0]) {
-  writeAll(fd, bytes, { offset, length, position })
-  writeAll(fd, bytes, { offset: offset2, length: length2, position: position + length })
+export function writeTwo(fd, bytes, numbers, at) {
+  const position = numbers[at] ?? 0
+  const length = numbers[at + 2] ?? 0
+  writeAll(fd, bytes, { offset: numbers[at + 1] ?? 0, length, position })
+  writeAll(fd, bytes, { offset: numbers[at + 3] ?? 0, length: numbers[at + 4] ?? 0, position: position + length })
 }
 
 /**

@@ -195,7 +195,7 @@ function runOperation(kind, commands, at) {
  * @param {number} at position, then offset and length of two pieces of the ring; the second is empty unless the bytes wrap
  */
 function write(name, commands, at) {
-  writeTwo(dirtied(names.descriptorOf(name, openOrCreate)).fd, ringBytes, commands.slice(at, at + 5))
+  writeTwo(dirtied(names.descriptorOf(name, openOrCreate)).fd, ringBytes, commands, at)
 }
 
 /**

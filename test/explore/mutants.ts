@@ -333,14 +333,14 @@ export const mutants: readonly Mutant[] = [
     name: 'held-unread',
     test: 'test/log/held-writes.test.ts',
     breaks: 'what is held is read from the journal',
-    edits: edit('log/held-disk.ts', 'if (this.#held.lackingIn(path) === null) return', 'return'),
+    edits: edit('log/held-reads.ts', 'if (this.#held.lackingIn(path) === null) return', 'return'),
   },
   {
     name: 'taken-for-what-was-held',
-    test: 'test/log/held-disk.test.ts',
+    test: 'test/log/held-reads.test.ts',
     breaks: 'what was read while its file got it is read again',
     edits: edit(
-      'log/held-disk.ts',
+      'log/held-reads.ts',
       'if (lacking.every((extent) => this.#held.isLacking(extent))) return bytes',
       'return bytes',
     ),

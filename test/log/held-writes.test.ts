@@ -399,6 +399,29 @@ test('while files are synced beside the queue a node that has rested takes new b
   await world.settle(directory.close())
 })
 
+test('a burst that the ring has no room for waits until the files have what is held, be the disk full or failing', async () => {
+  const pace = { checkpointEveryBytes: 400_000, journalBytesMax: 196_608, journalStepBytes: 196_608 }
+  for (const code of ['ENOSPC', 'EIO']) {
+    const { world, host, logs, directory, appendToAll } = await many(24, pace)
+    await appendToAll(4)
+    host.faults.add({ operation: 'copy', path: /\.log$/, code })
+    for (const log of logs.slice(6)) appendOne(directory, log, batchOf(['y'.repeat(28_000)]))
+    await world.runFor(2000)
+    for (const log of logs) expect((await world.settle(readAll(log, 5))).length).toBe(5)
+    host.faults.clear()
+    if (code === 'ENOSPC') await world.run(() => logs.every((log) => log.durableEndOffset === log.logEndOffset))
+    const ends = logs.map((log) => log.durableEndOffset)
+    host.powerCut()
+    const again = await world.settle(openSmall(host.boot(), options))
+    for (const [index, { key }] of logs.entries()) {
+      const log = again.logs.get(key) as UnifiedLog
+      expect(log.logEndOffset).toBeGreaterThanOrEqual(ends[index] as number)
+      expect((await world.settle(readAll(log))).length).toBe(log.logEndOffset)
+    }
+    await world.settle(again.close())
+  }
+})
+
 test('a file that does not get what is held, while the ring is full, costs nothing that is held', async () => {
   for (let seed = 1; seed <= 10; seed++) {
     const pace = { checkpointEveryBytes: 100_000, heldBytesMax: 100_000 }

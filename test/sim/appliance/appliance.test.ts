@@ -4,7 +4,7 @@ import type { Disk, DiskOperation, Ports } from '../../../src/base/ports.ts'
 import { ApplianceRun } from './appliance-run.ts'
 import type { EdgeOptions, Sabotage } from './edge.ts'
 
-/** They take about 30 s of one core. */
+/** They take about 20 s of one core. */
 const seeds = 90
 const seedsTimeoutMs = 240_000
 

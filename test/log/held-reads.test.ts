@@ -1,7 +1,7 @@
 /** What a file lacks and the journal has: whoever reads the file must not see where it stands. */
 import { expect, test } from 'vitest'
 import type { Disk } from '../../src/base/ports.ts'
-import { HeldDisk } from '../../src/log/held-disk.ts'
+import { HeldReads } from '../../src/log/held-reads.ts'
 import { HeldWrites } from '../../src/log/held-writes.ts'
 import type { UnifiedLog } from '../../src/log/unified-log.ts'
 import { Prng } from '../sim/prng.ts'
@@ -12,15 +12,33 @@ const file = '/file'
 /** All that a log is asked for here. */
 const aLog = (): UnifiedLog => ({ segments: [{ logPath: file }] }) as unknown as UnifiedLog
 
-function place(seed: number): { world: SimWorld; disk: Disk; held: HeldWrites; seen: HeldDisk } {
+function place(seed: number): { world: SimWorld; disk: Disk; held: HeldWrites; seen: HeldReads } {
   const world = simWorld(seed)
   const { disk } = world.host('edge').boot()
   const held = new HeldWrites()
-  return { world, disk, held, seen: new HeldDisk(disk, held, ring) }
+  return { world, disk, held, seen: new HeldReads(disk, held, ring) }
 }
 
 function write(world: SimWorld, disk: Disk, path: string, position: number, bytes: Uint8Array): Promise<void> {
   return world.settle(disk.submit([{ kind: 'write', path, position, chunks: [bytes] }]))
+}
+
+/** A file whose end is in the ring, until it gets that too. */
+async function halfThere(seed: number): Promise<ReturnType<typeof place> & { getsIt(): Promise<void> }> {
+  const there = place(seed)
+  const { world, disk, held } = there
+  const log = aLog()
+  await write(world, disk, file, 0, Buffer.from('in the file'))
+  await write(world, disk, ring, 100, Buffer.from(', and in the ring'))
+  held.add(log, { path: file, position: 11, ringPosition: 100, bytes: 17 }, 0)
+  return {
+    ...there,
+    async getsIt() {
+      const { operations, extents } = held.release([log], ring)
+      await world.settle(disk.submit(operations))
+      held.written(extents)
+    },
+  }
 }
 
 /** Holds what goes on `method` calls of this path until it is let go. */
@@ -68,33 +86,21 @@ test('any part of a file is read as if it had all that is held of it and on its 
 })
 
 test('a slow read is not given what another frame has brought to that place of the ring', async () => {
-  const { world, disk, held, seen } = place(1)
-  const log = aLog()
-  await write(world, disk, file, 0, Buffer.from('in the file'))
-  await write(world, disk, ring, 100, Buffer.from(', and in the ring'))
-  held.add(log, { path: file, position: 11, ringPosition: 100, bytes: 17 }, 0)
+  const { world, disk, seen, getsIt } = await halfThere(1)
   const letGo = gate(disk, 'read', ring)
   const reading = seen.read(file, 3, 100)
-  const { operations, extents } = held.release([log], ring)
-  await world.settle(disk.submit(operations))
-  held.written(extents)
+  await getsIt()
   await write(world, disk, ring, 100, Buffer.from('something else...'))
   letGo()
   expect(Buffer.from(await world.settle(reading)).toString()).toBe('the file, and in the ring')
 })
 
 test('a file that gets what it lacked while its size is asked for does not seem shorter', async () => {
-  const { world, disk, held, seen } = place(2)
-  const log = aLog()
-  await write(world, disk, file, 0, Buffer.from('in the file'))
-  await write(world, disk, ring, 100, Buffer.from(', and in the ring'))
-  held.add(log, { path: file, position: 11, ringPosition: 100, bytes: 17 }, 0)
+  const { world, disk, seen, getsIt } = await halfThere(2)
   const letGo = gate(disk, 'size', file)
   const asking = seen.size(file)
   await world.runFor(100)
-  const { operations, extents } = held.release([log], ring)
-  await world.settle(disk.submit(operations))
-  held.written(extents)
+  await getsIt()
   letGo()
   expect(await world.settle(asking)).toBe(28)
 })

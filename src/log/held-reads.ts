@@ -1,16 +1,8 @@
-/** A disk whose files seem to have already what the journal holds for them. */
-import type {
-  DirectoryEntry,
-  Disk,
-  DiskOperation,
-  LockOutcome,
-  Ports,
-  RefusedPath,
-  SubmitOptions,
-} from '../base/ports.ts'
+/** How files are read: as if they had already what the journal holds for them. */
+import type { Ports } from '../base/ports.ts'
 import { type HeldDirectory, journalPathOf } from './directory-hold.ts'
 import { type HeldExtent, HeldWrites } from './held-writes.ts'
-import { PatientDisk } from './patient-disk.ts'
+import { type DiskReads, PatientDisk } from './patient-disk.ts'
 import { failedSyncNote } from './side-files.ts'
 
 /** The disk of a directory as its engine sees it. */
@@ -22,16 +14,16 @@ export interface DirectoryDisk {
 
 export function diskOf({ disk, clock }: Ports, held: HeldDirectory): DirectoryDisk {
   const heldWrites = new HeldWrites()
-  const seen = new HeldDisk(disk, heldWrites, journalPathOf(held))
-  return { disk: new PatientDisk(seen, clock, failedSyncNote(held.stateDirectory)), heldWrites }
+  const reads = new HeldReads(disk, heldWrites, journalPathOf(held))
+  return { disk: new PatientDisk({ port: disk, reads }, clock, failedSyncNote(held.stateDirectory)), heldWrites }
 }
 
-export class HeldDisk implements Disk {
-  readonly #port: Disk
+export class HeldReads implements DiskReads {
+  readonly #port: DiskReads
   readonly #held: HeldWrites
   readonly #journalPath: string
 
-  constructor(port: Disk, held: HeldWrites, journalPath: string) {
+  constructor(port: DiskReads, held: HeldWrites, journalPath: string) {
     this.#port = port
     this.#held = held
     this.#journalPath = journalPath
@@ -81,38 +73,6 @@ export class HeldDisk implements Disk {
       // Else the file has got it meanwhile.
       if (this.#held.isLacking(newest)) return Math.max(size, newest.position + newest.bytes)
     }
-  }
-
-  submit(operations: readonly DiskOperation[], options?: SubmitOptions): Promise<void> {
-    return this.#port.submit(operations, options)
-  }
-
-  readFile(path: string, bytesMax: number): Promise<Uint8Array | null> {
-    return this.#port.readFile(path, bytesMax)
-  }
-
-  list(path: string): Promise<readonly DirectoryEntry[]> {
-    return this.#port.list(path)
-  }
-
-  refusals(paths: readonly string[]): Promise<readonly RefusedPath[]> {
-    return this.#port.refusals(paths)
-  }
-
-  space(path: string): Promise<{ readonly freeBytes: number; readonly totalBytes: number }> {
-    return this.#port.space(path)
-  }
-
-  lock(path: string): Promise<LockOutcome> {
-    return this.#port.lock(path)
-  }
-
-  syncAside(paths: readonly string[]): Promise<void> {
-    return this.#port.syncAside(paths)
-  }
-
-  forget(path: string): void {
-    this.#port.forget(path)
   }
 }
 
