@@ -18,21 +18,14 @@ import { type EpochFile, epochWrites, takeEpochs } from './epoch-files.ts'
 import type { HeldWrites } from './held-writes.ts'
 import type { IndexCache } from './index-cache.ts'
 import { indexReplacement, indexWrites, type Writes } from './index-files.ts'
-import { LineWriter } from './line-writer.ts'
+import { KnownLines } from './known-lines.ts'
 import { snapshotPath } from './producer-loader.ts'
 import { logMetrics } from './log-metrics.ts'
 import { encodeSnapshot } from './producer-snapshot.ts'
 import { trimWrites } from './reservations.ts'
 import type { Segment } from './segment.ts'
 import type { ChainPoint } from './segment-digest.ts'
-import {
-  chainPointOf,
-  indexTailMax,
-  logFileNames,
-  sealKnownLogs,
-  stateFileNames,
-  writeKnownLogs,
-} from './side-files.ts'
+import { chainPointOf, indexTailMax, logFileNames, stateFileNames } from './side-files.ts'
 import type { UnifiedLog } from './unified-log.ts'
 
 /** Logs written down in one turn of the loop: some three milliseconds. */
@@ -76,7 +69,7 @@ export class Checkpointer {
   /** Logs deleted since the recovery points were written. Bound: they are written when there are `deletedMax` more. */
   readonly #deleted = new Set<string>()
   /** Kept from one checkpoint to the next: of 10,000 logs it has grown to some megabytes. */
-  readonly #knownLogs = new LineWriter()
+  readonly #known = new KnownLines()
   /** Ends with the newest writing of the node-wide files. */
   #nodeFiles: Promise<void> = Promise.resolve()
 
@@ -208,11 +201,11 @@ export class Checkpointer {
       if (logs.length > logsPerTurn) await nextTurn(this.#parts.clock)
     }
     // What a log's line says stays true while the others are written down: recovery points only rise.
-    const known = this.#knownLogs.clear()
+    this.#known.begin()
     const firsts: number[] = []
     for (let at = 0; at < logs.length; at += logsPerTurn) {
       for (const log of logs.slice(at, at + logsPerTurn)) firsts.push((log.segments[0] as Segment).baseOffset)
-      writeKnownLogs(known, logs.slice(at, at + logsPerTurn))
+      this.#known.write(logs.slice(at, at + logsPerTurn))
       await breathe()
     }
     const recoveryPoints = formatOffsetsOf(logs, (log) => log.recoveryPoint)
@@ -225,7 +218,7 @@ export class Checkpointer {
     for (const log of told) log.deletedFile = null
     await this.#parts.disk.submit([
       ...this.#parts.digests.takeWrites(),
-      ...replaceFile(`${stateDirectory}/${stateFileNames.recoveryPoints}`, sealKnownLogs(known)),
+      ...replaceFile(`${stateDirectory}/${stateFileNames.recoveryPoints}`, this.#known.seal()),
       { kind: 'syncDirectory', path: stateDirectory },
       ...unlinks,
       ...this.#parts.digests.takeRemovals(),

@@ -62,6 +62,19 @@ export class LineWriter {
     return this
   }
 
+  /** What another has between two places. */
+  copy(from: LineWriter, start: number, end: number): this {
+    this.#reserve(end - start)
+    from.#bytes.copy(this.#bytes, this.#at, start, end)
+    this.#at += end - start
+    return this
+  }
+
+  /** Bytes written so far. */
+  get length(): number {
+    return this.#at
+  }
+
   /** What was written so far; valid until more is. */
   bytes(): Uint8Array {
     return this.#bytes.subarray(0, this.#at)

@@ -1,15 +1,8 @@
 /** The node-wide small files: where they are, how they are replaced, what they say. */
 import type { DiskOperation } from '../base/ports.ts'
-import { crcOf, formatEpochs, sealLines, unsealText } from './checkpoint-file.ts'
-import type { LineWriter } from './line-writer.ts'
+import { unsealText } from './checkpoint-file.ts'
 import { type ChainPoint, HeaderChain } from './segment-digest.ts'
-import {
-  type IndexTail,
-  offsetEntryBytes,
-  timeEntryBytes,
-  validOffsetEntries,
-  validTimeEntries,
-} from './segment-index.ts'
+import type { IndexTail } from './segment-index.ts'
 import type { UnifiedLog } from './unified-log.ts'
 
 /** Names in dataDir/log, Kafka's own. */
@@ -78,54 +71,7 @@ export interface KnownIndexTail extends IndexTail {
 /** Entries of a log's index that may stand in our copy instead of its files. */
 export const indexTailMax = 64
 
-/**
- * Our copy: `topic-partition topicId recoveryPoint snapshot epochsCrc hasEpochs mayHaveGaps chain firstBaseOffset` a line, and where the
- * index files lack a few entries `segment filedOffsets filedTimes offsets times`, sealed with a CRC. The topic id tells a log from an
- * earlier one of its name; the producers' state and young index entries stand here in one file for all logs, so that a checkpoint syncs one
- * file and not three a log.
- */
-export function sealKnownLogs(lines: LineWriter): Uint8Array {
-  return sealLines(lines).bytes()
-}
-
-/** The lines of some logs for `sealKnownLogs`. */
-export function writeKnownLogs(lines: LineWriter, logs: Iterable<UnifiedLog>): void {
-  for (const log of logs) {
-    const { epochs, hasFiledEpochs, mayHaveGaps } = log
-    epochs.filedCrc ??= crcOf(formatEpochs(epochs.filedEntries))
-    lines.text(log.key).text(' ').text(log.topicId).text(' ').number(log.recoveryPoint).text(' ')
-    lines.base64(log.recoverySnapshot).text(' ').text(epochs.filedCrc)
-    lines.text(hasFiledEpochs ? ' 1' : ' 0').text(mayHaveGaps ? ' 1 ' : ' 0 ')
-    writeChain(lines, log.recoveryChain)
-    lines.text(' ').number(log.segments[0]?.baseOffset ?? 0)
-    writeIndexTail(lines, log)
-    lines.text('\n')
-  }
-}
-
-/** Most tails fit: a checkpoint asks thousands of logs, one after the other, and four views for each were a tenth of all that was allocated. */
-const tailMemory = {
-  offsets: new Uint8Array(indexTailMax * offsetEntryBytes),
-  times: new Uint8Array(indexTailMax * timeEntryBytes),
-} as const
-
-/** What the index files of the active segment lack below the recovery point, when it is little. */
-function writeIndexTail(lines: LineWriter, log: UnifiedLog): void {
-  const { baseOffset, index, sizeInBytes } = log.activeSegment
-  if (index.unfiledOffsets === 0 || log.recoveryPoint <= baseOffset) return
-  const { unfiledOffsets, unfiledTimes } = index
-  const fits = unfiledOffsets <= indexTailMax && unfiledTimes <= indexTailMax
-  if (fits) index.encodeInto(tailMemory.offsets, tailMemory.times)
-  const { offsets, times } = fits ? tailMemory : index.encodeUnfiled()
-  const below = log.recoveryPoint - baseOffset
-  const offsetBytes = validOffsetEntries(offsets, sizeInBytes, below, unfiledOffsets) * offsetEntryBytes
-  const timeBytes = validTimeEntries(times, below, unfiledTimes) * timeEntryBytes
-  if (offsetBytes === 0 || offsetBytes > indexTailMax * offsetEntryBytes) return
-  lines.text(' ').number(baseOffset).text(' ').number(index.filedOffsets).text(' ').number(index.filedTimes).text(' ')
-  lines.base64(offsets, offsetBytes).text(' ').base64(times, timeBytes)
-}
-
-/** By `topic-partition`; null when the file is missing or torn. */
+/** What `known-lines` writes, by `topic-partition`; null when the file is missing or torn. */
 export function parseKnownLogs(bytes: Uint8Array | null): ReadonlyMap<string, KnownLog> | null {
   const body = unsealText(bytes)
   if (body === null) return null
@@ -168,17 +114,7 @@ export function chainPointOf(log: UnifiedLog): ChainPoint | null {
   return chain === null || chain.sizeInBytes !== sizeInBytes ? null : { baseOffset, chain: chain.copy() }
 }
 
-/** `base:size.batches.crc.end`; `-` when it is not known. */
-function writeChain(lines: LineWriter, point: ChainPoint | null): void {
-  if (point === null) {
-    lines.text('-')
-    return
-  }
-  const { baseOffset, chain } = point
-  lines.number(baseOffset).text(':').number(chain.sizeInBytes).text('.').number(chain.batches)
-  lines.text('.').number(chain.crc).text('.').number(chain.endOffset)
-}
-
+/** `-` when it is not known. */
 function parseChain(text: string): ChainPoint | null {
   const [base, ...rest] = text.split(':')
   const chain = HeaderChain.fromText(rest.join(':'))

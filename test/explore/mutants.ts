@@ -366,6 +366,16 @@ export const mutants: readonly Mutant[] = [
     ),
   },
   {
+    name: 'known-line-outlives-its-point',
+    test: 'test/log/known-lines.test.ts',
+    breaks: 'a line of the recovery points is copied from the last file only where it would say the same',
+    edits: edit(
+      'log/known-lines.ts',
+      'this.#recoveryPoint === log.recoveryPoint &&\n      this.#recoverySnapshot === log.recoverySnapshot &&\n      this.#recoveryChain === log.recoveryChain &&',
+      '',
+    ),
+  },
+  {
     name: 'held-behind-a-hole',
     test: 'test/log/commit-plan.test.ts',
     breaks: 'what counts as written has all that stands before it',
