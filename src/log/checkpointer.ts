@@ -18,14 +18,14 @@ import { type EpochFile, epochWrites, takeEpochs } from './epoch-files.ts'
 import type { HeldWrites } from './held-writes.ts'
 import type { IndexCache } from './index-cache.ts'
 import { indexReplacement, indexWrites, type Writes } from './index-files.ts'
-import { KnownLines } from './known-lines.ts'
+import { chainPointOf, indexTailMax, KnownLines } from './known-lines.ts'
 import { snapshotPath } from './producer-loader.ts'
 import { logMetrics } from './log-metrics.ts'
 import { encodeSnapshot } from './producer-snapshot.ts'
 import { trimWrites } from './reservations.ts'
 import type { Segment } from './segment.ts'
 import type { ChainPoint } from './segment-digest.ts'
-import { chainPointOf, indexTailMax, logFileNames, stateFileNames } from './side-files.ts'
+import { logFileNames, stateFileNames } from './side-files.ts'
 import type { UnifiedLog } from './unified-log.ts'
 
 /** Logs written down in one turn of the loop: some three milliseconds. */
@@ -68,7 +68,7 @@ export class Checkpointer {
   readonly #background = new Set<Promise<void>>()
   /** Logs deleted since the recovery points were written. Bound: they are written when there are `deletedMax` more. */
   readonly #deleted = new Set<string>()
-  /** Kept from one checkpoint to the next: of 10,000 logs it has grown to some megabytes. */
+  /** Kept from one checkpoint to the next: of 10,000 logs each of its two texts has grown to some megabytes. */
   readonly #known = new KnownLines()
   /** Ends with the newest writing of the node-wide files. */
   #nodeFiles: Promise<void> = Promise.resolve()

@@ -35,7 +35,8 @@ import { segmentName } from './segment.ts'
 import { type KnownDigests, logKeyOf, parseDigests, type SegmentDigest } from './segment-digest.ts'
 import { offsetEntryBytes, timeEntryBytes, validTimeEntries } from './segment-index.ts'
 import { scanSegment } from './segment-scan.ts'
-import { type KnownLog, logFileNames, parseKnownLogs, stateFileNames } from './side-files.ts'
+import { type KnownLog, parseKnownLogs } from './known-lines.ts'
+import { logFileNames, stateFileNames } from './side-files.ts'
 
 export interface Finding {
   readonly kind: 'damaged' | 'tail' | 'hint'

@@ -7,12 +7,51 @@
  * The file is written whole each time. Of thousands of logs a checkpoint changes some, so what the last file said of the others is copied,
  * in as few pieces as there are changes.
  */
-import { crcOf, formatEpochs, sealLines } from './checkpoint-file.ts'
+import { crcOf, formatEpochs, sealLines, unsealText } from './checkpoint-file.ts'
 import { LineWriter } from './line-writer.ts'
-import type { ChainPoint } from './segment-digest.ts'
-import { offsetEntryBytes, timeEntryBytes, validOffsetEntries, validTimeEntries } from './segment-index.ts'
-import { indexTailMax } from './side-files.ts'
+import { type ChainPoint, HeaderChain } from './segment-digest.ts'
+import {
+  type IndexTail,
+  offsetEntryBytes,
+  timeEntryBytes,
+  validOffsetEntries,
+  validTimeEntries,
+} from './segment-index.ts'
 import type { UnifiedLog } from './unified-log.ts'
+
+/** What our own copy of the recovery points says of one log. */
+export interface KnownLog {
+  readonly topicId: string
+  readonly recoveryPoint: number
+  /** Producer state there, as in a `.snapshot` file. */
+  readonly snapshot: Uint8Array
+  /** CRC-32C of `leader-epoch-checkpoint`, which has no checksum of its own; null = not known. */
+  readonly epochsCrc: string | null
+  /** That file has every epoch that began below the recovery point. */
+  readonly hasEpochs: boolean
+  /** Offsets may be missing: compaction has been there, or a deletion was cut short. */
+  readonly mayHaveGaps: boolean
+  /** Entries below the recovery point that its index files lack; null = none are known. */
+  readonly indexTail: KnownIndexTail | null
+  /** The headers of the segment that was active at the recovery point, up to there; null = not known. */
+  readonly chain: ChainPoint | null
+  /** Where the first segment began; null = not known. */
+  readonly firstBaseOffset: number | null
+}
+
+/** The tail of one segment's index. */
+export interface KnownIndexTail extends IndexTail {
+  readonly segmentBaseOffset: number
+}
+
+/** Entries of a log's index that may stand in our copy instead of its files. */
+export const indexTailMax = 64
+
+/** The active segment's headers as they are in the books; null when they are not known from its first byte on. */
+export function chainPointOf(log: UnifiedLog): ChainPoint | null {
+  const { baseOffset, chain, sizeInBytes } = log.activeSegment
+  return chain === null || chain.sizeInBytes !== sizeInBytes ? null : { baseOffset, chain: chain.copy() }
+}
 
 /** Most tails fit: a checkpoint asks thousands of logs, one after the other, and four views for each were a tenth of all that was allocated. */
 const tailMemory = {
@@ -176,4 +215,48 @@ function writeChain(lines: LineWriter, point: ChainPoint | null): void {
   const { baseOffset, chain } = point
   lines.number(baseOffset).text(':').number(chain.sizeInBytes).text('.').number(chain.batches)
   lines.text('.').number(chain.crc).text('.').number(chain.endOffset)
+}
+
+/** What `KnownLines` has written, by `topic-partition`; null when the file is missing or torn. */
+export function parseKnownLogs(bytes: Uint8Array | null): ReadonlyMap<string, KnownLog> | null {
+  const body = unsealText(bytes)
+  if (body === null) return null
+  const known = new Map<string, KnownLog>()
+  for (const line of Buffer.from(body).toString('utf8').split('\n')) {
+    const [key, topicId, offset, snapshot, epochsCrc = null, hasEpochs = '0', gaps = '1', ...rest] = line.split(' ')
+    const [chain = '-', first, ...tail] = rest
+    if (key === undefined || topicId === undefined || offset === undefined || snapshot === undefined) continue
+    known.set(key, {
+      topicId,
+      recoveryPoint: Number(offset),
+      snapshot: Buffer.from(snapshot, 'base64'),
+      epochsCrc,
+      hasEpochs: hasEpochs === '1',
+      // A line of an earlier release does not say: then a gap is no fault.
+      mayHaveGaps: gaps === '1',
+      indexTail: parseIndexTail(tail),
+      chain: parseChain(chain),
+      firstBaseOffset: first === undefined ? null : Number(first),
+    })
+  }
+  return known
+}
+
+function parseIndexTail(words: readonly string[]): KnownIndexTail | null {
+  const [segment, filedOffsets, filedTimes, offsets, times] = words
+  if (segment === undefined || offsets === undefined || times === undefined) return null
+  return {
+    segmentBaseOffset: Number(segment),
+    filedOffsets: Number(filedOffsets),
+    filedTimes: Number(filedTimes),
+    offsets: Buffer.from(offsets, 'base64'),
+    times: Buffer.from(times, 'base64'),
+  }
+}
+
+/** `-` when it is not known. */
+function parseChain(text: string): ChainPoint | null {
+  const [base, ...rest] = text.split(':')
+  const chain = HeaderChain.fromText(rest.join(':'))
+  return chain === null ? null : { baseOffset: Number(base), chain }
 }

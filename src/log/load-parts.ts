@@ -3,7 +3,7 @@ import type { Clock, Disk, Observer } from '../base/ports.ts'
 import { parsePartitionMetadata } from './checkpoint-file.ts'
 import type { DigestFile } from './digest-file.ts'
 import type { ChainPoint, SegmentDigest } from './segment-digest.ts'
-import type { KnownIndexTail } from './side-files.ts'
+import type { KnownIndexTail } from './known-lines.ts'
 
 export interface LoadParts {
   readonly disk: Disk

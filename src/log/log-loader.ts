@@ -27,7 +27,7 @@ import { Segment, segmentName } from './segment.ts'
 import { digestOf } from './segment-digest.ts'
 import { offsetEntryBytes, timeEntryBytes } from './segment-index.ts'
 import { scanSegment } from './segment-scan.ts'
-import { chainPointOf } from './side-files.ts'
+import { chainPointOf } from './known-lines.ts'
 import type { UnifiedLog } from './unified-log.ts'
 
 /** Fills an empty UnifiedLog from its folder. Answers what is to be removed once the recovery points are written. */

@@ -24,7 +24,7 @@ import { type LoadHints, type LoadParts, readSmall, readStart } from './load-par
 import { keepSnapshot, loadProducers } from './producer-loader.ts'
 import { Segment } from './segment.ts'
 import { HeaderChain } from './segment-digest.ts'
-import type { KnownIndexTail } from './side-files.ts'
+import type { KnownIndexTail } from './known-lines.ts'
 import { offsetEntryBytes, timeEntryBytes, validOffsetEntries, validTimeEntries } from './segment-index.ts'
 import { type ScanEnd, scanSegment } from './segment-scan.ts'
 import type { UnifiedLog } from './unified-log.ts'

@@ -57,6 +57,22 @@ async function many(seed: number, more: Partial<LogDirectoryOptions> = {}, count
   return { world, host, ports, directory, logs, asked, appendToAll }
 }
 
+/** Ends the node that way and starts it again: each log has what was durable, and is read to its end. */
+async function isAllThereAfter(
+  end: 'kill' | 'powerCut',
+  { world, host, logs }: Pick<Awaited<ReturnType<typeof many>>, 'world' | 'host' | 'logs'>,
+): Promise<void> {
+  const ends = logs.map((log) => log.durableEndOffset)
+  host[end]()
+  const again = await world.settle(openSmall(host.boot(), options))
+  for (const [index, { key }] of logs.entries()) {
+    const log = again.logs.get(key) as UnifiedLog
+    expect(log.logEndOffset).toBeGreaterThanOrEqual(ends[index] as number)
+    expect((await world.settle(readAll(log))).length).toBe(log.logEndOffset)
+  }
+  await world.settle(again.close())
+}
+
 const sizeOf = (host: SimHost, log: UnifiedLog): number => host.fileNow(log.activeSegment.logPath)?.length ?? 0
 
 test('what many logs get in several commits goes to each file in one write', async () => {
@@ -410,15 +426,7 @@ test('a burst that the ring has no room for waits until the files have what is h
     for (const log of logs) expect((await world.settle(readAll(log, 5))).length).toBe(5)
     host.faults.clear()
     if (code === 'ENOSPC') await world.run(() => logs.every((log) => log.durableEndOffset === log.logEndOffset))
-    const ends = logs.map((log) => log.durableEndOffset)
-    host.powerCut()
-    const again = await world.settle(openSmall(host.boot(), options))
-    for (const [index, { key }] of logs.entries()) {
-      const log = again.logs.get(key) as UnifiedLog
-      expect(log.logEndOffset).toBeGreaterThanOrEqual(ends[index] as number)
-      expect((await world.settle(readAll(log))).length).toBe(log.logEndOffset)
-    }
-    await world.settle(again.close())
+    await isAllThereAfter('powerCut', { world, host, logs })
   }
 })
 
@@ -433,13 +441,8 @@ test('a file that does not get what is held, while the ring is full, costs nothi
         () => directory.failure !== null || logs.every((log) => log.durableEndOffset === log.logEndOffset),
       )
     }
-    const ends = logs.map((log) => log.durableEndOffset)
-    for (const [index, log] of logs.entries()) expect((await world.settle(readAll(log))).length).toBe(ends[index])
-    host.kill()
-    const again = await world.settle(openSmall(host.boot(), options))
-    for (const [index, { key }] of logs.entries())
-      expect(again.logs.get(key)?.logEndOffset).toBeGreaterThanOrEqual(ends[index] as number)
-    await world.settle(again.close())
+    for (const log of logs) expect((await world.settle(readAll(log))).length).toBe(log.durableEndOffset)
+    await isAllThereAfter('kill', { world, host, logs })
   }
 })
 
@@ -476,15 +479,6 @@ test('whatever fails, what was acknowledged is read whole and in order, and is t
     host.faults.clear()
     await world.run(() => directory.failure !== null || logs.every((log) => log.durableEndOffset === log.logEndOffset))
     for (const log of logs) expect((await world.settle(readAll(log))).length).toBe(log.durableEndOffset)
-    const ends = logs.map((log) => log.durableEndOffset)
-    if (prng.chance(0.5)) host.kill()
-    else host.powerCut()
-    const again = await world.settle(openSmall(host.boot(), options))
-    for (const [index, { key }] of logs.entries()) {
-      const log = again.logs.get(key) as UnifiedLog
-      expect(log.logEndOffset).toBeGreaterThanOrEqual(ends[index] as number)
-      expect((await world.settle(readAll(log))).length).toBe(log.logEndOffset)
-    }
-    await world.settle(again.close())
+    await isAllThereAfter(prng.chance(0.5) ? 'kill' : 'powerCut', { world, host, logs })
   }
 })

@@ -1,6 +1,5 @@
 import { expect, test } from 'vitest'
-import { KnownLines } from '../../src/log/known-lines.ts'
-import { parseKnownLogs } from '../../src/log/side-files.ts'
+import { KnownLines, parseKnownLogs } from '../../src/log/known-lines.ts'
 import type { UnifiedLog } from '../../src/log/unified-log.ts'
 import { Prng } from '../sim/prng.ts'
 import { simWorld } from '../sim/world.ts'
