@@ -19,7 +19,7 @@ test(`what was promised holds after each of ${statesMin} crashes`, { timeout: 30
 })
 
 describe('the explorer finds an engine in which', () => {
-  // Their sources are loaded by Node itself, in a process of its own.
+  // Their sources are loaded once more with the bug in them, in a process of its own.
   const run = spawnSync('sh', ['tools/with-node', 'node', 'test/explore/run.ts', '--mutants', '--quick'], {
     cwd: join(import.meta.dirname, '..', '..'),
     encoding: 'utf8',
@@ -32,6 +32,6 @@ describe('the explorer finds an engine in which', () => {
   )
 
   test.each([...mutants])('it is not so that $breaks', ({ name }) => {
-    expect(lines.get(name) ?? `${run.stdout}${run.stderr}`).toMatch(/^(\d+\.\d+\.-?\d+|test\/\S+) /)
+    expect(lines.get(name) ?? `${run.stdout}${run.stderr}`).toMatch(/^found by /)
   })
 })

@@ -1,13 +1,13 @@
 /**
  * Holds the explorer against its mutants: each must be found. A state that once killed a mutant is tried first; where the engine has
- * changed since and it does not any more, histories are searched for another.
+ * changed since and it does not any more, histories are searched for another. The same with the mutants that a test is to find: the one
+ * that once failed first, then its whole file.
  */
-import { spawnSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { stripVTControlCharacters } from 'node:util'
 import { parseStateName, replayState, type Search } from './explorer.ts'
 import { explorerWith } from './mutant-loader.ts'
+import { failuresOf } from './mutant-tests.ts'
 import type { Mutant } from './mutant.ts'
 import { mutants } from './mutants.ts'
 
@@ -34,38 +34,53 @@ export async function findMutants(options: MutantsOptions): Promise<boolean> {
     throw new Error(`no mutant ${options.name}; there are ${mutants.map(({ name }) => name).join(', ')}`)
   const startMs = Date.now()
   let found = 0
-  for (const mutant of chosen) {
-    const searchMs = options.isQuick ? quickSearchMsMax : searchMsMax
-    const kill =
-      mutant.test === undefined ? await findOne(mutant, known[mutant.name] ?? null, searchMs) : runTest(mutant)
-    if (kill !== null) found++
-    if (kill !== null && mutant.test === undefined) known[mutant.name] = kill.state
-    console.log(`mutant ${mutant.name}: ${kill === null ? 'NOT FOUND' : `${kill.state} ${kill.sentence}`}`)
+  const tell = ({ name }: Mutant, kill: Kill | null): void => {
+    if (kill !== null) {
+      found++
+      known[name] = kill.by
+    }
+    console.log(`mutant ${name}: ${kill === null ? 'NOT FOUND' : `found by ${kill.by}: ${kill.sentence}`}`)
   }
+  const searchMs = options.isQuick ? quickSearchMsMax : searchMsMax
+  for (const mutant of chosen.filter(({ test }) => test === undefined)) {
+    tell(mutant, await findState(mutant, known[mutant.name] ?? null, searchMs))
+  }
+  const tested = chosen.filter(({ test }) => test !== undefined)
+  const failures = await findTests(tested, known)
+  for (const mutant of tested) tell(mutant, failures.get(mutant.name) ?? null)
   console.log(`explorer: ${found} of ${chosen.length} mutants found in ${((Date.now() - startMs) / 1000).toFixed(1)} s`)
   if (options.isRecording) writeFileSync(statesFile, `${JSON.stringify(known, null, 2)}\n`)
   return found === chosen.length
 }
 
 interface Kill {
-  /** Or the file of the test. */
-  readonly state: string
+  /** The name of the state, or of the test. */
+  readonly by: string
   readonly sentence: string
 }
 
-/** Runs the test that is to fail for it. */
-function runTest({ name, test }: Mutant): Kill | null {
-  const script = join(import.meta.dirname, 'mutant-test.ts')
-  const run = spawnSync(process.execPath, [script, name, test ?? ''], { encoding: 'utf8' })
-  const failed = /^\s*(?:FAIL|×)\s+(.*)$/m.exec(stripVTControlCharacters(`${run.stdout}${run.stderr}`))
-  return run.status === 0 && failed !== null ? { state: test ?? '', sentence: failed[1] as string } : null
+/** The tests that fail for these mutants. */
+async function findTests(
+  tested: readonly Mutant[],
+  known: Readonly<Record<string, string>>,
+): Promise<ReadonlyMap<string, Kill>> {
+  const named = tested.filter(({ name }) => known[name] !== undefined)
+  const asBefore = await failuresOf(named.map((mutant) => ({ mutant, testName: known[mutant.name] as string })))
+  const left = tested.filter(({ name }) => !asBefore.has(name))
+  const another = await failuresOf(left.map((mutant) => ({ mutant, testName: null })))
+  return new Map(
+    tested.flatMap(({ name, test }) => {
+      const by = asBefore.get(name) ?? another.get(name)
+      return by === undefined ? [] : [[name, { by, sentence: `fails in ${test}` }] as const]
+    }),
+  )
 }
 
-async function findOne(mutant: Mutant, state: string | null, searchMs: number): Promise<Kill | null> {
+async function findState(mutant: Mutant, state: string | null, searchMs: number): Promise<Kill | null> {
   const explorer = await explorerWith(mutant)
   if (state !== null) {
     const sentence = await explorer.replayState(explorer.parseStateName(state)).catch(String)
-    if (sentence !== null && (await holdsWithout(mutant, state))) return { state, sentence }
+    if (sentence !== null && (await holdsWithout(mutant, state))) return { by: state, sentence }
   }
   const endMs = processorMs() + searchMs
   for (let history = 1; history <= historiesMax && processorMs() < endMs; history++) {
@@ -73,7 +88,7 @@ async function findOne(mutant: Mutant, state: string | null, searchMs: number): 
     await explorer.exploreHistory(history, 1, search)
     if (search.found === null) continue
     const found = explorer.formatStateName(search.found.name)
-    if (await holdsWithout(mutant, found)) return { state: found, sentence: search.found.sentence }
+    if (await holdsWithout(mutant, found)) return { by: found, sentence: search.found.sentence }
   }
   return null
 }
