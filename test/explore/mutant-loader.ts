@@ -3,16 +3,13 @@
  * and so is everything of ours that they import, with the mutant's text put in. Nothing is written, and many mutants fit in one process.
  */
 import { registerHooks } from 'node:module'
-import { join } from 'node:path'
-import { pathToFileURL } from 'node:url'
 import type * as explorer from './explorer.ts'
-import { mutate } from './mutant-text.ts'
+import { mutateLoaded, root } from './mutant-text.ts'
 import type { Mutant } from './mutant.ts'
 import { mutants } from './mutants.ts'
 
 type Explorer = typeof explorer
 
-const root = pathToFileURL(join(import.meta.dirname, '..', '..', '/')).href
 const mark = '?mutant='
 
 const byName = new Map(mutants.map((mutant) => [mutant.name, mutant]))
@@ -39,9 +36,7 @@ function setHooks(): void {
     load(url, context, nextLoad) {
       const loaded = nextLoad(url, context)
       const mutant = byName.get(nameOf(url) ?? '')
-      const file = url.slice(root.length).replace(/\?.*$/, '')
-      if (mutant === undefined || !mutant.edits.some((edit) => edit.file === file)) return loaded
-      return { ...loaded, source: mutate(mutant, file, String(loaded.source)) }
+      return mutant === undefined ? loaded : mutateLoaded(mutant, url, loaded)
     },
   })
 }

@@ -2,10 +2,10 @@
 import { join } from 'node:path'
 import type { Reporter, TestCase } from 'vitest/node'
 import { startVitest } from 'vitest/node'
-import { mutate } from './mutant-text.ts'
 import type { Mutant } from './mutant.ts'
 
 const root = join(import.meta.dirname, '..', '..')
+const preload = new URL('mutant-preload.ts', import.meta.url).href
 
 /** A mutant, and the full name of the one test to run for it; null runs its whole file. */
 export interface Trial {
@@ -39,19 +39,13 @@ export async function failuresOf(trials: readonly Trial[]): Promise<ReadonlyMap<
 function projectOf({ mutant, testName }: Trial) {
   return {
     root,
-    plugins: [
-      {
-        name: 'mutant',
-        enforce: 'pre' as const,
-        transform: (source: string, id: string): string => mutate(mutant, id.slice(root.length + 1), source),
-      },
-    ],
     test: {
       name: mutant.name,
-      // What one mutant has made of a source is of no use to another, nor to who runs the tests next.
-      fsModuleCache: false,
       include: [mutant.test ?? ''],
       testTimeout: 30_000,
+      // Node loads the sources itself: it has the unchanged ones in its compile cache.
+      experimental: { viteModuleRunner: false, nodeLoader: false },
+      execArgv: ['--import', `${preload}?${mutant.name}`],
       ...(testName === null ? {} : { testNamePattern: patternOf(testName) }),
     },
   }

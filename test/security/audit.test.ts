@@ -5,7 +5,7 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { AclOperationTypes, AclPermissionTypes, AclResourceTypes, Kafka, logLevel, ResourcePatternTypes } from 'kafkajs'
+import kafkajs, { type Kafka } from 'kafkajs'
 import { connectAsync } from 'mqtt'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { readAuditLine } from '../../src/security/audit/audit-line.ts'
@@ -53,11 +53,11 @@ function told(): Told[] {
 }
 
 function as(user: string, password = passwordOf(user)): Kafka {
-  return new Kafka({
+  return new kafkajs.Kafka({
     brokers: [daemon.kafka],
     clientId: 'audit-test',
     sasl: { mechanism: 'plain', username: user, password },
-    logLevel: logLevel.NOTHING,
+    logLevel: kafkajs.logLevel.NOTHING,
     retry: { retries: 0 },
   })
 }
@@ -147,24 +147,24 @@ describe('the audit of a daemon', () => {
       }),
     )
     const acl = {
-      resourceType: AclResourceTypes.TOPIC,
+      resourceType: kafkajs.AclResourceTypes.TOPIC,
       resourceName: 'press',
-      resourcePatternType: ResourcePatternTypes.LITERAL,
+      resourcePatternType: kafkajs.ResourcePatternTypes.LITERAL,
       principal: 'User:writer',
       host: '*',
-      operation: AclOperationTypes.WRITE,
-      permissionType: AclPermissionTypes.ALLOW,
+      operation: kafkajs.AclOperationTypes.WRITE,
+      permissionType: kafkajs.AclPermissionTypes.ALLOW,
     }
-    const auditor = { ...acl, principal: 'User:auditor', operation: AclOperationTypes.READ }
+    const auditor = { ...acl, principal: 'User:auditor', operation: kafkajs.AclOperationTypes.READ }
     await admin.createAcls({
       acl: [
         acl,
-        { ...acl, operation: AclOperationTypes.DELETE },
+        { ...acl, operation: kafkajs.AclOperationTypes.DELETE },
         { ...auditor, resourceName: '*' },
-        { ...auditor, resourceType: AclResourceTypes.GROUP, resourceName: '*' },
+        { ...auditor, resourceType: kafkajs.AclResourceTypes.GROUP, resourceName: '*' },
       ],
     })
-    await admin.deleteAcls({ filters: [{ ...acl, operation: AclOperationTypes.DELETE }] })
+    await admin.deleteAcls({ filters: [{ ...acl, operation: kafkajs.AclOperationTypes.DELETE }] })
     await admin.createTopics({ topics: [{ topic: 'short-lived', numPartitions: 1 }] })
     await admin.deleteTopics({ topics: ['short-lived'] })
     await admin.disconnect()

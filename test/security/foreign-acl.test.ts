@@ -1,5 +1,5 @@
 /** Access control as programs that are not ours meet it, over Kafka and over MQTT. */
-import { AclOperationTypes, AclPermissionTypes, AclResourceTypes, Kafka, logLevel, ResourcePatternTypes } from 'kafkajs'
+import kafkajs, { type AclOperationTypes, type AclResourceTypes, type Kafka } from 'kafkajs'
 import { connectAsync, type MqttClient } from 'mqtt'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { KafkaClient } from '../../src/admin/cli/kafka-client.ts'
@@ -31,9 +31,15 @@ beforeAll(async () => {
   await admin.createTopics({ topics: ['plant', 'secret'].map((topic) => ({ topic, numPartitions: 2 })) })
   await admin.createAcls({
     acl: [
-      entry('writer', AclResourceTypes.TOPIC, 'plant', AclOperationTypes.WRITE),
-      entry('reader', AclResourceTypes.TOPIC, 'pla', AclOperationTypes.READ, ResourcePatternTypes.PREFIXED),
-      entry('reader', AclResourceTypes.GROUP, 'readers', AclOperationTypes.READ),
+      entry('writer', kafkajs.AclResourceTypes.TOPIC, 'plant', kafkajs.AclOperationTypes.WRITE),
+      entry(
+        'reader',
+        kafkajs.AclResourceTypes.TOPIC,
+        'pla',
+        kafkajs.AclOperationTypes.READ,
+        kafkajs.ResourcePatternTypes.PREFIXED,
+      ),
+      entry('reader', kafkajs.AclResourceTypes.GROUP, 'readers', kafkajs.AclOperationTypes.READ),
     ],
   })
   await admin.disconnect()
@@ -63,9 +69,9 @@ function entry(
   resourceType: AclResourceTypes,
   resourceName: string,
   operation: AclOperationTypes,
-  resourcePatternType = ResourcePatternTypes.LITERAL,
+  resourcePatternType = kafkajs.ResourcePatternTypes.LITERAL,
 ) {
-  const permissionType = AclPermissionTypes.ALLOW
+  const permissionType = kafkajs.AclPermissionTypes.ALLOW
   return {
     resourceType,
     resourceName,
@@ -78,10 +84,10 @@ function entry(
 }
 
 function as(user: string): Kafka {
-  return new Kafka({
+  return new kafkajs.Kafka({
     brokers: [kafka],
     sasl: { mechanism: 'scram-sha-256', username: user, password: `${user}-secret` },
-    logLevel: logLevel.NOTHING,
+    logLevel: kafkajs.logLevel.NOTHING,
     retry: { retries: 0 },
   })
 }
@@ -158,7 +164,7 @@ describe('a Kafka client', () => {
       )
     const resources = [{ type: 2, name: 'plant' }]
     const configs = [{ name: 'retention.ms', value: '1' }]
-    const own = entry('writer', AclResourceTypes.TOPIC, 'secret', AclOperationTypes.ALL)
+    const own = entry('writer', kafkajs.AclResourceTypes.TOPIC, 'secret', kafkajs.AclOperationTypes.ALL)
     expect([
       await refusal(admin.createTopics({ topics: [{ topic: 'mine' }] })),
       await refusal(admin.deleteTopics({ topics: ['plant'] })),
@@ -180,9 +186,11 @@ describe('a Kafka client', () => {
   test('an entry counts from the moment it is answered, and no longer than it is there', async () => {
     const admin = as('root').admin()
     await admin.connect()
-    await admin.createAcls({ acl: [entry('nobody', AclResourceTypes.TOPIC, 'plant', AclOperationTypes.WRITE)] })
+    await admin.createAcls({
+      acl: [entry('nobody', kafkajs.AclResourceTypes.TOPIC, 'plant', kafkajs.AclOperationTypes.WRITE)],
+    })
     expect(await produce('nobody', 'plant')).toBe('done')
-    const filter = entry('nobody', AclResourceTypes.TOPIC, 'plant', AclOperationTypes.WRITE)
+    const filter = entry('nobody', kafkajs.AclResourceTypes.TOPIC, 'plant', kafkajs.AclOperationTypes.WRITE)
     const described = await admin.describeAcls(filter)
     expect(described.resources.flatMap(({ acls }) => acls)).toHaveLength(1)
     await admin.deleteAcls({ filters: [filter] })
