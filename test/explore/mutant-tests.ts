@@ -1,10 +1,10 @@
 /** Runs tests over sources with a deliberate bug put in: each mutant is a project of its own in one run of vitest. */
-import { join } from 'node:path'
-import type { Reporter, TestCase } from 'vitest/node'
-import { startVitest } from 'vitest/node'
+import { fileURLToPath } from 'node:url'
+import { type Reporter, startVitest } from 'vitest/node'
+import { root as rootUrl } from './mutant-text.ts'
 import type { Mutant } from './mutant.ts'
 
-const root = join(import.meta.dirname, '..', '..')
+const root = fileURLToPath(rootUrl)
 const preload = new URL('mutant-preload.ts', import.meta.url).href
 
 /** A mutant, and the full name of the one test to run for it; null runs its whole file. */
@@ -18,7 +18,7 @@ export async function failuresOf(trials: readonly Trial[]): Promise<ReadonlyMap<
   const failures = new Map<string, string>()
   if (trials.length === 0) return failures
   const reporter: Reporter = {
-    onTestCaseResult(test: TestCase): void {
+    onTestCaseResult(test) {
       const { name } = test.project
       if (test.result().state === 'failed' && !failures.has(name)) failures.set(name, test.fullName)
     },
@@ -27,7 +27,6 @@ export async function failuresOf(trials: readonly Trial[]): Promise<ReadonlyMap<
     root,
     config: false,
     watch: false,
-    fsModuleCache: false,
     reporters: [reporter],
     maxWorkers: 1,
     projects: trials.map(projectOf),
@@ -54,5 +53,5 @@ function projectOf({ mutant, testName }: Trial) {
 /** Vitest shows « > » between the names of suites and test, and looks for a space there. */
 function patternOf(testName: string): RegExp {
   const escaped = testName.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
-  return new RegExp(`^ ?${escaped.replaceAll(' > ', ' (?:> )?')}$`)
+  return new RegExp(`^${escaped.replaceAll(' > ', ' (?:> )?')}$`)
 }

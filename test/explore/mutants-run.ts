@@ -47,7 +47,10 @@ export async function findMutants(options: MutantsOptions): Promise<boolean> {
   }
   const tested = chosen.filter(({ test }) => test !== undefined)
   const failures = await findTests(tested, known)
-  for (const mutant of tested) tell(mutant, failures.get(mutant.name) ?? null)
+  for (const mutant of tested) {
+    const by = failures.get(mutant.name)
+    tell(mutant, by === undefined ? null : { by, sentence: `fails in ${mutant.test}` })
+  }
   console.log(`explorer: ${found} of ${chosen.length} mutants found in ${((Date.now() - startMs) / 1000).toFixed(1)} s`)
   if (options.isRecording) writeFileSync(statesFile, `${JSON.stringify(known, null, 2)}\n`)
   return found === chosen.length
@@ -59,21 +62,19 @@ interface Kill {
   readonly sentence: string
 }
 
-/** The tests that fail for these mutants. */
+/** The test that fails for each of these mutants, under the mutant's name: the one that once did, or else another of the file. */
 async function findTests(
   tested: readonly Mutant[],
   known: Readonly<Record<string, string>>,
-): Promise<ReadonlyMap<string, Kill>> {
-  const named = tested.filter(({ name }) => known[name] !== undefined)
-  const asBefore = await failuresOf(named.map((mutant) => ({ mutant, testName: known[mutant.name] as string })))
+): Promise<ReadonlyMap<string, string>> {
+  const named = tested.flatMap((mutant) => {
+    const testName = known[mutant.name]
+    return testName === undefined ? [] : [{ mutant, testName }]
+  })
+  const asBefore = await failuresOf(named)
   const left = tested.filter(({ name }) => !asBefore.has(name))
-  const another = await failuresOf(left.map((mutant) => ({ mutant, testName: null })))
-  return new Map(
-    tested.flatMap(({ name, test }) => {
-      const by = asBefore.get(name) ?? another.get(name)
-      return by === undefined ? [] : [[name, { by, sentence: `fails in ${test}` }] as const]
-    }),
-  )
+  const others = await failuresOf(left.map((mutant) => ({ mutant, testName: null })))
+  return new Map([...asBefore, ...others])
 }
 
 async function findState(mutant: Mutant, state: string | null, searchMs: number): Promise<Kill | null> {

@@ -1,4 +1,5 @@
 /** Access control as programs that are not ours meet it, over Kafka and over MQTT. */
+// Its default export has all names: of the single ones Node finds some only.
 import kafkajs, { type AclOperationTypes, type AclResourceTypes, type Kafka } from 'kafkajs'
 import { connectAsync, type MqttClient } from 'mqtt'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
