@@ -19,10 +19,13 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { startDaemon } from './command.ts'
+import { command } from './figures.ts'
 import { expectHistory, type History, historyPartitions, historyTopic, makeHistory } from './history.ts'
 import type { Group, OpenGroup, Row } from './row.ts'
 
 const ends = ['stop', 'kill'] as const
+type End = (typeof ends)[number]
+type Histories = Readonly<Record<End, History>>
 /** Starts that run at the same time. */
 const atOnce = 2
 
@@ -57,6 +60,7 @@ const nodeFiles = [
   'state/log-starts',
   'state/journal',
 ] as const
+type NodeFile = (typeof nodeFiles)[number]
 
 /** Of a partition, as they are found: the first and the last of each kind. */
 const partitionKinds = [/\.index$/, /\.timeindex$/, /\.snapshot$/, /^leader-epoch-checkpoint$/, /^partition\.metadata$/]
@@ -72,7 +76,7 @@ export const sideFiles: Group = {
       rows: ends.flatMap((end) => [
         ...nodeFiles
           .filter((file) => existsSync(join(histories[end].dataDir, file)))
-          .map((file) => nodeRow(histories[end], end, file)),
+          .map((file) => nodeRow(histories[end], end, file, damagesAfter(end, file, histories))),
         partitionRow(histories[end], end),
       ]),
       close: async () => {},
@@ -80,12 +84,12 @@ export const sideFiles: Group = {
   },
 }
 
-function nodeRow(history: History, end: (typeof ends)[number], file: string): Row {
+function nodeRow(history: History, end: End, file: string, tried: readonly Damage[]): Row {
   return {
-    name: `after a ${end}, ${file} ${damages.map(({ name }) => name).join(', ')}: starts, and all is there`,
+    name: `after a ${end}, ${file} ${tried.map(({ name }) => name).join(', ')}: starts, and all is there`,
     run: () =>
       inTurns(
-        damages.map((damage, index) => ({
+        tried.map((damage, index) => ({
           name: damage.name,
           run: () => attempt(history, (dataDir) => damage.apply(join(dataDir, file), index + file.length)),
         })),
@@ -93,7 +97,15 @@ function nodeRow(history: History, end: (typeof ends)[number], file: string): Ro
   }
 }
 
-function partitionRow(history: History, end: (typeof ends)[number]): Row {
+/** Of a file that is there after both ends the short form has half of them after each. */
+function damagesAfter(end: End, file: NodeFile, histories: Histories): readonly Damage[] {
+  const isAfterBoth = ends.every((each) => existsSync(join(histories[each].dataDir, file)))
+  if (command.isLong || !isAfterBoth) return damages
+  const first = (ends.indexOf(end) + nodeFiles.indexOf(file)) % 2
+  return damages.filter((_, index) => index % 2 === first)
+}
+
+function partitionRow(history: History, end: End): Row {
   return {
     name: `after a ${end}, the files of partitions (index, timeindex, snapshot, epochs, topic id) lost or damaged: starts, and all is there`,
     run: () =>

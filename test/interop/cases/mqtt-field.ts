@@ -244,16 +244,17 @@ export const homeDiscovery: InteropCase = {
       await output('mosquitto_pub', [...placeOf(daemon), '-q', '1', '-t', 'homeassistant/status', '-m', 'online'])
       await until(() => device.texts().includes('homeassistant/status online'), 10_000, 'the birth of the home')
 
+      const isOffline = async (): Promise<boolean> => (await discovered()).includes('1 press/status offline')
       await daemon.kill()
       daemon = await startHeadwater(options)
+      await until(isOffline, 10_000, 'the last will of who was connected at the kill')
       assert.deepEqual(await discovered(), [...configs, '1 press/status offline'])
       device = await new Listener(daemon, 'press', { will, protocolVersion: 5 }).connect()
       clients.push(device)
       await device.client.publishAsync('press/status', 'online', { qos: 1, retain: true })
       assert.deepEqual(await discovered(), [...configs, '1 press/status online'])
       device.vanish()
-      const status = async (): Promise<boolean> => (await discovered()).includes('1 press/status offline')
-      await until(status, 10_000, 'the last will')
+      await until(isOffline, 10_000, 'the last will')
 
       await retain(config('binary_sensor', 'door'), null)
       const left = [`1 ${config('sensor', 'temp')} ${temperature}`, '1 press/status offline']
