@@ -31,6 +31,8 @@ export default defineConfig({
     testTimeout: 30_000,
     hookTimeout: 30_000,
     maxWorkers: 2,
+    // Simulated disks are typed arrays, for which V8 would make a full collection every 200 ms: a fifth of the processor's time.
+    execArgv: ['--external-memory-accounted-in-global-limit', '--min-semi-space-size=16'],
     // Node loads sources and tests itself, as in production, and has them in its compile cache.
     experimental: { viteModuleRunner: false, nodeLoader: false },
     sequence: { sequencer: LongestFirst },

@@ -9,7 +9,7 @@ import { logMetrics } from './log-metrics.ts'
 import type { PatientDisk } from './patient-disk.ts'
 import type { Reservations } from './reservations.ts'
 import { Segment } from './segment.ts'
-import { adoptTopicId, topicIdWrites } from './topic-id-file.ts'
+import { adoptTopicId, topicIdFile } from './topic-id-file.ts'
 import { type LogHome, UnifiedLog } from './unified-log.ts'
 
 export interface LogMakerParts {
@@ -29,8 +29,23 @@ export interface LogMakerParts {
   write(operations: readonly DiskOperation[]): Promise<void>
 }
 
+/** Logs made in one group of operations: they share its syncs, and commits come between the groups. */
+const logsPerGroup = 64
+
+interface NewLog {
+  readonly log: UnifiedLog
+  readonly topicId: string
+}
+
+interface WaitingLog extends NewLog {
+  readonly resolve: () => void
+  readonly reject: (error: unknown) => void
+}
+
 export class LogMaker {
   readonly #parts: LogMakerParts
+  #waiting: WaitingLog[] = []
+  #isWriting = false
   /** Bound: a creation is a part of a command of the controller. */
   readonly #underWay = new Map<string, Promise<UnifiedLog>>()
 
@@ -72,16 +87,48 @@ export class LogMaker {
     const log = new UnifiedLog({ ...creation, directory }, creation.config, home)
     const segment = new Segment(directory, 0, clock.wallMs())
     log.segments = [segment]
-    await this.#parts.write([
-      { kind: 'makeDirectory', path: directory },
-      { kind: 'writeFile', path: segment.logPath, bytes: new Uint8Array(0) },
-      ...topicIdWrites(directory, creation.topicId),
-      { kind: 'syncDirectory', path: logDirectory },
-    ])
+    await this.#write({ log, topicId: creation.topicId })
     logs.set(key, log)
     observer.set(logMetrics.logs, logs.size)
     observer.event(logEvents.logCreated, { log: key })
     this.#parts.reservations.tend(log)
     return log
   }
+
+  /** Makes its folder and files, durably; together with those of others that are created in the same turn, or meanwhile. */
+  #write(made: NewLog): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ ...made, resolve, reject })
+      if (this.#isWriting) return
+      this.#isWriting = true
+      this.#parts.clock.defer(() => void this.#writeWaiting())
+    })
+  }
+
+  async #writeWaiting(): Promise<void> {
+    while (this.#waiting.length > 0) {
+      const group = this.#waiting.splice(0, logsPerGroup)
+      try {
+        await this.#parts.write(creationOf(group, this.#parts.logDirectory))
+        for (const { resolve } of group) resolve()
+      } catch (error) {
+        for (const { reject } of group) reject(error)
+      }
+    }
+    this.#isWriting = false
+  }
 }
+
+/** What is of one kind stands together: syncs that follow one another can be one flush of the file system. */
+function creationOf(made: readonly NewLog[], logDirectory: string): readonly DiskOperation[] {
+  const files = made.map(({ log, topicId }) => ({ log, id: topicIdFile(log.directory, topicId) }))
+  return [
+    ...made.map(({ log }): DiskOperation => ({ kind: 'makeDirectory', path: log.directory })),
+    ...made.map(({ log }): DiskOperation => ({ kind: 'writeFile', path: log.activeSegment.logPath, bytes: noBytes })),
+    ...files.map(({ id }) => id.write),
+    ...files.flatMap(({ id }) => id.syncs),
+    { kind: 'syncDirectory', path: logDirectory },
+  ]
+}
+
+const noBytes = new Uint8Array(0)

@@ -7,14 +7,25 @@ import { formatPartitionMetadata, isDamagedTopicId } from './checkpoint-file.ts'
 import { logErrors } from './log-errors.ts'
 import type { UnifiedLog } from './unified-log.ts'
 
-/** Writes `partition.metadata`; the folder is synced with it. */
-export function topicIdWrites(directory: string, topicId: string): readonly DiskOperation[] {
+/** How `partition.metadata` is written, and made durable behind it; the folder is synced with it. */
+export function topicIdFile(
+  directory: string,
+  topicId: string,
+): { readonly write: DiskOperation; readonly syncs: readonly DiskOperation[] } {
   const path = `${directory}/partition.metadata`
-  return [
-    { kind: 'writeFile', path, bytes: formatPartitionMetadata(topicId) },
-    { kind: 'sync', path },
-    { kind: 'syncDirectory', path: directory },
-  ]
+  return {
+    write: { kind: 'writeFile', path, bytes: formatPartitionMetadata(topicId) },
+    syncs: [
+      { kind: 'sync', path },
+      { kind: 'syncDirectory', path: directory },
+    ],
+  }
+}
+
+/** All of it. */
+export function topicIdWrites(directory: string, topicId: string): readonly DiskOperation[] {
+  const { write, syncs } = topicIdFile(directory, topicId)
+  return [write, ...syncs]
 }
 
 /**

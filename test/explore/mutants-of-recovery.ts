@@ -119,8 +119,8 @@ export const recoveryMutants: readonly Mutant[] = [
     breaks: 'a log is there for good when its creation is answered (R2)',
     edits: edit(
       'log/log-maker.ts',
-      "      ...topicIdWrites(directory, creation.topicId),\n      { kind: 'syncDirectory', path: logDirectory },\n",
-      '      ...topicIdWrites(directory, creation.topicId),\n',
+      "    ...files.flatMap(({ id }) => id.syncs),\n    { kind: 'syncDirectory', path: logDirectory },\n",
+      '    ...files.flatMap(({ id }) => id.syncs),\n',
     ),
   },
   {

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, test } from 'vitest'
 import { ApplianceError } from '../../src/base/errors.ts'
 import { zeroUuid } from '../../src/base/ids.ts'
-import type { Ports } from '../../src/base/ports.ts'
+import type { DiskOperation, Ports } from '../../src/base/ports.ts'
 import type { LogDirectory } from '../../src/log/log-directory.ts'
 import type { UnifiedLog } from '../../src/log/unified-log.ts'
 import type { SimHost } from '../sim/host.ts'
@@ -18,6 +18,7 @@ beforeEach(() => {
   ports = host.boot()
 })
 
+const isSync = (operation: DiskOperation | undefined): boolean => operation?.kind.startsWith('sync') === true
 const open = (options = {}): Promise<LogDirectory> => world.settle(openSmall(ports, options))
 const create = (directory: LogDirectory, topic: string, config = {}): Promise<UnifiedLog> =>
   world.settle(createSmall(directory, topic, config))
@@ -654,6 +655,36 @@ describe('a directory', () => {
     }
     await world.runFor(3_600_000)
     expect(groups).toBe(0)
+    expect(directory.failure).toBeNull()
+  })
+
+  test('makes many logs in a few groups, and has after a power cut those whose creation was answered', async () => {
+    let directory = await open()
+    const { disk } = ports
+    const groups: (readonly DiskOperation[])[] = []
+    const submit = disk.submit.bind(disk)
+    disk.submit = (operations, options) => {
+      if (operations.some(({ kind }) => kind === 'makeDirectory')) groups.push(operations)
+      return submit(operations, options)
+    }
+    const answered = new Set<string>()
+    for (let partition = 0; partition < 200; partition++) {
+      const creation = { topic: 'many', partition, topicId: topicIdOf('many'), config: smallConfig }
+      void directory.createLog(creation).then(
+        ({ key }) => answered.add(key),
+        () => {},
+      )
+    }
+    await world.run(() => answered.size >= 100)
+    expect(groups.length).toBeLessThanOrEqual(4)
+    // In one run syncs can be one flush.
+    for (const operations of groups) {
+      const runs = operations.filter(({ kind }, at) => kind.startsWith('sync') && !isSync(operations[at - 1]))
+      expect(runs.length).toBe(1)
+    }
+    const before = [...answered]
+    directory = await powerCut()
+    expect(before.filter((key) => directory.logs.get(key)?.topicId !== topicIdOf('many'))).toEqual([])
     expect(directory.failure).toBeNull()
   })
 
