@@ -3,7 +3,6 @@ import { NodeClock } from '../src/node/clock.ts'
 import { NodeNet } from '../src/node/net.ts'
 import { silentObserver } from '../src/admin/silent-observer.ts'
 import {
-  createPartitionsApi,
   createTopicsApi,
   deleteTopicsApi,
   fetchApi,
@@ -93,18 +92,6 @@ export class KafkaLoad {
       throw new Error(`creating ${name} was answered with ${created?.errorCode}: ${created?.errorMessage}`)
     }
     return this.topic(name)
-  }
-
-  /** Gives a topic so many partitions, no more at once than one request may ask for. */
-  async growTopic(topic: Topic, count: number): Promise<Topic> {
-    const { results } = await this.#connection.send(createPartitionsApi, {
-      topics: [{ name: topic.name, count, assignments: null }],
-      timeoutMs: answerMsMax,
-      validateOnly: false,
-    })
-    const [answer] = results
-    if (answer?.errorCode !== 0) throw new Error(`growing ${topic.name} was answered with ${answer?.errorMessage}`)
-    return this.topic(topic.name)
   }
 
   async topic(name: string): Promise<Topic> {

@@ -30,7 +30,7 @@ import { mqttRetained } from './cases/mqtt-retained.ts'
 import { mqttTls } from './cases/mqtt-tls.ts'
 import { mqttIdle } from './cases/mqtt-idle.ts'
 import { mqttBacklog } from './cases/mqtt-backlog.ts'
-import { idlePartitions, partitionSpread, producerSpread } from './cases/partitions.ts'
+import { idlePartitions, partitionSpread } from './cases/partitions.ts'
 import { restart } from './cases/restart.ts'
 import { tellingUsersApart } from './cases/telling-users-apart.ts'
 import { tlsHandshakes, tlsMqtt, tlsThroughput } from './cases/tls.ts'
@@ -56,7 +56,6 @@ const cases: readonly BenchCase[] = [
   restart,
   idlePartitions,
   partitionSpread,
-  producerSpread,
   descriptors,
   writeAmplification,
   idleNode,

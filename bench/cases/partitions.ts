@@ -1,10 +1,8 @@
 /** What partitions cost: memory of an idle one, a node with 10,000 of them, and throughput over 10 against 10,000. */
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { apacheKafkaMissing } from '../../test/interop/apache-kafka.ts'
 import { hasPrograms } from '../../test/interop/foreign.ts'
 import type { BenchCase, BenchContext } from '../case.ts'
-import { producerPerf } from '../java.ts'
 import { batchOf, KafkaLoad, settled, type Topic } from '../load.ts'
 import { cpuSeconds, median, openDescriptors, rssMiB, run } from '../measure.ts'
 import { headwaterPeer } from '../peers.ts'
@@ -17,8 +15,6 @@ const partitionsMany = 10_000
 const partitionsPerTopic = 1_000
 const batchBytes = 16_384
 const batchesPerRequest = 10
-const perfRecordBytes = 1_024
-const perfRecords = 2_000_000
 /** Eight producers: each with one request, or with the five that max.in.flight.requests.per.connection allows. */
 const loads = [8, 40] as const
 
@@ -132,65 +128,6 @@ export const partitionSpread: BenchCase = {
       ],
     }
   },
-}
-
-/** The producer of Apache Kafka as it comes: batches of 16 KB, five requests of up to 1 MB under way, acks=all. */
-export const producerSpread: BenchCase = {
-  name: 'partitions-producer-perf',
-  missing: apacheKafkaMissing,
-  async run(context) {
-    if (context.scale >= 0.5) touchMemory(context.folder)
-    const many = Math.max(partitionsFew, Math.round(partitionsMany * context.scale))
-    const few: number[] = []
-    const all: number[] = []
-    const notes: string[] = []
-    for (let round = 0; round < context.rounds; round++) {
-      few.push(await producerThroughput(context, `perf-few-${round}`, partitionsFew, notes))
-      all.push(await producerThroughput(context, `perf-many-${round}`, many, notes))
-    }
-    return {
-      comparisons: [
-        {
-          name: `kafka-producer-perf-test with its defaults over ${many} partitions / over ${partitionsFew}`,
-          unit: 'MB/s',
-          ours: all,
-          peer: few,
-          peerName: `ours, ${partitionsFew} partitions`,
-          reach: { atLeast: 0.8 },
-          note: notes.join('; '),
-        },
-      ],
-    }
-  },
-}
-
-async function producerThroughput(
-  context: BenchContext,
-  name: string,
-  partitions: number,
-  notes: string[],
-): Promise<number> {
-  const node = await headwaterPeer(join(context.folder, name))
-  try {
-    const load = await KafkaLoad.open(node.bootstrap)
-    let topic = await load.createTopic('perf', Math.min(partitions, partitionsPerTopic))
-    while (topic.partitions < partitions) {
-      topic = await load.growTopic(topic, Math.min(partitions, topic.partitions + partitionsPerTopic))
-    }
-    await load.close()
-    // Two batches for each partition: the files are there, and what is measured is how it goes on.
-    const recordsPerBatch = Math.floor(batchBytes / perfRecordBytes)
-    await producerPerf(node, 'perf', Math.max(300_000, 2 * partitions * recordsPerBatch), perfRecordBytes)
-    const cpu = cpuSeconds(node.pid)
-    const startedAt = performance.now()
-    const figures = await producerPerf(node, 'perf', Math.round(perfRecords * context.scale), perfRecordBytes)
-    const seconds = (performance.now() - startedAt) / 1000
-    const share = (((cpuSeconds(node.pid) - cpu) / seconds) * 100).toFixed(0)
-    notes.push(`${partitions}: cpu ${share} %, p50 ${figures.p50Ms} ms, p99 ${figures.p99Ms} ms`)
-    return figures.megabytesPerSecond
-  } finally {
-    await node.stop()
-  }
 }
 
 interface Load {

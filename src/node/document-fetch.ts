@@ -2,7 +2,7 @@
 import https from 'node:https'
 import { type DocumentRequest, NetError } from '../base/ports.ts'
 
-// As an import it would bring all of undici along at each start: some 60 ms and 13 MB.
+// As an import it would bring all of undici along at each start.
 const http = process.getBuiltinModule('node:http')
 
 const formType = 'application/x-www-form-urlencoded'
