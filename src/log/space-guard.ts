@@ -212,19 +212,22 @@ export class SpaceGuard implements SpaceReport {
     this.#budgetBytes = Math.min(options.budgetBytes ?? Number.POSITIVE_INFINITY, share)
     const smallest = Math.min(this.#budgetBytes / ballastPartOfBudget, space.totalBytes / ballastPartOfDisk)
     ballast.resize(Math.floor(Math.min(options.ballastBytes ?? 0, smallest)))
-    let room = this.#room(space.freeBytes)
+    // Counted as seldom as possible: it is a look at every segment of ten thousand logs.
+    let used = this.#usedBytes()
+    let room = this.#room(space.freeBytes, used)
     if (room + this.#parts.passingBytes() <= 0) {
       await this.#dropUntilRoom(space.freeBytes, options.whenFull !== 'drop-oldest')
       space = await look()
-      room = this.#room(space.freeBytes)
+      used = this.#usedBytes()
+      room = this.#room(space.freeBytes, used)
     }
-    const appendRoom = this.#appendRoom(space.freeBytes)
+    const appendRoom = this.#appendRoom(space.freeBytes, used)
     await this.#tendBallast(space.freeBytes)
     this.#roomBytes = room
     this.#appendRoomBytes = appendRoom
-    this.#ownRoomBytes = this.roomBytes + ownReserveBytes(this.#budgetBytes)
+    this.#ownRoomBytes = this.#budgetBytes - used + ownReserveBytes(this.#budgetBytes)
     this.#decide(room, ballast.bytesMax > 0 ? ballast.isWhole : true)
-    this.#parts.observer.set(logMetrics.usedBytes, this.#usedBytes())
+    this.#parts.observer.set(logMetrics.usedBytes, used)
     if (Number.isFinite(this.#budgetBytes)) this.#parts.observer.set(logMetrics.budgetBytes, this.#budgetBytes)
   }
 
@@ -240,28 +243,25 @@ export class SpaceGuard implements SpaceReport {
   }
 
   /** What may still be appended: within the budget, and above the margin of the file system. */
-  #room(freeBytes: number): number {
-    return Math.min(
-      this.#budgetBytes - this.#usedBytes(),
-      this.#marginBytes > 0 ? freeBytes - this.#marginBytes : freeBytes,
-    )
+  #room(freeBytes: number, usedBytes: number): number {
+    return Math.min(this.#budgetBytes - usedBytes, this.#marginBytes > 0 ? freeBytes - this.#marginBytes : freeBytes)
   }
 
   /**
    * As `#room`, with what is appended and not yet committed, and a little beyond: a commit that has used up the room has the figures
    * looked at, and what stays for readers given up, before anything is refused. Where old segments go they make room for what waits.
    */
-  #appendRoom(freeBytes: number): number {
+  #appendRoom(freeBytes: number, usedBytes: number): number {
     if (this.#parts.options.whenFull === 'drop-oldest') return Number.POSITIVE_INFINITY
     const beyondBytes = this.#parts.pendingBytes() + ownReserveBytes(this.#budgetBytes) / 2
-    return Math.min(this.#budgetBytes - this.#usedBytes() + beyondBytes, freeBytes - this.#marginBytes / 2)
+    return Math.min(this.#budgetBytes - usedBytes + beyondBytes, freeBytes - this.#marginBytes / 2)
   }
 
   async #dropUntilRoom(freeBytes: number, isKeptOnly: boolean): Promise<void> {
     const usedBefore = this.#usedBytes()
     for (let drops = 0; drops < dropsPerCheckMax && !this.#parts.isStopped(); drops++) {
-      const freed = usedBefore - this.#usedBytes()
-      if (this.#room(freeBytes + freed) + this.#parts.passingBytes() > this.#wantedRoom()) return
+      const used = this.#usedBytes()
+      if (this.#room(freeBytes + usedBefore - used, used) + this.#parts.passingBytes() > this.#wantedRoom()) return
       if (!(await this.#parts.dropOldest(isKeptOnly))) return
     }
   }
