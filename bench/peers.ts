@@ -73,7 +73,7 @@ export async function headwaterPeer(
 export async function apacheKafkaPeer(folder: string, flush: boolean): Promise<KafkaPeer> {
   const kafka = await startApacheKafka({
     dir: folder,
-    jvm: ['-XX:TieredStopAtLevel=4'],
+    isMeasured: true,
     properties: { 'num.partitions': 4, ...(flush ? { 'log.flush.interval.messages': 1 } : {}) },
   })
   return { name: flush ? 'kafka flush' : 'kafka', bootstrap: kafka.bootstrap, pid: kafka.pid, stop: () => kafka.stop() }

@@ -121,7 +121,7 @@ export async function apacheKafkaOverTls(folder: string, files: TlsFiles): Promi
   const listeners = `PLAINTEXT://127.0.0.1:${plain},SECURED://127.0.0.1:${tls},CONTROLLER://127.0.0.1:${controllerPort}`
   const kafka = await startApacheKafka({
     dir: join(folder, 'kafka'),
-    jvm: ['-XX:TieredStopAtLevel=4'],
+    isMeasured: true,
     port: plain,
     controllerPort,
     properties: {

@@ -1,4 +1,5 @@
 /** ListOffsets, OffsetForLeaderEpoch, DeleteRecords, DescribeProducers: questions about, and cuts of, the offsets of partitions. */
+import { mapBounded } from '../base/map-bounded.ts'
 import { ApplianceError } from '../base/errors.ts'
 import { topicPartitionKey } from '../base/ids.ts'
 import { type Clock, DiskError } from '../base/ports.ts'
@@ -114,21 +115,6 @@ function duplicatesOf(keys: readonly string[]): ReadonlySet<string> {
   const duplicates = new Set<string>()
   for (const key of keys) (seen.has(key) ? duplicates : seen).add(key)
   return duplicates
-}
-
-/** Results in the order of the items; at most `atOnce` of them are under way. */
-async function mapBounded<T, R>(
-  items: readonly T[],
-  atOnce: number,
-  work: (item: T) => Promise<R> | R,
-): Promise<readonly R[]> {
-  const results = new Array<R>(items.length)
-  let next = 0
-  const worker = async (): Promise<void> => {
-    for (let index = next++; index < items.length; index = next++) results[index] = await work(items[index] as T)
-  }
-  await Promise.all(Array.from({ length: Math.min(atOnce, items.length) }, worker))
-  return results
 }
 
 async function findOffset(partition: Partition, timestamp: number, isReadCommitted: boolean): Promise<FoundOffset> {

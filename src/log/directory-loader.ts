@@ -1,4 +1,5 @@
 /** Opens everything under dataDir/log: replays the journal after an unclean stop, then loads every log. */
+import { mapBounded } from '../base/map-bounded.ts'
 import { zeroUuid } from '../base/ids.ts'
 import type { Clock, Disk, DiskOperation, Observer, RefusedPath } from '../base/ports.ts'
 import { uuidToString } from '../base/ids.ts'
@@ -95,7 +96,7 @@ export async function loadDirectory(place: DirectoryPlace, parts: DirectoryParts
   const note = `${stateDirectory}/${stateFileNames.failedSync}`
   const hadFailedSync = (await disk.size(note)) !== null
   const copy = { known, hadFailedSync }
-  const folders = (await mapInTurns(names, (name) => openFolder(name, place, copy, parts))).filter(
+  const folders = (await mapBounded(names, logsAtATime, (name) => openFolder(name, place, copy, parts))).filter(
     (folder) => folder !== null,
   )
   const replayedFrames = place.isClean ? 0 : await replay(folders, place, parts)
@@ -110,7 +111,7 @@ export async function loadDirectory(place: DirectoryPlace, parts: DirectoryParts
   const leftovers: DiskOperation[] = []
   if (hadFailedSync) leftovers.push({ kind: 'unlink', path: note })
   const refused: RefusedPath[] = []
-  const logs = await mapInTurns([...folders.entries()], async ([index, folder]) => {
+  const logs = await mapBounded([...folders.entries()], logsAtATime, async ([index, folder]) => {
     const log = empty[index] as UnifiedLog
     const hints: LoadHints = {
       isClean: place.isClean,
@@ -236,18 +237,4 @@ async function replay(folders: readonly Folder[], place: DirectoryPlace, parts: 
     )
   }
   return result.frames
-}
-
-/** Like Promise.all over map, a bounded number at a time; the answers stand in order. */
-async function mapInTurns<T, R>(items: readonly T[], task: (item: T) => Promise<R>): Promise<R[]> {
-  const results = new Array<R>(items.length)
-  let next = 0
-  const worker = async (): Promise<void> => {
-    while (next < items.length) {
-      const index = next++
-      results[index] = await task(items[index] as T)
-    }
-  }
-  await Promise.all(Array.from({ length: Math.min(logsAtATime, items.length) }, worker))
-  return results
 }

@@ -32,12 +32,8 @@ export interface LogMakerParts {
 /** Logs made in one group of operations: they share its syncs, and commits come between the groups. */
 const logsPerGroup = 64
 
-interface NewLog {
+interface WaitingLog {
   readonly log: UnifiedLog
-  readonly topicId: string
-}
-
-interface WaitingLog extends NewLog {
   readonly resolve: () => void
   readonly reject: (error: unknown) => void
 }
@@ -87,7 +83,7 @@ export class LogMaker {
     const log = new UnifiedLog({ ...creation, directory }, creation.config, home)
     const segment = new Segment(directory, 0, clock.wallMs())
     log.segments = [segment]
-    await this.#write({ log, topicId: creation.topicId })
+    await this.#write(log)
     logs.set(key, log)
     observer.set(logMetrics.logs, logs.size)
     observer.event(logEvents.logCreated, { log: key })
@@ -96,9 +92,9 @@ export class LogMaker {
   }
 
   /** Makes its folder and files, durably; together with those of others that are created in the same turn, or meanwhile. */
-  #write(made: NewLog): Promise<void> {
+  #write(log: UnifiedLog): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ ...made, resolve, reject })
+      this.#waiting.push({ log, resolve, reject })
       if (this.#isWriting) return
       this.#isWriting = true
       this.#parts.clock.defer(() => void this.#writeWaiting())
@@ -109,7 +105,8 @@ export class LogMaker {
     while (this.#waiting.length > 0) {
       const group = this.#waiting.splice(0, logsPerGroup)
       try {
-        await this.#parts.write(creationOf(group, this.#parts.logDirectory))
+        const logs = group.map(({ log }) => log)
+        await this.#parts.write(creationOf(logs, this.#parts.logDirectory))
         for (const { resolve } of group) resolve()
       } catch (error) {
         for (const { reject } of group) reject(error)
@@ -120,13 +117,15 @@ export class LogMaker {
 }
 
 /** What is of one kind stands together: syncs that follow one another can be one flush of the file system. */
-function creationOf(made: readonly NewLog[], logDirectory: string): readonly DiskOperation[] {
-  const files = made.map(({ log, topicId }) => ({ log, id: topicIdFile(log.directory, topicId) }))
+function creationOf(logs: readonly UnifiedLog[], logDirectory: string): readonly DiskOperation[] {
+  const ids = logs.map(({ directory, topicId }) => topicIdFile(directory, topicId))
   return [
-    ...made.map(({ log }): DiskOperation => ({ kind: 'makeDirectory', path: log.directory })),
-    ...made.map(({ log }): DiskOperation => ({ kind: 'writeFile', path: log.activeSegment.logPath, bytes: noBytes })),
-    ...files.map(({ id }) => id.write),
-    ...files.flatMap(({ id }) => id.syncs),
+    ...logs.map(({ directory }): DiskOperation => ({ kind: 'makeDirectory', path: directory })),
+    ...logs.map(
+      ({ activeSegment }): DiskOperation => ({ kind: 'writeFile', path: activeSegment.logPath, bytes: noBytes }),
+    ),
+    ...ids.map(({ write }) => write),
+    ...ids.flatMap(({ syncs }) => syncs),
     { kind: 'syncDirectory', path: logDirectory },
   ]
 }

@@ -4,6 +4,7 @@ import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Duplex } from 'node:stream'
 import tls from 'node:tls'
+import { mapBounded } from '../../src/base/map-bounded.ts'
 import { CaFolder } from '../../src/admin/certificates/ca-folder.ts'
 import { PrivateCa } from '../../src/admin/certificates/private-ca.ts'
 import { apiVersionsApi, findCoordinatorApi, initProducerIdApi } from '../../src/protocol/kafka/apis.ts'
@@ -93,11 +94,7 @@ kafka: { group.initial.rebalance.delay.ms: 0 }
 
 /** Runs `work` so many times, `atOnce` at a time. */
 async function flood(count: number, work: (index: number) => Promise<void>): Promise<void> {
-  let next = 0
-  const worker = async (): Promise<void> => {
-    while (next < count) await work(next++)
-  }
-  await Promise.all(Array.from({ length: atOnce }, worker))
+  await mapBounded([...Array(count).keys()], atOnce, work)
 }
 
 /** Throws when the memory has grown by more than a flood may cost, or sockets are left. */

@@ -18,6 +18,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
+import { mapBounded } from '../../src/base/map-bounded.ts'
 import { startDaemon } from './command.ts'
 import { command } from './figures.ts'
 import { expectHistory, type History, historyPartitions, historyTopic, makeHistory } from './history.ts'
@@ -164,14 +165,9 @@ async function attempt(history: History, damage: (dataDir: string) => string | v
 
 async function inTurns(tasks: readonly { readonly name: string; run(): Promise<void> }[]): Promise<void> {
   const broken: string[] = []
-  let next = 0
-  const worker = async (): Promise<void> => {
-    for (let task = tasks[next++]; task !== undefined; task = tasks[next++]) {
-      const { name } = task
-      await task.run().catch((error: Error) => broken.push(`${name}: ${error.message}`))
-    }
-  }
-  await Promise.all(Array.from({ length: atOnce }, worker))
+  await mapBounded(tasks, atOnce, (task) =>
+    task.run().catch((error: Error) => void broken.push(`${task.name}: ${error.message}`)),
+  )
   assert.ok(broken.length === 0, `${broken.length} of ${tasks.length} starts:\n  ${broken.join('\n  ')}`)
 }
 

@@ -17,6 +17,7 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { mapBounded } from '../../src/base/map-bounded.ts'
 import { apacheKafkaMissing } from '../interop/apache-kafka.ts'
 import { foreignPython } from '../interop/python.ts'
 import { Prng } from '../sim/prng.ts'
@@ -265,12 +266,7 @@ async function runWhatIsAsked(suite: Suite): Promise<void> {
   for (const fileSystem of fileSystems)
     if (isWhole || flags['no-sync-library']) parts.push(() => suite.missingSyncIsSeen(fileSystem, seed))
   // What is asked for by name has the machine for itself.
-  const lanes = isWhole ? 2 : 1
-  await Promise.all(Array.from({ length: lanes }, () => runLane(parts)))
-}
-
-async function runLane(left: (() => Promise<void>)[]): Promise<void> {
-  for (let part = left.shift(); part !== undefined; part = left.shift()) await part()
+  await mapBounded(parts, isWhole ? 2 : 1, (part) => part())
 }
 
 function fileSystemsAsked(): readonly FileSystem[] {

@@ -119,8 +119,8 @@ export const recoveryMutants: readonly Mutant[] = [
     breaks: 'a log is there for good when its creation is answered (R2)',
     edits: edit(
       'log/log-maker.ts',
-      "    ...files.flatMap(({ id }) => id.syncs),\n    { kind: 'syncDirectory', path: logDirectory },\n",
-      '    ...files.flatMap(({ id }) => id.syncs),\n',
+      "    ...ids.flatMap(({ syncs }) => syncs),\n    { kind: 'syncDirectory', path: logDirectory },\n",
+      '    ...ids.flatMap(({ syncs }) => syncs),\n',
     ),
   },
   {

@@ -40,8 +40,10 @@ export interface ApacheKafkaOptions {
   readonly properties?: Readonly<Record<string, string | number | boolean>>
   /** `-Xmx` of the broker, Kafka's own default `1g`. */
   readonly heap?: string
-  /** Further words for the Java machine, which compiles quickly and not well unless they say otherwise. */
+  /** Further words for the Java machine. */
   readonly jvm?: readonly string[]
+  /** It is measured: with the flags of its start script only. Else it is to start quickly. */
+  readonly isMeasured?: boolean
   /** Where the partitions live; default `dir/data`. A folder that has a meta.properties is opened as it is, not formatted. */
   readonly logDir?: string
   /** Port of the controller; omitted = as `port`. */
@@ -165,7 +167,7 @@ export async function startApacheKafka(options: ApacheKafkaOptions): Promise<Apa
   }
   const logFile = join(options.dir, 'server.log')
   const flags = [`-Xmx${options.heap ?? '1g'}`, '-server', '-XX:+UseG1GC', '-XX:MaxGCPauseMillis=20']
-  flags.push(...shortRun(), ...(options.jvm ?? []))
+  flags.push(...(options.isMeasured === true ? [] : shortRun()), ...(options.jvm ?? []))
   const args = [...flags, `-Dlog4j2.configurationFile=${logging}`, '-cp', `${libs}/*`, 'kafka.Kafka', propertiesFile]
   const broker = new BrokerProcess(args, logFile, ports.port)
   await broker.start()

@@ -9,6 +9,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { mapBounded } from '../../src/base/map-bounded.ts'
 import { apacheKafkaMissing, archiveClasses } from './apache-kafka.ts'
 import type { InteropCase } from './case.ts'
 import { authorizerOfKafka } from './cases/authorizer.ts'
@@ -79,30 +80,26 @@ const cases: readonly InteropCase[] = [
   mirrorLogins,
 ]
 
-const lanes = 2
+const casesAtOnce = 2
 
 process.exitCode = await main(process.argv.slice(2).filter((word) => !word.startsWith('--acl-pairs=')))
 
 async function main(words: readonly string[]): Promise<number> {
-  const counts = { passed: 0, failed: 0, skipped: 0 }
   const chosen = cases.filter((each) => words.length === 0 || words.some((word) => each.name.includes(word)))
-  const left = chosen.filter((each) => isPossible(each, counts))
+  const possible = chosen.filter(isPossible)
   // Fetched and made while no case waits for anything; a single one is faster without.
-  if (left.length > 1 && apacheKafkaMissing() === null) await archiveClasses()
-  const runLane = async (): Promise<void> => {
-    for (let next = left.shift(); next !== undefined; next = left.shift()) counts[await runCase(next)]++
-  }
-  await Promise.all(Array.from({ length: lanes }, runLane))
-  console.log(`${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`)
-  return counts.failed === 0 ? 0 : 1
+  if (possible.length > 1 && apacheKafkaMissing() === null) await archiveClasses()
+  const outcomes = await mapBounded(possible, casesAtOnce, runCase)
+  const failed = outcomes.filter((outcome) => outcome === 'failed').length
+  console.log(`${outcomes.length - failed} passed, ${failed} failed, ${chosen.length - possible.length} skipped`)
+  return failed === 0 ? 0 : 1
 }
 
 /** Installs what it can for the case. */
-function isPossible(each: InteropCase, counts: { skipped: number }): boolean {
+function isPossible(each: InteropCase): boolean {
   const missing = each.missing()
   if (missing === null) return true
   console.log(`- ${each.name}\n  ${missing}`)
-  counts.skipped++
   return false
 }
 

@@ -679,7 +679,7 @@ describe('a directory', () => {
     expect(groups.length).toBeLessThanOrEqual(4)
     // In one run syncs can be one flush.
     for (const operations of groups) {
-      const runs = operations.filter(({ kind }, at) => kind.startsWith('sync') && !isSync(operations[at - 1]))
+      const runs = operations.filter((operation, at) => isSync(operation) && !isSync(operations[at - 1]))
       expect(runs.length).toBe(1)
     }
     const before = [...answered]
